@@ -1,0 +1,51 @@
+namespace Megaphone.Metrics;
+
+/// <summary>Why a session ended: the <c>reason</c> label of <c>megaphone_sessions_closed_total</c>.</summary>
+/// <remarks>The label is the name in snake case.</remarks>
+internal enum CloseReason
+{
+    /// <summary>Both directions ended in order.</summary>
+    Ended,
+
+    /// <summary>The other end of the link asked for it with <c>reset</c>.</summary>
+    ResetByPeer,
+
+    /// <summary>The client's or backend's socket failed: reset by it, or it is unreachable.</summary>
+    SocketError,
+
+    /// <summary>The client or backend vanished: TCP keepalive or TCP_USER_TIMEOUT ran out.</summary>
+    Vanished,
+
+    /// <summary>One side had ended and the other did not within <c>HalfOpenTimeout</c>.</summary>
+    HalfOpenTimeout,
+
+    /// <summary>Nothing was said within <c>IdleTimeout</c>.</summary>
+    IdleTimeout,
+
+    /// <summary>The socket did not take data fast enough and its buffer reached its limit.</summary>
+    BufferLimit,
+
+    /// <summary>All buffers together reached <c>Buffers:TotalBytes</c>.</summary>
+    BufferTotal,
+
+    /// <summary>The link that carried the session was lost.</summary>
+    LinkLost,
+
+    /// <summary>The backend's name could not be resolved.</summary>
+    BackendUnresolved,
+
+    /// <summary>The backend refused the connection or could not be reached.</summary>
+    BackendRefused,
+
+    /// <summary>The backend did not accept within <c>ConnectTimeout</c>.</summary>
+    BackendTimeout,
+
+    /// <summary>There were <c>MaxSessions</c> already.</summary>
+    TooManySessions,
+
+    /// <summary>Descriptors or memory ran out on this machine.</summary>
+    OutOfResources,
+
+    /// <summary>This process was asked to stop.</summary>
+    Shutdown,
+}

@@ -1,0 +1,20 @@
+namespace Megaphone.Metrics;
+
+/// <summary>Why a connecting client or link was turned away: the <c>reason</c> label of <c>megaphone_refused_total</c>.</summary>
+internal enum RefusalReason
+{
+    /// <summary>No link is up, or every link is draining.</summary>
+    NoLink,
+
+    /// <summary>There were <c>MaxClients</c> or <c>MaxLinks</c> already.</summary>
+    TooMany,
+
+    /// <summary>The process or the machine has no descriptor left (EMFILE, ENFILE).</summary>
+    Descriptors,
+
+    /// <summary>The machine has no memory left for a socket (ENOMEM, ENOBUFS).</summary>
+    Memory,
+
+    /// <summary>The link's <c>hello</c> was not acceptable: secret or version.</summary>
+    Hello,
+}
