@@ -74,8 +74,11 @@ public class ControlMessageTests
     }
 
     [Fact]
-    public void What_can_not_be_cut_and_is_too_long_is_the_callers_mistake() => Assert.Throws<InvalidOperationException>(
-        () => ControlMessage.Hello(new string('n', 5_000), null, LinkFraming.Bytes, 4096).ToUtf8());
+    public void What_can_not_be_cut_and_is_too_long_is_the_callers_mistake()
+    {
+        ControlMessage hello = ControlMessage.Hello(new string('n', 5_000), null, LinkFraming.Bytes, 4096);
+        Assert.Throws<InvalidOperationException>(hello.ToUtf8);
+    }
 
     [Fact]
     public void What_is_written_is_read_again()
@@ -96,12 +99,17 @@ public class ControlMessageTests
     }
 
     [Fact]
-    public void Every_message_is_json_for_others_too() =>
-        Assert.Equal("7", JsonDocument.Parse(ControlMessage.Pause(7).ToUtf8()).RootElement.GetProperty("id").GetString());
+    public void Every_message_is_json_for_others_too()
+    {
+        using JsonDocument json = JsonDocument.Parse(ControlMessage.Pause(7).ToUtf8());
+        Assert.Equal("7", json.RootElement.GetProperty("id").GetString());
+    }
 
     private static ControlMessage Read(string json)
     {
-        Assert.True(ControlReader.TryRead(Encoding.UTF8.GetBytes(json), out ControlMessage? message, out string? problem), problem);
-        return message;
+        byte[] content = Encoding.UTF8.GetBytes(json);
+        bool read = ControlReader.TryRead(content, out ControlMessage? message, out string? problem);
+        Assert.True(read, problem);
+        return message!;
     }
 }

@@ -74,7 +74,8 @@ public class ControlReaderTests
         {
             Assert.False(ControlReader.TryRead(Encoding.UTF8.GetBytes(content), out _, out string? problem), content);
             string shown = content.Length switch { 0 => "(nothing)", > 80 => content[..80] + "…", _ => content };
-            text.Append(shown.Replace("\n", "\\n", StringComparison.Ordinal)).Append("\n    ").Append(problem).Append('\n');
+            text.Append(shown.Replace("\n", "\\n", StringComparison.Ordinal)).Append('\n');
+            text.Append("    ").Append(problem).Append('\n');
         }
 
         Snapshot.Match(text.ToString());
@@ -141,8 +142,9 @@ public class ControlReaderTests
         Assert.Equal(ControlMessage.Resume(2), Read("""{"op":"pause","id":"1","op":"resume","id":"2"}"""));
 
     [Fact]
-    public void White_space_around_and_escapes_within_are_json_as_usual() =>
-        Assert.Equal(ControlMessage.Pause(7), Read(" {\r\n\t\"\\u006fp\" : \"paus\\u0065\" , \"id\" : \"\\u0037\" }\n"));
+    public void White_space_around_and_escapes_within_are_json_as_usual() => Assert.Equal(
+        ControlMessage.Pause(7),
+        Read(" {\r\n\t\"\\u006fp\" : \"paus\\u0065\" , \"id\" : \"\\u0037\" }\n"));
 
     [Fact]
     public void Content_of_4096_bytes_is_taken() =>
@@ -153,8 +155,8 @@ public class ControlReaderTests
     {
         Gen<byte[]> noise = Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf();
         Gen<byte[]> nearlyRight = Gen.Elements(
-                "{", "}", "[", "]", ",", ":", "\"op\"", "\"id\"", "\"version\"", "\"pause\"", "\"hello\"", "\"7\"", "1", "null",
-                "\"\\ud800\"", "\"keepAlive\"", "-1e999", " ", "\"token\"", "\"")
+                "{", "}", "[", "]", ",", ":", "\"op\"", "\"id\"", "\"version\"", "\"pause\"", "\"hello\"", "\"7\"",
+                "1", "null", "\"\\ud800\"", "\"keepAlive\"", "-1e999", " ", "\"token\"", "\"")
             .ArrayOf().Select(words => Encoding.UTF8.GetBytes("{\"op\":" + string.Concat(words)));
 
         Check.One(
@@ -167,7 +169,9 @@ public class ControlReaderTests
 
     private static ControlMessage Read(string json)
     {
-        Assert.True(ControlReader.TryRead(Encoding.UTF8.GetBytes(json), out ControlMessage? message, out string? problem), problem);
-        return message;
+        byte[] content = Encoding.UTF8.GetBytes(json);
+        bool read = ControlReader.TryRead(content, out ControlMessage? message, out string? problem);
+        Assert.True(read, problem);
+        return message!;
     }
 }

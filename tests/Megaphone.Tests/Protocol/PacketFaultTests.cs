@@ -38,7 +38,8 @@ public class PacketFaultTests
 
         for (int there = 0; there <= bytes.Length; there++)
         {
-            HeaderFaultKind found = HeaderScanner.Scan(bytes.AsSpan(0, there), Limit, out PacketHeader parsed, out int where);
+            ReadOnlySpan<byte> arrived = bytes.AsSpan(0, there);
+            HeaderFaultKind found = HeaderScanner.Scan(arrived, Limit, out PacketHeader parsed, out int where);
             Assert.Equal(there <= at ? nameof(HeaderFaultKind.None) : kind, found.ToString());
             Assert.Equal(there <= at ? there : at, where);
             Assert.Equal(default, parsed);

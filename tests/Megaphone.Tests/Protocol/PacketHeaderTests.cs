@@ -30,7 +30,7 @@ public class PacketHeaderTests
     [InlineData("18446744073709551615", ulong.MaxValue)]
     public void Ids_up_to_64_bits_are_read(string digits, ulong id)
     {
-        Assert.True(PacketHeader.TryParse(Encoding.ASCII.GetBytes($"0000000032|{digits}|"), Limit, out PacketHeader header));
+        Assert.True(PacketHeader.TryParse(Ascii($"0000000032|{digits}|"), Limit, out PacketHeader header));
         Assert.Equal(id, header.ConnectionId);
         Assert.Equal($"0000000032|{digits}|", Written(32, id));
     }
@@ -41,7 +41,7 @@ public class PacketHeaderTests
     [InlineData("99999999999999999999")]
     public void Ids_above_64_bits_are_refused(string digits)
     {
-        Assert.False(PacketHeader.TryParse(Encoding.ASCII.GetBytes($"0000000032|{digits}|"), Limit, out PacketHeader header));
+        Assert.False(PacketHeader.TryParse(Ascii($"0000000032|{digits}|"), Limit, out PacketHeader header));
         Assert.Equal(default, header);
     }
 
@@ -56,7 +56,7 @@ public class PacketHeaderTests
     [InlineData("9999999999", false)]
     public void Lengths_from_32_to_the_limit_are_read(string digits, bool accepted)
     {
-        byte[] bytes = Encoding.ASCII.GetBytes($"{digits}|00000000000000000007|");
+        byte[] bytes = Ascii($"{digits}|00000000000000000007|");
 
         Assert.Equal(accepted, PacketHeader.TryParse(bytes, Limit, out PacketHeader header));
         Assert.Equal(accepted ? int.Parse(digits) : 0, header.Length);
@@ -69,7 +69,7 @@ public class PacketHeaderTests
     [InlineData(32, "0000000032", true)]
     [InlineData(32, "0000000033", false)]
     public void The_limit_may_be_anything_from_32_on(int limit, string digits, bool accepted) =>
-        Assert.Equal(accepted, PacketHeader.TryParse(Encoding.ASCII.GetBytes($"{digits}|00000000000000000007|"), limit, out _));
+        Assert.Equal(accepted, PacketHeader.TryParse(Ascii($"{digits}|00000000000000000007|"), limit, out _));
 
     [Fact]
     public void What_was_written_is_read_at_every_number_of_digits()
@@ -134,7 +134,7 @@ public class PacketHeaderTests
         ];
         foreach (string origin in origins)
         {
-            byte[] bytes = Encoding.ASCII.GetBytes(origin);
+            byte[] bytes = Ascii(origin);
             for (int at = 0; at < bytes.Length; at++)
             {
                 byte original = bytes[at];
@@ -156,9 +156,14 @@ public class PacketHeaderTests
         byte[] bytes = new byte[PacketHeader.Size];
         for (int round = 0; round < 200_000; round++)
         {
-            PacketHeader.Write(bytes, random.Next(32, Limit + Limit / 8), (ulong)random.NextInt64() >> random.Next(64) << random.Next(2));
+            ulong id = (ulong)random.NextInt64() >> random.Next(64) << random.Next(2);
+            PacketHeader.Write(bytes, random.Next(32, Limit + Limit / 8), id);
             for (int wrong = random.Next(3); wrong > 0; wrong--)
-                bytes[random.Next(bytes.Length)] = (byte)(random.Next(4) == 0 ? random.Next(256) : '/' + random.Next(12));
+            {
+                int value = random.Next(4) == 0 ? random.Next(256) : '/' + random.Next(12);
+                bytes[random.Next(bytes.Length)] = (byte)value;
+            }
+
             AssertBothWaysAgree(bytes);
         }
     }
@@ -194,6 +199,8 @@ public class PacketHeaderTests
         if (accepted != (kind == HeaderFaultKind.None) || fast != plain)
             Assert.Fail($"{Encoding.Latin1.GetString(bytes)}: plain says {kind} {plain}, fast says {accepted} {fast}");
     }
+
+    private static byte[] Ascii(string text) => Encoding.ASCII.GetBytes(text);
 
     private static string Written(int length, ulong id)
     {

@@ -21,19 +21,22 @@ public class PacketSplitterTests
     /// <summary>Ids of every number of digits, the ends of the range among them.</summary>
     private static readonly Gen<ulong> Ids = Gen.OneOf(
         Gen.Elements<ulong>(0, 1, 7, 1UL << 32, ulong.MaxValue - 1, ulong.MaxValue),
-        ArbMap.Default.GeneratorFor<DoNotSize<ulong>>().SelectMany(_ => Gen.Choose(0, 63), (bits, shift) => bits.Item >> shift));
+        ArbMap.Default.GeneratorFor<DoNotSize<ulong>>().SelectMany(
+            _ => Gen.Choose(0, 63), (bits, shift) => bits.Item >> shift));
 
     private static readonly Gen<byte> AnyByte = Gen.Choose(0, 255).Select(value => (byte)value);
 
     /// <summary>Bytes that headers are made of, and their neighbours: nearly right by chance.</summary>
-    private static readonly Gen<byte> HeaderByte = Gen.Choose('/', ':').Select(value => (byte)value).Or(Gen.Constant((byte)'|'));
+    private static readonly Gen<byte> HeaderByte =
+        Gen.Choose('/', ':').Select(value => (byte)value).Or(Gen.Constant((byte)'|'));
 
     /// <summary>A whole packet whose content may look like a header.</summary>
     private static readonly Gen<byte[]> Packets = Ids.SelectMany(
         id => Gen.Choose(0, Limit - PacketHeader.Size).SelectMany(n => HeaderByte.Or(AnyByte).ArrayOf(n)),
         (id, content) => Packet(id, content));
 
-    private static readonly Gen<byte[]> Streams = Packets.ArrayOf().Select(packets => packets.SelectMany(p => p).ToArray());
+    private static readonly Gen<byte[]> Streams =
+        Packets.ArrayOf().Select(packets => packets.SelectMany(p => p).ToArray());
 
     /// <summary>Streams with a few bytes changed, and plain noise.</summary>
     private static readonly Gen<byte[]> SpoiltStreams = Gen.OneOf(
@@ -154,7 +157,8 @@ public class PacketSplitterTests
         for (int cut = 0; cut <= Example.Length; cut++)
         {
             ReadOnlySpan<byte> unread = Example.AsSpan(0, cut);
-            while (splitter.Next(unread, out PacketHeader header) == SplitResult.Packet) unread = unread[header.Length..];
+            while (splitter.Next(unread, out PacketHeader header) == SplitResult.Packet)
+                unread = unread[header.Length..];
         }
     }));
 
@@ -170,7 +174,7 @@ public class PacketSplitterTests
     }
 
     private static string Shown(byte[] packet) =>
-        $"{ulong.Parse(Encoding.ASCII.GetString(packet, 11, 20))}:{Encoding.Latin1.GetString(packet, 32, packet.Length - 32)}";
+        $"{ulong.Parse(Encoding.ASCII.GetString(packet, 11, 20))}:{Encoding.Latin1.GetString(packet.AsSpan(32))}";
 
     private static Gen<(int At, byte Value)[]> Spoilings() =>
         Gen.Choose(0, 1_000_000).SelectMany(_ => HeaderByte.Or(AnyByte), (at, value) => (at, value)).ArrayOf(3);

@@ -27,7 +27,8 @@ internal static class Measurement
         Array.Sort(perSecond);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{name,-44} {perSecond[Runs / 2] / 1e6,8:F1} {perSecond[0] / 1e6,8:F1} {perSecond[^1] / 1e6,8:F1} {allocated,10}"));
+            $"{name,-44} {perSecond[Runs / 2] / 1e6,8:F1} {perSecond[0] / 1e6,8:F1} {perSecond[^1] / 1e6,8:F1}"
+            + $" {allocated,10}"));
     }
 
     private static double RunOnce(Action pass, int items)

@@ -1,7 +1,8 @@
 using Megaphone.Microbench;
 using Megaphone.Protocol;
 
-// The protocol's hot paths on one core, without any I/O: dotnet run -c Release --project tests/bench/Megaphone.Microbench
+// The protocol's hot paths on one core, without any I/O: dotnet run -c Release --project
+// tests/bench/Megaphone.Microbench
 const int Headers = 4096;
 const int Limit = 1 << 20;
 const int PacketBytes = 64;
@@ -47,7 +48,8 @@ void Scan()
     ulong sum = 0;
     for (int at = 0; at < headers.Length; at += PacketHeader.Size)
     {
-        if (HeaderScanner.Scan(headers.AsSpan(at), Limit, out PacketHeader header, out _) != HeaderFaultKind.None) ThrowUnexpected();
+        HeaderFaultKind kind = HeaderScanner.Scan(headers.AsSpan(at), Limit, out PacketHeader header, out _);
+        if (kind != HeaderFaultKind.None) ThrowUnexpected();
         sum += header.ConnectionId ^ (uint)header.Length;
     }
 
