@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 
+logging.disable(logging.CRITICAL)  # before the import, which warns about what it is going to do without
 import slixmpp
 
 
@@ -138,8 +139,7 @@ async def run(args):
 
     if args.hold:
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    for person in people:
-        person.abort()
+    await asyncio.wait([person.disconnect() for person in people], timeout=3)
     return result["ok"]
 
 
@@ -160,7 +160,6 @@ def main():
     parser.add_argument("--hold", action="store_true", help="stay logged in until standard input ends")
     args = parser.parse_args()
 
-    logging.basicConfig(level=logging.CRITICAL)
     loop = LoopWithSources()
     asyncio.set_event_loop(loop)
     return 0 if loop.run_until_complete(run(args)) else 1
