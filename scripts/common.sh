@@ -77,7 +77,10 @@ wait_until() {
 
 # Reads /proc rather than connecting: a connection that says nothing holds up a listener that waits for a PROXY header.
 is_listening() { grep -qis ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6; }
-is_port_used() { grep -qis ": [0-9A-F]*:$(printf %04X "$1") " /proc/net/tcp /proc/net/tcp6; }
+# A socket that is only still closing (any other state) keeps no listener from the port.
+is_port_used() {
+  grep -qis ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:[0-9A-F]* 0[1238A] " /proc/net/tcp /proc/net/tcp6
+}
 
 # free_port WANTED: that port, or the next one that nothing on this machine uses.
 free_port() {
