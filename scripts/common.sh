@@ -9,19 +9,26 @@ say() { printf '%s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 # step TITLE LOG COMMAND…: runs the command with its output in LOG; says what is going on, and for how long by now.
-# On failure shows the end of LOG and returns the command's status.
+# On failure shows the end of LOG and returns the command's status. Interrupted, it takes the command along.
 step() {
-  local title=$1 log=$2 status=0 pid began=$SECONDS shown=5
+  local title=$1 log=$2 status=0 pid traps began=$SECONDS shown=5
   shift 2
   mkdir -p "$(dirname "$log")"
   printf '%s ' "$title"
+  # A process group of its own, so that all of it can be ended: a background command does not hear Ctrl-C.
+  set -m
   "$@" >"$log" 2>&1 </dev/null &
+  set +m
   pid=$!
+  traps=$(trap -p INT TERM)
+  trap 'kill -- "-$pid"; exit 130' INT TERM
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     (( SECONDS - began < shown )) || { printf '… %ss ' "$(( SECONDS - began ))"; (( shown *= 2 )); }
   done
   wait "$pid" || status=$?
+  trap - INT TERM
+  eval "$traps"
   if (( status == 0 )); then
     printf '✓ %ss\n' "$(( SECONDS - began ))"
   else
