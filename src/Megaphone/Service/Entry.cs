@@ -39,7 +39,7 @@ internal static class Entry
             return WronglyUsed;
         }
 
-        return commandLine.Command == Command.Check ? Check(settings) : await ServeAsync(settings, environment);
+        return commandLine.Command == Command.Check ? await CheckAsync(settings) : await ServeAsync(settings, environment);
     }
 
     private static async Task<int> ServeAsync(Settings settings, IDictionary environment)
@@ -62,10 +62,11 @@ internal static class Entry
         return Failed;
     }
 
-    private static int Check(Settings settings)
+    private static async Task<int> CheckAsync(Settings settings)
     {
-        _ = settings;
-        return EndedAsAsked;
+        IReadOnlyList<Finding> findings = MachineCheck.Run(settings, await MachineFactsReader.ReadAsync(settings));
+        Console.Out.Write(CheckReport.Write(settings.File, findings));
+        return findings.Any(finding => finding.Verdict == Verdict.Fail) ? Failed : EndedAsAsked;
     }
 
     /// <summary>The error and where it came from, in one line.</summary>

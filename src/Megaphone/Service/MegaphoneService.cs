@@ -83,7 +83,7 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
             RoleMetrics counters = new(Role.Hub);
             metrics.Add(counters);
             _hub = new HubRole(hub, counters, loggers);
-            Listen(_hub.Start, [("Hub:Listen", hub.Listen)]);
+            Listen(_hub.Start, "Hub:");
         }
 
         if (settings.Ecm is { } ecm)
@@ -98,7 +98,7 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
             RoleMetrics counters = new(Role.Ecm);
             metrics.Insert(0, counters);
             _ecm = new EcmRole(ecm, counters, loggers);
-            Listen(_ecm.Start, [.. ecm.Clients.Select((client, i) => ($"Ecm:Clients:{i}:Listen", client.Listen))]);
+            Listen(_ecm.Start, "Ecm:");
         }
 
         if (settings.Admin is { } admin)
@@ -112,7 +112,7 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
             }
             catch (Exception error) when (error is IOException or SocketException)
             {
-                throw CannotListen(error, [("Admin:Listen", admin.Listen)]);
+                throw CannotListen(error, "Admin:");
             }
         }
     }
@@ -135,7 +135,7 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         return string.Join(' ', line);
     }
 
-    private static void Listen(Action start, IReadOnlyList<(string Key, IPEndPoint Address)> addresses)
+    private void Listen(Action start, string section)
     {
         try
         {
@@ -143,19 +143,20 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         }
         catch (IOException error)
         {
-            throw CannotListen(error, addresses);
+            throw CannotListen(error, section);
         }
     }
 
-    /// <summary>Finds out which of the addresses it was, and why, so that the line can name the key and the remedy.</summary>
-    private static StartFailedException CannotListen(Exception error, IReadOnlyList<(string Key, IPEndPoint Address)> addresses)
+    /// <summary>Finds out which of a section's addresses it was, and why, so that the line can name the key and the remedy.</summary>
+    private StartFailedException CannotListen(Exception error, string section)
     {
-        foreach ((string key, IPEndPoint address) in addresses)
+        foreach ((string key, IPEndPoint address) in settings.Listeners.Where(listener => listener.Key.StartsWith(section, StringComparison.Ordinal)))
         {
             if (BindProbe.Try(address) is { } reason)
                 return new StartFailedException($"{key} \"{address}\": {BindProbe.Reason(reason)}; {BindProbe.Mend(reason, address)}", error);
         }
 
-        return new StartFailedException($"{addresses[0].Key} \"{addresses[0].Address}\": {error.Message}", error);
+        // Bound by somebody in between, or something else than the address: what the role says itself.
+        return new StartFailedException($"{section.TrimEnd(':')}: {error.Message}", error);
     }
 }

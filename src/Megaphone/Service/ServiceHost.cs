@@ -30,7 +30,7 @@ internal static class ServiceHost
         builder.Services.AddHostedService<MegaphoneService>();
 
         using IHost host = builder.Build();
-        LogStart(host.Services.GetRequiredService<ILoggerFactory>());
+        LogStart(host.Services.GetRequiredService<ILoggerFactory>(), settings.File);
         await host.RunAsync();
     }
 
@@ -55,12 +55,12 @@ internal static class ServiceHost
         }
     }
 
-    private static void LogStart(ILoggerFactory loggers)
+    private static void LogStart(ILoggerFactory loggers, string? file)
     {
         ILogger log = loggers.CreateLogger<MegaphoneService>();
         try
         {
-            ServiceLog.Starting(log, ProductVersion.Current, Environment.ProcessId, OpenFileLimit.RaiseToHard());
+            ServiceLog.Starting(log, ProductVersion.Current, Environment.ProcessId, file ?? "none", OpenFileLimit.RaiseToHard());
         }
         catch (IOException error)
         {

@@ -1,5 +1,7 @@
+using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Hub;
+using Megaphone.Links;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
@@ -36,4 +38,22 @@ internal sealed record Settings
 
     /// <summary>The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.</summary>
     public required IReadOnlyDictionary<string, LogLevel> LogLevels { get; init; }
+
+    /// <summary>The configuration file that was read; null: there was none.</summary>
+    public string? File { get; init; }
+
+    /// <summary>Every address that is listened on, with its key.</summary>
+    public IReadOnlyList<(string Key, IPEndPoint Address)> Listeners =>
+    [
+        .. (Ecm?.Clients ?? []).Select((client, i) => ($"Ecm:Clients:{i}:Listen", client.Listen)),
+        .. Hub is null ? Array.Empty<(string, IPEndPoint)>() : [("Hub:Listen", Hub.Listen)],
+        .. Admin is null ? Array.Empty<(string, IPEndPoint)>() : [("Admin:Listen", Admin.Listen)],
+    ];
+
+    /// <summary>Everything outside this process that is connected to, with its key.</summary>
+    public IReadOnlyList<(string Key, HostPort To)> Targets =>
+    [
+        .. Ecm is null || LinksToOwnHub ? Array.Empty<(string, HostPort)>() : [("Ecm:Link:To", Ecm.Connect.To)],
+        .. Hub?.Backend is null ? Array.Empty<(string, HostPort)>() : [("Hub:Backend", Hub.Backend)],
+    ];
 }

@@ -21,6 +21,6 @@ internal static class SettingsLoader
             .AddInMemoryCollection(EnvironmentSettings.Read(environment))
             .AddInMemoryCollection(commandLine.Settings)
             .Build();
-        return SettingsSchema.Read(configuration, problems);
+        return SettingsSchema.Read(configuration, problems) with { File = file };
     }
 }

@@ -77,14 +77,13 @@ internal sealed class SettingsSchema
         bool linksToOwnHub = runsEcm && runsHub && LinksToHub(ecm, hub);
         if (runsEcm && !linksToOwnHub && ecm.Connect.To.Port == 0)
             _reader.Refuse("Ecm:Link:To", "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration", ValueFormats.LinkTarget.Example);
-        RefuseSharedAddresses(runsEcm ? ecm : null, runsHub ? hub : null, runsAdmin ? admin : null);
 
         // A hub in the same process wants the secret that it was given; to write it twice would only allow two.
         string? ecmSecret = linksToOwnHub ? ecm.Link.Secret ?? hub.Link.Secret : ecm.Link.Secret;
         if (ecmSecret is not null && !ecm.Connect.Control)
             _reader.Refuse("Ecm:Link:Control", "must be true when there is a secret: it is said in the hello", "true");
 
-        return new Settings
+        Settings settings = new()
         {
             Ecm = runsEcm ? ecm with { Link = ecm.Link with { Secret = ecmSecret, KeepAlive = keepAlive } } : null,
             Hub = runsHub ? hub with { Link = hub.Link with { KeepAlive = keepAlive } } : null,
@@ -95,6 +94,8 @@ internal sealed class SettingsSchema
             StopTimeout = stopTimeout,
             LogLevels = logLevels,
         };
+        RefuseSharedAddresses(settings);
+        return settings;
     }
 
     private EcmOptions ReadEcm()
@@ -269,19 +270,14 @@ internal sealed class SettingsSchema
         || (ecm.Connect.To.Port == 0 && hub.Listen.Port == 0
             && ValueFormats.Listen.Read(ecm.Connect.To.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
 
-    private void RefuseSharedAddresses(EcmOptions? ecm, HubOptions? hub, IPEndPoint? admin)
+    private void RefuseSharedAddresses(Settings settings)
     {
-        List<(string Key, IPEndPoint Listen)> listeners = [];
-        if (ecm is not null) listeners.AddRange(ecm.Clients.Select((client, i) => ($"{Clients}:{i}:Listen", client.Listen)));
-        if (hub is not null) listeners.Add(("Hub:Listen", hub.Listen));
-        if (admin is not null) listeners.Add(("Admin:Listen", admin));
-
-        for (int i = 1; i < listeners.Count; i++)
+        for (int i = 1; i < settings.Listeners.Count; i++)
         {
-            (string key, IPEndPoint listen) = listeners[i];
-            string? earlier = listeners.Take(i).FirstOrDefault(other => listen.Port != 0 && other.Listen.Equals(listen)).Key;
+            (string key, IPEndPoint address) = settings.Listeners[i];
+            string? earlier = settings.Listeners.Take(i).FirstOrDefault(other => address.Port != 0 && other.Address.Equals(address)).Key;
             if (earlier is not null)
-                _reader.Refuse(key, $"is the address of {earlier} too: {listen}", "an address or port of its own");
+                _reader.Refuse(key, $"is the address of {earlier} too: {address}", "a port of its own");
         }
     }
 }
