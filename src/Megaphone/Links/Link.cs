@@ -58,6 +58,7 @@ internal sealed class Link : IPacketSink, IDisposable
         _keepAlive = options.KeepAlive;
         _receiver = new LinkReceiver(socket, options.MaxPacketBytes, this);
         socket.NoDelay = true;
+        if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)Math.Max(1, _keepAlive.TotalSeconds));
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)Math.Max(1, _keepAlive.TotalSeconds));
