@@ -161,7 +161,7 @@ internal sealed class SettingsSchema
             RetryMax = _reader.Read("Ecm:Link:RetryMax", ValueFormats.Duration(Moment, Hour, defaults.RetryMax), defaults.RetryMax),
         };
         if (connect.RetryMin > connect.RetryMax)
-            _reader.Refuse("Ecm:Link:RetryMax", $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}", "00:00:10");
+            _reader.Refuse("Ecm:Link:RetryMax", $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}", connect.RetryMin.ToString("c", CultureInfo.InvariantCulture));
         return connect;
     }
 
