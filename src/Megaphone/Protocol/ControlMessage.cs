@@ -1,0 +1,176 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace Megaphone.Protocol;
+
+/// <summary>
+/// A control message, the content of a packet on connection id 0 (section 4 of the link protocol):
+/// <c>{"op":"pause","id":"7"}</c>. Made by the method named after its op, or read by <see cref="ControlReader"/>.
+/// Members that do not belong to the op, or were not sent, are null. Immutable.
+/// </summary>
+internal sealed record ControlMessage
+{
+    /// <summary>The longest content of a control packet, in bytes.</summary>
+    public const int MaxBytes = 4096;
+
+    /// <summary>The version of the link protocol that is spoken here.</summary>
+    public const int CurrentVersion = 1;
+
+    /// <summary>What is asked for or told.</summary>
+    public required ControlOp Op { get; init; }
+
+    /// <summary>hello, welcome: the version of the protocol, 1 or more.</summary>
+    public int? Version { get; init; }
+
+    /// <summary>hello, welcome: what the sender calls itself, for logs.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>hello: the shared secret (section 6). <see cref="ToString"/> does not show it.</summary>
+    public string? Secret { get; init; }
+
+    /// <summary>hello: what packets carry. A hello that does not say so carries bytes.</summary>
+    public LinkFraming? Framing { get; init; }
+
+    /// <summary>hello, welcome: the longest packet that the sender accepts, in bytes, 32 or more.</summary>
+    public int? MaxPacket { get; init; }
+
+    /// <summary>welcome: how often a silent link is asked for a sign of life; above zero.</summary>
+    public TimeSpan? KeepAlive { get; init; }
+
+    /// <summary>
+    /// ping, pong: any JSON value, as the text that it came in, so that it can be sent back unchanged.
+    /// </summary>
+    public string? Token { get; init; }
+
+    /// <summary>pause, resume, reset: the session's connection id, never 0.</summary>
+    public ulong? Id { get; init; }
+
+    /// <summary>refuse, reset: why, in words for a log.</summary>
+    public string? Reason { get; init; }
+
+    /// <summary>drain: how long until the link closes.</summary>
+    public TimeSpan? After { get; init; }
+
+    /// <summary>How many members of a received message were ignored because its op has none of that name.</summary>
+    public int Ignored { get; init; }
+
+    /// <summary>Asks for control.</summary>
+    public static ControlMessage Hello(string name, string? secret, LinkFraming framing, int maxPacket) => new()
+    {
+        Op = ControlOp.Hello,
+        Version = CurrentVersion,
+        Name = name,
+        Secret = secret,
+        Framing = framing,
+        MaxPacket = maxPacket,
+    };
+
+    /// <summary>Accepts a hello.</summary>
+    public static ControlMessage Welcome(string name, int maxPacket, TimeSpan keepAlive) => new()
+    {
+        Op = ControlOp.Welcome,
+        Version = CurrentVersion,
+        Name = name,
+        MaxPacket = maxPacket,
+        KeepAlive = keepAlive,
+    };
+
+    /// <summary>Refuses the link, which is to be closed after it.</summary>
+    public static ControlMessage Refuse(string reason) => new() { Op = ControlOp.Refuse, Reason = reason };
+
+    /// <summary>Asks for a sign of life.</summary>
+    public static ControlMessage Ping(long token) =>
+        new() { Op = ControlOp.Ping, Token = token.ToString(CultureInfo.InvariantCulture) };
+
+    /// <summary>Answers a ping with the token that it carried.</summary>
+    public static ControlMessage Pong(ControlMessage ping) => new() { Op = ControlOp.Pong, Token = ping.Token };
+
+    /// <summary>Asks the other end to stop sending data on <paramref name="id"/>.</summary>
+    public static ControlMessage Pause(ulong id) => new() { Op = ControlOp.Pause, Id = id };
+
+    /// <summary>Asks the other end to go on sending data on <paramref name="id"/>.</summary>
+    public static ControlMessage Resume(ulong id) => new() { Op = ControlOp.Resume, Id = id };
+
+    /// <summary>Aborts a session.</summary>
+    public static ControlMessage Reset(ulong id, string reason) =>
+        new() { Op = ControlOp.Reset, Id = id, Reason = reason };
+
+    /// <summary>Asks the other end to open no new sessions on this link.</summary>
+    public static ControlMessage Drain(TimeSpan after) => new() { Op = ControlOp.Drain, After = after };
+
+    /// <summary>
+    /// The message as the content of a packet: UTF-8, at most <see cref="MaxBytes"/>. A reason that is too long for
+    /// that is cut between two characters.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// It is too long even without its reason: a name or secret of kilobytes.
+    /// </exception>
+    public byte[] ToUtf8()
+    {
+        // No character of JSON text takes less than a byte, so a longer reason cannot fit.
+        string? reason = Reason is { Length: > MaxBytes } ? CutTo(Reason, MaxBytes) : Reason;
+        while (true)
+        {
+            ArrayBufferWriter<byte> buffer = new(256);
+            Write(buffer, reason);
+            int excess = buffer.WrittenCount - MaxBytes;
+            if (excess <= 0) return buffer.WrittenSpan.ToArray();
+            if (string.IsNullOrEmpty(reason))
+            {
+                throw new InvalidOperationException(
+                    $"A control message of {buffer.WrittenCount} bytes is above the limit of {MaxBytes}.");
+            }
+
+            // One UTF-16 unit takes at most six bytes (\uXXXX), so this never cuts a character more than it must.
+            reason = CutTo(reason, Math.Max(0, reason.Length - (excess + 5) / 6));
+        }
+    }
+
+    /// <summary>The message as it is sent, for logs; a secret is shown as <c>***</c>.</summary>
+    public override string ToString()
+    {
+        ControlMessage shown = Secret is null ? this : this with { Secret = "***" };
+        ArrayBufferWriter<byte> buffer = new(256);
+        shown.Write(buffer, Reason);
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    /// <summary>
+    /// The first <paramref name="length"/> UTF-16 units of a text, or one less where that would halve a character.
+    /// </summary>
+    private static string CutTo(string text, int length) =>
+        text[..(length > 0 && char.IsHighSurrogate(text[length - 1]) ? length - 1 : length)];
+
+    private static void WriteSeconds(Utf8JsonWriter json, string member, TimeSpan value)
+    {
+        // Whole seconds are written as an integer, which is all that some readers understand.
+        if (value.Ticks % TimeSpan.TicksPerSecond == 0) json.WriteNumber(member, value.Ticks / TimeSpan.TicksPerSecond);
+        else json.WriteNumber(member, value.TotalSeconds);
+    }
+
+    /// <summary>Writes the members in the order of the protocol's table; each op has set only its own.</summary>
+    private void Write(ArrayBufferWriter<byte> buffer, string? reason)
+    {
+        using Utf8JsonWriter json = new(buffer);
+        json.WriteStartObject();
+        json.WriteString("op", ControlNames.Of(Op));
+        if (Version is { } version) json.WriteNumber("version", version);
+        if (Name is not null) json.WriteString("name", Name);
+        if (Secret is not null) json.WriteString("secret", Secret);
+        if (Framing is { } framing) json.WriteString("framing", ControlNames.Of(framing));
+        if (MaxPacket is { } maxPacket) json.WriteNumber("maxPacket", maxPacket);
+        if (KeepAlive is { } keepAlive) WriteSeconds(json, "keepAlive", keepAlive);
+        if (Token is not null)
+        {
+            json.WritePropertyName("token");
+            json.WriteRawValue(Token, skipInputValidation: true);
+        }
+
+        if (Id is { } id) json.WriteString("id", id.ToString(CultureInfo.InvariantCulture));
+        if (reason is not null) json.WriteString("reason", reason);
+        if (After is { } after) WriteSeconds(json, "after", after);
+        json.WriteEndObject();
+    }
+}

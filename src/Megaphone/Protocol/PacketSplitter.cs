@@ -1,0 +1,62 @@
+using System.Runtime.CompilerServices;
+
+namespace Megaphone.Protocol;
+
+/// <summary>
+/// Finds the packets in a link's stream, in whatever pieces it arrives (section 1 of the link protocol). It keeps no
+/// bytes and allocates nothing but the one fault that ends the stream. Not thread-safe: one per stream, used by its
+/// reader.
+/// </summary>
+/// <remarks>
+/// A mutable struct, so that it lies inside its owner: keep it in a field that is not readonly, and do not copy it.
+/// </remarks>
+/// <param name="maxPacketBytes">The longest packet, header included, that is accepted: 32 or more.</param>
+internal struct PacketSplitter(int maxPacketBytes)
+{
+    private readonly int _maxPacketBytes = maxPacketBytes >= PacketHeader.Size
+        ? maxPacketBytes
+        : throw new ArgumentOutOfRangeException(
+            nameof(maxPacketBytes), maxPacketBytes, $"No packet is shorter than {PacketHeader.Size} bytes.");
+
+    /// <summary>Bytes consumed so far: where in the stream the next header begins.</summary>
+    public long Offset { get; private set; }
+
+    /// <summary>What ended the stream; null while it is sound.</summary>
+    public PacketFault? Fault { get; private set; }
+
+    /// <summary>Looks at what has arrived and is not yet consumed.</summary>
+    /// <param name="unread">Begins at <see cref="Offset"/>; may be empty, may hold many packets.</param>
+    /// <param name="header">
+    /// With <see cref="SplitResult.Packet"/> the packet's header: its content is
+    /// <c>unread[PacketHeader.Size..header.Length]</c>, and the caller goes on behind it. With
+    /// <see cref="SplitResult.Incomplete"/> the header of the packet to come if it has arrived whole, else default.
+    /// With <see cref="SplitResult.Malformed"/> default.
+    /// </param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public SplitResult Next(ReadOnlySpan<byte> unread, out PacketHeader header)
+    {
+        if (Fault is null
+            && unread.Length >= PacketHeader.Size
+            && PacketHeader.TryParse(unread, _maxPacketBytes, out header))
+        {
+            if (header.Length > unread.Length) return SplitResult.Incomplete;
+            Offset += header.Length;
+            return SplitResult.Packet;
+        }
+
+        header = default;
+        return IncompleteOrMalformed(unread);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private SplitResult IncompleteOrMalformed(ReadOnlySpan<byte> unread)
+    {
+        if (Fault is not null) return SplitResult.Malformed;
+
+        HeaderFaultKind kind = HeaderScanner.Scan(unread, _maxPacketBytes, out _, out int at);
+        if (kind == HeaderFaultKind.None) return SplitResult.Incomplete;
+
+        Fault = new PacketFault(kind, Offset, unread[..(at + 1)], _maxPacketBytes);
+        return SplitResult.Malformed;
+    }
+}

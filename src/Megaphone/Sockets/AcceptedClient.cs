@@ -1,0 +1,4 @@
+namespace Megaphone.Sockets;
+
+/// <summary>Gets a descriptor that was accepted, and owns it.</summary>
+internal delegate void AcceptedClient(int descriptor, in NativeAddress peer);

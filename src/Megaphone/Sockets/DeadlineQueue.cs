@@ -1,0 +1,33 @@
+namespace Megaphone.Sockets;
+
+/// <summary>Deadlines that all lie the same time ahead, so that the order of arrival is the order of falling due.</summary>
+/// <remarks>Not thread-safe: each belongs to one reactor. What fell due is checked against the connection then, so
+/// nothing is ever taken out early.</remarks>
+internal sealed class DeadlineQueue(TimeSpan after)
+{
+    private readonly Queue<(long Due, ConnectionId Id)> _queue = new();
+    private readonly long _afterMilliseconds = (long)after.TotalMilliseconds;
+
+    /// <summary>Arms a deadline for a connection.</summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="now">The time, as <see cref="Environment.TickCount64"/> tells it.</param>
+    public void Arm(ConnectionId id, long now) => _queue.Enqueue((now + _afterMilliseconds, id));
+
+    /// <summary>Takes one connection whose deadline has passed.</summary>
+    public bool TryTakeDue(long now, out ConnectionId id)
+    {
+        if (_queue.TryPeek(out (long Due, ConnectionId Id) first) && first.Due <= now)
+        {
+            _queue.Dequeue();
+            id = first.Id;
+            return true;
+        }
+
+        id = default;
+        return false;
+    }
+
+    /// <summary>Milliseconds until the first deadline; <see cref="int.MaxValue"/> when there is none.</summary>
+    public int UntilNext(long now) =>
+        _queue.TryPeek(out (long Due, ConnectionId Id) first) ? (int)Math.Clamp(first.Due - now, 0, int.MaxValue) : int.MaxValue;
+}

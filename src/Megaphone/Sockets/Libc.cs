@@ -1,0 +1,126 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+[assembly: DisableRuntimeMarshalling]
+
+namespace Megaphone.Sockets;
+
+/// <summary>The system calls that the reactor is made of. Linux on x86-64 only.</summary>
+/// <remarks>Each returns -1 on failure, with errno in <see cref="Marshal.GetLastPInvokeError"/>.</remarks>
+internal static unsafe partial class Libc
+{
+    public const int AfUnspecified = 0;
+    public const int AfInet = 2;
+    public const int AfInet6 = 10;
+    public const int SockStream = 1;
+    public const int SockNonBlock = 0x800;
+    public const int SockCloseOnExec = 0x80000;
+    public const int SolSocket = 1;
+    public const int SoReuseAddress = 2;
+    public const int SoError = 4;
+    public const int SoKeepAlive = 9;
+    public const int SoLinger = 13;
+    public const int IpProtoTcp = 6;
+    public const int TcpNoDelay = 1;
+    public const int TcpKeepIdle = 4;
+    public const int TcpKeepInterval = 5;
+    public const int TcpKeepCount = 6;
+    public const int TcpUserTimeout = 18;
+    public const int MsgDontWait = 0x40;
+    public const int MsgNoSignal = 0x4000;
+    public const int ShutWrite = 1;
+    public const int EpollCloseOnExec = 0x80000;
+    public const int EpollAdd = 1;
+    public const int EpollDelete = 2;
+    public const int EpollModify = 3;
+    public const uint EpollIn = 1;
+    public const uint EpollOut = 4;
+    public const uint EpollError = 8;
+    public const uint EpollHangUp = 16;
+    public const int EventFdNonBlock = 0x800;
+    public const int EventFdCloseOnExec = 0x80000;
+
+    private const string Library = "libc";
+
+    [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
+    public static partial int Socket(int family, int type, int protocol);
+
+    [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
+    public static partial int Bind(int descriptor, NativeAddress* address, uint length);
+
+    [LibraryImport(Library, EntryPoint = "listen", SetLastError = true)]
+    public static partial int Listen(int descriptor, int backlog);
+
+    [LibraryImport(Library, EntryPoint = "accept4", SetLastError = true)]
+    public static partial int Accept(int descriptor, NativeAddress* peer, uint* length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "connect", SetLastError = true)]
+    public static partial int Connect(int descriptor, NativeAddress* address, uint length);
+
+    [LibraryImport(Library, EntryPoint = "getsockname", SetLastError = true)]
+    public static partial int GetSocketName(int descriptor, NativeAddress* address, uint* length);
+
+    [LibraryImport(Library, EntryPoint = "getpeername", SetLastError = true)]
+    public static partial int GetPeerName(int descriptor, NativeAddress* address, uint* length);
+
+    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    public static partial int SetSocketOption(int descriptor, int level, int option, void* value, uint length);
+
+    [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
+    public static partial int GetSocketOption(int descriptor, int level, int option, void* value, uint* length);
+
+    [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
+    public static partial nint Receive(int descriptor, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
+    public static partial nint Send(int descriptor, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "shutdown", SetLastError = true)]
+    public static partial int Shutdown(int descriptor, int how);
+
+    [LibraryImport(Library, EntryPoint = "close", SetLastError = true)]
+    public static partial int Close(int descriptor);
+
+    [LibraryImport(Library, EntryPoint = "epoll_create1", SetLastError = true)]
+    public static partial int EpollCreate(int flags);
+
+    [LibraryImport(Library, EntryPoint = "epoll_ctl", SetLastError = true)]
+    public static partial int EpollControl(int epoll, int operation, int descriptor, EpollEvent* @event);
+
+    [LibraryImport(Library, EntryPoint = "epoll_wait", SetLastError = true)]
+    public static partial int EpollWait(int epoll, EpollEvent* events, int capacity, int timeoutMilliseconds);
+
+    [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
+    public static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport(Library, EntryPoint = "read", SetLastError = true)]
+    public static partial nint Read(int descriptor, void* buffer, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
+    public static partial nint Write(int descriptor, void* buffer, nuint length);
+
+    /// <summary>Sets an option whose value is an int.</summary>
+    public static int SetSocketOption(int descriptor, int level, int option, int value) =>
+        SetSocketOption(descriptor, level, option, &value, sizeof(int));
+
+    /// <summary>The pending error of a socket (SO_ERROR), which this call clears; 0 when there is none.</summary>
+    public static int TakeSocketError(int descriptor)
+    {
+        int error = 0;
+        uint length = sizeof(int);
+        return GetSocketOption(descriptor, SolSocket, SoError, &error, &length) == 0
+            ? error
+            : Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>Makes the next <see cref="Close"/> abort the connection with RST instead of ending it with FIN.</summary>
+    public static void AbortOnClose(int descriptor)
+    {
+        // struct linger { int l_onoff; int l_linger; }
+        long linger = 1;
+        _ = SetSocketOption(descriptor, SolSocket, SoLinger, &linger, sizeof(long));
+    }
+
+    /// <summary>What the kernel says about an error number, with the number.</summary>
+    public static string Describe(int errno) => $"{Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})";
+}

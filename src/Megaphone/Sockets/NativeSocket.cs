@@ -1,0 +1,83 @@
+using System.Net;
+using System.Runtime.InteropServices;
+
+namespace Megaphone.Sockets;
+
+/// <summary>Makes raw TCP descriptors, non-blocking and not inherited by other programs.</summary>
+internal static unsafe class NativeSocket
+{
+    /// <summary>Makes a listening socket whose connections inherit TCP_NODELAY and the liveness options.</summary>
+    /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
+    public static int Listen(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
+    {
+        NativeAddress address = new(endPoint);
+        int descriptor = Create(address.Family);
+        if (descriptor >= 0)
+        {
+            _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoReuseAddress, 1);
+
+            // Linux copies these to every accepted connection, which saves six system calls for each.
+            SetOptions(descriptor, liveness);
+            if (Libc.Bind(descriptor, &address, address.Length) == 0 && Libc.Listen(descriptor, backlog) == 0) return descriptor;
+        }
+
+        string reason = Libc.Describe(Marshal.GetLastPInvokeError());
+        if (descriptor >= 0) _ = Libc.Close(descriptor);
+        throw new IOException($"cannot listen on {endPoint}: {reason}");
+    }
+
+    /// <summary>Begins a connection.</summary>
+    /// <returns>The descriptor, connecting; or -1 with <paramref name="errno"/>.</returns>
+    public static int Connect(in NativeAddress to, TcpLivenessOptions liveness, out int errno)
+    {
+        NativeAddress address = to;
+        int descriptor = Create(address.Family);
+        if (descriptor < 0)
+        {
+            errno = Marshal.GetLastPInvokeError();
+            return -1;
+        }
+
+        SetOptions(descriptor, liveness);
+        errno = Libc.Connect(descriptor, &address, address.Length) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        if (errno is 0 or Errno.InProgress)
+        {
+            errno = 0;
+            return descriptor;
+        }
+
+        _ = Libc.Close(descriptor);
+        return -1;
+    }
+
+    /// <summary>The address that a socket is bound to.</summary>
+    public static NativeAddress LocalAddress(int descriptor)
+    {
+        NativeAddress address = default;
+        uint length = NativeAddress.Size;
+        _ = Libc.GetSocketName(descriptor, &address, &length);
+        return address;
+    }
+
+    /// <summary>The address at the other end; family 0 when there is none any more.</summary>
+    public static NativeAddress PeerAddress(int descriptor)
+    {
+        NativeAddress address = default;
+        uint length = NativeAddress.Size;
+        _ = Libc.GetPeerName(descriptor, &address, &length);
+        return address;
+    }
+
+    private static int Create(int family) =>
+        Libc.Socket(family, Libc.SockStream | Libc.SockNonBlock | Libc.SockCloseOnExec, 0);
+
+    private static void SetOptions(int descriptor, TcpLivenessOptions liveness)
+    {
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpNoDelay, 1);
+        _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoKeepAlive, 1);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, (int)liveness.Idle.TotalSeconds);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepInterval, (int)liveness.Interval.TotalSeconds);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepCount, liveness.Probes);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpUserTimeout, (int)liveness.UserTimeout.TotalMilliseconds);
+    }
+}

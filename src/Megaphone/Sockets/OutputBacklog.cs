@@ -1,0 +1,58 @@
+using System.Buffers;
+
+namespace Megaphone.Sockets;
+
+/// <summary>Bytes that the kernel did not take for one connection, in order. Not thread-safe: the slot's gate guards it.</summary>
+/// <remarks>Exists only while something waits; its array comes from, and goes back to, the shared pool.</remarks>
+internal sealed class OutputBacklog
+{
+    private const int SmallestArray = 4096;
+
+    private byte[] _array = [];
+    private int _start;
+    private int _end;
+
+    /// <summary>The bytes that wait.</summary>
+    public int Count => _end - _start;
+
+    /// <summary>The bytes that wait, valid until the next call.</summary>
+    public ReadOnlySpan<byte> Waiting => _array.AsSpan(_start, Count);
+
+    /// <summary>Copies bytes behind those that wait.</summary>
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        if (_array.Length - _end < bytes.Length) MakeRoom(bytes.Length);
+        bytes.CopyTo(_array.AsSpan(_end));
+        _end += bytes.Length;
+    }
+
+    /// <summary>The first <paramref name="count"/> bytes have been sent.</summary>
+    public void Advance(int count) => _start += count;
+
+    /// <summary>Gives the array back. Nothing waits afterwards.</summary>
+    public void Release()
+    {
+        if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
+        _array = [];
+        _start = _end = 0;
+    }
+
+    private void MakeRoom(int more)
+    {
+        int count = Count;
+        if (_array.Length - count >= more && _start >= _array.Length / 2)
+        {
+            _array.AsSpan(_start, count).CopyTo(_array);
+        }
+        else
+        {
+            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(SmallestArray, checked((count + more) * 2)));
+            _array.AsSpan(_start, count).CopyTo(larger);
+            if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
+            _array = larger;
+        }
+
+        _start = 0;
+        _end = count;
+    }
+}

@@ -1,0 +1,326 @@
+using System.Runtime.InteropServices;
+using Megaphone.Metrics;
+
+namespace Megaphone.Sockets;
+
+/// <content>What happens to one connection.</content>
+internal sealed unsafe partial class Reactor<TState>
+{
+    /// <summary>Takes a connected descriptor in. Any thread.</summary>
+    /// <returns>Null when it was taken; else why it was refused and closed.</returns>
+    public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer)
+    {
+        if (!_table.TryTake(out ConnectionId id))
+        {
+            _ = Libc.Close(descriptor);
+            return RefusalReason.TooMany;
+        }
+
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        slot.Descriptor = descriptor;
+        if (_handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor) is not { } owner)
+        {
+            _ = Libc.Close(descriptor);
+            slot.Descriptor = -1;
+            slot.Set(ConnectionFlags.Closed);
+            slot.Exit();
+            _table.Free(id.Slot);
+            return RefusalReason.NoLink;
+        }
+
+        slot.Owner = owner;
+        slot.Set(ConnectionFlags.WatchesIn);
+        bool watched = _epoll.Add(descriptor, Libc.EpollIn, id.Value) == 0;
+        if (!watched) Fail(ref slot, CloseReason.OutOfResources);
+        slot.Exit();
+        if (watched) return null;
+        Attend(id);
+        return RefusalReason.Memory;
+    }
+
+    /// <summary>Begins a connection; what is sent to it waits until it stands. Any thread.</summary>
+    /// <returns>False when the table is full.</returns>
+    public bool TryConnect(in NativeAddress to, int owner, TState state, out ConnectionId id)
+    {
+        if (!_table.TryTake(out id)) return false;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        _table.State(id.Slot) = state;
+        slot.Owner = owner;
+        slot.Flags = ConnectionFlags.Connecting;
+
+        // Refused at once, as loopback does it: the reactor tries the next address, or tells the handler.
+        if (BeginConnect(id, ref slot, to) is { } failure) Fail(ref slot, failure);
+        slot.Exit();
+        Attend(id);
+        return true;
+    }
+
+    /// <summary>Sends bytes, or keeps what the kernel does not take. Any thread; bytes are copied if need be.</summary>
+    /// <returns>False when the connection is gone, has another owner, or its direction has been ended.</returns>
+    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes)
+    {
+        if (!_table.TryEnter(id)) return false;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        bool sendable = slot.Owner == owner &&
+            !slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed);
+        bool attend = sendable && !SendOrKeep(id, ref slot, bytes);
+        slot.Exit();
+        if (attend) Attend(id);
+        return sendable;
+    }
+
+    /// <summary>Ends our direction after what waits. Any thread.</summary>
+    /// <returns>False when the connection is gone, has another owner, or its direction had been ended before.</returns>
+    public bool EndWrite(ConnectionId id, int owner) =>
+        Request(id, owner, ConnectionFlags.WriteEnding, unless: ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded);
+
+    /// <summary>Closes the connection after what waits. Any thread.</summary>
+    public void CloseWhenFlushed(ConnectionId id, int owner, CloseReason reason) =>
+        Request(id, owner, ConnectionFlags.CloseWhenFlushed, unless: ConnectionFlags.Aborting, reason);
+
+    /// <summary>Aborts the connection in both directions. Any thread.</summary>
+    /// <returns>False when it is gone already or has another owner.</returns>
+    public bool Abort(ConnectionId id, int owner, CloseReason reason) =>
+        Request(id, owner, ConnectionFlags.Aborting, unless: ConnectionFlags.Aborting, reason);
+
+    /// <summary>Stops, or goes on, reading from the connection. Any thread.</summary>
+    public void PauseReading(ConnectionId id, int owner, bool pause)
+    {
+        if (!_table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        if (slot.Owner == owner)
+        {
+            if (pause) slot.Set(ConnectionFlags.ReadPaused);
+            else slot.Clear(ConnectionFlags.ReadPaused);
+            Watch(id, ref slot);
+        }
+
+        slot.Exit();
+    }
+
+    private bool Request(ConnectionId id, int owner, ConnectionFlags what, ConnectionFlags unless, CloseReason reason = default)
+    {
+        if (!_table.TryEnter(id)) return false;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        bool accepted = slot.Owner == owner && !slot.IsAny(unless);
+        if (accepted)
+        {
+            slot.Set(what);
+            if (what != ConnectionFlags.WriteEnding) slot.Reason = reason;
+        }
+
+        slot.Exit();
+        if (accepted) Attend(id);
+        return accepted;
+    }
+
+    /// <summary>Handles what epoll reported.</summary>
+    private void Serve(ConnectionId id, uint events)
+    {
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        if (!IsLive(id, ref slot)) return;
+
+        if (slot.Is(ConnectionFlags.Connecting))
+        {
+            FinishConnect(id, ref slot);
+            return;
+        }
+
+        if ((events & Libc.EpollOut) != 0)
+        {
+            Flush(id, ref slot);
+            if (!IsLive(id, ref slot)) return;
+        }
+
+        if ((events & (Libc.EpollIn | Libc.EpollHangUp | Libc.EpollError)) == 0) return;
+
+        bool mayRead = !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
+        if (mayRead)
+        {
+            Receive(id, ref slot);
+        }
+        else if ((events & Libc.EpollError) != 0)
+        {
+            CloseForError(id, Libc.TakeSocketError(slot.Descriptor));
+        }
+        else if ((events & Libc.EpollHangUp) != 0 && _table.TryEnter(id))
+        {
+            // Both directions are over, but what the peer sent first is still to be read when we may.
+            if (slot.Is(ConnectionFlags.ReadEnded))
+            {
+                Close(id, ref slot, CloseReason.Ended);
+                return;
+            }
+
+            _epoll.Remove(slot.Descriptor);
+            slot.Set(ConnectionFlags.Unwatched);
+            slot.Clear(ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut);
+            slot.Exit();
+        }
+    }
+
+    private void Receive(ConnectionId id, ref ConnectionSlot slot)
+    {
+        ref TState state = ref _table.State(id.Slot);
+        int room = _handler.Reserve(slot.Owner, ref state);
+        if (room <= 0)
+        {
+            if (!_table.TryEnter(id)) return;
+            slot.Set(room == 0 ? ConnectionFlags.ReadStalled : ConnectionFlags.ReadPaused);
+            if (room == 0) Stall(id, ref slot);
+            Watch(id, ref slot);
+            slot.Exit();
+            return;
+        }
+
+        nint count = Libc.Receive(slot.Descriptor, _receiveBuffer, (nuint)Math.Min(room, ReceiveBufferBytes), Libc.MsgDontWait);
+        int errno = count < 0 ? Marshal.GetLastPInvokeError() : 0;
+        _handler.Received(id, slot.Owner, ref state, new ReadOnlySpan<byte>(_receiveBuffer, (int)Math.Max(0, count)));
+        if (count > 0 || errno is Errno.TryAgain or Errno.Interrupted) return;
+
+        if (errno != 0) CloseForError(id, errno);
+        else ReadEnded(id, ref slot);
+    }
+
+    private void ReadEnded(ConnectionId id, ref ConnectionSlot slot)
+    {
+        if (!_table.TryEnter(id)) return;
+        slot.Set(ConnectionFlags.ReadEnded | ConnectionFlags.EndUntold);
+        if (!slot.Is(ConnectionFlags.HalfOpenArmed)) ArmHalfOpen(id, ref slot);
+        Watch(id, ref slot);
+        slot.Exit();
+        Look(id);
+    }
+
+    /// <summary>Brings a connection up to date: tells what is untold, ends what is to be ended, closes what is to be closed.</summary>
+    private void Look(ConnectionId id)
+    {
+        if (!_table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        if (slot.Is(ConnectionFlags.Connecting) && !slot.Is(ConnectionFlags.Aborting)) _connecting.Arm(id, Environment.TickCount64);
+        if (slot.Is(ConnectionFlags.Aborting) && !TryOtherAddress(id, ref slot))
+        {
+            Close(id, ref slot, slot.Reason);
+            return;
+        }
+
+        bool flushed = !slot.Is(ConnectionFlags.Connecting) && _table.Backlog(id.Slot) is null;
+        if (flushed && slot.Is(ConnectionFlags.CloseWhenFlushed))
+        {
+            Close(id, ref slot, slot.Reason);
+            return;
+        }
+
+        if (flushed && slot.Is(ConnectionFlags.WriteEnding))
+        {
+            slot.Clear(ConnectionFlags.WriteEnding);
+            slot.Set(ConnectionFlags.WriteEnded);
+            _ = Libc.Shutdown(slot.Descriptor, Libc.ShutWrite);
+        }
+
+        // Whatever waits for the peer from here on waits so long and no longer.
+        if (slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.CloseWhenFlushed) &&
+            !slot.Is(ConnectionFlags.HalfOpenArmed))
+        {
+            ArmHalfOpen(id, ref slot);
+        }
+
+        slot.Exit();
+        if (TellNews(id, ref slot) == Told.Close) CloseFor(id, CloseReason.Ended);
+        if (!_table.TryEnter(id)) return;
+        if (slot.Is(ConnectionFlags.ReadEnded | ConnectionFlags.WriteEnded) && !slot.Is(ConnectionFlags.EndUntold))
+            Close(id, ref slot, CloseReason.Ended);
+        else slot.Exit();
+    }
+
+    private void ArmHalfOpen(ConnectionId id, ref ConnectionSlot slot)
+    {
+        slot.Set(ConnectionFlags.HalfOpenArmed);
+        _halfOpen.Arm(id, Environment.TickCount64);
+    }
+
+    private static bool IsLive(ConnectionId id, ref ConnectionSlot slot) =>
+        slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed);
+
+    /// <summary>Tells the handler that the connection is slow, or no longer, and that the peer has ended.</summary>
+    private Told TellNews(ConnectionId id, ref ConnectionSlot slot)
+    {
+        ref TState state = ref _table.State(id.Slot);
+        bool slow = slot.Is(ConnectionFlags.AboveHigh);
+        if (slow != slot.Is(ConnectionFlags.ToldSlow))
+        {
+            Told told = _handler.TellSlow(id, slot.Owner, ref state, slow);
+            Note(id, ref slot, told, set: slow ? ConnectionFlags.ToldSlow : 0, clear: slow ? 0 : ConnectionFlags.ToldSlow);
+            if (told != Told.Done) return told;
+            if (slow) _metrics.AddPause();
+        }
+
+        if (!slot.Is(ConnectionFlags.EndUntold)) return Told.Done;
+        Told toldEnd = _handler.TellReadEnded(id, slot.Owner, ref state);
+        Note(id, ref slot, toldEnd, set: 0, clear: ConnectionFlags.EndUntold);
+        return toldEnd;
+    }
+
+    private void Note(ConnectionId id, ref ConnectionSlot slot, Told told, ConnectionFlags set, ConnectionFlags clear)
+    {
+        if (!_table.TryEnter(id)) return;
+        if (told == Told.NoRoom)
+        {
+            Stall(id, ref slot);
+        }
+        else
+        {
+            slot.Clear(clear);
+            slot.Set(set);
+        }
+
+        slot.Exit();
+    }
+
+    private void CloseForError(ConnectionId id, int errno) =>
+        CloseFor(id, ReasonFor(errno));
+
+    private void CloseFor(ConnectionId id, CloseReason reason)
+    {
+        if (_table.TryEnter(id)) Close(id, ref _table.Slot(id.Slot), reason);
+    }
+
+    /// <summary>Closes the descriptor and tells the handler. The gate is held, and is given back.</summary>
+    private void Close(ConnectionId id, ref ConnectionSlot slot, CloseReason reason)
+    {
+        slot.Reason = reason;
+        slot.Set(ConnectionFlags.Closed);
+        if (_table.Backlog(id.Slot) is { } backlog) DropBacklog(id, backlog);
+        if (slot.Descriptor >= 0)
+        {
+            // An orderly end says FIN; anything else tells the peer that what it has may not be all.
+            if (reason is not (CloseReason.Ended or CloseReason.LinkLost or CloseReason.Shutdown)) Libc.AbortOnClose(slot.Descriptor);
+            _ = Libc.Close(slot.Descriptor);
+            slot.Descriptor = -1;
+        }
+
+        slot.Exit();
+        TellClosed(id, ref slot);
+    }
+
+    private void TellClosed(ConnectionId id, ref ConnectionSlot slot)
+    {
+        // Closed: no other thread changes the slot any more, so the gate is not needed.
+        ref TState state = ref _table.State(id.Slot);
+        if (!slot.Is(ConnectionFlags.CloseTold))
+        {
+            if (_handler.TellClosed(id, slot.Owner, ref state, slot.Reason) == Told.NoRoom)
+            {
+                Stall(id, ref slot);
+                return;
+            }
+
+            slot.Set(ConnectionFlags.CloseTold);
+        }
+
+        // If it still stands in the queue of the stalled, it is freed when its turn comes.
+        if (slot.Is(ConnectionFlags.InStalledQueue)) return;
+        state = default!;
+        _table.Free(id.Slot);
+    }
+}

@@ -1,0 +1,203 @@
+using System.Runtime.InteropServices;
+using Megaphone.Metrics;
+
+namespace Megaphone.Sockets;
+
+/// <content>Sending, what waits to be sent, and connecting. Everything here is called with the slot's gate held.</content>
+internal sealed unsafe partial class Reactor<TState>
+{
+    /// <summary>Sends what the kernel takes and keeps the rest.</summary>
+    /// <returns>False when the reactor has to look at the connection.</returns>
+    private bool SendOrKeep(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
+    {
+        OutputBacklog? backlog = _table.Backlog(id.Slot);
+        if (backlog is null && !slot.Is(ConnectionFlags.Connecting))
+        {
+            int sent = SendNow(slot.Descriptor, bytes, out int errno);
+            if (errno != 0) return Fail(ref slot, ReasonFor(errno));
+            if (sent == bytes.Length) return true;
+            bytes = bytes[sent..];
+        }
+
+        int waiting = (backlog?.Count ?? 0) + bytes.Length;
+        if (waiting > _options.Buffers.LimitBytes) return Fail(ref slot, CloseReason.BufferLimit);
+        if (_metrics.AddBuffered(bytes.Length) > _options.Buffers.TotalBytes)
+        {
+            _metrics.AddBuffered(-bytes.Length);
+            return Fail(ref slot, CloseReason.BufferTotal);
+        }
+
+        if (backlog is null) _table.SetBacklog(id.Slot, backlog = new OutputBacklog());
+        backlog.Append(bytes);
+        Watch(id, ref slot);
+        if (waiting < _options.Buffers.HighBytes || slot.Is(ConnectionFlags.AboveHigh)) return true;
+        slot.Set(ConnectionFlags.AboveHigh);
+        return false;
+    }
+
+    private static bool Fail(ref ConnectionSlot slot, CloseReason reason)
+    {
+        slot.Set(ConnectionFlags.Aborting);
+        slot.Reason = reason;
+        return false;
+    }
+
+    private static int SendNow(int descriptor, ReadOnlySpan<byte> bytes, out int errno)
+    {
+        errno = 0;
+        fixed (byte* start = bytes)
+        {
+            while (true)
+            {
+                nint sent = Libc.Send(descriptor, start, (nuint)bytes.Length, Libc.MsgDontWait | Libc.MsgNoSignal);
+                if (sent >= 0) return (int)sent;
+                int error = Marshal.GetLastPInvokeError();
+                if (error == Errno.Interrupted) continue;
+                if (error != Errno.TryAgain) errno = error;
+                return 0;
+            }
+        }
+    }
+
+    /// <summary>Sends what waits, and closes the connection if that fails. Takes the gate itself.</summary>
+    private void Flush(ConnectionId id, ref ConnectionSlot slot)
+    {
+        if (!_table.TryEnter(id)) return;
+        bool look = false;
+        if (_table.Backlog(id.Slot) is { } backlog)
+        {
+            int sent = SendNow(slot.Descriptor, backlog.Waiting, out int errno);
+            if (errno != 0)
+            {
+                Close(id, ref slot, ReasonFor(errno));
+                return;
+            }
+
+            backlog.Advance(sent);
+            _metrics.AddBuffered(-sent);
+            if (slot.Is(ConnectionFlags.AboveHigh) && backlog.Count <= _options.Buffers.LowBytes)
+            {
+                slot.Clear(ConnectionFlags.AboveHigh);
+                look = true;
+            }
+
+            if (backlog.Count == 0)
+            {
+                DropBacklog(id, backlog);
+                look |= slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.CloseWhenFlushed);
+            }
+        }
+
+        Watch(id, ref slot);
+        slot.Exit();
+        if (look) Look(id);
+    }
+
+    private void DropBacklog(ConnectionId id, OutputBacklog backlog)
+    {
+        _metrics.AddBuffered(-backlog.Count);
+        backlog.Release();
+        _table.SetBacklog(id.Slot, null);
+    }
+
+    /// <summary>Makes epoll watch for exactly what the connection can use now.</summary>
+    private void Watch(ConnectionId id, ref ConnectionSlot slot)
+    {
+        if (slot.Descriptor < 0 || slot.Is(ConnectionFlags.Connecting)) return;
+        bool input = !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
+        bool output = _table.Backlog(id.Slot) is not null;
+        ConnectionFlags wanted = (input ? ConnectionFlags.WatchesIn : 0) | (output ? ConnectionFlags.WatchesOut : 0);
+        if (wanted == (slot.Flags & (ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut))) return;
+
+        uint events = (input ? Libc.EpollIn : 0) | (output ? Libc.EpollOut : 0);
+        if (!slot.Is(ConnectionFlags.Unwatched))
+        {
+            _epoll.Change(slot.Descriptor, events, id.Value);
+        }
+        else
+        {
+            _ = _epoll.Add(slot.Descriptor, events, id.Value);
+            slot.Clear(ConnectionFlags.Unwatched);
+        }
+
+        slot.Clear(ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut);
+        slot.Set(wanted);
+    }
+
+    /// <summary>Begins to connect to one address.</summary>
+    /// <returns>Null when that is under way, else why it cannot be.</returns>
+    private CloseReason? BeginConnect(ConnectionId id, ref ConnectionSlot slot, in NativeAddress to)
+    {
+        int descriptor = NativeSocket.Connect(to, _options.Liveness, out int errno);
+        if (descriptor < 0) return ReasonForConnect(errno);
+        if (_epoll.Add(descriptor, Libc.EpollOut, id.Value) != 0)
+        {
+            _ = Libc.Close(descriptor);
+            return CloseReason.OutOfResources;
+        }
+
+        slot.Descriptor = descriptor;
+        slot.Set(ConnectionFlags.WatchesOut);
+        return null;
+    }
+
+    /// <summary>epoll said something about a connection that is being made. Takes the gate itself.</summary>
+    private void FinishConnect(ConnectionId id, ref ConnectionSlot slot)
+    {
+        if (!_table.TryEnter(id)) return;
+        int errno = Libc.TakeSocketError(slot.Descriptor);
+        if (errno == 0)
+        {
+            slot.Clear(ConnectionFlags.Connecting);
+            slot.Exit();
+            _handler.Connected(id, ref _table.State(id.Slot));
+            Flush(id, ref slot);
+            Look(id);
+            return;
+        }
+
+        Fail(ref slot, ReasonForConnect(errno));
+        slot.Exit();
+        Look(id);
+    }
+
+    private void ConnectTimedOut(ConnectionId id)
+    {
+        if (!_table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        bool connecting = slot.Is(ConnectionFlags.Connecting);
+        if (connecting) Fail(ref slot, CloseReason.BackendTimeout);
+        slot.Exit();
+        if (connecting) Look(id);
+    }
+
+    /// <summary>After connecting to one address failed: begins with the next that the handler knows.</summary>
+    /// <returns>False when the connection is to be closed.</returns>
+    private bool TryOtherAddress(ConnectionId id, ref ConnectionSlot slot)
+    {
+        if (!slot.Is(ConnectionFlags.Connecting) || slot.Reason is not (CloseReason.BackendRefused or CloseReason.BackendTimeout))
+            return false;
+
+        if (slot.Descriptor >= 0) _ = Libc.Close(slot.Descriptor);
+        slot.Descriptor = -1;
+        while (_handler.TryNextAddress(ref _table.State(id.Slot), out NativeAddress next))
+        {
+            if (BeginConnect(id, ref slot, next) is not null) continue;
+            slot.Clear(ConnectionFlags.Aborting);
+            _connecting.Arm(id, Environment.TickCount64);
+            return true;
+        }
+
+        return false;
+    }
+
+    private static CloseReason ReasonFor(int errno) =>
+        errno == Errno.TimedOut ? CloseReason.Vanished : CloseReason.SocketError;
+
+    private static CloseReason ReasonForConnect(int errno) => errno switch
+    {
+        Errno.TimedOut => CloseReason.BackendTimeout,
+        Errno.TooManyFiles or Errno.TooManyFilesInSystem or Errno.OutOfMemory or Errno.NoBufferSpace => CloseReason.OutOfResources,
+        _ => CloseReason.BackendRefused,
+    };
+}
