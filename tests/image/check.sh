@@ -61,17 +61,15 @@ echo "127.0.0.1 localhost" >"$root/etc/hosts"
 # What mktemp made is its owner's alone.
 chmod 755 "$root"
 
-# inside COMMAND…: becomes the command inside the root folder, as the image's user.
-inside() {
-  exec unshare --mount sh -c 'mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2 &&
-    exec env -i /usr/sbin/chroot --userspec="$user" "$root" "$@"' sh "$root" "$user" "$@"
-}
+# Before a command: becomes it inside the root folder, as the image's user, with nothing in its environment.
+inside=(unshare --mount sh -c 'mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2 &&
+  exec env -i /usr/sbin/chroot --userspec="$user" "$root" "$@"' sh "$root" "$user")
 
 # start NAME OPTION…: the entry point in the background, until it is ready.
 start() {
   local log=$work/$1.log
   shift
-  (inside "$entrypoint" "$@") >"$log" 2>&1 </dev/null &
+  "${inside[@]}" "$entrypoint" "$@" >"$log" 2>&1 </dev/null &
   pids+=("$!")
   wait_until 10 grep -q '^megaphone ready' "$log" || { cat "$log"; return 1; }
 }
@@ -91,7 +89,7 @@ has_all_libraries() {
   done
 }
 runs_as_user() { [[ $(stat --format=%u:%g "/proc/$1") == "$user" ]]; }
-is_healthy() { (inside $health "$@"); }
+is_healthy() { timeout 10 "${inside[@]}" $health "$@"; }
 is_unhealthy() { ! is_healthy "$@"; }
 ends_with_zero() { kill -TERM "$1" && wait "$1"; }
 
@@ -107,7 +105,7 @@ take named_admin "$(( named_link + 1 ))"
 
 check "the image starts from nothing" test "$from_scratch" = yes
 check "it has every library that the binary is linked to" has_all_libraries
-check "the entry point runs: $entrypoint --version" eval '(inside "$entrypoint" --version)'
+check "the entry point runs: $entrypoint --version" timeout 10 "${inside[@]}" "$entrypoint" --version
 check "the health check fails while nothing runs" is_unhealthy --Admin:Listen "127.0.0.1:$admin"
 
 check "the service comes up with both roles" start service --Ecm:Clients:0:Listen "127.0.0.1:$clients" \
