@@ -56,5 +56,8 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     {
         _current = null;
         _clients!.Sweep();
+
+        // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
+        _clients.ReleaseStalled();
     }
 }

@@ -72,6 +72,9 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
     {
         Closing = true;
         foreach (HubSession session in Sessions.Snapshot()) backend.LinkLost(session);
+
+        // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
+        backend.RoomAgain(this);
     }
 
     /// <summary>Opens a session, unless something is against it.</summary>
