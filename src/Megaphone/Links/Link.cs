@@ -215,9 +215,10 @@ internal sealed class Link : IPacketSink, IDisposable
     async Task IPacketSink.WhenRoomAsync()
     {
         TaskCompletionSource room = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Volatile.Write(ref _room, room);
 
-        // Room may have come between the refusal and the line above.
+        // A full fence: whoever makes room counts it and then looks for somebody who waits; here it is the other way round, and
+        // one of the two must see the other. Room may have come between the refusal and this line.
+        Interlocked.Exchange(ref _room, room);
         if (_closed || Volatile.Read(ref _roomSignals) != _roomSignalsAtRefusal) Interlocked.Exchange(ref _room, null)?.TrySetResult();
 
         await room.Task.ConfigureAwait(false);

@@ -1,0 +1,61 @@
+using Megaphone.Links;
+using Xunit;
+
+namespace Megaphone.Tests.Links;
+
+/// <summary>Room that comes back at the very moment in which a receiver goes to wait for it.</summary>
+[Collection(nameof(Alone))]
+public class LinkRoomTests
+{
+    private const int Chunk = 8 << 10;
+
+    [Fact]
+    public async Task A_receiver_that_goes_to_wait_for_room_never_misses_it()
+    {
+        const int rounds = 30_000;
+        using TestLink link = new(LinkPhase.Up, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
+        int refused = 0;
+        int taken = 0;
+        link.Handler.Takes = _ =>
+        {
+            if (!link.Link.TryAcquire(Chunk))
+            {
+                Volatile.Write(ref refused, 1);
+                return false;
+            }
+
+            link.Link.Return(Chunk);
+            Volatile.Write(ref taken, taken + 1);
+            return true;
+        };
+        byte[] packet = Packets.Of(7, "x");
+        await Task.Factory.StartNew(
+            () =>
+            {
+                Random random = new(1);
+                for (int round = 1; round <= rounds; round++)
+                {
+                    int held = 0;
+                    while (link.Link.TryAcquire(Chunk)) held++;
+                    Volatile.Write(ref refused, 0);
+                    link.Peer.Send(packet);
+                    Wait(() => Volatile.Read(ref refused) == 1, $"the refusal of round {round}");
+                    for (int spins = random.Next(400); spins > 0; spins--) Volatile.Read(ref refused);
+                    for (; held > 0; held--) link.Link.Return(Chunk);
+                    Wait(() => Volatile.Read(ref taken) == round, $"the packet of round {round}");
+                }
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+    }
+
+    private static void Wait(Func<bool> condition, string what)
+    {
+        long began = Environment.TickCount64;
+        while (!condition())
+        {
+            if (Environment.TickCount64 - began > 5_000) throw new TimeoutException($"Not within 5 s: {what}");
+        }
+    }
+}
