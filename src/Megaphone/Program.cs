@@ -1,2 +1,1 @@
-Console.Error.WriteLine("megaphone: the service is not put together yet");
-return 1;
+return await Megaphone.Service.Entry.RunAsync(args);

@@ -4,8 +4,9 @@ using System.Text.Json;
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// The members of a received control message, taken out one by one by the op that knows them. A member that is not there or
-/// null reads as null. The first thing that is wrong is kept as <see cref="Problem"/>; reading may go on after it.
+/// The members of a received control message, taken out one by one by the op that knows them. A member that is not
+/// there or null reads as null. The first thing that is wrong is kept as <see cref="Problem"/>; reading may go on after
+/// it.
 /// </summary>
 internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
 {
@@ -50,7 +51,9 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
         return null;
     }
 
-    /// <summary>An integer of at least <paramref name="min"/>; above the range of an int it reads as the range's end.</summary>
+    /// <summary>
+    /// An integer of at least <paramref name="min"/>; above the range of an int it reads as the range's end.
+    /// </summary>
     public int? Integer(string name, int min, bool required = false)
     {
         if (!TryTake(name, out JsonElement value))
@@ -65,7 +68,9 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
         return null;
     }
 
-    /// <summary>A number of seconds, which may have a fraction; above the range of an int it reads as the range's end.</summary>
+    /// <summary>
+    /// A number of seconds, which may have a fraction; above the range of an int it reads as the range's end.
+    /// </summary>
     public TimeSpan? Seconds(string name, bool zeroAllowed)
     {
         if (!TryTake(name, out JsonElement value)) return null;
@@ -79,7 +84,9 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
         return null;
     }
 
-    /// <summary>A client's connection id, which has to be there: a decimal string, because JSON numbers stop at 2^53.</summary>
+    /// <summary>
+    /// A client's connection id, which has to be there: a decimal string, because JSON numbers stop at 2^53.
+    /// </summary>
     public ulong? Id(string name)
     {
         if (!members.ContainsKey(name)) Missing(name);

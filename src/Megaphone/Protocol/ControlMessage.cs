@@ -39,7 +39,9 @@ internal sealed record ControlMessage
     /// <summary>welcome: how often a silent link is asked for a sign of life; above zero.</summary>
     public TimeSpan? KeepAlive { get; init; }
 
-    /// <summary>ping, pong: any JSON value, as the text that it came in, so that it can be sent back unchanged.</summary>
+    /// <summary>
+    /// ping, pong: any JSON value, as the text that it came in, so that it can be sent back unchanged.
+    /// </summary>
     public string? Token { get; init; }
 
     /// <summary>pause, resume, reset: the session's connection id, never 0.</summary>
@@ -57,13 +59,22 @@ internal sealed record ControlMessage
     /// <summary>Asks for control.</summary>
     public static ControlMessage Hello(string name, string? secret, LinkFraming framing, int maxPacket) => new()
     {
-        Op = ControlOp.Hello, Version = CurrentVersion, Name = name, Secret = secret, Framing = framing, MaxPacket = maxPacket,
+        Op = ControlOp.Hello,
+        Version = CurrentVersion,
+        Name = name,
+        Secret = secret,
+        Framing = framing,
+        MaxPacket = maxPacket,
     };
 
     /// <summary>Accepts a hello.</summary>
     public static ControlMessage Welcome(string name, int maxPacket, TimeSpan keepAlive) => new()
     {
-        Op = ControlOp.Welcome, Version = CurrentVersion, Name = name, MaxPacket = maxPacket, KeepAlive = keepAlive,
+        Op = ControlOp.Welcome,
+        Version = CurrentVersion,
+        Name = name,
+        MaxPacket = maxPacket,
+        KeepAlive = keepAlive,
     };
 
     /// <summary>Refuses the link, which is to be closed after it.</summary>
@@ -83,16 +94,19 @@ internal sealed record ControlMessage
     public static ControlMessage Resume(ulong id) => new() { Op = ControlOp.Resume, Id = id };
 
     /// <summary>Aborts a session.</summary>
-    public static ControlMessage Reset(ulong id, string reason) => new() { Op = ControlOp.Reset, Id = id, Reason = reason };
+    public static ControlMessage Reset(ulong id, string reason) =>
+        new() { Op = ControlOp.Reset, Id = id, Reason = reason };
 
     /// <summary>Asks the other end to open no new sessions on this link.</summary>
     public static ControlMessage Drain(TimeSpan after) => new() { Op = ControlOp.Drain, After = after };
 
     /// <summary>
-    /// The message as the content of a packet: UTF-8, at most <see cref="MaxBytes"/>. A reason that is too long for that is
-    /// cut between two characters.
+    /// The message as the content of a packet: UTF-8, at most <see cref="MaxBytes"/>. A reason that is too long for
+    /// that is cut between two characters.
     /// </summary>
-    /// <exception cref="InvalidOperationException">It is too long even without its reason: a name or secret of kilobytes.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// It is too long even without its reason: a name or secret of kilobytes.
+    /// </exception>
     public byte[] ToUtf8()
     {
         // No character of JSON text takes less than a byte, so a longer reason cannot fit.
@@ -104,7 +118,10 @@ internal sealed record ControlMessage
             int excess = buffer.WrittenCount - MaxBytes;
             if (excess <= 0) return buffer.WrittenSpan.ToArray();
             if (string.IsNullOrEmpty(reason))
-                throw new InvalidOperationException($"A control message of {buffer.WrittenCount} bytes is above the limit of {MaxBytes}.");
+            {
+                throw new InvalidOperationException(
+                    $"A control message of {buffer.WrittenCount} bytes is above the limit of {MaxBytes}.");
+            }
 
             // One UTF-16 unit takes at most six bytes (\uXXXX), so this never cuts a character more than it must.
             reason = CutTo(reason, Math.Max(0, reason.Length - (excess + 5) / 6));
@@ -120,7 +137,9 @@ internal sealed record ControlMessage
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
-    /// <summary>The first <paramref name="length"/> UTF-16 units of a text, or one less where that would halve a character.</summary>
+    /// <summary>
+    /// The first <paramref name="length"/> UTF-16 units of a text, or one less where that would halve a character.
+    /// </summary>
     private static string CutTo(string text, int length) =>
         text[..(length > 0 && char.IsHighSurrogate(text[length - 1]) ? length - 1 : length)];
 

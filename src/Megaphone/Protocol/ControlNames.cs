@@ -1,6 +1,8 @@
 namespace Megaphone.Protocol;
 
-/// <summary>The words that stand in control messages (section 4 of the link protocol) for what is an enum here.</summary>
+/// <summary>
+/// The words that stand in control messages (section 4 of the link protocol) for what is an enum here.
+/// </summary>
 internal static class ControlNames
 {
     private static readonly string[] Ops =
@@ -14,7 +16,9 @@ internal static class ControlNames
     /// <summary>The word for a framing.</summary>
     public static string Of(LinkFraming framing) => Framings[(int)framing];
 
-    /// <summary>The op that a word stands for, letter for letter; <see cref="ControlOp.Unknown"/> when it stands for none.</summary>
+    /// <summary>
+    /// The op that a word stands for, letter for letter; <see cref="ControlOp.Unknown"/> when it stands for none.
+    /// </summary>
     public static ControlOp Op(string name) => (ControlOp)Math.Max(0, Array.IndexOf(Ops, name));
 
     /// <summary>The framing that a word stands for, letter for letter; null when it stands for none.</summary>

@@ -6,8 +6,9 @@ namespace Megaphone.Protocol;
 
 /// <summary>Reads the content of control packets (section 4 of the link protocol). Stateless and thread-safe.</summary>
 /// <remarks>
-/// Only what cannot be acted without is required: <c>version</c> in hello and welcome, <c>id</c> in pause, resume and reset.
-/// Every other member may be missing or null, but has to be right where it is there. Of two members of one name the last counts.
+/// Only what cannot be acted without is required: <c>version</c> in hello and welcome, <c>id</c> in pause, resume and
+/// reset. Every other member may be missing or null, but has to be right where it is there. Of two members of one name
+/// the last counts.
 /// </remarks>
 internal static class ControlReader
 {

@@ -1,6 +1,8 @@
 namespace Megaphone.Protocol;
 
-/// <summary>What is wrong with a packet header, in the order in which a header is checked (section 1 of the link protocol).</summary>
+/// <summary>
+/// What is wrong with a packet header, in the order in which a header is checked (section 1 of the link protocol).
+/// </summary>
 internal enum HeaderFaultKind
 {
     /// <summary>Nothing.</summary>

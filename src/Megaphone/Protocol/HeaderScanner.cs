@@ -7,8 +7,9 @@ namespace Megaphone.Protocol;
 internal static class HeaderScanner
 {
     /// <summary>
-    /// Reads as much of a header as is there. Each check is made at the first byte at which its answer is known, from front
-    /// to back, so that a fault is found as soon as its byte has arrived and is the same however the stream was cut.
+    /// Reads as much of a header as is there. Each check is made at the first byte at which its answer is known, from
+    /// front to back, so that a fault is found as soon as its byte has arrived and is the same however the stream was
+    /// cut.
     /// </summary>
     /// <param name="source">Begins with the header, which may be incomplete.</param>
     /// <param name="maxLength">The longest packet that is accepted, 32 or more.</param>
@@ -47,7 +48,8 @@ internal static class HeaderScanner
             {
                 if (!char.IsAsciiDigit((char)value)) return HeaderFaultKind.IdNotDigits;
                 id = id * 10 + (uint)(value - '0');
-                if (at == PacketHeader.Size - 2 && id > ulong.MaxValue) return HeaderFaultKind.IdTooLarge;
+                // Only the last of the 20 digits can take it there.
+                if (id > ulong.MaxValue) return HeaderFaultKind.IdTooLarge;
             }
         }
 

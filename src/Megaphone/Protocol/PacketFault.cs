@@ -35,8 +35,8 @@ internal sealed class PacketFault
     public long Offset { get; }
 
     /// <summary>
-    /// The header up to and including the byte at <see cref="Offset"/>: printable ASCII as it is, everything else, quotation
-    /// marks and backslashes as <c>\xNN</c>. At most 32 bytes, so at most 128 characters.
+    /// The header up to and including the byte at <see cref="Offset"/>: printable ASCII as it is, everything else,
+    /// quotation marks and backslashes as <c>\xNN</c>. At most 32 bytes, so at most 128 characters.
     /// </summary>
     public string Header { get; }
 
@@ -47,23 +47,24 @@ internal sealed class PacketFault
 
     private static string Explain(HeaderFaultKind kind, ReadOnlySpan<byte> header, int maxLength)
     {
+        string place = $"byte {header.Length - 1} of a header";
         string last = $"not \"{Escape(header[^1..])}\"";
         return kind switch
         {
             HeaderFaultKind.LengthNotDigits =>
-                $"byte {header.Length - 1} of a header must be one of the {PacketHeader.LengthDigits} decimal digits of the length, {last}",
+                $"{place} must be one of the {PacketHeader.LengthDigits} decimal digits of the length, {last}",
             HeaderFaultKind.LengthBelowHeader =>
                 $"the length must be at least {PacketHeader.Size}, because it counts the header",
             HeaderFaultKind.LengthAboveLimit =>
                 $"the length must be at most {maxLength}, the limit of this receiver",
             HeaderFaultKind.LengthSeparator =>
-                $"byte {header.Length - 1} of a header must be the \"|\" between length and id, {last}",
+                $"{place} must be the \"|\" between length and id, {last}",
             HeaderFaultKind.IdNotDigits =>
-                $"byte {header.Length - 1} of a header must be one of the {PacketHeader.IdDigits} decimal digits of the id, {last}",
+                $"{place} must be one of the {PacketHeader.IdDigits} decimal digits of the id, {last}",
             HeaderFaultKind.IdTooLarge =>
                 $"the id must be at most {ulong.MaxValue}",
             HeaderFaultKind.IdSeparator =>
-                $"byte {header.Length - 1} of a header must be the \"|\" between id and content, {last}",
+                $"{place} must be the \"|\" between id and content, {last}",
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "This is no fault."),
         };
     }

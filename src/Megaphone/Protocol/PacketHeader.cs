@@ -26,7 +26,9 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     /// <summary>The id of control packets; never a client's (section 4 of the link protocol).</summary>
     public const ulong ControlId = 0;
 
-    /// <summary>The longest packet that ten digits can name. What is accepted is bounded by each receiver's own limit.</summary>
+    /// <summary>
+    /// The longest packet that ten digits can name. What is accepted is bounded by each receiver's own limit.
+    /// </summary>
     public const long MaxLength = 9_999_999_999;
 
     /// <summary>The number of digits of a length.</summary>
@@ -57,7 +59,8 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     public static bool TryParse(ReadOnlySpan<byte> source, int maxLength, out PacketHeader header)
     {
         if (source.Length < Size) ThrowShort();
-        if (Ssse3.IsSupported && TryParseVector(ref MemoryMarshal.GetReference(source), maxLength, out header)) return true;
+        if (Ssse3.IsSupported && TryParseVector(ref MemoryMarshal.GetReference(source), maxLength, out header))
+            return true;
         return HeaderScanner.Scan(source, maxLength, out header, out _) == HeaderFaultKind.None;
     }
 
@@ -65,31 +68,34 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     /// <param name="destination">At least <see cref="Size"/> bytes; the first 32 are written.</param>
     /// <param name="length">Bytes of the whole packet, the header included: 32 or more.</param>
     /// <param name="id">The connection id.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="destination"/> is shorter than a header.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="destination"/> is shorter than a header.
+    /// </exception>
     public static void Write(Span<byte> destination, int length, ulong id)
     {
         Debug.Assert(length >= Size);
         if (destination.Length < Size) ThrowShort();
-        ref byte target = ref MemoryMarshal.GetReference(destination);
+        destination = destination[..Size];
 
         // LLLLLLLLLL|CCCCCCCCCCCCCCCCCCCC| : the groups below are 2 8 | 4 8 8 |
         uint lengthTop = (uint)length / (uint)TenTo8;
+        uint lengthLow = (uint)length - lengthTop * (uint)TenTo8;
         ulong idTop = id / TenTo16;
         ulong idLow = id - idTop * TenTo16;
         ulong idMiddle = idLow / TenTo8;
 
-        Put(ref target, 0, (ushort)(EightDigits(lengthTop) >> 48));
-        Put(ref target, 2, EightDigits((uint)length - lengthTop * (uint)TenTo8));
-        Unsafe.Add(ref target, LengthDigits) = Separator;
-        Put(ref target, 11, (uint)(EightDigits((uint)idTop) >> 32));
-        Put(ref target, 15, EightDigits((uint)idMiddle));
-        Put(ref target, 23, EightDigits((uint)(idLow - idMiddle * TenTo8)));
-        Unsafe.Add(ref target, Size - 1) = Separator;
+        BinaryPrimitives.WriteUInt16LittleEndian(destination, (ushort)(EightDigits(lengthTop) >> 48));
+        BinaryPrimitives.WriteUInt64LittleEndian(destination[2..], EightDigits(lengthLow));
+        destination[10] = Separator;
+        BinaryPrimitives.WriteUInt32LittleEndian(destination[11..], (uint)(EightDigits((uint)idTop) >> 32));
+        BinaryPrimitives.WriteUInt64LittleEndian(destination[15..], EightDigits((uint)idMiddle));
+        BinaryPrimitives.WriteUInt64LittleEndian(destination[23..], EightDigits((uint)(idLow - idMiddle * TenTo8)));
+        destination[31] = Separator;
     }
 
     /// <summary>
-    /// The ASCII digits of a number below 10^8, the first digit in the lowest byte. Eight divisions at once: the number is
-    /// halved into groups of 4, 2 and 1 digits that lie side by side in one register.
+    /// The ASCII digits of a number below 10^8, the first digit in the lowest byte. Eight divisions at once: the number
+    /// is halved into groups of 4, 2 and 1 digits that lie side by side in one register.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong EightDigits(uint value)
@@ -106,14 +112,14 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     }
 
     /// <summary>
-    /// Reads a header that is well formed and whose id does not touch the end of the range. Everything else (false) is left
-    /// to <see cref="HeaderScanner"/>.
+    /// Reads a header that is well formed and whose id does not touch the end of the range. Everything else (false) is
+    /// left to <see cref="HeaderScanner"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryParseVector(ref byte source, int maxLength, out PacketHeader header)
     {
-        // Bytes 0 to 15 are the length, a separator and five digits of the id; bytes 15 to 30 are exactly the id's last 16
-        // digits; byte 31 is the second separator.
+        // Bytes 0 to 15 are the length, a separator and five digits of the id; bytes 15 to 30 are exactly the id's last
+        // 16 digits; byte 31 is the second separator.
         Vector128<byte> head = Vector128.LoadUnsafe(ref source);
         Vector128<byte> tail = Vector128.LoadUnsafe(ref source, Size - 1 - 16);
 
@@ -124,7 +130,8 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
             Sse2.SubtractSaturate(head, Vector128.Create(9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 9, 9, 9, 9, 9).AsByte())
             | Sse2.SubtractSaturate(tail, Vector128.Create((byte)9));
 
-        // Into groups of four digits: the id's first four, then 00LL LLLL LLLL. An index with its top bit set gives a zero.
+        // Into groups of four digits: the id's first four, then 00LL LLLL LLLL. An index with its top bit set gives a
+        // zero.
         Vector128<byte> shuffled = Ssse3.Shuffle(
             head, Vector128.Create(11, 12, 13, 14, 0x80, 0x80, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9).AsByte());
 
@@ -150,18 +157,6 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
             && length - Size <= (ulong)(maxLength - Size)
             && idTop < TopDigitsOfLargestId;
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Put(ref byte target, int at, ulong digits) => Unsafe.WriteUnaligned(
-        ref Unsafe.Add(ref target, at), BitConverter.IsLittleEndian ? digits : BinaryPrimitives.ReverseEndianness(digits));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Put(ref byte target, int at, uint digits) => Unsafe.WriteUnaligned(
-        ref Unsafe.Add(ref target, at), BitConverter.IsLittleEndian ? digits : BinaryPrimitives.ReverseEndianness(digits));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Put(ref byte target, int at, ushort digits) => Unsafe.WriteUnaligned(
-        ref Unsafe.Add(ref target, at), BitConverter.IsLittleEndian ? digits : BinaryPrimitives.ReverseEndianness(digits));
 
     private static void ThrowShort() =>
         throw new ArgumentOutOfRangeException(null, $"A packet header needs {Size} bytes.");

@@ -3,10 +3,13 @@ using System.Runtime.CompilerServices;
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// Finds the packets in a link's stream, in whatever pieces it arrives (section 1 of the link protocol). It keeps no bytes
-/// and allocates nothing but the one fault that ends the stream. Not thread-safe: one per stream, used by its reader.
+/// Finds the packets in a link's stream, in whatever pieces it arrives (section 1 of the link protocol). It keeps no
+/// bytes and allocates nothing but the one fault that ends the stream. Not thread-safe: one per stream, used by its
+/// reader.
 /// </summary>
-/// <remarks>A mutable struct, so that it lies inside its owner: keep it in a field that is not readonly, and do not copy it.</remarks>
+/// <remarks>
+/// A mutable struct, so that it lies inside its owner: keep it in a field that is not readonly, and do not copy it.
+/// </remarks>
 /// <param name="maxPacketBytes">The longest packet, header included, that is accepted: 32 or more.</param>
 internal struct PacketSplitter(int maxPacketBytes)
 {
@@ -26,8 +29,8 @@ internal struct PacketSplitter(int maxPacketBytes)
     /// <param name="header">
     /// With <see cref="SplitResult.Packet"/> the packet's header: its content is
     /// <c>unread[PacketHeader.Size..header.Length]</c>, and the caller goes on behind it. With
-    /// <see cref="SplitResult.Incomplete"/> the header of the packet to come if it has arrived whole, else default. With
-    /// <see cref="SplitResult.Malformed"/> default.
+    /// <see cref="SplitResult.Incomplete"/> the header of the packet to come if it has arrived whole, else default.
+    /// With <see cref="SplitResult.Malformed"/> default.
     /// </param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public SplitResult Next(ReadOnlySpan<byte> unread, out PacketHeader header)

@@ -18,7 +18,7 @@ internal struct NativeAddress
     private const int V6Offset = 8;
     private const int ScopeOffset = 24;
 
-    private ushort _family;
+    private readonly ushort _family;
 
     /// <summary>Makes the native form of an end point.</summary>
     public NativeAddress(IPEndPoint endPoint)

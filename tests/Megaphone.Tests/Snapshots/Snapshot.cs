@@ -12,7 +12,9 @@ namespace Megaphone.Tests;
 internal static class Snapshot
 {
     /// <summary>Fails unless <paramref name="actual"/> is what the verified file says.</summary>
-    /// <param name="actual">The text to compare; line ends count as <c>\n</c>, white space at the very end does not count.</param>
+    /// <param name="actual">
+    /// The text to compare; line ends count as <c>\n</c>, white space at the very end does not count.
+    /// </param>
     /// <param name="file">The test's source; its name without the ending is taken for the type's name.</param>
     /// <param name="member">The test's method.</param>
     public static void Match(string actual, [CallerFilePath] string file = "", [CallerMemberName] string member = "")
@@ -33,7 +35,8 @@ internal static class Snapshot
         File.WriteAllText(received, text + "\n", new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
         throw new XunitException(
             (wanted is null ? "There is no verified file yet." : FirstDifference(wanted, text))
-            + $"\n  verified: {verified}\n  received: {received}\nWhen the received text is right, rename that file to the verified one.");
+            + $"\n  verified: {verified}\n  received: {received}"
+            + "\nWhen the received text is right, rename that file to the verified one.");
     }
 
     private static string Normalize(string text) => text.ReplaceLineEndings("\n").TrimEnd();
@@ -44,7 +47,8 @@ internal static class Snapshot
         string[] actualLines = actual.Split('\n');
         int line = 0;
         while (line < wantedLines.Length && line < actualLines.Length && wantedLines[line] == actualLines[line]) line++;
-        return $"Line {line + 1} differs.\n  wanted: {LineOrEnd(wantedLines, line)}\n  actual: {LineOrEnd(actualLines, line)}";
+        return $"Line {line + 1} differs."
+            + $"\n  wanted: {LineOrEnd(wantedLines, line)}\n  actual: {LineOrEnd(actualLines, line)}";
     }
 
     private static string LineOrEnd(string[] lines, int line) => line < lines.Length ? lines[line] : "(end of text)";

@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Shows Megaphone at work on this machine: a real ejabberd, a hub in front of it, an ECM in front of the hub, and two
+# people who chat through all of it. Stays up until Ctrl-C, then stops everything that it started.
+#
+#   ./run.sh           the demonstration
+#   ./run.sh --once    ends instead of staying up
+#   ./run.sh --echo    without ejabberd: the hub sends everything back (what happens anyway where ejabberd cannot be had)
+set -euo pipefail
+cd "$(dirname "$0")"
+. scripts/common.sh
+
+play=$PWD/playground
+idle_clients=1000
+stay=yes server=ejabberd
+for option in "$@"; do
+  case $option in
+    --once) stay=no ;;
+    --echo) server=echo ;;
+    *) sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"; exit 2 ;;
+  esac
+done
+
+# Two demonstrations would share a folder. Only this script itself holds the lock, nothing that it starts.
+exec {lock}<"$0"
+flock --nonblock "$lock" || fail "it is running already, in another terminal"
+
+hub='' ecm='' chat_pid=''
+clean_up() {
+  trap '' INT TERM HUP
+  [[ -z $chat_pid ]] || end_process "$chat_pid" 5
+  [[ -z $ecm ]] || end_process "$ecm" 15
+  [[ -z $hub ]] || end_process "$hub" 15
+  [[ ! -f $play/ejabberd/settings ]] || tests/ejabberd/ejabberd.sh stop "$play/ejabberd"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# take_port NAME WANTED: sets NAME to that port or, if something else has it, to the next free one, and says so.
+take_port() {
+  printf -v "$1" %s "$(free_port "$2")"
+  (( ${!1} == $2 )) || say "port $2 is taken: using ${!1} instead"
+}
+
+# start_megaphone ROLE: starts a process with playground/ROLE.json, sets the variable ROLE to its pid, waits till ready.
+start_megaphone() {
+  local role=$1 log=$play/$1.log
+  # A session of its own: Ctrl-C at the terminal is for this script, which stops the parts in their order.
+  setsid out/megaphone --config "$play/$role.json" >"$log" 2>&1 </dev/null {lock}<&- &
+  printf -v "$role" %s "$!"
+  if ! wait_until 10 is_ready_or_gone "$log" "${!role}" || ! is_ready "$log"; then
+    tail -n 20 "$log" >&2
+    fail "the $role did not start"
+  fi
+}
+is_ready() { grep -q '^megaphone ready' "$1"; }
+is_ready_or_gone() { is_ready "$1" || is_gone "$2"; }
+
+# metric PORT NAME [LABEL]: the sum of the samples of that name (that have the label) on an admin endpoint.
+metric() {
+  http_get 127.0.0.1 "$1" /metrics 2>/dev/null | awk -v name="$2" -v label="${3:-}" '
+    { sample = $1; sub(/{.*/, "", sample) }
+    sample == name && index($0, label) { sum += $NF }
+    END { printf "%d\n", sum }'
+}
+has_link() { (( $(metric "$admin_port" megaphone_links 'role="ecm"') > 0 )); }
+has_clients() { (( $(metric "$admin_port" megaphone_ecm_clients) >= $1 )); }
+has_sessions() { (( $(metric "$hub_admin_port" megaphone_hub_sessions) >= $1 )); }
+
+# memory PID FIELD: kB, from the kernel.
+memory() { awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"; }
+
+# ---- the parts ----
+
+if [[ -x out/megaphone && -z $(find src Directory.*.props publish.sh -newer out/megaphone -print -quit) ]]; then
+  say "out/megaphone is up to date"
+else
+  ./publish.sh
+fi
+
+# What a run that was killed has left.
+[[ ! -f $play/ejabberd/settings ]] || tests/ejabberd/ejabberd.sh stop "$play/ejabberd"
+rm -rf "$play"
+mkdir -p "$play"
+
+if [[ $server == ejabberd ]] && ! { tests/ejabberd/install.sh "$play/apt.log" &&
+    install_packages "$play/apt.log" python3-slixmpp; }; then
+  say "ejabberd cannot be installed here: showing the same with the hub's own echo"
+  server=echo
+fi
+
+take_port client_port 5222
+take_port link_port 6280
+take_port admin_port "$(( link_port + 1 ))"
+take_port hub_admin_port "$(( admin_port + 1 ))"
+
+if [[ $server == ejabberd ]]; then
+  printf 'starting ejabberd '
+  began=$EPOCHREALTIME
+  settings=$(tests/ejabberd/ejabberd.sh start "$play/ejabberd" {lock}<&-)
+  eval "$settings"
+  backend=tcp://127.0.0.1:$PROXY_PORT proxy=v2
+  juliet=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
+  romeo=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
+  for name in juliet romeo; do
+    tests/ejabberd/ejabberd.sh ctl "$play/ejabberd" register "$name" localhost "${!name}" >>"$play/accounts.log"
+  done
+  say "✓ $(( (${EPOCHREALTIME/./} - ${began/./}) / 1000 )) ms, on 127.0.0.1:$PROXY_PORT"
+else
+  backend=echo: proxy=none
+fi
+
+cat >"$play/hub.json" <<JSON
+{
+  "Hub": { "Listen": "127.0.0.1:$link_port", "Backend": "$backend" },
+  "Admin": { "Listen": "127.0.0.1:$hub_admin_port" }
+}
+JSON
+cat >"$play/ecm.json" <<JSON
+{
+  "Ecm": {
+    "Clients": [ { "Listen": "127.0.0.1:$client_port" } ],
+    "Link": { "To": "127.0.0.1:$link_port" },
+    "Proxy": "$proxy"
+  },
+  "Admin": { "Listen": "127.0.0.1:$admin_port" }
+}
+JSON
+start_megaphone hub
+start_megaphone ecm
+wait_until 10 has_link || fail "the ECM has no link to the hub; see $play/ecm.log"
+say "hub (pid $hub) and ECM (pid $ecm) are up, with one link between them:"
+say
+say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port hub ──► $backend"
+say
+
+# ---- the conversation ----
+
+if [[ $server == ejabberd ]]; then
+  say "Juliet (from 127.0.0.2) and Romeo (from 127.0.0.3) log in through the ECM, over STARTTLS, and chat:"
+  coproc chat { exec tests/ejabberd/chat.py --port "$client_port" --password "$juliet" "$romeo" --ca "$CERTIFICATE" \
+    --count 10 --show 3 --hold 2>"$play/chat.log" {lock}<&-; }
+  chat_pid=$! # bash forgets the coprocess when it ends
+  read -r -t 90 result <&"${chat[0]}" || fail "the two did not finish; see $play/chat.log"
+  sed 's/^/    /' "$play/chat.log"
+  [[ $result == '{"ok": true,'* ]] || fail "they did not hear each other: $result"
+  say "    … 10 messages each way, all arrived, in order"
+  say
+  say "Who is connected, as ejabberd sees it:"
+  tests/ejabberd/ejabberd.sh ctl "$play/ejabberd" connected_users_info |
+    awk -F '\t' '{ printf "    %-45s %-8s from %s port %s\n", $1, $2, $3, $4 }'
+else
+  say "A client says ten things through the ECM, and hears them again:"
+  exec {echo}<>"/dev/tcp/127.0.0.1/$client_port"
+  for number in {1..10}; do
+    say "hello $number" >&"$echo"
+    read -r -t 10 answer <&"$echo" || fail "nothing came back"
+    [[ $answer == "hello $number" ]] || fail "what came back is not what was said: $answer"
+  done
+  exec {echo}>&-
+  say "    10 of 10 came back, in order"
+fi
+say
+say "Packets that crossed the link: $(metric "$admin_port" megaphone_link_packets_total 'direction="out"') to the hub," \
+  "$(metric "$admin_port" megaphone_link_packets_total 'direction="in"') back"
+
+# ---- the memory ----
+
+ulimit -S -n "$(ulimit -H -n)"
+clients=$(metric "$admin_port" megaphone_ecm_clients)
+before=$(memory "$ecm" RssAnon)
+idle=()
+for (( number = 0; number < idle_clients; number++ )); do
+  exec {connection}<>"/dev/tcp/127.0.0.1/$client_port"
+  idle+=("$connection")
+done
+wait_until 20 has_clients "$(( clients + idle_clients ))" || fail "the ECM did not take $idle_clients more clients"
+after=$(memory "$ecm" RssAnon)
+say "Memory of the ECM with $(( clients + idle_clients )) clients: $(memory "$ecm" VmRSS) kB resident in all;" \
+  "$idle_clients more idle clients took $(( after - before )) kB," \
+  "$(( (after - before) * 1024 / idle_clients )) bytes each (the kernel's sockets not counted)"
+for connection in "${idle[@]}"; do exec {connection}>&-; done
+
+if [[ $server == ejabberd ]]; then
+  exec {chat[1]}>&-
+  wait "$chat_pid" || true
+  chat_pid=''
+  say
+  say "Connect with a client of your own: server 127.0.0.1, port $client_port"
+  say "    juliet@localhost, password $juliet"
+  say "    romeo@localhost, password $romeo"
+  say "    STARTTLS shows a certificate made for this run, which your client will ask about:"
+  say "    $CERTIFICATE"
+else
+  say
+  say "Connect with a client of your own: nc 127.0.0.1 $client_port"
+fi
+say "    counters: http://127.0.0.1:$admin_port/metrics (ECM), http://127.0.0.1:$hub_admin_port/metrics (hub)"
+
+[[ $stay == yes ]] || exit 0
+say
+say "Up until Ctrl-C."
+trap 'say; say "stopping"; exit 0' INT TERM HUP
+while is_alive "$hub" && is_alive "$ecm"; do sleep 0.5; done
+fail "the hub or the ECM has ended; see $play/hub.log and $play/ecm.log"

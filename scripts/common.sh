@@ -1,0 +1,116 @@
+# Shell helpers that more than one script uses; sourced, never run. Needs bash and coreutils, nothing else: what a
+# helper needs beyond that may be the very thing that a script is about to install.
+
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
+# No build server outlives the script that started it.
+export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# step TITLE LOG COMMAND…: runs the command with its output in LOG; says what is going on, and for how long by now.
+# On failure shows the end of LOG and returns the command's status. Interrupted, it takes the command along.
+step() {
+  local title=$1 log=$2 status=0 pid traps began=$SECONDS shown=5
+  shift 2
+  mkdir -p "$(dirname "$log")"
+  printf '%s ' "$title"
+  # A process group of its own, so that all of it can be ended: a background command does not hear Ctrl-C.
+  set -m
+  "$@" >"$log" 2>&1 </dev/null &
+  set +m
+  pid=$!
+  traps=$(trap -p INT TERM)
+  trap 'kill -- "-$pid"; exit 130' INT TERM
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.2
+    (( SECONDS - began < shown )) || { printf '… %ss ' "$(( SECONDS - began ))"; (( shown *= 2 )); }
+  done
+  wait "$pid" || status=$?
+  trap - INT TERM
+  eval "$traps"
+  if (( status == 0 )); then
+    printf '✓ %ss\n' "$(( SECONDS - began ))"
+  else
+    printf '✗ exit status %s; the end of %s:\n' "$status" "$log"
+    tail -n 30 "$log" | sed 's/^/    /'
+  fi
+  return "$status"
+}
+
+# as_root COMMAND…: runs it as root, through sudo if need be.
+as_root() {
+  if (( EUID == 0 )); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo --preserve-env=DEBIAN_FRONTEND "$@"
+  else
+    say "this needs root and there is no sudo: $*" >&2
+    return 1
+  fi
+}
+
+is_installed() { [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+# install_packages LOG PACKAGE…: installs those that are missing; says so first. Package lists are only fetched anew
+# when the ones at hand do not do.
+install_packages() {
+  local log=$1 package missing=()
+  shift
+  for package in "$@"; do is_installed "$package" || missing+=("$package"); done
+  (( ${#missing[@]} > 0 )) || return 0
+  command -v apt-get >/dev/null || { say "please install: ${missing[*]} (no apt-get here)" >&2; return 1; }
+  export DEBIAN_FRONTEND=noninteractive
+  # Asked here, in the foreground, if sudo has to ask at all.
+  as_root true
+  step "installing ${missing[*]}" "$log" apt_install "${missing[@]}"
+}
+
+apt_install() {
+  local get=(as_root apt-get --quiet --yes --option DPkg::Lock::Timeout=120)
+  "${get[@]}" install --no-install-recommends "$@" ||
+    { "${get[@]}" update && "${get[@]}" install --no-install-recommends "$@"; }
+}
+
+# wait_until SECONDS COMMAND…: true as soon as the command is, false when it still is not after so long.
+wait_until() {
+  local tries=$(( $1 * 20 ))
+  shift
+  until "$@"; do
+    (( tries-- > 0 )) || return 1
+    sleep 0.05
+  done
+}
+
+# Reads /proc rather than connecting: a connection that says nothing holds up a listener that waits for a PROXY header.
+is_listening() { grep -qis ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6; }
+# A socket that is only still closing (any other state) keeps no listener from the port.
+is_port_used() {
+  grep -qis ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:[0-9A-F]* 0[1238A] " /proc/net/tcp /proc/net/tcp6
+}
+
+# free_port WANTED: that port, or the next one that nothing on this machine uses.
+free_port() {
+  local port=$1
+  while is_port_used "$port"; do (( port++ )); done
+  say "$port"
+}
+
+is_alive() { kill -0 "$1" 2>/dev/null; }
+is_gone() { ! is_alive "$1"; }
+
+# end_process PID SECONDS: asks it to end; kills it when it has not after so long.
+end_process() {
+  kill -TERM "$1" 2>/dev/null || return 0
+  wait_until "$2" is_gone "$1" || kill -KILL "$1" 2>/dev/null || true
+}
+
+# http_get HOST PORT PATH: the body of the answer. There may be no curl.
+http_get() {
+  local connection line
+  exec {connection}<>"/dev/tcp/$1/$2" || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\n\r\n' "$3" "$1" "$2" >&"$connection"
+  while IFS= read -r line <&"$connection" && [[ $line != $'\r' ]]; do :; done
+  cat <&"$connection"
+  exec {connection}>&-
+}

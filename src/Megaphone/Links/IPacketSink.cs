@@ -1,0 +1,18 @@
+namespace Megaphone.Links;
+
+/// <summary>Where a receiver hands its packets. Called by one thread at a time; must not block.</summary>
+internal interface IPacketSink
+{
+    /// <summary>Takes one packet.</summary>
+    /// <param name="id">The connection id.</param>
+    /// <param name="content">Belongs to the receiver and is valid during the call only.</param>
+    PacketVerdict Take(ulong id, ReadOnlySpan<byte> content);
+
+    /// <summary>Everything that arrived together has been handed over.</summary>
+    /// <param name="packets">How many packets were taken.</param>
+    /// <param name="bytes">How many bytes arrived.</param>
+    void BatchEnded(int packets, int bytes);
+
+    /// <summary>Completes when a packet that was answered with <see cref="PacketVerdict.NoRoom"/> should be tried again.</summary>
+    Task WhenRoomAsync();
+}

@@ -1,0 +1,411 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Megaphone.Metrics;
+using Megaphone.Protocol;
+
+namespace Megaphone.Links;
+
+/// <summary>One link, either end: one TCP connection, its receiver and its sender, and the control packets between them.</summary>
+/// <remarks>
+/// Sending is thread-safe. An error of one link ends that link, with one log line, and touches no other.
+/// </remarks>
+internal sealed class Link : IPacketSink, IDisposable
+{
+    /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
+    private const int LargestContent = 64 << 10;
+    private static int _lastNumber;
+
+    private readonly Socket _socket;
+    private readonly LinkOptions _options;
+    private readonly ILinkHandler _handler;
+    private readonly RoleMetrics _metrics;
+    private readonly LinkLog _log;
+    private readonly LinkReceiver _receiver;
+    private readonly long _created = Stopwatch.GetTimestamp();
+    private readonly Lock _closing = new();
+    private LinkSender? _sender;
+    private Timer? _keepAliveTimer;
+    private TimeSpan _keepAlive;
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? _room;
+    private int _roomSignals;
+    private int _roomSignalsAtRefusal;
+    private volatile LinkPhase _phase;
+    private volatile bool _closed;
+    private bool _breached;
+    private string? _closeReason;
+    private long _lastHeard = Environment.TickCount64;
+    private long _pings;
+
+    /// <summary>Wraps a connected socket, which belongs to the link from now on.</summary>
+    /// <param name="socket">Connected.</param>
+    /// <param name="phase"><see cref="LinkPhase.AwaitingFirstPacket"/> for an accepted link,
+    /// <see cref="LinkPhase.AwaitingWelcome"/> to say hello, <see cref="LinkPhase.Up"/> for the plain protocol.</param>
+    /// <param name="options">What it is like.</param>
+    /// <param name="handler">What is done with its packets.</param>
+    /// <param name="metrics">Where everything is counted.</param>
+    /// <param name="log">Where it is told.</param>
+    public Link(Socket socket, LinkPhase phase, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log)
+    {
+        _socket = socket;
+        _phase = phase;
+        _options = options;
+        _handler = handler;
+        _metrics = metrics;
+        _log = log;
+        _keepAlive = options.KeepAlive;
+        _receiver = new LinkReceiver(socket, options.MaxPacketBytes, this);
+        socket.NoDelay = true;
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)Math.Max(1, _keepAlive.TotalSeconds));
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)Math.Max(1, _keepAlive.TotalSeconds));
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        Peer = socket.RemoteEndPoint?.ToString() ?? "?";
+    }
+
+    /// <summary>A number of its own within this process, never 0.</summary>
+    public int Number { get; } = Interlocked.Increment(ref _lastNumber);
+
+    /// <summary>The address at the other end.</summary>
+    public string Peer { get; }
+
+    /// <summary>How far it has come.</summary>
+    public LinkPhase Phase => _phase;
+
+    /// <summary>Whether both ends said hello, so that control packets may be sent.</summary>
+    public bool HasControl { get; private set; }
+
+    /// <summary>The other side asked for no new sessions here.</summary>
+    public bool Draining { get; private set; }
+
+    /// <summary>The longest content that a packet made here may have, in bytes.</summary>
+    public int MaxContent { get; private set; } = LargestContent;
+
+    /// <summary>Whether it ever was up.</summary>
+    public bool WasUp { get; private set; }
+
+    /// <summary>Why it is over, once it is.</summary>
+    public string CloseReason => _closeReason ?? "";
+
+    /// <summary>Runs the link until it is over. Never throws.</summary>
+    /// <param name="welcomeTimeout">How long to wait for the answer to <c>hello</c>.</param>
+    public async Task RunAsync(TimeSpan welcomeTimeout)
+    {
+        ReceiveEnd end;
+        try
+        {
+            if (_phase == LinkPhase.Up)
+            {
+                BringUp(name: null, control: false, _options.MaxPacketBytes, _keepAlive);
+            }
+            else if (_phase == LinkPhase.AwaitingWelcome)
+            {
+                StartSender();
+                SendControl(ControlMessage.Hello(_options.Name, _options.Secret, LinkFraming.Bytes, _options.MaxPacketBytes));
+                _keepAliveTimer = new Timer(_ => NoWelcome(welcomeTimeout), null, welcomeTimeout, Timeout.InfiniteTimeSpan);
+            }
+
+            end = await _receiver.RunAsync().ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // Nothing that a packet causes may reach the thread pool and end the process.
+            _log.Unexpected(Peer, e);
+            end = new ReceiveEnd("an error of our own");
+        }
+
+        await EndAsync(end).ConfigureAwait(false);
+        _over.SetResult();
+    }
+
+    /// <summary>Acquires room for one packet. Thread-safe.</summary>
+    /// <returns>False when there is none now; <see cref="ILinkHandler.RoomAgain"/> will be called.</returns>
+    public bool TryAcquire(int contentBytes) => _sender!.TryAcquire(contentBytes);
+
+    /// <summary>Gives back room for one packet, or what a shorter packet left of it. Thread-safe.</summary>
+    public void Return(int acquired, int? used = null) => _sender!.Return(acquired, used);
+
+    /// <summary>Queues a packet in room that was acquired, to be sent at the next <see cref="Flush"/>. Thread-safe.</summary>
+    public void Write(ulong id, ReadOnlySpan<byte> content) => _sender!.Write(id, content);
+
+    /// <summary>Queues a packet if there is room, to be sent at the next <see cref="Flush"/>. Thread-safe.</summary>
+    public bool TryWrite(ulong id, ReadOnlySpan<byte> content) => _sender!.TryWrite(id, content);
+
+    /// <summary>Queues and flushes a control packet if the link has control. Thread-safe.</summary>
+    /// <returns>False when there is no room for it now; <see cref="ILinkHandler.RoomAgain"/> will be called.</returns>
+    public bool TryWrite(ControlMessage message) => !HasControl || _sender!.TryWriteControl(message.ToUtf8());
+
+    /// <summary>Has everything sent that was queued. Thread-safe.</summary>
+    public void Flush() => _sender!.Flush();
+
+    /// <summary>Sends what is queued, ends our direction, and gives the other side until the deadline to end its own.</summary>
+    public async Task DrainAsync(CancellationToken deadline)
+    {
+        using CancellationTokenRegistration registration = deadline.Register(() => Close("did not drain in time"));
+        if (_sender is not { } sender)
+        {
+            Close("asked to stop");
+            return;
+        }
+
+        sender.Drain();
+        await sender.Ended.ConfigureAwait(false);
+        End("asked to stop");
+        EndSending();
+        await _over.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>Closes the link at once. Thread-safe; the first reason counts.</summary>
+    public void Close(string reason)
+    {
+        End(reason);
+        _closed = true;
+        _socket.Dispose();
+        Interlocked.Exchange(ref _room, null)?.TrySetResult();
+    }
+
+    /// <summary>Closes the link if it is not closed yet.</summary>
+    public void Dispose()
+    {
+        Close("closed");
+        _keepAliveTimer?.Dispose();
+    }
+
+    /// <inheritdoc/>
+    PacketVerdict IPacketSink.Take(ulong id, ReadOnlySpan<byte> content)
+    {
+        if (_phase != LinkPhase.Up)
+        {
+            bool goesOn = _phase == LinkPhase.AwaitingWelcome ? TakeWelcome(id, content) : TakeFirst(id, content);
+            if (!goesOn) return PacketVerdict.Close;
+            if (id == PacketHeader.ControlId) return PacketVerdict.Taken;
+        }
+
+        if (id == PacketHeader.ControlId) return TakeControl(content) ? PacketVerdict.Taken : PacketVerdict.Close;
+        int signals = Volatile.Read(ref _roomSignals);
+        if (_handler.TryTake(this, id, content)) return PacketVerdict.Taken;
+        _roomSignalsAtRefusal = signals;
+        return _closed ? PacketVerdict.Close : PacketVerdict.NoRoom;
+    }
+
+    /// <inheritdoc/>
+    void IPacketSink.BatchEnded(int packets, int bytes)
+    {
+        Volatile.Write(ref _lastHeard, Environment.TickCount64);
+        _metrics.AddIn(packets, bytes);
+        if (_phase == LinkPhase.Up) _handler.BatchEnded(this);
+    }
+
+    /// <inheritdoc/>
+    async Task IPacketSink.WhenRoomAsync()
+    {
+        TaskCompletionSource room = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _room, room);
+
+        // Room may have come between the refusal and the line above.
+        if (_closed || Volatile.Read(ref _roomSignals) != _roomSignalsAtRefusal) Interlocked.Exchange(ref _room, null)?.TrySetResult();
+
+        await room.Task.ConfigureAwait(false);
+        Volatile.Write(ref _lastHeard, Environment.TickCount64);
+    }
+
+    private bool TakeFirst(ulong id, ReadOnlySpan<byte> content)
+    {
+        if (id != PacketHeader.ControlId)
+        {
+            if (_options.Secret is not null)
+            {
+                _metrics.AddRefused(RefusalReason.Hello);
+                return Breach("it said no hello, and here a secret is wanted: set Ecm:Link:Control true and Ecm:Link:Secret there");
+            }
+
+            BringUp(name: null, control: false, _options.MaxPacketBytes, _keepAlive);
+            return true;
+        }
+
+        if (!ControlReader.TryRead(content, out ControlMessage? hello, out string? problem)) return Breach(problem);
+        if (hello.Op != ControlOp.Hello) return Breach($"{ControlNames.Of(hello.Op)} before hello");
+        CountIgnored(hello);
+        if (hello.Version != ControlMessage.CurrentVersion) return Refuse($"version {hello.Version} is not spoken here, only {ControlMessage.CurrentVersion}");
+        if (!SecretFits(hello.Secret)) return Refuse("the secret is missing or wrong");
+
+        StartSender();
+        HasControl = true;
+        SendControl(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _keepAlive));
+        BringUp(hello.Name, control: true, hello.MaxPacket ?? _options.MaxPacketBytes, _keepAlive);
+        return true;
+    }
+
+    private bool TakeWelcome(ulong id, ReadOnlySpan<byte> content)
+    {
+        if (id != PacketHeader.ControlId) return Breach($"a packet on id {id} came before the answer to hello");
+        if (!ControlReader.TryRead(content, out ControlMessage? answer, out string? problem)) return Breach(problem);
+        if (answer.Op == ControlOp.Refuse) return End($"refused by the other side: {answer.Reason ?? "no reason given"}");
+        if (answer.Op != ControlOp.Welcome) return Breach($"{ControlNames.Of(answer.Op)} came instead of an answer to hello");
+        CountIgnored(answer);
+        if (answer.Version != ControlMessage.CurrentVersion) return End($"the other side speaks version {answer.Version}, not {ControlMessage.CurrentVersion}");
+
+        HasControl = true;
+        BringUp(answer.Name, control: true, answer.MaxPacket ?? _options.MaxPacketBytes, answer.KeepAlive ?? _keepAlive);
+        return true;
+    }
+
+    private bool TakeControl(ReadOnlySpan<byte> content)
+    {
+        if (!HasControl) return Breach("a control packet came on a link without hello");
+        if (!ControlReader.TryRead(content, out ControlMessage? message, out string? problem)) return Breach(problem);
+        CountIgnored(message);
+        switch (message.Op)
+        {
+            case ControlOp.Ping:
+                // Without room for the answer there is no need for it: what fills the ring is a sign of life itself.
+                TryWrite(ControlMessage.Pong(message));
+                return true;
+            case ControlOp.Pause or ControlOp.Resume or ControlOp.Reset:
+                _handler.Control(this, message);
+                return true;
+            case ControlOp.Drain:
+                Draining = true;
+                _log.DrainAsked(Peer);
+                _handler.Control(this, message);
+                return true;
+            case ControlOp.Refuse:
+                return End($"refused by the other side: {message.Reason ?? "no reason given"}");
+            case ControlOp.Hello:
+                return Breach("a second hello");
+            case ControlOp.Pong:
+                return true;
+            default:
+                _metrics.AddControlIgnored(1);
+                return true;
+        }
+    }
+
+    private void BringUp(string? name, bool control, int peerMaxPacket, TimeSpan keepAlive)
+    {
+        StartSender();
+        MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, LargestContent);
+        _keepAlive = keepAlive;
+        _phase = LinkPhase.Up;
+        WasUp = true;
+        _metrics.LinkUp();
+        _log.Up(Peer, name ?? "no name", control ? "control" : "plain", peerMaxPacket);
+        _keepAliveTimer?.Dispose();
+        if (control) _keepAliveTimer = new Timer(_ => CheckAlive(), null, _keepAlive, _keepAlive / 2);
+        _handler.Up(this);
+    }
+
+    private void StartSender() =>
+        _sender ??= new LinkSender(_socket, _options.RingBytes, $"link {Number} send", _metrics, RoomAgain, () => Close("sending failed"));
+
+    private void RoomAgain()
+    {
+        Interlocked.Increment(ref _roomSignals);
+        Interlocked.Exchange(ref _room, null)?.TrySetResult();
+        if (_phase == LinkPhase.Up) _handler.RoomAgain(this);
+    }
+
+    private void CheckAlive()
+    {
+        // While the receiver itself waits for room, the silence is ours.
+        if (Volatile.Read(ref _room) is not null) return;
+        TimeSpan silent = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastHeard));
+        if (silent > 3 * _keepAlive) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
+        else if (silent >= _keepAlive / 2) TryWrite(ControlMessage.Ping(++_pings));
+    }
+
+    private void NoWelcome(TimeSpan timeout)
+    {
+        if (_phase != LinkPhase.AwaitingWelcome) return;
+        Close($"no answer to hello within {timeout.TotalSeconds:0.###} s; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
+    }
+
+    private void SendControl(ControlMessage message) => _sender!.TryWriteControl(message.ToUtf8());
+
+    private bool SecretFits(string? said)
+    {
+        if (_options.Secret is not { } secret) return true;
+
+        // Digests have one length, so that neither the length nor the place of a difference can be timed.
+        return CryptographicOperations.FixedTimeEquals(
+            SHA256.HashData(Encoding.UTF8.GetBytes(secret)), SHA256.HashData(Encoding.UTF8.GetBytes(said ?? "")));
+    }
+
+    private void CountIgnored(ControlMessage message)
+    {
+        if (message.Ignored > 0) _metrics.AddControlIgnored(message.Ignored);
+    }
+
+    private bool Refuse(string reason)
+    {
+        _metrics.AddRefused(RefusalReason.Hello);
+        StartSender();
+        SendControl(ControlMessage.Refuse(reason));
+        return End($"its hello was refused: {reason}");
+    }
+
+    /// <summary>The other side broke the protocol: counted, told once, and the link ends.</summary>
+    private bool Breach(string what)
+    {
+        _breached = true;
+        _metrics.AddProtocolError();
+        return End($"protocol error: {what}");
+    }
+
+    private bool End(string reason)
+    {
+        lock (_closing) _closeReason ??= reason;
+        return false;
+    }
+
+    private void EndSending()
+    {
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It is closed already, which is what this was to lead to.
+        }
+    }
+
+    private async Task EndAsync(ReceiveEnd end)
+    {
+        if (end.Fault is { } fault) Breach(fault.ToString());
+        else if (end.Reason.Length > 0) End(end.Reason);
+
+        bool wasUp = _phase == LinkPhase.Up;
+        bool refused = _phase == LinkPhase.AwaitingFirstPacket && _sender is not null;
+        if (_keepAliveTimer is { } timer) await timer.DisposeAsync().ConfigureAwait(false);
+
+        // Sessions are over now; what they had queued still goes to a side that only ended its own direction.
+        if (wasUp)
+        {
+            _metrics.LinkDown();
+            _handler.Down(this);
+        }
+
+        if ((end.Orderly || refused) && _sender is { } sender)
+        {
+            sender.Drain();
+            await Task.WhenAny(sender.Ended, Task.Delay(_keepAlive)).ConfigureAwait(false);
+            EndSending();
+        }
+
+        _phase = LinkPhase.Down;
+        Close("closed");
+        _sender?.Drain();
+        Tell();
+    }
+
+    private void Tell()
+    {
+        double seconds = Stopwatch.GetElapsedTime(_created).TotalSeconds;
+        if (_breached) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
+        else if (_receiver.Bytes == 0 && !WasUp) _log.Unused(Peer, CloseReason);
+        else _log.Down(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes, _sender?.Packets ?? 0, _sender?.Bytes ?? 0);
+    }
+}

@@ -1,0 +1,71 @@
+using System.Net.Sockets;
+using Megaphone.Metrics;
+
+namespace Megaphone.Links;
+
+/// <summary>Keeps one link connected: connects, runs it, and when it is over connects again, with back-off and jitter.</summary>
+internal sealed class LinkConnector(
+    LinkConnectOptions connect, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log)
+{
+    /// <summary>Runs until cancelled; a link that is up then is left to whoever drains or closes it. Never throws.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        string? told = null;
+        for (int attempt = 1; !stop.IsCancellationRequested; attempt++)
+        {
+            string? failure = await ConnectAndRunAsync(stop).ConfigureAwait(false);
+            if (stop.IsCancellationRequested) return;
+            if (failure is null)
+            {
+                // It was up: begin anew, but not all ECMs at once.
+                attempt = 1;
+                told = null;
+            }
+
+            TimeSpan wait = Wait(attempt);
+            if (failure is not null)
+            {
+                // One line for as long as the reason is the same; the rest is for who looks closely.
+                if (failure != told) log.NoLink(connect.To.ToString(), failure, connect.RetryMax.TotalSeconds);
+                told = failure;
+                log.AttemptFailed(attempt, connect.To.ToString(), failure, (long)wait.TotalMilliseconds);
+            }
+
+            await Task.Delay(wait, stop).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
+                .ConfigureAwait(false);
+        }
+    }
+
+    /// <returns>Null when the link had been up; else why it was not.</returns>
+    private async Task<string?> ConnectAndRunAsync(CancellationToken stop)
+    {
+        Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            timeout.CancelAfter(connect.ConnectTimeout);
+            await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            socket.Dispose();
+            return $"no connection within {connect.ConnectTimeout.TotalSeconds:0.###} s";
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            return e.Message;
+        }
+
+        using Link link = new(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
+        await link.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
+        return link.WasUp ? null : link.CloseReason;
+    }
+
+    /// <summary>The wait doubles from RetryMin to RetryMax; half of it is left to chance.</summary>
+    private TimeSpan Wait(int attempt)
+    {
+        double full = Math.Min(connect.RetryMin.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 30)), connect.RetryMax.TotalMilliseconds);
+        return TimeSpan.FromMilliseconds(full * (0.5 + Random.Shared.NextDouble() / 2));
+    }
+}

@@ -1,0 +1,139 @@
+using System.Net.Sockets;
+using Megaphone.Protocol;
+
+namespace Megaphone.Links;
+
+/// <summary>Receives one link's stream and hands on its packets, parsed in place. No allocation per packet.</summary>
+/// <remarks>
+/// Only the incomplete tail of what arrived is ever moved. The buffer grows when a longer packet has really arrived as far
+/// as the buffer reaches, never because a header says so, and shrinks again after it.
+/// </remarks>
+internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSink sink)
+{
+    /// <summary>Large enough that a busy link needs few system calls, small enough to stay in the second-level cache.</summary>
+    private const int BufferBytes = 256 << 10;
+
+    /// <summary>Receives that may complete at once, one after another, before other links on this thread get their turn.</summary>
+    private const int TurnLength = 64;
+
+    /// <summary>What a link begins with: one that says little, or nothing, is held for little.</summary>
+    private const int FirstBufferBytes = 4 << 10;
+
+    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBufferBytes);
+    private int _start;
+    private int _end;
+    private PacketSplitter _splitter = new(maxPacketBytes);
+    private long _packets;
+    private long _bytes;
+
+    /// <summary>Packets received.</summary>
+    public long Packets => Volatile.Read(ref _packets);
+
+    /// <summary>Bytes received.</summary>
+    public long Bytes => Volatile.Read(ref _bytes);
+
+    /// <summary>Receives until the stream ends, breaks, or is closed by somebody.</summary>
+    public async Task<ReceiveEnd> RunAsync()
+    {
+        ReceiveOperation operation = ReceiveOperation.Rent();
+        try
+        {
+            for (int turn = 1; ; turn++)
+            {
+                ValueTask<int> receiving = operation.ReceiveAsync(socket, _buffer, _end, _buffer.Length - _end);
+                if (!receiving.IsCompleted) turn = 0;
+                int count = await receiving.ConfigureAwait(false);
+                if (count <= 0) return EndOf(count, operation.SocketError);
+
+                _end += count;
+                Volatile.Write(ref _bytes, _bytes + count);
+                PacketVerdict verdict;
+                int arrived = count;
+                while ((verdict = HandOn(arrived)) == PacketVerdict.NoRoom)
+                {
+                    await sink.WhenRoomAsync().ConfigureAwait(false);
+                    arrived = 0;
+                }
+
+                if (verdict == PacketVerdict.Close)
+                    return _splitter.Fault is { } fault ? new ReceiveEnd(fault.ToString(), Fault: fault) : new ReceiveEnd("");
+
+                MakeRoom(filled: _end == _buffer.Length);
+                if (turn >= TurnLength)
+                {
+                    turn = 0;
+                    await Task.Yield();
+                }
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            return new ReceiveEnd("closed");
+        }
+        finally
+        {
+            operation.Return();
+        }
+    }
+
+    /// <summary>Hands on the packets that are whole.</summary>
+    private PacketVerdict HandOn(int arrived)
+    {
+        ReadOnlySpan<byte> unread = _buffer.AsSpan(_start, _end - _start);
+        int packets = 0;
+        PacketVerdict verdict = PacketVerdict.Taken;
+        PacketSplitter splitter = _splitter;
+        while (true)
+        {
+            PacketSplitter before = splitter;
+            SplitResult result = splitter.Next(unread, out PacketHeader header);
+            if (result != SplitResult.Packet)
+            {
+                if (result == SplitResult.Malformed) verdict = PacketVerdict.Close;
+                break;
+            }
+
+            verdict = sink.Take(header.ConnectionId, unread[PacketHeader.Size..header.Length]);
+            if (verdict != PacketVerdict.Taken)
+            {
+                splitter = before;
+                break;
+            }
+
+            packets++;
+            unread = unread[header.Length..];
+        }
+
+        _splitter = splitter;
+        _start = _end - unread.Length;
+        Volatile.Write(ref _packets, _packets + packets);
+        sink.BatchEnded(packets, arrived);
+        return verdict;
+    }
+
+    /// <summary>Makes sure that there is something to receive into.</summary>
+    /// <param name="filled">Whether the last receive filled the buffer to its end: more would have fitted.</param>
+    private void MakeRoom(bool filled)
+    {
+        int count = _end - _start;
+        int size = _buffer.Length;
+        if (filled && size < BufferBytes) size = BufferBytes;
+        else if (count == size) size = (int)Math.Min(2L * size, Math.Max(BufferBytes, maxPacketBytes));
+        else if (count == 0 && size > BufferBytes) size = BufferBytes;
+
+        byte[] from = _buffer;
+        if (size != from.Length) _buffer = GC.AllocateUninitializedArray<byte>(size);
+        if (count > 0 && (_start > 0 || from != _buffer)) from.AsSpan(_start, count).CopyTo(_buffer);
+        _start = 0;
+        _end = count;
+    }
+
+    private ReceiveEnd EndOf(int count, SocketError error)
+    {
+        int left = _end - _start;
+        if (count < 0) return new ReceiveEnd(error == SocketError.OperationAborted ? "closed" : new SocketException((int)error).Message);
+        return left == 0
+            ? new ReceiveEnd("ended by the other side", Orderly: true)
+            : new ReceiveEnd($"ended by the other side in the middle of a packet, {left} bytes into it");
+    }
+}

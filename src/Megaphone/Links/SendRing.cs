@@ -1,0 +1,179 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Megaphone.Protocol;
+
+namespace Megaphone.Links;
+
+/// <summary>
+/// The bounded ring in front of a link's sender thread: many threads write packets in place, one reads what is whole.
+/// </summary>
+/// <remarks>
+/// <para>A writer first acquires room, which fails at once when there is none, then writes a packet into it. Acquiring and
+/// writing are apart so that data can be left in its source while there is no room for it: nothing is ever taken that
+/// cannot be queued. No writer waits for another; a packet becomes visible to the reader when its own mark is set.</para>
+/// <para>Positions count bytes since the beginning and never wrap. No packet is shorter than a header, so at most one
+/// begins in each <see cref="Grain"/> bytes, and one mark per grain is enough: it holds the position where the packet that
+/// begins there ends. A mark left over from an earlier lap lies below the reader's position and so says nothing.</para>
+/// </remarks>
+internal sealed class SendRing
+{
+    private const int Grain = PacketHeader.Size;
+    private const int GrainBits = 5;
+
+    private readonly byte[] _bytes;
+    private readonly long[] _marks;
+    private readonly int _mask;
+    private readonly int _reserve;
+    private readonly Action _roomAgain;
+
+    // Writers fight over these two, the reader owns the third: each has a cache line to itself.
+    private PaddedLong _available;
+    private PaddedLong _tail;
+    private PaddedLong _head;
+    private int _starved;
+
+    /// <summary>Makes an empty ring.</summary>
+    /// <param name="capacity">Bytes, a power of two; at least four times the longest packet that will be written.</param>
+    /// <param name="reserve">Bytes of it that only <see cref="TryAcquireReserve"/> gives out, for control packets.</param>
+    /// <param name="roomAgain">Called once after room was refused, when half of the ring is free again; on any thread.</param>
+    public SendRing(int capacity, int reserve, Action roomAgain)
+    {
+        if (!BitOperations.IsPow2(capacity) || capacity < 4 * Grain || reserve > capacity / 2)
+            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, "A ring's size is a power of two, and its reserve at most half of it.");
+
+        _bytes = GC.AllocateUninitializedArray<byte>(capacity, pinned: true);
+        _marks = new long[capacity >> GrainBits];
+        _mask = capacity - 1;
+        _reserve = reserve;
+        _roomAgain = roomAgain;
+        _available.Value = capacity;
+    }
+
+    /// <summary>Bytes of the ring.</summary>
+    public int Capacity => _bytes.Length;
+
+    /// <summary>Whether everything that was written has been freed by the reader.</summary>
+    public bool IsEmpty => Volatile.Read(ref _head.Value) == Volatile.Read(ref _tail.Value);
+
+    /// <summary>Acquires room for packets. Thread-safe.</summary>
+    /// <param name="bytes">Headers included; at most half of what the ring has beside its reserve.</param>
+    /// <returns>False when there is no room now; <c>roomAgain</c> will be called.</returns>
+    public bool TryAcquire(int bytes)
+    {
+        if (TryTake(bytes, _reserve)) return true;
+
+        // Said first and then looked again: either the room that was freed meanwhile is seen here, or the one who frees
+        // it sees that somebody waits.
+        Interlocked.Exchange(ref _starved, 1);
+        return TryTake(bytes, _reserve);
+    }
+
+    /// <summary>Acquires room that is kept for control packets. Thread-safe.</summary>
+    /// <returns>False when even that is used up; <c>roomAgain</c> will be called.</returns>
+    public bool TryAcquireReserve(int bytes)
+    {
+        if (TryTake(bytes, 0)) return true;
+        Interlocked.Exchange(ref _starved, 1);
+        return TryTake(bytes, 0);
+    }
+
+    /// <summary>Gives back room that was acquired and not written to. Thread-safe.</summary>
+    public void Return(int bytes)
+    {
+        if (bytes > 0) AddRoom(bytes);
+    }
+
+    /// <summary>Writes one packet into room that was acquired for it. Thread-safe; one thread's packets keep their order.</summary>
+    /// <remarks>The reader sees it at once if it is awake; waking it is the caller's affair.</remarks>
+    /// <param name="id">The connection id.</param>
+    /// <param name="content">Copied.</param>
+    public void Write(ulong id, ReadOnlySpan<byte> content)
+    {
+        int length = PacketHeader.Size + content.Length;
+        long start = Interlocked.Add(ref _tail.Value, length) - length;
+        int offset = (int)start & _mask;
+        if (offset + length <= _bytes.Length)
+        {
+            Span<byte> packet = Slice(offset, length);
+            PacketHeader.Write(packet, length, id);
+            content.CopyTo(packet[PacketHeader.Size..]);
+        }
+        else
+        {
+            Span<byte> header = stackalloc byte[PacketHeader.Size];
+            PacketHeader.Write(header, length, id);
+            CopyIn(header, offset);
+            CopyIn(content, (offset + PacketHeader.Size) & _mask);
+        }
+
+        Volatile.Write(ref Mark(start), start + length);
+    }
+
+    /// <summary>Finds the packets that are whole and next to be sent. Reader only.</summary>
+    /// <param name="first">Their bytes, up to the end of the ring.</param>
+    /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
+    /// <returns>How many packets there are; 0: none yet.</returns>
+    public int Peek(out ArraySegment<byte> first, out ArraySegment<byte> second)
+    {
+        long head = _head.Value;
+        long end = head;
+        int packets = 0;
+        for (long next; (next = Volatile.Read(ref Mark(end))) > end; end = next) packets++;
+
+        int offset = (int)head & _mask;
+        int count = (int)(end - head);
+        int contiguous = Math.Min(count, _bytes.Length - offset);
+        first = new ArraySegment<byte>(_bytes, offset, contiguous);
+        second = new ArraySegment<byte>(_bytes, 0, count - contiguous);
+        return packets;
+    }
+
+    /// <summary>Frees what has been sent: exactly the bytes that <see cref="Peek"/> gave. Reader only.</summary>
+    public void Free(int bytes)
+    {
+        Volatile.Write(ref _head.Value, _head.Value + bytes);
+        AddRoom(bytes);
+    }
+
+    private bool TryTake(int bytes, int leave)
+    {
+        long available = Volatile.Read(ref _available.Value);
+        while (available - bytes >= leave)
+        {
+            long found = Interlocked.CompareExchange(ref _available.Value, available - bytes, available);
+            if (found == available) return true;
+            available = found;
+        }
+
+        return false;
+    }
+
+    private void AddRoom(int bytes)
+    {
+        long available = Interlocked.Add(ref _available.Value, bytes);
+        if (Volatile.Read(ref _starved) != 0 && available >= _bytes.Length / 2 && Interlocked.Exchange(ref _starved, 0) != 0) _roomAgain();
+    }
+
+    private void CopyIn(ReadOnlySpan<byte> source, int offset)
+    {
+        int contiguous = Math.Min(source.Length, _bytes.Length - offset);
+        source[..contiguous].CopyTo(Slice(offset, contiguous));
+        source[contiguous..].CopyTo(_bytes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Span<byte> Slice(int offset, int length) =>
+        MemoryMarshal.CreateSpan(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_bytes), offset), length);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ref long Mark(long position) =>
+        ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_marks), (nint)(((int)position & _mask) >> GrainBits));
+
+    [StructLayout(LayoutKind.Explicit, Size = 128)]
+    private struct PaddedLong
+    {
+        [FieldOffset(64)]
+        public long Value;
+    }
+}

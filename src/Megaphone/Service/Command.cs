@@ -1,0 +1,17 @@
+namespace Megaphone.Service;
+
+/// <summary>What the binary was asked to do.</summary>
+internal enum Command
+{
+    /// <summary>Run the service until a signal ends it.</summary>
+    Run,
+
+    /// <summary>Look at the configuration and at this machine, and say what does not fit.</summary>
+    Check,
+
+    /// <summary>Print the usage.</summary>
+    Help,
+
+    /// <summary>Print the version.</summary>
+    Version,
+}

@@ -1,0 +1,80 @@
+using System.Collections;
+
+namespace Megaphone.Service;
+
+/// <summary>From the arguments to the exit status.</summary>
+internal static class Entry
+{
+    private const int EndedAsAsked = 0;
+    private const int Failed = 1;
+    private const int WronglyUsed = 2;
+
+    /// <summary>Does what the arguments ask for.</summary>
+    /// <returns>The process's exit status.</returns>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        AppDomain.CurrentDomain.UnhandledException += (_, happened) =>
+        {
+            Say(Describe((Exception)happened.ExceptionObject));
+            Environment.Exit(Failed);
+        };
+
+        List<Problem> problems = [];
+        CommandLine commandLine = CommandLine.Parse(arguments, problems);
+        switch (commandLine.Command)
+        {
+            case Command.Help:
+                Console.Out.Write(HelpText.Write());
+                return EndedAsAsked;
+            case Command.Version:
+                Console.Out.WriteLine($"megaphone {ProductVersion.Current}");
+                return EndedAsAsked;
+        }
+
+        IDictionary environment = Environment.GetEnvironmentVariables();
+        Settings settings = SettingsLoader.Load(commandLine, environment, problems);
+        if (problems.Count > 0)
+        {
+            problems.ForEach(problem => Say(problem.ToString()));
+            return WronglyUsed;
+        }
+
+        return commandLine.Command == Command.Check ? await CheckAsync(settings) : await ServeAsync(settings, environment);
+    }
+
+    private static async Task<int> ServeAsync(Settings settings, IDictionary environment)
+    {
+        try
+        {
+            await ServiceHost.RunAsync(settings, environment);
+            return EndedAsAsked;
+        }
+        catch (StartFailedException error)
+        {
+            Say(error.Message);
+        }
+        catch (Exception error)
+        {
+            // The last resort: whatever it was, the operator gets one line and a status.
+            Say(Describe(error));
+        }
+
+        return Failed;
+    }
+
+    private static async Task<int> CheckAsync(Settings settings)
+    {
+        IReadOnlyList<Finding> findings = MachineCheck.Run(settings, await MachineFactsReader.ReadAsync(settings));
+        Console.Out.Write(CheckReport.Write(settings.File, findings));
+        return findings.Any(finding => finding.Verdict == Verdict.Fail) ? Failed : EndedAsAsked;
+    }
+
+    /// <summary>The error and where it came from, in one line.</summary>
+    private static string Describe(Exception error)
+    {
+        string? origin = error.StackTrace?.Split('\n')[0].Trim();
+        return $"unexpected {error.GetType().Name}: {error.Message} {origin}".ReplaceLineEndings(" ").TrimEnd();
+    }
+
+    private static void Say(string line) => Console.Error.WriteLine($"megaphone: {line}");
+}

@@ -1,0 +1,182 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Links;
+
+namespace Megaphone.Service;
+
+/// <summary>Holds what is configured against what the machine can do.</summary>
+/// <remarks>
+/// A bound that the operator wrote and that cannot be reached is a failure. A default that cannot be reached is a
+/// warning: the service runs, and turns away what is too much.
+/// </remarks>
+internal sealed class MachineCheck(Settings settings, MachineFacts machine)
+{
+    /// <summary>What an idle TCP connection takes in the kernel: measured, without buffers.</summary>
+    private const int KernelBytesPerConnection = 3994;
+
+    /// <summary>What a client or session may take in this process.</summary>
+    private const int OwnBytesPerSession = 64;
+
+    /// <summary>Descriptors of the process besides clients, sessions and links: runtime, log, admin endpoint, reactors.</summary>
+    private const int OtherDescriptors = 512;
+
+    /// <summary>Of so many connections one is taken to have data in flight at any moment, a page of it.</summary>
+    private const int ConnectionsPerBusyOne = 10;
+
+    /// <summary>The ports from 1024 on.</summary>
+    private const int MostLocalPorts = 64_512;
+
+    private readonly List<Finding> _findings = [];
+
+    /// <summary>The connections with clients that there may be.</summary>
+    private long Clients => settings.Ecm?.MaxClients ?? 0;
+
+    /// <summary>The sessions that there may be in the hub.</summary>
+    private long Sessions => settings.Hub?.MaxSessions ?? 0;
+
+    /// <summary>Those of them that have a connection of their own.</summary>
+    private long BackendConnections => settings.Hub?.Backend is null ? 0 : Sessions;
+
+    /// <summary>How serious it is that the connections cannot all be had.</summary>
+    private Verdict Shortfall =>
+        (settings.Ecm is not null && settings.MaxClientsGiven) || (BackendConnections > 0 && settings.MaxSessionsGiven) ? Verdict.Fail : Verdict.Warn;
+
+    /// <summary>Looks at everything.</summary>
+    public static IReadOnlyList<Finding> Run(Settings settings, MachineFacts machine)
+    {
+        MachineCheck check = new(settings, machine);
+        check.Listeners();
+        check.Targets();
+        check.OpenFiles();
+        check.LocalPorts();
+        check.Backlog();
+        check.Memory();
+        return check._findings;
+    }
+
+    private void Listeners()
+    {
+        foreach ((string key, IPEndPoint address) in settings.Listeners)
+        {
+            if (machine.Bindable[address] is { } error)
+                Add(Verdict.Fail, key, $"{address}: {BindProbe.Reason(error)}", BindProbe.Mend(error, address));
+            else
+                Add(Verdict.Ok, key, $"{address} can be bound");
+        }
+    }
+
+    private void Targets()
+    {
+        foreach ((string key, HostPort to) in settings.Targets)
+        {
+            if (machine.Unresolved.TryGetValue(to.Host, out string? reason))
+                Add(Verdict.Fail, key, $"the name {to.Host} does not resolve: {reason}", $"`getent hosts {to.Host}` must print an address; or write one instead of the name");
+            else if (key == "Hub:Backend" && BackendIsOwnClientListener(to))
+                Add(Verdict.Fail, key, $"{to} is where this ECM takes its clients: each session would open the next", "write the XMPP server's own address");
+            else
+                Add(Verdict.Ok, key, to.Address is null ? $"the name {to.Host} resolves" : $"{to} needs no name");
+        }
+    }
+
+    private bool BackendIsOwnClientListener(HostPort backend) =>
+        settings.Ecm is { } ecm && backend.Address is { } address && ecm.Clients.Any(client =>
+            client.Listen.Port == backend.Port
+            && (client.Listen.Address.Equals(address)
+                || (IPAddress.IsLoopback(address) && client.Listen.Address.Equals(address.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any))));
+
+    private void OpenFiles()
+    {
+        long links = (settings.Ecm?.Connect.Count ?? 0) + (settings.Hub?.MaxLinks ?? 0);
+        long needed = Clients + BackendConnections + links + OtherDescriptors;
+
+        if (machine.OpenFilesCeiling is { } ceiling && ceiling < needed)
+            Add(Shortfall, "fs.nr_open", $"{ceiling}, and {needed} open files are needed", $"sysctl -w fs.nr_open={needed}");
+        Compare("open files", machine.OpenFiles, "the limit of this process is", needed, $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start");
+        Compare("fs.file-max", machine.OpenFilesOfMachine, "the machine's limit is", needed, $"sysctl -w fs.file-max={needed}");
+    }
+
+    private void Compare(string topic, long? limit, string says, long needed, string mend)
+    {
+        if (limit is null) return;
+        if (limit < needed)
+            Add(Shortfall, topic, $"{says} {limit}, and {needed} are needed", mend);
+        else
+            Add(Verdict.Ok, topic, $"{says} {limit}, and {needed} are needed");
+    }
+
+    private void LocalPorts()
+    {
+        if (BackendConnections == 0 || machine.LocalPorts is not { } range) return;
+
+        int ports = range.Last - range.First + 1;
+        string what = $"{range.First} to {range.Last}: {ports} connections to one backend address, and Hub:MaxSessions is {Sessions}";
+        if (ports >= Sessions)
+            Add(Verdict.Ok, "local ports", what);
+        else
+            Add(settings.MaxSessionsGiven ? Verdict.Fail : Verdict.Warn, "local ports", what, ports < MostLocalPorts
+                ? "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"" + (Sessions > MostLocalPorts ? $", and \"MaxSessions\": {MostLocalPorts}" : "")
+                : $"\"MaxSessions\": {MostLocalPorts}; for more, another hub with a backend address of its own");
+    }
+
+    private void Backlog()
+    {
+        if (settings.Ecm is not { } ecm) return;
+        BacklogAgainst("net.core.somaxconn", machine.LongestBacklog, ecm.Backlog);
+        BacklogAgainst("net.ipv4.tcp_max_syn_backlog", machine.LongestSynBacklog, ecm.Backlog);
+    }
+
+    private void BacklogAgainst(string sysctl, long? limit, int backlog)
+    {
+        if (limit is null) return;
+        if (limit < backlog)
+            Add(Verdict.Warn, sysctl, $"{limit}, below Ecm:Backlog, which is {backlog}: a rush of clients waits or is turned away", $"sysctl -w {sysctl}={backlog}");
+        else
+            Add(Verdict.Ok, sysctl, $"{limit}, and Ecm:Backlog is {backlog}");
+    }
+
+    private void Memory()
+    {
+        long connections = Clients + BackendConnections;
+        long kernel = connections * KernelBytesPerConnection;
+        long own = (Clients + Sessions) * OwnBytesPerSession;
+
+        if (machine.MemoryAvailable is { } available)
+        {
+            string what = $"{Size(kernel)} in the kernel and {Size(own)} here for all that may connect, and {Size(available)} are available";
+            if (kernel + own > available)
+            {
+                long most = Math.Max(available / (KernelBytesPerConnection + OwnBytesPerSession) / (Clients > 0 && BackendConnections > 0 ? 2 : 1), 1);
+                string bound = Clients > 0 ? $"\"MaxClients\": {most}" : $"\"MaxSessions\": {most}";
+                Add(Shortfall, "memory", what, $"more memory, or {bound}");
+            }
+            else
+            {
+                Add(Verdict.Ok, "memory", what);
+            }
+        }
+
+        if (machine.TcpMemory is { } tcpMemory)
+        {
+            long buffers = connections / ConnectionsPerBusyOne * Environment.SystemPageSize;
+            string what = $"{Size(tcpMemory)} for TCP buffers, and one connection in ten with data in flight takes {Size(buffers)}";
+            if (tcpMemory < buffers)
+                Add(Verdict.Warn, "net.ipv4.tcp_mem", what, TcpMemoryLine(buffers));
+            else
+                Add(Verdict.Ok, "net.ipv4.tcp_mem", what);
+        }
+    }
+
+    private static string TcpMemoryLine(long bytes)
+    {
+        // The kernel's own proportions: pressure begins at two thirds, and ends at half.
+        long pages = (bytes + Environment.SystemPageSize - 1) / Environment.SystemPageSize;
+        return $"sysctl -w net.ipv4.tcp_mem=\"{pages / 2} {pages * 2 / 3} {pages}\"";
+    }
+
+    private static string Size(long bytes) => bytes >= 1L << 30
+        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB")
+        : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB");
+
+    private void Add(Verdict verdict, string topic, string what, string? mend = null) => _findings.Add(new Finding(verdict, topic, what, mend));
+}

@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Links;
+
+namespace Megaphone.Service;
+
+/// <summary>Finds out the facts that matter for a configuration.</summary>
+internal static class MachineFactsReader
+{
+    private static readonly TimeSpan ResolveTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Looks at /proc, binds (and frees again) the addresses and resolves the names that are configured.</summary>
+    public static async Task<MachineFacts> ReadAsync(Settings settings)
+    {
+        long[]? ports = Numbers("/proc/sys/net/ipv4/ip_local_port_range");
+        return new MachineFacts
+        {
+            OpenFiles = OpenFiles(),
+            OpenFilesCeiling = Numbers("/proc/sys/fs/nr_open")?[0],
+            OpenFilesOfMachine = Numbers("/proc/sys/fs/file-max")?[0],
+            LocalPorts = ports is null ? null : ((int)ports[0], (int)ports[1]),
+            LongestBacklog = Numbers("/proc/sys/net/core/somaxconn")?[0],
+            LongestSynBacklog = Numbers("/proc/sys/net/ipv4/tcp_max_syn_backlog")?[0],
+            MemoryAvailable = MemoryAvailable(),
+            TcpMemory = Numbers("/proc/sys/net/ipv4/tcp_mem")?[2] * Environment.SystemPageSize,
+            Bindable = settings.Listeners.Select(listener => listener.Address).Distinct().ToDictionary(address => address, BindProbe.Try),
+            Unresolved = await UnresolvedAsync(settings.Targets.Select(target => target.To)),
+        };
+    }
+
+    private static long? OpenFiles()
+    {
+        try
+        {
+            // RLIM_INFINITY has all bits set.
+            return (long)Math.Min(OpenFileLimit.Read().Hard, long.MaxValue);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private static long[]? Numbers(string path)
+    {
+        try
+        {
+            return [.. File.ReadAllText(path).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
+                .Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static long? MemoryAvailable()
+    {
+        const string Name = "MemAvailable:";
+        string? line = File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith(Name, StringComparison.Ordinal));
+        return line is null ? null : long.Parse(line[Name.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) * 1024;
+    }
+
+    private static async Task<Dictionary<string, string>> UnresolvedAsync(IEnumerable<HostPort> targets)
+    {
+        Dictionary<string, string> unresolved = [];
+        foreach (string name in targets.Where(target => target.Address is null).Select(target => target.Host).Distinct())
+        {
+            try
+            {
+                await Dns.GetHostAddressesAsync(name).WaitAsync(ResolveTimeout);
+            }
+            catch (Exception error) when (error is SocketException or TimeoutException or ArgumentException)
+            {
+                unresolved[name] = error.Message;
+            }
+        }
+
+        return unresolved;
+    }
+}

@@ -1,0 +1,28 @@
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Service;
+
+/// <summary>Every line that the service itself logs.</summary>
+internal static partial class ServiceLog
+{
+    [LoggerMessage(1, LogLevel.Information, "megaphone {Version} starts, process {Process}, configuration file {File}, at most {OpenFiles} open files")]
+    public static partial void Starting(ILogger log, string version, int process, string file, ulong openFiles);
+
+    [LoggerMessage(2, LogLevel.Warning, "The limit of open files stays as it is: {Reason}")]
+    public static partial void OpenFilesUnchanged(ILogger log, string reason);
+
+    [LoggerMessage(3, LogLevel.Information, "{Signal}: stopping, within {Timeout}")]
+    public static partial void Stopping(ILogger log, string signal, TimeSpan timeout);
+
+    [LoggerMessage(4, LogLevel.Information, "Stopped after {Milliseconds} ms")]
+    public static partial void Stopped(ILogger log, long milliseconds);
+
+    [LoggerMessage(5, LogLevel.Warning, "Service:StopTimeout ran out before everything had been handed over")]
+    public static partial void StopTimedOut(ILogger log);
+
+    [LoggerMessage(6, LogLevel.Warning, "The service manager could not be told {State} at {Address}: {Reason}")]
+    public static partial void NotifyFailed(ILogger log, string state, string address, string reason);
+
+    [LoggerMessage(7, LogLevel.Warning, "An admin request failed")]
+    public static partial void AdminRequestFailed(ILogger log, Exception error);
+}

@@ -1,0 +1,283 @@
+using System.Globalization;
+using System.Net;
+using System.Numerics;
+using Megaphone.Ecm;
+using Megaphone.Hub;
+using Megaphone.Links;
+using Megaphone.Sockets;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Service;
+
+/// <summary>Every key there is: its format, its default, where it goes, and what must hold between keys.</summary>
+/// <remarks>
+/// All sections are read, also those of a role that does not run: their keys exist all the same, and a wrong value in
+/// them is wrong. Defaults stand once, in the options records.
+/// </remarks>
+internal sealed class SettingsSchema
+{
+    private const string Clients = "Ecm:Clients";
+    private const string LogLevelSection = "Logging:LogLevel";
+    private const int LargestRing = 1 << 30;
+
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    /// <summary>The kernel's own ceiling for TCP_KEEPIDLE and TCP_KEEPINTVL.</summary>
+    private static readonly TimeSpan LongestProbeTime = TimeSpan.FromSeconds(32_767);
+
+    private static readonly HostPort DefaultLinkTarget = new("127.0.0.1", 6280);
+    private static readonly IPEndPoint DefaultClients = new(IPAddress.Loopback, 5222);
+    private static readonly IPEndPoint DefaultHub = new(IPAddress.Loopback, 6280);
+    private static readonly IPEndPoint DefaultAdmin = new(IPAddress.Loopback, 6281);
+
+    private readonly SettingsReader _reader;
+
+    private SettingsSchema(SettingsReader reader) => _reader = reader;
+
+    /// <summary>Every key, in the order of the sections.</summary>
+    public static IReadOnlyList<string> Keys
+    {
+        get
+        {
+            SettingsReader reader = new(new ConfigurationBuilder().Build(), []);
+            new SettingsSchema(reader).ReadAll();
+            return reader.Keys;
+        }
+    }
+
+    /// <summary>Reads everything. What is wrong is added to <paramref name="problems"/>; the result only counts if nothing was.</summary>
+    public static Settings Read(IConfigurationRoot configuration, List<Problem> problems)
+    {
+        SettingsReader reader = new(configuration, problems);
+        Settings settings = new SettingsSchema(reader).ReadAll();
+        reader.RefuseUnknown();
+        return settings;
+    }
+
+    private Settings ReadAll()
+    {
+        bool? hasEcm = _reader.Has("Ecm");
+        bool? hasHub = _reader.Has("Hub");
+        bool neither = hasEcm is null && hasHub is null;
+        bool runsEcm = neither || hasEcm is true;
+        bool runsHub = neither || hasHub is true;
+        bool runsAdmin = _reader.Has("Admin") ?? true;
+
+        EcmOptions ecm = ReadEcm();
+        HubOptions hub = ReadHub(runsHub);
+        IPEndPoint admin = _reader.Read("Admin:Listen", ValueFormats.Listen, DefaultAdmin);
+        TimeSpan stopTimeout = _reader.Read("Service:StopTimeout", ValueFormats.Duration(TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10)), TimeSpan.FromSeconds(10));
+        TimeSpan keepAlive = _reader.Read("Service:KeepAlive", ValueFormats.Seconds(Second, Hour, TimeSpan.FromSeconds(15)), TimeSpan.FromSeconds(15));
+        IReadOnlyDictionary<string, LogLevel> logLevels = ReadLogLevels();
+
+        bool linksToOwnHub = runsEcm && runsHub && LinksToHub(ecm, hub);
+        if (runsEcm && !linksToOwnHub && ecm.Connect.To.Port == 0)
+            _reader.Refuse("Ecm:Link:To", "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration", ValueFormats.LinkTarget.Example);
+
+        // A hub in the same process wants the secret that it was given; to write it twice would only allow two.
+        string? ecmSecret = linksToOwnHub ? ecm.Link.Secret ?? hub.Link.Secret : ecm.Link.Secret;
+        if (ecmSecret is not null && !ecm.Connect.Control)
+            _reader.Refuse("Ecm:Link:Control", "must be true when there is a secret: it is said in the hello", "true");
+
+        Settings settings = new()
+        {
+            Ecm = runsEcm ? ecm with { Link = ecm.Link with { Secret = ecmSecret, KeepAlive = keepAlive } } : null,
+            Hub = runsHub ? hub with { Link = hub.Link with { KeepAlive = keepAlive } } : null,
+            Admin = runsAdmin ? new AdminOptions { Listen = admin } : null,
+            LinksToOwnHub = linksToOwnHub,
+            MaxClientsGiven = _reader.IsGiven("Ecm:MaxClients"),
+            MaxSessionsGiven = _reader.IsGiven("Hub:MaxSessions"),
+            StopTimeout = stopTimeout,
+            LogLevels = logLevels,
+        };
+        RefuseSharedAddresses(settings);
+        return settings;
+    }
+
+    private EcmOptions ReadEcm()
+    {
+        EcmOptions defaults = new()
+        {
+            Clients = [new ClientListenerOptions { Listen = DefaultClients }],
+            Connect = new LinkConnectOptions { To = DefaultLinkTarget },
+            Link = new LinkOptions(),
+        };
+        return new EcmOptions
+        {
+            Clients = ReadClients(),
+            Connect = ReadConnect(defaults.Connect),
+            Link = ReadLink(name: "Ecm:Link:Name", secret: "Ecm:Link:Secret", ring: "Ecm:Link:RingBytes", maxPacket: "Ecm:MaxPacketBytes"),
+            Proxy = _reader.Read("Ecm:Proxy", ValueFormats.Proxy, defaults.Proxy),
+            MaxClients = _reader.Read("Ecm:MaxClients", ValueFormats.Number(1, 16_000_000, 20_000), defaults.MaxClients),
+            Reactors = _reader.Read("Ecm:Reactors", ValueFormats.Number(1, 64, 4), defaults.Reactors),
+            Backlog = _reader.Read("Ecm:Backlog", ValueFormats.Number(1, 65_535, 4096), defaults.Backlog),
+            HalfOpenTimeout = _reader.Read("Ecm:HalfOpenTimeout", ValueFormats.Duration(Second, Day, defaults.HalfOpenTimeout), defaults.HalfOpenTimeout),
+            CloseRate = _reader.Read("Ecm:CloseRate", ValueFormats.Number(1, 1_000_000, 5_000), defaults.CloseRate),
+            Buffers = ReadBuffers("Ecm:Buffers"),
+            Liveness = ReadLiveness("Ecm:TcpKeepAlive"),
+        };
+    }
+
+    private List<ClientListenerOptions> ReadClients()
+    {
+        List<string> items = _reader.Below(Clients).Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)).ToList();
+        bool listed = items.Count > 0;
+        if (!listed)
+        {
+            items.Add("0");
+            if (_reader.IsGiven(Clients))
+                _reader.Refuse(Clients, "must list at least one address", """[ { "Listen": "0.0.0.0:5222" } ]""");
+        }
+
+        List<ClientListenerOptions> clients = [];
+        foreach (string item in items)
+        {
+            string key = $"{Clients}:{item}";
+            IPEndPoint listen = _reader.Read($"{key}:Listen", ValueFormats.Listen, DefaultClients);
+            if (listed && !_reader.IsGiven($"{key}:Listen"))
+                _reader.Refuse($"{key}:Listen", "must be given", "0.0.0.0:5222");
+            _reader.Read($"{key}:Framing", ValueFormats.Framing, "bytes");
+            // Concerns stanza framing only; RFC 6120, section 13.12, has the lower bound.
+            _reader.Read($"{key}:MaxStanzaBytes", ValueFormats.Number(10_000, 1 << 24, 262_144), 262_144);
+            clients.Add(new ClientListenerOptions { Listen = listen });
+        }
+
+        return clients;
+    }
+
+    private LinkConnectOptions ReadConnect(LinkConnectOptions defaults)
+    {
+        LinkConnectOptions connect = new()
+        {
+            To = _reader.Read("Ecm:Link:To", ValueFormats.LinkTarget, defaults.To),
+            Count = _reader.Read("Ecm:Link:Count", ValueFormats.Number(1, 64, 2), defaults.Count),
+            Control = _reader.Read("Ecm:Link:Control", ValueFormats.Switch, defaults.Control),
+            ConnectTimeout = _reader.Read("Ecm:Link:ConnectTimeout", ValueFormats.Duration(Moment, Hour, defaults.ConnectTimeout), defaults.ConnectTimeout),
+            RetryMin = _reader.Read("Ecm:Link:RetryMin", ValueFormats.Duration(Moment, Hour, defaults.RetryMin), defaults.RetryMin),
+            RetryMax = _reader.Read("Ecm:Link:RetryMax", ValueFormats.Duration(Moment, Hour, defaults.RetryMax), defaults.RetryMax),
+        };
+        if (connect.RetryMin > connect.RetryMax)
+            _reader.Refuse("Ecm:Link:RetryMax", $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}", "00:00:10");
+        return connect;
+    }
+
+    private HubOptions ReadHub(bool runs)
+    {
+        HubOptions defaults = new() { Listen = DefaultHub, Link = new LinkOptions() };
+        IPEndPoint listen = _reader.Read("Hub:Listen", ValueFormats.Listen, defaults.Listen);
+        HostPort? backend = _reader.Read("Hub:Backend", ValueFormats.Backend, defaults.Backend);
+        LinkOptions link = ReadLink(name: "Hub:Name", secret: "Hub:Secret", ring: "Hub:RingBytes", maxPacket: "Hub:MaxPacketBytes");
+        TimeSpan idleTimeout = _reader.Read("Hub:IdleTimeout", ValueFormats.Duration(Second, TimeSpan.FromDays(365), Hour), Timeout.InfiniteTimeSpan);
+
+        bool open = _reader.Read("Hub:AllowOpenListener", ValueFormats.Switch, false);
+        if (runs && !open && !_reader.IsGiven("Hub:Secret") && !IPAddress.IsLoopback(listen.Address))
+        {
+            _reader.Refuse(
+                "Hub:Listen",
+                "is reachable from outside, where anybody could open sessions: write a Hub:Secret and the same Ecm:Link:Secret at the other end, or \"AllowOpenListener\": true, or a loopback address",
+                "127.0.0.1:6280");
+        }
+
+        return new HubOptions
+        {
+            Listen = listen,
+            Backend = backend,
+            Link = link,
+            MaxLinks = _reader.Read("Hub:MaxLinks", ValueFormats.Number(1, 4096, 16), defaults.MaxLinks),
+            MaxSessions = _reader.Read("Hub:MaxSessions", ValueFormats.Number(1, 16_000_000, 20_000), defaults.MaxSessions),
+            Reactors = _reader.Read("Hub:Reactors", ValueFormats.Number(1, 64, 4), defaults.Reactors),
+            ConnectTimeout = _reader.Read("Hub:ConnectTimeout", ValueFormats.Duration(Moment, Hour, defaults.ConnectTimeout), defaults.ConnectTimeout),
+            HalfOpenTimeout = _reader.Read("Hub:HalfOpenTimeout", ValueFormats.Duration(Second, Day, defaults.HalfOpenTimeout), defaults.HalfOpenTimeout),
+            IdleTimeout = idleTimeout == Timeout.InfiniteTimeSpan ? null : idleTimeout,
+            Buffers = ReadBuffers("Hub:Buffers"),
+            Liveness = ReadLiveness("Hub:TcpKeepAlive"),
+        };
+    }
+
+    private LinkOptions ReadLink(string name, string secret, string ring, string maxPacket)
+    {
+        LinkOptions defaults = new();
+        // A quarter of the largest ring: a ring takes four of the longest packets.
+        int maxPacketBytes = _reader.Read(maxPacket, ValueFormats.Number(32, LargestRing / 4, 1 << 20), defaults.MaxPacketBytes);
+        int smallestRing = (int)BitOperations.RoundUpToPowerOf2((uint)maxPacketBytes * 4);
+        int ringBytes = _reader.Read(ring, ValueFormats.Number(128, LargestRing, 4 << 20), Math.Max(defaults.RingBytes, smallestRing));
+        if (!BitOperations.IsPow2(ringBytes) || ringBytes < smallestRing)
+        {
+            _reader.Refuse(
+                ring,
+                $"must be a power of two and at least four times {maxPacket}, which is {maxPacketBytes}",
+                Math.Max(defaults.RingBytes, smallestRing).ToString(CultureInfo.InvariantCulture));
+        }
+
+        return new LinkOptions
+        {
+            Name = _reader.Read(name, ValueFormats.Name, defaults.Name),
+            Secret = _reader.Read(secret, ValueFormats.Secret, defaults.Secret),
+            MaxPacketBytes = maxPacketBytes,
+            RingBytes = ringBytes,
+        };
+    }
+
+    private BufferOptions ReadBuffers(string section)
+    {
+        BufferOptions defaults = new();
+        string low = $"{section}:LowBytes", high = $"{section}:HighBytes", limit = $"{section}:LimitBytes", total = $"{section}:TotalBytes";
+        BufferOptions buffers = new()
+        {
+            LowBytes = _reader.Read(low, ValueFormats.Number(0, int.MaxValue, defaults.LowBytes), defaults.LowBytes),
+            HighBytes = _reader.Read(high, ValueFormats.Number(1, int.MaxValue, defaults.HighBytes), defaults.HighBytes),
+            LimitBytes = _reader.Read(limit, ValueFormats.Number(1, int.MaxValue, defaults.LimitBytes), defaults.LimitBytes),
+            TotalBytes = _reader.Read(total, ValueFormats.LongNumber(1, 1L << 50, defaults.TotalBytes), defaults.TotalBytes),
+        };
+
+        if (buffers.LowBytes >= buffers.HighBytes)
+            _reader.Refuse(low, $"must be below {high}, which is {buffers.HighBytes} (this is {buffers.LowBytes})", (buffers.HighBytes / 4).ToString(CultureInfo.InvariantCulture));
+        if (buffers.LimitBytes < buffers.HighBytes)
+            _reader.Refuse(limit, $"must not be below {high}, which is {buffers.HighBytes} (this is {buffers.LimitBytes})", buffers.HighBytes.ToString(CultureInfo.InvariantCulture));
+        if (buffers.TotalBytes < buffers.LimitBytes)
+            _reader.Refuse(total, $"must not be below {limit}, which is {buffers.LimitBytes} (this is {buffers.TotalBytes})", buffers.LimitBytes.ToString(CultureInfo.InvariantCulture));
+        return buffers;
+    }
+
+    private TcpLivenessOptions ReadLiveness(string section)
+    {
+        TcpLivenessOptions defaults = new();
+        return new TcpLivenessOptions
+        {
+            Idle = _reader.Read($"{section}:Idle", ValueFormats.Seconds(Second, LongestProbeTime, defaults.Idle), defaults.Idle),
+            Interval = _reader.Read($"{section}:Interval", ValueFormats.Seconds(Second, LongestProbeTime, defaults.Interval), defaults.Interval),
+            Probes = _reader.Read($"{section}:Probes", ValueFormats.Number(1, 127, defaults.Probes), defaults.Probes),
+            UserTimeout = _reader.Read($"{section}:UserTimeout", ValueFormats.Duration(Second, Day, defaults.UserTimeout), defaults.UserTimeout),
+        };
+    }
+
+    private Dictionary<string, LogLevel> ReadLogLevels()
+    {
+        // What the framework says of itself matters when something is wrong, not at every start.
+        Dictionary<string, LogLevel> levels = new(StringComparer.OrdinalIgnoreCase) { ["Microsoft"] = LogLevel.Warning };
+        foreach (string category in _reader.Below(LogLevelSection).Append("Default").Distinct(StringComparer.OrdinalIgnoreCase))
+            levels[category] = _reader.Read($"{LogLevelSection}:{category}", ValueFormats.Level, category == "Microsoft" ? LogLevel.Warning : LogLevel.Information);
+        return levels;
+    }
+
+    /// <summary>Port 0 in both places means one and the same port, whichever it will be.</summary>
+    private bool LinksToHub(EcmOptions ecm, HubOptions hub) =>
+        !_reader.IsGiven("Ecm:Link:To")
+        || (ecm.Connect.To.Port == 0 && hub.Listen.Port == 0
+            && ValueFormats.Listen.Read(ecm.Connect.To.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
+
+    private void RefuseSharedAddresses(Settings settings)
+    {
+        for (int i = 1; i < settings.Listeners.Count; i++)
+        {
+            (string key, IPEndPoint address) = settings.Listeners[i];
+            string? earlier = settings.Listeners.Take(i).FirstOrDefault(other => address.Port != 0 && other.Address.Equals(address)).Key;
+            if (earlier is not null)
+                _reader.Refuse(key, $"is the address of {earlier} too: {address}", "a port of its own");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Links;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Service;
+
+/// <summary>The formats that settings are written in.</summary>
+internal static class ValueFormats
+{
+    /// <summary>Shorter secrets can be guessed.</summary>
+    private const int ShortestSecret = 8;
+
+    /// <summary>
+    /// Hours first and all three parts there: what <see cref="TimeSpan.Parse(string)"/> makes of "30" (days) or
+    /// "24:00:00" (days again) is not what the operator meant.
+    /// </summary>
+    private static readonly string[] DurationForms = [@"h\:m\:s", @"h\:m\:s\.FFFFFFF", @"d\.h\:m\:s", @"d\.h\:m\:s\.FFFFFFF"];
+
+    /// <summary><c>true</c> or <c>false</c>.</summary>
+    public static ValueFormat<bool> Switch { get; } = new(ReadSwitch, "true");
+
+    /// <summary>A name for people to read; one line.</summary>
+    public static ValueFormat<string> Name { get; } = new(ReadName, "edge-1");
+
+    /// <summary>The shared secret of a link.</summary>
+    public static ValueFormat<string?> Secret { get; } = new(ReadSecret, "what `openssl rand -base64 24` prints", IsSecret: true);
+
+    /// <summary>An address to listen on.</summary>
+    public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::]:5222 or 127.0.0.1:0");
+
+    /// <summary>Where links are connected to. Port 0 is let through; whether it makes sense is a matter of other keys.</summary>
+    public static ValueFormat<HostPort> LinkTarget { get; } = new(ReadHostPort, "hub.example.org:6280 or [::1]:6280");
+
+    /// <summary>Where sessions are connected to; null for the built-in echo.</summary>
+    public static ValueFormat<HostPort?> Backend { get; } = new(ReadBackend, "tcp://127.0.0.1:5222 or echo:");
+
+    /// <summary>Whether sessions begin with a PROXY header.</summary>
+    public static ValueFormat<ProxyMode> Proxy { get; } = new(ReadProxy, "v2");
+
+    /// <summary>What packets of a session carry. There is one kind in this version, so nothing is kept of it.</summary>
+    public static ValueFormat<string> Framing { get; } = new(ReadFraming, "bytes");
+
+    /// <summary>A level of the log.</summary>
+    public static ValueFormat<LogLevel> Level { get; } = new(ReadLevel, "Information");
+
+    /// <summary>A whole number within bounds.</summary>
+    public static ValueFormat<int> Number(int least, int most, int example) => new(
+        (string text, out int value) =>
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+                ? null
+                : $"must be a whole number from {least} to {most}",
+        example.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>A whole number within bounds that an <see cref="int"/> does not hold.</summary>
+    public static ValueFormat<long> LongNumber(long least, long most, long example) => new(
+        (string text, out long value) =>
+            long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+                ? null
+                : $"must be a whole number from {least} to {most}",
+        example.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>A duration within bounds.</summary>
+    public static ValueFormat<TimeSpan> Duration(TimeSpan least, TimeSpan most, TimeSpan example) => new(
+        (string text, out TimeSpan value) =>
+            TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+                ? null
+                : $"must be a duration hh:mm:ss from {Text(least)} to {Text(most)}",
+        Text(example));
+
+    /// <summary>A duration of whole seconds within bounds: all that the kernel, or the protocol, has a place for.</summary>
+    public static ValueFormat<TimeSpan> Seconds(TimeSpan least, TimeSpan most, TimeSpan example) => new(
+        (string text, out TimeSpan value) =>
+            TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value)
+            && value >= least && value <= most && value.Ticks % TimeSpan.TicksPerSecond == 0
+                ? null
+                : $"must be a duration hh:mm:ss of whole seconds from {Text(least)} to {Text(most)}",
+        Text(example));
+
+    private static string Text(TimeSpan duration) => duration.ToString("c", CultureInfo.InvariantCulture).TrimEnd('0') is var cut && duration.Ticks % TimeSpan.TicksPerSecond != 0
+        ? cut
+        : duration.ToString("c", CultureInfo.InvariantCulture);
+
+    private static string? ReadSwitch(string text, out bool value) =>
+        bool.TryParse(text, out value) ? null : "must be true or false";
+
+    private static string? ReadName(string text, out string value)
+    {
+        value = text;
+        return text.Length <= 255 && !text.Any(char.IsControl) ? null : "must be one line of at most 255 characters";
+    }
+
+    private static string? ReadSecret(string text, out string? value)
+    {
+        value = text;
+        return text.Length >= ShortestSecret ? null : $"is shorter than {ShortestSecret} characters";
+    }
+
+    private static string? ReadListen(string text, out IPEndPoint value)
+    {
+        value = new IPEndPoint(IPAddress.Loopback, 0);
+        if (!HostPort.TryParse(text, out HostPort? given))
+            return "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 0 to 65535";
+
+        IPAddress? address = given!.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback : given.Address;
+        if (address is null)
+            return "must be an address of this machine, not a name";
+
+        value = new IPEndPoint(address, given.Port);
+        return null;
+    }
+
+    private static string? ReadHostPort(string text, out HostPort value)
+    {
+        bool right = HostPort.TryParse(text, out HostPort? given);
+        value = given!;
+        return right ? null : "must be HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
+    }
+
+    private static string? ReadBackend(string text, out HostPort? value)
+    {
+        const string Tcp = "tcp://";
+        value = null;
+        if (text == "echo:") return null;
+
+        return text.StartsWith(Tcp, StringComparison.Ordinal) && HostPort.TryParse(text[Tcp.Length..], out value) && value!.Port != 0
+            ? null
+            : "must be tcp://HOST:PORT or echo:, an IPv6 address in brackets, the port from 1 to 65535";
+    }
+
+    private static string? ReadProxy(string text, out ProxyMode value)
+    {
+        switch (text)
+        {
+            case "none": value = ProxyMode.None; return null;
+            case "v1": value = ProxyMode.V1; return null;
+            case "v2": value = ProxyMode.V2; return null;
+            default: value = ProxyMode.None; return "must be none, v1 or v2";
+        }
+    }
+
+    private static string? ReadFraming(string text, out string value)
+    {
+        value = text;
+        return text switch
+        {
+            "bytes" => null,
+            "stanza" => "is not in this version, which carries bytes; stanza framing needs the ejabberd module at the other end",
+            _ => "must be bytes",
+        };
+    }
+
+    private static string? ReadLevel(string text, out LogLevel value) =>
+        Enum.TryParse(text, ignoreCase: true, out value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0])
+            ? null
+            : "must be Trace, Debug, Information, Warning, Error, Critical or None";
+}

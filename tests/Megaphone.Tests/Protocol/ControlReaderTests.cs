@@ -1,0 +1,177 @@
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
+using Megaphone.Protocol;
+using Xunit;
+
+namespace Megaphone.Tests.Protocol;
+
+/// <summary>Section 4 of the link protocol: what is a control message, and what is a protocol error.</summary>
+public class ControlReaderTests
+{
+    private const string LargestId = "18446744073709551615";
+
+    [Fact]
+    public void Every_protocol_error_is_named()
+    {
+        string[] contents =
+        [
+            "",
+            "{",
+            "{}{}",
+            "[]",
+            "null",
+            "7",
+            "\"hello\"",
+            "{'op':'ping'}",
+            """{"op":"ping",}""",
+            """{"op":"ping"} x""",
+            "{\"op\":\"ping\",\n\"token\":tru}",
+            "{\"op\":\"ping\",\"token\":" + new string('[', 16) + new string(']', 16) + "}",
+            "{\"op\":\"ping\",\"token\":\"" + new string('x', ControlMessage.MaxBytes) + "\"}",
+            "{}",
+            """{"Op":"ping"}""",
+            """{"op":null}""",
+            """{"op":1}""",
+            """{"op":"\ud800"}""",
+            """{"\ud800":1,"op":"ping"}""",
+            """{"op":"hello"}""",
+            """{"op":"hello","version":null}""",
+            """{"op":"hello","version":"1"}""",
+            """{"op":"hello","version":1.5}""",
+            """{"op":"hello","version":0}""",
+            """{"op":"hello","version":1,"name":7}""",
+            """{"op":"hello","version":1,"secret":["a"]}""",
+            """{"op":"hello","version":1,"framing":"Bytes"}""",
+            """{"op":"hello","version":1,"framing":1}""",
+            """{"op":"hello","version":1,"maxPacket":31}""",
+            """{"op":"hello","version":1,"maxPacket":1e99}""",
+            """{"op":"welcome"}""",
+            """{"op":"welcome","version":1,"keepAlive":0}""",
+            """{"op":"welcome","version":1,"keepAlive":1e-99}""",
+            """{"op":"welcome","version":1,"keepAlive":"15"}""",
+            """{"op":"refuse","reason":{}}""",
+            """{"op":"pause"}""",
+            """{"op":"pause","id":null}""",
+            """{"op":"pause","id":7}""",
+            """{"op":"resume","id":""}""",
+            """{"op":"resume","id":"0"}""",
+            """{"op":"resume","id":"+7"}""",
+            """{"op":"resume","id":"-7"}""",
+            """{"op":"resume","id":" 7"}""",
+            """{"op":"resume","id":"7 "}""",
+            """{"op":"resume","id":"7\u0000"}""",
+            """{"op":"resume","id":"٧"}""",
+            """{"op":"resume","id":"0x7"}""",
+            """{"op":"reset","id":"18446744073709551616"}""",
+            """{"op":"reset","id":"7","reason":7}""",
+            """{"op":"drain","after":-1}""",
+            """{"op":"drain","after":true}""",
+        ];
+
+        StringBuilder text = new();
+        foreach (string content in contents)
+        {
+            Assert.False(ControlReader.TryRead(Encoding.UTF8.GetBytes(content), out _, out string? problem), content);
+            string shown = content.Length switch { 0 => "(nothing)", > 80 => content[..80] + "…", _ => content };
+            text.Append(shown.Replace("\n", "\\n", StringComparison.Ordinal)).Append('\n');
+            text.Append("    ").Append(problem).Append('\n');
+        }
+
+        Snapshot.Match(text.ToString());
+    }
+
+    [Fact]
+    public void Bytes_that_are_no_utf8_are_a_protocol_error()
+    {
+        byte[] content = [.. "{\"op\":\"ping\",\"token\":\""u8, 0xC3, .. "\"}"u8];
+
+        Assert.False(ControlReader.TryRead(content, out _, out string? problem));
+        Assert.Equal("a control packet's content must be UTF-8", problem);
+    }
+
+    [Fact]
+    public void A_hello_may_say_no_more_than_its_version() => Assert.Equal(
+        new ControlMessage { Op = ControlOp.Hello, Version = 1, Framing = LinkFraming.Bytes },
+        Read("""{"op":"hello","version":1}"""));
+
+    [Fact]
+    public void A_version_that_nobody_speaks_yet_is_read() =>
+        Assert.Equal(2, Read("""{"op":"hello","version":2}""").Version);
+
+    [Fact]
+    public void Numbers_above_what_is_counted_here_read_as_the_largest()
+    {
+        Assert.Equal(int.MaxValue, Read("""{"op":"hello","version":1,"maxPacket":9999999999}""").MaxPacket);
+        Assert.Equal(TimeSpan.FromSeconds(int.MaxValue), Read("""{"op":"drain","after":1e300}""").After);
+    }
+
+    [Theory]
+    [InlineData("1", 1)]
+    [InlineData("00000000000000000007", 7)]
+    [InlineData(LargestId, ulong.MaxValue)]
+    public void Ids_are_decimal_strings(string text, ulong id) =>
+        Assert.Equal(id, Read($$"""{"op":"pause","id":"{{text}}"}""").Id);
+
+    [Fact]
+    public void Ops_that_nobody_knows_are_no_error_whatever_their_members_are()
+    {
+        ControlMessage message = Read("""{"op":"dance","id":{},"version":"x","token":1}""");
+
+        Assert.Equal(ControlOp.Unknown, message.Op);
+        Assert.Equal(3, message.Ignored);
+    }
+
+    [Theory]
+    [InlineData("unknown")]
+    [InlineData("Hello")]
+    [InlineData("")]
+    public void Ops_are_known_letter_for_letter(string op) =>
+        Assert.Equal(ControlOp.Unknown, Read($$"""{"op":"{{op}}"}""").Op);
+
+    [Fact]
+    public void Members_that_the_op_does_not_have_are_ignored_and_counted()
+    {
+        ControlMessage message = Read("""{"op":"pause","id":"7","reason":5,"colour":"red","Id":"8"}""");
+
+        Assert.Equal(new ControlMessage { Op = ControlOp.Pause, Id = 7, Ignored = 3 }, message);
+    }
+
+    [Fact]
+    public void Of_two_members_of_one_name_the_last_counts() =>
+        Assert.Equal(ControlMessage.Resume(2), Read("""{"op":"pause","id":"1","op":"resume","id":"2"}"""));
+
+    [Fact]
+    public void White_space_around_and_escapes_within_are_json_as_usual() => Assert.Equal(
+        ControlMessage.Pause(7),
+        Read(" {\r\n\t\"\\u006fp\" : \"paus\\u0065\" , \"id\" : \"\\u0037\" }\n"));
+
+    [Fact]
+    public void Content_of_4096_bytes_is_taken() =>
+        Assert.Equal(ControlOp.Ping, Read("{\"op\":\"ping\"}" + new string(' ', ControlMessage.MaxBytes - 13)).Op);
+
+    [Fact]
+    public void Whatever_arrives_is_read_or_refused_but_never_throws()
+    {
+        Gen<byte[]> noise = Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf();
+        Gen<byte[]> nearlyRight = Gen.Elements(
+                "{", "}", "[", "]", ",", ":", "\"op\"", "\"id\"", "\"version\"", "\"pause\"", "\"hello\"", "\"7\"",
+                "1", "null", "\"\\ud800\"", "\"keepAlive\"", "-1e999", " ", "\"token\"", "\"")
+            .ArrayOf().Select(words => Encoding.UTF8.GetBytes("{\"op\":" + string.Concat(words)));
+
+        Check.One(
+            Config.QuickThrowOnFailure.WithMaxTest(5_000),
+            Prop.ForAll(Arb.From(Gen.OneOf(noise, nearlyRight)), content =>
+                ControlReader.TryRead(content, out ControlMessage? message, out string? problem)
+                    ? message is not null && problem is null
+                    : message is null && problem is not null));
+    }
+
+    private static ControlMessage Read(string json)
+    {
+        byte[] content = Encoding.UTF8.GetBytes(json);
+        bool read = ControlReader.TryRead(content, out ControlMessage? message, out string? problem);
+        Assert.True(read, problem);
+        return message!;
+    }
+}

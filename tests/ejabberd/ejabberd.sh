@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Debian's ejabberd, unmodified, in a folder of its own: configuration, certificate, accounts, logs, cookie and ports.
+#
+#   ejabberd.sh start DIR            starts it, and prints the settings, one NAME=VALUE per line:
+#                                    PROXY_PORT   clients, each with a PROXY header first (what the hub connects to)
+#                                    DIRECT_PORT  clients, without
+#                                    DIST_PORT    Erlang distribution, for ctl
+#                                    CERTIFICATE  what its STARTTLS shows, for the name localhost
+#                                    PID          of the Erlang VM
+#                                    A folder that was used before keeps its accounts and ports. Ports for a new one
+#                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT.
+#   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: register, connected_users_info, …
+#   ejabberd.sh settings DIR         prints the settings again
+#   ejabberd.sh status DIR           exit status 0 when it runs
+#   ejabberd.sh stop DIR             stops it; nothing of it keeps running
+#
+# Started by root it runs as the user ejabberd, where that user can reach the folder. ejabberdctl itself is not used: it
+# refuses to run for anybody else, and it starts a port mapper that stays. Its settings are followed.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../scripts/common.sh"
+
+node=megaphone@localhost
+command=${1:?what to do}
+dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
+shift 2
+
+# as_owner COMMAND…: becomes that command, as the user that owns the folder and in a session of its own: Ctrl-C at the
+# terminal is for the script that started all this, and that script stops it in its turn.
+as_owner() {
+  local become=()
+  [[ $EUID != 0 || $(stat --format=%U "$dir") != ejabberd ]] ||
+    become=(setpriv --reuid=ejabberd --regid=ejabberd --init-groups)
+  exec setsid "${become[@]}" "$@"
+}
+
+# erlang NAME ARGUMENT…: becomes an Erlang VM whose distribution stays on loopback and needs no port mapper.
+erlang() {
+  local name=$1
+  shift
+  cd "$dir"
+  # The cookie is in the home folder, and made there on the first start.
+  export HOME=$dir ERL_LIBS EJABBERD_CONFIG_PATH=$dir/ejabberd.yml EJABBERD_LOG_PATH=$dir/logs/ejabberd.log
+  export ERL_CRASH_DUMP=$dir/logs/erl_crash.dump
+  ERL_LIBS=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
+  as_owner erl -sname "$name" -start_epmd false -erl_epmd_port "$DIST_PORT" \
+    -kernel inet_dist_use_interface '{127,0,0,1}' -noinput "$@"
+}
+
+# The VM that this folder's PID names, and not another process that has got its number since.
+is_running() { grep -qasF "$dir/spool" "/proc/$PID/cmdline"; }
+
+is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT"; }
+is_up_or_gone() { is_up || is_gone "$PID"; }
+
+read_settings() {
+  [[ -f $dir/settings ]] || fail "nothing was ever started in $dir"
+  . "$dir/settings"
+}
+
+write_settings() {
+  local name
+  for name in PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
+}
+
+prepare() {
+  mkdir -p "$dir/spool" "$dir/logs"
+  if [[ -f $dir/settings ]]; then
+    . "$dir/settings"
+  else
+    PROXY_PORT=$(free_port "${EJABBERD_PROXY_PORT:-15222}")
+    DIRECT_PORT=$(free_port "${EJABBERD_DIRECT_PORT:-$(( PROXY_PORT + 1 ))}")
+    DIST_PORT=$(free_port "$(( DIRECT_PORT + 1 ))")
+    CERTIFICATE=$dir/localhost.crt
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=localhost \
+      -addext subjectAltName=DNS:localhost -keyout "$dir/localhost.key" -out "$CERTIFICATE" 2>"$dir/logs/openssl.log"
+    cat "$CERTIFICATE" "$dir/localhost.key" >"$dir/localhost.pem"
+    rm "$dir/localhost.key"
+    sed -e "s|@DIR@|$dir|; s|@PROXY_PORT@|$PROXY_PORT|; s|@DIRECT_PORT@|$DIRECT_PORT|" \
+      "$here/ejabberd.yml" >"$dir/ejabberd.yml"
+  fi
+  if (( EUID == 0 )); then
+    if setpriv --reuid=ejabberd --regid=ejabberd --init-groups test -x "$(dirname "$dir")"; then
+      chown -R ejabberd:ejabberd "$dir"
+    else
+      say "the user ejabberd cannot reach $dir: running ejabberd as root" >&2
+    fi
+  fi
+  chmod 600 "$dir/localhost.pem"
+}
+
+start() {
+  [[ -x /usr/sbin/ejabberdctl ]] || fail "ejabberd is not installed"
+  prepare
+  [[ -z ${PID:-} ]] || ! is_running || fail "it is running already, with pid $PID"
+  # Not more descriptors than it can use, for the VM keeps a table of all that it might.
+  (
+    limit=$(ulimit -H -n)
+    [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
+    ulimit -S -n "$limit"
+    erlang "$node" +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
+  ) >"$dir/logs/output.log" 2>&1 </dev/null &
+  PID=$!
+  write_settings
+  if ! wait_until 30 is_up_or_gone || ! is_up; then
+    end_process "$PID" 5
+    tail -n 30 "$dir/logs/output.log" "$dir/logs/ejabberd.log" >&2 || true
+    fail "ejabberd did not come up in $dir"
+  fi
+  cat "$dir/settings"
+}
+
+case $command in
+  start) start ;;
+  ctl)
+    read_settings
+    (erlang "ctl-$$@localhost" -hidden -dist_listen false -s ejabberd_ctl -extra "$node" "$@")
+    ;;
+  settings) read_settings; cat "$dir/settings" ;;
+  status) read_settings; is_running ;;
+  stop)
+    read_settings
+    ! is_running || end_process "$PID" 15
+    ;;
+  *) fail "unknown: $command; see the head of $0" ;;
+esac

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, image.
+# The last line says how many passed and failed; exit status 0 when some passed and none failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/common.sh
+
+log=artifacts/test.log
+passed=0 failed=0
+finish() {
+  say "$passed passed, $failed failed"
+  (( passed > 0 && failed == 0 )) || exit 1
+}
+
+# run_counted TITLE PATTERN COMMAND…: runs the command for all to see and adds up the counts that it prints. PATTERN is
+# for sed and turns a line with counts into "PASSED FAILED". A command that fails without saying so counts as a failure.
+run_counted() {
+  local title=$1 pattern=$2 status=0 good bad all_bad=0
+  shift 2
+  say "== $title"
+  "$@" 2>&1 </dev/null | tee "$log" || status=$?
+  while read -r good bad; do
+    passed=$(( passed + good )) all_bad=$(( all_bad + bad ))
+  done < <(sed -nE "$pattern" "$log")
+  (( status == 0 || all_bad > 0 )) || all_bad=1
+  failed=$(( failed + all_bad ))
+}
+dotnet_counts='s/.*Failed: +([0-9]+), Passed: +([0-9]+),.*/\2 \1/p'
+plain_counts='s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p'
+
+dotnet_test() {
+  dotnet test "$1" -c Release -tl:off -nodeReuse:false -p:UseSharedCompilation=false \
+    --blame-hang-timeout 5m --blame-hang-dump-type none
+}
+
+mkdir -p artifacts
+if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_packages artifacts/apt.log python3-slixmpp
+then
+  failed=1
+  finish
+fi
+
+export MEGAPHONE_BINARY=$PWD/out/megaphone
+run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
+run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
+run_counted "image" "$plain_counts" tests/image/check.sh
+finish
