@@ -21,7 +21,7 @@ BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent.parent
 RESULTS = BENCH / "results.jsonl"
 MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
-LOAD = os.environ["MEGAPHONE_LOAD"]
+LOAD = os.environ.get("MEGAPHONE_LOAD", "")
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 
 # Every listener has an address of its own, below the ports that the kernel gives to clients: nothing collides.
@@ -255,6 +255,7 @@ class Benchmark:
                     "command": f"tests/bench/{self.name}.sh" + "".join(f" {word}" for word in sys.argv[1:]),
                     "commit": commit(),
                     "machine": machine(),
+                    "peer": peer_version(),
                     "busy_before": [round(other, 3) for other in self.foreign],
                     "figures": {figure: [float(f"{value:.6g}") for value in values] for figure, values in self.values.items()},
                     "budgets": rows,
@@ -273,6 +274,11 @@ def machine():
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
     return (f"{os.cpu_count()} cores of {cpu[1] if cpu else 'an unnamed processor'}, "
             f"{memory / 2**20:.0f} GiB, Linux {os.uname().release.split('-')[0]}")
+
+
+def peer_version():
+    first = subprocess.run([HAPROXY, "-v"], stdout=subprocess.PIPE, text=True).stdout
+    return re.search(r"version ([^-\s]+)", first)[1]
 
 
 def progress(text):
