@@ -51,6 +51,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         await client.SendAsync(noise);
 
         Sample.AssertSame(noise, await echo);
+        client.Dispose();
         await AssertNothingElseSufferedAsync();
     }
 
@@ -65,6 +66,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
             if (i % 10 == 0) await Task.Delay(5);
         }
 
+        client.Dispose();
         await AssertNothingElseSufferedAsync();
     }
 
