@@ -19,6 +19,9 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
     /// <summary>What is kept of <see cref="Settings.StopTimeout"/> for the process's own end, after the roles' deadline.</summary>
     private const double ShareForTheEnd = 0.1;
 
+    /// <summary>How long the end waits for an admin request that is under way.</summary>
+    private static readonly TimeSpan LongestRequest = TimeSpan.FromMilliseconds(500);
+
     private readonly ILogger _log = loggers.CreateLogger<MegaphoneService>();
     private HubRole? _hub;
     private EcmRole? _ecm;
@@ -82,8 +85,9 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         {
             RoleMetrics counters = new(Role.Hub);
             metrics.Add(counters);
-            _hub = new HubRole(hub, counters, loggers);
-            Listen(_hub.Start, "Hub:");
+            HubRole role = new(hub, counters, loggers);
+            Listen(role.Start, "Hub:");
+            _hub = role;
         }
 
         if (settings.Ecm is { } ecm)
@@ -97,8 +101,9 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
 
             RoleMetrics counters = new(Role.Ecm);
             metrics.Insert(0, counters);
-            _ecm = new EcmRole(ecm, counters, loggers);
-            Listen(_ecm.Start, "Ecm:");
+            EcmRole role = new(ecm, counters, loggers);
+            Listen(role.Start, "Ecm:");
+            _ecm = role;
         }
 
         if (settings.Admin is { } admin)
@@ -121,7 +126,12 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
     {
         if (_ecm is not null) await _ecm.StopAsync(deadline);
         if (_hub is not null) await _hub.StopAsync(deadline);
-        if (_admin is not null) await _admin.StopAsync(deadline);
+        if (_admin is null) return;
+
+        // Requests are short; one that hangs half sent must not use up what others may need.
+        using CancellationTokenSource soon = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        soon.CancelAfter(LongestRequest);
+        await _admin.StopAsync(soon.Token);
     }
 
     private string? NotReady() => _stopping ? "stopping" : _ecm?.NotReady;
