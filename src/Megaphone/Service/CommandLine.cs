@@ -1,6 +1,8 @@
 namespace Megaphone.Service;
 
-/// <summary>The arguments, taken apart; what they mean for the settings is <see cref="SettingsSchema"/>'s business.</summary>
+/// <summary>
+/// The arguments, taken apart; what they mean for the settings is <see cref="SettingsSchema"/>'s business.
+/// </summary>
 /// <remarks>
 /// <code>
 /// megaphone [run | check] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
@@ -42,7 +44,11 @@ internal sealed record CommandLine
 
             if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
             {
-                problems.Add(new Problem("command line", argument, "is neither an option nor the value of one", "for example --Ecm:MaxClients 20000"));
+                problems.Add(new Problem(
+                    "command line",
+                    argument,
+                    "is neither an option nor the value of one",
+                    "for example --Ecm:MaxClients 20000"));
                 continue;
             }
 

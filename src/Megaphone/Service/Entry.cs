@@ -39,7 +39,9 @@ internal static class Entry
             return WronglyUsed;
         }
 
-        return commandLine.Command == Command.Check ? await CheckAsync(settings) : await ServeAsync(settings, environment);
+        return commandLine.Command == Command.Check
+            ? await CheckAsync(settings)
+            : await ServeAsync(settings, environment);
     }
 
     private static async Task<int> ServeAsync(Settings settings, IDictionary environment)

@@ -10,13 +10,20 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
 
-/// <summary>Starts the roles and the admin endpoint in the order in which they need each other, and ends them in reverse.</summary>
+/// <summary>
+/// Starts the roles and the admin endpoint in the order in which they need each other, and ends them in reverse.
+/// </summary>
 /// <param name="settings">What to run.</param>
 /// <param name="systemd">Who is told about it.</param>
 /// <param name="loggers">For the roles.</param>
-internal sealed class MegaphoneService(Settings settings, SystemdNotifier systemd, ILoggerFactory loggers) : IHostedService, IDisposable
+internal sealed class MegaphoneService(
+    Settings settings,
+    SystemdNotifier systemd,
+    ILoggerFactory loggers) : IHostedService, IDisposable
 {
-    /// <summary>What is kept of <see cref="Settings.StopTimeout"/> for the process's own end, after the roles' deadline.</summary>
+    /// <summary>
+    /// What is kept of <see cref="Settings.StopTimeout"/> for the process's own end, after the roles' deadline.
+    /// </summary>
     private const double ShareForTheEnd = 0.1;
 
     /// <summary>How long the end waits for an admin request that is under way.</summary>
@@ -48,7 +55,9 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         systemd.Ready();
     }
 
-    /// <summary>Ends the ECM first, so that what clients have said still finds its way, then the hub, then the endpoint.</summary>
+    /// <summary>
+    /// Ends the ECM first, so that what clients have said still finds its way, then the hub, then the endpoint.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         long begun = Stopwatch.GetTimestamp();
@@ -75,7 +84,8 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
     {
         // What listens on every address is reached at home on the loopback one.
         if (listening.Address.Equals(IPAddress.Any)) return new IPEndPoint(IPAddress.Loopback, listening.Port);
-        return listening.Address.Equals(IPAddress.IPv6Any) ? new IPEndPoint(IPAddress.IPv6Loopback, listening.Port) : listening;
+        if (listening.Address.Equals(IPAddress.IPv6Any)) return new IPEndPoint(IPAddress.IPv6Loopback, listening.Port);
+        return listening;
     }
 
     private async Task StartAllAsync(CancellationToken cancellation)
@@ -110,7 +120,10 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         {
             _publisher = new MetricsPublisher(metrics);
             _text = new PrometheusText(_publisher.Meter);
-            _admin = new AdminEndpoint(admin, new AdminApplication(NotReady, _text, loggers.CreateLogger<AdminApplication>()), loggers);
+            _admin = new AdminEndpoint(
+                admin,
+                new AdminApplication(NotReady, _text, loggers.CreateLogger<AdminApplication>()),
+                loggers);
             try
             {
                 await _admin.StartAsync(cancellation);
@@ -157,13 +170,18 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         }
     }
 
-    /// <summary>Finds out which of a section's addresses it was, and why, so that the line can name the key and the remedy.</summary>
+    /// <summary>
+    /// Finds out which of a section's addresses it was, and why, so that the line can name the key and the remedy.
+    /// </summary>
     private StartFailedException CannotListen(Exception error, string section)
     {
-        foreach ((string key, IPEndPoint address) in settings.Listeners.Where(listener => listener.Key.StartsWith(section, StringComparison.Ordinal)))
+        foreach ((string key, IPEndPoint address) in settings.Listeners)
         {
+            if (!key.StartsWith(section, StringComparison.Ordinal)) continue;
             if (BindProbe.Try(address) is { } reason)
-                return new StartFailedException($"{key} \"{address}\": {BindProbe.Reason(reason)}; {BindProbe.Mend(reason, address)}", error);
+                return new StartFailedException(
+                    $"{key} \"{address}\": {BindProbe.Reason(reason)}; {BindProbe.Mend(reason, address)}",
+                    error);
         }
 
         // Bound by somebody in between, or something else than the address: what the role says itself.
