@@ -20,6 +20,9 @@ for option in "$@"; do
   esac
 done
 
+# For the idle clients, at every hop.
+ulimit -S -n "$(ulimit -H -n)"
+
 # Two demonstrations would share a folder. Only this script itself holds the lock, nothing that it starts.
 exec {lock}<"$0"
 flock --nonblock "$lock" || fail "it is running already, in another terminal"
@@ -164,7 +167,6 @@ say "Packets that crossed the link: $(metric "$admin_port" megaphone_link_packet
 
 # ---- the memory ----
 
-ulimit -S -n "$(ulimit -H -n)"
 clients=$(metric "$admin_port" megaphone_ecm_clients)
 before=$(memory "$ecm" RssAnon)
 idle=()
