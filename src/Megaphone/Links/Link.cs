@@ -58,6 +58,7 @@ internal sealed class Link : IPacketSink, IDisposable
         _keepAlive = options.KeepAlive;
         _receiver = new LinkReceiver(socket, options.MaxPacketBytes, this);
         socket.NoDelay = true;
+        if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)Math.Max(1, _keepAlive.TotalSeconds));
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)Math.Max(1, _keepAlive.TotalSeconds));
@@ -70,6 +71,9 @@ internal sealed class Link : IPacketSink, IDisposable
 
     /// <summary>The address at the other end.</summary>
     public string Peer { get; }
+
+    /// <summary>What is done with its packets.</summary>
+    public ILinkHandler Handler => _handler;
 
     /// <summary>How far it has come.</summary>
     public LinkPhase Phase => _phase;
@@ -135,7 +139,16 @@ internal sealed class Link : IPacketSink, IDisposable
 
     /// <summary>Queues and flushes a control packet if the link has control. Thread-safe.</summary>
     /// <returns>False when there is no room for it now; <see cref="ILinkHandler.RoomAgain"/> will be called.</returns>
-    public bool TryWrite(ControlMessage message) => !HasControl || _sender!.TryWriteControl(message.ToUtf8());
+    public bool TryWrite(ControlMessage message)
+    {
+        if (!HasControl || _phase == LinkPhase.Down) return true;
+        if (!_sender!.TryWriteUrgent(PacketHeader.ControlId, message.ToUtf8())) return false;
+        _sender.Flush();
+        return true;
+    }
+
+    /// <summary>Queues a small packet that may use the room that is kept for such, to be sent at the next <see cref="Flush"/>.</summary>
+    public bool TryWriteUrgent(ulong id, ReadOnlySpan<byte> content) => _sender!.TryWriteUrgent(id, content);
 
     /// <summary>Has everything sent that was queued. Thread-safe.</summary>
     public void Flush() => _sender!.Flush();
@@ -248,7 +261,7 @@ internal sealed class Link : IPacketSink, IDisposable
         if (answer.Version != ControlMessage.CurrentVersion) return End($"the other side speaks version {answer.Version}, not {ControlMessage.CurrentVersion}");
 
         HasControl = true;
-        BringUp(answer.Name, control: true, answer.MaxPacket ?? _options.MaxPacketBytes, answer.KeepAlive ?? _keepAlive);
+        BringUp(answer.Name, control: true, answer.MaxPacket ?? _options.MaxPacketBytes, KeepAliveFrom(answer.KeepAlive));
         return true;
     }
 
@@ -322,7 +335,12 @@ internal sealed class Link : IPacketSink, IDisposable
         Close($"no answer to hello within {timeout.TotalSeconds:0.###} s; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
     }
 
-    private void SendControl(ControlMessage message) => _sender!.TryWriteControl(message.ToUtf8());
+    private void SendControl(ControlMessage message)
+    {
+        // The first packet of a ring: there is always room.
+        _sender!.TryWriteUrgent(PacketHeader.ControlId, message.ToUtf8());
+        _sender.Flush();
+    }
 
     private bool SecretFits(string? said)
     {
@@ -332,6 +350,10 @@ internal sealed class Link : IPacketSink, IDisposable
         return CryptographicOperations.FixedTimeEquals(
             SHA256.HashData(Encoding.UTF8.GetBytes(secret)), SHA256.HashData(Encoding.UTF8.GetBytes(said ?? "")));
     }
+
+    /// <summary>What the other side asked for, within bounds: it shall not have us ping without pause.</summary>
+    private TimeSpan KeepAliveFrom(TimeSpan? asked) =>
+        asked is { } interval ? TimeSpan.FromSeconds(Math.Clamp(interval.TotalSeconds, 0.1, 3600)) : _keepAlive;
 
     private void CountIgnored(ControlMessage message)
     {

@@ -58,6 +58,11 @@ internal sealed class LinkConnector(
         }
 
         using Link link = new(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
+        using CancellationTokenRegistration registration = stop.Register(() =>
+        {
+            // One that is up is drained by its owner; one that is not has nothing to drain.
+            if (link.Phase != LinkPhase.Up) link.Close("asked to stop");
+        });
         await link.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
         return link.WasUp ? null : link.CloseReason;
     }

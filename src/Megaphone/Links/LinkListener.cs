@@ -16,19 +16,19 @@ internal sealed class LinkListener : IDisposable
     private readonly Socket _socket;
     private readonly int _maxLinks;
     private readonly LinkOptions _options;
-    private readonly ILinkHandler _handler;
+    private readonly Func<ILinkHandler> _handlers;
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
     private readonly LinkedList<Link> _links = new();
     private volatile bool _closed;
 
-    /// <summary>Binds and begins to accept.</summary>
+    /// <summary>Binds and begins to accept; each link gets a handler of its own.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
-    public LinkListener(IPEndPoint endPoint, int maxLinks, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log)
+    public LinkListener(IPEndPoint endPoint, int maxLinks, LinkOptions options, Func<ILinkHandler> handlers, RoleMetrics metrics, LinkLog log)
     {
         _maxLinks = maxLinks;
         _options = options;
-        _handler = handler;
+        _handlers = handlers;
         _metrics = metrics;
         _log = log;
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -98,7 +98,7 @@ internal sealed class LinkListener : IDisposable
         Link link;
         try
         {
-            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handler, _metrics, _log);
+            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handlers(), _metrics, _log);
         }
         catch (SocketException)
         {

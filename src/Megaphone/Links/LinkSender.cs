@@ -72,12 +72,11 @@ internal sealed class LinkSender
         return true;
     }
 
-    /// <summary>Queues and flushes a control packet; it may use the room that is kept for them.</summary>
-    public bool TryWriteControl(ReadOnlySpan<byte> content)
+    /// <summary>Queues a small packet that must get through a full ring: it may use the room that is kept for such.</summary>
+    public bool TryWriteUrgent(ulong id, ReadOnlySpan<byte> content)
     {
         if (!_ring.TryAcquireReserve(PacketHeader.Size + content.Length)) return false;
-        _ring.Write(PacketHeader.ControlId, content);
-        Flush();
+        _ring.Write(id, content);
         return true;
     }
 

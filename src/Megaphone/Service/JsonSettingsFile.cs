@@ -49,9 +49,13 @@ internal static class JsonSettingsFile
                 $"is not JSON: {WithoutPosition(error.Message)}",
                 """for example { "Ecm": { "MaxClients": 20000 } }"""));
         }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
+        {
+            problems.Add(new Problem(path, null, "does not exist", "for example --config /etc/megaphone/megaphone.json"));
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            problems.Add(new Problem(path, null, $"cannot be read: {error.Message}", "for example --config /etc/megaphone/megaphone.json"));
+            problems.Add(new Problem(path, null, $"cannot be read: {error.Message.TrimEnd('.')}", "for example --config /etc/megaphone/megaphone.json"));
         }
 
         return keys;

@@ -64,6 +64,8 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
     public void Dispose()
     {
         _admin?.Dispose();
+        _ecm?.Dispose();
+        _hub?.Dispose();
         _text?.Dispose();
         _publisher?.Dispose();
     }

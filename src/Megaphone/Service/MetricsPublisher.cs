@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Text.Json;
 using Megaphone.Metrics;
 
 namespace Megaphone.Service;
@@ -38,7 +37,7 @@ internal sealed class MetricsPublisher : IDisposable
         CountByReason<RefusalReason>("megaphone_refused_total", "Clients and links turned away.", (role, reason) => role.Refused(reason));
         Count("megaphone_control_ignored_total", "Control packets, or members of them, that were not understood.", role => role.ControlIgnored);
 
-        Meter.CreateObservableGauge("megaphone_build_info", () => new Measurement<int>(1, Label("version", ProductVersion.Current)), null, "Which version this is.");
+        Meter.CreateObservableGauge("megaphone_build_info", () => new Measurement<int>(1, LabelOf("version", ProductVersion.Current)), null, "Which version this is.");
         Meter.CreateObservableCounter("megaphone_gc_pause_seconds_total", () => GC.GetTotalPauseDuration().TotalSeconds, null, "Time for which garbage collection stopped everything.");
         Meter.CreateObservableCounter("process_cpu_seconds_total", () => Environment.CpuUsage.TotalTime.TotalSeconds, null, "Processor time used, user and system.");
         Meter.CreateObservableGauge("process_resident_memory_bytes", () => Environment.WorkingSet, null, "Memory resident now.");
@@ -52,12 +51,9 @@ internal sealed class MetricsPublisher : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Meter.Dispose();
 
-    private static KeyValuePair<string, object?> Label(string name, string value) => new(name, value);
+    private static KeyValuePair<string, object?> LabelOf(string name, string value) => new(name, value);
 
-    private static KeyValuePair<string, object?> RoleLabel(RoleMetrics metrics) => Label("role", SnakeCase(metrics.Role));
-
-    private static string SnakeCase<T>(T value)
-        where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
+    private static KeyValuePair<string, object?> RoleLabel(RoleMetrics metrics) => LabelOf("role", Label.Of(metrics.Role));
 
     private Func<IEnumerable<Measurement<long>>> ForRoles(Func<RoleMetrics, long> value) =>
         () => _roles.Select(role => new Measurement<long>(value(role), RoleLabel(role)));
@@ -70,8 +66,8 @@ internal sealed class MetricsPublisher : IDisposable
             name,
             () => _roles.SelectMany(role => new[]
             {
-                new Measurement<long>(into(role), RoleLabel(role), Label("direction", "in")),
-                new Measurement<long>(outOf(role), RoleLabel(role), Label("direction", "out")),
+                new Measurement<long>(into(role), RoleLabel(role), LabelOf("direction", "in")),
+                new Measurement<long>(outOf(role), RoleLabel(role), LabelOf("direction", "out")),
             }),
             null,
             help);
@@ -79,11 +75,11 @@ internal sealed class MetricsPublisher : IDisposable
     private void CountByReason<T>(string name, string help, Func<RoleMetrics, T, long> value)
         where T : struct, Enum
     {
-        (T Value, string Label)[] reasons = [.. Enum.GetValues<T>().Select(reason => (reason, SnakeCase(reason)))];
+        (T Value, string Name)[] reasons = [.. Enum.GetValues<T>().Select(reason => (reason, Label.Of(reason)))];
         Meter.CreateObservableCounter(
             name,
             () => _roles.SelectMany(role => reasons.Select(reason =>
-                new Measurement<long>(value(role, reason.Value), RoleLabel(role), Label("reason", reason.Label)))),
+                new Measurement<long>(value(role, reason.Value), RoleLabel(role), LabelOf("reason", reason.Name)))),
             null,
             help);
     }

@@ -87,9 +87,14 @@ internal sealed class SettingsReader(IConfigurationRoot configuration, List<Prob
             if (text is null || _known.Contains(key)) continue;
 
             if (!_sections.Contains(key))
-                problems.Add(new Problem(key, Showable(key, text), "is not a key that exists", $"the nearest is {NearestKey.To(key, _keys)}"));
+            {
+                string advice = NearestKey.To(key, _keys) is { } nearest ? $"the nearest is {nearest}" : "`megaphone --help` lists them";
+                problems.Add(new Problem(key, Showable(key, text), "is not a key that exists", advice));
+            }
             else if (text is not (JsonSettingsFile.Nothing or JsonSettingsFile.EmptyObject))
+            {
                 Refuse(key, "is a section and takes no value of its own", _keys.Find(known => known.StartsWith(key + ":", StringComparison.OrdinalIgnoreCase))!);
+            }
         }
     }
 

@@ -110,7 +110,7 @@ internal sealed class SettingsSchema
         {
             Clients = ReadClients(),
             Connect = ReadConnect(defaults.Connect),
-            Link = ReadLink(name: "Ecm:Link:Name", secret: "Ecm:Link:Secret", ring: "Ecm:Link:RingBytes", maxPacket: "Ecm:MaxPacketBytes"),
+            Link = ReadLink(name: "Ecm:Link:Name", secret: "Ecm:Link:Secret", ring: "Ecm:Link:RingBytes", maxPacket: "Ecm:MaxPacketBytes", socketBuffer: "Ecm:Link:SocketBufferBytes"),
             Proxy = _reader.Read("Ecm:Proxy", ValueFormats.Proxy, defaults.Proxy),
             MaxClients = _reader.Read("Ecm:MaxClients", ValueFormats.Number(1, 16_000_000, 20_000), defaults.MaxClients),
             Reactors = _reader.Read("Ecm:Reactors", ValueFormats.Number(1, 64, 4), defaults.Reactors),
@@ -161,7 +161,7 @@ internal sealed class SettingsSchema
             RetryMax = _reader.Read("Ecm:Link:RetryMax", ValueFormats.Duration(Moment, Hour, defaults.RetryMax), defaults.RetryMax),
         };
         if (connect.RetryMin > connect.RetryMax)
-            _reader.Refuse("Ecm:Link:RetryMax", $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}", "00:00:10");
+            _reader.Refuse("Ecm:Link:RetryMax", $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}", connect.RetryMin.ToString("c", CultureInfo.InvariantCulture));
         return connect;
     }
 
@@ -170,7 +170,7 @@ internal sealed class SettingsSchema
         HubOptions defaults = new() { Listen = DefaultHub, Link = new LinkOptions() };
         IPEndPoint listen = _reader.Read("Hub:Listen", ValueFormats.Listen, defaults.Listen);
         HostPort? backend = _reader.Read("Hub:Backend", ValueFormats.Backend, defaults.Backend);
-        LinkOptions link = ReadLink(name: "Hub:Name", secret: "Hub:Secret", ring: "Hub:RingBytes", maxPacket: "Hub:MaxPacketBytes");
+        LinkOptions link = ReadLink(name: "Hub:Name", secret: "Hub:Secret", ring: "Hub:RingBytes", maxPacket: "Hub:MaxPacketBytes", socketBuffer: "Hub:SocketBufferBytes");
         TimeSpan idleTimeout = _reader.Read("Hub:IdleTimeout", ValueFormats.Duration(Second, TimeSpan.FromDays(365), Hour), Timeout.InfiniteTimeSpan);
 
         bool open = _reader.Read("Hub:AllowOpenListener", ValueFormats.Switch, false);
@@ -198,18 +198,18 @@ internal sealed class SettingsSchema
         };
     }
 
-    private LinkOptions ReadLink(string name, string secret, string ring, string maxPacket)
+    private LinkOptions ReadLink(string name, string secret, string ring, string maxPacket, string socketBuffer)
     {
         LinkOptions defaults = new();
-        // A quarter of the largest ring: a ring takes four of the longest packets.
-        int maxPacketBytes = _reader.Read(maxPacket, ValueFormats.Number(32, LargestRing / 4, 1 << 20), defaults.MaxPacketBytes);
-        int smallestRing = (int)BitOperations.RoundUpToPowerOf2((uint)maxPacketBytes * 4);
-        int ringBytes = _reader.Read(ring, ValueFormats.Number(128, LargestRing, 4 << 20), Math.Max(defaults.RingBytes, smallestRing));
+        // Half of the largest ring: a ring takes two of the longest packets.
+        int maxPacketBytes = _reader.Read(maxPacket, ValueFormats.Number(32, LargestRing / 2, 1 << 20), defaults.MaxPacketBytes);
+        int smallestRing = (int)BitOperations.RoundUpToPowerOf2((uint)maxPacketBytes * 2);
+        int ringBytes = _reader.Read(ring, ValueFormats.Number(64 << 10, LargestRing, 4 << 20), Math.Max(defaults.RingBytes, smallestRing));
         if (!BitOperations.IsPow2(ringBytes) || ringBytes < smallestRing)
         {
             _reader.Refuse(
                 ring,
-                $"must be a power of two and at least four times {maxPacket}, which is {maxPacketBytes}",
+                $"must be a power of two and at least twice {maxPacket}, which is {maxPacketBytes}",
                 Math.Max(defaults.RingBytes, smallestRing).ToString(CultureInfo.InvariantCulture));
         }
 
@@ -219,6 +219,7 @@ internal sealed class SettingsSchema
             Secret = _reader.Read(secret, ValueFormats.Secret, defaults.Secret),
             MaxPacketBytes = maxPacketBytes,
             RingBytes = ringBytes,
+            SocketBufferBytes = _reader.Read(socketBuffer, ValueFormats.Number(0, 1 << 30, 1 << 20), defaults.SocketBufferBytes),
         };
     }
 

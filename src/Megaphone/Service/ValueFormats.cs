@@ -78,9 +78,11 @@ internal static class ValueFormats
                 : $"must be a duration hh:mm:ss of whole seconds from {Text(least)} to {Text(most)}",
         Text(example));
 
-    private static string Text(TimeSpan duration) => duration.ToString("c", CultureInfo.InvariantCulture).TrimEnd('0') is var cut && duration.Ticks % TimeSpan.TicksPerSecond != 0
-        ? cut
-        : duration.ToString("c", CultureInfo.InvariantCulture);
+    private static string Text(TimeSpan duration)
+    {
+        string text = duration.ToString("c", CultureInfo.InvariantCulture);
+        return duration.Ticks % TimeSpan.TicksPerSecond != 0 ? text.TrimEnd('0') : text;
+    }
 
     private static string? ReadSwitch(string text, out bool value) =>
         bool.TryParse(text, out value) ? null : "must be true or false";

@@ -13,9 +13,9 @@ internal interface IConnectionHandler<TState>
     /// <summary>Whether a client may be taken now; null when it may, else why not.</summary>
     RefusalReason? Refusal();
 
-    /// <summary>A client was accepted. Fills in its state and says whose it is.</summary>
-    /// <returns>The owner, or null to refuse it after all.</returns>
-    int? Accepted(ConnectionId id, ref TState state, in NativeAddress peer, int descriptor);
+    /// <summary>A client was accepted: fills in its state and says whose it is. Called by the reactor that accepts.</summary>
+    /// <returns>Null, or why it is refused after all.</returns>
+    RefusalReason? Accepted(ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, out int owner);
 
     /// <summary>An outgoing connection is established; what waited for it is being sent.</summary>
     void Connected(ConnectionId id, ref TState state);

@@ -18,14 +18,15 @@ internal sealed unsafe partial class Reactor<TState>
 
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
         slot.Descriptor = descriptor;
-        if (_handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor) is not { } owner)
+        RefusalReason? refusal = _handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor, out int owner);
+        if (refusal is not null)
         {
             _ = Libc.Close(descriptor);
             slot.Descriptor = -1;
             slot.Set(ConnectionFlags.Closed);
             slot.Exit();
             _table.Free(id.Slot);
-            return RefusalReason.NoLink;
+            return refusal;
         }
 
         slot.Owner = owner;
@@ -252,7 +253,6 @@ internal sealed unsafe partial class Reactor<TState>
             Told told = _handler.TellSlow(id, slot.Owner, ref state, slow);
             Note(id, ref slot, told, set: slow ? ConnectionFlags.ToldSlow : 0, clear: slow ? 0 : ConnectionFlags.ToldSlow);
             if (told != Told.Done) return told;
-            if (slow) _metrics.AddPause();
         }
 
         if (!slot.Is(ConnectionFlags.EndUntold)) return Told.Done;

@@ -1,0 +1,23 @@
+using Megaphone.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Hub;
+
+/// <summary>What the hub tells the operator; about single sessions at Debug only.</summary>
+internal sealed partial class HubLog(ILogger<HubRole> logger)
+{
+    [LoggerMessage(300, LogLevel.Information, "Hub takes links on {Listen}, its backend is {Backend}")]
+    public partial void Listening(string listen, string backend);
+
+    [LoggerMessage(301, LogLevel.Warning, "The backend's name {Host} cannot be resolved: {Reason}; trying again")]
+    public partial void Unresolved(string host, string reason);
+
+    [LoggerMessage(302, LogLevel.Warning, "Sessions fail at the backend {Backend}: {Reason}; more such are counted, not told, for {Seconds} s")]
+    public partial void BackendFails(string backend, CloseReason reason, int seconds);
+
+    [LoggerMessage(303, LogLevel.Debug, "Session {Id} of link {Peer} is over: {Reason}")]
+    public partial void SessionOver(ulong id, string peer, CloseReason reason);
+
+    [LoggerMessage(304, LogLevel.Debug, "Session {Id} of link {Peer} is open")]
+    public partial void SessionOpened(ulong id, string peer);
+}

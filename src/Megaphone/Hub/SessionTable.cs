@@ -1,0 +1,76 @@
+namespace Megaphone.Hub;
+
+/// <summary>One link's sessions by connection id, and the ids of those that are over. Thread-safe.</summary>
+/// <remarks>
+/// An id that is over must not open a session again while packets for it may be in flight (section 2 of the link
+/// protocol), so it is remembered; the oldest is forgotten when there are more than <c>remembered</c>.
+/// </remarks>
+/// <param name="remembered">How many ended ids are kept.</param>
+internal sealed class SessionTable(int remembered)
+{
+    private readonly Dictionary<ulong, HubSession> _sessions = [];
+    private readonly HashSet<ulong> _ended = [];
+    private readonly Queue<ulong> _endedOrder = new();
+    private readonly Lock _lock = new();
+
+    /// <summary>Finds the session of an id.</summary>
+    /// <param name="id">The connection id.</param>
+    /// <param name="wasEnded">Whether there was one, and it is over.</param>
+    public HubSession? Find(ulong id, out bool wasEnded)
+    {
+        lock (_lock)
+        {
+            if (_sessions.TryGetValue(id, out HubSession? session))
+            {
+                wasEnded = false;
+                return session;
+            }
+
+            wasEnded = _ended.Contains(id);
+            return null;
+        }
+    }
+
+    /// <summary>Adds a session under an id that has none and never had.</summary>
+    public void Add(HubSession session)
+    {
+        lock (_lock) _sessions.Add(session.Id, session);
+    }
+
+    /// <summary>Takes a session out and remembers that its id is over.</summary>
+    /// <returns>False when it was out already.</returns>
+    public bool End(ulong id)
+    {
+        lock (_lock)
+        {
+            if (!_sessions.Remove(id)) return false;
+            Remember(id);
+            return true;
+        }
+    }
+
+    /// <summary>Takes a session out as if it had never been there.</summary>
+    public void Forget(ulong id)
+    {
+        lock (_lock) _sessions.Remove(id);
+    }
+
+    /// <summary>Remembers an id that never got a session as one that is over.</summary>
+    public void Refuse(ulong id)
+    {
+        lock (_lock) Remember(id);
+    }
+
+    /// <summary>The sessions as they are now.</summary>
+    public HubSession[] Snapshot()
+    {
+        lock (_lock) return [.. _sessions.Values];
+    }
+
+    private void Remember(ulong id)
+    {
+        if (!_ended.Add(id)) return;
+        _endedOrder.Enqueue(id);
+        if (_endedOrder.Count > remembered) _ended.Remove(_endedOrder.Dequeue());
+    }
+}
