@@ -365,25 +365,41 @@ public sealed class HubBackendTests
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
-        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
         await link.SendAsync(1, "go");
         using TestConnection session = await backend.AcceptAsync();
         Assert.Equal("go", await session.ReceiveTextAsync(2));
         byte[] up = Sample.Bytes(16 << 20, seed: 2), down = Sample.Bytes(16 << 20, seed: 3);
 
         Task<byte[]> upThere = session.ReceiveAsync(up.Length);
-        Task<byte[]> downHere = link.ReceiveBytesAsync(1, down.Length);
         Task sending = session.SendAsync(down);
+        // What comes down says now and then that what goes up has to wait.
+        using MemoryStream downHere = new();
+        bool paused = false;
+        Task hearing = Task.Run(async () =>
+        {
+            while (downHere.Length < down.Length)
+            {
+                Packet packet = await link.ReceiveAsync();
+                if (packet.Id == 0) Volatile.Write(ref paused, packet.Json.GetProperty("op").GetString() == "pause");
+                else downHere.Write(packet.Content);
+            }
+
+            // There may be a resume behind the last byte.
+            while (Volatile.Read(ref paused)) await link.AssertControlAsync("resume", 1).ContinueWith(_ => Volatile.Write(ref paused, false), TaskScheduler.Default);
+        });
         Random sizes = new(4);
         for (int sent = 0; sent < up.Length;)
         {
+            if (Volatile.Read(ref paused)) await Patience.UntilAsync(() => !Volatile.Read(ref paused), "resume");
             int size = Math.Min(sizes.Next(1, 100_000), up.Length - sent);
             await link.SendAsync(1, up.AsMemory(sent, size));
             sent += size;
         }
 
         Sample.AssertSame(up, await upThere);
-        Sample.AssertSame(down, await downHere);
+        await hearing;
+        Sample.AssertSame(down, downHere.ToArray());
         await sending;
     }
 
