@@ -102,9 +102,7 @@ if [[ $server == ejabberd ]]; then
   backend=tcp://127.0.0.1:$PROXY_PORT proxy=v2
   juliet=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
   romeo=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
-  for name in juliet romeo; do
-    tests/ejabberd/ejabberd.sh ctl "$play/ejabberd" register "$name" localhost "${!name}" >>"$play/accounts.log"
-  done
+  tests/ejabberd/ejabberd.sh register "$play/ejabberd" juliet "$juliet" romeo "$romeo"
   say "✓ $(( (${EPOCHREALTIME/./} - ${began/./}) / 1000 )) ms, on 127.0.0.1:$PROXY_PORT"
 else
   backend=echo: proxy=none

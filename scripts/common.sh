@@ -106,11 +106,9 @@ end_process() {
 }
 
 # http_get HOST PORT PATH: the body of the answer. There may be no curl.
-http_get() {
-  local connection line
-  exec {connection}<>"/dev/tcp/$1/$2" || return 1
+http_get() (
+  exec {connection}<>"/dev/tcp/$1/$2"
   printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\n\r\n' "$3" "$1" "$2" >&"$connection"
   while IFS= read -r line <&"$connection" && [[ $line != $'\r' ]]; do :; done
   cat <&"$connection"
-  exec {connection}>&-
-}
+)

@@ -9,7 +9,9 @@
 #                                    PID          of the Erlang VM
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
 #                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT.
-#   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: register, connected_users_info, …
+#   ejabberd.sh register DIR NAME PASSWORD…   makes accounts on localhost, as many as there are pairs; those that
+#                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
+#   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it; nothing of it keeps running
@@ -110,12 +112,28 @@ start() {
   cat "$dir/settings"
 }
 
+# client NAME ARGUMENT…: runs a VM that talks to the node.
+client() { (erlang "$1-$$@localhost" -hidden -dist_listen false "${@:2}"); }
+
+# Erlang. sync_log: Mnesia by itself writes to disk when it comes to it, which may be minutes later.
+register='
+  [NodeName | Accounts] = init:get_plain_arguments(),
+  Node = list_to_atom(NodeName),
+  Register = fun Next([Name, Password | Rest]) ->
+      Account = [list_to_binary(Name), <<"localhost">>, list_to_binary(Password)],
+      case rpc:call(Node, ejabberd_auth, try_register, Account) of
+        ok -> Next(Rest);
+        {error, exists} -> Next(Rest);
+        Error -> io:format(standard_error, "~s cannot be registered: ~p~n", [Name, Error]), halt(1)
+      end;
+    Next([]) -> ok = rpc:call(Node, mnesia, sync_log, []), halt(0)
+  end,
+  Register(Accounts).'
+
 case $command in
   start) start ;;
-  ctl)
-    read_settings
-    (erlang "ctl-$$@localhost" -hidden -dist_listen false -s ejabberd_ctl -extra "$node" "$@")
-    ;;
+  register) read_settings; client register -eval "$register" -extra "$node" "$@" ;;
+  ctl) read_settings; client ctl -s ejabberd_ctl -extra "$node" "$@" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
@@ -34,7 +35,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private int _roomSignalsAtRefusal;
     private volatile LinkPhase _phase;
     private volatile bool _closed;
-    private bool _breached;
+    private bool _offended;
     private string? _closeReason;
     private long _lastHeard = Environment.TickCount64;
     private long _pings;
@@ -58,11 +59,12 @@ internal sealed class Link : IPacketSink, IDisposable
         _keepAlive = options.KeepAlive;
         _receiver = new LinkReceiver(socket, options.MaxPacketBytes, this);
         socket.NoDelay = true;
+        if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)Math.Max(1, _keepAlive.TotalSeconds));
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)Math.Max(1, _keepAlive.TotalSeconds));
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
-        Peer = socket.RemoteEndPoint?.ToString() ?? "?";
+        Peer = NameOf(socket.RemoteEndPoint);
     }
 
     /// <summary>A number of its own within this process, never 0.</summary>
@@ -334,6 +336,14 @@ internal sealed class Link : IPacketSink, IDisposable
         Close($"no answer to hello within {timeout.TotalSeconds:0.###} s; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
     }
 
+    /// <summary>A dual-mode socket gives IPv4 addresses in the clothes of IPv6, which no operator wants to read.</summary>
+    private static string NameOf(EndPoint? peer) => peer switch
+    {
+        IPEndPoint { Address.IsIPv4MappedToIPv6: true } mapped => new IPEndPoint(mapped.Address.MapToIPv4(), mapped.Port).ToString(),
+        null => "?",
+        _ => peer.ToString()!,
+    };
+
     private void SendControl(ControlMessage message)
     {
         // The first packet of a ring: there is always room.
@@ -361,6 +371,7 @@ internal sealed class Link : IPacketSink, IDisposable
 
     private bool Refuse(string reason)
     {
+        _offended = true;
         _metrics.AddRefused(RefusalReason.Hello);
         StartSender();
         SendControl(ControlMessage.Refuse(reason));
@@ -370,7 +381,7 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <summary>The other side broke the protocol: counted, told once, and the link ends.</summary>
     private bool Breach(string what)
     {
-        _breached = true;
+        _offended = true;
         _metrics.AddProtocolError();
         return End($"protocol error: {what}");
     }
@@ -425,8 +436,8 @@ internal sealed class Link : IPacketSink, IDisposable
     private void Tell()
     {
         double seconds = Stopwatch.GetElapsedTime(_created).TotalSeconds;
-        if (_breached) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
-        else if (_receiver.Bytes == 0 && !WasUp) _log.Unused(Peer, CloseReason);
+        if (_offended) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
+        else if (!WasUp) _log.Unused(Peer, CloseReason);
         else _log.Down(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes, _sender?.Packets ?? 0, _sender?.Bytes ?? 0);
     }
 }

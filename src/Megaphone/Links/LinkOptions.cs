@@ -13,10 +13,20 @@ internal sealed record LinkOptions
     public int MaxPacketBytes { get; init; } = 1 << 20;
 
     /// <summary>
-    /// The size of the ring in front of each link's sender thread: a power of two, at least four times
-    /// <see cref="MaxPacketBytes"/>. Default 4 MiB. Memory is only taken as far as the ring fills.
+    /// The size of the ring in front of each link's sender thread: a power of two, at least twice
+    /// <see cref="MaxPacketBytes"/>. Default 2 MiB. Memory is only taken as far as the ring fills.
     /// </summary>
-    public int RingBytes { get; init; } = 4 << 20;
+    public int RingBytes { get; init; } = 2 << 20;
+
+    /// <summary>
+    /// What the kernel may hold for a link in each direction (SO_SNDBUF, SO_RCVBUF); 0: as much as it likes. Default 512 KiB.
+    /// </summary>
+    /// <remarks>
+    /// What a link holds when <c>pause</c> is said still arrives. A kernel left to itself holds tens of megabytes for a
+    /// reader that is behind, all of which would have to be buffered for one slow client. Raise it for links with a
+    /// large product of bandwidth and delay.
+    /// </remarks>
+    public int SocketBufferBytes { get; init; } = 512 << 10;
 
     /// <summary>How often a silent link is asked for a sign of life; dead after three times this. Default 15 s.</summary>
     public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(15);

@@ -34,12 +34,12 @@ internal sealed class SendRing
     private int _starved;
 
     /// <summary>Makes an empty ring.</summary>
-    /// <param name="capacity">Bytes, a power of two; at least four times the longest packet that will be written.</param>
+    /// <param name="capacity">Bytes, a power of two; at least twice the longest packet that will be written.</param>
     /// <param name="reserve">Bytes of it that only <see cref="TryAcquireReserve"/> gives out, for control packets.</param>
     /// <param name="roomAgain">Called once after room was refused, when half of the ring is free again; on any thread.</param>
     public SendRing(int capacity, int reserve, Action roomAgain)
     {
-        if (!BitOperations.IsPow2(capacity) || capacity < 4 * Grain || reserve > capacity / 2)
+        if (!BitOperations.IsPow2(capacity) || capacity < 2 * Grain || reserve > capacity / 2)
             throw new ArgumentOutOfRangeException(nameof(capacity), capacity, "A ring's size is a power of two, and its reserve at most half of it.");
 
         _bytes = GC.AllocateUninitializedArray<byte>(capacity, pinned: true);

@@ -37,7 +37,7 @@ internal static class BindProbe
     {
         SocketError.AddressAlreadyInUse => $"`ss -ltnp 'sport = :{address.Port}'` shows what",
         SocketError.AddressNotAvailable => "`ip address` shows those it has",
-        SocketError.AccessDenied => $"`sysctl -w net.ipv4.ip_unprivileged_port_start={address.Port}` allows it, or AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit",
+        SocketError.AccessDenied => $"`sysctl -w net.ipv4.ip_unprivileged_port_start={address.Port}` allows it to everybody on this machine",
         SocketError.AddressFamilyNotSupported => "write an IPv4 address",
         _ => "write another address",
     };

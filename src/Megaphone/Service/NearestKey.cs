@@ -3,12 +3,16 @@ namespace Megaphone.Service;
 /// <summary>Finds the key that was probably meant.</summary>
 internal static class NearestKey
 {
-    /// <summary>The key with the fewest letters to change (Levenshtein), whatever the case; the first of several.</summary>
-    public static string To(string written, IEnumerable<string> keys)
+    /// <summary>
+    /// The key with the fewest letters to change (Levenshtein), whatever the case; the first of several. Null when
+    /// more than half of the letters would have to change: then it is no slip but something else.
+    /// </summary>
+    public static string? To(string written, IEnumerable<string> keys)
     {
         // Underscores are what a slip in an environment variable's name leaves behind.
         string text = written.Replace('_', ':').ToUpperInvariant();
-        return keys.MinBy(key => Distance(text, key.ToUpperInvariant()))!;
+        string nearest = keys.MinBy(key => Distance(text, key.ToUpperInvariant()))!;
+        return Distance(text, nearest.ToUpperInvariant()) * 2 <= text.Length ? nearest : null;
     }
 
     private static int Distance(string from, string to)

@@ -9,8 +9,12 @@ internal sealed record BufferOptions
     /// <summary>A session is paused when its buffer reaches this. Default 64 KiB.</summary>
     public int HighBytes { get; init; } = 64 << 10;
 
-    /// <summary>A session whose buffer would grow above this is reset. Default 1 MiB.</summary>
-    public int LimitBytes { get; init; } = 1 << 20;
+    /// <summary>A session whose buffer would grow above this is reset. Default 16 MiB.</summary>
+    /// <remarks>
+    /// More than one busy link can hold in both directions, which is what may still arrive after <c>pause</c>: only a
+    /// side that cannot or will not pause gets here.
+    /// </remarks>
+    public int LimitBytes { get; init; } = 16 << 20;
 
     /// <summary>The bound for all buffers together; a session that would exceed it is reset. Default 256 MiB.</summary>
     public long TotalBytes { get; init; } = 256L << 20;

@@ -1,0 +1,461 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>The hub and the connections that it makes for sessions.</summary>
+public sealed class HubBackendTests
+{
+    [Fact]
+    public async Task Each_session_has_a_connection_of_its_own()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+
+        await link.SendAsync(1, "one");
+        using TestConnection first = await backend.AcceptAsync();
+        await link.SendAsync(2, "two");
+        using TestConnection second = await backend.AcceptAsync();
+
+        Assert.Equal("one", await first.ReceiveTextAsync(3));
+        Assert.Equal("two", await second.ReceiveTextAsync(3));
+        await second.SendAsync("for two");
+        Assert.Equal("for two", Encoding.ASCII.GetString(await link.ReceiveBytesAsync(2, 7)));
+        await first.SendAsync("for one");
+        Assert.Equal("for one", Encoding.ASCII.GetString(await link.ReceiveBytesAsync(1, 7)));
+    }
+
+    [Fact]
+    public async Task A_backend_is_found_by_its_name()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Backend=tcp://localhost:{backend.Address.Port}");
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+
+        await link.SendAsync(1, "one");
+
+        using TestConnection session = await backend.AcceptAsync();
+        Assert.Equal("one", await session.ReceiveTextAsync(3));
+    }
+
+    [Fact]
+    public async Task When_the_client_has_ended_the_backend_may_still_answer()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        await link.SendAsync(1, "question");
+        await link.SendEndAsync(1);
+        using TestConnection session = await backend.AcceptAsync();
+        Assert.Equal("question", Encoding.ASCII.GetString(await session.ReceiveToEndAsync()));
+
+        await session.SendAsync("answer");
+        session.EndSending();
+
+        Assert.Equal("answer", Encoding.ASCII.GetString(await link.ReceiveToEndAsync(1)));
+        await hub.HasClosedAsync(1, "hub", "ended");
+    }
+
+    [Fact]
+    public async Task When_the_backend_has_ended_the_client_may_still_talk()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        int idle = await hub.IdleDescriptorsAsync();
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        await link.SendAsync(1, "hello");
+        using TestConnection session = await backend.AcceptAsync();
+
+        await session.SendAsync("goodbye");
+        session.EndSending();
+        Assert.Equal("goodbye", Encoding.ASCII.GetString(await link.ReceiveToEndAsync(1)));
+        await link.SendAsync(1, ", and one thing more");
+        await link.SendEndAsync(1);
+
+        Assert.Equal("hello, and one thing more", Encoding.ASCII.GetString(await session.ReceiveToEndAsync()));
+        await hub.HasClosedAsync(1, "hub", "ended");
+        link.Dispose();
+        await hub.DescriptorsAreBackToAsync(idle);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_session_that_ended_on_one_side_only_is_kept_until_the_half_open_timeout(bool clientEnds)
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:HalfOpenTimeout=00:00:01");
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        await link.SendAsync(1, "hello");
+        using TestConnection session = await backend.AcceptAsync();
+        await link.SendAsync(2, "bystander");
+        using TestConnection bystander = await backend.AcceptAsync();
+
+        if (clientEnds)
+        {
+            await link.SendEndAsync(1);
+        }
+        else
+        {
+            session.EndSending();
+            await link.AssertEndAsync(1);
+        }
+
+        await link.AssertControlAsync("reset", 1);
+        await session.AssertIsGoneAsync();
+        await hub.HasClosedAsync(1, "hub", "half_open_timeout");
+        await bystander.SendAsync("still here");
+        Assert.Equal("still here", Encoding.ASCII.GetString(await link.ReceiveBytesAsync(2, 10)));
+    }
+
+    [Fact]
+    public async Task A_session_on_which_nobody_speaks_ends_by_the_idle_timeout()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:IdleTimeout=00:00:02");
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        await link.SendAsync(1, "silent from now on");
+        using TestConnection silent = await backend.AcceptAsync();
+        await link.SendAsync(2, "talking");
+        using TestConnection talking = await backend.AcceptAsync();
+
+        // The link is plain, so an aborted session is told by an empty packet.
+        Task ended = link.AssertEndAsync(1);
+        while (!ended.IsCompleted)
+        {
+            await link.SendAsync(2, ".");
+            await Task.Delay(200);
+        }
+
+        await ended;
+        await silent.AssertIsGoneAsync();
+        await hub.HasClosedAsync(1, "hub", "idle_timeout");
+        await hub.HasSessionsAsync(1);
+    }
+
+    [Fact]
+    public async Task A_backend_that_refuses_ends_the_session_alone()
+    {
+        IPEndPoint nobody;
+        using (TestBackend backend = new()) nobody = backend.Address;
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Backend=tcp://{nobody}");
+        int idle = await hub.IdleDescriptorsAsync();
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        using LinkPeer plain = await LinkPeer.PlainEcmAsync(hub);
+
+        await link.SendAsync(1, "hello?");
+        await link.AssertControlAsync("reset", 1);
+        await plain.SendAsync(1, "hello?");
+        await plain.AssertEndAsync(1);
+
+        await hub.HasClosedAsync(2, "hub", "backend_refused");
+        await AssertStillAsksAsync(link);
+        link.Dispose();
+        plain.Dispose();
+        await hub.DescriptorsAreBackToAsync(idle);
+    }
+
+    [Fact]
+    public async Task A_backend_whose_name_does_not_exist_ends_the_session_alone()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Backend=tcp://no-such-host.invalid:5222");
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+
+        await link.SendAsync(1, "hello?");
+
+        await link.AssertControlAsync("reset", 1);
+        await hub.HasClosedAsync(1, "hub", "backend_unresolved");
+        await AssertStillAsksAsync(link);
+    }
+
+    [Fact]
+    public async Task A_backend_that_never_accepts_ends_the_session_after_the_connect_timeout()
+    {
+        using TestBackend backend = new(backlog: 0);
+        using FullBacklog full = await FullBacklog.OfAsync(backend);
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:ConnectTimeout=00:00:01");
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+
+        await link.SendAsync(1, "hello?");
+
+        await link.AssertControlAsync("reset", 1);
+        await hub.HasClosedAsync(1, "hub", "backend_timeout");
+        await AssertStillAsksAsync(link);
+    }
+
+    [Fact]
+    public async Task What_arrives_while_the_backend_is_being_connected_is_kept()
+    {
+        using TestBackend backend = new(backlog: 0);
+        FullBacklog full = await FullBacklog.OfAsync(backend);
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:ConnectTimeout=00:00:20");
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        byte[] early = Sample.Bytes(50_000);
+
+        foreach (byte[] piece in early.Chunk(5000)) await link.SendAsync(1, piece);
+        await link.SendEndAsync(1);
+        await Task.Delay(Patience.Short);
+        await full.MakeRoomAsync();
+
+        using TestConnection session = await backend.AcceptAsync();
+        Sample.AssertSame(early, await session.ReceiveToEndAsync());
+    }
+
+    [Fact]
+    public async Task A_backend_that_is_gone_ends_the_session_alone()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        await link.SendAsync(1, "hello");
+        using TestConnection session = await backend.AcceptAsync();
+        await link.SendAsync(2, "bystander");
+        using TestConnection bystander = await backend.AcceptAsync();
+        Assert.Equal("hello", await session.ReceiveTextAsync(5));
+
+        session.Abort();
+
+        await link.AssertControlAsync("reset", 1);
+        await hub.HasClosedAsync(1, "hub", "socket_error");
+        await bystander.SendAsync("still here");
+        Assert.Equal("still here", Encoding.ASCII.GetString(await link.ReceiveBytesAsync(2, 10)));
+    }
+
+    [Fact]
+    public async Task A_reset_aborts_the_backends_connection()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        await link.SendAsync(1, "hello");
+        using TestConnection session = await backend.AcceptAsync();
+        Assert.Equal("hello", await session.ReceiveTextAsync(5));
+
+        await link.SendControlAsync("""{"op":"reset","id":"1","reason":"because"}""");
+
+        await session.AssertIsResetAsync();
+        await hub.HasClosedAsync(1, "hub", "reset_by_peer");
+        await link.SendAsync(1, "left in flight");
+        await hub.ReachesAsync(1, "megaphone_dropped_packets_total", "role=hub", "reason=session_over");
+    }
+
+    [Fact]
+    public async Task A_paused_session_is_silent_until_it_is_resumed_and_loses_nothing()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        await link.SendAsync(1, "go");
+        using TestConnection session = await backend.AcceptAsync();
+        await link.SendAsync(2, "go");
+        using TestConnection other = await backend.AcceptAsync();
+        await link.SendControlAsync("""{"op":"pause","id":"1"}""");
+        // Answered in the order in which they were sent: after this the pause has been seen.
+        await link.SendControlAsync("""{"op":"ping","token":1}""");
+        await link.ReceiveControlAsync();
+
+        byte[] much = Sample.Bytes(8 << 20);
+        Task sending = session.SendAsync(much);
+        await link.AssertStaysSilentAsync();
+        await other.SendAsync("not paused");
+        Assert.Equal("not paused", Encoding.ASCII.GetString(await link.ReceiveBytesAsync(2, 10)));
+
+        await link.SendControlAsync("""{"op":"resume","id":"1"}""");
+
+        Sample.AssertSame(much, await link.ReceiveBytesAsync(1, much.Length));
+        await sending;
+    }
+
+    [Fact]
+    public async Task A_slow_backend_makes_the_hub_say_pause_and_later_resume_and_no_byte_is_lost()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        await link.SendAsync(1, "slow");
+        using TestConnection slow = await backend.AcceptAsync(receiveBuffer: 16 << 10);
+        await link.SendAsync(2, "fast");
+        using TestConnection fast = await backend.AcceptAsync();
+        Assert.Equal("slow", await slow.ReceiveTextAsync(4));
+        byte[] much = Sample.Bytes(24 << 20);
+
+        int pauses = 0;
+        Task<byte[]>? reading = null;
+        foreach (byte[] piece in much.Chunk(16 << 10))
+        {
+            await link.SendAsync(1, piece);
+            await link.SendControlAsync("""{"op":"ping","token":1}""");
+            // The answer says that the piece was dealt with; a pause that was said to it came before.
+            bool answered = false, paused = false;
+            while (!answered || paused)
+            {
+                string? op = (await link.ReceiveControlAsync()).GetProperty("op").GetString();
+                answered |= op == "pong";
+                if (op is "pause" or "resume") paused = op == "pause";
+                if (op != "pause" || ++pauses > 1) continue;
+
+                // Others go on, and memory stays where it is, until the backend reads at last.
+                await link.SendAsync(2, ", still");
+                Assert.Equal("fast, still", await fast.ReceiveTextAsync(11));
+                Assert.InRange((await hub.MetricsAsync())["megaphone_buffered_bytes", "role=hub"], 1, 1 << 20);
+                reading = slow.ReceiveAsync(much.Length);
+            }
+        }
+
+        Assert.True(reading is not null, "The hub never said pause.");
+        Sample.AssertSame(much, await reading);
+        MetricsSnapshot metrics = await hub.MetricsAsync();
+        Assert.True(metrics["megaphone_pauses_total", "role=hub"] >= pauses);
+        await hub.ReachesAsync(0, "megaphone_buffered_bytes", "role=hub");
+        await hub.HasSessionsAsync(2);
+    }
+
+    [Fact]
+    public async Task On_a_plain_link_a_slow_backend_costs_a_bounded_buffer_and_then_that_session()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:Buffers:LimitBytes=500000");
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        await link.SendAsync(1, "slow");
+        using TestConnection slow = await backend.AcceptAsync(receiveBuffer: 16 << 10);
+        await link.SendAsync(2, "fast");
+        using TestConnection fast = await backend.AcceptAsync();
+        long before = hub.Process.ResidentBytes;
+
+        Task ended = link.AssertEndAsync(1);
+        for (int sent = 0; sent < 64 << 20; sent += 16 << 10) await link.SendAsync(1, Sample.Bytes(16 << 10));
+
+        await ended;
+        await hub.HasClosedAsync(1, "hub", "buffer_limit");
+        await hub.ReachesAsync(0, "megaphone_buffered_bytes", "role=hub");
+        Assert.InRange(hub.Process.ResidentBytes - before, long.MinValue, 32 << 20);
+        await link.SendAsync(2, ", still");
+        Assert.Equal("fast, still", await fast.ReceiveTextAsync(11));
+    }
+
+    [Fact]
+    public async Task A_link_that_is_not_read_holds_its_backends_up_instead_of_filling_memory()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer other = await LinkPeer.PlainEcmAsync(hub);
+        await other.SendAsync(1, "other");
+        using TestConnection bystander = await backend.AcceptAsync();
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub, receiveBuffer: 64 << 10);
+        await link.SendAsync(1, "go");
+        using TestConnection session = await backend.AcceptAsync();
+        long before = hub.Process.ResidentBytes;
+        byte[] much = Sample.Bytes(64 << 20);
+
+        Task sending = session.SendAsync(much);
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.False(sending.IsCompleted, "64 MiB went somewhere, though nobody reads them.");
+        Assert.InRange(hub.Process.ResidentBytes - before, long.MinValue, 24 << 20);
+        await bystander.SendAsync("not held up");
+        Assert.Equal("not held up", Encoding.ASCII.GetString(await other.ReceiveBytesAsync(1, 11)));
+
+        Sample.AssertSame(much, await link.ReceiveBytesAsync(1, much.Length));
+        await sending;
+    }
+
+    [Fact]
+    public async Task Large_data_passes_both_ways_at_once_unchanged()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        await link.SendAsync(1, "go");
+        using TestConnection session = await backend.AcceptAsync();
+        Assert.Equal("go", await session.ReceiveTextAsync(2));
+        byte[] up = Sample.Bytes(16 << 20, seed: 2), down = Sample.Bytes(16 << 20, seed: 3);
+
+        Task<byte[]> upThere = session.ReceiveAsync(up.Length);
+        Task<byte[]> downHere = link.ReceiveBytesAsync(1, down.Length);
+        Task sending = session.SendAsync(down);
+        Random sizes = new(4);
+        for (int sent = 0; sent < up.Length;)
+        {
+            int size = Math.Min(sizes.Next(1, 100_000), up.Length - sent);
+            await link.SendAsync(1, up.AsMemory(sent, size));
+            sent += size;
+        }
+
+        Sample.AssertSame(up, await upThere);
+        Sample.AssertSame(down, await downHere);
+        await sending;
+    }
+
+    [Fact]
+    public async Task SIGTERM_is_told_to_the_ECM_and_what_was_queued_still_arrives()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+        await link.SendAsync(1, "go");
+        using TestConnection session = await backend.AcceptAsync();
+        Assert.Equal("go", await session.ReceiveTextAsync(2));
+        // More than a link's socket buffers hold: some of it waits in the hub when the signal comes.
+        byte[] much = Sample.Bytes(2 << 20);
+        await session.SendAsync(much);
+        await hub.ReachesAtLeastAsync(1, "megaphone_link_packets_total", "role=hub", "direction=out");
+        await Task.Delay(Patience.Short);
+
+        hub.Process.Signal(Signals.Terminate);
+
+        using MemoryStream arrived = new();
+        bool drained = false;
+        while (arrived.Length < much.Length || !drained)
+        {
+            Packet packet = await link.ReceiveAsync();
+            if (packet.Id == 0 && packet.Json.GetProperty("op").GetString() == "drain") drained = true;
+            else arrived.Write(packet.Content);
+        }
+
+        Sample.AssertSame(much, arrived.ToArray());
+        Assert.Equal(0, await hub.Process.EndAsync());
+    }
+
+    /// <summary>Asserts that the link still answers after a session on it failed.</summary>
+    private static async Task AssertStillAsksAsync(LinkPeer link)
+    {
+        await link.SendControlAsync("""{"op":"ping","token":"still there?"}""");
+        Assert.Equal("pong", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
+    }
+
+    /// <summary>Connections that fill a listener's backlog, so that the kernel answers no others: a black hole.</summary>
+    private sealed class FullBacklog : IDisposable
+    {
+        private readonly TestBackend _backend;
+        private readonly List<Socket> _sockets = [];
+
+        private FullBacklog(TestBackend backend) => _backend = backend;
+
+        public static async Task<FullBacklog> OfAsync(TestBackend backend)
+        {
+            FullBacklog full = new(backend);
+            while (true)
+            {
+                Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                full._sockets.Add(socket);
+                Task connecting = socket.ConnectAsync(backend.Address);
+                if (await Task.WhenAny(connecting, Task.Delay(300)) != connecting)
+                {
+                    // This one waits in vain; closed, so that it does not take the room when there is some.
+                    socket.Dispose();
+                    return full;
+                }
+            }
+        }
+
+        /// <summary>Accepts and closes what filled it.</summary>
+        public async Task MakeRoomAsync()
+        {
+            foreach (Socket _ in _sockets.SkipLast(1)) (await _backend.AcceptAsync()).Dispose();
+            Dispose();
+        }
+
+        public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
+    }
+}

@@ -1,0 +1,84 @@
+using Xunit;
+
+namespace Megaphone.Tests.Service;
+
+public class ProblemTests
+{
+    [Fact]
+    public void Each_wrong_value_has_a_line_with_key_value_what_is_wrong_and_an_example()
+    {
+        Snapshot.Match(Lines("""
+            {
+              "Ecm": {
+                "Clients": [ { "Listen": "example.org:5222" }, { "Listen": "::1:5222", "MaxStanzaBytes": 1 }, { "Framing": "stanza" }, { "Listen": "0.0.0.0:1", "Framing": "xml" } ],
+                "Link": { "To": "hub.example.org", "Count": 65, "Control": "yes", "ConnectTimeout": "30", "RetryMin": "24:00:00", "RingBytes": "4M", "Name": "a\nb" },
+                "Proxy": "v3", "MaxClients": 0, "Reactors": 1.5, "Backlog": "", "CloseRate": -1, "HalfOpenTimeout": "soon",
+                "Buffers": { "TotalBytes": 0 },
+                "TcpKeepAlive": { "Idle": "00:00:01.5", "Interval": "10:00:00", "Probes": 128 }
+              },
+              "Hub": { "Listen": "127.0.0.1:65536", "Backend": "127.0.0.1:5222", "Secret": "short", "AllowOpenListener": 1, "IdleTimeout": "00:00:00" },
+              "Admin": { "Listen": "" , "Port": 80 },
+              "Logging": { "LogLevel": { "Default": "Chatty", "Megaphone": 2 } }
+            }
+            """));
+    }
+
+    [Fact]
+    public void Each_wrong_combination_has_a_line_too()
+    {
+        Snapshot.Match(Lines("""
+            {
+              "Ecm": {
+                "Clients": [ { "Listen": "127.0.0.1:6280" }, { "Listen": "127.0.0.1:6281" } ],
+                "Link": { "To": "127.0.0.1:0", "Control": false, "Secret": "never printed", "RetryMin": "00:00:20", "RingBytes": 6000000 },
+                "Buffers": { "LowBytes": 70000, "LimitBytes": 60000 }
+              },
+              "Hub": {
+                "Listen": "127.0.0.1:6280", "MaxPacketBytes": 2000000, "RingBytes": 4194304,
+                "Buffers": { "HighBytes": 8192, "TotalBytes": 8192 }
+              }
+            }
+            """));
+    }
+
+    [Fact]
+    public void Each_unknown_key_has_a_line_with_the_nearest_one()
+    {
+        Snapshot.Match(Lines(
+            """{ "Ecm": { "Client": [ { "Listen": "0.0.0.0:5222" } ], "Links": { "To": "h:1" }, "MaxClients": { "Soft": 1 } }, "Hub": { "Secrets": "never printed" } }""",
+            [("MEGAPHONE_ECM_PROXY", "v1"), ("MEGAPHONE_HUB__MAXSESSION", "1")],
+            "--Serivce:StopTimeout", "00:00:01", "--Verbose=true"));
+    }
+
+    [Fact]
+    public void Sections_take_no_values()
+    {
+        Snapshot.Match(Lines("""{ "Ecm": [], "Hub": 1, "Admin": "127.0.0.1:6281", "Service": true, "Logging": { "LogLevel": "Debug" } }"""));
+    }
+
+    [Fact]
+    public void The_command_line_has_its_own()
+    {
+        Snapshot.Match(Lines("{}", [], "5222", "--", "-v", "--Ecm:Proxy", "--Hub:Listen", "127.0.0.1:1", "--config"));
+    }
+
+    [Theory]
+    [InlineData("{ \"Ecm\": {}\n  \"Hub\": {} }", "FILE, line 2, column 3: is not JSON: '\"' is invalid after a value. Expected either ',', '}', or ']'; for example { \"Ecm\": { \"MaxClients\": 20000 } }")]
+    [InlineData("[]", "FILE: does not hold a JSON object; for example { \"Ecm\": { }, \"Hub\": { } }")]
+    [InlineData("{ \"Hub\": { \"Name\": \"a\", \"name\": \"b\" } }", "FILE: has the key Hub:name twice; keep one of them; upper and lower case do not count")]
+    public void A_file_that_is_no_such_JSON_is_named_with_line_and_column(string json, string line)
+    {
+        Assert.Equal([line], Configured.Load(json).Problems);
+    }
+
+    [Fact]
+    public void A_named_file_must_exist()
+    {
+        Assert.Equal(
+            ["/nonexistent/megaphone.json: does not exist; for example --config /etc/megaphone/megaphone.json"],
+            Configured.Load("{}", [], "--config", "/nonexistent/megaphone.json").Problems);
+    }
+
+    private static string Lines(string json, (string Name, string Value)[]? environment = null, params string[] arguments) =>
+        string.Join('\n', Configured.Load(json, environment, arguments).Problems);
+}

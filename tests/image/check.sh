@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Shows that the image has all that the binary needs: builds a root folder with exactly the files that the Containerfile
+# copies, and uses it as the image would be used, as the image's user, from inside a chroot. Needs no container engine.
+#
+# Beside the image's files there is only what every engine provides: /proc, /etc/resolv.conf and /etc/hosts.
+# Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/common.sh
+
+if (( EUID != 0 )); then
+  as_root "$0"
+  exit
+fi
+
+root=$(mktemp -d) work=$(mktemp -d)
+pids=()
+clean_up() {
+  local pid
+  for pid in "${pids[@]}"; do end_process "$pid" 5; done
+  rm -rf --one-file-system "$root" "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+passed=0 failed=0
+# check SENTENCE COMMAND…
+check() {
+  local sentence=$1
+  shift
+  if "$@" >"$work/check.log" 2>&1; then
+    say "ok: $sentence"
+    passed=$(( passed + 1 ))
+  else
+    say "not ok: $sentence"
+    tail -n 10 "$work/check.log" | sed 's/^/    /'
+    failed=$(( failed + 1 ))
+  fi
+}
+
+# ---- the root folder, from the Containerfile's own lines ----
+
+from_scratch=no
+while read -r instruction one two three _; do
+  case "$instruction $one" in
+    "FROM scratch") from_scratch=yes ;;
+    # The stage is the distribution that the binary was linked on: this machine.
+    "COPY --from="*) install -D "$two" "$root$three" ;;
+    COPY*) install -D "$one" "$root$two" ;;
+    USER*) user=$one ;;
+  esac
+done <Containerfile
+entrypoint=$(sed -n 's/^ENTRYPOINT \["\(.*\)"\]$/\1/p' Containerfile)
+health=$(sed -n 's/^HEALTHCHECK.* CMD \["\(.*\)"\]$/\1/p' Containerfile | sed 's/", "/ /g')
+image_files=$(cd "$root" && find . -type f -printf '%P\n' | sort)
+
+name_server=127.53.53.53
+mkdir "$root/proc"
+echo "nameserver $name_server" >"$root/etc/resolv.conf"
+echo "127.0.0.1 localhost" >"$root/etc/hosts"
+# What mktemp made is its owner's alone.
+chmod 755 "$root"
+
+# Before a command: becomes it inside the root folder, as the image's user, with nothing in its environment.
+inside=(unshare --mount sh -c 'mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2 &&
+  exec env -i /usr/sbin/chroot --userspec="$user" "$root" "$@"' sh "$root" "$user")
+
+# start NAME OPTION…: the entry point in the background, until it is ready.
+start() {
+  local log=$work/$1.log
+  shift
+  "${inside[@]}" "$entrypoint" "$@" >"$log" 2>&1 </dev/null &
+  pids+=("$!")
+  wait_until 10 grep -q '^megaphone ready' "$log" || { cat "$log"; return 1; }
+}
+
+# says_back PORT: what is sent there comes back.
+says_back() (
+  exec {connection}<>"/dev/tcp/127.0.0.1/$1"
+  say "is anybody there?" >&"$connection"
+  read -r -t 10 answer <&"$connection" || fail "nothing came back"
+  [[ $answer == "is anybody there?" ]]
+)
+
+has_all_libraries() {
+  local library
+  for library in $(ldd out/megaphone | grep -o '/[^ ]*'); do
+    [[ -e $root$library ]] || { say "$library is missing"; return 1; }
+  done
+}
+runs_as_user() { [[ $(stat --format=%u:%g "/proc/$1") == "$user" ]]; }
+is_healthy() { timeout 10 "${inside[@]}" $health "$@"; }
+is_unhealthy() { ! is_healthy "$@"; }
+ends_with_zero() { kill -TERM "$1" && wait "$1"; }
+
+take() { printf -v "$1" %s "$(free_port "$2")"; }
+take clients 16222
+take link "$(( clients + 1 ))"
+take admin "$(( link + 1 ))"
+take named_clients "$(( admin + 1 ))"
+take named_link "$(( named_clients + 1 ))"
+take named_admin "$(( named_link + 1 ))"
+
+# ---- the checks ----
+
+check "the image starts from nothing" test "$from_scratch" = yes
+check "it has every library that the binary is linked to" has_all_libraries
+check "the entry point runs: $entrypoint --version" timeout 10 "${inside[@]}" "$entrypoint" --version
+check "the health check fails while nothing runs" is_unhealthy --Admin:Listen "127.0.0.1:$admin"
+
+check "the service comes up with both roles" start service --Ecm:Clients:0:Listen "127.0.0.1:$clients" \
+  --Ecm:Link:To "127.0.0.1:$link" --Hub:Listen "127.0.0.1:$link" --Hub:Backend echo: --Admin:Listen "127.0.0.1:$admin"
+service=${pids[-1]}
+check "it runs as $user" runs_as_user "$service"
+check "the health check succeeds: $health" wait_until 5 is_healthy --Admin:Listen "127.0.0.1:$admin"
+check "bytes come back through ECM, link and hub" says_back "$clients"
+
+tests/image/dns.py "$name_server" >"$work/dns.log" 2>&1 &
+pids+=("$!")
+check "a name server for the next check is up" wait_until 5 grep -q ready "$work/dns.log"
+check "a backend may be a name in DNS" start named --Ecm:Clients:0:Listen "127.0.0.1:$named_clients" \
+  --Ecm:Link:To "127.0.0.1:$named_link" --Hub:Listen "127.0.0.1:$named_link" --Hub:Backend "tcp://echo.test:$clients" \
+  --Admin:Listen "127.0.0.1:$named_admin"
+check "the name resolves, and bytes come back through it" says_back "$named_clients"
+
+check "it ends with exit status 0 when asked to" ends_with_zero "$service"
+say "the image's files: $(tr '\n' ' ' <<<"$image_files")"
+say "$passed passed, $failed failed"
+(( failed == 0 ))
