@@ -9,10 +9,11 @@ MANY_IN_PAIRS = 9_000
 
 
 def measure(name, process, address, many, descriptors_each=1):
+    few = process.descriptors()
     # The first connections find tables and code that nothing has touched yet.
     with idle(address, 100):
         time.sleep(0.2)
-    few = process.descriptors()
+    wait_until(lambda: process.descriptors() <= few, "the first connections are closed")
     start = process.cpu()
     with idle(address, many):
         wait_until(lambda: process.descriptors() >= few + many * descriptors_each, "all connections are accepted")

@@ -218,8 +218,11 @@ class Benchmark:
         """Counts the rounds. Before each, waits (three minutes in all) until the machine is quiet; keeps how busy it was."""
         end = time.monotonic() + (0 if self.options.no_wait else 180)
         for number in range(1, self.rounds + 1):
+            waits = False
             while (other := busy(0.5)) > 0.1 and time.monotonic() < end:
-                progress(f"the machine is {other:.0%} busy with other things; waiting")
+                if not waits:
+                    progress(f"the machine is {other:.0%} busy with other things; waiting")
+                waits = True
             self.foreign.append(other)
             progress(f"{self.name}: round {number} of {self.rounds}")
             yield number

@@ -72,6 +72,9 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
     {
         Closing = true;
         foreach (HubSession session in Sessions.Snapshot()) backend.LinkLost(session);
+
+        // Who waits for room in its ring waits in vain.
+        backend.RoomAgain(this);
     }
 
     /// <summary>Opens a session, unless something is against it.</summary>

@@ -16,6 +16,8 @@ internal sealed class Link : IPacketSink, IDisposable
 {
     /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
+    private const int IpProtoTcp = 6;
+    private const int TcpUserTimeout = 18;
     private static int _lastNumber;
 
     private readonly Socket _socket;
@@ -64,6 +66,9 @@ internal sealed class Link : IPacketSink, IDisposable
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)Math.Max(1, _keepAlive.TotalSeconds));
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)Math.Max(1, _keepAlive.TotalSeconds));
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+
+        // What keep-alive is for a silent link, this is for one with data under way: a dead peer is noticed as soon.
+        socket.SetRawSocketOption(IpProtoTcp, TcpUserTimeout, BitConverter.GetBytes((int)(3 * _keepAlive).TotalMilliseconds));
         Peer = NameOf(socket.RemoteEndPoint);
     }
 
@@ -177,6 +182,7 @@ internal sealed class Link : IPacketSink, IDisposable
         End(reason);
         _closed = true;
         _socket.Dispose();
+        _sender?.Stop();
         Interlocked.Exchange(ref _room, null)?.TrySetResult();
     }
 
@@ -216,7 +222,7 @@ internal sealed class Link : IPacketSink, IDisposable
     async Task IPacketSink.WhenRoomAsync()
     {
         TaskCompletionSource room = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Volatile.Write(ref _room, room);
+        Interlocked.Exchange(ref _room, room);
 
         // Room may have come between the refusal and the line above.
         if (_closed || Volatile.Read(ref _roomSignals) != _roomSignalsAtRefusal) Interlocked.Exchange(ref _room, null)?.TrySetResult();
@@ -429,7 +435,6 @@ internal sealed class Link : IPacketSink, IDisposable
 
         _phase = LinkPhase.Down;
         Close("closed");
-        _sender?.Drain();
         Tell();
     }
 

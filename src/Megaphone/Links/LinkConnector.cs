@@ -40,11 +40,13 @@ internal sealed class LinkConnector(
     private async Task<string?> ConnectAndRunAsync(CancellationToken stop)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        Link link;
         try
         {
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
             await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
+            link = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
         }
         catch (OperationCanceledException)
         {
@@ -57,7 +59,7 @@ internal sealed class LinkConnector(
             return e.Message;
         }
 
-        using Link link = new(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
+        using Link owned = link;
         using CancellationTokenRegistration registration = stop.Register(() =>
         {
             // One that is up is drained by its owner; one that is not has nothing to drain.

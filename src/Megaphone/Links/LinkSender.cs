@@ -24,6 +24,7 @@ internal sealed class LinkSender
     private readonly ArraySegment<byte>[] _wrapped = new ArraySegment<byte>[2];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _draining;
+    private volatile bool _stopped;
     private long _packets;
     private long _bytes;
 
@@ -83,35 +84,38 @@ internal sealed class LinkSender
     /// <summary>Has everything sent that was queued before this call.</summary>
     public void Flush() => _parker.Wake();
 
-    /// <summary>Ends the thread once everything that was queued has been sent. Closing the socket ends it sooner.</summary>
+    /// <summary>Ends the thread once everything that was queued, or had room acquired for it, has been sent.</summary>
     public void Drain()
     {
         _draining = true;
         _parker.Wake();
     }
 
+    /// <summary>Ends the thread now; what is still queued is counted as lost. The socket must be closed.</summary>
+    public void Stop()
+    {
+        _stopped = true;
+        _parker.Wake();
+    }
+
     private void Run()
     {
+        bool failed = false;
         try
         {
-            while (SendQueued() || (!_draining && Park()))
+            while (!_stopped && (SendQueued() || Park()))
             {
             }
-
-            // What was queued between the last look and the request to drain.
-            while (SendQueued())
-            {
-            }
-
-            _ended.TrySetResult();
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            int lost = _ring.Peek(out _, out _);
-            if (lost > 0) _metrics.AddDropped(DropReason.LinkLost, lost);
-            _ended.TrySetResult();
-            _failed();
+            failed = true;
         }
+
+        int lost = _ring.Peek(out _, out _);
+        if (lost > 0) _metrics.AddDropped(DropReason.LinkLost, lost);
+        _ended.TrySetResult();
+        if (failed) _failed();
     }
 
     /// <summary>Sends everything that is queued now.</summary>
@@ -143,11 +147,21 @@ internal sealed class LinkSender
         return _socket.Send(_wrapped);
     }
 
-    /// <summary>Sleeps until there may be something to send.</summary>
+    /// <summary>Waits until there may be something to send.</summary>
+    /// <returns>False when nothing more will come.</returns>
     private bool Park()
     {
+        if (_draining)
+        {
+            if (_ring.IsIdle) return false;
+
+            // Somebody is between acquiring room and having written into it: a matter of a copy.
+            Thread.Yield();
+            return true;
+        }
+
         _parker.Announce();
-        if (_draining || _ring.Peek(out _, out _) > 0) _parker.Withdraw();
+        if (_draining || _stopped || _ring.Peek(out _, out _) > 0) _parker.Withdraw();
         else _parker.Sleep();
         return true;
     }

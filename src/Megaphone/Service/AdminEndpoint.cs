@@ -32,7 +32,9 @@ internal sealed class AdminEndpoint : IDisposable
         server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(75);
         server.Listen(options.Listen, listener => listener.Protocols = HttpProtocols.Http1);
 
-        SocketTransportFactory transport = new(Options.Create(new SocketTransportOptions { IOQueueCount = 1 }), loggers);
+        SocketTransportFactory transport = new(
+            Options.Create(new SocketTransportOptions { IOQueueCount = 1 }),
+            loggers);
         _server = new KestrelServer(Options.Create(server), transport, loggers);
     }
 

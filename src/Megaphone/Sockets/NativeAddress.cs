@@ -8,7 +8,7 @@ namespace Megaphone.Sockets;
 
 /// <summary>An IPv4 or IPv6 address with port, laid out as <c>sockaddr_in</c> or <c>sockaddr_in6</c>.</summary>
 [StructLayout(LayoutKind.Sequential, Size = Size)]
-internal struct NativeAddress
+internal struct NativeAddress : IEquatable<NativeAddress>
 {
     /// <summary>The bytes of the larger of the two forms.</summary>
     public const int Size = 28;
@@ -65,6 +65,15 @@ internal struct NativeAddress
         _family == Libc.AfInet ? ReadOnlyBytes.Slice(V4Offset, 4)
         : IsMappedV4 ? ReadOnlyBytes.Slice(V6Offset + 12, 4)
         : ReadOnlyBytes.Slice(V6Offset, 16);
+
+    /// <inheritdoc/>
+    public readonly bool Equals(NativeAddress other) => ReadOnlyBytes.SequenceEqual(other.ReadOnlyBytes);
+
+    /// <inheritdoc/>
+    public override readonly bool Equals(object? obj) => obj is NativeAddress other && Equals(other);
+
+    /// <inheritdoc/>
+    public override readonly int GetHashCode() => HashCode.Combine(_family, Port, AddressBytes[^1]);
 
     /// <summary>The managed form; a mapped IPv4 address comes out as IPv4.</summary>
     public readonly IPEndPoint ToEndPoint() => new(new IPAddress(AddressBytes), Port);

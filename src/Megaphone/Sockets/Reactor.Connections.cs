@@ -50,7 +50,7 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Flags = ConnectionFlags.Connecting;
 
         // Refused at once, as loopback does it: the reactor tries the next address, or tells the handler.
-        if (BeginConnect(id, ref slot, to) is { } failure) Fail(ref slot, failure);
+        if (BeginConnect(id, ref slot, to) is { } failure) FailConnect(ref slot, failure);
         slot.Exit();
         Attend(id);
         return true;
@@ -198,8 +198,13 @@ internal sealed unsafe partial class Reactor<TState>
     {
         if (!_table.TryEnter(id)) return;
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        if (slot.Is(ConnectionFlags.Connecting) && !slot.Is(ConnectionFlags.Aborting)) _connecting.Arm(id, Environment.TickCount64);
-        if (slot.Is(ConnectionFlags.Aborting) && !TryOtherAddress(id, ref slot))
+        if (slot.Is(ConnectionFlags.Connecting) && !slot.Is(ConnectionFlags.ConnectArmed))
+        {
+            slot.Set(ConnectionFlags.ConnectArmed);
+            _connecting.Arm(id, Environment.TickCount64, slot.Attempt);
+        }
+
+        if (slot.Is(ConnectionFlags.Aborting) || (slot.Is(ConnectionFlags.ConnectFailed) && !TryOtherAddress(id, ref slot)))
         {
             Close(id, ref slot, slot.Reason);
             return;
