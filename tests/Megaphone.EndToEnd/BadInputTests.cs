@@ -276,6 +276,29 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         await AssertNothingElseSufferedAsync();
     }
 
+    [Fact]
+    public async Task Connections_to_the_admin_port_that_never_say_anything_keep_nobody_out_for_long()
+    {
+        List<TestConnection> silent = await TestConnection.ConnectManyAsync(_both.Admin, 200);
+
+        await Patience.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    return (await _both.GetAsync("/healthz")).Status == 200;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            },
+            () => "an answer to somebody who asks a question");
+
+        silent.ForEach(client => client.Abort());
+        await AssertNothingElseSufferedAsync();
+    }
+
     /// <summary>The bystanders went on all the time, and sessions, descriptors and memory are where they were.</summary>
     private async Task AssertNothingElseSufferedAsync(long memoryBound = MemoryBound)
     {

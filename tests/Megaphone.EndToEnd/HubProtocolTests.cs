@@ -430,6 +430,22 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
+    public async Task Connections_that_never_say_anything_keep_no_link_out()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:MaxLinks=3");
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        await link.AssertEchoesAsync(1);
+        List<LinkPeer> silent = [];
+        for (int i = 0; i < 20; i++) silent.Add(await LinkPeer.PlainEcmAsync(hub));
+
+        using LinkPeer another = await LinkPeer.PlainEcmAsync(hub);
+
+        await another.AssertEchoesAsync(1);
+        await link.AssertEchoesAsync(1);
+        silent.ForEach(one => one.Dispose());
+    }
+
+    [Fact]
     public async Task The_same_id_on_two_links_is_two_sessions()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
