@@ -16,6 +16,7 @@ internal sealed class Link : IPacketSink, IDisposable
 {
     /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
+    private const int LingerMilliseconds = 1_000;
     private const int IpProtoTcp = 6;
     private const int TcpUserTimeout = 18;
     private static int _lastNumber;
@@ -173,7 +174,12 @@ internal sealed class Link : IPacketSink, IDisposable
         await sender.Ended.ConfigureAwait(false);
         End("asked to stop");
         EndSending();
-        await _over.Task.ConfigureAwait(false);
+
+        // The other side is to end too, after what it has queued; one that just stays silent has nothing queued.
+        while (await Task.WhenAny(_over.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _over.Task)
+        {
+            if (Environment.TickCount64 - Volatile.Read(ref _lastHeard) >= LingerMilliseconds) Close("asked to stop");
+        }
     }
 
     /// <summary>Closes the link at once. Thread-safe; the first reason counts.</summary>
