@@ -312,7 +312,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private void BringUp(string? name, bool control, int peerMaxPacket, TimeSpan keepAlive)
     {
         StartSender();
-        MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, LargestContent);
+        MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
         _keepAlive = keepAlive;
         _phase = LinkPhase.Up;
         WasUp = true;
@@ -338,8 +338,21 @@ internal sealed class Link : IPacketSink, IDisposable
         // While the receiver itself waits for room, the silence is ours.
         if (Volatile.Read(ref _room) is not null) return;
         TimeSpan silent = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastHeard));
-        if (silent > 3 * _keepAlive) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
+        if (silent > 3 * _keepAlive && !HasUnread()) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
         else if (silent >= _keepAlive / 2) TryWrite(ControlMessage.Ping(++_pings));
+    }
+
+    /// <summary>Whether something has arrived that the receiver has not come to yet: then the silence is ours.</summary>
+    private bool HasUnread()
+    {
+        try
+        {
+            return _socket.Available > 0;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
     private void NoWelcome(TimeSpan timeout)
