@@ -16,6 +16,7 @@ internal sealed class Link : IPacketSink, IDisposable
 {
     /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
+    private const int LingerMilliseconds = 1_000;
     private const int IpProtoTcp = 6;
     private const int TcpUserTimeout = 18;
     private static int _lastNumber;
@@ -173,7 +174,12 @@ internal sealed class Link : IPacketSink, IDisposable
         await sender.Ended.ConfigureAwait(false);
         End("asked to stop");
         EndSending();
-        await _over.Task.ConfigureAwait(false);
+
+        // The other side is to end too, after what it has queued; one that just stays silent has nothing queued.
+        while (await Task.WhenAny(_over.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _over.Task)
+        {
+            if (Environment.TickCount64 - Volatile.Read(ref _lastHeard) >= LingerMilliseconds) Close("asked to stop");
+        }
     }
 
     /// <summary>Closes the link at once. Thread-safe; the first reason counts.</summary>
@@ -306,7 +312,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private void BringUp(string? name, bool control, int peerMaxPacket, TimeSpan keepAlive)
     {
         StartSender();
-        MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, LargestContent);
+        MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
         _keepAlive = keepAlive;
         _phase = LinkPhase.Up;
         WasUp = true;
@@ -332,8 +338,21 @@ internal sealed class Link : IPacketSink, IDisposable
         // While the receiver itself waits for room, the silence is ours.
         if (Volatile.Read(ref _room) is not null) return;
         TimeSpan silent = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastHeard));
-        if (silent > 3 * _keepAlive) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
+        if (silent > 3 * _keepAlive && !HasUnread()) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
         else if (silent >= _keepAlive / 2) TryWrite(ControlMessage.Ping(++_pings));
+    }
+
+    /// <summary>Whether something has arrived that the receiver has not come to yet: then the silence is ours.</summary>
+    private bool HasUnread()
+    {
+        try
+        {
+            return _socket.Available > 0;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
     private void NoWelcome(TimeSpan timeout)

@@ -29,7 +29,7 @@ internal sealed class AdminEndpoint : IDisposable
         server.Limits.MaxRequestBodySize = 1024;
         server.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
         server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
-        server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(75);
+        server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(5);
         server.Listen(options.Listen, listener => listener.Protocols = HttpProtocols.Http1);
 
         SocketTransportFactory transport = new(

@@ -293,7 +293,7 @@ internal sealed class SettingsSchema
             Idle = Seconds($"{section}:Idle", Second, LongestProbeTime, defaults.Idle),
             Interval = Seconds($"{section}:Interval", Second, LongestProbeTime, defaults.Interval),
             Probes = Number($"{section}:Probes", 1, 127, defaults.Probes, defaults.Probes),
-            UserTimeout = Duration($"{section}:UserTimeout", Second, Day, defaults.UserTimeout),
+            UserTimeout = Duration($"{section}:UserTimeout", TimeSpan.Zero, Day, defaults.UserTimeout),
         };
     }
 
