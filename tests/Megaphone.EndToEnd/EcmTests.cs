@@ -413,7 +413,7 @@ public sealed class EcmTests
     public async Task What_comes_above_the_hard_limit_in_spite_of_a_pause_resets_that_client_alone()
     {
         using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Buffers:LimitBytes=500000");
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Buffers:LimitBytes=4000000");
         using LinkPeer link = await hub.AcceptAsync();
         await ecm.HasLinksAsync(1, "ecm");
         (TestConnection slow, ulong slowId) = await OpenAsync(ecm, link, receiveBuffer: 16 << 10);
