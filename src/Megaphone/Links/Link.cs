@@ -312,6 +312,8 @@ internal sealed class Link : IPacketSink, IDisposable
     private void BringUp(string? name, bool control, int peerMaxPacket, TimeSpan keepAlive)
     {
         StartSender();
+
+        // What a ring can never give must not be asked of it: nobody would be told of room that never comes.
         MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
         _keepAlive = keepAlive;
         _phase = LinkPhase.Up;

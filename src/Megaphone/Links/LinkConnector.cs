@@ -40,13 +40,15 @@ internal sealed class LinkConnector(
     private async Task<string?> ConnectAndRunAsync(CancellationToken stop)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        Link link;
+        Link connected;
         try
         {
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
             await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
-            link = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
+
+            // Fails like the connecting itself when the other side has reset the connection already.
+            connected = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
         }
         catch (OperationCanceledException)
         {
@@ -59,7 +61,7 @@ internal sealed class LinkConnector(
             return e.Message;
         }
 
-        using Link owned = link;
+        using Link link = connected;
         using CancellationTokenRegistration registration = stop.Register(() =>
         {
             // One that is up is drained by its owner; one that is not has nothing to drain.

@@ -34,7 +34,8 @@ internal sealed class LinkListener : IDisposable
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            _socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // Nothing is set for reuse: .NET lets a port be bound again that was used a moment ago, and its ReuseAddress would
+            // set SO_REUSEPORT too, with which a second process takes half of the links instead of being told.
             _socket.Bind(endPoint);
             _socket.Listen(1024);
         }

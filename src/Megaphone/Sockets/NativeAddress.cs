@@ -66,14 +66,19 @@ internal struct NativeAddress : IEquatable<NativeAddress>
         : IsMappedV4 ? ReadOnlyBytes.Slice(V6Offset + 12, 4)
         : ReadOnlyBytes.Slice(V6Offset, 16);
 
-    /// <inheritdoc/>
+    /// <summary>Whether all bytes are the same. What a struct has by itself would compare the one declared field.</summary>
     public readonly bool Equals(NativeAddress other) => ReadOnlyBytes.SequenceEqual(other.ReadOnlyBytes);
 
     /// <inheritdoc/>
     public override readonly bool Equals(object? obj) => obj is NativeAddress other && Equals(other);
 
     /// <inheritdoc/>
-    public override readonly int GetHashCode() => HashCode.Combine(_family, Port, AddressBytes[^1]);
+    public override readonly int GetHashCode()
+    {
+        HashCode hash = default;
+        hash.AddBytes(ReadOnlyBytes);
+        return hash.ToHashCode();
+    }
 
     /// <summary>The managed form; a mapped IPv4 address comes out as IPv4.</summary>
     public readonly IPEndPoint ToEndPoint() => new(new IPAddress(AddressBytes), Port);

@@ -30,9 +30,8 @@ internal sealed unsafe partial class Reactor<TState>
         if (backlog is null) _table.SetBacklog(id.Slot, backlog = new OutputBacklog());
         backlog.Append(bytes);
         Watch(id, ref slot);
-        if (waiting < _options.Buffers.HighBytes || slot.Is(ConnectionFlags.AboveHigh)) return true;
-        slot.Set(ConnectionFlags.AboveHigh);
-        return false;
+        if (waiting >= _options.Buffers.HighBytes) slot.Set(ConnectionFlags.AboveHigh);
+        return true;
     }
 
     private static bool Fail(ref ConnectionSlot slot, CloseReason reason)

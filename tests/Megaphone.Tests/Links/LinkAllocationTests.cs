@@ -1,0 +1,87 @@
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Xunit;
+
+namespace Megaphone.Tests.Links;
+
+/// <summary>What a packet costs the garbage collector: nothing.</summary>
+[Collection(nameof(Alone))]
+public class LinkAllocationTests
+{
+    private const int Count = 100_000;
+
+    [Fact]
+    public async Task Receiving_allocates_nothing_per_packet()
+    {
+        using SocketPair pair = new();
+        Counter counter = new();
+        Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, 1 << 20, counter).RunAsync();
+        byte[] thousand = [.. Enumerable.Range(0, 1000).SelectMany(i => Packets.Of((ulong)i + 1, "thirty-two bytes of some content"))];
+
+        async Task RunAsync(int upTo)
+        {
+            while (counter.Sent < upTo)
+            {
+                pair.Peer.Send(thousand);
+                counter.Sent += 1000;
+            }
+
+            await Patience.UntilAsync(() => Volatile.Read(ref counter.Received) == upTo, $"{upTo} packets");
+        }
+
+        await RunAsync(20_000);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        await RunAsync(20_000 + Count);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        pair.Peer.Dispose();
+        await Patience.WithinAsync(running, "the receiver");
+
+        // The wait for the last packet, and now and then a receive that had to wait, allocate a little.
+        Assert.InRange(allocated, 0, Count);
+    }
+
+    [Fact]
+    public async Task Sending_allocates_nothing_per_packet()
+    {
+        using SocketPair pair = new();
+        RoleMetrics metrics = new(Role.Ecm);
+        LinkSender sender = new(pair.Ours, 1 << 20, "allocation", metrics, () => { }, () => { });
+        byte[] content = new byte[32];
+        byte[] buffer = new byte[1 << 20];
+
+        void Run(int upTo)
+        {
+            long read = 0;
+            long wanted = (upTo - metrics.PacketsOut) * 64;
+            for (long written = metrics.PacketsOut; written < upTo;)
+            {
+                while (written < upTo && sender.TryWrite(7, content)) written++;
+                sender.Flush();
+                if (pair.Peer.Available > 0) read += pair.Peer.Receive(buffer);
+            }
+
+            while (read < wanted) read += pair.Peer.Receive(buffer);
+        }
+
+        Run(20_000);
+        await Patience.UntilAsync(() => metrics.PacketsOut == 20_000, "the first packets");
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        Run(20_000 + Count);
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        sender.Drain();
+        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        Assert.InRange(allocated, 0, Count);
+    }
+
+    private sealed class Counter : IPacketSink
+    {
+        public int Sent;
+        public int Received;
+
+        public PacketVerdict Take(ulong id, ReadOnlySpan<byte> content) => PacketVerdict.Taken;
+
+        public void BatchEnded(int packets, int bytes) => Volatile.Write(ref Received, Received + packets);
+
+        public Task WhenRoomAsync() => Task.CompletedTask;
+    }
+}

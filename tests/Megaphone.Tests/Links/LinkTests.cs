@@ -1,0 +1,373 @@
+using System.Net.Sockets;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Xunit;
+
+namespace Megaphone.Tests.Links;
+
+/// <summary>Section 4 of the link protocol, and how a link begins and ends.</summary>
+public class LinkTests
+{
+    private const string Hello = """{"op":"hello","version":1,"name":"them","framing":"bytes","maxPacket":1048576}""";
+    private const string Welcome = """{"op":"welcome","version":1,"name":"them","maxPacket":1048576,"keepAlive":15}""";
+
+    [Fact]
+    public async Task A_hello_is_answered_with_a_welcome_and_the_link_is_up()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        Assert.Equal("""0:{"op":"welcome","version":1,"name":"us","maxPacket":1048576,"keepAlive":15}""", link.Hear());
+        link.Say(7, "hi");
+        await link.HandledAsync("up, 7:hi");
+        Assert.True(link.Link.HasControl);
+        Assert.Equal(1, link.Metrics.Links);
+    }
+
+    [Fact]
+    public async Task A_link_that_connects_says_hello_first()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
+        Assert.Equal("""0:{"op":"hello","version":1,"name":"us","secret":"s3","framing":"bytes","maxPacket":1048576}""", link.Hear());
+        Assert.Equal("", link.Handler.Events);
+        link.Say(0, Welcome);
+        await link.HandledAsync("up");
+    }
+
+    [Fact]
+    public async Task A_link_that_says_no_hello_is_plain_and_hears_no_control()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(7, "hi");
+        await link.HandledAsync("up, 7:hi");
+        Assert.False(link.Link.HasControl);
+        Assert.True(link.Link.TryWrite(Megaphone.Protocol.ControlMessage.Pause(7)));
+        Assert.True(link.Link.TryWrite(9, "x"u8));
+        link.Link.Flush();
+        Assert.Equal("9:x", link.Hear());
+    }
+
+    [Theory]
+    [InlineData(null, "the secret is missing or wrong")]
+    [InlineData("wrong", "the secret is missing or wrong")]
+    [InlineData("s", "the secret is missing or wrong")]
+    public async Task A_wrong_secret_is_refused_with_a_reason(string? secret, string reason)
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
+        string member = secret is null ? "" : $""","secret":"{secret}" """;
+        link.Say(0, $$"""{"op":"hello","version":1{{member}}}""");
+        Assert.Equal($$"""0:{"op":"refuse","reason":"{{reason}}"}""", link.Hear());
+        Assert.Equal("end", link.Hear());
+        await link.OverAsync();
+        Assert.Equal("", link.Handler.Events);
+        Assert.Equal(1, link.Metrics.Refused(RefusalReason.Hello));
+        Assert.Equal(0, link.Metrics.Links);
+    }
+
+    [Fact]
+    public async Task Another_version_is_refused()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, """{"op":"hello","version":2}""");
+        Assert.Equal("""0:{"op":"refuse","reason":"version 2 is not spoken here, only 1"}""", link.Hear());
+        await link.OverAsync();
+    }
+
+    [Fact]
+    public async Task A_plain_link_is_closed_where_a_secret_is_wanted()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket, new LinkOptions { Secret = "s3", SocketBufferBytes = 0 });
+        link.Say(7, "hi");
+        await link.OverAsync();
+        Assert.Equal("", link.Handler.Events);
+        Assert.Equal((1, 1), (link.Metrics.Refused(RefusalReason.Hello), link.Metrics.ProtocolErrors));
+    }
+
+    [Theory]
+    [InlineData("""{"op":"ping","token":1}""", "ping before hello")]
+    [InlineData("""{"op":"welcome","version":1}""", "welcome before hello")]
+    [InlineData("nonsense", "must be one JSON object")]
+    [InlineData("", "must be one JSON object")]
+    public async Task Anything_but_a_hello_on_id_0_is_a_protocol_error_at_first(string content, string said)
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, content);
+        await link.OverAsync();
+        Assert.Equal(1, link.Metrics.ProtocolErrors);
+        Assert.Contains(said, Assert.Single(link.Log.Lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_hello_that_comes_late_is_a_protocol_error()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(7, "hi");
+        link.Say(0, Hello);
+        await link.OverAsync();
+        Assert.Equal("up, 7:hi, down", link.Handler.Events);
+        Assert.Equal(1, link.Metrics.ProtocolErrors);
+        Assert.Equal(0, link.Metrics.Links);
+    }
+
+    [Fact]
+    public async Task A_second_hello_is_a_protocol_error()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        link.Say(0, Hello);
+        await link.OverAsync();
+        Assert.Equal("up, down", link.Handler.Events);
+        Assert.Equal(1, link.Metrics.ProtocolErrors);
+    }
+
+    [Theory]
+    [InlineData("17")]
+    [InlineData("\"text\"")]
+    [InlineData("null")]
+    [InlineData("""{"a":[1,2,{"b":"\u00e4"}]}""")]
+    [InlineData("-1.5e300")]
+    public void A_ping_is_answered_with_its_token(string token)
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        link.Hear();
+        link.Say(0, $$"""{"op":"ping","token":{{token}}}""");
+        Assert.Equal($$"""0:{"op":"pong","token":{{token}}}""", link.Hear());
+    }
+
+    [Fact]
+    public void A_token_as_long_as_a_control_packet_may_be_comes_back_whole()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        link.Hear();
+        string token = new('x', 4096 - """{"op":"ping","token":""}""".Length);
+        link.Say(0, $$"""{"op":"ping","token":"{{token}}"}""");
+        Assert.Equal($$"""0:{"op":"pong","token":"{{token}}"}""", link.Hear());
+    }
+
+    [Fact]
+    public async Task Unknown_ops_and_members_are_ignored_and_counted()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        link.Hear();
+        link.Say(0, """{"op":"dance"}""");
+        link.Say(0, """{"op":"pause","id":"7","why":"tired","color":1}""");
+        await link.HandledAsync("up, pause 7");
+        Assert.Equal(3, link.Metrics.ControlIgnored);
+        Assert.Equal(0, link.Metrics.ProtocolErrors);
+    }
+
+    [Fact]
+    public async Task Pause_resume_reset_and_drain_reach_the_handler()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        link.Say(0, """{"op":"pause","id":"7"}""");
+        link.Say(0, """{"op":"resume","id":"7"}""");
+        link.Say(0, """{"op":"reset","id":"18446744073709551615","reason":"x"}""");
+        link.Say(0, """{"op":"drain","after":5}""");
+        await link.HandledAsync("up, pause 7, resume 7, reset 18446744073709551615, drain");
+        Assert.True(link.Link.Draining);
+    }
+
+    [Fact]
+    public async Task A_refusal_ends_the_link_with_its_reason()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        link.Say(0, """{"op":"refuse","reason":"not you"}""");
+        await link.OverAsync();
+        Assert.False(link.Link.WasUp);
+        Assert.Equal("refused by the other side: not you", link.Link.CloseReason);
+    }
+
+    [Fact]
+    public async Task Data_instead_of_a_welcome_is_a_protocol_error()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        link.Say(7, "hi");
+        await link.OverAsync();
+        Assert.Equal(1, link.Metrics.ProtocolErrors);
+        Assert.Equal("", link.Handler.Events);
+    }
+
+    [Fact]
+    public async Task Without_a_welcome_in_time_the_link_is_closed()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome, welcomeTimeout: TimeSpan.FromMilliseconds(100));
+        await link.OverAsync();
+        Assert.StartsWith("no answer to hello within 0.1 s", link.Link.CloseReason, StringComparison.Ordinal);
+        Assert.False(link.Link.WasUp);
+    }
+
+    [Fact]
+    public async Task A_silent_link_is_pinged_and_closed_after_three_times_the_keep_alive_of_the_welcome()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        link.Hear();
+        link.Say(0, """{"op":"welcome","version":1,"keepAlive":0.2}""");
+        long began = Environment.TickCount64;
+        Assert.StartsWith("""0:{"op":"ping","token":""", link.Hear(), StringComparison.Ordinal);
+        await link.OverAsync();
+        Assert.InRange(Environment.TickCount64 - began, 590, 10_000);
+        Assert.StartsWith("silent for 0.", link.Link.CloseReason, StringComparison.Ordinal);
+        Assert.Equal("up, down", link.Handler.Events);
+    }
+
+    [Fact]
+    public void A_link_that_answers_pings_stays()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        link.Hear();
+        link.Say(0, """{"op":"welcome","version":1,"keepAlive":0.3}""");
+        for (int i = 0; i < 8; i++) link.Say(0, link.Hear()[2..].Replace("ping", "pong", StringComparison.Ordinal));
+        Assert.Equal("", link.Link.CloseReason);
+        Assert.Equal("up", link.Handler.Events);
+    }
+
+    [Fact]
+    public async Task A_plain_link_may_be_silent()
+    {
+        using TestLink link = new(LinkPhase.Up, new LinkOptions { KeepAlive = TimeSpan.FromMilliseconds(30), SocketBufferBytes = 0 });
+        await Task.Delay(300);
+        Assert.False(link.Running.IsCompleted);
+    }
+
+    [Theory]
+    [InlineData(32, 1)]
+    [InlineData(1032, 1000)]
+    [InlineData(int.MaxValue, 64 << 10)]
+    public async Task The_other_sides_maxPacket_bounds_content(int maxPacket, int content)
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, $$"""{"op":"hello","version":1,"maxPacket":{{maxPacket}}}""");
+        await link.HandledAsync("up");
+        Assert.Equal(content, link.Link.MaxContent);
+    }
+
+    [Fact]
+    public async Task There_is_room_for_the_longest_content_in_an_empty_ring_of_any_size()
+    {
+        using TestLink link = new(
+            LinkPhase.AwaitingFirstPacket,
+            new LinkOptions { MaxPacketBytes = 32 << 10, RingBytes = 64 << 10, SocketBufferBytes = 0 });
+        link.Say(0, Hello);
+        await link.HandledAsync("up");
+        Assert.True(link.Link.TryAcquire(link.Link.MaxContent));
+    }
+
+    [Fact]
+    public async Task A_malformed_header_ends_the_link_with_one_line_and_one_count()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(7, "hi");
+        link.Peer.Send("0000000031|00000000000000000007|"u8);
+        await link.OverAsync();
+        Assert.Equal("up, 7:hi, down", link.Handler.Events);
+        Assert.Equal(1, link.Metrics.ProtocolErrors);
+        Assert.Contains("protocol error", link.Log.Lines[^1], StringComparison.Ordinal);
+        Assert.Equal(2, link.Log.Lines.Length);
+    }
+
+    [Fact]
+    public async Task An_orderly_end_gets_what_was_queued_and_an_end()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        Assert.True(link.Link.TryWrite(7, "last"u8));
+        link.Peer.Shutdown(SocketShutdown.Send);
+        Assert.Equal("7:last", link.Hear());
+        Assert.Equal("end", link.Hear());
+        await link.OverAsync();
+        Assert.Equal("up, down", link.Handler.Events);
+    }
+
+    [Fact]
+    public async Task A_link_that_dies_in_the_middle_of_a_packet_says_so()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        link.Peer.Send("0000000041|00000000000000000007|PRES"u8);
+        link.Peer.Shutdown(SocketShutdown.Send);
+        await link.OverAsync();
+        Assert.Equal("ended by the other side in the middle of a packet, 36 bytes into it", link.Link.CloseReason);
+        Assert.Equal("up, down", link.Handler.Events);
+    }
+
+    [Fact]
+    public async Task Draining_sends_all_ends_our_direction_and_waits_for_the_other()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        for (ulong id = 1; id <= 100; id++) Assert.True(link.Link.TryWrite(id, "x"u8));
+        Task draining = link.Link.DrainAsync(CancellationToken.None);
+        for (ulong id = 1; id <= 100; id++) Assert.Equal($"{id}:x", link.Hear());
+        Assert.Equal("end", link.Hear());
+        Assert.False(draining.IsCompleted);
+
+        link.Say(7, "still there");
+        link.Peer.Shutdown(SocketShutdown.Send);
+        await Patience.WithinAsync(draining, "the drained link");
+        Assert.Equal("up, 7:still there, down", link.Handler.Events);
+        Assert.Equal("asked to stop", link.Link.CloseReason);
+        Assert.Equal(0, link.Metrics.Links);
+    }
+
+    [Fact]
+    public async Task Draining_ends_at_its_deadline_when_the_other_side_does_not()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        using CancellationTokenSource deadline = new(100);
+        await Patience.WithinAsync(link.Link.DrainAsync(deadline.Token), "the drained link");
+        Assert.Equal("up, down", link.Handler.Events);
+    }
+
+    [Fact]
+    public async Task Draining_a_link_that_is_over_ends_at_once()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        link.Link.Close("enough");
+        await link.OverAsync();
+        await Patience.WithinAsync(link.Link.DrainAsync(CancellationToken.None), "the drained link");
+        Assert.Equal("enough", link.Link.CloseReason);
+    }
+
+    [Fact]
+    public async Task A_packet_that_found_no_room_comes_again_when_there_is_some()
+    {
+        using TestLink link = new(LinkPhase.Up, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
+        bool room = false;
+        link.Handler.Takes = id => id != 8 || Volatile.Read(ref room);
+        int acquired = 0;
+        while (link.Link.TryAcquire(1000)) acquired++;
+        link.Say(7, "a");
+        link.Say(8, "b");
+        link.Say(9, "c");
+        await link.HandledAsync("up, 7:a");
+        await Task.Delay(30);
+        Volatile.Write(ref room, true);
+        for (int i = 0; i < acquired; i++) link.Link.Return(1000);
+        await link.HandledAsync("up, 7:a, room, 8:b, 9:c");
+    }
+
+    [Fact]
+    public async Task Closing_a_link_that_waits_for_room_ends_it()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        link.Handler.Takes = id => id != 8;
+        link.Say(7, "a");
+        link.Say(8, "b");
+        await link.HandledAsync("up, 7:a");
+        link.Link.Close("enough");
+        await link.OverAsync();
+        Assert.Equal("up, 7:a, down", link.Handler.Events);
+    }
+
+    [Fact]
+    public async Task An_error_in_a_handler_ends_that_link_and_is_told()
+    {
+        using TestLink link = new(LinkPhase.Up);
+        link.Handler.Takes = _ => throw new InvalidOperationException("on purpose");
+        link.Say(7, "a");
+        await Patience.WithinAsync(link.Running, "the end of the link");
+        Assert.Contains(link.Log.Lines, line => line.Contains("on purpose", StringComparison.Ordinal));
+        Assert.Equal("up, down", link.Handler.Events);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Megaphone.Links;
+using Megaphone.Protocol;
+
+namespace Megaphone.Tests.Links;
+
+/// <summary>Notes what a link hands over.</summary>
+internal sealed class RecordingHandler : ILinkHandler
+{
+    private readonly ConcurrentQueue<string> _events = new();
+
+    /// <summary>What came, in order: <c>up</c>, <c>7:content</c>, <c>pause 7</c>, <c>down</c>.</summary>
+    public string Events => string.Join(", ", _events);
+
+    /// <summary>Whether a packet is taken.</summary>
+    public Func<ulong, bool> Takes { get; set; } = _ => true;
+
+    /// <summary>What is done when the link is up.</summary>
+    public Action<Link> OnUp { get; set; } = _ => { };
+
+    public void Up(Link link)
+    {
+        _events.Enqueue("up");
+        OnUp(link);
+    }
+
+    public bool TryTake(Link link, ulong id, ReadOnlySpan<byte> content)
+    {
+        if (!Takes(id)) return false;
+        _events.Enqueue($"{id}:{Encoding.UTF8.GetString(content)}");
+        return true;
+    }
+
+    public void Control(Link link, ControlMessage message) =>
+        _events.Enqueue($"{message.Op.ToString().ToLowerInvariant()} {message.Id}".TrimEnd());
+
+    public void BatchEnded(Link link)
+    {
+    }
+
+    public void RoomAgain(Link link) => _events.Enqueue("room");
+
+    public void Down(Link link) => _events.Enqueue("down");
+}
