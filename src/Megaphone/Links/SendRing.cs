@@ -110,6 +110,17 @@ internal sealed class SendRing
         Volatile.Write(ref Mark(start), start + length);
     }
 
+    /// <summary>Whether the next packet to be sent is whole: certain for what the calling thread has written. Thread-safe.</summary>
+    public bool HasPackets
+    {
+        get
+        {
+            Interlocked.MemoryBarrier();
+            long head = Volatile.Read(ref _head);
+            return Volatile.Read(ref Mark(head)) > head;
+        }
+    }
+
     /// <summary>Finds the packets that are whole and next to be sent. Reader only.</summary>
     /// <param name="first">Their bytes, up to the end of the ring.</param>
     /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
@@ -132,7 +143,7 @@ internal sealed class SendRing
     /// <summary>Frees what has been sent: exactly the bytes that <see cref="Peek"/> gave. Reader only.</summary>
     public void Free(int bytes)
     {
-        _head += bytes;
+        Volatile.Write(ref _head, _head + bytes);
         AddRoom(bytes);
     }
 
