@@ -21,7 +21,7 @@ BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent.parent
 RESULTS = BENCH / "results.jsonl"
 MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
-LOAD = os.environ.get("MEGAPHONE_LOAD", "")
+LOAD = os.environ.get("MEGAPHONE_LOAD", "artifacts/net10.0/bin/Megaphone.Load/release/Megaphone.Load")
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 
 # Every listener has an address of its own, below the ports that the kernel gives to clients: nothing collides.
