@@ -55,9 +55,9 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     public void Down(Link link)
     {
         _current = null;
+        _clients!.Sweep();
 
-        // Who waits for room in its ring waits in vain; who closes meanwhile has nobody to tell any more.
-        _clients!.ReleaseStalled();
-        _clients.Sweep();
+        // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
+        _clients.ReleaseStalled();
     }
 }

@@ -73,7 +73,7 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
         Closing = true;
         foreach (HubSession session in Sessions.Snapshot()) backend.LinkLost(session);
 
-        // Who waits for room in its ring waits in vain.
+        // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
         backend.RoomAgain(this);
     }
 

@@ -344,7 +344,8 @@ public class LinkTests
         await Task.Delay(30);
         Volatile.Write(ref room, true);
         for (int i = 0; i < acquired; i++) link.Link.Return(1000);
-        await link.HandledAsync("up, 7:a, room, 8:b, 9:c");
+        await link.HandledAsync("up, 7:a, 8:b, 9:c");
+        await Patience.UntilAsync(() => link.Handler.RoomCalls == 1, "the handler's own notice");
     }
 
     [Fact]

@@ -9,9 +9,13 @@ namespace Megaphone.Tests.Links;
 internal sealed class RecordingHandler : ILinkHandler
 {
     private readonly ConcurrentQueue<string> _events = new();
+    private int _roomCalls;
 
     /// <summary>What came, in order: <c>up</c>, <c>7:content</c>, <c>pause 7</c>, <c>down</c>.</summary>
     public string Events => string.Join(", ", _events);
+
+    /// <summary>How often there was room again. Comes on any thread, and so in no order with the rest.</summary>
+    public int RoomCalls => Volatile.Read(ref _roomCalls);
 
     /// <summary>Whether a packet is taken.</summary>
     public Func<ulong, bool> Takes { get; set; } = _ => true;
@@ -39,7 +43,7 @@ internal sealed class RecordingHandler : ILinkHandler
     {
     }
 
-    public void RoomAgain(Link link) => _events.Enqueue("room");
+    public void RoomAgain(Link link) => Interlocked.Increment(ref _roomCalls);
 
     public void Down(Link link) => _events.Enqueue("down");
 }

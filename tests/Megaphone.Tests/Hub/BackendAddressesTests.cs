@@ -1,0 +1,59 @@
+using System.Net;
+using Megaphone.Hub;
+using Megaphone.Links;
+using Megaphone.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Megaphone.Tests.Hub;
+
+/// <summary>In which order a backend's addresses are tried.</summary>
+public class BackendAddressesTests
+{
+    private static readonly HubLog Log = new(NullLogger<HubRole>.Instance);
+
+    [Fact]
+    public void An_address_stands_for_itself()
+    {
+        using BackendAddresses addresses = new(new HostPort("192.0.2.7", 5222), Log);
+        Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
+        Assert.Equal(IPEndPoint.Parse("192.0.2.7:5222"), first.ToEndPoint());
+        Assert.False(BackendAddresses.TryNext(ref candidates, out _));
+    }
+
+    [Fact]
+    public void A_name_stands_for_what_the_machine_says()
+    {
+        using BackendAddresses addresses = new(new HostPort("localhost", 5222), Log);
+        Assert.True(addresses.TryStart(out _, out NativeAddress first));
+        Assert.True(IPAddress.IsLoopback(first.ToEndPoint().Address));
+        Assert.Equal(5222, first.Port);
+    }
+
+    [Fact]
+    public void A_name_that_cannot_be_resolved_gives_none()
+    {
+        using BackendAddresses addresses = new(new HostPort("no.such.host.invalid", 5222), Log);
+        Assert.False(addresses.TryStart(out _, out _));
+    }
+
+    [Fact]
+    public void Each_address_is_tried_once_beginning_with_the_preferred_one()
+    {
+        NativeAddress[] three = [.. Enumerable.Range(1, 3).Select(i => new NativeAddress(IPEndPoint.Parse($"192.0.2.{i}:1")))];
+        for (int preferred = 0; preferred < 3; preferred++)
+        {
+            BackendAddresses.Candidates candidates = new(three, preferred, 0);
+            List<NativeAddress> tried = [];
+            while (BackendAddresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);
+            Assert.Equal([three[preferred], three[(preferred + 1) % 3], three[(preferred + 2) % 3]], tried);
+        }
+    }
+
+    [Fact]
+    public void The_default_has_no_address()
+    {
+        BackendAddresses.Candidates none = default;
+        Assert.False(BackendAddresses.TryNext(ref none, out _));
+    }
+}

@@ -1,0 +1,74 @@
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Hub;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Megaphone.Tests.Links;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Megaphone.Tests.Hub;
+
+/// <summary>Section 2 of the link protocol: when a link is lost, all its sessions are over, however full it was.</summary>
+public class HubLinkLossTests
+{
+    [Fact]
+    public async Task Sessions_that_wait_for_room_are_over_when_their_link_is_lost()
+    {
+        const int sessions = 8;
+        RoleMetrics metrics = new(Role.Hub);
+        using Socket backend = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        backend.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        backend.Listen(64);
+        using HubRole hub = new(
+            new HubOptions
+            {
+                Listen = new IPEndPoint(IPAddress.Loopback, 0),
+                Backend = new HostPort("127.0.0.1", ((IPEndPoint)backend.LocalEndPoint!).Port),
+                Link = new LinkOptions { RingBytes = 256 << 10, MaxPacketBytes = 64 << 10, SocketBufferBytes = 16 << 10 },
+            },
+            metrics,
+            NullLoggerFactory.Instance);
+        hub.Start();
+
+        using Socket link = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        link.Connect(hub.Listening);
+        List<Socket> servers = [];
+        for (ulong id = 1; id <= sessions; id++)
+        {
+            link.Send(Packets.Of(id, "open"));
+            Socket server = await backend.AcceptAsync().WaitAsync(Patience.Long);
+            server.Blocking = false;
+            servers.Add(server);
+        }
+
+        // Nobody reads the link: every session's server fills what there is, until all of them wait for room.
+        byte[] much = new byte[64 << 10];
+        for (int quiet = 0; quiet < 20; quiet++)
+        {
+            foreach (Socket server in servers)
+            {
+                server.Send(much, SocketFlags.None, out SocketError error);
+                if (error == SocketError.Success) quiet = 0;
+            }
+
+            await Task.Delay(5);
+        }
+
+        link.LingerState = new LingerOption(true, 0);
+        link.Dispose();
+        try
+        {
+            await Patience.UntilAsync(() => metrics.Connected == 0, "the end of every session");
+        }
+        finally
+        {
+            servers.ForEach(server => server.Dispose());
+        }
+
+        // Their places are free as well: otherwise stopping waits for them until its deadline.
+        using CancellationTokenSource deadline = new(Patience.Long);
+        await hub.StopAsync(deadline.Token);
+        Assert.False(deadline.IsCancellationRequested);
+    }
+}
