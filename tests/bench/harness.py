@@ -208,8 +208,10 @@ class Benchmark:
         parser.add_argument("--rounds", type=int, default=rounds, help=f"default {rounds}")
         parser.add_argument("--quick", action="store_true", help="two rounds; nothing is recorded")
         parser.add_argument("--no-wait", action="store_true", help="measure even if the machine is busy with other things")
+        parser.add_argument("--note", help="kept with the figures: what a reader should know about this run")
         self.options = parser.parse_args()
         self.name = name
+        self.usual_rounds = rounds
         self.rounds = 2 if self.options.quick else self.options.rounds
         self.values = {}
         self.foreign = []
@@ -255,7 +257,8 @@ class Benchmark:
                 results.write(json.dumps({
                     "benchmark": self.name,
                     "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                    "command": f"tests/bench/{self.name}.sh" + "".join(f" {word}" for word in sys.argv[1:]),
+                    "command": f"tests/bench/{self.name}.sh" + ("" if self.rounds == self.usual_rounds else f" --rounds {self.rounds}"),
+                    "note": self.options.note,
                     "commit": commit(),
                     "machine": machine(),
                     "peer": peer_version(),

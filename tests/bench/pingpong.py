@@ -34,7 +34,7 @@ def ours(rate):
 
 def ours_echo(rate):
     with hub("echo:") as far, ecm() as edge:
-        play("ECM and hub's echo:", CLIENTS, [edge, far], rate)
+        play("ECM and hub with echo", CLIENTS, [edge, far], rate)
 
 
 def peer(rate):

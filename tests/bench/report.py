@@ -84,12 +84,13 @@ def newest():
 
 def section(row):
     busy = max(row["busy_before"])
+    note = row.get("note")
     lines = [f"\n## {TITLES[row['benchmark']]}", NOTES[row["benchmark"]], "",
              f"| `{row['command']}` | median | least | most |", "|---|---|---|---|"]
     lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
               for figure, values in row["figures"].items()]
     lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {len(row['busy_before'])} rounds, the machine "
-                 f"at most {busy:.0%} busy with other things before each.\n")
+                 f"at most {busy:.0%} busy with other things before each.{' ' + note if note else ''}\n")
     return "\n".join(lines)
 
 
