@@ -2,6 +2,7 @@
 # helper needs beyond that may be the very thing that a script is about to install.
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
+export DEBIAN_FRONTEND=noninteractive
 # No build server outlives the script that started it.
 export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
 
@@ -43,7 +44,7 @@ as_root() {
   if (( EUID == 0 )); then
     "$@"
   elif command -v sudo >/dev/null; then
-    sudo --preserve-env=DEBIAN_FRONTEND "$@"
+    sudo env DEBIAN_FRONTEND="$DEBIAN_FRONTEND" "$@"
   else
     say "this needs root and there is no sudo: $*" >&2
     return 1
@@ -60,7 +61,6 @@ install_packages() {
   for package in "$@"; do is_installed "$package" || missing+=("$package"); done
   (( ${#missing[@]} > 0 )) || return 0
   command -v apt-get >/dev/null || { say "please install: ${missing[*]} (no apt-get here)" >&2; return 1; }
-  export DEBIAN_FRONTEND=noninteractive
   # Asked here, in the foreground, if sudo has to ask at all.
   as_root true
   step "installing ${missing[*]}" "$log" apt_install "${missing[@]}"

@@ -51,6 +51,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         await client.SendAsync(noise);
 
         Sample.AssertSame(noise, await echo);
+        client.Dispose();
         await AssertNothingElseSufferedAsync();
     }
 
@@ -65,6 +66,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
             if (i % 10 == 0) await Task.Delay(5);
         }
 
+        client.Dispose();
         await AssertNothingElseSufferedAsync();
     }
 
@@ -269,6 +271,29 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         for (int i = 0; i < 500; i++) (await TestConnection.ConnectAsync(_both.Admin)).Abort();
         Assert.Equal(200, (await _both.GetAsync("/healthz")).Status);
         Assert.Equal(404, (await _both.GetAsync("/" + new string('x', 500))).Status);
+
+        silent.ForEach(client => client.Abort());
+        await AssertNothingElseSufferedAsync();
+    }
+
+    [Fact]
+    public async Task Connections_to_the_admin_port_that_never_say_anything_keep_nobody_out_for_long()
+    {
+        List<TestConnection> silent = await TestConnection.ConnectManyAsync(_both.Admin, 200);
+
+        await Patience.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    return (await _both.GetAsync("/healthz")).Status == 200;
+                }
+                catch (HttpRequestException)
+                {
+                    return false;
+                }
+            },
+            () => "an answer to somebody who asks a question");
 
         silent.ForEach(client => client.Abort());
         await AssertNothingElseSufferedAsync();

@@ -21,7 +21,7 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
     {
         _backend = PythonPeer.Start("echo_backend.py");
         _backendAddress = await _backend.ListeningAsync();
-        _hub = await MegaphoneProcess.HubAsync($"Hub:Backend=tcp://{_backendAddress}");
+        _hub = await MegaphoneProcess.HubAsync($"Hub:Backend=tcp://{_backendAddress}", "Service:KeepAlive=00:00:01");
         _ecm = await EcmAsync();
         await _ecm.HasLinksAsync(1, "ecm");
         _hubDescriptors = await _hub.IdleDescriptorsAsync();

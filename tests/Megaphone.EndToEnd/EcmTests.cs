@@ -41,6 +41,33 @@ public sealed class EcmTests
     }
 
     [Fact]
+    public async Task Clients_that_read_slowly_what_comes_back_lose_nothing()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        long before = both.Process.ResidentBytes;
+
+        await Task.WhenAll(Enumerable.Range(1, 8).Select(async seed =>
+        {
+            using TestConnection client = await TestConnection.ConnectAsync(both.Clients, receiveBuffer: 32 << 10);
+            byte[] said = Sample.Bytes(4 << 20, seed);
+            Task saying = client.SendAsync(said);
+            using MemoryStream heard = new();
+            while (heard.Length < said.Length)
+            {
+                heard.Write(await client.ReceiveAsync(Math.Min(64 << 10, said.Length - (int)heard.Length)));
+                await Task.Delay(10);
+            }
+
+            await saying;
+            Sample.AssertSame(said, heard.ToArray());
+        }));
+
+        await both.ReachesAtLeastAsync(1, "megaphone_pauses_total");
+        await both.ReachesAsync(0, "megaphone_buffered_bytes");
+        Assert.InRange(both.Process.ResidentBytes - before, long.MinValue, 64 << 20);
+    }
+
+    [Fact]
     public async Task A_thousand_clients_at_the_same_time_each_hear_their_own_words()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
@@ -101,6 +128,20 @@ public sealed class EcmTests
         Assert.Equal("open sesame", hello.GetProperty("secret").GetString());
         Assert.Equal("bytes", hello.GetProperty("framing").GetString());
         Assert.Equal(200_000, hello.GetProperty("maxPacket").GetInt32());
+    }
+
+    [Theory]
+    [InlineData("[::1]:0", "[::1]")]
+    [InlineData("127.0.0.1:0", "localhost")]
+    public async Task A_link_goes_to_names_and_to_IPv6_addresses(string listen, string host)
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.StartAsync([$"Hub:Listen={listen}"]);
+        using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={host}:{hub.Hub.Port}"]);
+        await ecm.HasLinksAsync(1, "ecm");
+
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
+        await client.AssertEchoesAsync();
     }
 
     [Fact]
@@ -318,6 +359,9 @@ public sealed class EcmTests
         // The admin endpoint needs descriptors as well.
         served.Take(20).ToList().ForEach(client => client.Dispose());
         await ecm.ReachesAsync(400 - served.Count, "megaphone_refused_total", "role=ecm", "reason=descriptors");
+        // In the log they are told together.
+        await Patience.UntilAsync(() => ecm.Complaints("without a descriptor").Count > 0, "a line in the log");
+        Assert.InRange(ecm.Complaints().Count, 1, 4);
         using (TestConnection newcomer = await TestConnection.ConnectAsync(ecm.Clients)) await newcomer.AssertEchoesAsync();
         served.ForEach(client => client.Dispose());
         await ecm.HasClientsAsync(0);
@@ -365,11 +409,13 @@ public sealed class EcmTests
         await ecm.ReachesAsync(0, "megaphone_buffered_bytes", "role=ecm");
     }
 
-    [Fact]
-    public async Task What_comes_above_the_hard_limit_in_spite_of_a_pause_resets_that_client_alone()
+    [Theory]
+    [InlineData(1_000_000)]
+    [InlineData(16 << 20)]
+    public async Task What_comes_above_the_hard_limit_in_spite_of_a_pause_resets_that_client_alone(int limit)
     {
         using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Buffers:LimitBytes=500000");
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, $"Ecm:Buffers:LimitBytes={limit}");
         using LinkPeer link = await hub.AcceptAsync();
         await ecm.HasLinksAsync(1, "ecm");
         (TestConnection slow, ulong slowId) = await OpenAsync(ecm, link, receiveBuffer: 16 << 10);
@@ -384,7 +430,8 @@ public sealed class EcmTests
         await ecm.HasClosedAsync(1, "ecm", "buffer_limit");
         await slow.AssertIsResetAsync();
         await ecm.ReachesAsync(0, "megaphone_buffered_bytes", "role=ecm");
-        Assert.InRange(ecm.Process.ResidentBytes - before, long.MinValue, 32 << 20);
+        // A buffer that grows to its limit passes through a few sizes.
+        Assert.InRange(ecm.Process.ResidentBytes - before, long.MinValue, 64 << 20);
         await link.SendAsync(fastId, "not held up");
         Assert.Equal("not held up", await fast.ReceiveTextAsync(11));
     }
@@ -638,8 +685,30 @@ public sealed class EcmTests
         ecm.Process.Signal(Signals.Terminate);
 
         Sample.AssertSame(much, await link.ReceiveBytesAsync(id, much.Length));
+        link.Dispose();
         Assert.Equal(0, await ecm.Process.EndAsync());
         await client.AssertIsGoneAsync();
+    }
+
+    [Fact]
+    public async Task SIGTERM_waits_for_a_slow_client_to_take_what_was_queued_for_it()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Link:Control=false");
+        using LinkPeer link = await hub.AcceptPlainAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        (TestConnection client, ulong id) = await OpenAsync(ecm, link, receiveBuffer: 16 << 10);
+        using TestConnection _ = client;
+        byte[] much = Sample.Bytes(400_000);
+        foreach (byte[] piece in much.Chunk(20_000)) await link.SendAsync(id, piece);
+        await ecm.ReachesAsync(20, "megaphone_link_packets_total", "role=ecm", "direction=in");
+
+        ecm.Process.Signal(Signals.Terminate);
+        await Task.Delay(Patience.Short);
+
+        Sample.AssertSame(much, await client.ReceiveAsync(much.Length));
+        link.Dispose();
+        Assert.Equal(0, await ecm.Process.EndAsync());
     }
 
     /// <summary>Connects a client whose first byte has opened a session.</summary>

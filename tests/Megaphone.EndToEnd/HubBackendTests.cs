@@ -365,25 +365,41 @@ public sealed class HubBackendTests
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
-        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
         await link.SendAsync(1, "go");
         using TestConnection session = await backend.AcceptAsync();
         Assert.Equal("go", await session.ReceiveTextAsync(2));
         byte[] up = Sample.Bytes(16 << 20, seed: 2), down = Sample.Bytes(16 << 20, seed: 3);
 
         Task<byte[]> upThere = session.ReceiveAsync(up.Length);
-        Task<byte[]> downHere = link.ReceiveBytesAsync(1, down.Length);
         Task sending = session.SendAsync(down);
+        // What comes down says now and then that what goes up has to wait.
+        using MemoryStream downHere = new();
+        bool paused = false;
+        Task hearing = Task.Run(async () =>
+        {
+            while (downHere.Length < down.Length)
+            {
+                Packet packet = await link.ReceiveAsync();
+                if (packet.Id == 0) Volatile.Write(ref paused, packet.Json.GetProperty("op").GetString() == "pause");
+                else downHere.Write(packet.Content);
+            }
+
+            // There may be a resume behind the last byte.
+            while (Volatile.Read(ref paused)) await link.AssertControlAsync("resume", 1).ContinueWith(_ => Volatile.Write(ref paused, false), TaskScheduler.Default);
+        });
         Random sizes = new(4);
         for (int sent = 0; sent < up.Length;)
         {
+            if (Volatile.Read(ref paused)) await Patience.UntilAsync(() => !Volatile.Read(ref paused), "resume");
             int size = Math.Min(sizes.Next(1, 100_000), up.Length - sent);
             await link.SendAsync(1, up.AsMemory(sent, size));
             sent += size;
         }
 
         Sample.AssertSame(up, await upThere);
-        Sample.AssertSame(down, await downHere);
+        await hearing;
+        Sample.AssertSame(down, downHere.ToArray());
         await sending;
     }
 
@@ -399,12 +415,12 @@ public sealed class HubBackendTests
         // More than a link's socket buffers hold: some of it waits in the hub when the signal comes.
         byte[] much = Sample.Bytes(2 << 20);
         await session.SendAsync(much);
-        await hub.ReachesAtLeastAsync(1, "megaphone_link_packets_total", "role=hub", "direction=out");
+        using MemoryStream arrived = new();
+        arrived.Write((await link.ReceiveAsync()).Content);
         await Task.Delay(Patience.Short);
 
         hub.Process.Signal(Signals.Terminate);
 
-        using MemoryStream arrived = new();
         bool drained = false;
         while (arrived.Length < much.Length || !drained)
         {
@@ -414,7 +430,91 @@ public sealed class HubBackendTests
         }
 
         Sample.AssertSame(much, arrived.ToArray());
+        link.Dispose();
         Assert.Equal(0, await hub.Process.EndAsync());
+    }
+
+    [Fact]
+    public async Task SIGTERM_waits_for_a_slow_backend_to_take_what_was_queued_for_it()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        byte[] much = Sample.Bytes(400_000);
+        foreach (byte[] piece in much.Chunk(20_000)) await link.SendAsync(1, piece);
+        using TestConnection slow = await backend.AcceptAsync(receiveBuffer: 16 << 10);
+        await hub.ReachesAsync(20, "megaphone_link_packets_total", "role=hub", "direction=in");
+
+        hub.Process.Signal(Signals.Terminate);
+        await Task.Delay(Patience.Short);
+
+        Sample.AssertSame(much, await slow.ReceiveAsync(much.Length));
+        link.Dispose();
+        Assert.Equal(0, await hub.Process.EndAsync());
+    }
+
+    [Fact]
+    public async Task When_the_hub_runs_out_of_descriptors_sessions_end_one_by_one_and_the_link_goes_on()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(
+            ["Hub:Listen=127.0.0.1:0", backend.Setting], launcher: ["prlimit", "--nofile=160:160"]);
+        using LinkPeer link = await LinkPeer.EcmAsync(hub);
+
+        for (ulong id = 1; id <= 200; id++) await link.SendAsync(id, "x");
+        await link.SendControlAsync("""{"op":"ping","token":1}""");
+        int resets = 0;
+        while ((await link.ReceiveControlAsync()).GetProperty("op").GetString() is "reset") resets++;
+        // The first thirty found a descriptor. They leave, because the admin endpoint needs one as well.
+        for (ulong id = 1; id <= 30; id++)
+        {
+            using TestConnection session = await backend.AcceptAsync();
+            Assert.Equal("x", await session.ReceiveTextAsync(1));
+            session.Abort();
+        }
+
+        long refused = 0;
+        await Patience.UntilAsync(
+            async () =>
+            {
+                MetricsSnapshot metrics = await hub.MetricsAsync();
+                refused = metrics["megaphone_sessions_closed_total", "role=hub", "reason=out_of_resources"];
+                return refused + metrics["megaphone_hub_sessions"] == 170;
+            },
+            () => $"an end or a descriptor for each session; {refused} have found none");
+        Assert.InRange(refused, 40, 100);
+        for (; resets < 30 + refused; resets++)
+            Assert.Equal("reset", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
+        for (long open = refused; open < 170; open++) (await backend.AcceptAsync()).Dispose();
+        await link.SendAsync(1000, "again");
+        using TestConnection newcomer = await backend.AcceptAsync();
+        Assert.Equal("again", await newcomer.ReceiveTextAsync(5));
+    }
+
+    [Fact]
+    public async Task When_all_buffers_together_are_full_the_session_that_wants_more_is_reset()
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(
+            backend.Setting, "Hub:Buffers:LimitBytes=1000000", "Hub:Buffers:TotalBytes=1500000");
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        List<TestConnection> slow = [];
+        for (ulong id = 1; id <= 3; id++)
+        {
+            await link.SendAsync(id, "x");
+            slow.Add(await backend.AcceptAsync(receiveBuffer: 16 << 10));
+        }
+
+        // In turn, so that each of them stays well below its own limit when the three together reach theirs.
+        Task<Packet> ended = link.ReceiveAsync();
+        for (int sent = 0; sent < 64 << 20 && !ended.IsCompleted; sent += 3 * 10_000)
+        {
+            for (ulong id = 1; id <= 3; id++) await link.SendAsync(id, Sample.Bytes(10_000));
+        }
+
+        Assert.True((await ended).IsEnd);
+        await hub.ReachesAtLeastAsync(1, "megaphone_sessions_closed_total", "role=hub", "reason=buffer_total");
+        slow.ForEach(session => session.Dispose());
     }
 
     /// <summary>Asserts that the link still answers after a session on it failed.</summary>

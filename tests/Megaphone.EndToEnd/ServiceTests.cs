@@ -192,7 +192,7 @@ public sealed class ServiceTests : IDisposable
         await ecm.HasLinksAsync(1, "ecm");
         using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
         Task flood = Assert.ThrowsAnyAsync<Exception>(() => client.SendAsync(Sample.Bytes(64 << 20)));
-        await ecm.ReachesAtLeastAsync(1, "megaphone_link_packets_total", "role=ecm", "direction=out");
+        Assert.NotEmpty((await link.ReceiveAsync()).Content);
         await Task.Delay(Patience.Short);
 
         long began = Environment.TickCount64;
@@ -306,8 +306,8 @@ public sealed class ServiceTests : IDisposable
 
         ChildProcess tight = ChildProcess.Start(["prlimit", "--nofile=256:256", Repository.Binary, .. fitting, "--Ecm:MaxClients", "5000"]);
         Assert.Equal(1, await tight.EndAsync());
-        Assert.Contains("5000", tight.Said);
-        Assert.Matches("ulimit|LimitNOFILE|nofile", tight.Said);
+        Assert.Matches("open files.* 256, and 5[0-9]{3} are needed", tight.Said);
+        Assert.Contains("LimitNOFILE=5", tight.Said);
         tight.Dispose();
     }
 

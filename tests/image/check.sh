@@ -33,7 +33,7 @@ check() {
     passed=$(( passed + 1 ))
   else
     say "not ok: $sentence"
-    tail -n 10 "$work/check.log" | sed 's/^/    /'
+    uniq "$work/check.log" | tail -n 10 | sed 's/^/    /'
     failed=$(( failed + 1 ))
   fi
 }

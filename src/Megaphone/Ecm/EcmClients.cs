@@ -16,7 +16,15 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     public void StopReading() => _stopping = true;
 
     /// <inheritdoc/>
-    public RefusalReason? Refusal() => PickLink() < 0 ? RefusalReason.NoLink : null;
+    public RefusalReason? Refusal()
+    {
+        foreach (EcmLink link in links)
+        {
+            if (link.IsUsable) return null;
+        }
+
+        return RefusalReason.NoLink;
+    }
 
     /// <inheritdoc/>
     public RefusalReason? Accepted(ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, out int owner)

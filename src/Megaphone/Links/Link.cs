@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Text;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 
@@ -15,6 +13,7 @@ internal sealed class Link : IPacketSink, IDisposable
 {
     /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
+    private const int LingerMilliseconds = 1_000;
     private static int _lastNumber;
 
     private readonly Socket _socket;
@@ -34,7 +33,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private int _roomSignalsAtRefusal;
     private volatile LinkPhase _phase;
     private volatile bool _closed;
-    private bool _breached;
+    private bool _offended;
     private string? _closeReason;
     private long _lastHeard = Environment.TickCount64;
     private long _pings;
@@ -57,13 +56,8 @@ internal sealed class Link : IPacketSink, IDisposable
         _log = log;
         _keepAlive = options.KeepAlive;
         _receiver = new LinkReceiver(socket, options.MaxPacketBytes, this);
-        socket.NoDelay = true;
-        if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)Math.Max(1, _keepAlive.TotalSeconds));
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)Math.Max(1, _keepAlive.TotalSeconds));
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
-        Peer = socket.RemoteEndPoint?.ToString() ?? "?";
+        LinkSocket.Configure(socket, options);
+        Peer = LinkSocket.PeerOf(socket);
     }
 
     /// <summary>A number of its own within this process, never 0.</summary>
@@ -102,7 +96,7 @@ internal sealed class Link : IPacketSink, IDisposable
         {
             if (_phase == LinkPhase.Up)
             {
-                BringUp(name: null, control: false, _options.MaxPacketBytes, _keepAlive);
+                BringUp(name: null, _options.MaxPacketBytes, _keepAlive);
             }
             else if (_phase == LinkPhase.AwaitingWelcome)
             {
@@ -166,8 +160,13 @@ internal sealed class Link : IPacketSink, IDisposable
         sender.Drain();
         await sender.Ended.ConfigureAwait(false);
         End("asked to stop");
-        EndSending();
-        await _over.Task.ConfigureAwait(false);
+        LinkSocket.EndSending(_socket);
+
+        // The other side is to end too, after what it has queued; one that just stays silent has nothing queued.
+        while (await Task.WhenAny(_over.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _over.Task)
+        {
+            if (Environment.TickCount64 - Volatile.Read(ref _lastHeard) >= LingerMilliseconds) Close("asked to stop");
+        }
     }
 
     /// <summary>Closes the link at once. Thread-safe; the first reason counts.</summary>
@@ -176,6 +175,7 @@ internal sealed class Link : IPacketSink, IDisposable
         End(reason);
         _closed = true;
         _socket.Dispose();
+        _sender?.Stop();
         Interlocked.Exchange(ref _room, null)?.TrySetResult();
     }
 
@@ -191,8 +191,7 @@ internal sealed class Link : IPacketSink, IDisposable
     {
         if (_phase != LinkPhase.Up)
         {
-            bool goesOn = _phase == LinkPhase.AwaitingWelcome ? TakeWelcome(id, content) : TakeFirst(id, content);
-            if (!goesOn) return PacketVerdict.Close;
+            if (!TakeFirst(id, content)) return PacketVerdict.Close;
             if (id == PacketHeader.ControlId) return PacketVerdict.Taken;
         }
 
@@ -215,62 +214,48 @@ internal sealed class Link : IPacketSink, IDisposable
     async Task IPacketSink.WhenRoomAsync()
     {
         TaskCompletionSource room = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        // A full fence: whoever makes room counts it and then looks for somebody who waits; here it is the other way round, and
-        // one of the two must see the other. Room may have come between the refusal and this line.
         Interlocked.Exchange(ref _room, room);
+
+        // Room may have come between the refusal and the line above.
         if (_closed || Volatile.Read(ref _roomSignals) != _roomSignalsAtRefusal) Interlocked.Exchange(ref _room, null)?.TrySetResult();
 
         await room.Task.ConfigureAwait(false);
         Volatile.Write(ref _lastHeard, Environment.TickCount64);
     }
 
+    /// <summary>Takes the packet that decides what the link will be.</summary>
     private bool TakeFirst(ulong id, ReadOnlySpan<byte> content)
     {
-        if (id != PacketHeader.ControlId)
+        bool welcome = _phase == LinkPhase.AwaitingWelcome;
+        HandshakeResult result = welcome ? Handshake.OnAnswer(id, content) : Handshake.OnFirstPacket(id, content, _options);
+        if (result.Ignored > 0) _metrics.AddControlIgnored(result.Ignored);
+        switch (result.Outcome)
         {
-            if (_options.Secret is not null)
-            {
+            case HandshakeOutcome.Up:
+                StartSender();
+                HasControl = result.Control;
+                if (HasControl && !welcome) SendControl(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _keepAlive));
+                BringUp(result.Name, result.MaxPacket ?? _options.MaxPacketBytes, result.KeepAlive ?? _keepAlive);
+                return true;
+            case HandshakeOutcome.Refuse:
+                StartSender();
+                SendControl(ControlMessage.Refuse(result.Reason));
                 _metrics.AddRefused(RefusalReason.Hello);
-                return Breach("it said no hello, and here a secret is wanted: set Ecm:Link:Control true and Ecm:Link:Secret there");
-            }
-
-            BringUp(name: null, control: false, _options.MaxPacketBytes, _keepAlive);
-            return true;
+                _offended = true;
+                return End($"its hello was refused: {result.Reason}");
+            case HandshakeOutcome.Breach:
+                if (result.Unauthorized) _metrics.AddRefused(RefusalReason.Hello);
+                return Breach(result.Reason);
+            default:
+                return End(result.Reason);
         }
-
-        if (!ControlReader.TryRead(content, out ControlMessage? hello, out string? problem)) return Breach(problem);
-        if (hello.Op != ControlOp.Hello) return Breach($"{ControlNames.Of(hello.Op)} before hello");
-        CountIgnored(hello);
-        if (hello.Version != ControlMessage.CurrentVersion) return Refuse($"version {hello.Version} is not spoken here, only {ControlMessage.CurrentVersion}");
-        if (!SecretFits(hello.Secret)) return Refuse("the secret is missing or wrong");
-
-        StartSender();
-        HasControl = true;
-        SendControl(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _keepAlive));
-        BringUp(hello.Name, control: true, hello.MaxPacket ?? _options.MaxPacketBytes, _keepAlive);
-        return true;
-    }
-
-    private bool TakeWelcome(ulong id, ReadOnlySpan<byte> content)
-    {
-        if (id != PacketHeader.ControlId) return Breach($"a packet on id {id} came before the answer to hello");
-        if (!ControlReader.TryRead(content, out ControlMessage? answer, out string? problem)) return Breach(problem);
-        if (answer.Op == ControlOp.Refuse) return End($"refused by the other side: {answer.Reason ?? "no reason given"}");
-        if (answer.Op != ControlOp.Welcome) return Breach($"{ControlNames.Of(answer.Op)} came instead of an answer to hello");
-        CountIgnored(answer);
-        if (answer.Version != ControlMessage.CurrentVersion) return End($"the other side speaks version {answer.Version}, not {ControlMessage.CurrentVersion}");
-
-        HasControl = true;
-        BringUp(answer.Name, control: true, answer.MaxPacket ?? _options.MaxPacketBytes, KeepAliveFrom(answer.KeepAlive));
-        return true;
     }
 
     private bool TakeControl(ReadOnlySpan<byte> content)
     {
         if (!HasControl) return Breach("a control packet came on a link without hello");
         if (!ControlReader.TryRead(content, out ControlMessage? message, out string? problem)) return Breach(problem);
-        CountIgnored(message);
+        if (message.Ignored > 0) _metrics.AddControlIgnored(message.Ignored);
         switch (message.Op)
         {
             case ControlOp.Ping:
@@ -286,7 +271,7 @@ internal sealed class Link : IPacketSink, IDisposable
                 _handler.Control(this, message);
                 return true;
             case ControlOp.Refuse:
-                return End($"refused by the other side: {message.Reason ?? "no reason given"}");
+                return End(Handshake.RefusedBecause(message));
             case ControlOp.Hello:
                 return Breach("a second hello");
             case ControlOp.Pong:
@@ -297,7 +282,7 @@ internal sealed class Link : IPacketSink, IDisposable
         }
     }
 
-    private void BringUp(string? name, bool control, int peerMaxPacket, TimeSpan keepAlive)
+    private void BringUp(string? name, int peerMaxPacket, TimeSpan keepAlive)
     {
         StartSender();
 
@@ -307,9 +292,9 @@ internal sealed class Link : IPacketSink, IDisposable
         _phase = LinkPhase.Up;
         WasUp = true;
         _metrics.LinkUp();
-        _log.Up(Peer, name ?? "no name", control ? "control" : "plain", peerMaxPacket);
+        _log.Up(Peer, name ?? "no name", HasControl ? "control" : "plain", peerMaxPacket);
         _keepAliveTimer?.Dispose();
-        if (control) _keepAliveTimer = new Timer(_ => CheckAlive(), null, _keepAlive, _keepAlive / 2);
+        if (HasControl) _keepAliveTimer = new Timer(_ => CheckAlive(), null, _keepAlive, _keepAlive / 2);
         _handler.Up(this);
     }
 
@@ -328,7 +313,7 @@ internal sealed class Link : IPacketSink, IDisposable
         // While the receiver itself waits for room, the silence is ours.
         if (Volatile.Read(ref _room) is not null) return;
         TimeSpan silent = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastHeard));
-        if (silent > 3 * _keepAlive) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
+        if (silent > 3 * _keepAlive && !LinkSocket.HasUnread(_socket)) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
         else if (silent >= _keepAlive / 2) TryWrite(ControlMessage.Ping(++_pings));
     }
 
@@ -345,36 +330,10 @@ internal sealed class Link : IPacketSink, IDisposable
         _sender.Flush();
     }
 
-    private bool SecretFits(string? said)
-    {
-        if (_options.Secret is not { } secret) return true;
-
-        // Digests have one length, so that neither the length nor the place of a difference can be timed.
-        return CryptographicOperations.FixedTimeEquals(
-            SHA256.HashData(Encoding.UTF8.GetBytes(secret)), SHA256.HashData(Encoding.UTF8.GetBytes(said ?? "")));
-    }
-
-    /// <summary>What the other side asked for, within bounds: it shall not have us ping without pause.</summary>
-    private TimeSpan KeepAliveFrom(TimeSpan? asked) =>
-        asked is { } interval ? TimeSpan.FromSeconds(Math.Clamp(interval.TotalSeconds, 0.1, 3600)) : _keepAlive;
-
-    private void CountIgnored(ControlMessage message)
-    {
-        if (message.Ignored > 0) _metrics.AddControlIgnored(message.Ignored);
-    }
-
-    private bool Refuse(string reason)
-    {
-        _metrics.AddRefused(RefusalReason.Hello);
-        StartSender();
-        SendControl(ControlMessage.Refuse(reason));
-        return End($"its hello was refused: {reason}");
-    }
-
     /// <summary>The other side broke the protocol: counted, told once, and the link ends.</summary>
     private bool Breach(string what)
     {
-        _breached = true;
+        _offended = true;
         _metrics.AddProtocolError();
         return End($"protocol error: {what}");
     }
@@ -383,18 +342,6 @@ internal sealed class Link : IPacketSink, IDisposable
     {
         lock (_closing) _closeReason ??= reason;
         return false;
-    }
-
-    private void EndSending()
-    {
-        try
-        {
-            _socket.Shutdown(SocketShutdown.Send);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // It is closed already, which is what this was to lead to.
-        }
     }
 
     private async Task EndAsync(ReceiveEnd end)
@@ -417,20 +364,19 @@ internal sealed class Link : IPacketSink, IDisposable
         {
             sender.Drain();
             await Task.WhenAny(sender.Ended, Task.Delay(_keepAlive)).ConfigureAwait(false);
-            EndSending();
+            LinkSocket.EndSending(_socket);
         }
 
         _phase = LinkPhase.Down;
         Close("closed");
-        _sender?.Drain();
         Tell();
     }
 
     private void Tell()
     {
         double seconds = Stopwatch.GetElapsedTime(_created).TotalSeconds;
-        if (_breached) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
-        else if (_receiver.Bytes == 0 && !WasUp) _log.Unused(Peer, CloseReason);
+        if (_offended) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
+        else if (!WasUp) _log.Unused(Peer, CloseReason);
         else _log.Down(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes, _sender?.Packets ?? 0, _sender?.Bytes ?? 0);
     }
 }

@@ -32,7 +32,7 @@ internal sealed partial class LinkLog(ILogger<Link> logger)
         "Link {Peer} is closed after {Seconds:F1} s: {Reason}; {PacketsIn} packets and {BytesIn} bytes had come in")]
     public partial void Broken(string peer, string reason, double seconds, long packetsIn, long bytesIn);
 
-    [LoggerMessage(109, LogLevel.Debug, "Connection {Peer} to the link listener went without having said anything: {Reason}")]
+    [LoggerMessage(109, LogLevel.Debug, "Link {Peer} never came up: {Reason}")]
     public partial void Unused(string peer, string reason);
 
     [LoggerMessage(107, LogLevel.Error, "Link {Peer} met an error of our own")]

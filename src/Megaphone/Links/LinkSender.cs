@@ -6,29 +6,47 @@ namespace Megaphone.Links;
 
 /// <summary>Sends one link's packets: a ring that any thread may write to, and one thread that empties it.</summary>
 /// <remarks>
-/// One send carries everything that is queued. Writers are told at once when there is no room and leave the data in its
-/// source; <c>roomAgain</c> tells them when to come back. Packets become urgent with <see cref="Flush"/>: writers call it
-/// once per batch, so that a busy link costs no wake-ups. Thread-safe.
+/// <para>One send carries everything that is queued. Writers are told at once when there is no room and leave the data in
+/// its source; <c>roomAgain</c> tells them when to come back. Packets become urgent with <see cref="Flush"/>: writers call
+/// it once per batch. Thread-safe.</para>
+/// <para>To wake a thread for a few packets costs more than to send them. So whoever flushes little sends it, without ever
+/// waiting, unless somebody else is sending; the thread is woken for much, and for what the kernel does not take at once.
+/// One at a time has the turn to read the ring. Whoever gives it back looks once more for packets whose writers found it
+/// taken; turn and packets are published with full fences, so that one of the two always sees the other.</para>
 /// </remarks>
 internal sealed class LinkSender
 {
     /// <summary>Room that only control packets may use, so that a full ring can still be paused, resumed and pinged through.</summary>
     private const int ControlReserve = 64 << 10;
 
+    /// <summary>The most that a flush sends itself: beyond it two cores work side by side, one writing, one sending.</summary>
+    private const int FewBytes = 64 << 10;
+
+    /// <summary>How long the thread waits for the kernel before it looks whether it is to end, in microseconds.</summary>
+    private const int PollMicroseconds = 1_000_000;
+
+    private const int TurnFree = 0;
+    private const int TurnTaken = 1;
+
     private readonly Socket _socket;
     private readonly RoleMetrics _metrics;
     private readonly SendRing _ring;
     private readonly Parker _parker = new();
     private readonly Thread _thread;
-    private readonly Action _failed;
-    private readonly ArraySegment<byte>[] _wrapped = new ArraySegment<byte>[2];
+    private readonly Action _whenFailed;
+    private readonly List<ArraySegment<byte>> _wrapped = new(2);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _draining;
+    private volatile bool _stopped;
+    private volatile bool _failed;
+    private volatile bool _over;
+    private int _turn;
+    private int _sentAhead;
     private long _packets;
     private long _bytes;
 
     /// <summary>Makes the sender and starts its thread.</summary>
-    /// <param name="socket">The link's; the sender never closes it.</param>
+    /// <param name="socket">The link's; made non-blocking here. The sender never closes it.</param>
     /// <param name="ringBytes">See <see cref="LinkOptions.RingBytes"/>.</param>
     /// <param name="name">The thread's name.</param>
     /// <param name="metrics">Where packets and bytes are counted.</param>
@@ -37,8 +55,9 @@ internal sealed class LinkSender
     public LinkSender(Socket socket, int ringBytes, string name, RoleMetrics metrics, Action roomAgain, Action failed)
     {
         _socket = socket;
+        _socket.Blocking = false;
         _metrics = metrics;
-        _failed = failed;
+        _whenFailed = failed;
         _ring = new SendRing(ringBytes, Math.Min(ControlReserve, ringBytes / 4), roomAgain);
         _thread = new Thread(Run, 128 << 10) { Name = name, IsBackground = true };
         _thread.Start();
@@ -62,13 +81,17 @@ internal sealed class LinkSender
         _ring.Return(usedContentBytes is { } used ? acquiredContentBytes - used : PacketHeader.Size + acquiredContentBytes);
 
     /// <summary>Queues a packet in room that was acquired. Its content is copied.</summary>
-    public void Write(ulong id, ReadOnlySpan<byte> content) => _ring.Write(id, content);
+    public void Write(ulong id, ReadOnlySpan<byte> content)
+    {
+        _ring.Write(id, content);
+        if (_over) _metrics.AddDropped(DropReason.LinkLost);
+    }
 
     /// <summary>Queues a packet if there is room.</summary>
     public bool TryWrite(ulong id, ReadOnlySpan<byte> content)
     {
         if (!TryAcquire(content.Length)) return false;
-        _ring.Write(id, content);
+        Write(id, content);
         return true;
     }
 
@@ -76,59 +99,130 @@ internal sealed class LinkSender
     public bool TryWriteUrgent(ulong id, ReadOnlySpan<byte> content)
     {
         if (!_ring.TryAcquireReserve(PacketHeader.Size + content.Length)) return false;
-        _ring.Write(id, content);
+        Write(id, content);
         return true;
     }
 
     /// <summary>Has everything sent that was queued before this call.</summary>
-    public void Flush() => _parker.Wake();
+    public void Flush()
+    {
+        while (_ring.HasPackets && TryTakeTurn())
+        {
+            bool all = SendFew();
+            GiveTurnBack();
+            if (all) continue;
+            _parker.Wake();
+            return;
+        }
+    }
 
-    /// <summary>Ends the thread once everything that was queued has been sent. Closing the socket ends it sooner.</summary>
+    /// <summary>Ends the thread once everything that was queued, or had room acquired for it, has been sent.</summary>
     public void Drain()
     {
         _draining = true;
         _parker.Wake();
     }
 
-    private void Run()
+    /// <summary>Ends the thread now; what is still queued is counted as lost. The socket must be closed.</summary>
+    public void Stop()
     {
-        try
-        {
-            while (SendQueued() || (!_draining && Park()))
-            {
-            }
-
-            // What was queued between the last look and the request to drain.
-            while (SendQueued())
-            {
-            }
-
-            _ended.TrySetResult();
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            int lost = _ring.Peek(out _, out _);
-            if (lost > 0) _metrics.AddDropped(DropReason.LinkLost, lost);
-            _ended.TrySetResult();
-            _failed();
-        }
+        _stopped = true;
+        _parker.Wake();
     }
 
-    /// <summary>Sends everything that is queued now.</summary>
-    /// <returns>False when nothing was.</returns>
-    private bool SendQueued()
-    {
-        int packets = _ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second);
-        if (packets == 0) return false;
+    private bool TryTakeTurn() => Interlocked.CompareExchange(ref _turn, TurnTaken, TurnFree) == TurnFree;
 
-        int total = first.Count + second.Count;
-        int sent = second.Count == 0 ? _socket.Send(first) : SendWrapped(first, second);
-        while (sent < total)
+    private void GiveTurnBack() => Interlocked.Exchange(ref _turn, TurnFree);
+
+    private void Run()
+    {
+        while (!_stopped && !_failed && (SendQueued() || Park()))
         {
-            ReadOnlySpan<byte> rest = sent < first.Count ? first.AsSpan(sent) : second.AsSpan(sent - first.Count);
-            sent += _socket.Send(rest);
         }
 
+        // A flush that is under way ends first; none begins on a socket that has failed or is closed.
+        while (!TryTakeTurn()) Thread.Yield();
+        int lost = _ring.Peek(out _, out _);
+        if (lost > 0) _metrics.AddDropped(DropReason.LinkLost, lost);
+        _over = true;
+        _ended.TrySetResult();
+        if (_failed) _whenFailed();
+    }
+
+    /// <summary>Waits until there may be something to send.</summary>
+    /// <returns>False when nothing more will come.</returns>
+    private bool Park()
+    {
+        if (_draining)
+        {
+            if (_ring.IsIdle) return false;
+
+            // Somebody is between acquiring room and having written into it, or flushes: a matter of moments.
+            Thread.Yield();
+            return true;
+        }
+
+        _parker.Announce();
+        if (_draining || _stopped || _failed || _ring.HasPackets) _parker.Withdraw();
+        else _parker.Sleep();
+        return true;
+    }
+
+    /// <summary>What a flush does with its turn.</summary>
+    /// <returns>False when there is something left for the thread.</returns>
+    private bool SendFew()
+    {
+        int packets = _ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second);
+        return packets == 0 || (first.Count + second.Count <= FewBytes && TrySend(packets, first, second));
+    }
+
+    /// <summary>What the thread does: sends everything that is queued now, waiting for the kernel as need be.</summary>
+    /// <returns>False when nothing was, or somebody else is sending it.</returns>
+    private bool SendQueued()
+    {
+        if (!TryTakeTurn()) return false;
+        int packets = _ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second);
+        while (packets > 0 && !TrySend(packets, first, second) && !_stopped && !_failed) WaitForKernel();
+        GiveTurnBack();
+        return packets > 0;
+    }
+
+    /// <summary>Sends what the kernel takes at once. The turn is held.</summary>
+    /// <returns>True when that was all of it, which is freed then.</returns>
+    private bool TrySend(int packets, ArraySegment<byte> first, ArraySegment<byte> second)
+    {
+        int total = first.Count + second.Count;
+        while (_sentAhead < total)
+        {
+            int sent;
+            try
+            {
+                SocketError error;
+                if (_sentAhead == 0 && second.Count > 0)
+                {
+                    _wrapped.Clear();
+                    _wrapped.Add(first);
+                    _wrapped.Add(second);
+                    sent = _socket.Send(_wrapped, SocketFlags.None, out error);
+                }
+                else
+                {
+                    ReadOnlySpan<byte> rest = _sentAhead < first.Count ? first.AsSpan(_sentAhead) : second.AsSpan(_sentAhead - first.Count);
+                    sent = _socket.Send(rest, SocketFlags.None, out error);
+                }
+
+                if (error == SocketError.WouldBlock) return false;
+                if (error != SocketError.Success) return Fail();
+            }
+            catch (ObjectDisposedException)
+            {
+                return Fail();
+            }
+
+            _sentAhead += sent;
+        }
+
+        _sentAhead = 0;
         _ring.Free(total);
         Volatile.Write(ref _packets, _packets + packets);
         Volatile.Write(ref _bytes, _bytes + total);
@@ -136,19 +230,21 @@ internal sealed class LinkSender
         return true;
     }
 
-    private int SendWrapped(ArraySegment<byte> first, ArraySegment<byte> second)
+    private bool Fail()
     {
-        _wrapped[0] = first;
-        _wrapped[1] = second;
-        return _socket.Send(_wrapped);
+        _failed = true;
+        return false;
     }
 
-    /// <summary>Sleeps until there may be something to send.</summary>
-    private bool Park()
+    private void WaitForKernel()
     {
-        _parker.Announce();
-        if (_draining || _ring.Peek(out _, out _) > 0) _parker.Withdraw();
-        else _parker.Sleep();
-        return true;
+        try
+        {
+            _socket.Poll(PollMicroseconds, SelectMode.SelectWrite);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            Fail();
+        }
     }
 }

@@ -27,10 +27,10 @@ internal sealed class SendRing
     private readonly int _reserve;
     private readonly Action _roomAgain;
 
-    // Writers fight over these two, the reader owns the third: each has a cache line to itself.
+    // Writers fight over these two: each has a cache line to itself.
     private PaddedLong _available;
     private PaddedLong _tail;
-    private PaddedLong _head;
+    private long _head;
     private int _starved;
 
     /// <summary>Makes an empty ring.</summary>
@@ -53,8 +53,8 @@ internal sealed class SendRing
     /// <summary>Bytes of the ring.</summary>
     public int Capacity => _bytes.Length;
 
-    /// <summary>Whether everything that was written has been freed by the reader.</summary>
-    public bool IsEmpty => Volatile.Read(ref _head.Value) == Volatile.Read(ref _tail.Value);
+    /// <summary>Whether nothing is queued, and nobody has acquired room that is neither written to nor given back.</summary>
+    public bool IsIdle => Volatile.Read(ref _available.Value) == _bytes.Length;
 
     /// <summary>Acquires room for packets. Thread-safe.</summary>
     /// <param name="bytes">Headers included; at most half of what the ring has beside its reserve.</param>
@@ -110,13 +110,24 @@ internal sealed class SendRing
         Volatile.Write(ref Mark(start), start + length);
     }
 
+    /// <summary>Whether the next packet to be sent is whole: certain for what the calling thread has written. Thread-safe.</summary>
+    public bool HasPackets
+    {
+        get
+        {
+            Interlocked.MemoryBarrier();
+            long head = Volatile.Read(ref _head);
+            return Volatile.Read(ref Mark(head)) > head;
+        }
+    }
+
     /// <summary>Finds the packets that are whole and next to be sent. Reader only.</summary>
     /// <param name="first">Their bytes, up to the end of the ring.</param>
     /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
     /// <returns>How many packets there are; 0: none yet.</returns>
     public int Peek(out ArraySegment<byte> first, out ArraySegment<byte> second)
     {
-        long head = _head.Value;
+        long head = _head;
         long end = head;
         int packets = 0;
         for (long next; (next = Volatile.Read(ref Mark(end))) > end; end = next) packets++;
@@ -132,7 +143,7 @@ internal sealed class SendRing
     /// <summary>Frees what has been sent: exactly the bytes that <see cref="Peek"/> gave. Reader only.</summary>
     public void Free(int bytes)
     {
-        Volatile.Write(ref _head.Value, _head.Value + bytes);
+        Volatile.Write(ref _head, _head + bytes);
         AddRoom(bytes);
     }
 

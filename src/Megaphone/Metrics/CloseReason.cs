@@ -2,7 +2,7 @@ namespace Megaphone.Metrics;
 
 /// <summary>Why a session ended: the <c>reason</c> label of <c>megaphone_sessions_closed_total</c>.</summary>
 /// <remarks>The label is the name in snake case.</remarks>
-internal enum CloseReason
+internal enum CloseReason : byte
 {
     /// <summary>Both directions ended in order.</summary>
     Ended,

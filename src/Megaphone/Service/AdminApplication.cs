@@ -6,11 +6,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
 
-/// <summary>What the admin endpoint answers: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, to GET and HEAD.</summary>
+/// <summary>
+/// What the admin endpoint answers: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, to GET and HEAD.
+/// </summary>
 /// <param name="notReady">Why this process is not ready to serve clients, in words; null when it is.</param>
 /// <param name="metrics">What <c>/metrics</c> says.</param>
 /// <param name="log">Where a request that fails is noted.</param>
-internal sealed class AdminApplication(Func<string?> notReady, PrometheusText metrics, ILogger<AdminApplication> log) : IHttpApplication<HttpContext>
+internal sealed class AdminApplication(
+    Func<string?> notReady,
+    PrometheusText metrics,
+    ILogger<AdminApplication> log) : IHttpApplication<HttpContext>
 {
     private const string PlainText = "text/plain; charset=utf-8";
 

@@ -29,10 +29,12 @@ internal sealed class AdminEndpoint : IDisposable
         server.Limits.MaxRequestBodySize = 1024;
         server.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
         server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
-        server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(75);
+        server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(5);
         server.Listen(options.Listen, listener => listener.Protocols = HttpProtocols.Http1);
 
-        SocketTransportFactory transport = new(Options.Create(new SocketTransportOptions { IOQueueCount = 1 }), loggers);
+        SocketTransportFactory transport = new(
+            Options.Create(new SocketTransportOptions { IOQueueCount = 1 }),
+            loggers);
         _server = new KestrelServer(Options.Create(server), transport, loggers);
     }
 

@@ -20,6 +20,8 @@ internal static class CheckReport
 
         int warnings = findings.Count(finding => finding.Verdict == Verdict.Warn);
         int failures = findings.Count(finding => finding.Verdict == Verdict.Fail);
-        return report.Append($"\n{findings.Count} looked at, {warnings} to warn of, {failures} that keep the configuration from working\n").ToString();
+        report.Append($"\n{findings.Count} looked at, {warnings} to warn of, ");
+        report.Append($"{failures} that keep the configuration from working\n");
+        return report.ToString();
     }
 }

@@ -9,6 +9,9 @@ internal enum Command
     /// <summary>Look at the configuration and at this machine, and say what does not fit.</summary>
     Check,
 
+    /// <summary>Ask a running service's admin endpoint whether it is sound: for container health checks.</summary>
+    Health,
+
     /// <summary>Print the usage.</summary>
     Help,
 

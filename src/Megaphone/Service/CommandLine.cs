@@ -1,9 +1,11 @@
 namespace Megaphone.Service;
 
-/// <summary>The arguments, taken apart; what they mean for the settings is <see cref="SettingsSchema"/>'s business.</summary>
+/// <summary>
+/// The arguments, taken apart; what they mean for the settings is <see cref="SettingsSchema"/>'s business.
+/// </summary>
 /// <remarks>
 /// <code>
-/// megaphone [run | check] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
+/// megaphone [run | check | health] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
 /// megaphone --help | --version
 /// </code>
 /// </remarks>
@@ -42,7 +44,11 @@ internal sealed record CommandLine
 
             if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
             {
-                problems.Add(new Problem("command line", argument, "is neither an option nor the value of one", "for example --Ecm:MaxClients 20000"));
+                problems.Add(new Problem(
+                    "command line",
+                    argument,
+                    "is neither an option nor the value of one",
+                    "for example --Ecm:MaxClients 20000"));
                 continue;
             }
 
@@ -71,8 +77,9 @@ internal sealed record CommandLine
         {
             case "run": return Command.Run;
             case "check": return Command.Check;
+            case "health": return Command.Health;
             default:
-                problems.Add(new Problem("command", word, "is none of run and check", "for example megaphone check"));
+                problems.Add(new Problem("command", word, "is none of run, check and health", "for example megaphone check"));
                 return Command.Run;
         }
     }

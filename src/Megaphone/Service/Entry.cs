@@ -39,7 +39,12 @@ internal static class Entry
             return WronglyUsed;
         }
 
-        return commandLine.Command == Command.Check ? await CheckAsync(settings) : await ServeAsync(settings, environment);
+        return commandLine.Command switch
+        {
+            Command.Check => await CheckAsync(settings),
+            Command.Health => Health(settings),
+            _ => await ServeAsync(settings, environment),
+        };
     }
 
     private static async Task<int> ServeAsync(Settings settings, IDictionary environment)
@@ -59,6 +64,13 @@ internal static class Entry
             Say(Describe(error));
         }
 
+        return Failed;
+    }
+
+    private static int Health(Settings settings)
+    {
+        if (HealthProbe.Ask(settings.Admin) is not { } problem) return EndedAsAsked;
+        Say(problem);
         return Failed;
     }
 

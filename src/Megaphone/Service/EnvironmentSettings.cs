@@ -26,8 +26,11 @@ internal static class EnvironmentSettings
             if (!name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)) continue;
 
             string key = name[Prefix.Length..];
-            if (key.Contains(Separator, StringComparison.Ordinal) || Sections.Contains(key.Split('_')[0], StringComparer.OrdinalIgnoreCase))
+            if (key.Contains(Separator, StringComparison.Ordinal)
+                || Sections.Contains(key.Split('_')[0], StringComparer.OrdinalIgnoreCase))
+            {
                 keys[key.Replace(Separator, ":", StringComparison.Ordinal)] = (string?)variable.Value;
+            }
         }
 
         return keys;

@@ -10,6 +10,7 @@ internal static class HelpText
         Usage:
           megaphone [run] [--config FILE] [--SECTION:KEY VALUE ...]    run the service
           megaphone check [--config FILE] [--SECTION:KEY VALUE ...]    check configuration and machine; nothing listens
+          megaphone health [--config FILE] [--SECTION:KEY VALUE ...]   ask the running service whether it is sound
           megaphone --help | --version
 
         Configuration, later wins: built-in defaults; FILE, or ./megaphone.json, or /etc/megaphone/megaphone.json;

@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace Megaphone.Service;
 
-/// <summary>Flattens a JSON file into configuration keys: <c>{"Ecm": {"Proxy": "v2"}}</c> is <c>Ecm:Proxy</c> = <c>v2</c>.</summary>
+/// <summary>
+/// Flattens a JSON file into configuration keys: <c>{"Ecm": {"Proxy": "v2"}}</c> is <c>Ecm:Proxy</c> = <c>v2</c>.
+/// </summary>
 /// <remarks>
 /// Not the framework's own provider, because what that makes of <c>null</c>, <c>{}</c> and <c>[]</c> differs between
 /// versions (an empty section and a null one cannot be told apart in .NET 10), and here they mean different things:
@@ -51,17 +53,30 @@ internal static class JsonSettingsFile
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            problems.Add(new Problem(path, null, "does not exist", "for example --config /etc/megaphone/megaphone.json"));
+            problems.Add(new Problem(
+                path,
+                null,
+                "does not exist",
+                "for example --config /etc/megaphone/megaphone.json"));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            problems.Add(new Problem(path, null, $"cannot be read: {error.Message.TrimEnd('.')}", "for example --config /etc/megaphone/megaphone.json"));
+            problems.Add(new Problem(
+                path,
+                null,
+                $"cannot be read: {error.Message.TrimEnd('.')}",
+                "for example --config /etc/megaphone/megaphone.json"));
         }
 
         return keys;
     }
 
-    private static void Flatten(string path, string key, JsonElement element, Dictionary<string, string?> keys, List<Problem> problems)
+    private static void Flatten(
+        string path,
+        string key,
+        JsonElement element,
+        Dictionary<string, string?> keys,
+        List<Problem> problems)
     {
         switch (element.ValueKind)
         {
@@ -78,7 +93,11 @@ internal static class JsonSettingsFile
                 break;
             default:
                 if (!keys.TryAdd(key, Text(element)))
-                    problems.Add(new Problem(path, null, $"has the key {key} twice", "keep one of them; upper and lower case do not count"));
+                    problems.Add(new Problem(
+                        path,
+                        null,
+                        $"has the key {key} twice",
+                        "keep one of them; upper and lower case do not count"));
                 break;
         }
     }
@@ -92,7 +111,9 @@ internal static class JsonSettingsFile
         _ => element.GetRawText(),
     };
 
-    /// <summary>The parser's message ends with the position, counted from zero; the line says it already, counted from one.</summary>
+    /// <summary>
+    /// The parser's message ends with the position, counted from zero; the line says it already, counted from one.
+    /// </summary>
     private static string WithoutPosition(string message)
     {
         int position = message.IndexOf(" LineNumber:", StringComparison.Ordinal);

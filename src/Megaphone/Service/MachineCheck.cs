@@ -18,7 +18,9 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>What a client or session may take in this process.</summary>
     private const int OwnBytesPerSession = 64;
 
-    /// <summary>Descriptors of the process besides clients, sessions and links: runtime, log, admin endpoint, reactors.</summary>
+    /// <summary>
+    /// Descriptors of the process besides clients, sessions and links: runtime, log, admin endpoint, reactors.
+    /// </summary>
     private const int OtherDescriptors = 512;
 
     /// <summary>Of so many connections one is taken to have data in flight at any moment, a page of it.</summary>
@@ -40,7 +42,9 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     /// <summary>How serious it is that the connections cannot all be had.</summary>
     private Verdict Shortfall =>
-        (settings.Ecm is not null && settings.MaxClientsGiven) || (BackendConnections > 0 && settings.MaxSessionsGiven) ? Verdict.Fail : Verdict.Warn;
+        (settings.Ecm is not null && settings.MaxClientsGiven) || (BackendConnections > 0 && settings.MaxSessionsGiven)
+            ? Verdict.Fail
+            : Verdict.Warn;
 
     /// <summary>Looks at everything.</summary>
     public static IReadOnlyList<Finding> Run(Settings settings, MachineFacts machine)
@@ -71,9 +75,17 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         foreach ((string key, HostPort to) in settings.Targets)
         {
             if (machine.Unresolved.TryGetValue(to.Host, out string? reason))
-                Add(Verdict.Fail, key, $"the name {to.Host} does not resolve: {reason}", $"`getent hosts {to.Host}` must print an address; or write one instead of the name");
+                Add(
+                    Verdict.Fail,
+                    key,
+                    $"the name {to.Host} does not resolve: {reason}",
+                    $"`getent hosts {to.Host}` must print an address; or write one instead of the name");
             else if (key == "Hub:Backend" && BackendIsOwnClientListener(to))
-                Add(Verdict.Fail, key, $"{to} is where this ECM takes its clients: each session would open the next", "write the XMPP server's own address");
+                Add(
+                    Verdict.Fail,
+                    key,
+                    $"{to} is where this ECM takes its clients: each session would open the next",
+                    "write the XMPP server's own address");
             else
                 Add(Verdict.Ok, key, to.Address is null ? $"the name {to.Host} resolves" : $"{to} needs no name");
         }
@@ -83,7 +95,10 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         settings.Ecm is { } ecm && backend.Address is { } address && ecm.Clients.Any(client =>
             client.Listen.Port == backend.Port
             && (client.Listen.Address.Equals(address)
-                || (IPAddress.IsLoopback(address) && client.Listen.Address.Equals(address.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any))));
+                || (IPAddress.IsLoopback(address) && client.Listen.Address.Equals(AnyOf(address.AddressFamily)))));
+
+    private static IPAddress AnyOf(AddressFamily family) =>
+        family == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
 
     private void OpenFiles()
     {
@@ -91,9 +106,23 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         long needed = Clients + BackendConnections + links + OtherDescriptors;
 
         if (machine.OpenFilesCeiling is { } ceiling && ceiling < needed)
-            Add(Shortfall, "fs.nr_open", $"{ceiling}, and {needed} open files are needed", $"sysctl -w fs.nr_open={needed}");
-        Compare("open files", machine.OpenFiles, "the limit of this process is", needed, $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start");
-        Compare("fs.file-max", machine.OpenFilesOfMachine, "the machine's limit is", needed, $"sysctl -w fs.file-max={needed}");
+            Add(
+                Shortfall,
+                "fs.nr_open",
+                $"{ceiling}, and {needed} open files are needed",
+                $"sysctl -w fs.nr_open={needed}");
+        Compare(
+            "open files",
+            machine.OpenFiles,
+            "the limit of this process is",
+            needed,
+            $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start");
+        Compare(
+            "fs.file-max",
+            machine.OpenFilesOfMachine,
+            "the machine's limit is",
+            needed,
+            $"sysctl -w fs.file-max={needed}");
     }
 
     private void Compare(string topic, long? limit, string says, long needed, string mend)
@@ -110,13 +139,19 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         if (BackendConnections == 0 || machine.LocalPorts is not { } range) return;
 
         int ports = range.Last - range.First + 1;
-        string what = $"{range.First} to {range.Last}: {ports} connections to one backend address, and Hub:MaxSessions is {Sessions}";
+        string what = $"{range.First} to {range.Last}: {ports} connections to one backend address, "
+            + $"and Hub:MaxSessions is {Sessions}";
         if (ports >= Sessions)
+        {
             Add(Verdict.Ok, "local ports", what);
-        else
-            Add(settings.MaxSessionsGiven ? Verdict.Fail : Verdict.Warn, "local ports", what, ports < MostLocalPorts
-                ? "sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"" + (Sessions > MostLocalPorts ? $", and \"MaxSessions\": {MostLocalPorts}" : "")
-                : $"\"MaxSessions\": {MostLocalPorts}; for more, another hub with a backend address of its own");
+            return;
+        }
+
+        List<string> mend = [];
+        if (ports < MostLocalPorts) mend.Add("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"");
+        if (Sessions > MostLocalPorts)
+            mend.Add($"\"MaxSessions\": {MostLocalPorts} (for more, another hub with a backend address of its own)");
+        Add(settings.MaxSessionsGiven ? Verdict.Fail : Verdict.Warn, "local ports", what, string.Join(", and ", mend));
     }
 
     private void Backlog()
@@ -130,7 +165,11 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     {
         if (limit is null) return;
         if (limit < backlog)
-            Add(Verdict.Warn, sysctl, $"{limit}, below Ecm:Backlog, which is {backlog}: a rush of clients waits or is turned away", $"sysctl -w {sysctl}={backlog}");
+            Add(
+                Verdict.Warn,
+                sysctl,
+                $"{limit}, below Ecm:Backlog, which is {backlog}: a rush of clients waits or is turned away",
+                $"sysctl -w {sysctl}={backlog}");
         else
             Add(Verdict.Ok, sysctl, $"{limit}, and Ecm:Backlog is {backlog}");
     }
@@ -143,10 +182,13 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
         if (machine.MemoryAvailable is { } available)
         {
-            string what = $"{Size(kernel)} in the kernel and {Size(own)} here for all that may connect, and {Size(available)} are available";
+            string what = $"{Size(kernel)} in the kernel and {Size(own)} here for all that may connect, "
+                + $"and {Size(available)} are available";
             if (kernel + own > available)
             {
-                long most = Math.Max(available / (KernelBytesPerConnection + OwnBytesPerSession) / (Clients > 0 && BackendConnections > 0 ? 2 : 1), 1);
+                int connectionsEach = Clients > 0 && BackendConnections > 0 ? 2 : 1;
+                long each = (KernelBytesPerConnection + OwnBytesPerSession) * connectionsEach;
+                long most = Math.Max(available / each, 1);
                 string bound = Clients > 0 ? $"\"MaxClients\": {most}" : $"\"MaxSessions\": {most}";
                 Add(Shortfall, "memory", what, $"more memory, or {bound}");
             }
@@ -159,7 +201,8 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         if (machine.TcpMemory is { } tcpMemory)
         {
             long buffers = connections / ConnectionsPerBusyOne * Environment.SystemPageSize;
-            string what = $"{Size(tcpMemory)} for TCP buffers, and one connection in ten with data in flight takes {Size(buffers)}";
+            string what = $"{Size(tcpMemory)} for TCP buffers, "
+                + $"and one connection in ten with data in flight takes {Size(buffers)}";
             if (tcpMemory < buffers)
                 Add(Verdict.Warn, "net.ipv4.tcp_mem", what, TcpMemoryLine(buffers));
             else
@@ -178,5 +221,6 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB");
 
-    private void Add(Verdict verdict, string topic, string what, string? mend = null) => _findings.Add(new Finding(verdict, topic, what, mend));
+    private void Add(Verdict verdict, string topic, string what, string? mend = null) =>
+        _findings.Add(new Finding(verdict, topic, what, mend));
 }

@@ -10,7 +10,9 @@ internal static class MachineFactsReader
 {
     private static readonly TimeSpan ResolveTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Looks at /proc, binds (and frees again) the addresses and resolves the names that are configured.</summary>
+    /// <summary>
+    /// Looks at /proc, binds (and frees again) the addresses and resolves the names that are configured.
+    /// </summary>
     public static async Task<MachineFacts> ReadAsync(Settings settings)
     {
         long[]? ports = Numbers("/proc/sys/net/ipv4/ip_local_port_range");
@@ -24,7 +26,8 @@ internal static class MachineFactsReader
             LongestSynBacklog = Numbers("/proc/sys/net/ipv4/tcp_max_syn_backlog")?[0],
             MemoryAvailable = MemoryAvailable(),
             TcpMemory = Numbers("/proc/sys/net/ipv4/tcp_mem")?[2] * Environment.SystemPageSize,
-            Bindable = settings.Listeners.Select(listener => listener.Address).Distinct().ToDictionary(address => address, BindProbe.Try),
+            Bindable = settings.Listeners.Select(listener => listener.Address).Distinct()
+                .ToDictionary(address => address, BindProbe.Try),
             Unresolved = await UnresolvedAsync(settings.Targets.Select(target => target.To)),
         };
     }
@@ -57,15 +60,21 @@ internal static class MachineFactsReader
 
     private static long? MemoryAvailable()
     {
+        // MemAvailable:   24112488 kB
         const string Name = "MemAvailable:";
-        string? line = File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith(Name, StringComparison.Ordinal));
-        return line is null ? null : long.Parse(line[Name.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) * 1024;
+        string? line = File.ReadLines("/proc/meminfo")
+            .FirstOrDefault(line => line.StartsWith(Name, StringComparison.Ordinal));
+        if (line is null) return null;
+
+        string kilobytes = line[Name.Length..].Replace("kB", "", StringComparison.Ordinal);
+        return long.Parse(kilobytes, CultureInfo.InvariantCulture) * 1024;
     }
 
     private static async Task<Dictionary<string, string>> UnresolvedAsync(IEnumerable<HostPort> targets)
     {
         Dictionary<string, string> unresolved = [];
-        foreach (string name in targets.Where(target => target.Address is null).Select(target => target.Host).Distinct())
+        IEnumerable<string> names = targets.Where(target => target.Address is null).Select(target => target.Host);
+        foreach (string name in names.Distinct())
         {
             try
             {

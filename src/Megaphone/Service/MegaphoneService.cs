@@ -10,14 +10,24 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
 
-/// <summary>Starts the roles and the admin endpoint in the order in which they need each other, and ends them in reverse.</summary>
+/// <summary>
+/// Starts the roles and the admin endpoint in the order in which they need each other, and ends them in reverse.
+/// </summary>
 /// <param name="settings">What to run.</param>
 /// <param name="systemd">Who is told about it.</param>
 /// <param name="loggers">For the roles.</param>
-internal sealed class MegaphoneService(Settings settings, SystemdNotifier systemd, ILoggerFactory loggers) : IHostedService, IDisposable
+internal sealed class MegaphoneService(
+    Settings settings,
+    SystemdNotifier systemd,
+    ILoggerFactory loggers) : IHostedService, IDisposable
 {
-    /// <summary>What is kept of <see cref="Settings.StopTimeout"/> for the process's own end, after the roles' deadline.</summary>
+    /// <summary>
+    /// What is kept of <see cref="Settings.StopTimeout"/> for the process's own end, after the roles' deadline.
+    /// </summary>
     private const double ShareForTheEnd = 0.1;
+
+    /// <summary>How long the end waits for an admin request that is under way.</summary>
+    private static readonly TimeSpan LongestRequest = TimeSpan.FromMilliseconds(500);
 
     private readonly ILogger _log = loggers.CreateLogger<MegaphoneService>();
     private HubRole? _hub;
@@ -45,7 +55,9 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         systemd.Ready();
     }
 
-    /// <summary>Ends the ECM first, so that what clients have said still finds its way, then the hub, then the endpoint.</summary>
+    /// <summary>
+    /// Ends the ECM first, so that what clients have said still finds its way, then the hub, then the endpoint.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         long begun = Stopwatch.GetTimestamp();
@@ -60,6 +72,15 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         ServiceLog.Stopped(_log, (long)Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
     }
 
+    /// <summary>Where a listener of this machine is reached from this machine.</summary>
+    public static IPEndPoint Reachable(IPEndPoint listening)
+    {
+        // What listens on every address is reached at home on the loopback one.
+        if (listening.Address.Equals(IPAddress.Any)) return new IPEndPoint(IPAddress.Loopback, listening.Port);
+        if (listening.Address.Equals(IPAddress.IPv6Any)) return new IPEndPoint(IPAddress.IPv6Loopback, listening.Port);
+        return listening;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -70,13 +91,6 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         _publisher?.Dispose();
     }
 
-    private static IPEndPoint Reachable(IPEndPoint listening)
-    {
-        // What listens on every address is reached at home on the loopback one.
-        if (listening.Address.Equals(IPAddress.Any)) return new IPEndPoint(IPAddress.Loopback, listening.Port);
-        return listening.Address.Equals(IPAddress.IPv6Any) ? new IPEndPoint(IPAddress.IPv6Loopback, listening.Port) : listening;
-    }
-
     private async Task StartAllAsync(CancellationToken cancellation)
     {
         List<RoleMetrics> metrics = [];
@@ -84,8 +98,9 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         {
             RoleMetrics counters = new(Role.Hub);
             metrics.Add(counters);
-            _hub = new HubRole(hub, counters, loggers);
-            Listen(_hub.Start, "Hub:");
+            HubRole role = new(hub, counters, loggers);
+            Listen(role.Start, "Hub:");
+            _hub = role;
         }
 
         if (settings.Ecm is { } ecm)
@@ -99,15 +114,19 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
 
             RoleMetrics counters = new(Role.Ecm);
             metrics.Insert(0, counters);
-            _ecm = new EcmRole(ecm, counters, loggers);
-            Listen(_ecm.Start, "Ecm:");
+            EcmRole role = new(ecm, counters, loggers);
+            Listen(role.Start, "Ecm:");
+            _ecm = role;
         }
 
         if (settings.Admin is { } admin)
         {
             _publisher = new MetricsPublisher(metrics);
             _text = new PrometheusText(_publisher.Meter);
-            _admin = new AdminEndpoint(admin, new AdminApplication(NotReady, _text, loggers.CreateLogger<AdminApplication>()), loggers);
+            _admin = new AdminEndpoint(
+                admin,
+                new AdminApplication(NotReady, _text, loggers.CreateLogger<AdminApplication>()),
+                loggers);
             try
             {
                 await _admin.StartAsync(cancellation);
@@ -123,7 +142,12 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
     {
         if (_ecm is not null) await _ecm.StopAsync(deadline);
         if (_hub is not null) await _hub.StopAsync(deadline);
-        if (_admin is not null) await _admin.StopAsync(deadline);
+        if (_admin is null) return;
+
+        // Requests are short; one that hangs half sent must not use up what others may need.
+        using CancellationTokenSource soon = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        soon.CancelAfter(LongestRequest);
+        await _admin.StopAsync(soon.Token);
     }
 
     private string? NotReady() => _stopping ? "stopping" : _ecm?.NotReady;
@@ -149,13 +173,18 @@ internal sealed class MegaphoneService(Settings settings, SystemdNotifier system
         }
     }
 
-    /// <summary>Finds out which of a section's addresses it was, and why, so that the line can name the key and the remedy.</summary>
+    /// <summary>
+    /// Finds out which of a section's addresses it was, and why, so that the line can name the key and the remedy.
+    /// </summary>
     private StartFailedException CannotListen(Exception error, string section)
     {
-        foreach ((string key, IPEndPoint address) in settings.Listeners.Where(listener => listener.Key.StartsWith(section, StringComparison.Ordinal)))
+        foreach ((string key, IPEndPoint address) in settings.Listeners)
         {
+            if (!key.StartsWith(section, StringComparison.Ordinal)) continue;
             if (BindProbe.Try(address) is { } reason)
-                return new StartFailedException($"{key} \"{address}\": {BindProbe.Reason(reason)}; {BindProbe.Mend(reason, address)}", error);
+                return new StartFailedException(
+                    $"{key} \"{address}\": {BindProbe.Reason(reason)}; {BindProbe.Mend(reason, address)}",
+                    error);
         }
 
         // Bound by somebody in between, or something else than the address: what the role says itself.

@@ -20,29 +20,87 @@ internal sealed class MetricsPublisher : IDisposable
         foreach (RoleMetrics metrics in roles)
         {
             if (metrics.Role == Role.Ecm)
-                Meter.CreateObservableGauge("megaphone_ecm_clients", () => metrics.Connected, null, "Clients connected now.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_clients",
+                    () => metrics.Connected,
+                    null,
+                    "Clients connected now.");
             else
-                Meter.CreateObservableGauge("megaphone_hub_sessions", () => metrics.Connected, null, "Sessions open now.");
+                Meter.CreateObservableGauge(
+                    "megaphone_hub_sessions",
+                    () => metrics.Connected,
+                    null,
+                    "Sessions open now.");
         }
 
         Meter.CreateObservableGauge("megaphone_links", ForRoles(role => role.Links), null, "Links up now.");
         Count("megaphone_sessions_opened_total", "Sessions opened.", role => role.SessionsOpened);
-        CountByReason<CloseReason>("megaphone_sessions_closed_total", "Sessions ended.", (role, reason) => role.SessionsClosed(reason));
-        CountByDirection("megaphone_link_packets_total", "Packets carried by links.", role => role.PacketsIn, role => role.PacketsOut);
-        CountByDirection("megaphone_link_bytes_total", "Bytes carried by links, headers included.", role => role.BytesIn, role => role.BytesOut);
-        CountByReason<DropReason>("megaphone_dropped_packets_total", "Packets not delivered.", (role, reason) => role.Dropped(reason));
-        Count("megaphone_protocol_errors_total", "Links closed because what they carried broke the protocol.", role => role.ProtocolErrors);
-        Count("megaphone_pauses_total", "Times that a session was paused because its socket was slow.", role => role.Pauses);
-        Meter.CreateObservableGauge("megaphone_buffered_bytes", ForRoles(role => role.BufferedBytes), null, "Bytes that wait now for slow sockets.");
-        CountByReason<RefusalReason>("megaphone_refused_total", "Clients and links turned away.", (role, reason) => role.Refused(reason));
-        Count("megaphone_control_ignored_total", "Control packets, or members of them, that were not understood.", role => role.ControlIgnored);
+        CountByReason<CloseReason>(
+            "megaphone_sessions_closed_total",
+            "Sessions ended.",
+            (role, reason) => role.SessionsClosed(reason));
+        CountByDirection(
+            "megaphone_link_packets_total",
+            "Packets carried by links.",
+            role => role.PacketsIn,
+            role => role.PacketsOut);
+        CountByDirection(
+            "megaphone_link_bytes_total",
+            "Bytes carried by links, headers included.",
+            role => role.BytesIn,
+            role => role.BytesOut);
+        CountByReason<DropReason>(
+            "megaphone_dropped_packets_total",
+            "Packets not delivered.",
+            (role, reason) => role.Dropped(reason));
+        Count(
+            "megaphone_protocol_errors_total",
+            "Links closed because what they carried broke the protocol.",
+            role => role.ProtocolErrors);
+        Count(
+            "megaphone_pauses_total",
+            "Times that a session was paused because its socket was slow.",
+            role => role.Pauses);
+        Meter.CreateObservableGauge(
+            "megaphone_buffered_bytes",
+            ForRoles(role => role.BufferedBytes),
+            null,
+            "Bytes that wait now for slow sockets.");
+        CountByReason<RefusalReason>(
+            "megaphone_refused_total",
+            "Clients and links turned away.",
+            (role, reason) => role.Refused(reason));
+        Count(
+            "megaphone_control_ignored_total",
+            "Control packets, or members of them, that were not understood.",
+            role => role.ControlIgnored);
 
-        Meter.CreateObservableGauge("megaphone_build_info", () => new Measurement<int>(1, LabelOf("version", ProductVersion.Current)), null, "Which version this is.");
-        Meter.CreateObservableCounter("megaphone_gc_pause_seconds_total", () => GC.GetTotalPauseDuration().TotalSeconds, null, "Time for which garbage collection stopped everything.");
-        Meter.CreateObservableCounter("process_cpu_seconds_total", () => Environment.CpuUsage.TotalTime.TotalSeconds, null, "Processor time used, user and system.");
-        Meter.CreateObservableGauge("process_resident_memory_bytes", () => Environment.WorkingSet, null, "Memory resident now.");
+        Meter.CreateObservableGauge(
+            "megaphone_build_info",
+            () => new Measurement<int>(1, LabelOf("version", ProductVersion.Current)),
+            null,
+            "Which version this is.");
+        Meter.CreateObservableCounter(
+            "megaphone_gc_pause_seconds_total",
+            () => GC.GetTotalPauseDuration().TotalSeconds,
+            null,
+            "Time for which garbage collection stopped everything.");
+        Meter.CreateObservableCounter(
+            "process_cpu_seconds_total",
+            () => Environment.CpuUsage.TotalTime.TotalSeconds,
+            null,
+            "Processor time used, user and system.");
+        Meter.CreateObservableGauge(
+            "process_resident_memory_bytes",
+            () => Environment.WorkingSet,
+            null,
+            "Memory resident now.");
         Meter.CreateObservableGauge("process_open_fds", OpenDescriptors.Count, null, "Descriptors open now.");
-        Meter.CreateObservableGauge("process_start_time_seconds", () => _started.ToUnixTimeMilliseconds() / 1000d, null, "When this process started, in seconds since 1970.");
+        Meter.CreateObservableGauge(
+            "process_start_time_seconds",
+            () => _started.ToUnixTimeMilliseconds() / 1000d,
+            null,
+            "When this process started, in seconds since 1970.");
     }
 
     /// <summary>The meter; its instruments stand in the order in which they were made.</summary>
@@ -61,7 +119,13 @@ internal sealed class MetricsPublisher : IDisposable
     private void Count(string name, string help, Func<RoleMetrics, long> value) =>
         Meter.CreateObservableCounter(name, ForRoles(value), null, help);
 
-    private void CountByDirection(string name, string help, Func<RoleMetrics, long> into, Func<RoleMetrics, long> outOf) =>
+    private void CountByDirection(
+        string name,
+        string help,
+        Func<RoleMetrics,
+        long> into,
+        Func<RoleMetrics,
+        long> outOf) =>
         Meter.CreateObservableCounter(
             name,
             () => _roles.SelectMany(role => new[]

@@ -11,8 +11,8 @@ internal static class NearestKey
     {
         // Underscores are what a slip in an environment variable's name leaves behind.
         string text = written.Replace('_', ':').ToUpperInvariant();
-        (string key, int distance) = keys.Select(key => (key, Distance(text, key.ToUpperInvariant()))).MinBy(candidate => candidate.Item2);
-        return distance * 2 <= text.Length ? key : null;
+        string nearest = keys.MinBy(key => Distance(text, key.ToUpperInvariant()))!;
+        return Distance(text, nearest.ToUpperInvariant()) * 2 <= text.Length ? nearest : null;
     }
 
     private static int Distance(string from, string to)

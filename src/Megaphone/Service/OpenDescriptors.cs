@@ -9,13 +9,17 @@ internal static partial class OpenDescriptors
 {
     private const string Directory = "/proc/self/fd";
 
-    /// <summary>AT_FDCWD, STATX_SIZE and the place of <c>stx_size</c>: statx(2), the same on every architecture.</summary>
+    /// <summary>
+    /// AT_FDCWD, STATX_SIZE and the place of <c>stx_size</c>: statx(2), the same on every architecture.
+    /// </summary>
     private const int CurrentDirectory = -100;
     private const uint WantSize = 0x200;
     private const int SizeOffset = 40;
     private const int StatxLength = 256;
 
-    /// <summary>How many there are. Where the kernel knows (Linux 6.2) this costs nothing, else a walk over all of them.</summary>
+    /// <summary>
+    /// How many there are. Where the kernel knows (Linux 6.2) this costs nothing, else a walk over all of them.
+    /// </summary>
     public static long Count()
     {
         Span<byte> status = stackalloc byte[StatxLength];

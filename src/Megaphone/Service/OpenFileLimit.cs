@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Service;
 
-/// <summary>How many descriptors this process may have (RLIMIT_NOFILE): each client and each backend connection is one.</summary>
+/// <summary>
+/// How many descriptors this process may have (RLIMIT_NOFILE): each client and each backend connection is one.
+/// </summary>
 internal static partial class OpenFileLimit
 {
     /// <summary>RLIMIT_NOFILE on Linux for x64 and arm64.</summary>

@@ -4,7 +4,7 @@ namespace Megaphone.Service;
 
 /// <summary>What is wrong with one setting, said in one line that also shows how a right one looks.</summary>
 /// <param name="Key">The key, as the schema spells it; or the file or argument that the problem is about.</param>
-/// <param name="Value">What was written there; null where there is nothing to show or nothing that may be shown.</param>
+/// <param name="Value">What was written there; null where there is nothing that can, or may, be shown.</param>
 /// <param name="Wrong">What is wrong, as the end of a sentence that begins with the key.</param>
 /// <param name="Advice">An example of a right value, or what to write instead.</param>
 internal sealed record Problem(string Key, string? Value, string Wrong, string Advice)
@@ -13,7 +13,8 @@ internal sealed record Problem(string Key, string? Value, string Wrong, string A
     private const int LongestValue = 80;
 
     /// <summary>The line that the operator reads.</summary>
-    public override string ToString() => Value is null ? $"{Key}: {Wrong}; {Advice}" : $"{Key} \"{Shown(Value)}\": {Wrong}; {Advice}";
+    public override string ToString() =>
+        Value is null ? $"{Key}: {Wrong}; {Advice}" : $"{Key} \"{Shown(Value)}\": {Wrong}; {Advice}";
 
     private static string Shown(string value)
     {

@@ -20,7 +20,7 @@ internal static class ServiceHost
         if (!environment.Contains(InlineCompletions))
             Environment.SetEnvironmentVariable(InlineCompletions, "1");
 
-        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
         ConfigureLogging(builder.Logging, settings.LogLevels);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.StopTimeout);
         builder.Services.AddSingleton(settings);
@@ -60,7 +60,12 @@ internal static class ServiceHost
         ILogger log = loggers.CreateLogger<MegaphoneService>();
         try
         {
-            ServiceLog.Starting(log, ProductVersion.Current, Environment.ProcessId, file ?? "none", OpenFileLimit.RaiseToHard());
+            ServiceLog.Starting(
+                log,
+                ProductVersion.Current,
+                Environment.ProcessId,
+                file ?? "none",
+                OpenFileLimit.RaiseToHard());
         }
         catch (IOException error)
         {

@@ -5,7 +5,10 @@ namespace Megaphone.Service;
 /// <summary>Every line that the service itself logs.</summary>
 internal static partial class ServiceLog
 {
-    [LoggerMessage(1, LogLevel.Information, "megaphone {Version} starts, process {Process}, configuration file {File}, at most {OpenFiles} open files")]
+    [LoggerMessage(
+        1,
+        LogLevel.Information,
+        "megaphone {Version} starts, process {Process}, configuration file {File}, at most {OpenFiles} open files")]
     public static partial void Starting(ILogger log, string version, int process, string file, ulong openFiles);
 
     [LoggerMessage(2, LogLevel.Warning, "The limit of open files stays as it is: {Reason}")]

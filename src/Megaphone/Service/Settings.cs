@@ -36,7 +36,9 @@ internal sealed record Settings
     /// <summary>How long the end may take once a signal has asked for it. 0 to 1 hour, default 10 s.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.</summary>
+    /// <summary>
+    /// The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.
+    /// </summary>
     public required IReadOnlyDictionary<string, LogLevel> LogLevels { get; init; }
 
     /// <summary>The configuration file that was read; null: there was none.</summary>

@@ -8,7 +8,8 @@ namespace Megaphone.Service;
 /// </summary>
 /// <remarks>
 /// No reflection: each key names its format where it is read. An empty value counts as none given, in every source:
-/// JSON's <c>null</c>, <c>MEGAPHONE_HUB__SECRET=</c> and <c>--Hub:Secret=</c> all take back what an earlier source said.
+/// JSON's <c>null</c>, <c>MEGAPHONE_HUB__SECRET=</c> and <c>--Hub:Secret=</c> all take back what an earlier source
+/// said.
 /// </remarks>
 internal sealed class SettingsReader(IConfigurationRoot configuration, List<Problem> problems)
 {
@@ -82,23 +83,31 @@ internal sealed class SettingsReader(IConfigurationRoot configuration, List<Prob
     /// <summary>Adds a problem for every key that is set and that nobody has read. To be called last.</summary>
     public void RefuseUnknown()
     {
-        foreach ((string key, string? text) in configuration.AsEnumerable().OrderBy(pair => pair.Key, StringComparer.OrdinalIgnoreCase))
+        var set = configuration.AsEnumerable().OrderBy(pair => pair.Key, StringComparer.OrdinalIgnoreCase);
+        foreach ((string key, string? text) in set)
         {
             if (text is null || _known.Contains(key)) continue;
 
             if (!_sections.Contains(key))
             {
-                string advice = NearestKey.To(key, _keys) is { } nearest ? $"the nearest is {nearest}" : "`megaphone --help` lists them";
+                string? nearest = NearestKey.To(key, _keys);
+                string advice = nearest is null ? "`megaphone --help` lists them" : $"the nearest is {nearest}";
                 problems.Add(new Problem(key, Showable(key, text), "is not a key that exists", advice));
             }
             else if (text is not (JsonSettingsFile.Nothing or JsonSettingsFile.EmptyObject))
             {
-                Refuse(key, "is a section and takes no value of its own", _keys.Find(known => known.StartsWith(key + ":", StringComparison.OrdinalIgnoreCase))!);
+                Refuse(
+                    key,
+                    "is a section and takes no value of its own",
+                    _keys.Find(known => known.StartsWith(key + ":", StringComparison.OrdinalIgnoreCase))!);
             }
         }
     }
 
     /// <summary>A misspelt secret is still a secret.</summary>
     private static string? Showable(string key, string text) =>
-        key.Contains("secr", StringComparison.OrdinalIgnoreCase) || key.Contains("pass", StringComparison.OrdinalIgnoreCase) ? null : text;
+        key.Contains("secr", StringComparison.OrdinalIgnoreCase)
+        || key.Contains("pass", StringComparison.OrdinalIgnoreCase)
+            ? null
+            : text;
 }

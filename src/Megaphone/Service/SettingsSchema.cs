@@ -19,6 +19,7 @@ internal sealed class SettingsSchema
 {
     private const string Clients = "Ecm:Clients";
     private const string LogLevelSection = "Logging:LogLevel";
+    private const int SmallestRing = 64 << 10;
     private const int LargestRing = 1 << 30;
 
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
@@ -49,7 +50,9 @@ internal sealed class SettingsSchema
         }
     }
 
-    /// <summary>Reads everything. What is wrong is added to <paramref name="problems"/>; the result only counts if nothing was.</summary>
+    /// <summary>
+    /// Reads everything. What is wrong is added to <paramref name="problems"/>; the result only counts if nothing was.
+    /// </summary>
     public static Settings Read(IConfigurationRoot configuration, List<Problem> problems)
     {
         SettingsReader reader = new(configuration, problems);
@@ -70,13 +73,18 @@ internal sealed class SettingsSchema
         EcmOptions ecm = ReadEcm();
         HubOptions hub = ReadHub(runsHub);
         IPEndPoint admin = _reader.Read("Admin:Listen", ValueFormats.Listen, DefaultAdmin);
-        TimeSpan stopTimeout = _reader.Read("Service:StopTimeout", ValueFormats.Duration(TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10)), TimeSpan.FromSeconds(10));
-        TimeSpan keepAlive = _reader.Read("Service:KeepAlive", ValueFormats.Seconds(Second, Hour, TimeSpan.FromSeconds(15)), TimeSpan.FromSeconds(15));
+        TimeSpan stopTimeout = Duration("Service:StopTimeout", TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10));
+        TimeSpan keepAlive = Seconds("Service:KeepAlive", Second, Hour, new LinkOptions().KeepAlive);
         IReadOnlyDictionary<string, LogLevel> logLevels = ReadLogLevels();
 
         bool linksToOwnHub = runsEcm && runsHub && LinksToHub(ecm, hub);
         if (runsEcm && !linksToOwnHub && ecm.Connect.To.Port == 0)
-            _reader.Refuse("Ecm:Link:To", "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration", ValueFormats.LinkTarget.Example);
+        {
+            _reader.Refuse(
+                "Ecm:Link:To",
+                "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration",
+                ValueFormats.LinkTarget.Example);
+        }
 
         // A hub in the same process wants the secret that it was given; to write it twice would only allow two.
         string? ecmSecret = linksToOwnHub ? ecm.Link.Secret ?? hub.Link.Secret : ecm.Link.Secret;
@@ -110,13 +118,18 @@ internal sealed class SettingsSchema
         {
             Clients = ReadClients(),
             Connect = ReadConnect(defaults.Connect),
-            Link = ReadLink(name: "Ecm:Link:Name", secret: "Ecm:Link:Secret", ring: "Ecm:Link:RingBytes", maxPacket: "Ecm:MaxPacketBytes", socketBuffer: "Ecm:Link:SocketBufferBytes"),
+            Link = ReadLink(
+                name: "Ecm:Link:Name",
+                secret: "Ecm:Link:Secret",
+                ring: "Ecm:Link:RingBytes",
+                maxPacket: "Ecm:MaxPacketBytes",
+                socketBuffer: "Ecm:Link:SocketBufferBytes"),
             Proxy = _reader.Read("Ecm:Proxy", ValueFormats.Proxy, defaults.Proxy),
-            MaxClients = _reader.Read("Ecm:MaxClients", ValueFormats.Number(1, 16_000_000, 20_000), defaults.MaxClients),
-            Reactors = _reader.Read("Ecm:Reactors", ValueFormats.Number(1, 64, 4), defaults.Reactors),
-            Backlog = _reader.Read("Ecm:Backlog", ValueFormats.Number(1, 65_535, 4096), defaults.Backlog),
-            HalfOpenTimeout = _reader.Read("Ecm:HalfOpenTimeout", ValueFormats.Duration(Second, Day, defaults.HalfOpenTimeout), defaults.HalfOpenTimeout),
-            CloseRate = _reader.Read("Ecm:CloseRate", ValueFormats.Number(1, 1_000_000, 5_000), defaults.CloseRate),
+            MaxClients = Number("Ecm:MaxClients", 1, 16_000_000, 20_000, defaults.MaxClients),
+            Reactors = Number("Ecm:Reactors", 1, 64, 4, defaults.Reactors),
+            Backlog = Number("Ecm:Backlog", 1, 65_535, 4096, defaults.Backlog),
+            HalfOpenTimeout = Duration("Ecm:HalfOpenTimeout", Second, Day, defaults.HalfOpenTimeout),
+            CloseRate = Number("Ecm:CloseRate", 1, 1_000_000, 5_000, defaults.CloseRate),
             Buffers = ReadBuffers("Ecm:Buffers"),
             Liveness = ReadLiveness("Ecm:TcpKeepAlive"),
         };
@@ -124,7 +137,7 @@ internal sealed class SettingsSchema
 
     private List<ClientListenerOptions> ReadClients()
     {
-        List<string> items = _reader.Below(Clients).Where(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)).ToList();
+        List<string> items = [.. _reader.Below(Clients).Where(name => name.All(char.IsAsciiDigit))];
         bool listed = items.Count > 0;
         if (!listed)
         {
@@ -154,14 +167,17 @@ internal sealed class SettingsSchema
         LinkConnectOptions connect = new()
         {
             To = _reader.Read("Ecm:Link:To", ValueFormats.LinkTarget, defaults.To),
-            Count = _reader.Read("Ecm:Link:Count", ValueFormats.Number(1, 64, 2), defaults.Count),
+            Count = Number("Ecm:Link:Count", 1, 64, 2, defaults.Count),
             Control = _reader.Read("Ecm:Link:Control", ValueFormats.Switch, defaults.Control),
-            ConnectTimeout = _reader.Read("Ecm:Link:ConnectTimeout", ValueFormats.Duration(Moment, Hour, defaults.ConnectTimeout), defaults.ConnectTimeout),
-            RetryMin = _reader.Read("Ecm:Link:RetryMin", ValueFormats.Duration(Moment, Hour, defaults.RetryMin), defaults.RetryMin),
-            RetryMax = _reader.Read("Ecm:Link:RetryMax", ValueFormats.Duration(Moment, Hour, defaults.RetryMax), defaults.RetryMax),
+            ConnectTimeout = Duration("Ecm:Link:ConnectTimeout", Moment, Hour, defaults.ConnectTimeout),
+            RetryMin = Duration("Ecm:Link:RetryMin", Moment, Hour, defaults.RetryMin),
+            RetryMax = Duration("Ecm:Link:RetryMax", Moment, Hour, defaults.RetryMax),
         };
         if (connect.RetryMin > connect.RetryMax)
-            _reader.Refuse("Ecm:Link:RetryMax", $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}", connect.RetryMin.ToString("c", CultureInfo.InvariantCulture));
+            _reader.Refuse(
+                "Ecm:Link:RetryMax",
+                $"must not be below Ecm:Link:RetryMin, which is {connect.RetryMin:c}",
+                connect.RetryMin.ToString("c", CultureInfo.InvariantCulture));
         return connect;
     }
 
@@ -170,15 +186,24 @@ internal sealed class SettingsSchema
         HubOptions defaults = new() { Listen = DefaultHub, Link = new LinkOptions() };
         IPEndPoint listen = _reader.Read("Hub:Listen", ValueFormats.Listen, defaults.Listen);
         HostPort? backend = _reader.Read("Hub:Backend", ValueFormats.Backend, defaults.Backend);
-        LinkOptions link = ReadLink(name: "Hub:Name", secret: "Hub:Secret", ring: "Hub:RingBytes", maxPacket: "Hub:MaxPacketBytes", socketBuffer: "Hub:SocketBufferBytes");
-        TimeSpan idleTimeout = _reader.Read("Hub:IdleTimeout", ValueFormats.Duration(Second, TimeSpan.FromDays(365), Hour), Timeout.InfiniteTimeSpan);
+        LinkOptions link = ReadLink(
+            name: "Hub:Name",
+            secret: "Hub:Secret",
+            ring: "Hub:RingBytes",
+            maxPacket: "Hub:MaxPacketBytes",
+            socketBuffer: "Hub:SocketBufferBytes");
+        TimeSpan idleTimeout = _reader.Read(
+            "Hub:IdleTimeout",
+            ValueFormats.Duration(Second, TimeSpan.FromDays(365), Hour),
+            Timeout.InfiniteTimeSpan);
 
         bool open = _reader.Read("Hub:AllowOpenListener", ValueFormats.Switch, false);
         if (runs && !open && !_reader.IsGiven("Hub:Secret") && !IPAddress.IsLoopback(listen.Address))
         {
             _reader.Refuse(
                 "Hub:Listen",
-                "is reachable from outside, where anybody could open sessions: write a Hub:Secret and the same Ecm:Link:Secret at the other end, or \"AllowOpenListener\": true, or a loopback address",
+                "is reachable from outside, where anybody could open sessions: write a Hub:Secret and the same "
+                + "Ecm:Link:Secret at the other end, or \"AllowOpenListener\": true, or a loopback address",
                 "127.0.0.1:6280");
         }
 
@@ -187,11 +212,11 @@ internal sealed class SettingsSchema
             Listen = listen,
             Backend = backend,
             Link = link,
-            MaxLinks = _reader.Read("Hub:MaxLinks", ValueFormats.Number(1, 4096, 16), defaults.MaxLinks),
-            MaxSessions = _reader.Read("Hub:MaxSessions", ValueFormats.Number(1, 16_000_000, 20_000), defaults.MaxSessions),
-            Reactors = _reader.Read("Hub:Reactors", ValueFormats.Number(1, 64, 4), defaults.Reactors),
-            ConnectTimeout = _reader.Read("Hub:ConnectTimeout", ValueFormats.Duration(Moment, Hour, defaults.ConnectTimeout), defaults.ConnectTimeout),
-            HalfOpenTimeout = _reader.Read("Hub:HalfOpenTimeout", ValueFormats.Duration(Second, Day, defaults.HalfOpenTimeout), defaults.HalfOpenTimeout),
+            MaxLinks = Number("Hub:MaxLinks", 1, 4096, 16, defaults.MaxLinks),
+            MaxSessions = Number("Hub:MaxSessions", 1, 16_000_000, 20_000, defaults.MaxSessions),
+            Reactors = Number("Hub:Reactors", 1, 64, 4, defaults.Reactors),
+            ConnectTimeout = Duration("Hub:ConnectTimeout", Moment, Hour, defaults.ConnectTimeout),
+            HalfOpenTimeout = Duration("Hub:HalfOpenTimeout", Second, Day, defaults.HalfOpenTimeout),
             IdleTimeout = idleTimeout == Timeout.InfiniteTimeSpan ? null : idleTimeout,
             Buffers = ReadBuffers("Hub:Buffers"),
             Liveness = ReadLiveness("Hub:TcpKeepAlive"),
@@ -202,9 +227,12 @@ internal sealed class SettingsSchema
     {
         LinkOptions defaults = new();
         // Half of the largest ring: a ring takes two of the longest packets.
-        int maxPacketBytes = _reader.Read(maxPacket, ValueFormats.Number(32, LargestRing / 2, 1 << 20), defaults.MaxPacketBytes);
+        int maxPacketBytes = Number(maxPacket, 32, LargestRing / 2, 1 << 20, defaults.MaxPacketBytes);
         int smallestRing = (int)BitOperations.RoundUpToPowerOf2((uint)maxPacketBytes * 2);
-        int ringBytes = _reader.Read(ring, ValueFormats.Number(64 << 10, LargestRing, 4 << 20), Math.Max(defaults.RingBytes, smallestRing));
+        int ringBytes = _reader.Read(
+            ring,
+            ValueFormats.Number(SmallestRing, LargestRing, 4 << 20),
+            Math.Max(defaults.RingBytes, smallestRing));
         if (!BitOperations.IsPow2(ringBytes) || ringBytes < smallestRing)
         {
             _reader.Refuse(
@@ -219,28 +247,41 @@ internal sealed class SettingsSchema
             Secret = _reader.Read(secret, ValueFormats.Secret, defaults.Secret),
             MaxPacketBytes = maxPacketBytes,
             RingBytes = ringBytes,
-            SocketBufferBytes = _reader.Read(socketBuffer, ValueFormats.Number(0, 1 << 30, 1 << 20), defaults.SocketBufferBytes),
+            SocketBufferBytes = Number(socketBuffer, 0, 1 << 30, 1 << 20, defaults.SocketBufferBytes),
         };
     }
 
     private BufferOptions ReadBuffers(string section)
     {
         BufferOptions defaults = new();
-        string low = $"{section}:LowBytes", high = $"{section}:HighBytes", limit = $"{section}:LimitBytes", total = $"{section}:TotalBytes";
+        string low = $"{section}:LowBytes", high = $"{section}:HighBytes";
+        string limit = $"{section}:LimitBytes", total = $"{section}:TotalBytes";
         BufferOptions buffers = new()
         {
-            LowBytes = _reader.Read(low, ValueFormats.Number(0, int.MaxValue, defaults.LowBytes), defaults.LowBytes),
-            HighBytes = _reader.Read(high, ValueFormats.Number(1, int.MaxValue, defaults.HighBytes), defaults.HighBytes),
-            LimitBytes = _reader.Read(limit, ValueFormats.Number(1, int.MaxValue, defaults.LimitBytes), defaults.LimitBytes),
-            TotalBytes = _reader.Read(total, ValueFormats.LongNumber(1, 1L << 50, defaults.TotalBytes), defaults.TotalBytes),
+            LowBytes = Number(low, 0, int.MaxValue, defaults.LowBytes, defaults.LowBytes),
+            HighBytes = Number(high, 1, int.MaxValue, defaults.HighBytes, defaults.HighBytes),
+            LimitBytes = Number(limit, 1, int.MaxValue, defaults.LimitBytes, defaults.LimitBytes),
+            TotalBytes = _reader.Read(
+                total,
+                ValueFormats.LongNumber(1, 1L << 50, defaults.TotalBytes),
+                defaults.TotalBytes),
         };
 
         if (buffers.LowBytes >= buffers.HighBytes)
-            _reader.Refuse(low, $"must be below {high}, which is {buffers.HighBytes} (this is {buffers.LowBytes})", (buffers.HighBytes / 4).ToString(CultureInfo.InvariantCulture));
+            _reader.Refuse(
+                low,
+                $"must be below {high}, which is {buffers.HighBytes} (this is {buffers.LowBytes})",
+                (buffers.HighBytes / 4).ToString(CultureInfo.InvariantCulture));
         if (buffers.LimitBytes < buffers.HighBytes)
-            _reader.Refuse(limit, $"must not be below {high}, which is {buffers.HighBytes} (this is {buffers.LimitBytes})", buffers.HighBytes.ToString(CultureInfo.InvariantCulture));
+            _reader.Refuse(
+                limit,
+                $"must not be below {high}, which is {buffers.HighBytes} (this is {buffers.LimitBytes})",
+                buffers.HighBytes.ToString(CultureInfo.InvariantCulture));
         if (buffers.TotalBytes < buffers.LimitBytes)
-            _reader.Refuse(total, $"must not be below {limit}, which is {buffers.LimitBytes} (this is {buffers.TotalBytes})", buffers.LimitBytes.ToString(CultureInfo.InvariantCulture));
+            _reader.Refuse(
+                total,
+                $"must not be below {limit}, which is {buffers.LimitBytes} (this is {buffers.TotalBytes})",
+                buffers.LimitBytes.ToString(CultureInfo.InvariantCulture));
         return buffers;
     }
 
@@ -249,21 +290,39 @@ internal sealed class SettingsSchema
         TcpLivenessOptions defaults = new();
         return new TcpLivenessOptions
         {
-            Idle = _reader.Read($"{section}:Idle", ValueFormats.Seconds(Second, LongestProbeTime, defaults.Idle), defaults.Idle),
-            Interval = _reader.Read($"{section}:Interval", ValueFormats.Seconds(Second, LongestProbeTime, defaults.Interval), defaults.Interval),
-            Probes = _reader.Read($"{section}:Probes", ValueFormats.Number(1, 127, defaults.Probes), defaults.Probes),
-            UserTimeout = _reader.Read($"{section}:UserTimeout", ValueFormats.Duration(Second, Day, defaults.UserTimeout), defaults.UserTimeout),
+            Idle = Seconds($"{section}:Idle", Second, LongestProbeTime, defaults.Idle),
+            Interval = Seconds($"{section}:Interval", Second, LongestProbeTime, defaults.Interval),
+            Probes = Number($"{section}:Probes", 1, 127, defaults.Probes, defaults.Probes),
+            UserTimeout = Duration($"{section}:UserTimeout", TimeSpan.Zero, Day, defaults.UserTimeout),
         };
     }
 
     private Dictionary<string, LogLevel> ReadLogLevels()
     {
         // What the framework says of itself matters when something is wrong, not at every start.
-        Dictionary<string, LogLevel> levels = new(StringComparer.OrdinalIgnoreCase) { ["Microsoft"] = LogLevel.Warning };
-        foreach (string category in _reader.Below(LogLevelSection).Append("Default").Distinct(StringComparer.OrdinalIgnoreCase))
-            levels[category] = _reader.Read($"{LogLevelSection}:{category}", ValueFormats.Level, category == "Microsoft" ? LogLevel.Warning : LogLevel.Information);
+        Dictionary<string, LogLevel> levels = new(StringComparer.OrdinalIgnoreCase)
+        {
+            ["Default"] = LogLevel.Information,
+            ["Microsoft"] = LogLevel.Warning,
+        };
+        IEnumerable<string> given = _reader.Below(LogLevelSection);
+        foreach (string category in levels.Keys.Union(given, StringComparer.OrdinalIgnoreCase).ToList())
+        {
+            LogLevel fallback = levels.GetValueOrDefault(category, LogLevel.Information);
+            levels[category] = _reader.Read($"{LogLevelSection}:{category}", ValueFormats.Level, fallback);
+        }
+
         return levels;
     }
+
+    private int Number(string key, int least, int most, int example, int fallback) =>
+        _reader.Read(key, ValueFormats.Number(least, most, example), fallback);
+
+    private TimeSpan Duration(string key, TimeSpan least, TimeSpan most, TimeSpan fallback) =>
+        _reader.Read(key, ValueFormats.Duration(least, most, fallback), fallback);
+
+    private TimeSpan Seconds(string key, TimeSpan least, TimeSpan most, TimeSpan fallback) =>
+        _reader.Read(key, ValueFormats.Seconds(least, most, fallback), fallback);
 
     /// <summary>Port 0 in both places means one and the same port, whichever it will be.</summary>
     private bool LinksToHub(EcmOptions ecm, HubOptions hub) =>
@@ -276,8 +335,8 @@ internal sealed class SettingsSchema
         for (int i = 1; i < settings.Listeners.Count; i++)
         {
             (string key, IPEndPoint address) = settings.Listeners[i];
-            string? earlier = settings.Listeners.Take(i).FirstOrDefault(other => address.Port != 0 && other.Address.Equals(address)).Key;
-            if (earlier is not null)
+            string? earlier = settings.Listeners.Take(i).FirstOrDefault(other => other.Address.Equals(address)).Key;
+            if (address.Port != 0 && earlier is not null)
                 _reader.Refuse(key, $"is the address of {earlier} too: {address}", "a port of its own");
         }
     }

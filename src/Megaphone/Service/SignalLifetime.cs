@@ -5,7 +5,10 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Service;
 
 /// <summary>Ends the service on SIGTERM and SIGINT: the first one in order, the second one at once.</summary>
-internal sealed class SignalLifetime(Settings settings, IHostApplicationLifetime application, ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
+internal sealed class SignalLifetime(
+    Settings settings,
+    IHostApplicationLifetime application,
+    ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
     private readonly List<PosixSignalRegistration> _registrations = [];
     private int _signals;

@@ -6,7 +6,9 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Service;
 
 /// <summary>Tells the service manager how far we are: sd_notify(3), one datagram for each state.</summary>
-/// <param name="address">The value of NOTIFY_SOCKET: a path, or <c>@name</c> in the abstract namespace; null: nobody asks.</param>
+/// <param name="address">
+/// The value of NOTIFY_SOCKET: a path, or <c>@name</c> in the abstract namespace; null: nobody asks.
+/// </param>
 /// <param name="log">Where a failure is noted; it is never fatal.</param>
 internal sealed class SystemdNotifier(string? address, ILogger<SystemdNotifier> log)
 {
@@ -26,7 +28,8 @@ internal sealed class SystemdNotifier(string? address, ILogger<SystemdNotifier> 
         try
         {
             // The abstract namespace is written with @ and addressed with a zero byte: unix(7).
-            UnixDomainSocketEndPoint manager = new(address[0] == '@' ? string.Concat("\0", address.AsSpan(1)) : address);
+            string path = address[0] == '@' ? $"\0{address[1..]}" : address;
+            UnixDomainSocketEndPoint manager = new(path);
             using Socket socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
             socket.SendTo(Encoding.UTF8.GetBytes(state), manager);
         }

@@ -16,7 +16,8 @@ internal static class ValueFormats
     /// Hours first and all three parts there: what <see cref="TimeSpan.Parse(string)"/> makes of "30" (days) or
     /// "24:00:00" (days again) is not what the operator meant.
     /// </summary>
-    private static readonly string[] DurationForms = [@"h\:m\:s", @"h\:m\:s\.FFFFFFF", @"d\.h\:m\:s", @"d\.h\:m\:s\.FFFFFFF"];
+    private static readonly string[] DurationForms =
+        [@"h\:m\:s", @"h\:m\:s\.FFFFFFF", @"d\.h\:m\:s", @"d\.h\:m\:s\.FFFFFFF"];
 
     /// <summary><c>true</c> or <c>false</c>.</summary>
     public static ValueFormat<bool> Switch { get; } = new(ReadSwitch, "true");
@@ -25,12 +26,17 @@ internal static class ValueFormats
     public static ValueFormat<string> Name { get; } = new(ReadName, "edge-1");
 
     /// <summary>The shared secret of a link.</summary>
-    public static ValueFormat<string?> Secret { get; } = new(ReadSecret, "what `openssl rand -base64 24` prints", IsSecret: true);
+    public static ValueFormat<string?> Secret { get; } = new(
+        ReadSecret,
+        "what `openssl rand -base64 24` prints",
+        IsSecret: true);
 
     /// <summary>An address to listen on.</summary>
     public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::]:5222 or 127.0.0.1:0");
 
-    /// <summary>Where links are connected to. Port 0 is let through; whether it makes sense is a matter of other keys.</summary>
+    /// <summary>
+    /// Where links are connected to. Port 0 is let through; whether it makes sense is a matter of other keys.
+    /// </summary>
     public static ValueFormat<HostPort> LinkTarget { get; } = new(ReadHostPort, "hub.example.org:6280 or [::1]:6280");
 
     /// <summary>Where sessions are connected to; null for the built-in echo.</summary>
@@ -48,7 +54,8 @@ internal static class ValueFormats
     /// <summary>A whole number within bounds.</summary>
     public static ValueFormat<int> Number(int least, int most, int example) => new(
         (string text, out int value) =>
-            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
+            && value >= least && value <= most
                 ? null
                 : $"must be a whole number from {least} to {most}",
         example.ToString(CultureInfo.InvariantCulture));
@@ -56,7 +63,8 @@ internal static class ValueFormats
     /// <summary>A whole number within bounds that an <see cref="int"/> does not hold.</summary>
     public static ValueFormat<long> LongNumber(long least, long most, long example) => new(
         (string text, out long value) =>
-            long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+            long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
+            && value >= least && value <= most
                 ? null
                 : $"must be a whole number from {least} to {most}",
         example.ToString(CultureInfo.InvariantCulture));
@@ -64,12 +72,15 @@ internal static class ValueFormats
     /// <summary>A duration within bounds.</summary>
     public static ValueFormat<TimeSpan> Duration(TimeSpan least, TimeSpan most, TimeSpan example) => new(
         (string text, out TimeSpan value) =>
-            TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+            TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value)
+            && value >= least && value <= most
                 ? null
                 : $"must be a duration hh:mm:ss from {Text(least)} to {Text(most)}",
         Text(example));
 
-    /// <summary>A duration of whole seconds within bounds: all that the kernel, or the protocol, has a place for.</summary>
+    /// <summary>
+    /// A duration of whole seconds within bounds: all that the kernel, or the protocol, has a place for.
+    /// </summary>
     public static ValueFormat<TimeSpan> Seconds(TimeSpan least, TimeSpan most, TimeSpan example) => new(
         (string text, out TimeSpan value) =>
             TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value)
@@ -105,7 +116,8 @@ internal static class ValueFormats
         if (!HostPort.TryParse(text, out HostPort? given))
             return "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 0 to 65535";
 
-        IPAddress? address = given!.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback : given.Address;
+        bool isLocal = given!.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
+        IPAddress? address = isLocal ? IPAddress.Loopback : given.Address;
         if (address is null)
             return "must be an address of this machine, not a name";
 
@@ -126,7 +138,8 @@ internal static class ValueFormats
         value = null;
         if (text == "echo:") return null;
 
-        return text.StartsWith(Tcp, StringComparison.Ordinal) && HostPort.TryParse(text[Tcp.Length..], out value) && value!.Port != 0
+        return text.StartsWith(Tcp, StringComparison.Ordinal)
+            && HostPort.TryParse(text[Tcp.Length..], out value) && value!.Port != 0
             ? null
             : "must be tcp://HOST:PORT or echo:, an IPv6 address in brackets, the port from 1 to 65535";
     }

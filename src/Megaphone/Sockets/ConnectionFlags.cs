@@ -60,4 +60,10 @@ internal enum ConnectionFlags
 
     /// <summary>A half-open deadline is running.</summary>
     HalfOpenArmed = 1 << 17,
+
+    /// <summary>With <see cref="Connecting"/>: the address that was tried failed; the reactor goes on to the next.</summary>
+    ConnectFailed = 1 << 18,
+
+    /// <summary>A deadline for the first address is running.</summary>
+    ConnectArmed = 1 << 19,
 }

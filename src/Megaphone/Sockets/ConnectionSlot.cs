@@ -26,6 +26,9 @@ internal struct ConnectionSlot
     /// <summary>Why it is being closed; meaningful with <see cref="ConnectionFlags.Aborting"/> or Closed.</summary>
     public CloseReason Reason;
 
+    /// <summary>Which address is being tried, while connecting.</summary>
+    public byte Attempt;
+
     /// <summary>Takes the gate. Held for the length of a system call at most, so waiting for it is short.</summary>
     public void Enter()
     {

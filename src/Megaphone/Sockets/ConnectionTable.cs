@@ -60,6 +60,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
             slot.Generation = slot.Generation == uint.MaxValue ? 1 : slot.Generation + 1;
             slot.Flags = ConnectionFlags.None;
             slot.Descriptor = -1;
+            slot.Attempt = 0;
             _count++;
             id = new ConnectionId(slot.Generation, reactor, index);
             return true;

@@ -5,29 +5,30 @@ namespace Megaphone.Sockets;
 /// nothing is ever taken out early.</remarks>
 internal sealed class DeadlineQueue(TimeSpan after)
 {
-    private readonly Queue<(long Due, ConnectionId Id)> _queue = new();
+    private readonly Queue<(long Due, ConnectionId Id, byte Attempt)> _queue = new();
     private readonly long _afterMilliseconds = (long)after.TotalMilliseconds;
 
     /// <summary>Arms a deadline for a connection.</summary>
     /// <param name="id">The connection.</param>
     /// <param name="now">The time, as <see cref="Environment.TickCount64"/> tells it.</param>
-    public void Arm(ConnectionId id, long now) => _queue.Enqueue((now + _afterMilliseconds, id));
+    /// <param name="attempt">Which attempt of the connection's it is for.</param>
+    public void Arm(ConnectionId id, long now, byte attempt = 0) => _queue.Enqueue((now + _afterMilliseconds, id, attempt));
 
     /// <summary>Takes one connection whose deadline has passed.</summary>
-    public bool TryTakeDue(long now, out ConnectionId id)
+    public bool TryTakeDue(long now, out ConnectionId id, out byte attempt)
     {
-        if (_queue.TryPeek(out (long Due, ConnectionId Id) first) && first.Due <= now)
+        if (_queue.TryPeek(out (long Due, ConnectionId Id, byte Attempt) first) && first.Due <= now)
         {
             _queue.Dequeue();
-            id = first.Id;
+            (_, id, attempt) = first;
             return true;
         }
 
-        id = default;
+        (id, attempt) = (default, 0);
         return false;
     }
 
     /// <summary>Milliseconds until the first deadline; <see cref="int.MaxValue"/> when there is none.</summary>
     public int UntilNext(long now) =>
-        _queue.TryPeek(out (long Due, ConnectionId Id) first) ? (int)Math.Clamp(first.Due - now, 0, int.MaxValue) : int.MaxValue;
+        _queue.TryPeek(out (long Due, ConnectionId Id, byte Attempt) first) ? (int)Math.Clamp(first.Due - now, 0, int.MaxValue) : int.MaxValue;
 }

@@ -4,8 +4,8 @@ namespace Megaphone.Sockets;
 
 /// <summary>What a room does with the connections of its reactors.</summary>
 /// <remarks>
-/// Every method is called by the reactor that serves the connection, one at a time for each connection, and must not
-/// block. <c>owner</c> is the number given when the connection was taken in.
+/// Unless it says otherwise a method is called by the reactor that serves the connection, one at a time for each
+/// connection. None may block. <c>owner</c> is the number given when the connection was taken in.
 /// </remarks>
 /// <typeparam name="TState">What the room keeps for each connection; a small struct, or a reference.</typeparam>
 internal interface IConnectionHandler<TState>
@@ -35,7 +35,7 @@ internal interface IConnectionHandler<TState>
     /// <summary>The peer ended its direction, after everything that was received.</summary>
     Told TellReadEnded(ConnectionId id, int owner, ref TState state);
 
-    /// <summary>The connection became slow to take data, or is no longer.</summary>
+    /// <summary>The connection became slow to take data, or is no longer. Any thread; must not call the reactor.</summary>
     Told TellSlow(ConnectionId id, int owner, ref TState state, bool slow);
 
     /// <summary>The connection is closed. The last call for it; after <see cref="Told.Done"/> its state is forgotten.</summary>

@@ -50,7 +50,7 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Flags = ConnectionFlags.Connecting;
 
         // Refused at once, as loopback does it: the reactor tries the next address, or tells the handler.
-        if (BeginConnect(id, ref slot, to) is { } failure) Fail(ref slot, failure);
+        if (BeginConnect(id, ref slot, to) is { } failure) FailConnect(ref slot, failure);
         slot.Exit();
         Attend(id);
         return true;
@@ -64,7 +64,7 @@ internal sealed unsafe partial class Reactor<TState>
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
         bool sendable = slot.Owner == owner &&
             !slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed);
-        bool attend = sendable && !SendOrKeep(id, ref slot, bytes);
+        bool attend = sendable && (!SendOrKeep(id, ref slot, bytes) || TellSlow(id, ref slot) != Told.Done);
         slot.Exit();
         if (attend) Attend(id);
         return sendable;
@@ -198,8 +198,13 @@ internal sealed unsafe partial class Reactor<TState>
     {
         if (!_table.TryEnter(id)) return;
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        if (slot.Is(ConnectionFlags.Connecting) && !slot.Is(ConnectionFlags.Aborting)) _connecting.Arm(id, Environment.TickCount64);
-        if (slot.Is(ConnectionFlags.Aborting) && !TryOtherAddress(id, ref slot))
+        if (slot.Is(ConnectionFlags.Connecting) && !slot.Is(ConnectionFlags.ConnectArmed))
+        {
+            slot.Set(ConnectionFlags.ConnectArmed);
+            _connecting.Arm(id, Environment.TickCount64, slot.Attempt);
+        }
+
+        if (slot.Is(ConnectionFlags.Aborting) || (slot.Is(ConnectionFlags.ConnectFailed) && !TryOtherAddress(id, ref slot)))
         {
             Close(id, ref slot, slot.Reason);
             return;
@@ -226,8 +231,9 @@ internal sealed unsafe partial class Reactor<TState>
             ArmHalfOpen(id, ref slot);
         }
 
+        if (TellSlow(id, ref slot) == Told.NoRoom) Stall(id, ref slot);
         slot.Exit();
-        if (TellNews(id, ref slot) == Told.Close) CloseFor(id, CloseReason.Ended);
+        if (TellReadEnded(id, ref slot) == Told.Close) CloseFor(id, CloseReason.Ended);
         if (!_table.TryEnter(id)) return;
         if (slot.Is(ConnectionFlags.ReadEnded | ConnectionFlags.WriteEnded) && !slot.Is(ConnectionFlags.EndUntold))
             Close(id, ref slot, CloseReason.Ended);
@@ -243,38 +249,32 @@ internal sealed unsafe partial class Reactor<TState>
     private static bool IsLive(ConnectionId id, ref ConnectionSlot slot) =>
         slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed);
 
-    /// <summary>Tells the handler that the connection is slow, or no longer, and that the peer has ended.</summary>
-    private Told TellNews(ConnectionId id, ref ConnectionSlot slot)
+    /// <summary>Tells the handler that the connection became slow, or is no longer. The gate is held.</summary>
+    /// <remarks>
+    /// With the gate held the order in which it is told is the order in which it happened, whichever thread tells it; and
+    /// the thread that fills the buffer says so itself, before it goes on filling.
+    /// </remarks>
+    private Told TellSlow(ConnectionId id, ref ConnectionSlot slot)
     {
-        ref TState state = ref _table.State(id.Slot);
         bool slow = slot.Is(ConnectionFlags.AboveHigh);
-        if (slow != slot.Is(ConnectionFlags.ToldSlow))
-        {
-            Told told = _handler.TellSlow(id, slot.Owner, ref state, slow);
-            Note(id, ref slot, told, set: slow ? ConnectionFlags.ToldSlow : 0, clear: slow ? 0 : ConnectionFlags.ToldSlow);
-            if (told != Told.Done) return told;
-        }
-
-        if (!slot.Is(ConnectionFlags.EndUntold)) return Told.Done;
-        Told toldEnd = _handler.TellReadEnded(id, slot.Owner, ref state);
-        Note(id, ref slot, toldEnd, set: 0, clear: ConnectionFlags.EndUntold);
-        return toldEnd;
+        if (slow == slot.Is(ConnectionFlags.ToldSlow)) return Told.Done;
+        Told told = _handler.TellSlow(id, slot.Owner, ref _table.State(id.Slot), slow);
+        if (told != Told.Done) return told;
+        if (slow) slot.Set(ConnectionFlags.ToldSlow);
+        else slot.Clear(ConnectionFlags.ToldSlow);
+        return Told.Done;
     }
 
-    private void Note(ConnectionId id, ref ConnectionSlot slot, Told told, ConnectionFlags set, ConnectionFlags clear)
+    /// <summary>Tells the handler that the peer has ended its direction, if it does not know yet.</summary>
+    private Told TellReadEnded(ConnectionId id, ref ConnectionSlot slot)
     {
-        if (!_table.TryEnter(id)) return;
-        if (told == Told.NoRoom)
-        {
-            Stall(id, ref slot);
-        }
-        else
-        {
-            slot.Clear(clear);
-            slot.Set(set);
-        }
-
+        if (!slot.Is(ConnectionFlags.EndUntold)) return Told.Done;
+        Told told = _handler.TellReadEnded(id, slot.Owner, ref _table.State(id.Slot));
+        if (!_table.TryEnter(id)) return told;
+        if (told == Told.NoRoom) Stall(id, ref slot);
+        else slot.Clear(ConnectionFlags.EndUntold);
         slot.Exit();
+        return told;
     }
 
     private void CloseForError(ConnectionId id, int errno) =>

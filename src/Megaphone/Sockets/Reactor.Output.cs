@@ -30,9 +30,8 @@ internal sealed unsafe partial class Reactor<TState>
         if (backlog is null) _table.SetBacklog(id.Slot, backlog = new OutputBacklog());
         backlog.Append(bytes);
         Watch(id, ref slot);
-        if (waiting < _options.Buffers.HighBytes || slot.Is(ConnectionFlags.AboveHigh)) return true;
-        slot.Set(ConnectionFlags.AboveHigh);
-        return false;
+        if (waiting >= _options.Buffers.HighBytes) slot.Set(ConnectionFlags.AboveHigh);
+        return true;
     }
 
     private static bool Fail(ref ConnectionSlot slot, CloseReason reason)
@@ -156,35 +155,38 @@ internal sealed unsafe partial class Reactor<TState>
             return;
         }
 
-        Fail(ref slot, ReasonForConnect(errno));
+        FailConnect(ref slot, ReasonForConnect(errno));
         slot.Exit();
         Look(id);
     }
 
-    private void ConnectTimedOut(ConnectionId id)
+    private void ConnectTimedOut(ConnectionId id, byte attempt)
     {
         if (!_table.TryEnter(id)) return;
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        bool connecting = slot.Is(ConnectionFlags.Connecting);
-        if (connecting) Fail(ref slot, CloseReason.BackendTimeout);
+        bool late = slot.Is(ConnectionFlags.Connecting) && slot.Attempt == attempt;
+        if (late) FailConnect(ref slot, CloseReason.BackendTimeout);
         slot.Exit();
-        if (connecting) Look(id);
+        if (late) Look(id);
+    }
+
+    private static void FailConnect(ref ConnectionSlot slot, CloseReason reason)
+    {
+        slot.Set(ConnectionFlags.ConnectFailed);
+        if (!slot.Is(ConnectionFlags.Aborting)) slot.Reason = reason;
     }
 
     /// <summary>After connecting to one address failed: begins with the next that the handler knows.</summary>
     /// <returns>False when the connection is to be closed.</returns>
     private bool TryOtherAddress(ConnectionId id, ref ConnectionSlot slot)
     {
-        if (!slot.Is(ConnectionFlags.Connecting) || slot.Reason is not (CloseReason.BackendRefused or CloseReason.BackendTimeout))
-            return false;
-
+        slot.Clear(ConnectionFlags.ConnectFailed);
         if (slot.Descriptor >= 0) _ = Libc.Close(slot.Descriptor);
         slot.Descriptor = -1;
         while (_handler.TryNextAddress(ref _table.State(id.Slot), out NativeAddress next))
         {
             if (BeginConnect(id, ref slot, next) is not null) continue;
-            slot.Clear(ConnectionFlags.Aborting);
-            _connecting.Arm(id, Environment.TickCount64);
+            _connecting.Arm(id, Environment.TickCount64, ++slot.Attempt);
             return true;
         }
 

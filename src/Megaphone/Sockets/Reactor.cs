@@ -180,8 +180,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private void DoDue()
     {
         long now = Environment.TickCount64;
-        while (_halfOpen.TryTakeDue(now, out ConnectionId id)) CloseFor(id, CloseReason.HalfOpenTimeout);
-        while (_connecting.TryTakeDue(now, out ConnectionId id)) ConnectTimedOut(id);
+        while (_halfOpen.TryTakeDue(now, out ConnectionId id, out _)) CloseFor(id, CloseReason.HalfOpenTimeout);
+        while (_connecting.TryTakeDue(now, out ConnectionId id, out byte attempt)) ConnectTimedOut(id, attempt);
         if (_sweepCursor >= 0) SweepSome(now);
         if (_acceptAgainAt != 0 && now >= _acceptAgainAt)
         {

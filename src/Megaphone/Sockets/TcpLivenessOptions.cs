@@ -10,8 +10,12 @@ internal sealed record TcpLivenessOptions
     public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Unanswered probes after which the peer is gone (TCP_KEEPCNT). Default 4.</summary>
+    /// <remarks>Counts only while <see cref="UserTimeout"/> is zero: Linux lets that decide otherwise.</remarks>
     public int Probes { get; init; } = 4;
 
-    /// <summary>How long sent data may stay unacknowledged (TCP_USER_TIMEOUT, RFC 5482). Default 1 minute.</summary>
+    /// <summary>
+    /// How long sent data, and probes, may stay unanswered (TCP_USER_TIMEOUT, RFC 5482); zero: as the kernel does without
+    /// it. Default 1 minute.
+    /// </summary>
     public TimeSpan UserTimeout { get; init; } = TimeSpan.FromMinutes(1);
 }

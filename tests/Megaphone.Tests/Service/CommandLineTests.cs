@@ -45,6 +45,6 @@ public class CommandLineTests
         List<Problem> problems = [];
         CommandLine.Parse(["bench"], problems);
 
-        Assert.Equal("command \"bench\": is none of run and check; for example megaphone check", Assert.Single(problems).ToString());
+        Assert.Equal("command \"bench\": is none of run, check and health; for example megaphone check", Assert.Single(problems).ToString());
     }
 }

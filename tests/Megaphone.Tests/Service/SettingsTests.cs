@@ -76,7 +76,7 @@ public class SettingsTests
                 "Clients": [ { "Listen": "[::1]:5222", "Framing": "bytes", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0" } ],
                 "Link": {
                   "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
-                  "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608
+                  "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608, "SocketBufferBytes": 77777
                 },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
                 "HalfOpenTimeout": "00:00:13", "CloseRate": 14,
@@ -86,7 +86,7 @@ public class SettingsTests
               "Hub": {
                 "Listen": "0.0.0.0:6280", "Backend": "tcp://[::1]:5222", "MaxPacketBytes": 64, "MaxSessions": 31,
                 "HalfOpenTimeout": "00:00:32", "IdleTimeout": "1.00:00:00", "Secret": "hub's secret", "AllowOpenListener": false,
-                "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 256, "ConnectTimeout": "00:00:34",
+                "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
                 "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
                 "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:00:42" },
               },
@@ -110,10 +110,10 @@ public class SettingsTests
     [Fact]
     public void The_ring_grows_with_the_longest_packet_unless_it_is_given()
     {
-        Assert.Equal(4 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 32 } }""").Hub!.Link.RingBytes);
-        Assert.Equal(4 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 1048576 } }""").Hub!.Link.RingBytes);
-        Assert.Equal(8 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 1048577 } }""").Hub!.Link.RingBytes);
-        Assert.Equal(1 << 30, Configured.Right("""{ "Hub": { "MaxPacketBytes": 268435456 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(2 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 32 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(2 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 1048576 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(4 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 1048577 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(1 << 30, Configured.Right("""{ "Hub": { "MaxPacketBytes": 536870912 } }""").Hub!.Link.RingBytes);
     }
 
     [Fact]

@@ -1,0 +1,80 @@
+using System.Security.Cryptography;
+using System.Text;
+using Megaphone.Protocol;
+
+namespace Megaphone.Links;
+
+/// <summary>How a link begins (section 4 of the link protocol): what its first packet means. Pure.</summary>
+internal static class Handshake
+{
+    /// <summary>How much of what the other side says about itself goes into a log line.</summary>
+    private const int LongestShown = 100;
+
+    /// <summary>The first packet of an accepted link: <c>hello</c>, or any session's packet on a plain link.</summary>
+    public static HandshakeResult OnFirstPacket(ulong id, ReadOnlySpan<byte> content, LinkOptions options)
+    {
+        if (id != PacketHeader.ControlId)
+        {
+            if (options.Secret is null) return new HandshakeResult(HandshakeOutcome.Up);
+            return new HandshakeResult(
+                HandshakeOutcome.Breach,
+                "it said no hello, and here a secret is wanted: set Ecm:Link:Control true and Ecm:Link:Secret there")
+            {
+                Unauthorized = true,
+            };
+        }
+
+        if (!ControlReader.TryRead(content, out ControlMessage? hello, out string? problem)) return Breach(problem);
+        if (hello.Op != ControlOp.Hello) return Breach($"{ControlNames.Of(hello.Op)} before hello");
+        if (hello.Version != ControlMessage.CurrentVersion)
+            return Refuse($"version {hello.Version} is not spoken here, only {ControlMessage.CurrentVersion}");
+        return SecretFits(hello.Secret, options.Secret) ? Up(hello) : Refuse("the secret is missing or wrong");
+    }
+
+    /// <summary>The first packet after <c>hello</c> was said: <c>welcome</c> or <c>refuse</c>.</summary>
+    public static HandshakeResult OnAnswer(ulong id, ReadOnlySpan<byte> content)
+    {
+        if (id != PacketHeader.ControlId) return Breach($"a packet on id {id} came before the answer to hello");
+        if (!ControlReader.TryRead(content, out ControlMessage? answer, out string? problem)) return Breach(problem);
+        if (answer.Op == ControlOp.Refuse) return new HandshakeResult(HandshakeOutcome.End, RefusedBecause(answer));
+        if (answer.Op != ControlOp.Welcome) return Breach($"{ControlNames.Of(answer.Op)} came instead of an answer to hello");
+        return answer.Version == ControlMessage.CurrentVersion
+            ? Up(answer)
+            : new HandshakeResult(
+                HandshakeOutcome.End, $"the other side speaks version {answer.Version}, not {ControlMessage.CurrentVersion}");
+    }
+
+    /// <summary>What a <c>refuse</c> means, in words.</summary>
+    public static string RefusedBecause(ControlMessage refusal) =>
+        $"refused by the other side: {Shown(refusal.Reason) ?? "no reason given"}";
+
+    private static HandshakeResult Up(ControlMessage message) => new(HandshakeOutcome.Up)
+    {
+        Control = true,
+        Name = Shown(message.Name),
+        MaxPacket = message.MaxPacket,
+        KeepAlive = Bounded(message.KeepAlive),
+        Ignored = message.Ignored,
+    };
+
+    private static HandshakeResult Breach(string reason) => new(HandshakeOutcome.Breach, reason);
+
+    private static HandshakeResult Refuse(string reason) => new(HandshakeOutcome.Refuse, reason);
+
+    /// <summary>Within bounds: the other side shall not have us ping without pause, nor never.</summary>
+    private static TimeSpan? Bounded(TimeSpan? keepAlive) =>
+        keepAlive is { } asked ? TimeSpan.FromSeconds(Math.Clamp(asked.TotalSeconds, 0.1, 3600)) : null;
+
+    /// <summary>What the other side says may hold line breaks and terminal codes, which have no place in a log.</summary>
+    private static string? Shown(string? said) =>
+        said is null ? null : string.Concat(said.Take(LongestShown).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
+
+    private static bool SecretFits(string? said, string? wanted)
+    {
+        if (wanted is null) return true;
+
+        // Digests have one length, so that neither the length nor the place of a difference can be timed.
+        return CryptographicOperations.FixedTimeEquals(
+            SHA256.HashData(Encoding.UTF8.GetBytes(wanted)), SHA256.HashData(Encoding.UTF8.GetBytes(said ?? "")));
+    }
+}

@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Net;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>Clients that vanish without a word are found by the kernel, as it was told to.</summary>
+public sealed class VanishedClientTests
+{
+    [Fact]
+    public async Task Accepted_sockets_have_a_keepalive_timer_with_the_configured_time()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync("Ecm:TcpKeepAlive:Idle=00:01:40");
+        using TestConnection client = await TestConnection.ConnectAsync(both.Clients);
+        await client.AssertEchoesAsync();
+
+        // Of the socket's line in /proc/net/tcp: timer 2 is keepalive, and its time is in hundredths of a second.
+        string server = Hexadecimal(client.Remote), other = Hexadecimal(client.Local);
+        (string timer, long hundredths) = ("", 0);
+        await Patience.UntilAsync(
+            () =>
+            {
+                string[] line = File.ReadLines("/proc/net/tcp")
+                    .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                    .Single(line => line[1] == server && line[2] == other);
+                timer = line[5][..2];
+                hundredths = long.Parse(line[5].AsSpan(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                // Timer 1 is there for a moment, until what was sent is acknowledged.
+                return Task.FromResult(timer != "01");
+            },
+            () => "the acknowledgement of what was sent");
+
+        Assert.Equal("02", timer);
+        Assert.InRange(hundredths, 9000, 10_000);
+    }
+
+    [Fact]
+    public async Task A_silent_client_that_vanishes_is_found_by_keepalive()
+    {
+        await using OtherNetwork network = await OtherNetwork.CreateAsync();
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
+            $"Ecm:Clients:0:Listen={network.Here}:0", "Ecm:TcpKeepAlive:Idle=00:00:01", "Ecm:TcpKeepAlive:Interval=00:00:01",
+            "Ecm:TcpKeepAlive:Probes=2", "Ecm:TcpKeepAlive:UserTimeout=00:00:03");
+        using ChildProcess staying = await network.ConnectAsync(both.Clients, "hello");
+        using ChildProcess vanishing = await network.ConnectAsync(both.Clients, "hello");
+        await both.HasSessionsAsync(2);
+        // Several times what a silent client that is there would have, if its answers did not count.
+        await Task.Delay(TimeSpan.FromSeconds(4));
+        await both.HasSessionsAsync(2);
+
+        await network.CutAsync();
+
+        await both.HasClosedAsync(2, "ecm", "vanished");
+        await both.HasClientsAsync(0);
+        await both.HasSessionsAsync(0);
+    }
+
+    [Fact]
+    public async Task A_client_that_vanishes_while_it_is_sent_something_is_found_by_the_user_timeout()
+    {
+        await using OtherNetwork network = await OtherNetwork.CreateAsync();
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            hub.Address, $"Ecm:Clients:0:Listen={network.Here}:0", "Ecm:TcpKeepAlive:UserTimeout=00:00:02");
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using ChildProcess client = await network.ConnectAsync(ecm.Clients, "hello");
+        Packet first = await link.ReceiveAsync();
+
+        await network.CutAsync();
+        await link.SendAsync(first.Id, "are you there?");
+
+        await link.AssertControlAsync("reset", first.Id);
+        await ecm.HasClosedAsync(1, "ecm", "vanished");
+        await ecm.HasClientsAsync(0);
+    }
+
+    private static string Hexadecimal(IPEndPoint address) =>
+        $"{BitConverter.ToUInt32(address.Address.GetAddressBytes()):X8}:{address.Port:X4}";
+}

@@ -1,0 +1,43 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Megaphone.Load;
+
+/// <summary>The fastest echo that two blocking calls make; what a link is compared with.</summary>
+internal static class RawEcho
+{
+    private const int BufferBytes = 256 << 10;
+
+    /// <summary>Runs until standard input ends; one peer at a time.</summary>
+    /// <exception cref="IOException">The address cannot be bound.</exception>
+    public static void Run(Arguments arguments)
+    {
+        IPEndPoint listen = arguments.EndPoint("listen");
+        arguments.RefuseOthers();
+        using Socket listener = new(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            listener.Bind(listen);
+            listener.Listen();
+        }
+        catch (SocketException failure)
+        {
+            throw new IOException($"cannot listen on {listen}: {failure.Message}", failure);
+        }
+
+        ParentGuard.EndWithInput();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"READY {listener.LocalEndPoint}"));
+
+        byte[] buffer = new byte[BufferBytes];
+        while (true)
+        {
+            using Socket peer = listener.Accept();
+            peer.NoDelay = true;
+            while (peer.Receive(buffer, SocketFlags.None, out SocketError error) is > 0 and int got && error == SocketError.Success)
+            {
+                if (peer.Send(buffer.AsSpan(0, got), SocketFlags.None, out error) <= 0) break;
+            }
+        }
+    }
+}

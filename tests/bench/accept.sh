@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# Processor time for each accepted connection, beside HAProxy. --help says more.
+. "$(dirname "$0")/prepare.sh"
+measure accept "$@"

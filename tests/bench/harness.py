@@ -1,0 +1,294 @@
+"""What the benchmarks have in common: the processes they start and watch, rounds, tables, and the record of results."""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+BENCH = pathlib.Path(__file__).resolve().parent
+ROOT = BENCH.parent.parent
+RESULTS = BENCH / "results.jsonl"
+MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
+LOAD = os.environ.get("MEGAPHONE_LOAD", "artifacts/net10.0/bin/Megaphone.Load/release/Megaphone.Load")
+HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+
+# Every listener has an address of its own, below the ports that the kernel gives to clients: nothing collides.
+CLIENTS = "127.88.0.1:5222"
+LINK = "127.88.0.2:6280"
+ECHO = "127.88.0.3:7000"
+PEER = "127.88.0.4:5222"
+RAW = "127.88.0.5:7000"
+
+
+class Child:
+    """A process that ends with this one. `ready` is the line with which it said that it is."""
+
+    def __init__(self, *command, ready=None, patience=30, env=None):
+        self.began = time.monotonic()
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=ROOT,
+            env={**os.environ, **(env or {})})
+        self.pid = self.process.pid
+        self.ready = None
+        if ready:
+            timer = threading.Timer(patience, self.process.kill)
+            timer.start()
+            self.ready = next((line.strip() for line in self.process.stdout if line.startswith(ready)), None)
+            timer.cancel()
+            if self.ready is None:
+                self.stop()
+                self.errors.seek(0)
+                sys.exit(f"{' '.join(command)}\ndid not get ready:\n{self.errors.read()}")
+            self.ready_after = time.monotonic() - self.began
+            # Whatever it prints later is read, so that it never waits for us.
+            threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def status(self, *keys):
+        """The sum of some lines of /proc/PID/status, in bytes (kB there)."""
+        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return sum(int(re.search(rf"^{key}:\s+(\d+)", text, re.M)[1]) * 1024 for key in keys)
+
+    def own_memory(self):
+        """Bytes of memory that are this process's alone: what it has allocated, not the pages of its file."""
+        return self.status("RssAnon", "RssShmem")
+
+    def cpu(self):
+        """Seconds of processor time used by the threads that are there."""
+        return sum(int((task / "schedstat").read_text().split()[0])
+                   for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir()) / 1e9
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def switches(self):
+        """Context switches so far: those it asked for by waiting, and those that were forced upon it."""
+        text = "".join((task / "status").read_text() for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir())
+        return tuple(sum(map(int, re.findall(rf"^{kind}_ctxt_switches:\s+(\d+)", text, re.M)))
+                     for kind in ("voluntary", "nonvoluntary"))
+
+
+def ecm(*more):
+    """An ECM in a process of its own, whose link to LINK is up."""
+    child = Child(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
+    admin = re.search(r"admin=(\S+)", child.ready)[1]
+    wait_until(lambda: is_ready(admin), "the link is up")
+    return child
+
+
+def hub(backend, *more):
+    """A hub in a process of its own, on LINK."""
+    return Child(MEGAPHONE, "--Hub:Listen", LINK, "--Hub:Backend", backend, *QUIET, *more, ready="megaphone ready")
+
+
+def is_ready(admin):
+    try:
+        with urllib.request.urlopen(f"http://{admin}/readyz", timeout=2):
+            return True
+    except urllib.error.URLError:
+        return False
+
+
+# Nothing but warnings is logged, as HAProxy logs nothing.
+QUIET = ["--Admin:Listen", "127.88.0.6:0", "--Logging:LogLevel:Default", "Warning"]
+
+HAPROXY_CONFIG = """
+global
+  nbthread 2
+  no strict-limits
+  ulimit-n 20000
+  maxconn 19000
+defaults
+  mode tcp
+  option tcp-smart-accept
+  no option splice-auto
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+listen peer
+  bind {peer} backlog 4096
+{rules}  server echo {echo}
+"""
+
+# Holds a client without a connection to the server until it says something, as the ECM does.
+WAIT_FOR_BYTES = """  tcp-request inspect-delay 1h
+  tcp-request content accept if { req.len gt 0 }
+"""
+
+
+def haproxy(rules=""):
+    """HAProxy, one hop from PEER to ECHO, in the foreground; does not log."""
+    config = tempfile.NamedTemporaryFile("w", suffix=".cfg")
+    config.write(HAPROXY_CONFIG.format(peer=PEER, echo=ECHO, rules=rules))
+    config.flush()
+    child = Child(HAPROXY, "-db", "-q", "-f", config.name)
+    child.config = config
+    wait_until(lambda: takes_connections(PEER), "HAProxy listens")
+    child.ready_after = time.monotonic() - child.began
+    return child
+
+
+def echo_server():
+    return Child(LOAD, "echo-server", "--listen", ECHO, ready="READY")
+
+
+def raw_echo():
+    return Child(LOAD, "raw-echo", "--listen", RAW, ready="READY")
+
+
+def idle(to, connections, *more):
+    return Child(LOAD, "idle", "--to", to, "--connections", str(connections), *more, ready="READY", patience=60)
+
+
+def load(command, **options):
+    """Runs the load generator; returns its figures."""
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run([LOAD, command, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True, timeout=120)
+    return json.loads(done.stdout)
+
+
+def takes_connections(address):
+    host, port = address.split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def wait_until(condition, what, patience=10):
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit(f"waited {patience} s in vain until {what}")
+        time.sleep(0.005)
+
+
+def busy(seconds):
+    """The fraction of this machine's processor time that is used, all cores together."""
+    def read():
+        fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+    total, idle_time = read()
+    time.sleep(seconds)
+    total_after, idle_after = read()
+    return 1 - (idle_after - idle_time) / max(1, total_after - total)
+
+
+class Benchmark:
+    """One claim: its options, its rounds, and what becomes of its figures."""
+
+    def __init__(self, name, description, rounds=5):
+        parser = argparse.ArgumentParser(prog=f"tests/bench/{name}.sh", description=description)
+        parser.add_argument("--rounds", type=int, default=rounds, help=f"default {rounds}")
+        parser.add_argument("--quick", action="store_true", help="two rounds; nothing is recorded")
+        parser.add_argument("--no-wait", action="store_true", help="measure even if the machine is busy with other things")
+        parser.add_argument("--note", help="kept with the figures: what a reader should know about this run")
+        self.options = parser.parse_args()
+        self.name = name
+        self.usual_rounds = rounds
+        self.rounds = 2 if self.options.quick else self.options.rounds
+        self.values = {}
+        self.foreign = []
+
+    def each_round(self):
+        """Counts the rounds. Before each, waits (three minutes in all) until the machine is quiet; keeps how busy it was."""
+        end = time.monotonic() + (0 if self.options.no_wait else 180)
+        for number in range(1, self.rounds + 1):
+            waits = False
+            while (other := busy(0.5)) > 0.1 and time.monotonic() < end:
+                if not waits:
+                    progress(f"the machine is {other:.0%} busy with other things; waiting")
+                waits = True
+            self.foreign.append(other)
+            progress(f"{self.name}: round {number} of {self.rounds}")
+            yield number
+        progress("")
+
+    def add(self, figure, value):
+        self.values.setdefault(figure, []).append(value)
+
+    def median(self, figure):
+        return statistics.median(self.values[figure])
+
+    def finish(self, budgets):
+        """Prints the table and adds a line to the results. Budgets: (what, value, limit, at_most), where no limit is no budget."""
+        width = max(map(len, self.values))
+        print(f"\n{'':{width}}  {'median':>12} {'least':>12} {'most':>12}")
+        for figure, values in self.values.items():
+            print(f"{figure:{width}}  {statistics.median(values):12,.4g} {min(values):12,.4g} {max(values):12,.4g}"
+                  .replace("e+", "e"))
+        print()
+        width = max(len(what) for what, *_ in budgets)
+        rows = []
+        for what, value, limit, at_most in budgets:
+            kept = value <= limit if at_most else value >= limit
+            print(f"{what:{width}}  {value:12,.4g}   {'≤' if at_most else '≥'} {limit:<12,.4g} {'kept' if kept else 'MISSED'}")
+            rows.append({"what": what, "value": round(value, 4), "limit": limit, "at_most": at_most, "kept": kept})
+        print(f"\nbusy with other things before each round: {', '.join(f'{other:.0%}' for other in self.foreign)}")
+
+        if not self.options.quick:
+            with RESULTS.open("a") as results:
+                results.write(json.dumps({
+                    "benchmark": self.name,
+                    "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                    "command": f"tests/bench/{self.name}.sh" + ("" if self.rounds == self.usual_rounds else f" --rounds {self.rounds}"),
+                    "note": self.options.note,
+                    "commit": commit(),
+                    "machine": machine(),
+                    "peer": peer_version(),
+                    "busy_before": [round(other, 3) for other in self.foreign],
+                    "figures": {figure: [float(f"{value:.6g}") for value in values] for figure, values in self.values.items()},
+                    "budgets": rows,
+                }, ensure_ascii=False) + "\n")
+
+
+def commit():
+    """The commit that is checked out; with a + when there are changes on top."""
+    def git(*words):
+        return subprocess.run(["git", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT).stdout.strip()
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no", "src") else "")
+
+
+def machine():
+    cpu = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
+    return (f"{os.cpu_count()} cores of {cpu[1] if cpu else 'an unnamed processor'}, "
+            f"{memory / 2**20:.0f} GiB, Linux {os.uname().release.split('-')[0]}")
+
+
+def peer_version():
+    first = subprocess.run([HAPROXY, "-v"], stdout=subprocess.PIPE, text=True).stdout
+    return re.search(r"version ([^-\s]+)", first)[1]
+
+
+def progress(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)

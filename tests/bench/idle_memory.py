@@ -1,0 +1,59 @@
+"""Bytes of user-space memory per idle client: the slope between FEW and MANY clients."""
+
+from harness import (CLIENTS, PEER, WAIT_FOR_BYTES, Benchmark, echo_server, ecm, haproxy, hub, idle, time, wait_until)
+
+FEW = 1_000
+MANY = 18_000
+# A process may have 20,000 descriptors here; HAProxy needs two for each client that has a connection to the server.
+MANY_IN_PAIRS = 9_000
+
+
+def slope(process, address, many, descriptors_each=1, talk=False, beside=()):
+    """Of the process that holds the clients; then of those beside it."""
+    measured = [process, *beside]
+    # What has been said went through rings and buffers that are the same for any number of clients; they are all touched
+    # before the first look.
+    with idle(address, FEW, *(("--say", "16384") if talk else ())):
+        few = settled(process, FEW * descriptors_each, measured)
+        with idle(address, many - FEW, *(("--say", "200") if talk else ())):
+            all_of_them = settled(process, many * descriptors_each, measured)
+            return [(after - before) / (many - FEW) for before, after in zip(few, all_of_them)]
+
+
+def settled(process, descriptors, measured):
+    wait_until(lambda: process.descriptors() >= descriptors, f"{descriptors} descriptors are open")
+    time.sleep(0.3)
+    return [each.own_memory() for each in measured]
+
+
+def ours_idle():
+    with hub("echo:"), ecm() as edge:
+        benchmark.add("ECM, clients that have said nothing", *slope(edge, CLIENTS, MANY))
+
+
+def ours_with_sessions():
+    with hub("echo:") as far, ecm() as edge:
+        of_edge, of_hub = slope(edge, CLIENTS, MANY, talk=True, beside=[far])
+        benchmark.add("ECM, clients with a session", of_edge)
+        benchmark.add("hub with echo:, sessions", of_hub)
+
+
+def haproxy_idle():
+    with echo_server(), haproxy(WAIT_FOR_BYTES) as peer:
+        benchmark.add("HAProxy, clients that have said nothing", *slope(peer, PEER, MANY))
+
+
+def haproxy_with_servers():
+    with echo_server(), haproxy() as peer:
+        benchmark.add("HAProxy, clients with a server connection", *slope(peer, PEER, MANY_IN_PAIRS, 2, talk=True))
+
+
+benchmark = Benchmark("idle-memory", __doc__)
+for number in benchmark.each_round():
+    steps = [ours_idle, haproxy_idle, ours_with_sessions, haproxy_with_servers]
+    for step in steps if number % 2 else reversed(steps):
+        step()
+benchmark.finish([
+    ("bytes per idle client in the ECM", benchmark.median("ECM, clients that have said nothing"), 64, True),
+    ("the same, with a session", benchmark.median("ECM, clients with a session"), 64, True),
+])

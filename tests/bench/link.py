@@ -1,0 +1,41 @@
+"""One link full of packets through the hub's echo, beside an echo that only receives and sends. Sizes are those of whole
+packets, header included."""
+
+from harness import LINK, RAW, Benchmark, hub, load, raw_echo
+
+SMALL = 64
+LARGE = 1024
+SESSIONS = 1_000
+SECONDS = 3
+
+
+def flood(name, address, process, size):
+    figures = load("link", to=address, sessions=SESSIONS, bytes=size, seconds=SECONDS, warmup=0.5, watch=process.pid)
+    if figures["missing_bytes"]:
+        raise SystemExit(f"{name}: {figures['missing_bytes']} bytes were lost")
+    benchmark.add(f"{name}, {size} bytes: million packets/s", figures["packets_per_second"] / 1e6)
+    benchmark.add(f"{name}, {size} bytes: CPU ns/packet", sum(figures["cpu_seconds"].values()) / figures["packets"] * 1e9)
+
+
+def ours(size):
+    with hub("echo:") as far:
+        flood("hub", LINK, far, size)
+
+
+def peer(size):
+    with raw_echo() as echo:
+        flood("raw echo", RAW, echo, size)
+
+
+benchmark = Benchmark("link", __doc__)
+for number in benchmark.each_round():
+    for size in (SMALL, LARGE):
+        for step in (ours, peer) if number % 2 else (peer, ours):
+            step(size)
+        what = f"{size} bytes: million packets/s"
+        benchmark.add(f"{size} bytes: packets/s, hub : raw echo",
+                      benchmark.values[f"hub, {what}"][-1] / benchmark.values[f"raw echo, {what}"][-1])
+benchmark.finish([
+    (f"million packets/s of {SMALL} bytes", benchmark.median(f"hub, {SMALL} bytes: million packets/s"), 8, False),
+    (f"packets/s of {LARGE} bytes, hub : raw echo", benchmark.median(f"{LARGE} bytes: packets/s, hub : raw echo"), 0.75, False),
+])

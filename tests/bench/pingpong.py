@@ -1,0 +1,66 @@
+"""CLIENTS × 200-byte ping-pong through ECM and hub to an echo server, beside one hop of HAProxy to the same server:
+as fast as answers come, and at a fixed rate."""
+
+from harness import CLIENTS, ECHO, PEER, Benchmark, echo_server, ecm, haproxy, hub, load
+
+CONNECTIONS = 1_000
+BYTES = 200
+RATE = 4_000
+SECONDS = 3
+
+
+def play(name, address, processes, rate):
+    switches_before = [process.switches() for process in processes]
+    figures = load("pingpong", to=address, connections=CONNECTIONS, bytes=BYTES, seconds=SECONDS, warmup=0.5, rate=rate,
+                   watch=",".join(str(process.pid) for process in processes))
+    if figures["errors"]:
+        raise SystemExit(f"{name}: {figures['errors']} messages or connections were lost")
+    messages = figures["messages"]
+    how = f"at {rate} messages/s" if rate else "flat out"
+    benchmark.add(f"{how}, {name}: CPU µs/message", sum(figures["cpu_seconds"].values()) / messages * 1e6)
+    if not rate:
+        benchmark.add(f"{how}, {name}: messages/s", figures["messages_per_second"])
+    benchmark.add(f"{how}, {name}: p50 µs", figures["p50_us"])
+    benchmark.add(f"{how}, {name}: p99 µs", figures["p99_us"])
+    if benchmark.options.quick:
+        waited = sum(process.switches()[0] - before[0] for process, before in zip(processes, switches_before))
+        benchmark.add(f"{how}, {name}: waits/message", waited / messages)
+
+
+def ours(rate):
+    with echo_server(), hub(f"tcp://{ECHO}") as far, ecm() as edge:
+        play("ECM and hub", CLIENTS, [edge, far], rate)
+
+
+def ours_echo(rate):
+    with hub("echo:") as far, ecm() as edge:
+        play("ECM and hub with echo", CLIENTS, [edge, far], rate)
+
+
+def peer(rate):
+    with echo_server(), haproxy() as hop:
+        play("HAProxy", PEER, [hop], rate)
+
+
+def ratios(how):
+    for figure in ("CPU µs/message", "p99 µs"):
+        benchmark.add(f"{how}: {figure}, ECM and hub : HAProxy",
+                      benchmark.values[f"{how}, ECM and hub: {figure}"][-1] / benchmark.values[f"{how}, HAProxy: {figure}"][-1])
+
+
+benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)))
+for number in benchmark.each_round():
+    steps = [ours, peer, ours_echo]
+    for rate in (0, RATE):
+        for step in steps if number % 2 else reversed(steps):
+            step(rate)
+    ratios("flat out")
+    ratios(f"at {RATE} messages/s")
+benchmark.finish([
+    ("CPU per message, flat out, ECM and hub : HAProxy",
+     benchmark.median("flat out: CPU µs/message, ECM and hub : HAProxy"), 0.85, True),
+    (f"CPU per message at {RATE}/s, ECM and hub : HAProxy",
+     benchmark.median(f"at {RATE} messages/s: CPU µs/message, ECM and hub : HAProxy"), 1.6, True),
+    (f"p99 latency at {RATE}/s, ECM and hub : HAProxy",
+     benchmark.median(f"at {RATE} messages/s: p99 µs, ECM and hub : HAProxy"), 2, True),
+])
