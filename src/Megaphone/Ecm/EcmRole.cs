@@ -39,7 +39,9 @@ internal sealed class EcmRole : IDisposable
 
     /// <summary>Null when at least one link takes sessions; else the reason, in words.</summary>
     public string? NotReady =>
-        _links.Any(link => link.IsUsable) ? null : $"no link to {_options.Connect.To} is up";
+        _links.Any(link => link.IsUsable) ? null
+        : _links.Any(link => link.Current is not null) ? $"every link to {_options.Connect.To} is draining"
+        : $"no link to {_options.Connect.To} is up";
 
     /// <summary>Binds the listeners and begins to connect the links.</summary>
     /// <exception cref="IOException">An address cannot be bound, or there are no descriptors.</exception>
@@ -68,7 +70,7 @@ internal sealed class EcmRole : IDisposable
         _clients.StopReading();
         await _stopConnecting.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_links.Select(link => link.Current?.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
-        await _connectors.ConfigureAwait(false);
+        await Task.WhenAny(_connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
 
         // The links are down; clients that are slow get what they have been sent as far as time allows.
         while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);

@@ -12,7 +12,7 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
     private Timer? _timer;
 
     /// <summary>Begins.</summary>
-    public void Start() => _timer = new Timer(_ => Tell(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(Seconds));
+    public void Start() => _timer = new Timer(_ => Tell(), null, TimeSpan.FromSeconds(Seconds), TimeSpan.FromSeconds(Seconds));
 
     /// <summary>Ends.</summary>
     public void Dispose() => _timer?.Dispose();

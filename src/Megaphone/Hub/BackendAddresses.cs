@@ -13,6 +13,8 @@ namespace Megaphone.Hub;
 internal sealed class BackendAddresses : IDisposable
 {
     private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(30);
+    /// <summary>How long the start waits for a name server; the sessions that come before its answer are refused.</summary>
+    private static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
     private readonly HostPort _backend;
@@ -29,7 +31,7 @@ internal sealed class BackendAddresses : IDisposable
         _log = log;
         _timer = new Timer(_ => _ = RefreshAsync());
         if (backend.Address is { } address) _addresses = [new NativeAddress(new IPEndPoint(address, backend.Port))];
-        else Refresh(() => Dns.GetHostAddresses(backend.Host));
+        else RefreshAsync().Wait(FirstAnswer);
     }
 
     /// <summary>Takes the addresses that a new session is to try.</summary>
@@ -67,32 +69,14 @@ internal sealed class BackendAddresses : IDisposable
 
     private async Task RefreshAsync()
     {
-        try
-        {
-            IPAddress[] found = await Dns.GetHostAddressesAsync(_backend.Host).ConfigureAwait(false);
-            Refresh(() => found);
-        }
-        catch (SocketException e)
-        {
-            Refresh(() => throw e);
-        }
-    }
-
-    private void Refresh(Func<IPAddress[]> resolve)
-    {
         string? failure = null;
         try
         {
-            NativeAddress[] found = [.. resolve().Select(address => new NativeAddress(new IPEndPoint(address, _backend.Port)))];
-            if (!found.SequenceEqual(_addresses))
-            {
-                _addresses = found;
-                Volatile.Write(ref _preferred, 0);
-            }
-
+            IPAddress[] found = await Dns.GetHostAddressesAsync(_backend.Host).ConfigureAwait(false);
             if (found.Length == 0) failure = "the name has no address";
+            else Use([.. found.Select(address => new NativeAddress(new IPEndPoint(address, _backend.Port)))]);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ArgumentException)
         {
             // What was known stays in use: a name server that is away is no reason to turn sessions away.
             failure = e.Message;
@@ -108,6 +92,13 @@ internal sealed class BackendAddresses : IDisposable
         {
             // The hub has stopped meanwhile.
         }
+    }
+
+    private void Use(NativeAddress[] addresses)
+    {
+        if (addresses.AsSpan().SequenceEqual(_addresses)) return;
+        _addresses = addresses;
+        Volatile.Write(ref _preferred, 0);
     }
 
     /// <summary>Where one session is in trying the addresses.</summary>

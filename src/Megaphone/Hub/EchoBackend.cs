@@ -23,7 +23,7 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     /// <inheritdoc/>
     public BackendVerdict Send(HubSession session, ReadOnlySpan<byte> content)
     {
-        if (_holdCount > 0 && TryHold(session, content)) return BackendVerdict.Taken;
+        if (_holdCount > 0 && Hold(session, content) is { } held) return held;
         if (!session.Link.Link.TryWriteBack(session.Id, content)) return BackendVerdict.NoRoom;
         Written(session, content);
         return BackendVerdict.Taken;
@@ -54,7 +54,7 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     /// <inheritdoc/>
     public void Abort(HubSession session, CloseReason reason)
     {
-        // Only an idle session can meet a full link here, and its turn comes again.
+        // On a full link the session stays; whoever wants it ended comes again.
         if (!HubSessions.TryTellOver(session.Link, session.Id, reason, outputEnded: false)) return;
         FlushBatch.Flush();
         End(session, reason);
@@ -98,25 +98,31 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     }
 
     /// <summary>Keeps what a paused session may not send, within the bounds of section 5 of the link protocol.</summary>
-    private bool TryHold(HubSession session, ReadOnlySpan<byte> content)
+    /// <returns>Null when the session is not held.</returns>
+    private BackendVerdict? Hold(HubSession session, ReadOnlySpan<byte> content)
     {
         lock (_lock)
         {
-            if (!_holds.TryGetValue(session, out EchoHold? hold)) return false;
+            if (!_holds.TryGetValue(session, out EchoHold? hold)) return null;
+            bool tooMuch = hold.Bytes + content.Length > _buffers.LimitBytes;
+            if (tooMuch || sessions.Metrics.BufferedBytes + content.Length > _buffers.TotalBytes)
+            {
+                CloseReason reason = tooMuch ? CloseReason.BufferLimit : CloseReason.BufferTotal;
+                if (!HubSessions.TryTellOver(session.Link, session.Id, reason, outputEnded: false)) return BackendVerdict.NoRoom;
+                End(session, reason);
+                return BackendVerdict.Gone;
+            }
+
             hold.Contents.Enqueue(content.ToArray());
             hold.Bytes += content.Length;
-            long total = sessions.Metrics.AddBuffered(content.Length);
-            if (hold.Bytes > _buffers.LimitBytes || total > _buffers.TotalBytes)
-            {
-                Abort(session, hold.Bytes > _buffers.LimitBytes ? CloseReason.BufferLimit : CloseReason.BufferTotal);
-            }
-            else if (hold.Bytes >= _buffers.HighBytes && !hold.PausedEcm && session.Link.Link.HasControl)
+            sessions.Metrics.AddBuffered(content.Length);
+            if (hold.Bytes >= _buffers.HighBytes && !hold.PausedEcm && session.Link.Link.HasControl)
             {
                 hold.PausedEcm = session.Link.Link.TryWrite(ControlMessage.Pause(session.Id));
                 if (hold.PausedEcm) sessions.Metrics.AddPause();
             }
 
-            return true;
+            return BackendVerdict.Taken;
         }
     }
 

@@ -7,6 +7,9 @@ namespace Megaphone.Hub;
 /// <summary>One link of a hub: routes its packets to the sessions on it.</summary>
 internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : ILinkHandler
 {
+    /// <summary>Ended ids that are remembered: more than can have packets in flight, and not more than a few megabytes.</summary>
+    private const int RememberedIds = 64 << 10;
+
     private readonly bool _clocked = sessions.Options.IdleTimeout is not null;
     private volatile bool _closing;
     private Link? _link;
@@ -15,7 +18,7 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
     public Link Link => _link!;
 
     /// <summary>The sessions on it.</summary>
-    public SessionTable Sessions { get; } = new(sessions.Options.MaxSessions);
+    public SessionTable Sessions { get; } = new(RememberedIds);
 
     /// <summary>Nothing more is to be put on it: it is down, or is being drained.</summary>
     public bool Closing
@@ -39,7 +42,7 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
                 // Not opened, so not over either: the id is only remembered once the ECM has been told.
                 if (!HubSessions.TryTellOver(this, id, refusal, outputEnded: false)) return false;
                 Sessions.Refuse(id);
-                sessions.Metrics.AddSessionClosed(refusal);
+                sessions.CountRefused(this, id, refusal);
                 return true;
             }
         }
@@ -82,14 +85,17 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
     {
         session = null;
         if (sessions.Metrics.Connected >= sessions.Options.MaxSessions) return CloseReason.TooManySessions;
-        HubSession begun = sessions.Begin(this, id);
+
+        // In the table before the backend knows it: a backend that refuses at once takes it out again.
+        HubSession begun = new(this, id);
+        Sessions.Add(begun);
         if (backend.Open(begun) is { } refusal)
         {
-            // Whoever opened it knows best how to take it back; nobody else has seen it yet.
-            sessions.Forget(begun);
+            Sessions.Forget(id);
             return refusal;
         }
 
+        sessions.CountOpened(begun);
         session = begun;
         return null;
     }

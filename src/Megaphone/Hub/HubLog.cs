@@ -1,4 +1,3 @@
-using Megaphone.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Hub;
@@ -13,10 +12,13 @@ internal sealed partial class HubLog(ILogger<HubRole> logger)
     public partial void Unresolved(string host, string reason);
 
     [LoggerMessage(302, LogLevel.Warning, "Sessions fail at the backend {Backend}: {Reason}; more such are counted, not told, for {Seconds} s")]
-    public partial void BackendFails(string backend, CloseReason reason, int seconds);
+    public partial void BackendFails(string backend, string reason, int seconds);
 
     [LoggerMessage(303, LogLevel.Debug, "Session {Id} of link {Peer} is over: {Reason}")]
-    public partial void SessionOver(ulong id, string peer, CloseReason reason);
+    public partial void SessionOver(ulong id, string peer, string reason);
+
+    [LoggerMessage(305, LogLevel.Debug, "Session {Id} of link {Peer} was not opened: {Reason}")]
+    public partial void SessionRefused(ulong id, string peer, string reason);
 
     [LoggerMessage(304, LogLevel.Debug, "Session {Id} of link {Peer} is open")]
     public partial void SessionOpened(ulong id, string peer);

@@ -12,7 +12,7 @@ internal sealed class HubSession(HubLink link, ulong id)
     /// <summary>The connection id on that link.</summary>
     public ulong Id { get; } = id;
 
-    /// <summary>The connection to the backend; default with <c>echo:</c>. Set once, before the session is in the table.</summary>
+    /// <summary>The connection to the backend; default with <c>echo:</c>. Set once, by the receiver, which alone uses it but for ending the session.</summary>
     public ConnectionId Backend { get; set; }
 
     /// <summary>The addresses that the backend's name stood for when the session was opened. Reactor only, once connecting.</summary>

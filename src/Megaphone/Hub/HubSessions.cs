@@ -13,15 +13,20 @@ internal sealed class HubSessions(HubOptions options, RoleMetrics metrics, HubLo
     /// <summary>Where everything is counted.</summary>
     public RoleMetrics Metrics { get; } = metrics;
 
-    /// <summary>Puts a new session into its link's table and counts it.</summary>
-    public HubSession Begin(HubLink link, ulong id)
+    /// <summary>A session was opened.</summary>
+    public void CountOpened(HubSession session)
     {
-        HubSession session = new(link, id);
-        link.Sessions.Add(session);
         Metrics.AddSessionOpened();
         Metrics.AddConnected();
-        log.SessionOpened(id, link.Link.Peer);
-        return session;
+        log.SessionOpened(session.Id, session.Link.Link.Peer);
+    }
+
+    /// <summary>A session was over before it was open.</summary>
+    public void CountRefused(HubLink link, ulong id, CloseReason reason)
+    {
+        log.SessionRefused(id, link.Link.Peer, Label.Of(reason));
+        Metrics.AddSessionOpened();
+        Metrics.AddSessionClosed(reason);
     }
 
     /// <summary>Takes a session out of its link's table and counts why. Does nothing the second time.</summary>
@@ -30,14 +35,7 @@ internal sealed class HubSessions(HubOptions options, RoleMetrics metrics, HubLo
         if (!session.Link.Sessions.End(session.Id)) return;
         Metrics.RemoveConnected();
         Metrics.AddSessionClosed(reason);
-        log.SessionOver(session.Id, session.Link.Link.Peer, reason);
-    }
-
-    /// <summary>Takes back a session that could not be opened; its id may be tried again.</summary>
-    public void Forget(HubSession session)
-    {
-        session.Link.Sessions.Forget(session.Id);
-        Metrics.RemoveConnected();
+        log.SessionOver(session.Id, session.Link.Link.Peer, Label.Of(reason));
     }
 
     /// <summary>Tells the ECM that a session is over, in the way that its link knows.</summary>

@@ -173,6 +173,6 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
         long now = Environment.TickCount64;
         long again = Volatile.Read(ref _complainAgain);
         if (now >= again && Interlocked.CompareExchange(ref _complainAgain, now + ComplainSeconds * 1000, again) == again)
-            _log.BackendFails(_backend.ToString(), reason, ComplainSeconds);
+            _log.BackendFails(_backend.ToString(), Label.Of(reason), ComplainSeconds);
     }
 }

@@ -18,8 +18,14 @@ internal static class FlushBatch
     /// <summary>Flushes what this thread has written to.</summary>
     public static void Flush()
     {
-        if (_links is not { Count: > 0 } links) return;
-        foreach (Link link in links) link.Flush();
-        links.Clear();
+        if (_links is not { } links) return;
+
+        // What a flush sets free may make others write and flush on this thread: each link is taken out before its turn.
+        while (links.Count > 0)
+        {
+            Link link = links[^1];
+            links.RemoveAt(links.Count - 1);
+            link.Flush();
+        }
     }
 }

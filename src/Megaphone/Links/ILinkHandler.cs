@@ -27,6 +27,6 @@ internal interface ILinkHandler
     /// <summary>The link's ring has room again after somebody was turned away.</summary>
     void RoomAgain(Link link);
 
-    /// <summary>The link is over, and all its sessions with it. Comes once, after everything else, if <see cref="Up"/> came.</summary>
+    /// <summary>The link is over, and all its sessions with it. Comes once if <see cref="Up"/> came; only <see cref="RoomAgain"/> may follow.</summary>
     void Down(Link link);
 }

@@ -15,6 +15,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private const int LargestContent = 64 << 10;
     private const int RoomAtATime = 64 << 10;
     private const int LingerMilliseconds = 1_000;
+    private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
     private static int _lastNumber;
 
     private readonly Socket _socket;
@@ -57,7 +58,7 @@ internal sealed class Link : IPacketSink, IDisposable
         _metrics = metrics;
         _log = log;
         _keepAlive = options.KeepAlive;
-        _receiver = new LinkReceiver(socket, options.MaxPacketBytes, this);
+        _receiver = new LinkReceiver(socket, FirstLimit(phase, options), this);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
     }
@@ -83,6 +84,9 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <summary>The longest content that a packet made here may have, in bytes.</summary>
     public int MaxContent { get; private set; } = LargestContent;
 
+    /// <summary>How long it has been there.</summary>
+    public TimeSpan Age => Stopwatch.GetElapsedTime(_created);
+
     /// <summary>Whether it ever was up.</summary>
     public bool WasUp { get; private set; }
 
@@ -99,6 +103,10 @@ internal sealed class Link : IPacketSink, IDisposable
             if (_phase == LinkPhase.Up)
             {
                 BringUp(name: null, _options.MaxPacketBytes, _keepAlive);
+            }
+            else if (_phase == LinkPhase.AwaitingFirstPacket && _options.Secret is not null)
+            {
+                _keepAliveTimer = new Timer(_ => NoHello(), null, HelloTimeout, Timeout.InfiniteTimeSpan);
             }
             else if (_phase == LinkPhase.AwaitingWelcome)
             {
@@ -312,6 +320,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private void BringUp(string? name, int peerMaxPacket, TimeSpan keepAlive)
     {
         StartSender();
+        _receiver.AcceptUpTo(_options.MaxPacketBytes);
 
         // What a ring can never give must not be asked of it: nobody would be told of room that never comes.
         MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
@@ -326,7 +335,7 @@ internal sealed class Link : IPacketSink, IDisposable
     }
 
     private void StartSender() =>
-        _sender ??= new LinkSender(_socket, _options.RingBytes, $"link {Number} send", _metrics, RoomAgain, () => Close("sending failed"));
+        _sender ??= new LinkSender(_socket, _options.RingBytes, $"link {Number} send", _metrics, RoomAgain, failure => Close($"sending failed: {failure}"));
 
     private void RoomAgain()
     {
@@ -342,6 +351,17 @@ internal sealed class Link : IPacketSink, IDisposable
         TimeSpan silent = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastHeard));
         if (silent > 3 * _keepAlive && !LinkSocket.HasUnread(_socket)) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
         else if (silent >= _keepAlive / 2) TryWrite(ControlMessage.Ping(++_pings));
+    }
+
+    /// <summary>Who has not said the secret yet gets no more memory than a hello takes.</summary>
+    private static int FirstLimit(LinkPhase phase, LinkOptions options) =>
+        phase == LinkPhase.AwaitingFirstPacket && options.Secret is not null
+            ? Math.Min(options.MaxPacketBytes, PacketHeader.Size + ControlMessage.MaxBytes)
+            : options.MaxPacketBytes;
+
+    private void NoHello()
+    {
+        if (_phase == LinkPhase.AwaitingFirstPacket) Close($"no hello within {HelloTimeout.TotalSeconds:0} s, and here a secret is wanted");
     }
 
     private void NoWelcome(TimeSpan timeout)
@@ -401,7 +421,7 @@ internal sealed class Link : IPacketSink, IDisposable
 
     private void Tell()
     {
-        double seconds = Stopwatch.GetElapsedTime(_created).TotalSeconds;
+        double seconds = Age.TotalSeconds;
         if (_offended) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
         else if (!WasUp) _log.Unused(Peer, CloseReason);
         else _log.Down(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes, _sender?.Packets ?? 0, _sender?.Bytes ?? 0);

@@ -17,7 +17,7 @@ internal sealed class LinkConnector(
             if (stop.IsCancellationRequested) return;
             if (failure is null)
             {
-                // It was up: begin anew, but not all ECMs at once.
+                // It was up for a while: begin anew, but not all ECMs at once.
                 attempt = 1;
                 told = null;
             }
@@ -36,7 +36,7 @@ internal sealed class LinkConnector(
         }
     }
 
-    /// <returns>Null when the link had been up; else why it was not.</returns>
+    /// <returns>Null when the link had been up for longer than the longest wait; else why it was not, or went so soon.</returns>
     private async Task<string?> ConnectAndRunAsync(CancellationToken stop)
     {
         Link? connected = null;
@@ -54,8 +54,9 @@ internal sealed class LinkConnector(
         {
             return $"no connection within {connect.ConnectTimeout.TotalSeconds:0.###} s";
         }
-        catch (SocketException e)
+        catch (Exception e)
         {
+            // Whatever it was: this task is what keeps the link connected, and nobody would start it again.
             return e.Message;
         }
         finally
@@ -67,10 +68,10 @@ internal sealed class LinkConnector(
         using CancellationTokenRegistration registration = stop.Register(() =>
         {
             // One that is up is drained by its owner; one that is not has nothing to drain.
-            if (link.Phase != LinkPhase.Up) link.Close("asked to stop");
+            if (!link.WasUp) link.Close("asked to stop");
         });
         await link.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
-        return link.WasUp ? null : link.CloseReason;
+        return link.WasUp && link.Age > connect.RetryMax ? null : link.CloseReason;
     }
 
     /// <summary>The wait doubles from RetryMin to RetryMax; half of it is left to chance.</summary>

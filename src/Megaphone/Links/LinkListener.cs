@@ -12,6 +12,7 @@ namespace Megaphone.Links;
 internal sealed class LinkListener : IDisposable
 {
     private const int RestMilliseconds = 100;
+    private const int TellInterval = 30_000;
 
     private readonly Socket _socket;
     private readonly int _maxLinks;
@@ -21,6 +22,7 @@ internal sealed class LinkListener : IDisposable
     private readonly LinkLog _log;
     private readonly LinkedList<Link> _links = new();
     private volatile bool _closed;
+    private long _tellAgain;
 
     /// <summary>Binds and begins to accept; each link gets a handler of its own.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
@@ -34,6 +36,9 @@ internal sealed class LinkListener : IDisposable
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            // "[::]" takes IPv4 too, as it does for clients.
+            if (endPoint.Address.Equals(IPAddress.IPv6Any)) _socket.DualMode = true;
+
             // Nothing is set for reuse: .NET lets a port be bound again that was used a moment ago, and its ReuseAddress would
             // set SO_REUSEPORT too, with which a second process takes half of the links instead of being told.
             _socket.Bind(endPoint);
@@ -111,7 +116,7 @@ internal sealed class LinkListener : IDisposable
         if (!TryAdd(link, out LinkedListNode<Link>? node))
         {
             _metrics.AddRefused(RefusalReason.TooMany);
-            _log.TooMany(link.Peer, _maxLinks);
+            TellTooMany(link.Peer);
             link.Dispose();
             return;
         }
@@ -122,6 +127,15 @@ internal sealed class LinkListener : IDisposable
         {
             if (node.List is not null) _links.Remove(node);
         }
+    }
+
+    /// <summary>Tells it, but not again for a while: whoever is turned away comes again and again.</summary>
+    private void TellTooMany(string peer)
+    {
+        long now = Environment.TickCount64;
+        long again = Volatile.Read(ref _tellAgain);
+        if (now >= again && Interlocked.CompareExchange(ref _tellAgain, now + TellInterval, again) == again)
+            _log.TooMany(peer, _maxLinks);
     }
 
     private bool TryAdd(Link link, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out LinkedListNode<Link>? node)

@@ -23,8 +23,12 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     private int _start;
     private int _end;
     private PacketSplitter _splitter = new(maxPacketBytes);
+    private int _maxPacketBytes = maxPacketBytes;
     private long _packets;
     private long _bytes;
+
+    /// <summary>Accepts longer packets from the next batch on. Only for the sink, while it takes a packet.</summary>
+    public void AcceptUpTo(int maxPacketBytes) => _maxPacketBytes = maxPacketBytes;
 
     /// <summary>Packets received.</summary>
     public long Packets => Volatile.Read(ref _packets);
@@ -85,6 +89,8 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         PacketSplitter splitter = _splitter;
         while (true)
         {
+            // The packet before this one may have been the hello that earns the link its full limit.
+            splitter.MaxPacketBytes = _maxPacketBytes;
             PacketSplitter before = splitter;
             SplitResult result = splitter.Next(unread, out PacketHeader header);
             if (result != SplitResult.Packet)
@@ -118,7 +124,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         int count = _end - _start;
         int size = _buffer.Length;
         if (filled && size < BufferBytes) size = BufferBytes;
-        else if (count == size) size = (int)Math.Min(2L * size, Math.Max(BufferBytes, maxPacketBytes));
+        else if (count == size) size = (int)Math.Min(2L * size, Math.Max(BufferBytes, _maxPacketBytes));
         else if (count == 0 && size > BufferBytes) size = BufferBytes;
 
         byte[] from = _buffer;

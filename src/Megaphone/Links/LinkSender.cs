@@ -36,13 +36,14 @@ internal sealed class LinkSender
     private readonly SendRing _ring;
     private readonly Parker _parker = new();
     private readonly Thread _thread;
-    private readonly Action _whenFailed;
+    private readonly Action<string> _whenFailed;
     private readonly List<ArraySegment<byte>> _wrapped = new(2);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _draining;
     private volatile bool _stopped;
     private volatile bool _failed;
     private volatile bool _over;
+    private string _failure = "";
     private int _turn;
     private int _sentAhead;
     private long _packets;
@@ -54,8 +55,8 @@ internal sealed class LinkSender
     /// <param name="name">The thread's name.</param>
     /// <param name="metrics">Where packets and bytes are counted.</param>
     /// <param name="roomAgain">Called when there is room again after a writer was turned away.</param>
-    /// <param name="failed">Called on the sender's thread when the socket fails; the sender has ended then.</param>
-    public LinkSender(Socket socket, int ringBytes, string name, RoleMetrics metrics, Action roomAgain, Action failed)
+    /// <param name="failed">Called with the reason, on the sender's thread, when the socket fails; the sender has ended then.</param>
+    public LinkSender(Socket socket, int ringBytes, string name, RoleMetrics metrics, Action roomAgain, Action<string> failed)
     {
         _socket = socket;
         _socket.Blocking = false;
@@ -155,7 +156,7 @@ internal sealed class LinkSender
         if (lost > 0) _metrics.AddDropped(DropReason.LinkLost, lost);
         _over = true;
         _ended.TrySetResult();
-        if (_failed) _whenFailed();
+        if (_failed) _whenFailed(_failure);
     }
 
     /// <summary>Waits until there may be something to send.</summary>
@@ -221,11 +222,11 @@ internal sealed class LinkSender
                 }
 
                 if (error == SocketError.WouldBlock) return false;
-                if (error != SocketError.Success) return Fail();
+                if (error != SocketError.Success) return Fail(new SocketException((int)error).Message);
             }
             catch (ObjectDisposedException)
             {
-                return Fail();
+                return Fail("closed");
             }
 
             _sentAhead += sent;
@@ -239,8 +240,9 @@ internal sealed class LinkSender
         return true;
     }
 
-    private bool Fail()
+    private bool Fail(string failure)
     {
+        _failure = failure;
         _failed = true;
         return false;
     }
@@ -253,7 +255,7 @@ internal sealed class LinkSender
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            Fail();
+            Fail(e.Message);
         }
     }
 }

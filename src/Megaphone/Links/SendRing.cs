@@ -12,9 +12,10 @@ namespace Megaphone.Links;
 /// <para>A writer first acquires room, which fails at once when there is none, then writes a packet into it. Acquiring and
 /// writing are apart so that data can be left in its source while there is no room for it: nothing is ever taken that
 /// cannot be queued. No writer waits for another; a packet becomes visible to the reader when its own mark is set.</para>
-/// <para>Positions count bytes since the beginning and never wrap. No packet is shorter than a header, so at most one
+/// <para>Positions count bytes since the beginning and never come again. No packet is shorter than a header, so at most one
 /// begins in each <see cref="Grain"/> bytes, and one mark per grain is enough: it holds the position where the packet that
-/// begins there ends. A reader that has emptied the ring goes on at its beginning, as if the rest had been sent. A mark left over from an earlier lap lies below the reader's position and so says nothing.</para>
+/// begins there ends. A mark left over from an earlier lap lies below the reader's position and so says nothing. A reader
+/// that has emptied the ring goes on at its beginning, as if the rest of it had been sent.</para>
 /// </remarks>
 internal sealed class SendRing
 {
@@ -52,9 +53,6 @@ internal sealed class SendRing
         _roomAgain = roomAgain;
         _available.Value = capacity;
     }
-
-    /// <summary>Bytes of the ring.</summary>
-    public int Capacity => _bytes.Length;
 
     /// <summary>Whether nothing is queued, and nobody has acquired room that is neither written to nor given back.</summary>
     public bool IsIdle => Volatile.Read(ref _available.Value) == _bytes.Length;

@@ -20,6 +20,7 @@ internal sealed class RoleMetrics(Role role)
     private long _protocolErrors;
     private long _pauses;
     private long _bufferedBytes;
+    private long _bufferMemory;
     private long _controlIgnored;
 
     /// <summary>The role all of this is about.</summary>
@@ -115,6 +116,9 @@ internal sealed class RoleMetrics(Role role)
     public void AddControlIgnored(long count) => Interlocked.Add(ref _controlIgnored, count);
 
     /// <summary>Bytes began (positive) or ceased (negative) to wait for slow sockets.</summary>
-    /// <returns>The bytes that wait now.</returns>
-    public long AddBuffered(long bytes) => Interlocked.Add(ref _bufferedBytes, bytes);
+    public void AddBuffered(long bytes) => Interlocked.Add(ref _bufferedBytes, bytes);
+
+    /// <summary>Memory was taken (positive) or given back (negative) for what waits: more than the bytes themselves.</summary>
+    /// <returns>The memory that is taken now, in bytes.</returns>
+    public long AddBufferMemory(long bytes) => Interlocked.Add(ref _bufferMemory, bytes);
 }

@@ -13,10 +13,17 @@ namespace Megaphone.Protocol;
 /// <param name="maxPacketBytes">The longest packet, header included, that is accepted: 32 or more.</param>
 internal struct PacketSplitter(int maxPacketBytes)
 {
-    private readonly int _maxPacketBytes = maxPacketBytes >= PacketHeader.Size
+    private int _maxPacketBytes = maxPacketBytes >= PacketHeader.Size
         ? maxPacketBytes
         : throw new ArgumentOutOfRangeException(
             nameof(maxPacketBytes), maxPacketBytes, $"No packet is shorter than {PacketHeader.Size} bytes.");
+
+    /// <summary>The longest packet that is accepted from here on, in bytes; may be raised, never lowered.</summary>
+    public int MaxPacketBytes
+    {
+        readonly get => _maxPacketBytes;
+        set => _maxPacketBytes = Math.Max(_maxPacketBytes, value);
+    }
 
     /// <summary>Bytes consumed so far: where in the stream the next header begins.</summary>
     public long Offset { get; private set; }

@@ -19,6 +19,7 @@ internal sealed class SettingsSchema
 {
     private const string Clients = "Ecm:Clients";
     private const string LogLevelSection = "Logging:LogLevel";
+    private const int LargestBuffer = 512 << 20;
     private const int SmallestRing = 64 << 10;
     private const int LargestRing = 1 << 30;
 
@@ -258,9 +259,9 @@ internal sealed class SettingsSchema
         string limit = $"{section}:LimitBytes", total = $"{section}:TotalBytes";
         BufferOptions buffers = new()
         {
-            LowBytes = Number(low, 0, int.MaxValue, defaults.LowBytes, defaults.LowBytes),
-            HighBytes = Number(high, 1, int.MaxValue, defaults.HighBytes, defaults.HighBytes),
-            LimitBytes = Number(limit, 1, int.MaxValue, defaults.LimitBytes, defaults.LimitBytes),
+            LowBytes = Number(low, 0, LargestBuffer, defaults.LowBytes, defaults.LowBytes),
+            HighBytes = Number(high, 1, LargestBuffer, defaults.HighBytes, defaults.HighBytes),
+            LimitBytes = Number(limit, 1, LargestBuffer, defaults.LimitBytes, defaults.LimitBytes),
             TotalBytes = _reader.Read(
                 total,
                 ValueFormats.LongNumber(1, 1L << 50, defaults.TotalBytes),

@@ -11,11 +11,13 @@ internal sealed record BufferOptions
 
     /// <summary>A session whose buffer would grow above this is reset. Default 16 MiB.</summary>
     /// <remarks>
-    /// More than one busy link can hold in both directions, which is what may still arrive after <c>pause</c>: only a
-    /// side that cannot or will not pause gets here.
+    /// Should be more than one link can hold in both directions, rings and socket buffers, which is what may still arrive
+    /// after <c>pause</c>: then only a side that cannot or will not pause gets here.
     /// </remarks>
     public int LimitBytes { get; init; } = 16 << 20;
 
-    /// <summary>The bound for all buffers together; a session that would exceed it is reset. Default 256 MiB.</summary>
+    /// <summary>
+    /// The bound for the memory of all buffers together; a session that would exceed it is reset. Default 256 MiB.
+    /// </summary>
     public long TotalBytes { get; init; } = 256L << 20;
 }

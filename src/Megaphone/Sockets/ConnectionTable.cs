@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Megaphone.Metrics;
 
 namespace Megaphone.Sockets;
 
@@ -32,9 +33,10 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     public int Used => Volatile.Read(ref _used);
 
     /// <summary>Takes a slot, with a new generation and its gate held by the caller.</summary>
-    /// <returns>False when the table is full.</returns>
-    public bool TryTake(out ConnectionId id)
+    /// <returns>Null when it was taken; else what there is too much or too little of.</returns>
+    public RefusalReason? TryTake(out ConnectionId id)
     {
+        id = default;
         lock (_lock)
         {
             int index = _firstFree;
@@ -44,14 +46,9 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
             }
             else
             {
-                if (_used == capacity)
-                {
-                    id = default;
-                    return false;
-                }
-
                 index = _used;
-                if ((index & (ChunkSlots - 1)) == 0) AddChunk(index >> ChunkBits);
+                if (index == capacity) return RefusalReason.TooMany;
+                if ((index & (ChunkSlots - 1)) == 0 && !TryAddChunk(index >> ChunkBits)) return RefusalReason.Memory;
                 Volatile.Write(ref _used, index + 1);
             }
 
@@ -63,7 +60,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
             slot.Attempt = 0;
             _count++;
             id = new ConnectionId(slot.Generation, reactor, index);
-            return true;
+            return null;
         }
     }
 
@@ -121,9 +118,17 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         }
     }
 
-    private void AddChunk(int chunk)
+    private bool TryAddChunk(int chunk)
     {
-        _slots[chunk] = (ConnectionSlot*)NativeMemory.AllocZeroed(ChunkSlots, (nuint)sizeof(ConnectionSlot));
-        _states[chunk] = new TState[ChunkSlots];
+        try
+        {
+            _states[chunk] = new TState[ChunkSlots];
+            _slots[chunk] = (ConnectionSlot*)NativeMemory.AllocZeroed(ChunkSlots, (nuint)sizeof(ConnectionSlot));
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            return false;
+        }
     }
 }

@@ -8,8 +8,6 @@ internal static class Errno
     public const int OutOfMemory = 12;
     public const int TooManyFilesInSystem = 23;
     public const int TooManyFiles = 24;
-    public const int NoSpace = 28;
-    public const int ConnectionAborted = 103;
     public const int NoBufferSpace = 105;
     public const int TimedOut = 110;
     public const int InProgress = 115;

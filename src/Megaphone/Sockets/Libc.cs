@@ -9,7 +9,6 @@ namespace Megaphone.Sockets;
 /// <remarks>Each returns -1 on failure, with errno in <see cref="Marshal.GetLastPInvokeError"/>.</remarks>
 internal static unsafe partial class Libc
 {
-    public const int AfUnspecified = 0;
     public const int AfInet = 2;
     public const int AfInet6 = 10;
     public const int SockStream = 1;
@@ -21,6 +20,8 @@ internal static unsafe partial class Libc
     public const int SoKeepAlive = 9;
     public const int SoLinger = 13;
     public const int IpProtoTcp = 6;
+    public const int IpProtoV6 = 41;
+    public const int V6Only = 26;
     public const int TcpNoDelay = 1;
     public const int TcpKeepIdle = 4;
     public const int TcpKeepInterval = 5;
@@ -59,9 +60,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, EntryPoint = "getsockname", SetLastError = true)]
     public static partial int GetSocketName(int descriptor, NativeAddress* address, uint* length);
-
-    [LibraryImport(Library, EntryPoint = "getpeername", SetLastError = true)]
-    public static partial int GetPeerName(int descriptor, NativeAddress* address, uint* length);
 
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int descriptor, int level, int option, void* value, uint length);

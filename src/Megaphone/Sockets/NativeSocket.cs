@@ -16,6 +16,9 @@ internal static unsafe class NativeSocket
         {
             _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoReuseAddress, 1);
 
+            // "[::]" takes IPv4 too, whatever the machine's default is.
+            if (address is { Family: Libc.AfInet6, IsAny: true }) _ = Libc.SetSocketOption(descriptor, Libc.IpProtoV6, Libc.V6Only, 0);
+
             // Linux copies these to every accepted connection, which saves six system calls for each.
             SetOptions(descriptor, liveness);
             if (Libc.Bind(descriptor, &address, address.Length) == 0 && Libc.Listen(descriptor, backlog) == 0) return descriptor;
@@ -56,15 +59,6 @@ internal static unsafe class NativeSocket
         NativeAddress address = default;
         uint length = NativeAddress.Size;
         _ = Libc.GetSocketName(descriptor, &address, &length);
-        return address;
-    }
-
-    /// <summary>The address at the other end; family 0 when there is none any more.</summary>
-    public static NativeAddress PeerAddress(int descriptor)
-    {
-        NativeAddress address = default;
-        uint length = NativeAddress.Size;
-        _ = Libc.GetPeerName(descriptor, &address, &length);
         return address;
     }
 

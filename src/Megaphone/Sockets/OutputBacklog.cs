@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Numerics;
 
 namespace Megaphone.Sockets;
 
@@ -6,7 +7,7 @@ namespace Megaphone.Sockets;
 /// <remarks>Exists only while something waits; its array comes from, and goes back to, the shared pool.</remarks>
 internal sealed class OutputBacklog
 {
-    private const int SmallestArray = 4096;
+    private const int SmallestArray = 1024;
 
     private byte[] _array = [];
     private int _start;
@@ -17,6 +18,13 @@ internal sealed class OutputBacklog
 
     /// <summary>The bytes that wait, valid until the next call.</summary>
     public ReadOnlySpan<byte> Waiting => _array.AsSpan(_start, Count);
+
+    /// <summary>Memory that is taken, in bytes: what the bound for all buffers is about.</summary>
+    public int Capacity => _array.Length;
+
+    /// <summary>The memory that would be taken if so many more bytes waited.</summary>
+    public int CapacityFor(int more) =>
+        Fits(more) ? _array.Length : (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(SmallestArray, Count + more));
 
     /// <summary>Copies bytes behind those that wait.</summary>
     public void Append(ReadOnlySpan<byte> bytes)
@@ -37,16 +45,20 @@ internal sealed class OutputBacklog
         _start = _end = 0;
     }
 
+    /// <summary>Whether so many more bytes fit, moved to the front if need be; moving pays when half of the array is free.</summary>
+    private bool Fits(int more) =>
+        _array.Length - _end >= more || (_array.Length - Count >= more && _start >= _array.Length / 2);
+
     private void MakeRoom(int more)
     {
         int count = Count;
-        if (_array.Length - count >= more && _start >= _array.Length / 2)
+        if (Fits(more))
         {
             _array.AsSpan(_start, count).CopyTo(_array);
         }
         else
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(SmallestArray, checked((count + more) * 2)));
+            byte[] larger = ArrayPool<byte>.Shared.Rent(CapacityFor(more));
             _array.AsSpan(_start, count).CopyTo(larger);
             if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
             _array = larger;

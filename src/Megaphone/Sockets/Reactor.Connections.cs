@@ -10,10 +10,10 @@ internal sealed unsafe partial class Reactor<TState>
     /// <returns>Null when it was taken; else why it was refused and closed.</returns>
     public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer)
     {
-        if (!_table.TryTake(out ConnectionId id))
+        if (_table.TryTake(out ConnectionId id) is { } full)
         {
             _ = Libc.Close(descriptor);
-            return RefusalReason.TooMany;
+            return full;
         }
 
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
@@ -40,10 +40,10 @@ internal sealed unsafe partial class Reactor<TState>
     }
 
     /// <summary>Begins a connection; what is sent to it waits until it stands. Any thread.</summary>
-    /// <returns>False when the table is full.</returns>
+    /// <returns>False when there is no place for it.</returns>
     public bool TryConnect(in NativeAddress to, int owner, TState state, out ConnectionId id)
     {
-        if (!_table.TryTake(out id)) return false;
+        if (_table.TryTake(out id) is not null) return false;
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
         _table.State(id.Slot) = state;
         slot.Owner = owner;
@@ -62,10 +62,19 @@ internal sealed unsafe partial class Reactor<TState>
     {
         if (!_table.TryEnter(id)) return false;
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        bool sendable = slot.Owner == owner &&
-            !slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed);
-        bool attend = sendable && (!SendOrKeep(id, ref slot, bytes) || TellSlow(id, ref slot) != Told.Done);
-        slot.Exit();
+        bool sendable, attend;
+        try
+        {
+            sendable = slot.Owner == owner &&
+                !slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed);
+            attend = sendable && (!SendOrKeep(id, ref slot, bytes) || TellSlow(id, ref slot) != Told.Done);
+        }
+        finally
+        {
+            // Whatever happens, for want of memory say: a gate that stays held would hold up the reactor.
+            slot.Exit();
+        }
+
         if (attend) Attend(id);
         return sendable;
     }

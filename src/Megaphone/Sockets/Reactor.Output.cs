@@ -21,14 +21,17 @@ internal sealed unsafe partial class Reactor<TState>
 
         int waiting = (backlog?.Count ?? 0) + bytes.Length;
         if (waiting > _options.Buffers.LimitBytes) return Fail(ref slot, CloseReason.BufferLimit);
-        if (_metrics.AddBuffered(bytes.Length) > _options.Buffers.TotalBytes)
+        OutputBacklog keep = backlog ?? new OutputBacklog();
+        int memory = keep.CapacityFor(bytes.Length) - keep.Capacity;
+        if (_metrics.AddBufferMemory(memory) > _options.Buffers.TotalBytes)
         {
-            _metrics.AddBuffered(-bytes.Length);
+            _metrics.AddBufferMemory(-memory);
             return Fail(ref slot, CloseReason.BufferTotal);
         }
 
-        if (backlog is null) _table.SetBacklog(id.Slot, backlog = new OutputBacklog());
-        backlog.Append(bytes);
+        _metrics.AddBuffered(bytes.Length);
+        if (backlog is null) _table.SetBacklog(id.Slot, keep);
+        keep.Append(bytes);
         Watch(id, ref slot);
         if (waiting >= _options.Buffers.HighBytes) slot.Set(ConnectionFlags.AboveHigh);
         return true;
@@ -95,6 +98,7 @@ internal sealed unsafe partial class Reactor<TState>
     private void DropBacklog(ConnectionId id, OutputBacklog backlog)
     {
         _metrics.AddBuffered(-backlog.Count);
+        _metrics.AddBufferMemory(-backlog.Capacity);
         backlog.Release();
         _table.SetBacklog(id.Slot, null);
     }

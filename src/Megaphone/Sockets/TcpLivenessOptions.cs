@@ -14,7 +14,7 @@ internal sealed record TcpLivenessOptions
     public int Probes { get; init; } = 4;
 
     /// <summary>
-    /// How long sent data, and probes, may stay unanswered (TCP_USER_TIMEOUT, RFC 5482); zero: as the kernel does without
+    /// How long sent data, and probes, may stay unanswered, or a peer with data waiting may take none of it (TCP_USER_TIMEOUT, RFC 5482); zero: as the kernel does without
     /// it. Default 1 minute.
     /// </summary>
     public TimeSpan UserTimeout { get; init; } = TimeSpan.FromMinutes(1);

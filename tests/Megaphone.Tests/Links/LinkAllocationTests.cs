@@ -45,7 +45,7 @@ public class LinkAllocationTests
     {
         using SocketPair pair = new();
         RoleMetrics metrics = new(Role.Ecm);
-        LinkSender sender = new(pair.Ours, 1 << 20, "allocation", metrics, () => { }, () => { });
+        LinkSender sender = new(pair.Ours, 1 << 20, "allocation", metrics, () => { }, _ => { });
         byte[] content = new byte[32];
         byte[] buffer = new byte[1 << 20];
 

@@ -23,7 +23,7 @@ public class LinkSenderTests
         using SocketPair pair = new(SmallBuffers);
         RoleMetrics metrics = new(Role.Ecm);
         Room room = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "stress", metrics, room.Again, () => { });
+        LinkSender sender = new(pair.Ours, RingBytes, "stress", metrics, room.Again, _ => { });
         Task<long> reading = OnThread(() => ReadAndCheck(pair.Peer, stopAfter: 512 << 10));
 
         Task[] writing = [.. Enumerable.Range(0, writers).Select(writer => OnThread(() =>
@@ -60,7 +60,7 @@ public class LinkSenderTests
         const int packets = 5_000;
         using SocketPair pair = new(SmallBuffers);
         Room room = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "shorter", new RoleMetrics(Role.Ecm), room.Again, () => { });
+        LinkSender sender = new(pair.Ours, RingBytes, "shorter", new RoleMetrics(Role.Ecm), room.Again, _ => { });
         Task<long> reading = OnThread(() => ReadAndCheck(pair.Peer, stopAfter: 1 << 20));
         for (uint i = 0; i < packets; i++)
         {
@@ -83,7 +83,7 @@ public class LinkSenderTests
     {
         const int rounds = 10_000;
         using SocketPair pair = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "wake-ups", new RoleMetrics(Role.Ecm), () => { }, () => { });
+        LinkSender sender = new(pair.Ours, RingBytes, "wake-ups", new RoleMetrics(Role.Ecm), () => { }, _ => { });
         Task waiting = OnThread(() =>
         {
             Random random = new(1);
@@ -109,7 +109,7 @@ public class LinkSenderTests
     public async Task Draining_sends_everything_that_was_queued_without_a_flush()
     {
         using SocketPair pair = new(SmallBuffers);
-        LinkSender sender = new(pair.Ours, RingBytes, "drain", new RoleMetrics(Role.Ecm), () => { }, () => { });
+        LinkSender sender = new(pair.Ours, RingBytes, "drain", new RoleMetrics(Role.Ecm), () => { }, _ => { });
         uint queued = 0;
         while (sender.TryWrite(7, Content(7, queued))) queued++;
         sender.Drain();
@@ -125,7 +125,7 @@ public class LinkSenderTests
     public async Task Draining_a_sender_that_sleeps_ends_it()
     {
         using SocketPair pair = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "asleep", new RoleMetrics(Role.Ecm), () => { }, () => { });
+        LinkSender sender = new(pair.Ours, RingBytes, "asleep", new RoleMetrics(Role.Ecm), () => { }, _ => { });
         await Task.Delay(20);
         sender.Drain();
         await Patience.WithinAsync(sender.Ended, "the drained sender");
@@ -138,7 +138,7 @@ public class LinkSenderTests
         RoleMetrics metrics = new(Role.Ecm);
         int failures = 0;
         TaskCompletionSource failed = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "closed", metrics, () => { }, () =>
+        LinkSender sender = new(pair.Ours, RingBytes, "closed", metrics, () => { }, _ =>
         {
             Interlocked.Increment(ref failures);
             failed.TrySetResult();
@@ -172,7 +172,7 @@ public class LinkSenderTests
     {
         using SocketPair pair = new();
         TaskCompletionSource failed = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "reset", new RoleMetrics(Role.Ecm), () => { }, failed.SetResult);
+        LinkSender sender = new(pair.Ours, RingBytes, "reset", new RoleMetrics(Role.Ecm), () => { }, _ => failed.SetResult());
         pair.Peer.LingerState = new LingerOption(true, 0);
         pair.Peer.Dispose();
         await Patience.UntilAsync(
@@ -190,7 +190,7 @@ public class LinkSenderTests
     public async Task A_sender_without_work_costs_no_cpu_time()
     {
         using SocketPair pair = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "idle sender", new RoleMetrics(Role.Ecm), () => { }, () => { });
+        LinkSender sender = new(pair.Ours, RingBytes, "idle sender", new RoleMetrics(Role.Ecm), () => { }, _ => { });
         Assert.True(sender.TryWrite(7, []));
         sender.Flush();
         await Patience.UntilAsync(() => sender.Packets == 1, "the first packet");

@@ -13,7 +13,7 @@ public class ConnectionTableTests
     {
         using ConnectionTable<int> table = new(3, 1500);
         HashSet<ConnectionId> ids = [];
-        while (table.TryTake(out ConnectionId id))
+        while (table.TryTake(out ConnectionId id) is null)
         {
             table.Slot(id.Slot).Exit();
             Assert.True(ids.Add(id));
@@ -92,7 +92,7 @@ public class ConnectionTableTests
                 Queue<ConnectionId> own = new();
                 for (int round = 0; round < rounds; round++)
                 {
-                    if (own.Count < 16 && table.TryTake(out ConnectionId id))
+                    if (own.Count < 16 && table.TryTake(out ConnectionId id) is null)
                     {
                         if (!held.TryAdd(id.Slot, thread)) problems.Enqueue($"slot {id.Slot} was given out twice");
                         table.Slot(id.Slot).Exit();
@@ -122,7 +122,7 @@ public class ConnectionTableTests
 
     private static ConnectionId Take(ConnectionTable<int> table)
     {
-        Assert.True(table.TryTake(out ConnectionId id));
+        Assert.Null(table.TryTake(out ConnectionId id));
         table.Slot(id.Slot).Exit();
         return id;
     }
