@@ -28,8 +28,8 @@ Debian's ejabberd 23.01 with the modules for one-to-one chat; users who are logg
 presence) and do nothing; plain TCP, without TLS. Each way has an ejabberd of its own; behind ECM and hub it gets `Proxy v2`
 and has `use_proxy_protocol`. Resident is what a process takes from the machine (`RssAnon` + `RssShmem`), ECM and hub too: the
 slope between 3,000 and 6,000 users. In ejabberd that includes what the logins left behind, which stays there until there is
-reason to collect it, and differs from round to round; less garbage is what Erlang counts after a collection of everything,
-the slope from none to 6,000 users. The kernel's part is an estimate: what all its objects grew by (`Slab` in /proc/meminfo),
+reason to collect it and differs from round to round; with `use_proxy_protocol` much more so, without Megaphone as well. Less
+garbage is what Erlang counts after a collection of everything, the slope from none to 6,000 users: compare these. The kernel's part is an estimate: what all its objects grew by (`Slab` in /proc/meminfo),
 over the number of new sockets, both ends being on this machine.
 
 **ejabberd does not get smaller behind a hub**: the hub opens a TCP connection for each session, so ejabberd pays for each
@@ -93,9 +93,16 @@ def size(value):
 
 
 def per_user(row):
-    """The comparison in short, from the medians: what a user costs, and on which machine."""
+    """The comparison in short, medians but for what is too uneven: what a user costs, and on which machine."""
     def median(figure):
         return statistics.median(row["figures"][figure])
+
+    def resident(way):
+        values = row["figures"][f"{way}: KiB in ejabberd, resident"]
+        return f"{min(values):.0f} to {max(values):.0f} KiB"
+
+    def live(way):
+        return size(1024 * median(f"{way}: KiB in ejabberd, less garbage"))
 
     socket = 1024 * median("directly: KiB in the kernel for each TCP socket")
     socket_behind = 1024 * median("ECM and hub: KiB in the kernel for each TCP socket")
@@ -104,10 +111,8 @@ def per_user(row):
 | at the edge: ECM | – | {size(median("ECM and hub: bytes in the ECM"))} |
 | at the edge: kernel, one socket, about | – | {size(socket_behind)} |
 | at the server: hub | – | {size(median("ECM and hub: bytes in the hub"))} |
-| at the server: ejabberd, resident | {size(1024 * median("directly: KiB in ejabberd, resident"))} | \
-{size(1024 * median("ECM and hub: KiB in ejabberd, resident"))} |
-| at the server: ejabberd, less garbage | {size(1024 * median("directly: KiB in ejabberd, less garbage"))} | \
-{size(1024 * median("ECM and hub: KiB in ejabberd, less garbage"))} |
+| at the server: ejabberd, less garbage | {live("directly")} | {live("ECM and hub")} |
+| at the server: ejabberd, resident | {resident("directly")} | {resident("ECM and hub")} |
 | at the server: kernel, one socket or two, about | {size(socket)} | {size(2 * socket_behind)} |
 """
 

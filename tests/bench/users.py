@@ -1,5 +1,6 @@
 """Bytes of memory per idle user who is logged in to ejabberd, directly or through ECM and hub: the slope from FEW to MANY."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -34,7 +35,8 @@ class Ejabberd(Child):
         self.direct = f"127.0.0.1:{read['DIRECT_PORT']}"
 
     def stop(self):
-        os.kill(self.pid, signal.SIGKILL)  # there is nothing to keep, and to say farewell to everyone takes its time
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # there is nothing to keep, and to say farewell to everyone takes its time
         self.script("stop")
         shutil.rmtree(self.folder)
 
