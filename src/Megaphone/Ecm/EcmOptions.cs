@@ -21,8 +21,8 @@ internal sealed record EcmOptions
     /// <summary>Clients held at the same time; more are refused. 1 to 16,000,000, default 1,000,000.</summary>
     public int MaxClients { get; init; } = 1_000_000;
 
-    /// <summary>Reactor threads. 1 to 64; default one for each core.</summary>
-    public int Reactors { get; init; } = Math.Min(Environment.ProcessorCount, 64);
+    /// <summary>Reactor threads. 1 to 64; default one for every two cores: links' receivers, which send, need the others.</summary>
+    public int Reactors { get; init; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 64);
 
     /// <summary>Connections that the kernel may hold ready for each listener. Default 4096; somaxconn is the ceiling.</summary>
     public int Backlog { get; init; } = 4096;

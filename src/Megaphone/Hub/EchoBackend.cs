@@ -24,7 +24,9 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     public BackendVerdict Send(HubSession session, ReadOnlySpan<byte> content)
     {
         if (_holdCount > 0 && TryHold(session, content)) return BackendVerdict.Taken;
-        return Write(session, content) ? BackendVerdict.Taken : BackendVerdict.NoRoom;
+        if (!session.Link.Link.TryWriteBack(session.Id, content)) return BackendVerdict.NoRoom;
+        Written(session, content);
+        return BackendVerdict.Taken;
     }
 
     /// <inheritdoc/>
@@ -85,9 +87,14 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     private bool Write(HubSession session, ReadOnlySpan<byte> content)
     {
         if (!session.Link.Link.TryWrite(session.Id, content)) return false;
+        Written(session, content);
+        return true;
+    }
+
+    private void Written(HubSession session, ReadOnlySpan<byte> content)
+    {
         FlushBatch.Add(session.Link.Link);
         if (content.IsEmpty) sessions.Over(session, CloseReason.Ended);
-        return true;
     }
 
     /// <summary>Keeps what a paused session may not send, within the bounds of section 5 of the link protocol.</summary>

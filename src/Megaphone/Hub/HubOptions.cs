@@ -22,8 +22,8 @@ internal sealed record HubOptions
     /// <summary>Sessions held at the same time; more are reset. 1 to 16,000,000, default 1,000,000.</summary>
     public int MaxSessions { get; init; } = 1_000_000;
 
-    /// <summary>Reactor threads. 1 to 64; default one for each core.</summary>
-    public int Reactors { get; init; } = Math.Min(Environment.ProcessorCount, 64);
+    /// <summary>Reactor threads. 1 to 64; default one for every two cores: links' receivers, which send, need the others.</summary>
+    public int Reactors { get; init; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 64);
 
     /// <summary>Time for connecting to the backend. Default 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);

@@ -1,71 +1,60 @@
+using System.Collections.Concurrent;
+
 namespace Megaphone.Hub;
 
 /// <summary>One link's sessions by connection id, and the ids of those that are over. Thread-safe.</summary>
 /// <remarks>
-/// An id that is over must not open a session again while packets for it may be in flight (section 2 of the link
-/// protocol), so it is remembered; the oldest is forgotten when there are more than <c>remembered</c>.
+/// <para>An id that is over must not open a session again while packets for it may be in flight (section 2 of the link
+/// protocol), so it is remembered; the oldest is forgotten when there are more than <c>remembered</c>.</para>
+/// <para>Finding takes no lock: it is done for every packet.</para>
 /// </remarks>
 /// <param name="remembered">How many ended ids are kept.</param>
 internal sealed class SessionTable(int remembered)
 {
-    private readonly Dictionary<ulong, HubSession> _sessions = [];
+    private readonly ConcurrentDictionary<ulong, HubSession> _sessions = new(concurrencyLevel: 1, capacity: 31);
     private readonly HashSet<ulong> _ended = [];
     private readonly Queue<ulong> _endedOrder = new();
-    private readonly Lock _lock = new();
+    private readonly Lock _ending = new();
 
     /// <summary>Finds the session of an id.</summary>
     /// <param name="id">The connection id.</param>
     /// <param name="wasEnded">Whether there was one, and it is over.</param>
     public HubSession? Find(ulong id, out bool wasEnded)
     {
-        lock (_lock)
-        {
-            if (_sessions.TryGetValue(id, out HubSession? session))
-            {
-                wasEnded = false;
-                return session;
-            }
+        wasEnded = false;
+        if (_sessions.TryGetValue(id, out HubSession? session)) return session;
 
-            wasEnded = _ended.Contains(id);
-            return null;
-        }
+        // Who ends a session remembers its id first and takes it out then: it is always found in one of the two places.
+        lock (_ending) wasEnded = _ended.Contains(id);
+        return null;
     }
 
     /// <summary>Adds a session under an id that has none and never had.</summary>
-    public void Add(HubSession session)
-    {
-        lock (_lock) _sessions.Add(session.Id, session);
-    }
+    public void Add(HubSession session) => _sessions.TryAdd(session.Id, session);
 
     /// <summary>Takes a session out and remembers that its id is over.</summary>
     /// <returns>False when it was out already.</returns>
     public bool End(ulong id)
     {
-        lock (_lock)
+        lock (_ending)
         {
-            if (!_sessions.Remove(id)) return false;
+            if (!_sessions.ContainsKey(id)) return false;
             Remember(id);
-            return true;
+            return _sessions.TryRemove(id, out _);
         }
     }
 
     /// <summary>Takes a session out as if it had never been there.</summary>
-    public void Forget(ulong id)
-    {
-        lock (_lock) _sessions.Remove(id);
-    }
+    public void Forget(ulong id) => _sessions.TryRemove(id, out _);
 
     /// <summary>Remembers an id that never got a session as one that is over.</summary>
     public void Refuse(ulong id)
     {
-        lock (_lock) Remember(id);
+        lock (_ending) Remember(id);
     }
 
     /// <summary>The sessions as they are now.</summary>
-    public HubSession[] Snapshot()
-    {
-        lock (_lock) return [.. _sessions.Values];
-    }
+    public ICollection<HubSession> Snapshot() => _sessions.Values;
 
     private void Remember(ulong id)
     {

@@ -13,6 +13,7 @@ internal sealed class Link : IPacketSink, IDisposable
 {
     /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
+    private const int RoomAtATime = 64 << 10;
     private const int LingerMilliseconds = 1_000;
     private static int _lastNumber;
 
@@ -29,6 +30,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private TimeSpan _keepAlive;
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _room;
+    private int _roomHeld;
     private int _roomSignals;
     private int _roomSignalsAtRefusal;
     private volatile LinkPhase _phase;
@@ -131,6 +133,25 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <summary>Queues a packet if there is room, to be sent at the next <see cref="Flush"/>. Thread-safe.</summary>
     public bool TryWrite(ulong id, ReadOnlySpan<byte> content) => _sender!.TryWrite(id, content);
 
+    /// <summary>
+    /// Queues a packet as <see cref="TryWrite(ulong, ReadOnlySpan{byte})"/> does, but acquires room for many at a time: for
+    /// what a received packet causes on the same link. Only for the link's receiver, within <see cref="ILinkHandler.TryTake"/>.
+    /// </summary>
+    public bool TryWriteBack(ulong id, ReadOnlySpan<byte> content)
+    {
+        int bytes = PacketHeader.Size + content.Length;
+        if (_roomHeld < bytes)
+        {
+            int more = Math.Max(bytes, Math.Min(RoomAtATime, _options.RingBytes / 4)) - _roomHeld;
+            if (!_sender!.TryAcquireBytes(more) && !_sender.TryAcquireBytes(more = bytes - _roomHeld)) return false;
+            _roomHeld += more;
+        }
+
+        _roomHeld -= bytes;
+        _sender!.Write(id, content);
+        return true;
+    }
+
     /// <summary>Queues and flushes a control packet if the link has control. Thread-safe.</summary>
     /// <returns>False when there is no room for it now; <see cref="ILinkHandler.RoomAgain"/> will be called.</returns>
     public bool TryWrite(ControlMessage message)
@@ -207,6 +228,12 @@ internal sealed class Link : IPacketSink, IDisposable
     {
         Volatile.Write(ref _lastHeard, Environment.TickCount64);
         _metrics.AddIn(packets, bytes);
+        if (_roomHeld > 0)
+        {
+            _sender!.ReturnBytes(_roomHeld);
+            _roomHeld = 0;
+        }
+
         if (_phase == LinkPhase.Up) _handler.BatchEnded(this);
     }
 

@@ -39,26 +39,28 @@ internal sealed class LinkConnector(
     /// <returns>Null when the link had been up; else why it was not.</returns>
     private async Task<string?> ConnectAndRunAsync(CancellationToken stop)
     {
-        Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        Link connected;
+        Link? connected = null;
+        Socket? socket = null;
         try
         {
+            // All of it may fail: there may be no descriptor, and the other side may have reset what it just accepted.
+            socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
             await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
-
-            // Fails like the connecting itself when the other side has reset the connection already.
             connected = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
         }
         catch (OperationCanceledException)
         {
-            socket.Dispose();
             return $"no connection within {connect.ConnectTimeout.TotalSeconds:0.###} s";
         }
         catch (SocketException e)
         {
-            socket.Dispose();
             return e.Message;
+        }
+        finally
+        {
+            if (connected is null) socket?.Dispose();
         }
 
         using Link link = connected;

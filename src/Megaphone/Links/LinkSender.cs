@@ -9,8 +9,8 @@ namespace Megaphone.Links;
 /// <para>One send carries everything that is queued. Writers are told at once when there is no room and leave the data in
 /// its source; <c>roomAgain</c> tells them when to come back. Packets become urgent with <see cref="Flush"/>: writers call
 /// it once per batch. Thread-safe.</para>
-/// <para>To wake a thread for a few packets costs more than to send them. So whoever flushes little sends it, without ever
-/// waiting, unless somebody else is sending; the thread is woken for much, and for what the kernel does not take at once.
+/// <para>To wake a thread costs more than to send what one batch has brought. So whoever flushes sends that, without ever
+/// waiting, unless somebody else is sending; the thread is woken for what the kernel does not take at once, and for more.
 /// One at a time has the turn to read the ring. Whoever gives it back looks once more for packets whose writers found it
 /// taken; turn and packets are published with full fences, so that one of the two always sees the other.</para>
 /// </remarks>
@@ -19,8 +19,11 @@ internal sealed class LinkSender
     /// <summary>Room that only control packets may use, so that a full ring can still be paused, resumed and pinged through.</summary>
     private const int ControlReserve = 64 << 10;
 
-    /// <summary>The most that a flush sends itself: beyond it two cores work side by side, one writing, one sending.</summary>
-    private const int FewBytes = 64 << 10;
+    /// <summary>The most that a flush sends itself: all that a receiver's batch, or a reactor's, may have caused.</summary>
+    private const int FewBytes = 512 << 10;
+
+    /// <summary>How often a flush looks again before it leaves what others keep writing to the thread.</summary>
+    private const int FlushRounds = 2;
 
     /// <summary>How long the thread waits for the kernel before it looks whether it is to end, in microseconds.</summary>
     private const int PollMicroseconds = 1_000_000;
@@ -80,6 +83,12 @@ internal sealed class LinkSender
     public void Return(int acquiredContentBytes, int? usedContentBytes = null) =>
         _ring.Return(usedContentBytes is { } used ? acquiredContentBytes - used : PacketHeader.Size + acquiredContentBytes);
 
+    /// <summary>Acquires room for several packets, headers included.</summary>
+    public bool TryAcquireBytes(int bytes) => _ring.TryAcquire(bytes);
+
+    /// <summary>Gives back room in bytes.</summary>
+    public void ReturnBytes(int bytes) => _ring.Return(bytes);
+
     /// <summary>Queues a packet in room that was acquired. Its content is copied.</summary>
     public void Write(ulong id, ReadOnlySpan<byte> content)
     {
@@ -106,11 +115,11 @@ internal sealed class LinkSender
     /// <summary>Has everything sent that was queued before this call.</summary>
     public void Flush()
     {
-        while (_ring.HasPackets && TryTakeTurn())
+        for (int round = 0; _ring.HasPackets && TryTakeTurn(); round++)
         {
             bool all = SendFew();
             GiveTurnBack();
-            if (all) continue;
+            if (all && round < FlushRounds) continue;
             _parker.Wake();
             return;
         }

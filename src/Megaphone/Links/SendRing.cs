@@ -14,12 +14,15 @@ namespace Megaphone.Links;
 /// cannot be queued. No writer waits for another; a packet becomes visible to the reader when its own mark is set.</para>
 /// <para>Positions count bytes since the beginning and never wrap. No packet is shorter than a header, so at most one
 /// begins in each <see cref="Grain"/> bytes, and one mark per grain is enough: it holds the position where the packet that
-/// begins there ends. A mark left over from an earlier lap lies below the reader's position and so says nothing.</para>
+/// begins there ends. A reader that has emptied the ring goes on at its beginning, as if the rest had been sent. A mark left over from an earlier lap lies below the reader's position and so says nothing.</para>
 /// </remarks>
 internal sealed class SendRing
 {
     private const int Grain = PacketHeader.Size;
     private const int GrainBits = 5;
+
+    /// <summary>How far the ring is used before it begins again when it is empty.</summary>
+    private const int RewindBytes = 64 << 10;
 
     private readonly byte[] _bytes;
     private readonly long[] _marks;
@@ -143,7 +146,16 @@ internal sealed class SendRing
     /// <summary>Frees what has been sent: exactly the bytes that <see cref="Peek"/> gave. Reader only.</summary>
     public void Free(int bytes)
     {
-        Volatile.Write(ref _head, _head + bytes);
+        long head = _head + bytes;
+
+        // Nothing else is queued: begin again where the memory is still in the cache, and leave the rest of it untouched.
+        if (((int)head & _mask) >= RewindBytes && Volatile.Read(ref _tail.Value) == head)
+        {
+            long start = (head | (uint)_mask) + 1;
+            if (Interlocked.CompareExchange(ref _tail.Value, start, head) == head) head = start;
+        }
+
+        Volatile.Write(ref _head, head);
         AddRoom(bytes);
     }
 

@@ -42,6 +42,27 @@ public class SendRingTests
         }));
 
     [Fact]
+    public void An_emptied_ring_begins_again_at_its_beginning()
+    {
+        SendRing ring = new(1 << 20, 0, () => { });
+        byte[] content = new byte[1000];
+        int highest = 0;
+        for (int round = 0; round < 10_000; round++)
+        {
+            Assert.True(ring.TryAcquire(PacketHeader.Size + content.Length));
+            ring.Write((ulong)round, content);
+            Assert.Equal(1, ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second));
+            Assert.Equal(Packets.Of((ulong)round, content), first);
+            Assert.Equal(0, second.Count);
+            highest = Math.Max(highest, first.Offset + first.Count);
+            ring.Free(first.Count);
+        }
+
+        Assert.True(ring.IsIdle);
+        Assert.InRange(highest, 64 << 10, (64 << 10) + PacketHeader.Size + content.Length);
+    }
+
+    [Fact]
     public void Packets_of_every_size_cross_the_end_at_every_place()
     {
         const int capacity = 256;
