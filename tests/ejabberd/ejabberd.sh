@@ -8,10 +8,12 @@
 #                                    CERTIFICATE  what its STARTTLS shows, for the name localhost
 #                                    PID          of the Erlang VM
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
-#                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT.
+#                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT, and lines to add to
+#                                    its configuration as EJABBERD_MORE.
 #   ejabberd.sh register DIR NAME PASSWORD…   makes accounts on localhost, as many as there are pairs; those that
 #                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
 #   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
+#   ejabberd.sh memory DIR           collects all garbage, and prints the bytes that are in use then, as Erlang counts
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it; nothing of it keeps running
@@ -80,6 +82,7 @@ prepare() {
     rm "$dir/localhost.key"
     sed -e "s|@DIR@|$dir|; s|@PROXY_PORT@|$PROXY_PORT|; s|@DIRECT_PORT@|$DIRECT_PORT|" \
       "$here/ejabberd.yml" >"$dir/ejabberd.yml"
+    [[ -z ${EJABBERD_MORE:-} ]] || say "$EJABBERD_MORE" >>"$dir/ejabberd.yml"
   fi
   if (( EUID == 0 )); then
     if setpriv --reuid=ejabberd --regid=ejabberd --init-groups test -x "$(dirname "$dir")"; then
@@ -130,10 +133,19 @@ register='
   end,
   Register(Accounts).'
 
+# Erlang.
+memory='
+  [NodeName] = init:get_plain_arguments(),
+  Node = list_to_atom(NodeName),
+  ok = rpc:call(Node, ejabberd_admin, gc, []),
+  io:format("~b~n", [rpc:call(Node, erlang, memory, [total])]),
+  init:stop().'
+
 case $command in
   start) start ;;
   register) read_settings; client register -eval "$register" -extra "$node" "$@" ;;
   ctl) read_settings; client ctl -s ejabberd_ctl -extra "$node" "$@" ;;
+  memory) read_settings; client memory -eval "$memory" -extra "$node" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)
