@@ -27,8 +27,8 @@ internal sealed class Link : IPacketSink, IDisposable
     private readonly long _created = Stopwatch.GetTimestamp();
     private readonly Lock _closing = new();
     private LinkSender? _sender;
-    private Timer? _keepAliveTimer;
-    private TimeSpan _keepAlive;
+    private readonly SignsOfLife _signsOfLife;
+    private Timer? _handshakeTimer;
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _room;
     private int _roomHeld;
@@ -38,7 +38,6 @@ internal sealed class Link : IPacketSink, IDisposable
     private volatile bool _closed;
     private bool _offended;
     private string? _closeReason;
-    private long _lastHeard = Environment.TickCount64;
     private long _pings;
 
     /// <summary>Wraps a connected socket, which belongs to the link from now on.</summary>
@@ -57,7 +56,10 @@ internal sealed class Link : IPacketSink, IDisposable
         _handler = handler;
         _metrics = metrics;
         _log = log;
-        _keepAlive = options.KeepAlive;
+        _signsOfLife = new SignsOfLife(
+            ask: () => TryWrite(ControlMessage.Ping(++_pings)),
+            dead: Close,
+            silenceIsOurs: () => Volatile.Read(ref _room) is not null || LinkSocket.HasUnread(socket));
         _receiver = new LinkReceiver(socket, FirstLimit(phase, options), this);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
@@ -102,17 +104,17 @@ internal sealed class Link : IPacketSink, IDisposable
         {
             if (_phase == LinkPhase.Up)
             {
-                BringUp(name: null, _options.MaxPacketBytes, _keepAlive);
+                BringUp(name: null, _options.MaxPacketBytes, _options.KeepAlive);
             }
             else if (_phase == LinkPhase.AwaitingFirstPacket && _options.Secret is not null)
             {
-                _keepAliveTimer = new Timer(_ => NoHello(), null, HelloTimeout, Timeout.InfiniteTimeSpan);
+                _handshakeTimer = new Timer(_ => NoHello(), null, HelloTimeout, Timeout.InfiniteTimeSpan);
             }
             else if (_phase == LinkPhase.AwaitingWelcome)
             {
                 StartSender();
                 SendControl(ControlMessage.Hello(_options.Name, _options.Secret, LinkFraming.Bytes, _options.MaxPacketBytes));
-                _keepAliveTimer = new Timer(_ => NoWelcome(welcomeTimeout), null, welcomeTimeout, Timeout.InfiniteTimeSpan);
+                _handshakeTimer = new Timer(_ => NoWelcome(welcomeTimeout), null, welcomeTimeout, Timeout.InfiniteTimeSpan);
             }
 
             end = await _receiver.RunAsync().ConfigureAwait(false);
@@ -194,7 +196,7 @@ internal sealed class Link : IPacketSink, IDisposable
         // The other side is to end too, after what it has queued; one that just stays silent has nothing queued.
         while (await Task.WhenAny(_over.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _over.Task)
         {
-            if (Environment.TickCount64 - Volatile.Read(ref _lastHeard) >= LingerMilliseconds) Close("asked to stop");
+            if (_signsOfLife.Silence >= LingerMilliseconds) Close("asked to stop");
         }
     }
 
@@ -212,7 +214,8 @@ internal sealed class Link : IPacketSink, IDisposable
     public void Dispose()
     {
         Close("closed");
-        _keepAliveTimer?.Dispose();
+        _handshakeTimer?.Dispose();
+        _signsOfLife.Dispose();
     }
 
     /// <inheritdoc/>
@@ -234,7 +237,7 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <inheritdoc/>
     void IPacketSink.BatchEnded(int packets, int bytes)
     {
-        Volatile.Write(ref _lastHeard, Environment.TickCount64);
+        _signsOfLife.Heard();
         _metrics.AddIn(packets, bytes);
         if (_roomHeld > 0)
         {
@@ -255,7 +258,7 @@ internal sealed class Link : IPacketSink, IDisposable
         if (_closed || Volatile.Read(ref _roomSignals) != _roomSignalsAtRefusal) Interlocked.Exchange(ref _room, null)?.TrySetResult();
 
         await room.Task.ConfigureAwait(false);
-        Volatile.Write(ref _lastHeard, Environment.TickCount64);
+        _signsOfLife.Heard();
     }
 
     /// <summary>Takes the packet that decides what the link will be.</summary>
@@ -269,8 +272,8 @@ internal sealed class Link : IPacketSink, IDisposable
             case HandshakeOutcome.Up:
                 StartSender();
                 HasControl = result.Control;
-                if (HasControl && !welcome) SendControl(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _keepAlive));
-                BringUp(result.Name, result.MaxPacket ?? _options.MaxPacketBytes, result.KeepAlive ?? _keepAlive);
+                if (HasControl && !welcome) SendControl(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _options.KeepAlive));
+                BringUp(result.Name, result.MaxPacket ?? _options.MaxPacketBytes, result.KeepAlive ?? _options.KeepAlive);
                 return true;
             case HandshakeOutcome.Refuse:
                 StartSender();
@@ -324,13 +327,12 @@ internal sealed class Link : IPacketSink, IDisposable
 
         // What a ring can never give must not be asked of it: nobody would be told of room that never comes.
         MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
-        _keepAlive = keepAlive;
         _phase = LinkPhase.Up;
         WasUp = true;
         _metrics.LinkUp();
         _log.Up(Peer, name ?? "no name", HasControl ? "control" : "plain", peerMaxPacket);
-        _keepAliveTimer?.Dispose();
-        if (HasControl) _keepAliveTimer = new Timer(_ => CheckAlive(), null, _keepAlive, _keepAlive / 2);
+        _handshakeTimer?.Dispose();
+        if (HasControl) _signsOfLife.Watch(keepAlive);
         _handler.Up(this);
     }
 
@@ -342,15 +344,6 @@ internal sealed class Link : IPacketSink, IDisposable
         Interlocked.Increment(ref _roomSignals);
         Interlocked.Exchange(ref _room, null)?.TrySetResult();
         if (_phase == LinkPhase.Up) _handler.RoomAgain(this);
-    }
-
-    private void CheckAlive()
-    {
-        // While the receiver itself waits for room, the silence is ours.
-        if (Volatile.Read(ref _room) is not null) return;
-        TimeSpan silent = TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastHeard));
-        if (silent > 3 * _keepAlive && !LinkSocket.HasUnread(_socket)) Close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_keepAlive.TotalSeconds:0.###} s");
-        else if (silent >= _keepAlive / 2) TryWrite(ControlMessage.Ping(++_pings));
     }
 
     /// <summary>Who has not said the secret yet gets no more memory than a hello takes.</summary>
@@ -367,7 +360,9 @@ internal sealed class Link : IPacketSink, IDisposable
     private void NoWelcome(TimeSpan timeout)
     {
         if (_phase != LinkPhase.AwaitingWelcome) return;
-        Close($"no answer to hello within {timeout.TotalSeconds:0.###} s; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
+        Close(
+            $"no answer to hello within {timeout.TotalSeconds:0.###} s; "
+            + "if the other side speaks only the plain protocol, set Ecm:Link:Control false");
     }
 
     private void SendControl(ControlMessage message)
@@ -398,7 +393,8 @@ internal sealed class Link : IPacketSink, IDisposable
 
         bool wasUp = _phase == LinkPhase.Up;
         bool refused = _phase == LinkPhase.AwaitingFirstPacket && _sender is not null;
-        if (_keepAliveTimer is { } timer) await timer.DisposeAsync().ConfigureAwait(false);
+        _handshakeTimer?.Dispose();
+        _signsOfLife.Dispose();
 
         // Sessions are over now; what they had queued still goes to a side that only ended its own direction.
         if (wasUp)
@@ -410,7 +406,7 @@ internal sealed class Link : IPacketSink, IDisposable
         if ((end.Orderly || refused) && _sender is { } sender)
         {
             sender.Drain();
-            await Task.WhenAny(sender.Ended, Task.Delay(_keepAlive)).ConfigureAwait(false);
+            await Task.WhenAny(sender.Ended, Task.Delay(_options.KeepAlive)).ConfigureAwait(false);
             LinkSocket.EndSending(_socket);
         }
 

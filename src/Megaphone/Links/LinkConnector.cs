@@ -31,8 +31,7 @@ internal sealed class LinkConnector(
                 log.AttemptFailed(attempt, connect.To.ToString(), failure, (long)wait.TotalMilliseconds);
             }
 
-            await Task.Delay(wait, stop).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
-                .ConfigureAwait(false);
+            await Task.Delay(wait, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
