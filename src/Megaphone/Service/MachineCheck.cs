@@ -15,8 +15,11 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>What an idle TCP connection takes in the kernel: measured, without buffers.</summary>
     private const int KernelBytesPerConnection = 3994;
 
-    /// <summary>What a client or session may take in this process.</summary>
-    private const int OwnBytesPerSession = 64;
+    /// <summary>What an idle client may take in this process.</summary>
+    private const int OwnBytesPerClient = 64;
+
+    /// <summary>What an idle session of the hub takes in this process: measured, and rounded up.</summary>
+    private const int OwnBytesPerSession = 300;
 
     /// <summary>
     /// Descriptors of the process besides clients, sessions and links: runtime, log, admin endpoint, reactors.
@@ -174,21 +177,34 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             Add(Verdict.Ok, sysctl, $"{limit}, and Ecm:Backlog is {backlog}");
     }
 
+    /// <summary>The rings of links with their marks, and what may wait for slow clients and backends.</summary>
+    private long LinksAndBuffers()
+    {
+        long bytes = 0;
+        if (settings.Ecm is { } ecm) bytes += ecm.Connect.Count * RingMemory(ecm.Link) + ecm.Buffers.TotalBytes;
+
+        // How many ECMs there are is not known here: one link is counted, as in the usual case.
+        if (settings.Hub is { } hub) bytes += RingMemory(hub.Link) + hub.Buffers.TotalBytes;
+        return bytes;
+    }
+
+    private static long RingMemory(LinkOptions link) => link.RingBytes / 4L * 5;
+
     private void Memory()
     {
         long connections = Clients + BackendConnections;
         long kernel = connections * KernelBytesPerConnection;
-        long own = (Clients + Sessions) * OwnBytesPerSession;
+        long own = Clients * OwnBytesPerClient + Sessions * OwnBytesPerSession + LinksAndBuffers();
 
         if (machine.MemoryAvailable is { } available)
         {
-            string what = $"{Size(kernel)} in the kernel and {Size(own)} here for all that may connect, "
+            string what = $"{Size(kernel)} in the kernel and {Size(own)} here for all that may connect, full buffers included, "
                 + $"and {Size(available)} are available";
             if (kernel + own > available)
             {
                 int connectionsEach = Clients > 0 && BackendConnections > 0 ? 2 : 1;
-                long each = (KernelBytesPerConnection + OwnBytesPerSession) * connectionsEach;
-                long most = Math.Max(available / each, 1);
+                long each = KernelBytesPerConnection * connectionsEach + OwnBytesPerClient + OwnBytesPerSession;
+                long most = Math.Max((available - LinksAndBuffers()) / each, 1);
                 string bound = Clients > 0 ? $"\"MaxClients\": {most}" : $"\"MaxSessions\": {most}";
                 Add(Shortfall, "memory", what, $"more memory, or {bound}");
             }

@@ -67,7 +67,20 @@ internal static class MachineFactsReader
         if (line is null) return null;
 
         string kilobytes = line[Name.Length..].Replace("kB", "", StringComparison.Ordinal);
-        return long.Parse(kilobytes, CultureInfo.InvariantCulture) * 1024;
+        long machine = long.Parse(kilobytes, CultureInfo.InvariantCulture) * 1024;
+        return Math.Min(machine, ContainerMemoryAvailable() ?? machine);
+    }
+
+    /// <summary>What is left of a container's own limit (cgroup v2); null when there is none.</summary>
+    private static long? ContainerMemoryAvailable()
+    {
+        const string Limit = "/sys/fs/cgroup/memory.max";
+        const string Used = "/sys/fs/cgroup/memory.current";
+        if (!File.Exists(Limit) || !File.Exists(Used)) return null;
+        return long.TryParse(File.ReadAllText(Limit), CultureInfo.InvariantCulture, out long limit) &&
+            long.TryParse(File.ReadAllText(Used), CultureInfo.InvariantCulture, out long used)
+            ? Math.Max(0, limit - used)
+            : null;
     }
 
     private static async Task<Dictionary<string, string>> UnresolvedAsync(IEnumerable<HostPort> targets)
