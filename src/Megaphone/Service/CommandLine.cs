@@ -37,7 +37,7 @@ internal sealed record CommandLine
         while (next < arguments.Count)
         {
             string argument = arguments[next++];
-            if (argument is "--help")
+            if (argument is "--help" or "-h")
                 return new CommandLine { Command = Command.Help, Settings = settings };
             if (argument is "--version")
                 return new CommandLine { Command = Command.Version, Settings = settings };
@@ -78,6 +78,8 @@ internal sealed record CommandLine
             case "run": return Command.Run;
             case "check": return Command.Check;
             case "health": return Command.Health;
+            case "help": return Command.Help;
+            case "version": return Command.Version;
             default:
                 problems.Add(new Problem("command", word, "is none of run, check and health", "for example megaphone check"));
                 return Command.Run;
