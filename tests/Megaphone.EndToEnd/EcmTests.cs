@@ -422,7 +422,7 @@ public sealed class EcmTests
             ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={hub.Address}", "Ecm:Link:Control=false"]);
 
         // Without control it is up before anything has been said. Six waits, doubled from 200 ms on and cut by chance to not
-        // less than half, take 6.3 s at least; without back-off they would take 1.2 s at most.
+        // less than half, take 6.3 s at least; without back-off it would be about a second.
         long began = Environment.TickCount64;
         for (int attempt = 1; attempt <= 7; attempt++) (await hub.AcceptPlainAsync()).Dispose();
 
