@@ -144,6 +144,20 @@ public sealed class EcmTests
         await client.AssertEchoesAsync();
     }
 
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    public async Task Where_all_addresses_of_IPv6_are_listened_on_links_and_clients_may_come_over_IPv4_too(string over)
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(["Hub:Listen=[::]:0", "Hub:AllowOpenListener=true"]);
+        IPEndPoint hubAddress = new(IPAddress.Parse(over), hub.Hub.Port);
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hubAddress, "Ecm:Clients:0:Listen=[::]:0");
+        await ecm.HasLinksAsync(1, "ecm");
+
+        using TestConnection client = await TestConnection.ConnectAsync(new IPEndPoint(hubAddress.Address, ecm.Clients.Port));
+        await client.AssertEchoesAsync();
+    }
+
     [Fact]
     public async Task A_refused_link_is_no_link_and_is_tried_again()
     {
@@ -366,6 +380,55 @@ public sealed class EcmTests
         served.ForEach(client => client.Dispose());
         await ecm.HasClientsAsync(0);
         await ecm.DescriptorsAreBackToAsync(idle);
+    }
+
+    [Fact]
+    public async Task A_link_lost_while_there_is_no_descriptor_for_another_comes_back_when_there_is_one()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
+        LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+
+        await LimitDescriptorsAsync(ecm, 10);
+        link.Dispose();
+        await Patience.UntilAsync(() => ecm.Complaints("Too many open files").Count == 1, "the reason, once, in the log");
+        await LimitDescriptorsAsync(ecm, 1000);
+
+        using LinkPeer next = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
+        await client.SendAsync("again");
+        Assert.Equal("again", (await next.ReceiveAsync()).Text);
+        await ecm.StopAsync();
+    }
+
+    [Fact]
+    public async Task A_name_that_no_host_can_have_is_tried_again_like_any_other()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={new string('x', 300)}:6280", "Logging:LogLevel:Default=Debug"]);
+
+        await Patience.UntilAsync(() => ecm.LogLines("Attempt 3 to link") == 1, "three attempts");
+        Assert.Single(ecm.Complaints());
+        await ecm.StopAsync();
+    }
+
+    [Fact]
+    public async Task A_link_that_is_taken_and_closed_at_once_is_tried_ever_more_seldom()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={hub.Address}", "Ecm:Link:Control=false"]);
+
+        // Without control it is up before anything has been said. Six waits, doubled from 200 ms on and cut by chance to not
+        // less than half, take 6.3 s at least; without back-off it would be about a second.
+        long began = Environment.TickCount64;
+        for (int attempt = 1; attempt <= 7; attempt++) (await hub.AcceptPlainAsync()).Dispose();
+
+        Assert.InRange(Environment.TickCount64 - began, 6_000, 30_000);
+        Assert.InRange(ecm.Process.Output.Count, 1, 25);
+        Assert.InRange(ecm.Complaints().Count, 1, 2);
     }
 
     [Fact]
@@ -709,6 +772,13 @@ public sealed class EcmTests
         Sample.AssertSame(much, await client.ReceiveAsync(much.Length));
         link.Dispose();
         Assert.Equal(0, await ecm.Process.EndAsync());
+    }
+
+    /// <summary>From now on a process may open this many descriptors; those that it has stay.</summary>
+    private static async Task LimitDescriptorsAsync(MegaphoneProcess process, int limit)
+    {
+        using ChildProcess prlimit = ChildProcess.Start(["prlimit", $"--pid={process.Process.Id}", $"--nofile={limit}:"]);
+        Assert.Equal(0, await prlimit.EndAsync());
     }
 
     /// <summary>Connects a client whose first byte has opened a session.</summary>

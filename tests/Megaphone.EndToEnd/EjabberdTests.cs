@@ -47,19 +47,28 @@ public sealed class EjabberdTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task When_ejabberd_is_killed_its_users_are_disconnected_and_may_come_back_when_it_does()
+    public async Task When_ejabberd_is_killed_amid_a_conversation_its_users_are_disconnected_and_may_come_back_when_it_does()
     {
-        using ChildProcess chat = _ejabberd.Chat(_ecm.Clients, "required", count: 10);
-        AssertAllArrived(await chat.LineAsync("{"), 10, encrypted: true);
-        int hubDescriptors = _hub.Process.Descriptors;
+        int hubDescriptors = await _hub.IdleDescriptorsAsync();
+        int ecmDescriptors = await _ecm.IdleDescriptorsAsync();
+        using ChildProcess chat = _ejabberd.Chat(_ecm.Clients, "required", count: 3000, pause: 0.002);
+        await _hub.HasSessionsAsync(2);
+        // Far more than logging in takes: they are talking.
+        await _hub.ReachesAtLeastAsync(500, "megaphone_link_packets_total", "role=hub", "direction=out");
 
         Signals.Send(_ejabberd.Id, Signals.Kill);
 
-        // The ECM and the hub notice; the people are let go, or they would not be logged out.
-        await _hub.HasSessionsAsync(0);
-        await _ecm.HasClientsAsync(0);
+        // The ECM and the hub notice; the people are let go, in the middle of what they were saying.
+        using JsonDocument verdict = JsonDocument.Parse(await chat.LineAsync("{"));
+        Assert.Contains("disconnected", verdict.RootElement.GetProperty("error").GetString(), StringComparison.Ordinal);
+        Assert.All(verdict.RootElement.GetProperty("messages").EnumerateArray(), way =>
+        {
+            Assert.InRange(way.GetProperty("received").GetInt32(), 1, 2999);
+            Assert.True(way.GetProperty("in_order").GetBoolean());
+            Assert.Equal(0, way.GetProperty("doubled").GetInt32());
+        });
+        await AssertNothingIsLeftAsync(hubDescriptors, ecmDescriptors);
         Assert.Equal(1, (await _ecm.MetricsAsync())["megaphone_links", "role=ecm"]);
-        await _hub.DescriptorsAreBackToAsync(hubDescriptors - 2);
         chat.CloseInput();
         await chat.EndAsync();
 
@@ -68,7 +77,17 @@ public sealed class EjabberdTests : IAsyncLifetime
         AssertAllArrived(await again.LineAsync("{"), 10, encrypted: true);
         again.CloseInput();
         Assert.Equal(0, await again.EndAsync());
+        await AssertNothingIsLeftAsync(hubDescriptors, ecmDescriptors);
+    }
+
+    private async Task AssertNothingIsLeftAsync(int hubDescriptors, int ecmDescriptors)
+    {
+        await _ecm.HasClientsAsync(0);
         await _hub.HasSessionsAsync(0);
+        await _ecm.ReachesAsync(0, "megaphone_buffered_bytes");
+        await _hub.ReachesAsync(0, "megaphone_buffered_bytes");
+        await _ecm.DescriptorsAreBackToAsync(ecmDescriptors);
+        await _hub.DescriptorsAreBackToAsync(hubDescriptors);
     }
 
     private static void AssertAllArrived(string verdict, int count, bool encrypted)

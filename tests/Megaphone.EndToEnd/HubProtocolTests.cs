@@ -212,6 +212,36 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
+    public async Task Where_a_secret_is_wanted_a_first_packet_longer_than_any_hello_is_refused_at_its_header()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open sesame");
+        using LinkPeer longest = await LinkPeer.PlainEcmAsync(hub);
+        await longest.SendRawAsync("0000004128|00000000000000000000|"u8.ToArray());
+        await longest.AssertStaysSilentAsync();
+
+        using LinkPeer longer = await LinkPeer.PlainEcmAsync(hub);
+        await longer.SendRawAsync("0000004129|00000000000000000000|"u8.ToArray());
+
+        await longer.AssertClosesAsync();
+        await AssertOneProtocolErrorAsync(hub);
+        Assert.Single(hub.Complaints("offset 0"));
+    }
+
+    [Fact]
+    public async Task A_long_packet_may_come_directly_behind_the_hello_that_has_the_secret()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open sesame");
+        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
+        byte[] content = Sample.Bytes(20_000);
+
+        byte[] hello = Packet.Format(0, LinkPeer.Hello("open sesame"));
+        await link.SendRawAsync((byte[])[.. hello, .. Packet.Format(1, content)]);
+
+        Assert.Equal("welcome", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
+        Sample.AssertSame(content, await link.ReceiveBytesAsync(1, content.Length));
+    }
+
+    [Fact]
     public async Task A_hello_of_another_version_is_refused()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
@@ -405,6 +435,9 @@ public sealed class HubProtocolTests
 
         await hub.HasClosedAsync(2, "hub", "too_many_sessions");
         await hub.HasSessionsAsync(2);
+        // The counts add up: a session that was refused has been opened and closed.
+        MetricsSnapshot metrics = await hub.MetricsAsync();
+        Assert.Equal(2, metrics["megaphone_sessions_opened_total", "role=hub"] - metrics["megaphone_sessions_closed_total", "role=hub"]);
         await link.SendEndAsync(1);
         await link.AssertEndAsync(1);
         await hub.HasSessionsAsync(1);

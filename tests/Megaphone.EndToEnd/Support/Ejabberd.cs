@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 
 namespace Megaphone.EndToEnd.Support;
@@ -14,10 +15,10 @@ internal sealed class Ejabberd : IAsyncDisposable
     private readonly Dictionary<string, string> _settings = [];
 
     /// <summary>Where it takes connections that begin with a PROXY header.</summary>
-    public IPEndPoint ProxyListener => new(IPAddress.Loopback, int.Parse(_settings["PROXY_PORT"], System.Globalization.CultureInfo.InvariantCulture));
+    public IPEndPoint ProxyListener => new(IPAddress.Loopback, int.Parse(_settings["PROXY_PORT"], CultureInfo.InvariantCulture));
 
     /// <summary>The process id of its Erlang VM.</summary>
-    public int Id => int.Parse(_settings["PID"], System.Globalization.CultureInfo.InvariantCulture);
+    public int Id => int.Parse(_settings["PID"], CultureInfo.InvariantCulture);
 
     /// <summary>Starts it, with accounts for juliet and romeo.</summary>
     public static async Task<Ejabberd> StartAsync()
@@ -55,11 +56,15 @@ internal sealed class Ejabberd : IAsyncDisposable
     public Task<IReadOnlyCollection<string>> ControlAsync(params string[] command) => RunAsync("ctl", command);
 
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>
+    /// <param name="clients">The ECM's address.</param>
+    /// <param name="startTls"><c>required</c> or <c>disabled</c>.</param>
+    /// <param name="count">How many messages each says.</param>
+    /// <param name="pause">Seconds between one pair of messages and the next.</param>
     /// <returns>The program, whose first line of output is its verdict; it ends when its standard input does.</returns>
-    public ChildProcess Chat(IPEndPoint clients, string startTls, int count) => ChildProcess.Start(
+    public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0) => ChildProcess.Start(
         ["/usr/bin/python3", Path.Combine(Repository.Root, "tests/ejabberd/chat.py"), "--host", $"{clients.Address}", "--port", $"{clients.Port}",
             "--password", Password, Password, "--ca", _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
-            "--timeout", "25", "--hold"]);
+            "--pause", pause.ToString(CultureInfo.InvariantCulture), "--timeout", "25", "--hold"]);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -26,7 +26,9 @@ public class OutputBacklogTests
                 {
                     byte[] bytes = new byte[step];
                     for (int i = 0; i < step; i++) bytes[i] = next++;
+                    int memory = backlog.CapacityFor(step);
                     backlog.Append(bytes);
+                    Assert.Equal(memory, backlog.Capacity);
                     model.AddRange(bytes);
                 }
                 else
@@ -41,7 +43,7 @@ public class OutputBacklogTests
             }
 
             backlog.Release();
-            Assert.Equal(0, backlog.Count);
+            Assert.Equal((0, 0), (backlog.Count, backlog.Capacity));
             backlog.Append([1]);
             Assert.Equal(1, backlog.Waiting[0]);
             backlog.Release();

@@ -185,6 +185,22 @@ public class ReactorTests
     }
 
     [Fact]
+    public async Task The_bound_of_all_buffers_is_about_the_memory_that_they_take_not_about_what_is_in_them()
+    {
+        // What waits doubles its memory when it is full: from 64 KiB to 128, which is more than 100,000 bytes.
+        using TestReactors reactors = new(buffers: SmallBuffers with { LimitBytes = 100_000, TotalBytes = 100_000 });
+        (_, TestConnection connection) = reactors.Connect(receiveBuffer: 4096);
+        byte[] piece = new byte[1000];
+        long most = 0;
+        while (reactors.Send(connection, piece)) most = Math.Max(most, reactors.Metrics.BufferedBytes);
+
+        await Patience.UntilAsync(() => connection.Closed is not null, "the close");
+        Assert.Equal(CloseReason.BufferTotal, connection.Closed);
+        Assert.InRange(most, 1, 64 << 10);
+        Assert.Equal(0, reactors.Metrics.BufferedBytes);
+    }
+
+    [Fact]
     public async Task What_the_handler_has_no_room_for_is_read_in_order_when_it_has()
     {
         using TestReactors reactors = new();
@@ -355,12 +371,12 @@ public class ReactorTests
     }
 
     [Fact]
-    public void Refused_clients_are_closed_and_counted()
+    public async Task Refused_clients_are_closed_and_counted()
     {
         using TestReactors reactors = new(maxConnections: 1);
         reactors.Connect();
         using (Socket refused = Plain(reactors)) Assert.Empty(TestReactors.ReadToEnd(refused));
-        Assert.Equal(1, reactors.Metrics.Refused(RefusalReason.TooMany));
+        await Patience.UntilAsync(() => reactors.Metrics.Refused(RefusalReason.TooMany) == 1, "the count");
         Assert.Equal(1, reactors.Group.Count);
     }
 
