@@ -11,7 +11,7 @@ namespace Megaphone.Links;
 internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSink sink)
 {
     /// <summary>Large enough that a busy link needs few system calls, small enough to stay in the second-level cache.</summary>
-    private const int BufferBytes = 128 << 10;
+    private const int BufferBytes = 256 << 10;
 
     /// <summary>Receives that may complete at once, one after another, before other links on this thread get their turn.</summary>
     private const int TurnLength = 64;
