@@ -38,7 +38,10 @@ user as before, and the machine that the hub runs on pays a little more. What mo
 machine at the edge that holds them pays the ECM's few bytes and the kernel's socket for each, and nothing else.""",
     "pingpong": """
 1,000 clients, each sends 200 bytes and waits for their echo; the load generator and the echo server share the two cores
-with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up. At the fixed
+with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up. "With echo" the
+hub answers itself, so that the two do as many hops as HAProxy and its server. Nine tenths of the time is the kernel's; with a
+server behind the hub each message takes two sends, two receives and four wake-ups of sleeping threads at least, where HAProxy
+takes as many sends and receives and two wake-ups. At the fixed
 rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should have left. The
 ratios are taken round by round.""",
     "link": """
