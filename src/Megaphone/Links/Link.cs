@@ -92,6 +92,9 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <summary>Whether it ever was up.</summary>
     public bool WasUp { get; private set; }
 
+    /// <summary>Whether its end was told as a warning of its own: the other side broke the protocol.</summary>
+    public bool IsBroken => _offended;
+
     /// <summary>Why it is over, once it is.</summary>
     public string CloseReason => _closeReason ?? "";
 

@@ -13,7 +13,7 @@ internal sealed class LinkConnector(
         string? told = null;
         for (int attempt = 1; !stop.IsCancellationRequested; attempt++)
         {
-            string? failure = await ConnectAndRunAsync(stop).ConfigureAwait(false);
+            (string? failure, bool known) = await ConnectAndRunAsync(stop).ConfigureAwait(false);
             if (stop.IsCancellationRequested) return;
             if (failure is null)
             {
@@ -26,7 +26,7 @@ internal sealed class LinkConnector(
             if (failure is not null)
             {
                 // One line for as long as the reason is the same; the rest is for who looks closely.
-                if (failure != told) log.NoLink(connect.To.ToString(), failure, connect.RetryMax.TotalSeconds);
+                if (failure != told && !known) log.NoLink(connect.To.ToString(), failure, connect.RetryMax.TotalSeconds);
                 told = failure;
                 log.AttemptFailed(attempt, connect.To.ToString(), failure, (long)wait.TotalMilliseconds);
             }
@@ -35,8 +35,11 @@ internal sealed class LinkConnector(
         }
     }
 
-    /// <returns>Null when the link had been up for longer than the longest wait; else why it was not, or went so soon.</returns>
-    private async Task<string?> ConnectAndRunAsync(CancellationToken stop)
+    /// <returns>
+    /// Null when the link had been up for longer than the longest wait, else why it was not, or went so soon; and whether the
+    /// operator has been warned by the link itself.
+    /// </returns>
+    private async Task<(string? Failure, bool Known)> ConnectAndRunAsync(CancellationToken stop)
     {
         Link? connected = null;
         Socket? socket = null;
@@ -51,12 +54,12 @@ internal sealed class LinkConnector(
         }
         catch (OperationCanceledException)
         {
-            return $"no connection within {connect.ConnectTimeout.TotalSeconds:0.###} s";
+            return ($"no connection within {connect.ConnectTimeout.TotalSeconds:0.###} s", false);
         }
         catch (Exception e)
         {
             // Whatever it was: this task is what keeps the link connected, and nobody would start it again.
-            return e.Message;
+            return (e.Message, false);
         }
         finally
         {
@@ -70,7 +73,7 @@ internal sealed class LinkConnector(
             if (!link.WasUp) link.Close("asked to stop");
         });
         await link.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
-        return link.WasUp && link.Age > connect.RetryMax ? null : link.CloseReason;
+        return (link.WasUp && link.Age > connect.RetryMax ? null : link.CloseReason, link.IsBroken);
     }
 
     /// <summary>The wait doubles from RetryMin to RetryMax; half of it is left to chance.</summary>

@@ -78,14 +78,14 @@ internal sealed class LinkSender
 
     /// <summary>Acquires room for one packet with up to this much content.</summary>
     /// <returns>False when there is none now.</returns>
-    public bool TryAcquire(int contentBytes) => _ring.TryAcquire(PacketHeader.Size + contentBytes);
+    public bool TryAcquire(int contentBytes) => TryAcquireBytes(PacketHeader.Size + contentBytes);
 
     /// <summary>Gives back room that was acquired for one packet and not used, or the part of it that was not.</summary>
     public void Return(int acquiredContentBytes, int? usedContentBytes = null) =>
         _ring.Return(usedContentBytes is { } used ? acquiredContentBytes - used : PacketHeader.Size + acquiredContentBytes);
 
     /// <summary>Acquires room for several packets, headers included.</summary>
-    public bool TryAcquireBytes(int bytes) => _ring.TryAcquire(bytes);
+    public bool TryAcquireBytes(int bytes) => _ring.TryAcquire(bytes) || TurnAway();
 
     /// <summary>Gives back room in bytes.</summary>
     public void ReturnBytes(int bytes) => _ring.Return(bytes);
@@ -108,7 +108,7 @@ internal sealed class LinkSender
     /// <summary>Queues a small packet that must get through a full ring: it may use the room that is kept for such.</summary>
     public bool TryWriteUrgent(ulong id, ReadOnlySpan<byte> content)
     {
-        if (!_ring.TryAcquireReserve(PacketHeader.Size + content.Length)) return false;
+        if (!_ring.TryAcquireReserve(PacketHeader.Size + content.Length)) return TurnAway();
         Write(id, content);
         return true;
     }
@@ -138,6 +138,13 @@ internal sealed class LinkSender
     {
         _stopped = true;
         _parker.Wake();
+    }
+
+    /// <summary>A full ring is to be emptied, whether those who filled it have flushed yet or not.</summary>
+    private bool TurnAway()
+    {
+        _parker.Wake();
+        return false;
     }
 
     private bool TryTakeTurn() => Interlocked.CompareExchange(ref _turn, TurnTaken, TurnFree) == TurnFree;
