@@ -17,7 +17,7 @@ internal unsafe struct StreamState
     /// <summary>Bytes of the stream that have been taken so far.</summary>
     internal long Offset;
 
-    /// <summary>Bytes in the buffer. How large it is follows from this alone.</summary>
+    /// <summary>Bytes in the buffer: those of the incomplete piece. How large the buffer is follows from this alone.</summary>
     internal int Length;
 
     /// <summary>Elements that are open, the stream's own included.</summary>
