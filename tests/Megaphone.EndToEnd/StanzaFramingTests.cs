@@ -245,6 +245,26 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
+    public async Task A_slow_client_gets_everything_that_the_server_said_before_its_error()
+    {
+        using Setup setup = await Setup.StartAsync();
+        using TestConnection client = await TestConnection.ConnectAsync(setup.Ecm.Clients, receiveBuffer: 16 << 10);
+        await client.SendAsync(Header);
+        ulong id = await setup.AssertPieceAsync(Header);
+        byte[] said = Sample.Bytes(4 << 20);
+        for (int at = 0; at < said.Length; at += 64 << 10) await setup.Link.SendAsync(id, said.AsMemory(at, 64 << 10));
+        await setup.Link.AssertControlAsync("pause", id);
+        await setup.Ecm.ReachesAtLeastAsync(100_000, "megaphone_buffered_bytes");
+
+        await client.SendAsync("<!-- x -->");
+        await setup.AssertResetAsync(id);
+        Sample.AssertSame([.. said, .. Encoding.ASCII.GetBytes(ErrorAndEnd("restricted-xml"))], await client.ReceiveToEndAsync());
+        client.Dispose();
+        await setup.Ecm.HasClientsAsync(0);
+        await setup.Ecm.ReachesAsync(0, "megaphone_buffered_bytes");
+    }
+
+    [Fact]
     public async Task A_refused_client_that_never_goes_is_closed_after_the_half_open_timeout()
     {
         using Setup setup = await Setup.StartAsync("Ecm:HalfOpenTimeout=00:00:01");

@@ -62,9 +62,18 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
             used += PacketHeader.Size + piece.Length;
         }
 
-        // White space alone, or a part of a stanza, makes no packet: then nobody is woken.
-        link.Return(room, used == 0 ? null : used - PacketHeader.Size);
-        if (used > 0) FlushBatch.Add(link);
+        // The room was acquired as that of one packet, header included, and so it is given back. White space alone, or a part
+        // of a stanza, makes no packet: then nobody is woken.
+        if (used > 0)
+        {
+            link.Return(room, used - PacketHeader.Size);
+            FlushBatch.Add(link);
+        }
+        else
+        {
+            link.Return(room);
+        }
+
         metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max) - held);
         return fault;
     }

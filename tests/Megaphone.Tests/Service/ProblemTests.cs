@@ -59,6 +59,15 @@ public class ProblemTests
     }
 
     [Fact]
+    public void More_listeners_than_a_client_can_name_are_too_many()
+    {
+        string clients = string.Join(',', Enumerable.Range(1, 257).Select(port => $$"""{ "Listen": "0.0.0.0:{{port}}" }"""));
+        Assert.Equal(
+            ["Ecm:Clients: lists 257 addresses, and 256 are possible; for example fewer, or one on 0.0.0.0 for all"],
+            Configured.Load($$"""{ "Ecm": { "Clients": [ {{clients}} ] } }""").Problems);
+    }
+
+    [Fact]
     public void Each_unknown_key_has_a_line_with_the_nearest_one()
     {
         Snapshot.Match(Lines(
