@@ -39,7 +39,7 @@ add_listener(Options) ->
     end.
 
 %% @doc Called by the owner of a link, which is linked with the keeper from then on.
--spec add_link(#link{}, Listener :: pid()) -> ok | {error, no_listener}.
+-spec add_link(#link{}, Listener :: pid()) -> {ok, Keeper :: pid()} | {error, no_listener}.
 add_link(Link, Listener) -> gen_server:call(?MODULE, {add_link, Link, Listener}).
 
 %% @doc Keeps a kind of state of sleeping sessions. Answers the one that is kept under that key, by now; none if there are too many.
@@ -90,7 +90,7 @@ handle_call({add_link, Link, Listener}, {Owner, _}, #state{listeners = Listeners
   when is_map_key(Listener, Listeners) ->
     link(Owner),
     ets:insert(?LINKS, Link),
-    {reply, ok, State#state{links = Links#{Owner => Listener}}};
+    {reply, {ok, self()}, State#state{links = Links#{Owner => Listener}}};
 handle_call({add_link, _Link, _Listener}, _From, State) ->
     {reply, {error, no_listener}, State};
 handle_call({add_template, Key, Template}, _From, #state{templates = Count} = State) ->

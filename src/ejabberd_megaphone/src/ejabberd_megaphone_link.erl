@@ -21,6 +21,7 @@
 -record(state,
         {link :: #link{},
          options :: #options{},
+         keeper :: pid(),
          live = 0 :: integer(),                              % sessions that are open
          ended = queue:new() :: queue:queue(ejabberd_megaphone_wire:id()),
          ended_count = 0 :: non_neg_integer(),
@@ -75,8 +76,8 @@ refused(#link{owner = Owner, sessions = Sessions}, Id) ->
 %% it was over already.
 -spec end_session(#link{}, ejabberd_megaphone_wire:id()) -> boolean().
 end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) ->
-    IsOpen = [{#session{id = Id, c2s = '$1', load = '_'}, [{is_pid, '$1'}], [{#session{id = Id, c2s = ended}}]}],
-    try ets:select_replace(Sessions, IsOpen) of
+    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_'}, [{is_pid, '$1'}], [{#session{id = Id, c2s = ended}}]}],
+    try ets:select_replace(Sessions, OpenToEnded) of
         1 ->
             ejabberd_megaphone_counters:add(Counters, sessions_ended),
             gen_server:cast(Owner, {ended, Id}),
@@ -100,9 +101,9 @@ init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     Link = #link{owner = self(), receiver = Receiver, sender = Sender, sessions = Sessions, queued = Queued,
                  counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
     case ejabberd_megaphone_keeper:add_link(Link, Listener) of
-        ok ->
+        {ok, Keeper} ->
             ejabberd_megaphone_counters:add(Counters, links_opened),
-            {ok, #state{link = Link, options = options(Link)}};
+            {ok, #state{link = Link, options = options(Link), keeper = Keeper}};
         {error, Reason} ->
             {stop, Reason}
     end.
@@ -142,16 +143,14 @@ handle_info(close_some, State) ->
 handle_info(linger, State) ->
     exit((State#state.link)#link.receiver, shutdown),
     {noreply, State};
-handle_info({'EXIT', Pid, Reason}, #state{link = #link{receiver = Receiver, sender = Sender}} = State) ->
-    if
-        Pid =:= Receiver -> next(lost(State));
-        Pid =:= Sender, Reason =/= normal ->
-            ?WARNING_MSG("Nothing more can be sent on link ~p: ~p", [self(), Reason]),
-            exit(Receiver, shutdown),
-            {noreply, State};
-        Pid =:= Sender -> {noreply, State};
-        true -> {stop, shutdown, State}         % the keeper: without its table nothing can be sent
-    end;
+handle_info({'EXIT', Pid, _Reason}, #state{link = #link{receiver = Pid}} = State) ->
+    next(lost(State));
+handle_info({'EXIT', Pid, Reason}, #state{link = #link{sender = Pid, receiver = Receiver}} = State) when Reason =/= normal ->
+    ?WARNING_MSG("Nothing more can be sent on link ~p: ~p", [self(), Reason]),
+    exit(Receiver, shutdown),
+    {noreply, State};
+handle_info({'EXIT', Pid, _Reason}, #state{keeper = Pid} = State) ->
+    {stop, shutdown, State};                    % without its table nothing can be sent
 handle_info(_Unknown, State) ->
     {noreply, State}.
 

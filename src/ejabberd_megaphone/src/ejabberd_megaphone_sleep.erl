@@ -36,6 +36,8 @@ may(State) ->
 sleep(State, Socket, Key) ->
     #options{compact = Compact} = ejabberd_megaphone_shared:get(Key),
     Kept = case Compact of true -> pack(State); false -> State end,
+    %% The state of the random number generator is the larger part of what is left. It makes itself a new one when needed.
+    erase(rand_seed),
     proc_lib:hibernate(?MODULE, wake, [Kept, Socket, Key]).
 
 %% @private
