@@ -51,7 +51,7 @@ what_is_no_single_complete_piece_is_an_error_test_() ->
 %% The judge is ejabberd's stream parser: fed a header, the packet and the closing tag, it gives the same single element and
 %% nothing else, or the packet is refused.
 a_packet_is_what_the_parser_of_a_stream_makes_of_it_test_() ->
-    property:test(prop_same_as_stream(), 3000).
+    property:test(prop_same_as_stream(), 20000).
 
 prop_same_as_stream() ->
     ?FORALL(Packet, packet(),
