@@ -16,7 +16,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     /// <summary>The shortest piece, <c>&lt;a/&gt;</c>.</summary>
     private const int ShortestPiece = 4;
 
-    /// <summary>A byte that is read may cost so many in the ring: its own, and its share of the header of the shortest packet.</summary>
+    /// <summary>A byte that is read costs at most so many in the ring: its own, and its share of a header.</summary>
     private const int RingBytesPerByte = 1 + (PacketHeader.Size / ShortestPiece);
 
     private readonly StreamSplitter _splitter = new(new PieceMemory(options.IncompleteBytes));
@@ -69,7 +69,9 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
         return fault;
     }
 
-    /// <summary>The client will say nothing more, or is closed: what has not arrived whole is dropped and counted, and its memory freed.</summary>
+    /// <summary>
+    /// The client will say nothing more, or is closed: what has not arrived whole is dropped and counted, and its memory freed.
+    /// </summary>
     public void End(ref EcmClient client)
     {
         if (!client.Stream.IsWithinPiece) return;

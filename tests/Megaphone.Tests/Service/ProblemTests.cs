@@ -42,6 +42,23 @@ public class ProblemTests
     }
 
     [Fact]
+    public void All_listeners_frame_alike_and_their_stanzas_fit_the_link()
+    {
+        Snapshot.Match(Lines("""
+            {
+              "Ecm": {
+                "Clients": [
+                  { "Listen": "0.0.0.0:1", "Framing": "stanza", "MaxStanzaBytes": 262145 },
+                  { "Listen": "0.0.0.0:2", "Framing": "stanza" },
+                  { "Listen": "0.0.0.0:3" }
+                ],
+                "Link": { "RingBytes": 1048576 }, "MaxPacketBytes": 262176
+              }
+            }
+            """));
+    }
+
+    [Fact]
     public void Each_unknown_key_has_a_line_with_the_nearest_one()
     {
         Snapshot.Match(Lines(
