@@ -116,7 +116,7 @@ internal sealed class Link : IPacketSink, IDisposable
             else if (_phase == LinkPhase.AwaitingWelcome)
             {
                 StartSender();
-                SendControl(ControlMessage.Hello(_options.Name, _options.Secret, LinkFraming.Bytes, _options.MaxPacketBytes));
+                SendControl(ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes));
                 _handshakeTimer = new Timer(_ => NoWelcome(welcomeTimeout), null, welcomeTimeout, Timeout.InfiniteTimeSpan);
             }
 
