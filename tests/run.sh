@@ -30,7 +30,7 @@ plain_counts='s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p'
 
 dotnet_test() {
   dotnet test "$1" -c Release -tl:off -nodeReuse:false -p:UseSharedCompilation=false \
-    --blame-hang-timeout 5m --blame-hang-dump-type none
+    --blame-hang-timeout 3m --blame-hang-dump-type none
 }
 
 mkdir -p artifacts

@@ -46,15 +46,18 @@ public sealed class EcmTests
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         long before = both.Process.ResidentBytes;
 
-        await Task.WhenAll(Enumerable.Range(1, 8).Select(async seed =>
+        // More than the kernel's buffers take on the way there and back, so that the ECM has to hold some of it.
+        Task paused = both.ReachesAtLeastAsync(1, "megaphone_pauses_total");
+        await Task.WhenAll(Enumerable.Range(1, 4).Select(async seed =>
         {
             using TestConnection client = await TestConnection.ConnectAsync(both.Clients, receiveBuffer: 32 << 10);
-            byte[] said = Sample.Bytes(4 << 20, seed);
+            byte[] said = Sample.Bytes(16 << 20, seed);
             Task saying = client.SendAsync(said);
+            await paused;
             using MemoryStream heard = new();
             while (heard.Length < said.Length)
             {
-                heard.Write(await client.ReceiveAsync(Math.Min(64 << 10, said.Length - (int)heard.Length)));
+                heard.Write(await client.ReceiveAsync(Math.Min(256 << 10, said.Length - (int)heard.Length)));
                 await Task.Delay(10);
             }
 
@@ -62,7 +65,6 @@ public sealed class EcmTests
             Sample.AssertSame(said, heard.ToArray());
         }));
 
-        await both.ReachesAtLeastAsync(1, "megaphone_pauses_total");
         await both.ReachesAsync(0, "megaphone_buffered_bytes");
         Assert.InRange(both.Process.ResidentBytes - before, long.MinValue, 64 << 20);
     }

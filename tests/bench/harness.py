@@ -160,8 +160,8 @@ def echo_server():
     return Child(LOAD, "echo-server", "--listen", ECHO, ready="READY")
 
 
-def raw_echo():
-    return Child(LOAD, "raw-echo", "--listen", RAW, ready="READY")
+def raw_echo(*more):
+    return Child(LOAD, "raw-echo", "--listen", RAW, *more, ready="READY")
 
 
 def idle(to, connections, *more):

@@ -27,14 +27,21 @@ def peer(size):
         flood("raw echo", RAW, echo, size)
 
 
+def unpaced_peer(size):
+    with raw_echo("--congestion", "reno") as echo:
+        flood("raw echo with reno", RAW, echo, size)
+
+
 benchmark = Benchmark("link", __doc__)
 for number in benchmark.each_round():
     for size in (SMALL, LARGE):
-        for step in (ours, peer) if number % 2 else (peer, ours):
+        steps = (ours, peer, unpaced_peer)
+        for step in steps if number % 2 else reversed(steps):
             step(size)
         what = f"{size} bytes: million packets/s"
-        benchmark.add(f"{size} bytes: packets/s, hub : raw echo",
-                      benchmark.values[f"hub, {what}"][-1] / benchmark.values[f"raw echo, {what}"][-1])
+        for other in ("raw echo", "raw echo with reno"):
+            benchmark.add(f"{size} bytes: packets/s, hub : {other}",
+                          benchmark.values[f"hub, {what}"][-1] / benchmark.values[f"{other}, {what}"][-1])
 benchmark.finish([
     (f"million packets/s of {SMALL} bytes", benchmark.median(f"hub, {SMALL} bytes: million packets/s"), 8, False),
     (f"packets/s of {LARGE} bytes, hub : raw echo", benchmark.median(f"{LARGE} bytes: packets/s, hub : raw echo"), 0.75, False),

@@ -49,7 +49,9 @@ ratios are taken round by round.""",
     "link": """
 A load generator plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
 size (header included) as fast as they are taken, every header that comes back looked at, no byte lost. It shares the two
-cores with the hub. The raw echo receives and sends with large buffers and looks at nothing.""",
+cores with the hub. The raw echo receives and sends with large buffers and looks at nothing; it is shown with the system's
+own congestion control and with Reno, which links within one machine choose for themselves: BBR, where that is the system's,
+paces by timers what nothing on loopback could congest.""",
     "headers": """
 In process, under the JIT of .NET 10, on one core: each round is the median of seven runs over headers of all sizes. The plain
 scanner is what the vectorised parser falls back to for anything out of the ordinary.""",

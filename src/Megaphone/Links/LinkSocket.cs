@@ -7,6 +7,7 @@ namespace Megaphone.Links;
 internal static class LinkSocket
 {
     private const int IpProtoTcp = 6;
+    private const int TcpCongestion = 13;
     private const int TcpUserTimeout = 18;
     private const int Probes = 3;
 
@@ -16,6 +17,7 @@ internal static class LinkSocket
     {
         socket.NoDelay = true;
         if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
+        if (StaysOnThisMachine(socket)) SendUnpaced(socket);
 
         int seconds = (int)Math.Max(1, options.KeepAlive.TotalSeconds);
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
@@ -26,6 +28,28 @@ internal static class LinkSocket
         // What keep-alive is for a silent link, this is for one with data under way: a dead peer is noticed as soon.
         int userTimeout = (int)Math.Min(int.MaxValue, Probes * options.KeepAlive.TotalMilliseconds);
         socket.SetRawSocketOption(IpProtoTcp, TcpUserTimeout, BitConverter.GetBytes(userTimeout));
+    }
+
+    private static bool StaysOnThisMachine(Socket socket) =>
+        socket.LocalEndPoint is IPEndPoint here && socket.RemoteEndPoint is IPEndPoint there
+        && (IPAddress.IsLoopback(there.Address) || here.Address.Equals(there.Address));
+
+    /// <summary>Leaves the system's congestion control, where it may, for one that sends as soon as there is something to send.</summary>
+    /// <remarks>
+    /// Between two processes of one machine nothing can be congested, but BBR, the default of many servers, paces by timers all
+    /// the same: that takes a third off what a link carries. Reno is in every kernel, and every user may choose it unless
+    /// <c>net.ipv4.tcp_allowed_congestion_control</c> says otherwise; then the system's stays.
+    /// </remarks>
+    private static void SendUnpaced(Socket socket)
+    {
+        try
+        {
+            socket.SetRawSocketOption(IpProtoTcp, TcpCongestion, "reno"u8);
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.AccessDenied or SocketError.OperationNotSupported)
+        {
+            // The link works all the same.
+        }
     }
 
     /// <summary>The address at the other end. A dual-mode socket gives IPv4 in the clothes of IPv6, which nobody wants to read.</summary>

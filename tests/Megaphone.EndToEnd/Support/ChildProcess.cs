@@ -124,6 +124,8 @@ internal sealed class ChildProcess : IDisposable
     {
         if (!Running.TryRemove(process, out _)) return;
         if (!process.HasExited) process.Kill(entireProcessTree: true);
-        process.WaitForExit();
+
+        // Bounded: it also waits for the end of its output, which a process that it left behind may hold open.
+        process.WaitForExit(Patience.Long);
     }
 }

@@ -41,6 +41,9 @@ internal sealed class Arguments
     public int[] ProcessIds(string name) =>
         Take(name) is { } text ? [.. text.Split(',').Select(id => int.Parse(id, CultureInfo.InvariantCulture))] : [];
 
+    /// <summary>Any words; null when they are not given.</summary>
+    public string? Text(string name) => Take(name);
+
     /// <summary>Call when all are read.</summary>
     /// <exception cref="FormatException">There is one that nobody asked for.</exception>
     public void RefuseOthers()

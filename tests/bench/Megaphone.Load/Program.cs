@@ -10,7 +10,7 @@ const string Usage = """
       echo-server --listen ADDRESS:PORT
       link        --to ADDRESS:PORT [--sessions 1000] [--bytes 64] [--seconds 5] [--warmup 1] [--watch PID,PID]
                   plays an ECM that knows packets only, in front of an echo; --bytes counts the packet's header too
-      raw-echo    --listen ADDRESS:PORT
+      raw-echo    --listen ADDRESS:PORT [--congestion NAME]
                   sends back what comes and looks at nothing; "link" works against it as well
     Those that hold or listen say READY, and end when their standard input does. Figures are one line of JSON.
     """;
