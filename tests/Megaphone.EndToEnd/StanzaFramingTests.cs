@@ -129,6 +129,49 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
+    public async Task Many_streams_cut_at_random_share_a_small_ring_and_lose_nothing()
+    {
+        using Setup setup = await Setup.StartAsync("Ecm:MaxPacketBytes=32000", "Ecm:Link:RingBytes=65536", "Ecm:Clients:0:MaxStanzaBytes=16384");
+        Dictionary<string, List<string>> said = [];
+        List<Task> saying = [];
+        for (int number = 0; number < 20; number++)
+        {
+            Random random = new(number);
+            List<string> pieces = [$"<stream:stream id='{number}'>"];
+            while (pieces.Count < 100) pieces.Add(Stanza(random.Next(20, 1 << random.Next(5, 15))));
+            pieces.Add(End);
+            said.Add(pieces[0], pieces);
+            saying.Add(SayAsync(string.Join(new string(' ', random.Next(3)), pieces), random));
+        }
+
+        Dictionary<ulong, List<string>> heard = [];
+        for (int left = said.Values.Sum(pieces => pieces.Count); left > 0;)
+        {
+            Packet packet = await setup.Link.ReceiveAsync();
+            if (packet.IsEnd) continue;
+            if (!heard.ContainsKey(packet.Id)) heard.Add(packet.Id, []);
+            heard[packet.Id].Add(packet.Text);
+            left--;
+        }
+
+        await Task.WhenAll(saying);
+        Assert.Equal(20, heard.Count);
+        Assert.All(heard.Values, pieces => Assert.Equal(said[pieces[0]], pieces));
+        await setup.Ecm.ReachesAsync(0, "megaphone_ecm_incomplete_bytes");
+
+        async Task SayAsync(string stream, Random random)
+        {
+            using TestConnection client = await setup.ConnectAsync();
+            byte[] bytes = Encoding.ASCII.GetBytes(stream);
+            for (int at = 0, length; at < bytes.Length; at += length)
+            {
+                length = Math.Min(random.Next(1, 1 << random.Next(1, 16)), bytes.Length - at);
+                await client.SendAsync(bytes.AsMemory(at, length));
+            }
+        }
+    }
+
+    [Fact]
     public async Task Each_listener_has_a_limit_of_its_own()
     {
         using Setup setup = await Setup.StartAsync(

@@ -59,6 +59,24 @@ public class ProblemTests
     }
 
     [Fact]
+    public void The_longest_stanza_fits_the_memory_for_incomplete_ones()
+    {
+        const string Json = """
+            {
+              "Ecm": {
+                "Clients": [ { "Listen": "0.0.0.0:1", "Framing": "stanza", "MaxStanzaBytes": 2000000 } ],
+                "MaxPacketBytes": 4000000, "Link": { "RingBytes": 8388608 }, "IncompleteBytes": 1999999
+              }
+            }
+            """;
+        Assert.Equal(
+            ["Ecm:IncompleteBytes \"1999999\": must not be below the longest Ecm:Clients:N:MaxStanzaBytes, which is 2000000 (this is 1999999); "
+                + "for example 2000000"],
+            Configured.Load(Json).Problems);
+        Configured.Right(Json.Replace("1999999", "2000000", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void More_listeners_than_a_client_can_name_are_too_many()
     {
         string clients = string.Join(',', Enumerable.Range(1, 257).Select(port => $$"""{ "Listen": "0.0.0.0:{{port}}" }"""));
