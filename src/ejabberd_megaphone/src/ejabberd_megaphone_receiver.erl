@@ -99,14 +99,18 @@ begin_link(Socket, Listener, {OptionsKey, _Counters} = Shared, Peers) ->
                      {send_timeout, SendTimeout}, {send_timeout_close, true}],
     case {ends(Socket, Peers), inet:setopts(Socket, SocketOptions)} of
         {{{ok, Here}, {ok, There}}, ok} ->
-            {ok, Link} = ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared),
             _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
-            State = #state{socket = Socket, link = Link, options = Options},
-            activate(State),
-            loop(State);
+            begin_link(Socket, Options, ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared));
         _ ->
             exit(normal)                         % the other end has gone already
     end.
+
+begin_link(Socket, Options, {ok, Link}) ->
+    State = #state{socket = Socket, link = Link, options = Options},
+    activate(State),
+    loop(State);
+begin_link(_Socket, _Options, ignore) ->
+    exit(normal).
 
 ends(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
 ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
@@ -412,6 +416,4 @@ close(Why, State) ->
     ?INFO_MSG("Link ~ts is down: ~ts", [peer(State), Why]),
     exit({shutdown, closed}).
 
-peer(#state{link = #link{sock_peer_name = {_, {Address, Port}}}}) ->
-    [case inet:ntoa(Address) of {error, einval} -> "?"; Text when tuple_size(Address) =:= 8 -> ["[", Text, "]"]; Text -> Text end,
-     $:, integer_to_list(Port)].
+peer(#state{link = #link{sock_peer_name = {_, Peer}}}) -> ejabberd_megaphone:endpoint(Peer).
