@@ -25,7 +25,8 @@ info() ->
             #{links => [], counters => []}
     end.
 
-link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender, queued = Queued}) ->
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender,
+                queued = Queued}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
     #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,

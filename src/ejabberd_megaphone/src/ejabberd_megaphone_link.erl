@@ -125,6 +125,7 @@ handle_cast({opened, Id, C2S}, State) ->
 handle_cast({refused, Id}, State) ->
     {noreply, remember(Id, State)};
 handle_cast({ended, Id}, State) ->
+    ejabberd_megaphone_receiver:ended((State#state.link)#link.receiver, Id),
     next(remember(Id, State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)}));
 handle_cast(close, #state{closing = no} = State) ->
     %% The listener is no more.

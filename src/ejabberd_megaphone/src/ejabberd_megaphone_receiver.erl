@@ -6,7 +6,7 @@
 %%% other end is asked to pause that client, and above ?HELD_LIMIT the session is reset.
 -module(ejabberd_megaphone_receiver).
 
--export([start/3, accept/1, taken/2, reset/3, drain/1]).
+-export([start/3, accept/1, taken/2, ended/2, reset/3, drain/1]).
 -export([init/3]).
 
 -include("ejabberd_megaphone.hrl").
@@ -70,6 +70,10 @@ taken(#link{sessions = Sessions, receiver = Receiver}, Id) ->
         error:badarg -> ok
     end.
 
+%% @doc Called by the owner: a session is over, and nobody will take what is held back for it.
+-spec ended(pid(), ejabberd_megaphone_wire:id()) -> ok.
+ended(Receiver, Id) -> Receiver ! {ended, Id}, ok.
+
 %% @doc Ends a session at once, in both directions.
 -spec reset(pid(), ejabberd_megaphone_wire:id(), Reason :: binary()) -> ok.
 reset(Receiver, Id, Reason) -> Receiver ! {reset, Id, Reason}, ok.
@@ -130,6 +134,8 @@ loop(#state{socket = Socket} = State) ->
             loop(State);
         {taken, Id} ->
             loop(send_held(Id, State));
+        {ended, Id} ->
+            loop(State#state{held = maps:remove(Id, State#state.held)});
         look_at_clock ->
             loop(look_at_clock(State));
         {reset, Id, Reason} ->
