@@ -38,8 +38,8 @@ link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name 
 -spec commands() -> [#ejabberd_commands{}].
 commands() ->
     [#ejabberd_commands{name = megaphone_links, tags = [session],
-                        desc = "List the links of ejabberd_megaphone: the other end, what it calls itself, whether the link is up "
-                               "(else its sessions are being closed), sessions, and bytes that wait to be sent",
+                        desc = "List the links of ejabberd_megaphone: the other end, what it calls itself, whether the link is "
+                               "up (else its sessions are being closed), sessions, and bytes that wait to be sent",
                         module = ?MODULE, function = links_command, args = [],
                         result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
                                                                 {sessions, integer}, {queued_bytes, integer}]}}}}},
