@@ -121,7 +121,7 @@ prepare() {
       rm "$dir/link.yml"
     fi
   fi
-  [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules"
+  [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules" >&2
   if (( EUID == 0 )); then
     if setpriv --reuid=ejabberd --regid=ejabberd --init-groups test -x "$(dirname "$dir")"; then
       chown -R ejabberd:ejabberd "$dir"

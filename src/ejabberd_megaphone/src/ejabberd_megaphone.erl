@@ -8,9 +8,10 @@
 -behaviour(ejabberd_listener).
 
 -export([start/3, start_link/3, accept/1, tcp_init/2, listen_opt_type/1, listen_options/0]).
--export([info/0]).
+-export([info/0, endpoint/1, commands/0, links_command/0, counters_command/0]).
 
 -include("ejabberd_megaphone.hrl").
+-include("ejabberd_commands.hrl").
 -include("logger.hrl").
 
 %% @doc What there is and what was counted, for operators.
@@ -24,11 +25,50 @@ info() ->
             #{links => [], counters => []}
     end.
 
-link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender, queued = Queued}) ->
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender,
+                queued = Queued}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
     #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
       queued_bytes => atomics:get(Queued, 1)}.
+
+%%% Commands
+
+%% @doc For ejabberdctl and ejabberd's API.
+-spec commands() -> [#ejabberd_commands{}].
+commands() ->
+    [#ejabberd_commands{name = megaphone_links, tags = [session],
+                        desc = "List the links of ejabberd_megaphone: the other end, what it calls itself, whether the link is "
+                               "up (else its sessions are being closed), sessions, and bytes that wait to be sent",
+                        module = ?MODULE, function = links_command, args = [],
+                        result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
+                                                                {sessions, integer}, {queued_bytes, integer}]}}}}},
+     #ejabberd_commands{name = megaphone_counters, tags = [session],
+                        desc = "Show what ejabberd_megaphone has counted",
+                        module = ?MODULE, function = counters_command, args = [],
+                        result = {counters, {list, {counter, {tuple, [{name, atom}, {value, integer}]}}}}}].
+
+%% @private
+-spec links_command() -> [tuple()].
+links_command() ->
+    #{links := Links} = info(),
+    [{lists:flatten(endpoint(Peer)), binary_to_list(Name), case IsUp of true -> up; false -> closing end, Sessions, Queued}
+     || #{peer := Peer, name := Name, is_up := IsUp, sessions := Sessions, queued_bytes := Queued} <- Links].
+
+%% @private
+-spec counters_command() -> [{ejabberd_megaphone_counters:name(), non_neg_integer()}].
+counters_command() ->
+    #{counters := Counters} = info(),
+    Counters.
+
+%% @doc An address as it is written in logs.
+-spec endpoint(endpoint()) -> iolist().
+endpoint({Address, Port}) ->
+    [case inet:ntoa(Address) of
+         {error, einval} -> io_lib:format("~p", [Address]);
+         Text when tuple_size(Address) =:= 8 -> ["[", Text, "]"];
+         Text -> Text
+     end, $:, integer_to_list(Port)].
 
 %%% ejabberd_listener
 

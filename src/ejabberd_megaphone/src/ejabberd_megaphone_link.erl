@@ -1,5 +1,6 @@
 %%% @doc The owner of a link's sessions. It outlives the link's socket: every session monitors this process, and when the link
-%%% is lost they are told one after the other, at `close_rate', instead of all waking up at once.
+%%% is lost they are told one after the other, at `close_rate', instead of all waking up at once. It stays for as long as there is
+%%% a process of theirs, which may wait to be resumed (XEP-0198), and sleep meanwhile.
 -module(ejabberd_megaphone_link).
 -behaviour(gen_server).
 
@@ -23,20 +24,22 @@
          options :: #options{},
          keeper :: pid(),
          live = 0 :: integer(),                              % sessions that are open
+         processes = 0 :: non_neg_integer(),                 % c2s processes, of sessions that are open or not any more
          ended = queue:new() :: queue:queue(ejabberd_megaphone_wire:id()),
          ended_count = 0 :: non_neg_integer(),
-         closing = no :: no | start | {more, term()} | told, % whether all sessions are being closed, and how far that is
+         %% Whether all sessions are being closed, and how far that is; over: none is open any more.
+         closing = no :: no | start | {more, term()} | told | over,
          told = 0 :: integer()}).                            % sessions told to close that have not ended yet
 
 %%% API
 
-%% @doc Starts the owner of a new link, for the process that receives.
+%% @doc Starts the owner of a new link, for the process that receives. `ignore': its listener has just been stopped.
 -spec start(gen_tcp:socket(), Listener :: pid(), {endpoint(), endpoint()},
-            {ejabberd_megaphone_shared:key(), counters:counters_ref()}) -> {ok, #link{}} | {error, term()}.
+            {ejabberd_megaphone_shared:key(), counters:counters_ref()}) -> {ok, #link{}} | ignore.
 start(Socket, Listener, SockPeerName, Shared) ->
     case gen_server:start(?MODULE, {Socket, self(), Listener, SockPeerName, Shared}, []) of
         {ok, Owner} -> {ok, gen_server:call(Owner, link)};
-        {error, _} = Error -> Error
+        ignore -> ignore
     end.
 
 -spec options(#link{}) -> #options{}.
@@ -104,8 +107,8 @@ init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
         {ok, Keeper} ->
             ejabberd_megaphone_counters:add(Counters, links_opened),
             {ok, #state{link = Link, options = options(Link), keeper = Keeper}};
-        {error, Reason} ->
-            {stop, Reason}
+        {error, no_listener} ->
+            ignore
     end.
 
 %% @private
@@ -118,10 +121,11 @@ handle_call({update, Link}, _From, State) ->
 %% @private
 handle_cast({opened, Id, C2S}, State) ->
     _ = erlang:monitor(process, C2S, [{tag, {'DOWN', Id}}]),
-    {noreply, State#state{live = State#state.live + 1}};
+    {noreply, State#state{live = State#state.live + 1, processes = State#state.processes + 1}};
 handle_cast({refused, Id}, State) ->
     {noreply, remember(Id, State)};
 handle_cast({ended, Id}, State) ->
+    ejabberd_megaphone_receiver:ended((State#state.link)#link.receiver, Id),
     next(remember(Id, State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)}));
 handle_cast(close, #state{closing = no} = State) ->
     %% The listener is no more.
@@ -137,7 +141,7 @@ handle_info({{'DOWN', Id}, _Ref, process, _C2S, _Reason}, #state{link = Link} = 
             true when Link#link.sender =/= undefined -> ejabberd_megaphone_sender:finish(Link, Id);
             _ -> ok
         end,
-    {noreply, State};
+    next(State#state{processes = State#state.processes - 1});
 handle_info(close_some, State) ->
     next(close_some(State));
 handle_info(linger, State) ->
@@ -156,8 +160,11 @@ handle_info(_Unknown, State) ->
 
 %% @private
 terminate(_Reason, _State) ->
-    _ = (catch ets:delete(?LINKS, self())),
-    ok.
+    try ets:delete(?LINKS, self()) of
+        true -> ok
+    catch
+        error:badarg -> ok                     % the keeper and its table have gone first
+    end.
 
 %%% Closing.
 
@@ -181,6 +188,8 @@ close_sessions(State) ->
 
 %% Sessions are told that their connection is closed. Each is awake from then on until it has ended, so that not only their
 %% rate but also their number is bounded: to those that come in a quarter of a second.
+close_some(#state{live = Live} = State) when Live =< 0 ->
+    State;
 close_some(#state{closing = told} = State) ->
     %% Whoever is still there came while the others were told, or is busy.
     erlang:send_after(?AGAIN, self(), close_some),
@@ -204,18 +213,19 @@ tell({Sessions, Continuation}, State) ->
     State#state{closing = {more, Continuation}, told = State#state.told + length(Sessions)}.
 
 %% What is left to do after a session has ended or some were told to.
-next(#state{closing = told, live = Live, link = #link{sender = Sender}} = State) when Live =< 0 ->
-    case Sender of
-        undefined ->
-            {stop, normal, State};
-        _ ->
-            %% The link itself is sound. It ends behind the last byte of its last session.
-            ejabberd_megaphone_sender:stop(Sender),
-            erlang:send_after(?LINGER, self(), linger),
-            {noreply, State}
-    end;
-next(State) ->
-    {noreply, State}.
+next(#state{closing = Closing, live = Live} = State) when Closing =:= no; Closing =/= over, Live > 0 ->
+    {noreply, State};
+next(#state{closing = over, processes = 0, link = #link{sender = undefined}} = State) ->
+    {stop, normal, State};
+next(#state{closing = over} = State) ->
+    {noreply, State};
+next(#state{link = #link{sender = undefined}} = State) ->
+    next(State#state{closing = over});
+next(#state{link = #link{sender = Sender}} = State) ->
+    %% The link itself is sound. It ends behind the last byte of its last session.
+    ejabberd_megaphone_sender:stop(Sender),
+    erlang:send_after(?LINGER, self(), linger),
+    {noreply, State#state{closing = over}}.
 
 remember(Id, #state{ended = Ended, ended_count = Count} = State) when Count < ?REMEMBERED ->
     State#state{ended = queue:in(Id, Ended), ended_count = Count + 1};

@@ -6,7 +6,7 @@
 %%% other end is asked to pause that client, and above ?HELD_LIMIT the session is reset.
 -module(ejabberd_megaphone_receiver).
 
--export([start/3, accept/1, taken/2, reset/3, drain/1]).
+-export([start/3, accept/1, taken/2, ended/2, reset/3, drain/1]).
 -export([init/3]).
 
 -include("ejabberd_megaphone.hrl").
@@ -70,6 +70,10 @@ taken(#link{sessions = Sessions, receiver = Receiver}, Id) ->
         error:badarg -> ok
     end.
 
+%% @doc Called by the owner: a session is over, and nobody will take what is held back for it.
+-spec ended(pid(), ejabberd_megaphone_wire:id()) -> ok.
+ended(Receiver, Id) -> Receiver ! {ended, Id}, ok.
+
 %% @doc Ends a session at once, in both directions.
 -spec reset(pid(), ejabberd_megaphone_wire:id(), Reason :: binary()) -> ok.
 reset(Receiver, Id, Reason) -> Receiver ! {reset, Id, Reason}, ok.
@@ -99,14 +103,18 @@ begin_link(Socket, Listener, {OptionsKey, _Counters} = Shared, Peers) ->
                      {send_timeout, SendTimeout}, {send_timeout_close, true}],
     case {ends(Socket, Peers), inet:setopts(Socket, SocketOptions)} of
         {{{ok, Here}, {ok, There}}, ok} ->
-            {ok, Link} = ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared),
             _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
-            State = #state{socket = Socket, link = Link, options = Options},
-            activate(State),
-            loop(State);
+            begin_link(Socket, Options, ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared));
         _ ->
             exit(normal)                         % the other end has gone already
     end.
+
+begin_link(Socket, Options, {ok, Link}) ->
+    State = #state{socket = Socket, link = Link, options = Options},
+    activate(State),
+    loop(State);
+begin_link(_Socket, _Options, ignore) ->
+    exit(normal).
 
 ends(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
 ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
@@ -126,6 +134,8 @@ loop(#state{socket = Socket} = State) ->
             loop(State);
         {taken, Id} ->
             loop(send_held(Id, State));
+        {ended, Id} ->
+            loop(State#state{held = maps:remove(Id, State#state.held)});
         look_at_clock ->
             loop(look_at_clock(State));
         {reset, Id, Reason} ->
@@ -412,6 +422,4 @@ close(Why, State) ->
     ?INFO_MSG("Link ~ts is down: ~ts", [peer(State), Why]),
     exit({shutdown, closed}).
 
-peer(#state{link = #link{sock_peer_name = {_, {Address, Port}}}}) ->
-    [case inet:ntoa(Address) of {error, einval} -> "?"; Text when tuple_size(Address) =:= 8 -> ["[", Text, "]"]; Text -> Text end,
-     $:, integer_to_list(Port)].
+peer(#state{link = #link{sock_peer_name = {_, Peer}}}) -> ejabberd_megaphone:endpoint(Peer).

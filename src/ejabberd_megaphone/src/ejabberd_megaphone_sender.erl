@@ -14,8 +14,13 @@
 -define(QUEUE_MARK, 4194304).
 %% Bytes that may wait for one paused session.
 -define(PAUSED_LIMIT, 1048576).
+%% ms that a paused client has to take what is held back for it once its session is over. After that it is sent anyway: the other
+%% end has a bound of its own, and may have no more interest in that client.
+-define(LAST_WORDS, 30000).
 %% Bytes that go into one call of the socket at most; more than that saves nothing.
 -define(BATCH, 262144).
+
+-define(EMPTY_PACKET, 32).
 
 -record(state,
         {socket :: gen_tcp:socket(),
@@ -137,6 +142,7 @@ hold(Id, Size, Content, #state{paused = Paused} = State) ->
             ejabberd_megaphone_receiver:reset(State#state.receiver, Id, <<"buffer_limit">>),
             State#state{paused = Paused#{Id := {0, []}}};
         {Held, Reversed} ->
+            _ = [erlang:send_after(?LAST_WORDS, self(), {resume, Id}) || Size =:= ?EMPTY_PACKET],
             State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}}
     end.
 

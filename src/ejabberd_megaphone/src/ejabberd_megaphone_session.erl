@@ -1,10 +1,10 @@
-%%% @doc One session: what ejabberd's c2s process calls for its socket (behaviour xmpp_socket), and what runs in that process when
-%%% something comes from the link (hook c2s_handle_info). Everything here but start/3 runs in the c2s process.
+%%% @doc One session: what ejabberd's c2s process calls for its socket (behaviour xmpp_socket), and what runs in that process
+%%% when something comes from the link (hook c2s_handle_info). Everything here but start/3 runs in the c2s process.
 %%%
 %%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it: it
-%%% sends them to its own process. `setopts(Socket, [{active, once}])' therefore only marks the begin; ejabberd would say it again after each
-%%% piece that it was given through xmpp_socket, and none is. What it is for is done by counting: see taken/2 in
-%%% ejabberd_megaphone_receiver.
+%%% sends them to its own process. `setopts(Socket, [{active, once}])' therefore only marks the begin: ejabberd would say it
+%%% again after each piece that it was given through xmpp_socket, and none is. What it is for is done by counting: see taken/2
+%%% in ejabberd_megaphone_receiver.
 -module(ejabberd_megaphone_session).
 -behaviour(xmpp_socket).
 
