@@ -42,7 +42,7 @@ internal sealed class OptionValues
             }
             else if (value is null)
             {
-                problems.Add(new Problem($"--{name}", null, "has no value", $"for example --{name} {option.Default ?? option.Form}"));
+                problems.Add(new Problem($"--{name}", null, "has no value", $"for example {option.Default ?? option.Form}"));
             }
             else
             {
@@ -60,12 +60,12 @@ internal sealed class OptionValues
     {
         if (!_given.TryGetValue(option.Name, out string? text) && (text = option.Default) is null)
         {
-            if (option.Required) _problems.Add(new Problem($"--{option.Name}", null, "is missing", $"for example --{option.Name} {format.Example}"));
+            if (option.Required) _problems.Add(new Problem($"--{option.Name}", null, "is missing", $"for example {format.Example}"));
             return default;
         }
 
         if (format.Read(text, out T value) is { } wrong)
-            _problems.Add(new Problem($"--{option.Name}", format.IsSecret ? null : text, wrong, $"for example --{option.Name} {format.Example}"));
+            _problems.Add(new Problem($"--{option.Name}", format.IsSecret ? null : text, wrong, $"for example {format.Example}"));
         return value;
     }
 
