@@ -11,7 +11,7 @@ internal sealed record BenchMode(
     /// <summary>All modes.</summary>
     public static IReadOnlyList<BenchMode> All { get; } =
     [
-        new("connect", "open connections, hold them, and say nothing", ConnectBenchOptions.All, values =>
+        new("connect", "open connections and hold them", ConnectBenchOptions.All, values =>
         {
             ConnectBenchOptions options = ConnectBenchOptions.Read(values);
             return (options.Run, interruption => new ConnectBench(options, interruption));

@@ -17,7 +17,7 @@ internal sealed class BenchPicture(string title, string horizontal, string verti
     public const int Height = 400;
 
     private const int Left = 90;
-    private const int Right = 20;
+    private const int Right = 30;
     private const int Top = 50;
     private const int Bottom = 60;
 

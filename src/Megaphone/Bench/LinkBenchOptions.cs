@@ -42,10 +42,11 @@ internal sealed record LinkBenchOptions
     /// <summary>Reads the options. The result only counts when no problem was added.</summary>
     public static LinkBenchOptions Read(OptionValues values)
     {
+        HostPort to = values.Get(ToOption, ValueFormats.LinkTarget)!;
         LinkFraming framing = values.Get(FramingOption, BenchFormats.Framing);
         LinkBenchOptions options = new()
         {
-            To = values.Get(ToOption, ValueFormats.LinkTarget)!,
+            To = to,
             Links = values.Get(LinksOption, ValueFormats.Number(1, 64, 2)),
             Framing = framing,
             Secret = values.Get(SecretOption, ValueFormats.Secret),

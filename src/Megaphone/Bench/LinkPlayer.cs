@@ -90,12 +90,15 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
             return true;
         }
 
-        // Room first: what is taken is answered. What is online hears much, and answers next to nothing.
-        if (!link.TryAcquire(ReplyRoom - PacketHeader.Size)) return false;
+        // Room first, for what is taken is answered. But who is online hears much and answers next to nothing, and must go on
+        // hearing while the ring is full of messages: two ends that wait for each other's room would wait for ever.
+        int index = (int)(id - 1);
+        bool room = link.TryAcquire(ReplyRoom - PacketHeader.Size);
+        if (!room && (play.Sessions[index].IsLoggingIn || play.Sessions[index].EndSaid)) return false;
         _replyLink = link;
-        _replyRoom = ReplyRoom;
-        play.Take(this, (int)(id - 1), content);
-        link.Return(_replyRoom - PacketHeader.Size);
+        _replyRoom = room ? ReplyRoom : 0;
+        play.Take(this, index, content);
+        if (room) link.Return(_replyRoom - PacketHeader.Size);
         return true;
     }
 

@@ -11,7 +11,7 @@ internal sealed record PlayOptions
     private static readonly BenchOption UserOption = new("user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number, from 1 on");
     private static readonly BenchOption PasswordOption = new("password", "PATTERN", "pass{0}", "accounts' passwords");
     private static readonly BenchOption RateOption = new("rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
-    private static readonly BenchOption PendingOption = new("pending", "N", "500", "logins under way at the same time, at most");
+    private static readonly BenchOption PendingOption = new("pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to stay logged in and idle");
     private static readonly BenchOption KeepAlivesOption = new("keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
     private static readonly BenchOption MessagesOption = new("messages", "N", "0", "messages to send between random pairs of clients");
@@ -35,7 +35,7 @@ internal sealed record PlayOptions
     /// <summary>Logins per second; 0: as fast as they are answered.</summary>
     public required double Rate { get; init; }
 
-    /// <summary>The most logins under way at the same time.</summary>
+    /// <summary>The most logins, and at the end closings, under way at the same time.</summary>
     public required int Pending { get; init; }
 
     /// <summary>How long they stay idle.</summary>

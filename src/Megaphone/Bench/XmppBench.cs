@@ -208,8 +208,16 @@ internal sealed class XmppBench : IBench
     {
         using Progress progress = new("closing", _play.Opened, () => _play.Over, _play.Problems);
         Patience patience = _pacer.NewPatience();
+        long before = _play.Over;
+        long said = 0;
         for (int next = 0; next < _options.Sessions && !patience.IsOver(next + _play.Over);)
         {
+            if (said - (_play.Over - before) >= _options.Pending)
+            {
+                _pacer.Nap();
+                continue;
+            }
+
             ref BenchSession session = ref _play.Sessions[next];
             bool online = session.Phase == SessionPhase.Online;
             if (online || session.IsLoggingIn)
@@ -222,6 +230,8 @@ internal sealed class XmppBench : IBench
                     _wire.WaitForRoom(next);
                     continue;
                 }
+
+                said++;
             }
 
             if (++next % Batch == 0) _wire.Flush();
