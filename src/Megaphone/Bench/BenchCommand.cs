@@ -23,40 +23,35 @@ internal static class BenchCommand
         }
 
         List<Problem> problems = [];
-        string mode = arguments[0];
-        if (!BenchHelp.Modes.ContainsKey(mode))
+        if (BenchMode.Find(arguments[0]) is not { } mode)
         {
-            problems.Add(new Problem("mode", mode, $"is none of {string.Join(", ", BenchHelp.Modes.Keys)}", "see megaphone bench --help"));
+            string modes = string.Join(", ", BenchMode.All.Select(mode => mode.Name));
+            problems.Add(new Problem("mode", arguments[0], $"is none of {modes}", "see megaphone bench --help"));
             return Refuse(problems);
         }
 
         if (arguments.ContainsAny("--help", "-h"))
         {
-            Console.Out.Write(BenchHelp.WriteMode(mode));
+            Console.Out.Write(BenchHelp.Write(mode));
             return AllWentWell;
         }
 
-        // As for the service: what links receive is handled where it is received. Read when the first socket is made.
-        if (Environment.GetEnvironmentVariable(InlineCompletions) is null) Environment.SetEnvironmentVariable(InlineCompletions, "1");
-        LinkBenchOptions options = LinkBenchOptions.Read(arguments[1..], problems);
-        return problems.Count > 0 ? Refuse(problems) : Play(options);
+        (RunOptions options, Func<Interruption, IBench> make) = mode.Read(new OptionValues(mode, arguments[1..], problems));
+        return problems.Count > 0 ? Refuse(problems) : Run(options, make);
     }
 
-    private static int Play(LinkBenchOptions options)
+    private static int Run(RunOptions options, Func<Interruption, IBench> make)
     {
+        // As for the service: what links receive is handled where it is received. Read when the first socket is made.
+        if (Environment.GetEnvironmentVariable(InlineCompletions) is null) Environment.SetEnvironmentVariable(InlineCompletions, "1");
         try
         {
             using Interruption interruption = new();
-            using LinkBench bench = new(options, interruption);
-            (BenchReport report, bool well) = bench.Run();
-            if (options.Json != StandardOutput) report.WriteTable(Console.Out);
-            if (options.Json is { } file)
-            {
-                using Stream to = file == StandardOutput ? Console.OpenStandardOutput() : File.Create(file);
-                report.WriteJson(to);
-                to.WriteByte((byte)'\n');
-            }
-
+            using IBench bench = make(interruption);
+            bool well = bench.Run();
+            if (options.Json != StandardOutput) bench.Report.WriteTable(Console.Out);
+            if (options.Json is { } file) WriteJson(bench.Report, file);
+            if (options.Svg is { } picture) File.WriteAllText(picture, bench.Report.ToSvg());
             return well ? AllWentWell : SomethingWentWrong;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
@@ -64,6 +59,13 @@ internal static class BenchCommand
             Console.Error.WriteLine($"megaphone bench: {failure.Message}");
             return SomethingWentWrong;
         }
+    }
+
+    private static void WriteJson(BenchReport report, string file)
+    {
+        using Stream to = file == StandardOutput ? Console.OpenStandardOutput() : File.Create(file);
+        report.WriteJson(to);
+        to.WriteByte((byte)'\n');
     }
 
     private static int Refuse(List<Problem> problems)

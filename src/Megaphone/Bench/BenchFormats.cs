@@ -60,6 +60,12 @@ internal static class BenchFormats
         },
         "result.json");
 
+    /// <summary>Where connections come from.</summary>
+    public static ValueFormat<SourceAddresses?> Sources { get; } = new(
+        (string text, out SourceAddresses? value) =>
+            (value = SourceAddresses.Parse(text)) is null ? "must be an IPv4 address, or one with 8 to 32 bits of a prefix" : null,
+        "127.64.0.0/10");
+
     /// <summary>Processes to be watched.</summary>
     public static ValueFormat<int[]> Processes { get; } = new(ReadProcesses, "4711,4712");
 

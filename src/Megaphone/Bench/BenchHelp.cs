@@ -5,13 +5,6 @@ namespace Megaphone.Bench;
 /// <summary>What <c>megaphone bench --help</c> prints.</summary>
 internal static class BenchHelp
 {
-    /// <summary>The modes: what each is for, and its options.</summary>
-    public static IReadOnlyDictionary<string, (string Purpose, IReadOnlyList<BenchOption> Options)> Modes { get; } =
-        new Dictionary<string, (string, IReadOnlyList<BenchOption>)>
-        {
-            ["link"] = ("play an ECM: sessions over links, without a descriptor for each", LinkBenchOptions.All),
-        };
-
     /// <summary>All modes.</summary>
     public static string Write() => $"""
         megaphone {ProductVersion.Current} bench: puts load on Megaphone, and on XMPP servers
@@ -21,7 +14,7 @@ internal static class BenchHelp
           megaphone bench MODE --help
 
         Modes:
-        {string.Join(Environment.NewLine, Modes.Select(mode => $"  {mode.Key,-10}{mode.Value.Purpose}"))}
+        {string.Join(Environment.NewLine, BenchMode.All.Select(mode => $"  {mode.Name,-10}{mode.Purpose}"))}
 
         How far it is goes to standard error, a table of results to standard output.
         Exit status: 0 all went well, 1 something went wrong, 2 usage error.
@@ -29,11 +22,11 @@ internal static class BenchHelp
         """;
 
     /// <summary>One mode, with every option.</summary>
-    public static string WriteMode(string mode) => $"""
-        megaphone bench {mode}: {Modes[mode].Purpose}
+    public static string Write(BenchMode mode) => $"""
+        megaphone bench {mode.Name}: {mode.Purpose}
 
         Options:
-        {string.Join(Environment.NewLine, Modes[mode].Options.Select(Line))}
+        {string.Join(Environment.NewLine, mode.Options.Select(Line))}
 
         """;
 

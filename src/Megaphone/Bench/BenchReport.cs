@@ -75,6 +75,26 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         json.WriteEndObject();
     }
 
+    /// <summary>Draws the latencies, and the processes' memory over clients.</summary>
+    public string ToSvg()
+    {
+        BenchPicture latency = new("Latency", "of all are as fast", "ms, logarithmic", logarithmic: true);
+        string[] ticks = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
+        for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
+        foreach ((_, string title, LatencyHistogram latencies) in _latencies)
+            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0).Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+
+        BenchPicture memory = new("Memory", "clients", "MiB", logarithmic: false);
+        for (int i = 0; i < watch.ProcessIds.Count; i++)
+        {
+            int process = i;
+            memory.Add(NameOf(i), watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
+                .OrderBy(point => point.Seconds).Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
+        }
+
+        return BenchPicture.Document([.. new[] { latency, memory }.Where(picture => !picture.IsEmpty)]);
+    }
+
     private void WriteProcess(TextWriter to, int process)
     {
         string name = NameOf(process);

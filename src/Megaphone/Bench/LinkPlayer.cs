@@ -36,21 +36,32 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     /// <summary>The link is to go: that it is lost then is no problem.</summary>
     public bool LossIsMeant { get; set; }
 
-    /// <summary>Queues a session's packets, to be sent at the next <see cref="Flush"/>. For the pacer.</summary>
+    /// <summary>Opens a session: queues its first packets, to be sent at the next <see cref="Flush"/>. For the pacer.</summary>
+    /// <param name="link">The link, up.</param>
     /// <param name="index">The session's place.</param>
-    /// <param name="first">Its content; empty: the end.</param>
-    /// <param name="second">The content of another packet behind it; empty: there is none.</param>
-    /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>. True on a link that is down: its sessions are.</returns>
-    public bool TrySend(int index, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second = default)
+    /// <param name="scheduled">When that was to happen.</param>
+    /// <param name="proxy">The PROXY header, which an ECM sends as soon as a client connects; empty: none.</param>
+    /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>.</returns>
+    public bool TryOpen(Link link, int index, long scheduled, ReadOnlySpan<byte> proxy)
     {
-        if (_current is not { } link) return true;
-        if (play.Sessions[index].Paused && TryHold(index, first)) return true;
         _room.Reset();
-        int content = first.Length + (second.IsEmpty ? 0 : PacketHeader.Size + second.Length);
+        int content = proxy.Length + (proxy.IsEmpty ? 0 : PacketHeader.Size) + play.Header.Length;
         if (!link.TryAcquire(content)) return false;
-        link.Write(IdOf(index), first);
-        if (!second.IsEmpty) link.Write(IdOf(index), second);
+        play.Open(index, scheduled);
+        if (!proxy.IsEmpty) link.Write(IdOf(index), proxy);
+        link.Write(IdOf(index), play.Header);
         return true;
+    }
+
+    /// <summary>Queues what a session says, to be sent at the next <see cref="Flush"/>. For the pacer.</summary>
+    /// <param name="index">The session's place.</param>
+    /// <param name="piece">Empty: the end.</param>
+    /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>. True on a link that is down: its sessions are.</returns>
+    public bool TrySend(int index, ReadOnlySpan<byte> piece)
+    {
+        if (_current is not { } link || (play.Sessions[index].Paused && TryHold(index, piece))) return true;
+        _room.Reset();
+        return link.TryWrite(IdOf(index), piece);
     }
 
     /// <summary>Has everything sent that was queued, and what was held back for sessions that are resumed. For the pacer.</summary>
@@ -79,12 +90,15 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
             return true;
         }
 
-        // Room first: what is taken is answered. What is online hears much, and answers next to nothing.
-        if (!link.TryAcquire(ReplyRoom - PacketHeader.Size)) return false;
+        // Room first, for what is taken is answered. But who is online hears much and answers next to nothing, and must go on
+        // hearing while the ring is full of messages: two ends that wait for each other's room would wait for ever.
+        int index = (int)(id - 1);
+        bool room = link.TryAcquire(ReplyRoom - PacketHeader.Size);
+        if (!room && (play.Sessions[index].IsLoggingIn || play.Sessions[index].EndSaid)) return false;
         _replyLink = link;
-        _replyRoom = ReplyRoom;
-        play.Take(this, (int)(id - 1), content);
-        link.Return(_replyRoom - PacketHeader.Size);
+        _replyRoom = room ? ReplyRoom : 0;
+        play.Take(this, index, content);
+        if (room) link.Return(_replyRoom - PacketHeader.Size);
         return true;
     }
 

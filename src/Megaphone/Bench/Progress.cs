@@ -34,6 +34,13 @@ internal sealed class Progress : IDisposable
         _timer = new Timer(_ => Tell(), null, interval, interval);
     }
 
+    /// <summary>Tells how much of a time has passed.</summary>
+    public static Progress OfTime(string what, TimeSpan time, Tally problems)
+    {
+        long began = Stopwatch.GetTimestamp();
+        return new Progress($"{what}, seconds", (long)Math.Ceiling(time.TotalSeconds), () => (long)Stopwatch.GetElapsedTime(began).TotalSeconds, problems);
+    }
+
     /// <summary>Tells how it ended.</summary>
     public void Dispose()
     {

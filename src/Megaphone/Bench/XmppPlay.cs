@@ -166,11 +166,11 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         }
 
         Interlocked.Increment(ref _otherStanzas);
-        if (name.SequenceEqual("iq"u8)) Answer(carrier, index, ref session, piece);
+        if (name.SequenceEqual("iq"u8)) Answer(carrier, index, piece);
     }
 
     /// <summary>A request must be answered (RFC 6120, section 8.2.3): with an error, which also tells that the client is there.</summary>
-    private void Answer(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> iq)
+    private void Answer(ISessionCarrier carrier, int index, ReadOnlySpan<byte> iq)
     {
         const int LongestAddress = 512;
         bool request = XmlPiece.TryAttribute(iq, "type"u8, out ReadOnlySpan<byte> type) && (type.SequenceEqual("get"u8) || type.SequenceEqual("set"u8));
@@ -191,7 +191,7 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         Append(
             reply, ref at,
             "\"><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"u8);
-        Say(carrier, index, ref session, reply[..at]);
+        if (!carrier.TryReply(index, reply[..at])) problems.Add("a request was not answered, as there was no room");
 
         static void Append(Span<byte> reply, ref int at, ReadOnlySpan<byte> text)
         {
