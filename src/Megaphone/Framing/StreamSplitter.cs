@@ -72,6 +72,10 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         }
     }
 
+    /// <summary>Refuses a stream for a reason that the caller knows, after the piece found last.</summary>
+    public StreamFault Refuse(ref StreamState stream, int maxPieceBytes, StreamFaultKind kind) =>
+        Refuse(ref stream, maxPieceBytes, kind, -1);
+
     /// <summary>Frees what a stream holds: to be called once when its client goes. The stream is as if it had not begun.</summary>
     public void Release(ref StreamState stream, int maxPieceBytes)
     {
@@ -99,7 +103,8 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     /// <see cref="LexerStop.Fault"/> the byte at <paramref name="at"/> is the one with which it went wrong.
     /// </summary>
     private LexerStop Continue(
-        ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece, out StreamFaultKind fault)
+        ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
+        out StreamFaultKind fault)
     {
         piece = default;
         ReadOnlySpan<byte> allowed = unread[..Math.Min(unread.Length, max - stream.Length)];

@@ -13,7 +13,6 @@ internal sealed class Link : IPacketSink, IDisposable
 {
     /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
-    private const int RoomAtATime = 64 << 10;
     private const int LingerMilliseconds = 1_000;
     private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
     private static int _lastNumber;
@@ -30,10 +29,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private readonly SignsOfLife _signsOfLife;
     private Timer? _handshakeTimer;
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TaskCompletionSource? _room;
-    private int _roomHeld;
-    private int _roomSignals;
-    private int _roomSignalsAtRefusal;
+    private readonly ReplyRoom _replyRoom;
     private volatile LinkPhase _phase;
     private volatile bool _closed;
     private bool _offended;
@@ -56,10 +52,11 @@ internal sealed class Link : IPacketSink, IDisposable
         _handler = handler;
         _metrics = metrics;
         _log = log;
+        _replyRoom = new ReplyRoom(options.RingBytes / 4);
         _signsOfLife = new SignsOfLife(
             ask: () => TryWrite(ControlMessage.Ping(++_pings)),
             dead: Close,
-            silenceIsOurs: () => Volatile.Read(ref _room) is not null || LinkSocket.HasUnread(socket));
+            silenceIsOurs: () => _replyRoom.IsAwaited || LinkSocket.HasUnread(socket));
         _receiver = new LinkReceiver(socket, FirstLimit(phase, options), this);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
@@ -85,6 +82,9 @@ internal sealed class Link : IPacketSink, IDisposable
 
     /// <summary>The longest content that a packet made here may have, in bytes.</summary>
     public int MaxContent { get; private set; } = LargestContent;
+
+    /// <summary>The longest content that the other side takes, in bytes, as far as it has said so.</summary>
+    public int PeerMaxContent { get; private set; }
 
     /// <summary>How long it has been there.</summary>
     public TimeSpan Age => Stopwatch.GetElapsedTime(_created);
@@ -152,15 +152,7 @@ internal sealed class Link : IPacketSink, IDisposable
     /// </summary>
     public bool TryWriteBack(ulong id, ReadOnlySpan<byte> content)
     {
-        int bytes = PacketHeader.Size + content.Length;
-        if (_roomHeld < bytes)
-        {
-            int more = Math.Max(bytes, Math.Min(RoomAtATime, _options.RingBytes / 4)) - _roomHeld;
-            if (!_sender!.TryAcquireBytes(more) && !_sender.TryAcquireBytes(more = bytes - _roomHeld)) return false;
-            _roomHeld += more;
-        }
-
-        _roomHeld -= bytes;
+        if (!_replyRoom.TryAcquire(_sender!, PacketHeader.Size + content.Length)) return false;
         _sender!.Write(id, content);
         return true;
     }
@@ -210,7 +202,7 @@ internal sealed class Link : IPacketSink, IDisposable
         _closed = true;
         _socket.Dispose();
         _sender?.Stop();
-        Interlocked.Exchange(ref _room, null)?.TrySetResult();
+        _replyRoom.Close();
     }
 
     /// <summary>Closes the link if it is not closed yet.</summary>
@@ -231,9 +223,8 @@ internal sealed class Link : IPacketSink, IDisposable
         }
 
         if (id == PacketHeader.ControlId) return TakeControl(content) ? PacketVerdict.Taken : PacketVerdict.Close;
-        int signals = Volatile.Read(ref _roomSignals);
+        _replyRoom.Remember();
         if (_handler.TryTake(this, id, content)) return PacketVerdict.Taken;
-        _roomSignalsAtRefusal = signals;
         return _closed ? PacketVerdict.Close : PacketVerdict.NoRoom;
     }
 
@@ -242,25 +233,14 @@ internal sealed class Link : IPacketSink, IDisposable
     {
         _signsOfLife.Heard();
         _metrics.AddIn(packets, bytes);
-        if (_roomHeld > 0)
-        {
-            _sender!.ReturnBytes(_roomHeld);
-            _roomHeld = 0;
-        }
-
+        if (_sender is { } sender) _replyRoom.Return(sender);
         if (_phase == LinkPhase.Up) _handler.BatchEnded(this);
     }
 
     /// <inheritdoc/>
     async Task IPacketSink.WhenRoomAsync()
     {
-        TaskCompletionSource room = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Interlocked.Exchange(ref _room, room);
-
-        // Room may have come between the refusal and the line above.
-        if (_closed || Volatile.Read(ref _roomSignals) != _roomSignalsAtRefusal) Interlocked.Exchange(ref _room, null)?.TrySetResult();
-
-        await room.Task.ConfigureAwait(false);
+        await _replyRoom.WaitAsync().ConfigureAwait(false);
         _signsOfLife.Heard();
     }
 
@@ -330,6 +310,7 @@ internal sealed class Link : IPacketSink, IDisposable
 
         // What a ring can never give must not be asked of it: nobody would be told of room that never comes.
         MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
+        PeerMaxContent = peerMaxPacket - PacketHeader.Size;
         _phase = LinkPhase.Up;
         WasUp = true;
         _metrics.LinkUp();
@@ -344,8 +325,7 @@ internal sealed class Link : IPacketSink, IDisposable
 
     private void RoomAgain()
     {
-        Interlocked.Increment(ref _roomSignals);
-        Interlocked.Exchange(ref _room, null)?.TrySetResult();
+        _replyRoom.Signal();
         if (_phase == LinkPhase.Up) _handler.RoomAgain(this);
     }
 

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# build.sh DIR: compiles the module against the ejabberd that is installed here, into DIR/ejabberd_megaphone/, so that
+# CONTRIB_MODULES_PATH=DIR is all that ejabberd needs. Installs Debian's Erlang compiler if there is none.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../scripts/common.sh"
+
+out=$(realpath --canonicalize-missing "${1:?the folder to put it in}")/ejabberd_megaphone
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+command -v erlc >/dev/null || install_packages "$work/apt.log" erlang-base
+ejabberd=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl 2>/dev/null || true)
+ejabberd=$(echo "$ejabberd"/ejabberd-*/ebin)
+ejabberd=${ejabberd%% *}
+[[ -d $ejabberd ]] || fail "no ejabberd is installed that /usr/sbin/ejabberdctl would start"
+
+# The sources name libraries as ejabberd's own do; Debian's folders have p1_ and a version in their names.
+libraries=$(erl -noinput -eval 'io:put_chars(code:lib_dir()), halt().')
+mkdir "$work/include" "$work/ebin"
+for names in xmpp:p1_xmpp fast_xml:p1_xml; do
+  for found in "$libraries/${names#*:}"-* "$libraries/${names%:*}"-*; do
+    [[ ! -d $found ]] || ln -sfn "$found" "$work/include/${names%:*}"
+  done
+done
+erlc -Werror +debug_info -I "$here/include" -I "${ejabberd%/ebin}/include" -I "$work/include" -pa "$ejabberd" \
+  -o "$work/ebin" "$here"/src/*.erl
+
+mkdir -p "$out"
+rm -rf "$out/ebin"
+cp -R "$work/ebin" "$out/ebin"
+cp "$here/ejabberd_megaphone.spec" "$out/"
