@@ -106,7 +106,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public RefusalReason? Refusal() => null;
 
     /// <inheritdoc/>
-    public RefusalReason? Accepted(ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, out int owner)
+    public RefusalReason? Accepted(ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, out int owner)
     {
         state.Index = _adopting;
         _ids[_adopting] = id;
@@ -156,7 +156,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     }
 
     /// <summary>There is no listener.</summary>
-    private static void TakeNobody(int descriptor, in NativeAddress peer) => throw new UnreachableException();
+    private static void TakeNobody(int descriptor, in NativeAddress peer, int listener) => throw new UnreachableException();
 
     private Reactor<TcpClient> ReactorOf(int index) => _reactors[_ids[index].Reactor];
 
@@ -165,7 +165,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         if (problem is null)
         {
             _adopting = index;
-            if (_reactors[index % _reactors.Length].TryAdopt(descriptor, _to) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+            if (_reactors[index % _reactors.Length].TryAdopt(descriptor, _to, listener: 0) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
         }
 
         if (problem is null) _handler.Connected(index);
