@@ -52,7 +52,8 @@ commands() ->
 -spec links_command() -> [tuple()].
 links_command() ->
     #{links := Links} = info(),
-    [{lists:flatten(endpoint(Peer)), binary_to_list(Name), case IsUp of true -> up; false -> closing end, Sessions, Queued}
+    [{unicode:characters_to_list(endpoint(Peer)), unicode:characters_to_list(Name),
+      case IsUp of true -> up; false -> closing end, Sessions, Queued}
      || #{peer := Peer, name := Name, is_up := IsUp, sessions := Sessions, queued_bytes := Queued} <- Links].
 
 %% @private
@@ -62,13 +63,10 @@ counters_command() ->
     Counters.
 
 %% @doc An address as it is written in logs.
--spec endpoint(endpoint()) -> iolist().
-endpoint({Address, Port}) ->
-    [case inet:ntoa(Address) of
-         {error, einval} -> io_lib:format("~p", [Address]);
-         Text when tuple_size(Address) =:= 8 -> ["[", Text, "]"];
-         Text -> Text
-     end, $:, integer_to_list(Port)].
+-spec endpoint(endpoint() | {local, binary()}) -> iolist().
+endpoint({Address, Port}) when tuple_size(Address) =:= 4 -> [inet:ntoa(Address), $:, integer_to_list(Port)];
+endpoint({Address, Port}) when tuple_size(Address) =:= 8 -> [$[, inet:ntoa(Address), "]:", integer_to_list(Port)];
+endpoint({local, Path}) -> ["unix:", Path].
 
 %%% ejabberd_listener
 

@@ -74,6 +74,7 @@ host_down(Host) ->
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @private
+-spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
     ?LINKS = ets:new(?LINKS, [named_table, public, set, {keypos, #link.owner}, {read_concurrency, true}]),
@@ -84,6 +85,7 @@ init([]) ->
     {ok, #state{counters = ejabberd_megaphone_counters:new()}}.
 
 %% @private
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call({add_listener, Listener, Options}, _From, #state{listeners = Listeners} = State) ->
     link(Listener),
     {reply, {ejabberd_megaphone_shared:publish(Options), State#state.counters},
@@ -107,10 +109,12 @@ handle_call(counters, _From, State) ->
     {reply, State#state.counters, State}.
 
 %% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
 handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links} = State) ->
     case State of
         #state{listeners = #{Pid := _}} ->
@@ -133,6 +137,7 @@ stop_when_alone(State) ->
     {noreply, State}.
 
 %% @private
+-spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
     ejabberd_commands:unregister_commands(ejabberd_megaphone:commands()),
     ejabberd_hooks:delete(host_up, ?MODULE, host_up, 50),

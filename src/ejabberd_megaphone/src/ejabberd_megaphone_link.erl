@@ -94,6 +94,8 @@ end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) 
 %%% The process.
 
 %% @private
+-spec init({gen_tcp:socket(), pid(), pid(), {endpoint(), endpoint()},
+            {ejabberd_megaphone_shared:key(), counters:counters_ref()}}) -> {ok, #state{}} | ignore.
 init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     process_flag(trap_exit, true),
     link(Receiver),
@@ -112,6 +114,7 @@ init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     end.
 
 %% @private
+-spec handle_call(link | {update, #link{}}, gen_server:from(), #state{}) -> {reply, #link{} | ok, #state{}}.
 handle_call(link, _From, State) ->
     {reply, State#state.link, State};
 handle_call({update, Link}, _From, State) ->
@@ -119,6 +122,7 @@ handle_call({update, Link}, _From, State) ->
     {reply, ok, State#state{link = Link}}.
 
 %% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
 handle_cast({opened, Id, C2S}, State) ->
     _ = erlang:monitor(process, C2S, [{tag, {'DOWN', Id}}]),
     {noreply, State#state{live = State#state.live + 1, processes = State#state.processes + 1}};
@@ -135,6 +139,7 @@ handle_cast(close, State) ->
     {noreply, State}.
 
 %% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
 handle_info({{'DOWN', Id}, _Ref, process, _C2S, _Reason}, #state{link = Link} = State) ->
     %% As a rule it has said so itself before.
     _ = case end_session(Link, Id) of
@@ -159,6 +164,7 @@ handle_info(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
+-spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
     try ets:delete(?LINKS, self()) of
         true -> ok

@@ -199,7 +199,8 @@ packet(Id, Content, #state{link = #link{sessions = Sessions, counters = Counters
     ejabberd_megaphone_counters:add(Counters, packets_in),
     case ets:lookup(Sessions, Id) of
         [#session{c2s = ended}] ->
-            ejabberd_megaphone_counters:add(Counters, packets_dropped),
+            %% An empty packet is no loss: with it the other end says that the session is over for it, too.
+            _ = [ejabberd_megaphone_counters:add(Counters, packets_dropped) || Content =/= <<>>],
             State;
         [#session{c2s = C2S}] ->
             deliver(Id, C2S, Content, State);
