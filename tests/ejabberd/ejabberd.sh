@@ -7,9 +7,13 @@
 #                                    DIST_PORT    Erlang distribution, for ctl
 #                                    CERTIFICATE  what its STARTTLS shows, for the name localhost
 #                                    PID          of the Erlang VM
+#                                    LINK_PORT    links, into the module ejabberd_megaphone; only if it was asked for
+#                                                 with EJABBERD_MEGAPHONE=1 when the folder was made
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
 #                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT, and lines to add to
-#                                    its configuration as EJABBERD_MORE.
+#                                    its configuration as EJABBERD_MORE; the link port as EJABBERD_LINK_PORT and lines
+#                                    for its listener as EJABBERD_LINK_MORE ("hibernate_after: 1"). The module is built
+#                                    anew by each start.
 #   ejabberd.sh register DIR NAME PASSWORD…   makes accounts on localhost, as many as there are pairs; those that
 #                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
 #   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
@@ -25,6 +29,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
 
 node=megaphone@localhost
+LINK_PORT=
 command=${1:?what to do}
 dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
 shift 2
@@ -45,7 +50,7 @@ erlang() {
   cd "$dir"
   # The cookie is in the home folder, and made there on the first start.
   export HOME=$dir ERL_LIBS EJABBERD_CONFIG_PATH=$dir/ejabberd.yml EJABBERD_LOG_PATH=$dir/logs/ejabberd.log
-  export ERL_CRASH_DUMP=$dir/logs/erl_crash.dump
+  export ERL_CRASH_DUMP=$dir/logs/erl_crash.dump CONTRIB_MODULES_PATH=$dir/modules
   ERL_LIBS=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
   as_owner erl -sname "$name" -start_epmd false -erl_epmd_port "$DIST_PORT" \
     -kernel inet_dist_use_interface '{127,0,0,1}' -noinput "$@"
@@ -54,7 +59,7 @@ erlang() {
 # The VM that this folder's PID names, and not another process that has got its number since.
 is_running() { grep -qasF "$dir/spool" "/proc/$PID/cmdline"; }
 
-is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT"; }
+is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" && { [[ -z $LINK_PORT ]] || is_listening "$LINK_PORT"; }; }
 is_up_or_gone() { is_up || is_gone "$PID"; }
 
 read_settings() {
@@ -63,8 +68,16 @@ read_settings() {
 }
 
 write_settings() {
-  local name
-  for name in PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
+  local name names=(PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID)
+  [[ -z $LINK_PORT ]] || names+=(LINK_PORT)
+  for name in "${names[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
+}
+
+# The listener of ejabberd_megaphone, as an entry of ejabberd.yml's list.
+link_listener() {
+  printf '  - %s\n' "module: ejabberd_megaphone"
+  printf '    %s\n' "port: $LINK_PORT" "max_stanza_size: 262144" "shaper: none"
+  [[ -z ${EJABBERD_LINK_MORE:-} ]] || sed 's/^/    /' <<<"$EJABBERD_LINK_MORE"
 }
 
 prepare() {
@@ -83,7 +96,14 @@ prepare() {
     sed -e "s|@DIR@|$dir|; s|@PROXY_PORT@|$PROXY_PORT|; s|@DIRECT_PORT@|$DIRECT_PORT|" \
       "$here/ejabberd.yml" >"$dir/ejabberd.yml"
     [[ -z ${EJABBERD_MORE:-} ]] || say "$EJABBERD_MORE" >>"$dir/ejabberd.yml"
+    if [[ -n ${EJABBERD_MEGAPHONE:-} ]]; then
+      LINK_PORT=$(free_port "${EJABBERD_LINK_PORT:-$(( DIST_PORT + 1 ))}")
+      link_listener >"$dir/link.yml"
+      sed -i "/^listen:/r $dir/link.yml" "$dir/ejabberd.yml"
+      rm "$dir/link.yml"
+    fi
   fi
+  [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules"
   if (( EUID == 0 )); then
     if setpriv --reuid=ejabberd --regid=ejabberd --init-groups test -x "$(dirname "$dir")"; then
       chown -R ejabberd:ejabberd "$dir"

@@ -1,0 +1,126 @@
+%%% @doc A listener for links: the connections over which an external connection manager (ECM) brings the clients that it
+%%% holds. Each client becomes a session of ejabberd's own, with neither a socket nor an XML parser of its own.
+%%%
+%%% The processes of a link: `ejabberd_megaphone_receiver' reads it, `ejabberd_megaphone_sender' writes it,
+%%% `ejabberd_megaphone_link' owns its sessions; `ejabberd_megaphone_session' runs in the sessions. One
+%%% `ejabberd_megaphone_keeper' keeps what they share.
+-module(ejabberd_megaphone).
+-behaviour(ejabberd_listener).
+
+-export([start/3, start_link/3, accept/1, tcp_init/2, listen_opt_type/1, listen_options/0]).
+-export([info/0]).
+
+-include("ejabberd_megaphone.hrl").
+-include("logger.hrl").
+
+%% @doc What there is and what was counted, for operators.
+-spec info() -> #{links => [#{atom() => term()}], counters => [{ejabberd_megaphone_counters:name(), non_neg_integer()}]}.
+info() ->
+    case ejabberd_megaphone_keeper:counters() of
+        {ok, Counters} ->
+            #{links => [link_info(Link) || Link <- ets:tab2list(?LINKS)],
+              counters => ejabberd_megaphone_counters:all(Counters)};
+        error ->
+            #{links => [], counters => []}
+    end.
+
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender, queued = Queued}) ->
+    Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
+    #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
+      sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
+      queued_bytes => atomics:get(Queued, 1)}.
+
+%%% ejabberd_listener
+
+-spec start(gen_tcp, gen_tcp:socket(), [{atom(), term()}]) -> {ok, pid()}.
+start(gen_tcp, Socket, Options) ->
+    {_, {Listener, Shared}} = lists:keyfind(?MODULE, 1, Options),
+    ejabberd_megaphone_receiver:start(Socket, Listener, {Shared, proplists:get_value(sock_peer_name, Options)}).
+
+-spec start_link(gen_tcp, gen_tcp:socket(), [{atom(), term()}]) -> {ok, pid()}.
+start_link(gen_tcp, Socket, Options) ->
+    {ok, Receiver} = start(gen_tcp, Socket, Options),
+    link(Receiver),
+    {ok, Receiver}.
+
+-spec accept(pid()) -> ok.
+accept(Receiver) -> ejabberd_megaphone_receiver:accept(Receiver).
+
+%% @doc Called once, in the process of the listener, before it accepts links. A listener that anybody could reach and that wants
+%% no secret is not started: whoever links with it can say of its clients what it likes.
+-spec tcp_init(gen_tcp:socket(), [{atom(), term()}]) -> [{atom(), term()}].
+tcp_init(ListenSocket, Given) ->
+    {ok, {Address, Port}} = inet:sockname(ListenSocket),
+    IsOpen = not is_loopback(Address) andalso proplists:get_value(secret, Given, <<>>) =:= <<>>,
+    case IsOpen andalso not proplists:get_value(allow_open_listener, Given, false) of
+        true ->
+            ?CRITICAL_MSG("~s does not listen on ~ts port ~p: anybody who reaches it could bring clients with any address. "
+                          "Give it a secret (and the ECM the same), or an ip that is loopback, "
+                          "or write allow_open_listener: true", [?MODULE, inet:ntoa(Address), Port]),
+            gen_tcp:close(ListenSocket),
+            exit(normal);
+        false ->
+            Shared = ejabberd_megaphone_keeper:add_listener(options(Given)),
+            [{?MODULE, {self(), Shared}} | Given]
+    end.
+
+is_loopback({127, _, _, _}) -> true;
+is_loopback({0, 0, 0, 0, 0, 0, 0, 1}) -> true;
+is_loopback({0, 0, 0, 0, 0, 16#FFFF, High, _}) -> High bsr 8 =:= 127;
+is_loopback(Address) -> not is_tuple(Address).      % a socket in the file system
+
+options(Given) ->
+    Get = fun(Name) -> proplists:get_value(Name, Given, proplists:get_value(Name, listen_options())) end,
+    #options{secret = Get(secret),
+             keep_alive = Get(keep_alive),
+             max_packet = Get(max_packet),
+             hibernate_after = may_hibernate(Get(hibernate_after)),
+             compact = Get(compact),
+             close_rate = Get(close_rate),
+             send_timeout = proplists:get_value(send_timeout, Given, 15000),
+             max_stanza_size = Get(max_stanza_size),
+             max_queue = proplists:get_value(max_queue, ejabberd_config:fsm_limit_opts(Given)),
+             c2s = [Option || {Name, _} = Option <- Given, lists:member(Name, [access, shaper, max_stanza_size, max_fsm_queue])]}.
+
+may_hibernate(0) ->
+    0;
+may_hibernate(After) ->
+    case ejabberd_megaphone_sleep:is_possible() of
+        true ->
+            After;
+        false ->
+            ?WARNING_MSG("This ejabberd's p1_server has no wake_hib/6: idle sessions stay awake", []),
+            0
+    end.
+
+-spec listen_options() -> [{atom(), term()}].
+listen_options() ->
+    [{ip, {127, 0, 0, 1}},
+     {supervisor, false},                            % the processes of a link see to each other
+     {framing, stanza},
+     {secret, <<>>},
+     {allow_open_listener, false},
+     {keep_alive, 15000},
+     {max_packet, 1048576},
+     {hibernate_after, 10000},
+     {compact, true},
+     {close_rate, 5000},
+     {access, all},
+     {shaper, none},
+     {max_stanza_size, infinity},
+     {max_fsm_queue, 10000}].
+
+-spec listen_opt_type(atom()) -> econf:validator().
+listen_opt_type(framing) ->
+    econf:and_then(
+      econf:enum([stanza, bytes]),
+      fun(stanza) -> stanza;
+         (bytes) -> econf:fail(framing_bytes)
+      end);
+listen_opt_type(secret) -> econf:binary();
+listen_opt_type(allow_open_listener) -> econf:bool();
+listen_opt_type(keep_alive) -> econf:timeout(second);
+listen_opt_type(max_packet) -> econf:int(4128, 16#7FFFFFFF);
+listen_opt_type(hibernate_after) -> econf:either(econf:int(0, 0), econf:timeout(second));
+listen_opt_type(compact) -> econf:bool();
+listen_opt_type(close_rate) -> econf:pos_int().

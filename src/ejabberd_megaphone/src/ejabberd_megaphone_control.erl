@@ -1,0 +1,131 @@
+%%% @doc Control packets: what is said on connection id 0 (section 4 of the link protocol). No processes, no I/O.
+-module(ejabberd_megaphone_control).
+
+-export([decode/1, encode/1, check_hello/2]).
+-export_type([message/0, hello/0]).
+
+-include("ejabberd_megaphone.hrl").
+
+-define(MAX_BYTES, 4096).
+-define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
+%% The least that carries a stanza in pieces of a sane size.
+-define(MIN_PACKET, 64).
+
+-type hello() :: #{name := binary(), framing := binary(), max_packet := pos_integer(),
+                   secret := binary(), version := integer()}.
+-type message() :: {hello, hello()}
+                 | {ping | pong, Token :: term()}
+                 | {pause | resume, ejabberd_megaphone_wire:id()}
+                 | {reset, ejabberd_megaphone_wire:id(), Reason :: binary()}
+                 | {drain, Seconds :: number()}
+                 | ignored.
+
+%% @doc Reads the content of a control packet. `ignored': an op that is unknown, or that makes no sense from an ECM.
+-spec decode(Content :: binary()) -> {ok, message()} | {error, Why :: string()}.
+decode(Content) when byte_size(Content) > ?MAX_BYTES ->
+    {error, "a control packet is longer than 4096 bytes"};
+decode(Content) ->
+    try json_decode(Content) of
+        #{<<"op">> := Op} = Members when is_binary(Op) -> message(Op, Members);
+        _ -> {error, "a control packet is no JSON object with a string \"op\""}
+    catch
+        _:_ -> {error, "a control packet is no JSON"}
+    end.
+
+message(<<"hello">>, Members) ->
+    case Members of
+        #{<<"version">> := Version} when is_integer(Version) ->
+            hello(#{version => Version,
+                    name => maps:get(<<"name">>, Members, <<>>),
+                    framing => maps:get(<<"framing">>, Members, <<"stanza">>),
+                    secret => maps:get(<<"secret">>, Members, <<>>),
+                    max_packet => maps:get(<<"maxPacket">>, Members, 1048576)});
+        _ ->
+            {error, "a hello has no version"}
+    end;
+message(<<"ping">>, Members) -> {ok, {ping, maps:get(<<"token">>, Members, null)}};
+message(<<"pong">>, Members) -> {ok, {pong, maps:get(<<"token">>, Members, null)}};
+message(<<"pause">>, Members) -> about_id(pause, Members);
+message(<<"resume">>, Members) -> about_id(resume, Members);
+message(<<"reset">>, Members) ->
+    case about_id(reset, Members) of
+        {ok, {reset, Id}} ->
+            case maps:get(<<"reason">>, Members, <<>>) of
+                Reason when is_binary(Reason) -> {ok, {reset, Id, Reason}};
+                _ -> {error, "the reason of a reset is no string"}
+            end;
+        Error ->
+            Error
+    end;
+message(<<"drain">>, Members) ->
+    case maps:get(<<"after">>, Members, 0) of
+        Seconds when is_number(Seconds) -> {ok, {drain, Seconds}};
+        _ -> {error, "the \"after\" of a drain is no number"}
+    end;
+message(_Op, _Members) ->
+    {ok, ignored}.
+
+hello(#{name := Name, framing := Framing, secret := Secret, max_packet := Max} = Hello)
+  when is_binary(Name), is_binary(Framing), is_integer(Max), Max >= ?MIN_PACKET, is_binary(Secret) ->
+    {ok, {hello, Hello}};
+hello(#{secret := null} = Hello) ->
+    hello(Hello#{secret := <<>>});
+hello(_) ->
+    {error, "a member of a hello is not of its type"}.
+
+about_id(Op, #{<<"id">> := Text}) when is_binary(Text) ->
+    try binary_to_integer(Text) of
+        Id when Id > 0, Id =< ?MAX_ID -> {ok, {Op, Id}};
+        _ -> {error, "the id in a control packet is no connection id"}
+    catch
+        error:badarg -> {error, "the id in a control packet is no number"}
+    end;
+about_id(_Op, _Members) ->
+    {error, "a control packet has no id, or one that is no string"}.
+
+%% @doc Whether a hello is good enough; the reason for a refuse if not.
+-spec check_hello(hello(), #options{}) -> ok | {refuse, Reason :: binary()}.
+check_hello(#{version := Version}, _Options) when Version =/= 1 ->
+    {refuse, <<"only version 1 is spoken here">>};
+check_hello(#{framing := Framing, secret := Secret}, #options{secret = Wanted}) ->
+    case {Wanted =:= <<>> orelse is_equal(Secret, Wanted), Framing} of
+        {false, _} -> {refuse, <<"wrong or no secret">>};
+        {true, <<"stanza">>} -> ok;
+        {true, _} -> {refuse, <<"framing must be \"stanza\": there is no parser per session here">>}
+    end.
+
+%% In a time that depends on nothing of what is compared: the hashes are, and an early difference of theirs tells nothing.
+is_equal(A, B) ->
+    Key = crypto:strong_rand_bytes(32),
+    crypto:mac(hmac, sha256, Key, A) =:= crypto:mac(hmac, sha256, Key, B).
+
+%% @doc The content of a control packet.
+-spec encode({welcome, #options{}} | {refuse, binary()} | {ping | pong, Token :: term()}
+             | {pause | resume, ejabberd_megaphone_wire:id()} | {reset, ejabberd_megaphone_wire:id(), binary()}
+             | {drain, non_neg_integer()}) -> binary().
+encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}}) ->
+    json_encode(#{op => <<"welcome">>, version => 1, name => <<"ejabberd_megaphone">>,
+                  maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000)});
+encode({refuse, Reason}) ->
+    json_encode(#{op => <<"refuse">>, reason => Reason});
+encode({Op, Token}) when Op =:= ping; Op =:= pong ->
+    json_encode(#{op => Op, token => Token});
+encode({Op, Id}) when Op =:= pause; Op =:= resume ->
+    json_encode(#{op => Op, id => integer_to_binary(Id)});
+encode({reset, Id, Reason}) ->
+    json_encode(#{op => reset, id => integer_to_binary(Id), reason => Reason});
+encode({drain, Seconds}) ->
+    json_encode(#{op => drain, 'after' => Seconds}).
+
+%% ejabberd has a JSON codec of its own from 24.06 on, which is OTP's from OTP 27 on; before that it had jiffy.
+json_decode(Text) ->
+    case erlang:function_exported(misc, json_decode, 1) of
+        true -> apply(misc, json_decode, [Text]);
+        false -> apply(jiffy, decode, [Text, [return_maps]])
+    end.
+
+json_encode(Term) ->
+    case erlang:function_exported(misc, json_encode, 1) of
+        true -> iolist_to_binary(apply(misc, json_encode, [Term]));
+        false -> iolist_to_binary(apply(jiffy, encode, [Term]))
+    end.

@@ -1,0 +1,41 @@
+%%% @doc What is counted, over all links of this node, since the first of them.
+-module(ejabberd_megaphone_counters).
+
+-export([new/0, add/2, add/3, all/1]).
+-export_type([name/0]).
+
+-define(NAMES, [links_opened, links_lost, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out, bytes_out,
+                packets_dropped, protocol_errors, control_ignored, pauses, resets]).
+
+-type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
+              | packets_dropped     % for an id that is over
+              | protocol_errors     % links closed for what they said
+              | control_ignored
+              | pauses              % sent, because of a session that does not keep up
+              | resets.             % sessions ended because a bound was passed
+
+-spec new() -> counters:counters_ref().
+new() -> counters:new(length(?NAMES), [write_concurrency]).
+
+-spec add(counters:counters_ref(), name()) -> ok.
+add(Counters, Name) -> add(Counters, Name, 1).
+
+-spec add(counters:counters_ref(), name(), non_neg_integer()) -> ok.
+add(Counters, Name, Count) -> counters:add(Counters, index(Name), Count).
+
+-spec all(counters:counters_ref()) -> [{name(), non_neg_integer()}].
+all(Counters) -> [{Name, counters:get(Counters, index(Name))} || Name <- ?NAMES].
+
+index(links_opened) -> 1;
+index(links_lost) -> 2;
+index(sessions_opened) -> 3;
+index(sessions_ended) -> 4;
+index(packets_in) -> 5;
+index(bytes_in) -> 6;
+index(packets_out) -> 7;
+index(bytes_out) -> 8;
+index(packets_dropped) -> 9;
+index(protocol_errors) -> 10;
+index(control_ignored) -> 11;
+index(pauses) -> 12;
+index(resets) -> 13.

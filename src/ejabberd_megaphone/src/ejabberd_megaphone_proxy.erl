@@ -1,0 +1,75 @@
+%%% @doc The header of the PROXY protocol, versions 1 and 2, at the head of a session's first packet (section 3 of the link
+%%% protocol). Both versions as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
+-module(ejabberd_megaphone_proxy).
+
+-export([parse/1]).
+
+-include("ejabberd_megaphone.hrl").
+
+%% The longest line of version 1, with its line end.
+-define(V1_MAX, 107).
+-define(V2_SIGNATURE, "\r\n\r\n\0\r\nQUIT\n").
+
+%% @doc Takes a PROXY header off the head of `Data'. The addresses are `{SockName, PeerName}': whom the client connected to,
+%% and the client. `unknown': the header says nothing about the client (UNKNOWN, LOCAL, or a family without ports).
+%% `none': there is no header; no XMPP stream begins as one does.
+-spec parse(Data :: binary()) ->
+          none
+        | {ok, {endpoint(), endpoint()} | unknown, Rest :: binary()}
+        | {error, Why :: string()}.
+parse(<<"PROXY ", _/binary>> = Data) ->
+    case binary:match(Data, <<"\r\n">>, [{scope, {0, min(byte_size(Data), ?V1_MAX)}}]) of
+        {At, 2} ->
+            <<Line:At/binary, "\r\n", Rest/binary>> = Data,
+            case parse_line(binary:split(Line, <<" ">>, [global])) of
+                error -> {error, "a PROXY line of version 1 that cannot be read"};
+                Addresses -> {ok, Addresses, Rest}
+            end;
+        nomatch ->
+            {error, "a PROXY line of version 1 without an end"}
+    end;
+parse(<<?V2_SIGNATURE, 2:4, Command:4, Family:4, _Transport:4, Size:16, Block:Size/binary, Rest/binary>>)
+  when Command =< 1 ->
+    case parse_block(Command, Family, Block) of
+        error -> {error, "a PROXY header of version 2 that is too short for its address family"};
+        Addresses -> {ok, Addresses, Rest}
+    end;
+parse(<<?V2_SIGNATURE, _/binary>>) ->
+    {error, "a PROXY header of version 2 that cannot be read"};
+parse(_Data) ->
+    none.
+
+parse_line([<<"PROXY">>, <<"UNKNOWN">> | _]) ->
+    unknown;
+parse_line([<<"PROXY">>, Family, Client, Server, ClientPort, ServerPort]) ->
+    case {address(Family, Client), port(ClientPort), address(Family, Server), port(ServerPort)} of
+        {{ok, A}, {ok, P}, {ok, B}, {ok, Q}} -> {{B, Q}, {A, P}};
+        _ -> error
+    end;
+parse_line(_) ->
+    error.
+
+address(<<"TCP4">>, Text) -> inet:parse_ipv4strict_address(binary_to_list(Text));
+address(<<"TCP6">>, Text) -> inet:parse_ipv6strict_address(binary_to_list(Text));
+address(_, _) -> error.
+
+port(Text) ->
+    try binary_to_integer(Text) of
+        Port when Port >= 0, Port =< 65535 -> {ok, Port};
+        _ -> error
+    catch
+        error:badarg -> error
+    end.
+
+parse_block(0, _Family, _Block) ->
+    unknown;
+parse_block(1, 1, <<A:4/binary, B:4/binary, P:16, Q:16, _/binary>>) ->
+    {{list_to_tuple(binary_to_list(B)), Q}, {list_to_tuple(binary_to_list(A)), P}};
+parse_block(1, 2, <<A:16/binary, B:16/binary, P:16, Q:16, _/binary>>) ->
+    {{words(B), Q}, {words(A), P}};
+parse_block(1, Family, _Block) when Family =:= 1; Family =:= 2 ->
+    error;
+parse_block(1, _Family, _Block) ->
+    unknown.
+
+words(Address) -> list_to_tuple([Word || <<Word:16>> <= Address]).

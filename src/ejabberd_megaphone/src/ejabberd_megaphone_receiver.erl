@@ -1,0 +1,417 @@
+%%% @doc The process that owns a link's socket and reads it: finds the packets in the stream, the session of each packet, and
+%%% hands the packet on as it is. XML is read in the process of the session, so that one busy link keeps all schedulers busy
+%%% and not this process.
+%%%
+%%% A session that does not keep up has at most ?LOAD_HIGH packets in its mailbox. What comes on top of them waits here, the
+%%% other end is asked to pause that client, and above ?HELD_LIMIT the session is reset.
+-module(ejabberd_megaphone_receiver).
+
+-export([start/3, accept/1, taken/2, reset/3, drain/1]).
+-export([init/3]).
+
+-include("ejabberd_megaphone.hrl").
+-include("logger.hrl").
+
+%% Packets that a session may have in its mailbox, and the number at which more are sent to it again.
+-define(LOAD_HIGH, 64).
+-define(LOAD_LOW, 16).
+%% Bytes that wait here for one session before its client is asked to pause, and at most: more than a link can hold in its
+%% rings and socket buffers, so that no client is reset for what was under way when it was asked to pause.
+-define(PAUSE_MARK, 65536).
+-define(HELD_LIMIT, 16777216).
+%% Bytes of one read, and reads that the socket may deliver before it is asked for more.
+-define(READ, 65536).
+-define(ACTIVE, 16).
+%% ms in which a link has to say the hello that is wanted of it.
+-define(HELLO_TIMEOUT, 10000).
+-define(HELLO_MAX_PACKET, (32 + 4096)).
+
+-record(held,
+        {bytes = 0 :: non_neg_integer(),
+         packets = queue:new() :: queue:queue(binary()),
+         paused = false :: boolean()}).
+
+-record(state,
+        {socket :: gen_tcp:socket(),
+         link :: #link{},
+         options :: #options{},
+         phase = first :: first | plain | control,      % first: nothing has come yet
+         chunks = [] :: [binary()],                     % of a packet that is not whole, last first
+         size = 0 :: non_neg_integer(),                 % bytes in them
+         need = 1 :: pos_integer(),                     % bytes that must be there before it is worth a look
+         offset = 0 :: non_neg_integer(),               % bytes of the stream before them
+         held = #{} :: #{ejabberd_megaphone_wire:id() => #held{}},
+         draining = false :: boolean(),                 % begins no more sessions
+         heard = true :: boolean(),                     % since the last look at the clock
+         silence = 0 :: non_neg_integer()}).            % looks in a row at which nothing had been heard
+
+-type shared() :: {OptionsKey :: ejabberd_megaphone_shared:key(), counters:counters_ref()}.
+
+%%% API
+
+%% @doc Starts the receiver of a link. It takes no notice of the socket before accept/1. The addresses are those of the link's two
+%% ends, if they are not what the socket says.
+-spec start(gen_tcp:socket(), Listener :: pid(),
+            {shared(), {endpoint(), endpoint()} | undefined}) -> {ok, pid()}.
+start(Socket, Listener, Settings) ->
+    {ok, proc_lib:spawn(?MODULE, init, [Socket, Listener, Settings])}.
+
+%% @doc Begins: the socket belongs to the process by now.
+-spec accept(pid()) -> ok.
+accept(Receiver) -> Receiver ! accept, ok.
+
+%% @doc Called by a session that has taken up a packet: it is one less in its mailbox.
+-spec taken(#link{}, ejabberd_megaphone_wire:id()) -> ok.
+taken(#link{sessions = Sessions, receiver = Receiver}, Id) ->
+    try ets:update_counter(Sessions, Id, {#session.load, -1}) of
+        Load when Load =:= ?HELD + ?LOAD_LOW -> Receiver ! {taken, Id}, ok;
+        _ -> ok
+    catch
+        error:badarg -> ok
+    end.
+
+%% @doc Ends a session at once, in both directions.
+-spec reset(pid(), ejabberd_megaphone_wire:id(), Reason :: binary()) -> ok.
+reset(Receiver, Id, Reason) -> Receiver ! {reset, Id, Reason}, ok.
+
+%% @doc Begins no more sessions.
+-spec drain(pid()) -> ok.
+drain(Receiver) -> Receiver ! drain, ok.
+
+%%% The process.
+
+%% @private
+-spec init(gen_tcp:socket(), pid(), {shared(), {endpoint(), endpoint()} | undefined}) -> no_return().
+init(Socket, Listener, {Shared, Peers}) ->
+    Monitor = erlang:monitor(process, Listener),
+    receive
+        accept ->
+            erlang:demonitor(Monitor, [flush]),
+            begin_link(Socket, Listener, Shared, Peers);
+        {'DOWN', Monitor, process, _, _} ->
+            exit(normal)
+    end.
+
+begin_link(Socket, Listener, {OptionsKey, _Counters} = Shared, Peers) ->
+    #options{secret = Secret, send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+    process_flag(message_queue_data, off_heap),
+    SocketOptions = [{packet, raw}, {buffer, ?READ}, {nodelay, true},
+                     {send_timeout, SendTimeout}, {send_timeout_close, true}],
+    case {ends(Socket, Peers), inet:setopts(Socket, SocketOptions)} of
+        {{{ok, Here}, {ok, There}}, ok} ->
+            {ok, Link} = ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared),
+            _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
+            State = #state{socket = Socket, link = Link, options = Options},
+            activate(State),
+            loop(State);
+        _ ->
+            exit(normal)                         % the other end has gone already
+    end.
+
+ends(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
+ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
+
+activate(#state{socket = Socket}) ->
+    case inet:setopts(Socket, [{active, ?ACTIVE}]) of
+        ok -> ok;
+        {error, Reason} -> self() ! {tcp_error, Socket, Reason}
+    end.
+
+loop(#state{socket = Socket} = State) ->
+    receive
+        {tcp, Socket, Data} ->
+            loop(received(Data, State));
+        {tcp_passive, Socket} ->
+            activate(State),
+            loop(State);
+        {taken, Id} ->
+            loop(send_held(Id, State));
+        look_at_clock ->
+            loop(look_at_clock(State));
+        {reset, Id, Reason} ->
+            loop(reset_session(Id, Reason, State));
+        {tcp_closed, Socket} ->
+            close("closed by the other end", State);
+        {tcp_error, Socket, Reason} ->
+            close(io_lib:format("~p", [Reason]), State);
+        hello_timeout when State#state.phase =:= first ->
+            protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
+        drain ->
+            _ = [say({drain, 0}, State) || State#state.phase =:= control],
+            loop(State#state{draining = true});
+        _Unknown ->
+            loop(State)
+    end.
+
+%%% The stream.
+
+received(Data, #state{link = #link{counters = Counters}} = State) ->
+    ejabberd_megaphone_counters:add(Counters, bytes_in, byte_size(Data)),
+    collected(Data, State#state{heard = true}).
+
+collected(Data, #state{chunks = Chunks, size = Size, need = Need} = State) when Size + byte_size(Data) < Need ->
+    State#state{chunks = [Data | Chunks], size = Size + byte_size(Data)};
+collected(Data, #state{chunks = []} = State) ->
+    split(Data, State);
+collected(Data, #state{chunks = Chunks} = State) ->
+    split(iolist_to_binary(lists:reverse(Chunks, [Data])), State#state{chunks = [], size = 0}).
+
+split(Data, State) ->
+    MaxPacket = max_packet(State),
+    case ejabberd_megaphone_wire:parse(Data, MaxPacket) of
+        {packet, Id, Content, Rest} ->
+            split(Rest, packet(Id, Content, State#state{offset = State#state.offset + 32 + byte_size(Content)}));
+        {more, _} when Data =:= <<>> ->
+            State#state{need = 1};
+        {more, Need} ->
+            %% Of a header every byte is worth a look; of content none is before all of it is there.
+            State#state{chunks = [Data], size = byte_size(Data), need = if Need =< 32 -> 1; true -> Need end};
+        {malformed, At, Fault} ->
+            protocol_error(ejabberd_megaphone_wire:describe(Fault, At, State#state.offset, {Data, MaxPacket}), State)
+    end.
+
+%% A link that has not said its secret yet gets no more memory than that takes.
+max_packet(#state{phase = first, options = #options{secret = Secret, max_packet = Max}}) when Secret =/= <<>> ->
+    min(?HELLO_MAX_PACKET, Max);
+max_packet(#state{options = #options{max_packet = Max}}) ->
+    Max.
+
+packet(0, Content, State) ->
+    case ejabberd_megaphone_control:decode(Content) of
+        {ok, Message} -> control(Message, State);
+        {error, Why} -> protocol_error(Why, State)
+    end;
+packet(_Id, _Content, #state{phase = first, options = #options{secret = Secret}} = State) when Secret =/= <<>> ->
+    protocol_error("a packet came before a hello, and a secret is wanted", State);
+packet(Id, Content, #state{phase = first} = State) ->
+    packet(Id, Content, State#state{phase = plain});
+packet(Id, Content, #state{link = #link{sessions = Sessions, counters = Counters}} = State) ->
+    ejabberd_megaphone_counters:add(Counters, packets_in),
+    case ets:lookup(Sessions, Id) of
+        [#session{c2s = ended}] ->
+            ejabberd_megaphone_counters:add(Counters, packets_dropped),
+            State;
+        [#session{c2s = C2S}] ->
+            deliver(Id, C2S, Content, State);
+        [] ->
+            open(Id, Content, State)
+    end.
+
+%%% Sessions.
+
+open(Id, <<>>, #state{link = Link} = State) ->
+    %% It has ended before it said anything, so it need not begin.
+    ejabberd_megaphone_link:refused(Link, Id),
+    ejabberd_megaphone_sender:finish(Link, Id),
+    State;
+open(Id, _Content, #state{link = Link, draining = true} = State) ->
+    ejabberd_megaphone_link:refused(Link, Id),
+    tell_reset(Id, <<"draining">>, State);
+open(Id, Content, #state{link = Link} = State) ->
+    case ejabberd_megaphone_proxy:parse(Content) of
+        none -> open(Id, Link#link.sock_peer_name, Content, State);
+        {ok, unknown, Rest} -> open(Id, Link#link.sock_peer_name, Rest, State);
+        {ok, Addresses, Rest} -> open(Id, Addresses, Rest, State);
+        {error, Why} ->
+            ?WARNING_MSG("Session ~b of link ~ts begins with ~ts: it is refused", [Id, peer(State), Why]),
+            ejabberd_megaphone_link:refused(Link, Id),
+            tell_reset(Id, <<"bad_proxy_header">>, State)
+    end.
+
+open(Id, SockPeerName, Content, #state{link = Link} = State) ->
+    case ejabberd_megaphone_session:start(Link, Id, SockPeerName) of
+        {ok, C2S} ->
+            ejabberd_megaphone_link:opened(Link, Id, C2S),
+            ejabberd_c2s:accept(C2S),
+            case Content of
+                <<>> -> State;                   % a PROXY header in a packet of its own
+                _ -> deliver(Id, C2S, Content, State)
+            end;
+        {error, Reason} ->
+            ?WARNING_MSG("Session ~b of link ~ts cannot be started: ~p", [Id, peer(State), Reason]),
+            ejabberd_megaphone_link:refused(Link, Id),
+            tell_reset(Id, <<"backend_refused">>, State)
+    end.
+
+deliver(Id, _C2S, Content, #state{held = Held} = State) when is_map_key(Id, Held) ->
+    hold(Id, Content, State);
+deliver(Id, C2S, Content, #state{link = #link{sessions = Sessions}} = State) ->
+    C2S ! {ejabberd_megaphone, {packet, compact(Content)}},
+    case add_load(Sessions, Id, 1) of
+        ?LOAD_HIGH ->
+            case add_load(Sessions, Id, ?HELD) of
+                Load when Load > ?HELD + ?LOAD_LOW ->
+                    %% The session passes the low mark on its way down, and says so.
+                    State#state{held = (State#state.held)#{Id => #held{}}};
+                _ ->
+                    add_load(Sessions, Id, -?HELD),
+                    State
+            end;
+        _ ->
+            State
+    end.
+
+%% The row may have gone in the meantime, and the session with it.
+add_load(Sessions, Id, Count) ->
+    try ets:update_counter(Sessions, Id, {#session.load, Count})
+    catch error:badarg -> 0
+    end.
+
+%% A small packet that waits in a mailbox must not keep alive the large buffer that it came in.
+compact(Content) ->
+    case binary:referenced_byte_size(Content) > 2 * byte_size(Content) of
+        true -> binary:copy(Content);
+        false -> Content
+    end.
+
+hold(Id, Content, #state{held = AllHeld} = State) ->
+    #held{bytes = Bytes0, packets = Packets, paused = Paused} = Held = maps:get(Id, AllHeld),
+    %% An empty packet takes room as well.
+    Bytes = Bytes0 + byte_size(Content) + 32,
+    if
+        Bytes > ?HELD_LIMIT ->
+            reset_session(Id, <<"buffer_limit">>, State);
+        true ->
+            MustPause = Bytes > ?PAUSE_MARK andalso State#state.phase =:= control,
+            _ = [begin
+                     ejabberd_megaphone_counters:add((State#state.link)#link.counters, pauses),
+                     say({pause, Id}, State)
+                 end || MustPause, not Paused],
+            NewHeld = Held#held{bytes = Bytes, packets = queue:in(compact(Content), Packets), paused = Paused orelse MustPause},
+            State#state{held = AllHeld#{Id := NewHeld}}
+    end.
+
+%% The session has room again.
+send_held(Id, #state{link = #link{sessions = Sessions}, held = AllHeld} = State) ->
+    case {AllHeld, ets:lookup(Sessions, Id)} of
+        {#{Id := #held{packets = Packets} = Held}, [#session{c2s = C2S, load = Load}]} when is_pid(C2S) ->
+            {Now, Later} = queue:split(max(0, min(?LOAD_HIGH - (Load - ?HELD), queue:len(Packets))), Packets),
+            Sent = [C2S ! {ejabberd_megaphone, {packet, Content}} || Content <- queue:to_list(Now)],
+            NewLoad = add_load(Sessions, Id, length(Sent)),
+            case queue:is_empty(Later) of
+                true ->
+                    add_load(Sessions, Id, -?HELD),
+                    _ = [say({resume, Id}, State) || Held#held.paused],
+                    State#state{held = maps:remove(Id, AllHeld)};
+                false ->
+                    Bytes = Held#held.bytes - lists:sum([byte_size(Content) + 32 || {_, {packet, Content}} <- Sent]),
+                    %% It may have run so fast that it passed the mark before it could be seen from above.
+                    _ = [self() ! {taken, Id} || NewLoad =< ?HELD + ?LOAD_LOW],
+                    State#state{held = AllHeld#{Id := Held#held{bytes = Bytes, packets = Later}}}
+            end;
+        _ ->
+            State#state{held = maps:remove(Id, AllHeld)}
+    end.
+
+%% A bound was passed: the session ends at once, in both directions.
+reset_session(Id, Reason, #state{link = Link, held = Held} = State) ->
+    case abort(Id, State) of
+        true ->
+            ejabberd_megaphone_counters:add(Link#link.counters, resets),
+            tell_reset(Id, Reason, State#state{held = maps:remove(Id, Held)});
+        false ->
+            State#state{held = maps:remove(Id, Held)}
+    end.
+
+%% True when there was a session. Its c2s process is told as if its socket were gone.
+abort(Id, #state{link = #link{sender = Sender, sessions = Sessions} = Link}) ->
+    ejabberd_megaphone_sender:forget(Sender, Id),
+    case ets:lookup(Sessions, Id) of
+        [#session{c2s = C2S}] when is_pid(C2S) ->
+            C2S ! {tcp_closed, Id},
+            ejabberd_megaphone_link:end_session(Link, Id);
+        _ ->
+            false
+    end.
+
+tell_reset(Id, Reason, #state{phase = control} = State) ->
+    say({reset, Id, Reason}, State),
+    State;
+tell_reset(Id, _Reason, #state{link = Link} = State) ->
+    ejabberd_megaphone_sender:finish(Link, Id),
+    State.
+
+%%% Control.
+
+control({hello, Hello}, #state{phase = first, options = Options, link = Link0} = State0) ->
+    case ejabberd_megaphone_control:check_hello(Hello, Options) of
+        ok ->
+            Link = ejabberd_megaphone_link:greeted(Link0, Hello),
+            State = State0#state{phase = control, link = Link},
+            say({welcome, Options}, State),
+            plan_look(State),
+            ?INFO_MSG("Link ~ts is up: \"~ts\", packets up to ~b bytes", [peer(State), Link#link.name, Link#link.max_out]),
+            State;
+        {refuse, Reason} ->
+            say({refuse, Reason}, State0),
+            protocol_error(["its hello was refused: ", Reason], State0)
+    end;
+control({hello, _}, State) ->
+    protocol_error("a hello that is not the link's first packet", State);
+control(_Message, #state{phase = Phase} = State) when Phase =/= control ->
+    protocol_error("a control packet on a link without hello", State);
+control({ping, Token}, State) ->
+    say({pong, Token}, State),
+    State;
+control({pong, _Token}, State) ->
+    State;
+control({pause, Id}, State) ->
+    case is_open(Id, State) of
+        true -> ejabberd_megaphone_sender:pause((State#state.link)#link.sender, Id);
+        false -> ok
+    end,
+    State;
+control({resume, Id}, State) ->
+    ejabberd_megaphone_sender:resume((State#state.link)#link.sender, Id),
+    State;
+control({reset, Id, _Reason}, State) ->
+    _ = abort(Id, State),
+    State#state{held = maps:remove(Id, State#state.held)};
+control(_DrainOrIgnored, State) ->
+    %% Only an ECM opens sessions, so it is nothing to us that it will not.
+    ejabberd_megaphone_counters:add((State#state.link)#link.counters, control_ignored),
+    State.
+
+is_open(Id, #state{link = #link{sessions = Sessions}}) ->
+    case ets:lookup(Sessions, Id) of
+        [#session{c2s = C2S}] -> is_pid(C2S);
+        [] -> false
+    end.
+
+say(Message, #state{link = #link{sender = Sender}}) ->
+    ejabberd_megaphone_sender:control(Sender, ejabberd_megaphone_control:encode(Message)).
+
+%% Twice in keep_alive; a link that was silent for three times that is dead.
+plan_look(#state{options = #options{keep_alive = KeepAlive}}) ->
+    erlang:send_after(max(1, KeepAlive div 2), self(), look_at_clock).
+
+look_at_clock(#state{heard = true} = State) ->
+    plan_look(State),
+    State#state{heard = false, silence = 0};
+look_at_clock(#state{silence = 5, options = #options{keep_alive = KeepAlive}} = State) ->
+    close(io_lib:format("silent for ~b ms", [3 * KeepAlive]), State);
+look_at_clock(#state{silence = Silence} = State) ->
+    plan_look(State),
+    say({ping, erlang:unique_integer([positive])}, State),
+    State#state{silence = Silence + 1}.
+
+%%% The end.
+
+-spec protocol_error(iolist(), #state{}) -> no_return().
+protocol_error(Why, #state{link = #link{counters = Counters, sender = Sender}} = State) ->
+    ejabberd_megaphone_counters:add(Counters, protocol_errors),
+    ?ERROR_MSG("Link ~ts is closed: ~ts", [peer(State), Why]),
+    %% A refuse that was said should get there.
+    Monitor = erlang:monitor(process, Sender),
+    ejabberd_megaphone_sender:stop(Sender),
+    receive {'DOWN', Monitor, process, _, _} -> ok after 1000 -> ok end,
+    exit({shutdown, protocol_error}).
+
+-spec close(iolist(), #state{}) -> no_return().
+close(Why, State) ->
+    ?INFO_MSG("Link ~ts is down: ~ts", [peer(State), Why]),
+    exit({shutdown, closed}).
+
+peer(#state{link = #link{sock_peer_name = {_, {Address, Port}}}}) ->
+    [case inet:ntoa(Address) of {error, einval} -> "?"; Text when tuple_size(Address) =:= 8 -> ["[", Text, "]"]; Text -> Text end,
+     $:, integer_to_list(Port)].

@@ -1,0 +1,164 @@
+%%% @doc The one process that writes to a link's socket. Sends whatever has come together in its mailbox with one call, and
+%%% holds back what is for clients that the other end has paused.
+%%%
+%%% What may wait here is bounded twice: over all sessions by ?QUEUE_MARK, above which those who send have to wait, and for each
+%%% paused session by ?PAUSED_LIMIT, above which that session ends, as it does in ejabberd for a slow socket.
+-module(ejabberd_megaphone_sender).
+
+-export([start_link/3, send/3, finish/2, control/2, pause/2, resume/2, forget/2, stop/1]).
+-export([init/3]).
+
+-include("ejabberd_megaphone.hrl").
+
+%% Bytes that may be on their way to the socket before senders wait for it.
+-define(QUEUE_MARK, 4194304).
+%% Bytes that may wait for one paused session.
+-define(PAUSED_LIMIT, 1048576).
+%% Bytes that go into one call of the socket at most; more than that saves nothing.
+-define(BATCH, 262144).
+
+-record(state,
+        {socket :: gen_tcp:socket(),
+         receiver :: pid(),
+         queued :: atomics:atomics_ref(),
+         counters :: counters:counters_ref(),
+         paused = #{} :: #{ejabberd_megaphone_wire:id() => {Bytes :: non_neg_integer(), Reversed :: [iodata()]}},
+         waiting = [] :: [gen_server:from()]}).       % those who want to know when there is room again
+
+%%% Called by c2s processes.
+
+%% @doc Sends what a session says. Waits while too much is queued for the link, for as long as ejabberd would wait for a
+%% socket (`send_timeout').
+-spec send(#link{}, ejabberd_megaphone_wire:id(), iodata()) -> ok | {error, timeout | closed}.
+send(#link{sender = Sender, queued = Queued, max_out = Max} = Link, Id, Content) ->
+    {Bytes, Packets} = ejabberd_megaphone_wire:packets(Id, Content, Max),
+    Sender ! {send, Id, Bytes, Packets},
+    case atomics:add_get(Queued, 1, Bytes) of
+        Total when Total > ?QUEUE_MARK -> wait_for_room(Link);
+        _ -> ok
+    end.
+
+wait_for_room(#link{sender = Sender} = Link) ->
+    #options{send_timeout = Timeout} = ejabberd_megaphone_link:options(Link),
+    try gen_server:call(Sender, wait_for_room, Timeout)
+    catch
+        exit:{timeout, _} -> {error, timeout};
+        exit:_ -> {error, closed}
+    end.
+
+%% @doc Says that nothing more will come from this end on `Id', behind all that was sent on it.
+-spec finish(#link{}, ejabberd_megaphone_wire:id()) -> ok.
+finish(#link{sender = Sender, queued = Queued, max_out = Max}, Id) ->
+    {Bytes, Packets} = ejabberd_megaphone_wire:packets(Id, <<>>, Max),
+    atomics:add(Queued, 1, Bytes),
+    Sender ! {send, Id, Bytes, Packets},
+    ok.
+
+%%% Called by the link's own processes.
+
+%% @doc Sends a control packet.
+-spec control(pid(), Content :: binary()) -> ok.
+control(Sender, Content) ->
+    {_, Packet} = ejabberd_megaphone_wire:packets(0, Content, byte_size(Content) + 32),
+    Sender ! {control, Packet},
+    ok.
+
+%% @doc Holds back what is for `Id'.
+-spec pause(pid(), ejabberd_megaphone_wire:id()) -> ok.
+pause(Sender, Id) -> Sender ! {pause, Id}, ok.
+
+%% @doc Sends what was held back for `Id', and what comes.
+-spec resume(pid(), ejabberd_megaphone_wire:id()) -> ok.
+resume(Sender, Id) -> Sender ! {resume, Id}, ok.
+
+%% @doc Forgets what was held back for `Id': nobody is there to read it.
+-spec forget(pid(), ejabberd_megaphone_wire:id()) -> ok.
+forget(Sender, Id) -> Sender ! {forget, Id}, ok.
+
+%% @doc Sends all that is queued, then ends this direction of the connection and the process.
+-spec stop(pid()) -> ok.
+stop(Sender) -> Sender ! stop, ok.
+
+%%% The process.
+
+-spec start_link(gen_tcp:socket(), Receiver :: pid(), {atomics:atomics_ref(), counters:counters_ref()}) -> {ok, pid()}.
+start_link(Socket, Receiver, Shared) ->
+    {ok, proc_lib:spawn_link(?MODULE, init, [Socket, Receiver, Shared])}.
+
+%% @private
+-spec init(gen_tcp:socket(), pid(), {atomics:atomics_ref(), counters:counters_ref()}) -> no_return().
+init(Socket, Receiver, {Queued, Counters}) ->
+    process_flag(message_queue_data, off_heap),
+    loop(#state{socket = Socket, receiver = Receiver, queued = Queued, counters = Counters}).
+
+loop(State) ->
+    receive Message -> collect(Message, State, 0, 0, []) end.
+
+%% Takes messages for as long as there are any and the batch is small, then sends.
+collect(stop, State, Bytes, Packets, Batch) ->
+    _ = flush(State, Bytes, Packets, Batch),
+    _ = gen_tcp:shutdown(State#state.socket, write),
+    exit(normal);
+collect(Message, State0, Bytes0, Packets0, Batch0) ->
+    {State, Bytes, Packets, Batch} = take(Message, State0, Bytes0, Packets0, Batch0),
+    receive
+        Next when Bytes < ?BATCH -> collect(Next, State, Bytes, Packets, Batch)
+    after 0 ->
+        loop(flush(State, Bytes, Packets, Batch))
+    end.
+
+take({send, Id, Size, Content}, #state{paused = Paused} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
+    ok = atomics:sub(State#state.queued, 1, Size),
+    {hold(Id, Size, Content, State), Bytes, Packets, Batch};
+take({send, _Id, Size, Content}, State, Bytes, Packets, Batch) ->
+    {State, Bytes + Size, Packets + 1, [Batch | Content]};
+take({control, Packet}, State, Bytes, Packets, Batch) ->
+    {State, Bytes, Packets, [Batch | Packet]};
+take({pause, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
+    {State#state{paused = maps:merge(#{Id => {0, []}}, Paused)}, Bytes, Packets, Batch};
+take({resume, Id}, #state{paused = Paused0} = State, Bytes, Packets, Batch) ->
+    case maps:take(Id, Paused0) of
+        {{Size, Reversed}, Paused} ->
+            ok = atomics:add(State#state.queued, 1, Size),
+            {State#state{paused = Paused}, Bytes + Size, Packets + length(Reversed), [Batch | lists:reverse(Reversed)]};
+        error ->
+            {State, Bytes, Packets, Batch}
+    end;
+take({forget, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
+    {State#state{paused = maps:remove(Id, Paused)}, Bytes, Packets, Batch};
+take({'$gen_call', From, wait_for_room}, State, Bytes, Packets, Batch) ->
+    {State#state{waiting = [From | State#state.waiting]}, Bytes, Packets, Batch};
+take(_Unknown, State, Bytes, Packets, Batch) ->
+    {State, Bytes, Packets, Batch}.
+
+hold(Id, Size, Content, #state{paused = Paused} = State) ->
+    case maps:get(Id, Paused) of
+        {Held, _} when Held + Size > ?PAUSED_LIMIT ->
+            ejabberd_megaphone_receiver:reset(State#state.receiver, Id, <<"buffer_limit">>),
+            State#state{paused = Paused#{Id := {0, []}}};
+        {Held, Reversed} ->
+            State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}}
+    end.
+
+flush(State, 0, 0, []) ->
+    let_in(State);
+flush(#state{socket = Socket} = State, Bytes, Packets, Batch) ->
+    case gen_tcp:send(Socket, Batch) of
+        ok ->
+            ejabberd_megaphone_counters:add(State#state.counters, packets_out, Packets),
+            ejabberd_megaphone_counters:add(State#state.counters, bytes_out, Bytes),
+            ok = atomics:sub(State#state.queued, 1, Bytes),
+            let_in(State);
+        {error, Reason} ->
+            exit({shutdown, {send, Reason}})
+    end.
+
+let_in(#state{waiting = []} = State) ->
+    State;
+let_in(#state{waiting = Waiting} = State) ->
+    case atomics:get(State#state.queued, 1) of
+        Total when Total > ?QUEUE_MARK -> State;
+        _ ->
+            lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Waiting),
+            State#state{waiting = []}
+    end.

@@ -1,0 +1,222 @@
+%%% @doc One session: what ejabberd's c2s process calls for its socket (behaviour xmpp_socket), and what runs in that process when
+%%% something comes from the link (hook c2s_handle_info). Everything here but start/3 runs in the c2s process.
+%%%
+%%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it: it
+%%% sends them to its own process. `setopts(Socket, [{active, once}])' therefore only marks the begin; ejabberd would say it again after each
+%%% piece that it was given through xmpp_socket, and none is. What it is for is done by counting: see taken/2 in
+%%% ejabberd_megaphone_receiver.
+-module(ejabberd_megaphone_session).
+-behaviour(xmpp_socket).
+
+-export([start/3, woken/2]).
+-export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
+         sockname/1, peername/1, setopts/2, reset_stream/1]).
+-export([c2s_handle_info/2]).
+-export_type([socket/0]).
+
+-include("ejabberd_megaphone.hrl").
+
+%% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
+-define(AFTER_CLOSE, 100).
+
+-opaque socket() :: {megaphone, Owner :: pid(), ejabberd_megaphone_wire:id()}.
+
+%% What the c2s process knows besides ejabberd's state, in its process dictionary. While it sleeps it has none.
+-record(here,
+        {options :: ejabberd_megaphone_shared:key(),
+         socket :: socket() | closed,
+         is_over = false :: boolean(),                % the stream has ended: nothing more is read
+         last = now_ms() :: integer(),                % when something came or went
+         timer :: reference() | undefined,            % for the time to sleep
+         shaper = none :: none | p1_shaper:state(),
+         is_shaped = false :: boolean(),              % the shaper says to wait
+         waiting = queue:new() :: queue:queue(binary())}).
+
+%% @doc Starts a session on a link. It begins with ejabberd_c2s:accept/1.
+-spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}) -> {ok, pid()} | {error, term()}.
+start(#link{owner = Owner} = Link, Id, SockPeerName) ->
+    #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
+    case ejabberd_c2s:start(?MODULE, {megaphone, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
+        {ok, Pid} -> {ok, Pid};
+        {error, _} = Error -> Error;
+        ignore -> {error, ignore}
+    end.
+
+%%% xmpp_socket
+
+-spec send_xml(socket(), xmpp_socket:stream_element()) -> ok | {error, inet:posix()}.
+send_xml(Socket, Element) ->
+    send(Socket, ejabberd_megaphone_xml:encode(Element)).
+
+-spec send(socket(), iodata()) -> ok | {error, inet:posix()}.
+send({megaphone, Owner, Id}, Data) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, #link{sender = Sender} = Link} when Sender =/= undefined ->
+            change_here(fun(Here) -> Here#here{last = now_ms()} end),
+            ejabberd_megaphone_sender:send(Link, Id, Data);
+        _ ->
+            {error, closed}
+    end.
+
+-spec get_owner(socket()) -> pid().
+get_owner({megaphone, Owner, _Id}) -> Owner.
+
+%% TLS, if any, is the ECM's.
+-spec get_transport(socket()) -> tcp.
+get_transport(_Socket) -> tcp.
+
+-spec change_shaper(socket(), none | p1_shaper:state()) -> ok.
+change_shaper(_Socket, Shaper) ->
+    change_here(fun(Here) -> Here#here{shaper = Shaper} end).
+
+-spec controlling_process(socket(), pid()) -> ok.
+controlling_process(_Socket, _Pid) -> ok.
+
+-spec close(socket()) -> ok.
+close({megaphone, Owner, Id}) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, #link{sender = Sender} = Link} ->
+            IsFirst = ejabberd_megaphone_link:end_session(Link, Id),
+            _ = [ejabberd_megaphone_sender:finish(Link, Id) || IsFirst, Sender =/= undefined],
+            ok;
+        error ->
+            ok
+    end,
+    %% A session that waits to be resumed does so asleep.
+    change_here(fun(Here) -> start_timer(Here#here{socket = closed, is_over = true, last = now_ms()}) end).
+
+-spec sockname(socket()) -> {ok, endpoint()} | {error, einval}.
+sockname({megaphone, Owner, _Id}) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, #link{sock_peer_name = {Here, _}}} -> {ok, Here};
+        error -> {error, einval}
+    end.
+
+%% Of the link. That of the client is in the options with which the session was started, which come first.
+-spec peername(socket()) -> {ok, endpoint()} | {error, einval}.
+peername({megaphone, Owner, _Id}) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, #link{sock_peer_name = {_, There}}} -> {ok, There};
+        error -> {error, einval}
+    end.
+
+-spec setopts(socket(), [{active, once}]) -> ok.
+setopts({megaphone, Owner, _Id} = Socket, _Options) ->
+    case {get(?MODULE), ejabberd_megaphone_link:find(Owner)} of
+        {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket}));
+        _ -> ok
+    end.
+
+%% There is no parser to reset.
+-spec reset_stream(socket()) -> socket().
+reset_stream(Socket) -> Socket.
+
+%%% From the link
+
+%% @doc The hook. It comes before all others, and leaves to them what is not ours.
+-spec c2s_handle_info(ejabberd_c2s:state(), term()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.
+c2s_handle_info(State, {ejabberd_megaphone, Message}) ->
+    _ = case get(?MODULE) of
+            undefined -> ok;
+            Here -> put_here(handle(Message, Here, State))
+        end,
+    {stop, State};
+c2s_handle_info(State, {'$gen_event', {xmlstreamstart, _, _}}) ->
+    %% It comes to here where no header was due. ejabberd's own parser cannot give one then, so nobody waits for it.
+    case get(?MODULE) of
+        undefined ->
+            State;
+        Here ->
+            self() ! {'$gen_event', {xmlstreamerror, {4, <<"unexpected stream header">>}}},
+            put_here(Here#here{is_over = true}),
+            {stop, State}
+    end;
+c2s_handle_info(State, _Info) ->
+    State.
+
+handle({packet, _Content}, #here{is_over = true} = Here, _State) ->
+    Here;
+handle({packet, Content}, #here{is_shaped = true, waiting = Waiting} = Here, _State) ->
+    Here#here{waiting = queue:in(Content, Waiting)};
+handle({packet, Content}, Here, State) ->
+    process(Content, Here, State);
+handle(shaped, Here, State) ->
+    process_waiting(Here#here{is_shaped = false}, State);
+handle(idle, Here, State) ->
+    sleep_when_due(Here#here{timer = undefined}, State).
+
+process_waiting(#here{is_shaped = false, is_over = false, waiting = Waiting} = Here, State) ->
+    case queue:out(Waiting) of
+        {{value, Content}, Rest} -> process_waiting(process(Content, Here#here{waiting = Rest}, State), State);
+        {empty, _} -> Here
+    end;
+process_waiting(Here, _State) ->
+    Here.
+
+process(Content, #here{socket = {megaphone, Owner, Id}, options = Key, shaper = Shaper0} = Here, State) ->
+    Events = events(Content, ejabberd_megaphone_shared:get(Key), State),
+    lists:foreach(fun(Event) -> self() ! {'$gen_event', Event} end, Events),
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, Link} -> ejabberd_megaphone_receiver:taken(Link, Id);
+        error -> ok
+    end,
+    {Shaper, Pause} = update(Shaper0, byte_size(Content)),
+    _ = [erlang:send_after(Pause, self(), {ejabberd_megaphone, shaped}) || Pause > 0],
+    Here#here{last = now_ms(), shaper = Shaper, is_shaped = Pause > 0, is_over = lists:any(fun is_end/1, Events)}.
+
+%% An empty packet is the FIN of the client's connection, which to XMPP is the end of all of it.
+events(<<>>, _Options, _State) ->
+    [closed];
+events(Content, #options{max_stanza_size = Max}, _State) when byte_size(Content) >= Max ->
+    [{xmlstreamerror, <<"XML stanza is too big">>}];
+events(Content, _Options, #{stream_state := StreamState}) ->
+    ejabberd_megaphone_xml:events(Content, StreamState =:= wait_for_stream).
+
+is_end(closed) -> true;
+is_end({xmlstreamend, _}) -> true;
+is_end({xmlstreamerror, _}) -> true;
+is_end(_) -> false.
+
+update(none, _Size) -> {none, 0};
+update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
+
+%%% Sleep
+
+%% @doc Called when a sleeping session has woken up. It will find out what for.
+-spec woken(socket() | closed, ejabberd_megaphone_shared:key()) -> ok.
+woken(Socket, Key) ->
+    put_here(start_timer(#here{options = Key, socket = Socket, is_over = Socket =:= closed})).
+
+sleep_when_due(#here{options = Key, socket = Socket, is_shaped = false} = Here, State) ->
+    case due(Here) =< now_ms() andalso ejabberd_megaphone_sleep:may(State) of
+        true ->
+            erase(?MODULE),
+            ejabberd_megaphone_sleep:sleep(State, Socket, Key);
+        false ->
+            start_timer(Here)
+    end;
+sleep_when_due(Here, _State) ->
+    start_timer(Here).
+
+due(#here{socket = closed, last = Last}) -> Last + ?AFTER_CLOSE;
+due(#here{options = Key, last = Last}) -> Last + (ejabberd_megaphone_shared:get(Key))#options.hibernate_after.
+
+%% One timer at most, and none while the session sleeps. It is not started anew for each packet: when it fires, it may find
+%% that it has to be started once more.
+start_timer(#here{options = Key, timer = Timer} = Here) ->
+    _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
+    case ejabberd_megaphone_shared:get(Key) of
+        #options{hibernate_after = 0} -> Here;
+        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, due(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
+    end.
+
+now_ms() -> erlang:monotonic_time(millisecond).
+
+put_here(Here) -> put(?MODULE, Here), ok.
+
+%% There is nothing to change when the link was lost before the session had begun.
+change_here(Change) ->
+    case get(?MODULE) of
+        undefined -> ok;
+        Here -> put_here(Change(Here))
+    end.

@@ -1,0 +1,99 @@
+%%% @doc The sleep of a session that has nothing to do: its c2s process hibernates, and what is equal in its state and in
+%%% those of other sessions is kept once.
+%%%
+%%% ejabberd's c2s process is a p1_server, which hibernates when its callback module asks for it. xmpp_stream_in never does;
+%%% but p1_server exports the function in which it wakes up. It is not documented. Where it is missing sessions stay awake.
+-module(ejabberd_megaphone_sleep).
+
+-export([is_possible/0, may/1, sleep/3, wake/3, pack/1, unpack/1]).
+
+-include("ejabberd_megaphone.hrl").
+
+%% What is a session's own in any case, and not for keeping.
+-define(OWN, [owner, socket, socket_monitor, stream_id, ip, user, resource, jid, sid, pres_last, pres_timestamp,
+              mgmt_id, mgmt_queue]).
+
+%% @doc Whether this ejabberd's sessions can sleep.
+-spec is_possible() -> boolean().
+is_possible() ->
+    code:ensure_loaded(p1_server) =:= {module, p1_server} andalso erlang:function_exported(p1_server, wake_hib, 6).
+
+%% @doc Whether the calling c2s process may sleep in this state: the stream is established, or over and waiting to be resumed
+%% (XEP-0198); and there is nothing in its mailbox, nor in the queue that p1_server moves messages to, which would be lost.
+-spec may(ejabberd_c2s:state()) -> boolean().
+may(State) ->
+    IsQuiet = case State of
+                  #{stream_state := established, stream_timeout := infinity} -> true;
+                  #{stream_state := disconnected, mgmt_state := pending, stream_timeout := infinity} -> true;
+                  _ -> false
+              end,
+    IsQuiet andalso get('$internal_queue_len') =:= 0
+        andalso process_info(self(), message_queue_len) =:= {message_queue_len, 0}.
+
+%% @doc Puts the calling c2s process to sleep until a message comes. `Key' is that of its #options{}. Does not return; what was
+%% running in the process is forgotten.
+-spec sleep(ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed, ejabberd_megaphone_shared:key()) -> no_return().
+sleep(State, Socket, Key) ->
+    #options{compact = Compact} = ejabberd_megaphone_shared:get(Key),
+    Kept = case Compact of true -> pack(State); false -> State end,
+    %% The state of the random number generator is the larger part of what is left. It makes itself a new one when needed.
+    erase(rand_seed),
+    proc_lib:hibernate(?MODULE, wake, [Kept, Socket, Key]).
+
+%% @private
+-spec wake(tuple() | ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed,
+           ejabberd_megaphone_shared:key()) -> no_return().
+wake(Kept, Socket, Key) ->
+    ok = ejabberd_megaphone_session:woken(Socket, Key),
+    #options{max_queue = MaxQueue} = ejabberd_megaphone_shared:get(Key),
+    %% Parent and name of a p1_server that was started without link and name are the process itself.
+    p1_server:wake_hib(self(), self(), unpack(Kept), xmpp_stream_in, [], {limits, MaxQueue}).
+
+%% @doc The state as a tuple that holds only what differs from a template: `{Hash, Mask, Value...}'. Bit N of the mask stands
+%% for the Nth key of the template. A state of a kind that cannot be kept any more stays as it is.
+-spec pack(map()) -> tuple() | map().
+pack(State) ->
+    Hash = erlang:phash2(maps:keys(State)),
+    case template(Hash, State) of
+        %% Else there are too many of them, or these are other keys with the same hash.
+        Template when is_map(Template), map_size(Template) =:= map_size(State) ->
+            try differences(maps:to_list(Template), State, 1, 0, []) of
+                {Mask, Values} -> list_to_tuple([Hash, Mask | Values])
+            catch
+                error:{badkey, _} -> State
+            end;
+        _ ->
+            State
+    end.
+
+template(Hash, State) ->
+    case ejabberd_megaphone_shared:get({template, Hash}, none) of
+        none ->
+            Template = maps:merge(State, maps:with(maps:keys(State), maps:from_keys(?OWN, own))),
+            ejabberd_megaphone_keeper:add_template({template, Hash}, Template);
+        Template ->
+            Template
+    end.
+
+differences([{Key, Shared} | Rest], State, Bit, Mask, Values) ->
+    case maps:get(Key, State) of
+        Shared -> differences(Rest, State, Bit bsl 1, Mask, Values);
+        Value -> differences(Rest, State, Bit bsl 1, Mask bor Bit, [Value | Values])
+    end;
+differences([], _State, _Bit, Mask, Values) ->
+    {Mask, lists:reverse(Values)}.
+
+%% @doc What pack/1 was given.
+-spec unpack(tuple() | map()) -> map().
+unpack(State) when is_map(State) ->
+    State;
+unpack(Packed) ->
+    [Hash, Mask | Values] = tuple_to_list(Packed),
+    Template = ejabberd_megaphone_shared:get({template, Hash}),
+    restore(maps:keys(Template), Mask, Values, Template).
+
+restore(_Keys, 0, [], State) -> State;
+restore([Key | Keys], Mask, [Value | Values], State) when Mask band 1 =:= 1 ->
+    restore(Keys, Mask bsr 1, Values, State#{Key := Value});
+restore([_ | Keys], Mask, Values, State) ->
+    restore(Keys, Mask bsr 1, Values, State).

@@ -1,0 +1,110 @@
+%%% @doc The wire: packets and their headers (section 1 of the link protocol). No processes, no I/O.
+%%%
+%%% ```
+%%% LLLLLLLLLL|CCCCCCCCCCCCCCCCCCCC|content
+%%% 0         10                   31
+%%% '''
+%%% `L': bytes of the whole packet, these 32 included; `C': connection id; both decimal, padded with zeros.
+-module(ejabberd_megaphone_wire).
+
+-export([parse/2, packets/3, describe/4]).
+-export_type([id/0, fault/0]).
+
+-define(HEADER, 32).
+-define(LENGTH_END, 10).
+-define(ID_END, 31).
+-define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
+-define(IS_DIGIT(Byte), Byte >= $0, Byte =< $9).
+
+-type id() :: 0..?MAX_ID.
+-type fault() :: length_digit | length_below_header | length_above_limit | length_separator
+               | id_digit | id_too_large | id_separator.
+
+%% @doc Takes the first packet off `Data', without copying. Each check of the header is made at the first byte at which
+%% its answer is known, so that a fault is the same, at the same place, however the stream was cut.
+%%
+%% `{more, Bytes}': the packet is not whole; nothing can be said before there are so many bytes of it, except that a header in
+%% part is worth a look at each byte. `{malformed, At, Fault}': byte `At' (from 0) is where it stopped being right.
+-spec parse(Data :: binary(), MaxPacket :: pos_integer()) ->
+          {packet, id(), Content :: binary(), Rest :: binary()}
+        | {more, pos_integer()}
+        | {malformed, 0..31, fault()}.
+parse(Data, MaxPacket) ->
+    parse_length(Data, 0, 0, Data, MaxPacket).
+
+parse_length(<<Byte, Rest/binary>>, At, Length, Data, Max) when At < ?LENGTH_END, ?IS_DIGIT(Byte) ->
+    parse_length(Rest, At + 1, Length * 10 + Byte - $0, Data, Max);
+parse_length(_Rest, ?LENGTH_END, Length, _Data, _Max) when Length < ?HEADER ->
+    {malformed, ?LENGTH_END - 1, length_below_header};
+parse_length(_Rest, ?LENGTH_END, Length, _Data, Max) when Length > Max ->
+    {malformed, ?LENGTH_END - 1, length_above_limit};
+parse_length(<<$|, Rest/binary>>, ?LENGTH_END, Length, Data, _Max) ->
+    parse_id(Rest, ?LENGTH_END + 1, 0, Length, Data);
+parse_length(<<>>, _At, _Length, _Data, _Max) ->
+    {more, ?HEADER};
+parse_length(_Rest, ?LENGTH_END, _Length, _Data, _Max) ->
+    {malformed, ?LENGTH_END, length_separator};
+parse_length(_Rest, At, _Length, _Data, _Max) ->
+    {malformed, At, length_digit}.
+
+parse_id(<<Byte, Rest/binary>>, At, Id, Length, Data) when At < ?ID_END, ?IS_DIGIT(Byte) ->
+    parse_id(Rest, At + 1, Id * 10 + Byte - $0, Length, Data);
+parse_id(_Rest, ?ID_END, Id, _Length, _Data) when Id > ?MAX_ID ->
+    {malformed, ?ID_END - 1, id_too_large};
+parse_id(<<$|, _/binary>>, ?ID_END, Id, Length, Data) ->
+    Size = Length - ?HEADER,
+    case Data of
+        <<_:?HEADER/binary, Content:Size/binary, Rest/binary>> -> {packet, Id, Content, Rest};
+        _ -> {more, Length}
+    end;
+parse_id(<<>>, _At, _Id, _Length, _Data) ->
+    {more, ?HEADER};
+parse_id(_Rest, ?ID_END, _Id, _Length, _Data) ->
+    {malformed, ?ID_END, id_separator};
+parse_id(_Rest, At, _Id, _Length, _Data) ->
+    {malformed, At, id_digit}.
+
+%% @doc The packets that carry `Content' on `Id': one, or more when one would be longer than `MaxPacket'. Answers how many
+%% bytes they are, headers included. Empty content is one empty packet.
+-spec packets(id(), Content :: iodata(), MaxPacket :: pos_integer()) -> {Bytes :: pos_integer(), iodata()}.
+packets(Id, Content, MaxPacket) ->
+    case iolist_size(Content) + ?HEADER of
+        Length when Length =< MaxPacket -> {Length, [header(Length, Id), Content]};
+        _ -> pieces(Id, iolist_to_binary(Content), MaxPacket, 0, [])
+    end.
+
+pieces(Id, Content, MaxPacket, Bytes, Before) when byte_size(Content) + ?HEADER =< MaxPacket ->
+    Length = byte_size(Content) + ?HEADER,
+    {Bytes + Length, lists:reverse(Before, [header(Length, Id), Content])};
+pieces(Id, Content, MaxPacket, Bytes, Before) ->
+    Size = MaxPacket - ?HEADER,
+    <<Piece:Size/binary, Rest/binary>> = Content,
+    pieces(Id, Rest, MaxPacket, Bytes + MaxPacket, [Piece, header(MaxPacket, Id) | Before]).
+
+header(Length, Id) ->
+    [padded(integer_to_binary(Length), ?LENGTH_END), $|, padded(integer_to_binary(Id), 20), $|].
+
+padded(Digits, Width) ->
+    [binary:part(<<"00000000000000000000">>, 0, Width - byte_size(Digits)), Digits].
+
+%% @doc One line for the log about a malformed header: what was wrong, where in the link's stream, and what would be right.
+%% `Data' begins with that header, `Offset' is where the stream had come to before it.
+-spec describe(fault(), At :: 0..31, Offset :: non_neg_integer(), {Data :: binary(), MaxPacket :: pos_integer()}) -> iolist().
+describe(Fault, At, Offset, {Data, MaxPacket}) ->
+    Header = binary:part(Data, 0, At + 1),
+    io_lib:format("malformed packet header at offset ~b, wrong at offset ~b: ~s; received \"~s\"",
+                  [Offset, Offset + At, explain(Fault, MaxPacket), escape(Header)]).
+
+explain(length_digit, _) -> "the first 10 bytes must be decimal digits, the length";
+explain(length_below_header, _) -> "the length must be at least 32, because it counts the header";
+explain(length_above_limit, Max) ->
+    ["the length must be at most ", integer_to_list(Max), ", the limit of this receiver (max_packet)"];
+explain(length_separator, _) -> "byte 10 of a header must be the \"|\" between length and id";
+explain(id_digit, _) -> "bytes 11 to 30 must be decimal digits, the connection id";
+explain(id_too_large, _) -> ["the connection id must be at most ", integer_to_list(?MAX_ID)];
+explain(id_separator, _) -> "byte 31 of a header must be the \"|\" between id and content".
+
+escape(Bytes) ->
+    [if Byte >= $\s, Byte < 127, Byte =/= $", Byte =/= $\\ -> Byte;
+        true -> io_lib:format("\\x~2.16.0b", [Byte])
+     end || <<Byte>> <= Bytes].

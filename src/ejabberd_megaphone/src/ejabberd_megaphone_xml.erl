@@ -1,0 +1,96 @@
+%%% @doc From the packets of a session to the events that ejabberd's XML parser would have given for the same bytes, and
+%%% back. One packet is one complete piece of the client's stream (link protocol, section 4, framing "stanza"), so that no parser
+%%% has to remember anything between packets. No processes, no I/O.
+-module(ejabberd_megaphone_xml).
+
+-export([events/2, encode/1]).
+-export_type([event/0]).
+
+-include_lib("fast_xml/include/fxml.hrl").
+
+-type event() :: {xmlstreamstart, binary(), [{binary(), binary()}]}
+               | {xmlstreamelement, #xmlel{}}
+               | {xmlstreamend, binary()}
+               | {xmlstreamerror, binary() | {integer(), binary()}}.
+
+-define(NS_STREAM, "http://etherx.jabber.org/streams").
+%% Expat's numbers, which ejabberd passes on and turns into not-well-formed.
+-define(XML_ERROR_NO_ELEMENTS, 3).
+-define(XML_ERROR_INVALID_TOKEN, 4).
+-define(XML_ERROR_UNBOUND_PREFIX, 27).
+-define(IS_SPACE(Byte), (Byte =:= $\s orelse Byte =:= $\n orelse Byte =:= $\r orelse Byte =:= $\t)).
+
+%% @doc The events that a packet is: one, as a rule. None: white space, which means nothing between stanzas. What is no complete
+%% single piece is an `xmlstreamerror', which ejabberd answers as RFC 6120, section 4.9 wants it, and ends the stream.
+%% `WantsHeader': a stream header is due, so that even one with a prefix of its own is known for what it is.
+-spec events(Packet :: binary(), WantsHeader :: boolean()) -> [event()].
+events(<<"<stream:stream", _/binary>> = Packet, _WantsHeader) ->
+    header(Packet);
+events(<<"<?xml", Rest/binary>>, WantsHeader) ->
+    case binary:split(Rest, <<"?>">>) of
+        [_Declaration, Packet] -> events(skip_space(Packet), WantsHeader);
+        [_] -> not_well_formed(<<"unclosed XML declaration">>)
+    end;
+events(<<"</stream:stream", Rest/binary>>, _WantsHeader) ->
+    case skip_space(Rest) of
+        <<">", Junk/binary>> ->
+            case skip_space(Junk) of
+                <<>> -> [stream_end()];
+                _ -> not_well_formed(<<"junk after document element">>)
+            end;
+        _ ->
+            not_well_formed(<<"mismatched tag">>)
+    end;
+events(<<Space, Rest/binary>>, WantsHeader) when ?IS_SPACE(Space) ->
+    events(skip_space(Rest), WantsHeader);
+events(<<>>, _WantsHeader) ->
+    [];
+events(Packet, WantsHeader) ->
+    case fxml_stream:parse_element(Packet) of
+        #xmlel{} = Element -> [{xmlstreamelement, Element}];
+        {error, {?XML_ERROR_NO_ELEMENTS, _}} when WantsHeader -> header(Packet);
+        {error, {?XML_ERROR_UNBOUND_PREFIX, _} = Error} -> within_stream(Packet, Error);
+        {error, Error} -> xml_error(Error)
+    end.
+
+%% A header is a start tag, which is a complete element once its last `>' is a `/>'. One that ends in `/>' anyway is header and
+%% closing tag at once.
+header(Packet) ->
+    Trimmed = string:trim(Packet, trailing, " \t\r\n"),
+    case binary:longest_common_suffix([Trimmed, <<"/>">>]) of
+        2 -> start(Trimmed, [stream_end()]);
+        1 -> start(<<(binary:part(Trimmed, 0, byte_size(Trimmed) - 1))/binary, "/>">>, []);
+        0 -> not_well_formed(<<"unclosed token">>)
+    end.
+
+start(Element, Then) ->
+    case fxml_stream:parse_element(Element) of
+        #xmlel{name = Name, attrs = Attributes, children = []} -> [{xmlstreamstart, Name, Attributes} | Then];
+        #xmlel{} -> not_well_formed(<<"more than a stream header">>);
+        {error, Error} -> xml_error(Error)
+    end.
+
+%% A stanza may use the prefix that the stream header has declared, as `stream:error' does. It is read again inside an element
+%% that declares it, and must be all that is in there: whatever closes that element early leaves junk behind it.
+within_stream(Packet, Error) ->
+    case fxml_stream:parse_element(<<"<s xmlns:stream='", ?NS_STREAM, "'>", Packet/binary, "</s>">>) of
+        #xmlel{children = [#xmlel{} = Element]} -> [{xmlstreamelement, Element}];
+        _ -> xml_error(Error)
+    end.
+
+stream_end() -> {xmlstreamend, <<"stream:stream">>}.
+
+xml_error({Code, Text}) when is_binary(Text) -> [{xmlstreamerror, {Code, Text}}];
+xml_error(Reason) -> not_well_formed(iolist_to_binary(io_lib:format("~p", [Reason]))).
+
+not_well_formed(Text) -> [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, Text}}].
+
+skip_space(<<Space, Rest/binary>>) when ?IS_SPACE(Space) -> skip_space(Rest);
+skip_space(Rest) -> Rest.
+
+%% @doc The bytes for the client of what ejabberd gives to `send_xml/2'.
+-spec encode(xmpp_socket:stream_element()) -> iodata().
+encode({xmlstreamelement, Element}) -> fxml:element_to_binary(Element);
+encode({xmlstreamstart, Name, Attributes}) -> fxml:element_to_header(#xmlel{name = Name, attrs = Attributes});
+encode({xmlstreamend, Name}) -> [<<"</">>, Name, $>];
+encode({xmlstreamraw, Data}) -> Data.
