@@ -36,6 +36,12 @@ internal sealed record EcmOptions
     /// <summary>What may wait for slow clients.</summary>
     public BufferOptions Buffers { get; init; } = new();
 
+    /// <summary>
+    /// The bound for the memory in which stanzas wait that have not arrived whole, all clients' together; who would exceed it
+    /// is refused. Of use with stanza framing only. Default 256 MiB.
+    /// </summary>
+    public long IncompleteBytes { get; init; } = 256L << 20;
+
     /// <summary>How vanished clients are found.</summary>
     public TcpLivenessOptions Liveness { get; init; } = new();
 }

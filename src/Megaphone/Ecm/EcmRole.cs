@@ -30,7 +30,7 @@ internal sealed class EcmRole : IDisposable
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
         _links = new EcmLink[options.Connect.Count];
         for (int i = 0; i < _links.Length; i++) _links[i] = new EcmLink(metrics);
-        _clients = new EcmClients(options, metrics, _links);
+        _clients = new EcmClients(options, metrics, _links, _log);
         _refusals = new RefusalReport(metrics, _log);
     }
 
@@ -48,6 +48,7 @@ internal sealed class EcmRole : IDisposable
     public void Start()
     {
         _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics);
+        _clients.Serve(_reactors);
         foreach (EcmLink link in _links) link.Serve(_reactors);
         foreach (ClientListenerOptions client in _options.Clients) _listening.Add(_reactors.Listen(client.Listen, _options.Backlog));
         _reactors.Start();

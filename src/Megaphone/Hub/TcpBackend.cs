@@ -93,7 +93,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     RefusalReason? IConnectionHandler<HubSession>.Refusal() => throw new UnreachableException();
 
     /// <inheritdoc/>
-    RefusalReason? IConnectionHandler<HubSession>.Accepted(ConnectionId id, ref HubSession state, in NativeAddress peer, int descriptor, out int owner) =>
+    RefusalReason? IConnectionHandler<HubSession>.Accepted(ConnectionId id, ref HubSession state, in NativeAddress peer, int descriptor, int listener, out int owner) =>
         throw new UnreachableException();
 
     /// <inheritdoc/>

@@ -83,6 +83,9 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <summary>The longest content that a packet made here may have, in bytes.</summary>
     public int MaxContent { get; private set; } = LargestContent;
 
+    /// <summary>The longest content that the other side takes, in bytes, as far as it has said so.</summary>
+    public int PeerMaxContent { get; private set; }
+
     /// <summary>How long it has been there.</summary>
     public TimeSpan Age => Stopwatch.GetElapsedTime(_created);
 
@@ -113,7 +116,7 @@ internal sealed class Link : IPacketSink, IDisposable
             else if (_phase == LinkPhase.AwaitingWelcome)
             {
                 StartSender();
-                SendControl(ControlMessage.Hello(_options.Name, _options.Secret, LinkFraming.Bytes, _options.MaxPacketBytes));
+                SendControl(ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes));
                 _handshakeTimer = new Timer(_ => NoWelcome(welcomeTimeout), null, welcomeTimeout, Timeout.InfiniteTimeSpan);
             }
 
@@ -307,6 +310,7 @@ internal sealed class Link : IPacketSink, IDisposable
 
         // What a ring can never give must not be asked of it: nobody would be told of room that never comes.
         MaxContent = Math.Clamp(peerMaxPacket - PacketHeader.Size, 1, Math.Min(LargestContent, _options.RingBytes / 4));
+        PeerMaxContent = peerMaxPacket - PacketHeader.Size;
         _phase = LinkPhase.Up;
         WasUp = true;
         _metrics.LinkUp();

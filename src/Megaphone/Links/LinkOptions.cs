@@ -1,3 +1,5 @@
+using Megaphone.Protocol;
+
 namespace Megaphone.Links;
 
 /// <summary>What both ends of a link have in common.</summary>
@@ -5,6 +7,9 @@ internal sealed record LinkOptions
 {
     /// <summary>The name said in <c>hello</c> and <c>welcome</c>, for the other side's log. Default: the host's name.</summary>
     public string Name { get; init; } = Environment.MachineName;
+
+    /// <summary>What the packets made here carry: said in <c>hello</c>. Default bytes.</summary>
+    public LinkFraming Framing { get; init; } = LinkFraming.Bytes;
 
     /// <summary>The shared secret of section 6 of the protocol; null: none.</summary>
     public string? Secret { get; init; }

@@ -16,6 +16,9 @@ internal enum CloseReason : byte
     /// <summary>The client or backend vanished: TCP keepalive or TCP_USER_TIMEOUT ran out.</summary>
     Vanished,
 
+    /// <summary>What the client sent was no XMPP stream, or more than is allowed (stanza framing).</summary>
+    StreamError,
+
     /// <summary>One side had ended and the other did not within <c>HalfOpenTimeout</c>.</summary>
     HalfOpenTimeout,
 

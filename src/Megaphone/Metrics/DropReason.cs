@@ -8,4 +8,7 @@ internal enum DropReason
 
     /// <summary>It was queued for a link that was lost.</summary>
     LinkLost,
+
+    /// <summary>The client went in the middle of it, so it never became a packet (stanza framing).</summary>
+    Incomplete,
 }

@@ -1,3 +1,5 @@
+using Megaphone.Framing;
+
 namespace Megaphone.Metrics;
 
 /// <summary>Everything that one role counts. The service publishes it; the rooms only add to it.</summary>
@@ -10,6 +12,7 @@ internal sealed class RoleMetrics(Role role)
     private readonly long[] _closed = new long[Enum.GetValues<CloseReason>().Length];
     private readonly long[] _dropped = new long[Enum.GetValues<DropReason>().Length];
     private readonly long[] _refused = new long[Enum.GetValues<RefusalReason>().Length];
+    private readonly long[] _streamErrors = new long[Enum.GetValues<StreamCondition>().Length];
     private long _links;
     private long _sessionsOpened;
     private long _connected;
@@ -22,6 +25,7 @@ internal sealed class RoleMetrics(Role role)
     private long _bufferedBytes;
     private long _bufferMemory;
     private long _controlIgnored;
+    private long _incompleteBytes;
 
     /// <summary>The role all of this is about.</summary>
     public Role Role { get; } = role;
@@ -56,6 +60,9 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Bytes that wait now in this process for sockets that are slow.</summary>
     public long BufferedBytes => Volatile.Read(ref _bufferedBytes);
 
+    /// <summary>Memory that is taken now for the beginnings of stanzas that have not arrived whole, in bytes.</summary>
+    public long IncompleteBytes => Volatile.Read(ref _incompleteBytes);
+
     /// <summary>Control packets or members of them that were not understood and, as section 4 says, ignored.</summary>
     public long ControlIgnored => Volatile.Read(ref _controlIgnored);
 
@@ -67,6 +74,9 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>Clients or links turned away for this reason since the start.</summary>
     public long Refused(RefusalReason reason) => Volatile.Read(ref _refused[(int)reason]);
+
+    /// <summary>Clients' streams that were refused with this error since the start.</summary>
+    public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _streamErrors[(int)condition]);
 
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _links);
@@ -105,6 +115,12 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>A client or link was turned away.</summary>
     public void AddRefused(RefusalReason reason) => Interlocked.Increment(ref _refused[(int)reason]);
+
+    /// <summary>A client's stream was refused.</summary>
+    public void AddStreamError(StreamCondition condition) => Interlocked.Increment(ref _streamErrors[(int)condition]);
+
+    /// <summary>Memory was taken (positive) or given back (negative) for what has not arrived whole.</summary>
+    public void AddIncomplete(int bytes) => Interlocked.Add(ref _incompleteBytes, bytes);
 
     /// <summary>A link broke the protocol.</summary>
     public void AddProtocolError() => Interlocked.Increment(ref _protocolErrors);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Links;
+using Megaphone.Protocol;
 
 namespace Megaphone.Service;
 
@@ -177,11 +178,12 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             Add(Verdict.Ok, sysctl, $"{limit}, and Ecm:Backlog is {backlog}");
     }
 
-    /// <summary>The rings of links with their marks, and what may wait for slow clients and backends.</summary>
+    /// <summary>The rings of links with their marks, what may wait for slow clients and backends, and incomplete stanzas.</summary>
     private long LinksAndBuffers()
     {
         long bytes = 0;
         if (settings.Ecm is { } ecm) bytes += ecm.Connect.Count * RingMemory(ecm.Link) + ecm.Buffers.TotalBytes;
+        if (settings.Ecm is { Link.Framing: LinkFraming.Stanza } stanzas) bytes += stanzas.IncompleteBytes;
 
         // How many ECMs there are is not known here: one link is counted, as in the usual case.
         if (settings.Hub is { } hub) bytes += RingMemory(hub.Link) + hub.Buffers.TotalBytes;

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Megaphone.Framing;
 using Megaphone.Metrics;
 
 namespace Megaphone.Service;
@@ -20,17 +21,32 @@ internal sealed class MetricsPublisher : IDisposable
         foreach (RoleMetrics metrics in roles)
         {
             if (metrics.Role == Role.Ecm)
+            {
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_clients",
                     () => metrics.Connected,
                     null,
                     "Clients connected now.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_incomplete_bytes",
+                    () => metrics.IncompleteBytes,
+                    null,
+                    "Memory taken now for stanzas that have not arrived whole.");
+                Meter.CreateObservableCounter(
+                    "megaphone_ecm_stream_errors_total",
+                    () => Enum.GetValues<StreamCondition>().Select(condition => new Measurement<long>(
+                        metrics.StreamErrors(condition), LabelOf("condition", StreamErrorText.NameOf(condition)))),
+                    null,
+                    "Clients' streams refused, by the error that they were sent.");
+            }
             else
+            {
                 Meter.CreateObservableGauge(
                     "megaphone_hub_sessions",
                     () => metrics.Connected,
                     null,
                     "Sessions open now.");
+            }
         }
 
         Meter.CreateObservableGauge("megaphone_links", ForRoles(role => role.Links), null, "Links up now.");

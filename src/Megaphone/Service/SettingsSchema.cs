@@ -4,6 +4,7 @@ using System.Numerics;
 using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Links;
+using Megaphone.Protocol;
 using Megaphone.Sockets;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
@@ -19,6 +20,7 @@ internal sealed class SettingsSchema
 {
     private const string Clients = "Ecm:Clients";
     private const string LogLevelSection = "Logging:LogLevel";
+    private const int MostListeners = 256;
     private const int LargestBuffer = 512 << 20;
     private const int SmallestRing = 64 << 10;
     private const int LargestRing = 1 << 30;
@@ -115,16 +117,20 @@ internal sealed class SettingsSchema
             Connect = new LinkConnectOptions { To = DefaultLinkTarget },
             Link = new LinkOptions(),
         };
+        List<ClientListenerOptions> clients = ReadClients(out LinkFraming framing);
+        LinkConnectOptions connect = ReadConnect(defaults.Connect);
+        LinkOptions link = ReadLink(
+            name: "Ecm:Link:Name",
+            secret: "Ecm:Link:Secret",
+            ring: "Ecm:Link:RingBytes",
+            maxPacket: "Ecm:MaxPacketBytes",
+            socketBuffer: "Ecm:Link:SocketBufferBytes");
+        if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(clients, link);
         return new EcmOptions
         {
-            Clients = ReadClients(),
-            Connect = ReadConnect(defaults.Connect),
-            Link = ReadLink(
-                name: "Ecm:Link:Name",
-                secret: "Ecm:Link:Secret",
-                ring: "Ecm:Link:RingBytes",
-                maxPacket: "Ecm:MaxPacketBytes",
-                socketBuffer: "Ecm:Link:SocketBufferBytes"),
+            Clients = clients,
+            Connect = connect,
+            Link = link with { Framing = framing },
             Proxy = _reader.Read("Ecm:Proxy", ValueFormats.Proxy, defaults.Proxy),
             MaxClients = Number("Ecm:MaxClients", 1, 16_000_000, 20_000, defaults.MaxClients),
             Reactors = Number("Ecm:Reactors", 1, 64, 4, defaults.Reactors),
@@ -132,11 +138,15 @@ internal sealed class SettingsSchema
             HalfOpenTimeout = Duration("Ecm:HalfOpenTimeout", Second, Day, defaults.HalfOpenTimeout),
             CloseRate = Number("Ecm:CloseRate", 1, 1_000_000, 5_000, defaults.CloseRate),
             Buffers = ReadBuffers("Ecm:Buffers"),
+            IncompleteBytes = _reader.Read(
+                "Ecm:IncompleteBytes",
+                ValueFormats.LongNumber(1 << 20, 1L << 50, defaults.IncompleteBytes),
+                defaults.IncompleteBytes),
             Liveness = ReadLiveness("Ecm:TcpKeepAlive"),
         };
     }
 
-    private List<ClientListenerOptions> ReadClients()
+    private List<ClientListenerOptions> ReadClients(out LinkFraming framing)
     {
         List<string> items = [.. _reader.Below(Clients).Where(name => name.All(char.IsAsciiDigit))];
         bool listed = items.Count > 0;
@@ -147,20 +157,48 @@ internal sealed class SettingsSchema
                 _reader.Refuse(Clients, "must list at least one address", """[ { "Listen": "0.0.0.0:5222" } ]""");
         }
 
+        if (items.Count > MostListeners)
+            _reader.Refuse(Clients, $"lists {items.Count} addresses, and {MostListeners} are possible", "fewer, or one on 0.0.0.0 for all");
+
         List<ClientListenerOptions> clients = [];
+        framing = LinkFraming.Bytes;
         foreach (string item in items)
         {
             string key = $"{Clients}:{item}";
             IPEndPoint listen = _reader.Read($"{key}:Listen", ValueFormats.Listen, DefaultClients);
             if (listed && !_reader.IsGiven($"{key}:Listen"))
                 _reader.Refuse($"{key}:Listen", "must be given", "0.0.0.0:5222");
-            _reader.Read($"{key}:Framing", ValueFormats.Framing, "bytes");
+            LinkFraming own = _reader.Read($"{key}:Framing", ValueFormats.Framing, LinkFraming.Bytes);
+            if (clients.Count == 0) framing = own;
+            if (own != framing)
+            {
+                _reader.Refuse(
+                    $"{key}:Framing",
+                    $"must be {ControlNames.Of(framing)}, as for {Clients}:{items[0]}: all clients share the links, and a link has one framing",
+                    ControlNames.Of(framing));
+            }
+
             // Concerns stanza framing only; RFC 6120, section 13.12, has the lower bound.
-            _reader.Read($"{key}:MaxStanzaBytes", ValueFormats.Number(10_000, 1 << 24, 262_144), 262_144);
-            clients.Add(new ClientListenerOptions { Listen = listen });
+            int maxStanza = Number($"{key}:MaxStanzaBytes", 10_000, 1 << 24, 262_144, 262_144);
+            clients.Add(new ClientListenerOptions { Listen = listen, MaxStanzaBytes = maxStanza });
         }
 
         return clients;
+    }
+
+    private void RefuseTooLongStanzas(List<ClientListenerOptions> clients, LinkOptions link)
+    {
+        int largest = StanzaFraming.LargestFor(link);
+        for (int i = 0; i < clients.Count; i++)
+        {
+            if (clients[i].MaxStanzaBytes <= largest) continue;
+            _reader.Refuse(
+                $"{Clients}:{i}:MaxStanzaBytes",
+                $"must be at most {largest}: a stanza is one packet, so Ecm:MaxPacketBytes, which is {link.MaxPacketBytes}, "
+                + $"must be {PacketHeader.Size} more, and Ecm:Link:RingBytes, which is {link.RingBytes}, four times as much "
+                + $"(this is {clients[i].MaxStanzaBytes})",
+                largest.ToString(CultureInfo.InvariantCulture));
+        }
     }
 
     private LinkConnectOptions ReadConnect(LinkConnectOptions defaults)

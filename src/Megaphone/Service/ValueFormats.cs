@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Links;
+using Megaphone.Protocol;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
@@ -45,8 +46,8 @@ internal static class ValueFormats
     /// <summary>Whether sessions begin with a PROXY header.</summary>
     public static ValueFormat<ProxyMode> Proxy { get; } = new(ReadProxy, "v2");
 
-    /// <summary>What packets of a session carry. There is one kind in this version, so nothing is kept of it.</summary>
-    public static ValueFormat<string> Framing { get; } = new(ReadFraming, "bytes");
+    /// <summary>What packets of a session carry.</summary>
+    public static ValueFormat<LinkFraming> Framing { get; } = new(ReadFraming, "stanza");
 
     /// <summary>A level of the log.</summary>
     public static ValueFormat<LogLevel> Level { get; } = new(ReadLevel, "Information");
@@ -155,15 +156,11 @@ internal static class ValueFormats
         }
     }
 
-    private static string? ReadFraming(string text, out string value)
+    private static string? ReadFraming(string text, out LinkFraming value)
     {
-        value = text;
-        return text switch
-        {
-            "bytes" => null,
-            "stanza" => "is not in this version, which carries bytes; stanza framing needs the ejabberd module at the other end",
-            _ => "must be bytes",
-        };
+        LinkFraming? framing = ControlNames.Framing(text);
+        value = framing ?? LinkFraming.Bytes;
+        return framing is null ? "must be bytes or stanza" : null;
     }
 
     private static string? ReadLevel(string text, out LogLevel value) =>

@@ -14,12 +14,15 @@ internal sealed unsafe class Acceptor : IDisposable
     /// <summary>Connections taken before other events get their turn.</summary>
     private const int Batch = 64;
 
+    private readonly int _number;
     private readonly RoleMetrics _metrics;
     private int _spare;
 
+    /// <summary>Binds the socket. The number, by which clients say where they came from, counts listeners from 0.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>
-    public Acceptor(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
+    public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
     {
+        _number = number;
         _metrics = metrics;
         Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
         Listening = NativeSocket.LocalAddress(Descriptor).ToEndPoint();
@@ -44,7 +47,7 @@ internal sealed unsafe class Acceptor : IDisposable
             int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
             if (client >= 0)
             {
-                take(client, peer);
+                take(client, peer, _number);
                 continue;
             }
 

@@ -66,4 +66,7 @@ internal enum ConnectionFlags
 
     /// <summary>A deadline for the first address is running.</summary>
     ConnectArmed = 1 << 19,
+
+    /// <summary>Something has been sent, or waits to be.</summary>
+    Sent = 1 << 20,
 }

@@ -13,9 +13,11 @@ internal interface IConnectionHandler<TState>
     /// <summary>Whether a client may be taken now; null when it may, else why not.</summary>
     RefusalReason? Refusal();
 
-    /// <summary>A client was accepted: fills in its state and says whose it is. Called by the reactor that accepts.</summary>
+    /// <summary>
+    /// A client was accepted by a listener, counted from 0: fills in its state and says whose it is. Called by the reactor that accepts.
+    /// </summary>
     /// <returns>Null, or why it is refused after all.</returns>
-    RefusalReason? Accepted(ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, out int owner);
+    RefusalReason? Accepted(ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, out int owner);
 
     /// <summary>An outgoing connection is established; what waited for it is being sent.</summary>
     void Connected(ConnectionId id, ref TState state);

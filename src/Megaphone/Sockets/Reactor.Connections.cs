@@ -6,9 +6,13 @@ namespace Megaphone.Sockets;
 /// <content>What happens to one connection.</content>
 internal sealed unsafe partial class Reactor<TState>
 {
+    /// <summary>With any of these nothing more is taken to be sent.</summary>
+    private const ConnectionFlags TakesNoMore =
+        ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
+
     /// <summary>Takes a connected descriptor in. Any thread.</summary>
     /// <returns>Null when it was taken; else why it was refused and closed.</returns>
-    public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer)
+    public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer, int listener)
     {
         if (_table.TryTake(out ConnectionId id) is { } full)
         {
@@ -18,7 +22,7 @@ internal sealed unsafe partial class Reactor<TState>
 
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
         slot.Descriptor = descriptor;
-        RefusalReason? refusal = _handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor, out int owner);
+        RefusalReason? refusal = _handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor, listener, out int owner);
         if (refusal is not null)
         {
             _ = Libc.Close(descriptor);
@@ -65,8 +69,7 @@ internal sealed unsafe partial class Reactor<TState>
         bool sendable, attend;
         try
         {
-            sendable = slot.Owner == owner &&
-                !slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed);
+            sendable = slot.Owner == owner && !slot.IsAny(TakesNoMore);
             attend = sendable && (!SendOrKeep(id, ref slot, bytes) || TellSlow(id, ref slot) != Told.Done);
         }
         finally
@@ -77,6 +80,32 @@ internal sealed unsafe partial class Reactor<TState>
 
         if (attend) Attend(id);
         return sendable;
+    }
+
+    /// <summary>
+    /// Sends the last bytes there will be, and ends our direction behind them. Any thread. Nothing happens when the
+    /// connection is gone, has another owner, or its direction had been ended before.
+    /// </summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="owner">Whose it must be.</param>
+    /// <param name="opening">What must come first if nothing has ever been sent.</param>
+    /// <param name="bytes">Copied if need be.</param>
+    public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes)
+    {
+        if (!_table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        try
+        {
+            if (slot.Owner != owner || slot.IsAny(TakesNoMore)) return;
+            if (slot.Is(ConnectionFlags.Sent) || SendOrKeep(id, ref slot, opening)) SendOrKeep(id, ref slot, bytes);
+            slot.Set(ConnectionFlags.WriteEnding);
+        }
+        finally
+        {
+            slot.Exit();
+        }
+
+        Attend(id);
     }
 
     /// <summary>Ends our direction after what waits. Any thread.</summary>

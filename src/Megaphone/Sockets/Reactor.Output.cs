@@ -10,6 +10,7 @@ internal sealed unsafe partial class Reactor<TState>
     /// <returns>False when the reactor has to look at the connection.</returns>
     private bool SendOrKeep(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
     {
+        slot.Set(ConnectionFlags.Sent);
         OutputBacklog? backlog = _table.Backlog(id.Slot);
         if (backlog is null && !slot.Is(ConnectionFlags.Connecting))
         {

@@ -11,6 +11,7 @@ internal sealed class ReactorGroup<TState>
     private readonly RoleMetrics _metrics;
     private readonly Reactor<TState>[] _reactors;
     private readonly ReactorOptions _options;
+    private int _listeners;
 
     /// <summary>Makes the reactors; nothing runs yet.</summary>
     /// <exception cref="IOException">No descriptors for them.</exception>
@@ -42,7 +43,7 @@ internal sealed class ReactorGroup<TState>
     /// <exception cref="IOException">It cannot be bound.</exception>
     public IPEndPoint Listen(IPEndPoint endPoint, int backlog)
     {
-        Acceptor acceptor = new(endPoint, backlog, _options.Liveness, _metrics);
+        Acceptor acceptor = new(_listeners++, endPoint, backlog, _options.Liveness, _metrics);
         _reactors[0].Listen(acceptor);
         return acceptor.Listening;
     }
@@ -63,6 +64,10 @@ internal sealed class ReactorGroup<TState>
     /// <inheritdoc cref="Reactor{TState}.Send"/>
     public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes) =>
         Find(id) is { } reactor && reactor.Send(id, owner, bytes);
+
+    /// <inheritdoc cref="Reactor{TState}.SendLast"/>
+    public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes) =>
+        Find(id)?.SendLast(id, owner, opening, bytes);
 
     /// <inheritdoc cref="Reactor{TState}.EndWrite"/>
     public bool EndWrite(ConnectionId id, int owner) => Find(id) is { } reactor && reactor.EndWrite(id, owner);
@@ -113,10 +118,10 @@ internal sealed class ReactorGroup<TState>
         return least;
     }
 
-    private void Take(int descriptor, in NativeAddress peer)
+    private void Take(int descriptor, in NativeAddress peer, int listener)
     {
         RefusalReason? refusal = Count >= _options.MaxConnections ? RefusalReason.TooMany : _handler.Refusal();
-        if (refusal is null) refusal = Least().TryAdopt(descriptor, peer);
+        if (refusal is null) refusal = Least().TryAdopt(descriptor, peer, listener);
         else _ = Libc.Close(descriptor);
         if (refusal is { } reason) _metrics.AddRefused(reason);
     }

@@ -40,7 +40,7 @@ internal sealed class TestHandler : IConnectionHandler<TestConnection>
     RefusalReason? IConnectionHandler<TestConnection>.Refusal() => Refuses;
 
     RefusalReason? IConnectionHandler<TestConnection>.Accepted(
-        ConnectionId id, ref TestConnection state, in NativeAddress peer, int descriptor, out int owner)
+        ConnectionId id, ref TestConnection state, in NativeAddress peer, int descriptor, int listener, out int owner)
     {
         state = new TestConnection { Id = id, Owner = Owner };
         owner = Owner;

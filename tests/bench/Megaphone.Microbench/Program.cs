@@ -1,12 +1,15 @@
+using Megaphone.Framing;
 using Megaphone.Microbench;
 using Megaphone.Protocol;
 
-// The protocol's hot paths on one core, without any I/O: dotnet run -c Release --project
-// tests/bench/Megaphone.Microbench
+// The hot paths of protocol and framing on one core, without any I/O: dotnet run -c Release --project
+// tests/bench/Megaphone.Microbench [headers | stanzas]
 const int Headers = 4096;
 const int Limit = 1 << 20;
 const int PacketBytes = 64;
 const int BufferBytes = 64 << 10;
+const int StanzaCount = 256;
+const int MaxStanzaBytes = 256 << 10;
 
 Random random = new(1);
 int[] lengths = new int[Headers];
@@ -24,12 +27,25 @@ Format();
 for (int at = 0; at < packets.Length; at += PacketBytes)
     PacketHeader.Write(packets.AsSpan(at), PacketBytes, ids[at / PacketBytes % Headers]);
 
+StreamSplitter stanzaSplitter = new(new PieceMemory(MaxStanzaBytes));
+byte[] stanzas = Stanzas.Stream(StanzaCount);
+
 Console.WriteLine($"{"million per second, one core",-44} {"median",8} {"min",8} {"max",8} {"allocated",10}");
-Measurement.Print("headers parsed", Parse, Headers);
-Measurement.Print("headers parsed by the plain scanner", Scan, Headers);
-Measurement.Print("headers written", Format, Headers);
-Measurement.Print("64-byte packets split", Split, BufferBytes / PacketBytes);
-Measurement.Print("64-byte packets split, pieces of 1460 bytes", SplitPieces, BufferBytes / PacketBytes);
+if (args is not ["stanzas"])
+{
+    Measurement.Print("headers parsed", Parse, Headers);
+    Measurement.Print("headers parsed by the plain scanner", Scan, Headers);
+    Measurement.Print("headers written", Format, Headers);
+    Measurement.Print("64-byte packets split", Split, BufferBytes / PacketBytes);
+    Measurement.Print("64-byte packets split, pieces of 1460 bytes", SplitPieces, BufferBytes / PacketBytes);
+}
+
+if (args is not ["headers"])
+{
+    Measurement.Print("bytes of stanzas split, 16 KiB at a time", () => SplitStanzas(16 << 10), stanzas.Length);
+    Measurement.Print("bytes of stanzas split, 1 KiB at a time", () => SplitStanzas(Stanzas.Bytes), stanzas.Length);
+    Measurement.Print("bytes of stanzas split, 100 at a time", () => SplitStanzas(100), stanzas.Length);
+}
 
 void Parse()
 {
@@ -94,6 +110,21 @@ void SplitPieces()
 
     if (read != packets.Length) ThrowUnexpected();
     Sink.Value = sum;
+}
+
+// As a reactor sees it: so much is read at a time, and most reads end within a stanza.
+void SplitStanzas(int atATime)
+{
+    StreamState stream = default;
+    int pieces = 0;
+    for (int at = 0; at < stanzas.Length; at += atATime)
+    {
+        ReadOnlySpan<byte> unread = stanzas.AsSpan(at, Math.Min(atATime, stanzas.Length - at));
+        while (stanzaSplitter.Next(ref stream, MaxStanzaBytes, ref unread, out _, out _) == SplitStep.Piece) pieces++;
+    }
+
+    if (pieces != StanzaCount + 1) ThrowUnexpected();
+    stanzaSplitter.Release(ref stream, MaxStanzaBytes);
 }
 
 static void ThrowUnexpected() => throw new InvalidOperationException("What is measured does not work.");
