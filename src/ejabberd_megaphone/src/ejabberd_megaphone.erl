@@ -114,8 +114,12 @@ listen_options() ->
 listen_opt_type(framing) ->
     econf:and_then(
       econf:enum([stanza, bytes]),
-      fun(stanza) -> stanza;
-         (bytes) -> econf:fail(framing_bytes)
+      fun(stanza) ->
+              stanza;
+         (bytes) ->
+              ?ERROR_MSG("~s has no parser for each of its sessions: each packet must be one whole piece of a client's "
+                         "stream. Write framing: stanza, here and for the clients of the ECM", [?MODULE]),
+              econf:fail({bad_enum, [stanza], bytes})
       end);
 listen_opt_type(secret) -> econf:binary();
 listen_opt_type(allow_open_listener) -> econf:bool();

@@ -75,7 +75,7 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% @private
 init([]) ->
     process_flag(trap_exit, true),
-    ets:new(?LINKS, [named_table, public, set, {keypos, #link.owner}, {read_concurrency, true}]),
+    ?LINKS = ets:new(?LINKS, [named_table, public, set, {keypos, #link.owner}, {read_concurrency, true}]),
     lists:foreach(fun host_up/1, ejabberd_option:hosts()),
     ejabberd_hooks:add(host_up, ?MODULE, host_up, 50),
     ejabberd_hooks:add(host_down, ?MODULE, host_down, 50),

@@ -114,7 +114,7 @@ ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
 activate(#state{socket = Socket}) ->
     case inet:setopts(Socket, [{active, ?ACTIVE}]) of
         ok -> ok;
-        {error, Reason} -> self() ! {tcp_error, Socket, Reason}
+        {error, Reason} -> self() ! {tcp_error, Socket, Reason}, ok
     end.
 
 loop(#state{socket = Socket} = State) ->

@@ -58,7 +58,7 @@ pack(State) ->
         %% Else there are too many of them, or these are other keys with the same hash.
         Template when is_map(Template), map_size(Template) =:= map_size(State) ->
             try differences(maps:to_list(Template), State, 1, 0, []) of
-                {Mask, Values} -> list_to_tuple([Hash, Mask | Values])
+                {Mask, Values} -> list_to_tuple([Hash, Mask | share(Values, maps:values(Template))])
             catch
                 error:{badkey, _} -> State
             end;
@@ -82,6 +82,26 @@ differences([{Key, Shared} | Rest], State, Bit, Mask, Values) ->
     end;
 differences([], _State, _Bit, Mask, Values) ->
     {Mask, lists:reverse(Values)}.
+
+%% The same terms, with equal ones kept once. A session's own address alone is in its state four times, as are its parts; and the
+%% name of the server is in the template.
+share(Terms, Known) ->
+    Seen = maps:from_list([{Term, Term} || Term <- Known, is_binary(Term)]),
+    element(1, lists:mapfoldl(fun share_term/2, Seen, Terms)).
+
+share_term(Term, Seen) when is_binary(Term) ->
+    share_same(Term, Seen);
+share_term(Term, Seen0) when is_tuple(Term), Term =/= {} ->
+    {Elements, Seen} = lists:mapfoldl(fun share_term/2, Seen0, tuple_to_list(Term)),
+    share_same(list_to_tuple(Elements), Seen);
+share_term(Term, Seen) ->
+    {Term, Seen}.
+
+share_same(Term, Seen) ->
+    case Seen of
+        #{Term := Same} -> {Same, Seen};
+        _ -> {Term, Seen#{Term => Term}}
+    end.
 
 %% @doc What pack/1 was given.
 -spec unpack(tuple() | map()) -> map().

@@ -74,9 +74,17 @@ start(Element, Then) ->
 %% that declares it, and must be all that is in there: whatever closes that element early leaves junk behind it.
 within_stream(Packet, Error) ->
     case fxml_stream:parse_element(<<"<s xmlns:stream='", ?NS_STREAM, "'>", Packet/binary, "</s>">>) of
-        #xmlel{children = [#xmlel{} = Element]} -> [{xmlstreamelement, Element}];
-        _ -> xml_error(Error)
+        #xmlel{children = Children} ->
+            case [Child || Child <- Children, not is_space(Child)] of
+                [#xmlel{} = Element] -> [{xmlstreamelement, Element}];
+                _ -> xml_error(Error)
+            end;
+        _ ->
+            xml_error(Error)
     end.
+
+is_space({xmlcdata, Text}) -> skip_space(Text) =:= <<>>;
+is_space(#xmlel{}) -> false.
 
 stream_end() -> {xmlstreamend, <<"stream:stream">>}.
 

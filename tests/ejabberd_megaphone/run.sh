@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the module for ejabberd and tests, without an ejabberd that runs, what can be tested so: the wire, PROXY headers, XML,
+# control packets, the sleep. The last line says how many tests passed and failed. (In a running ejabberd it is tested by
+# tests/Megaphone.EndToEnd.)
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../scripts/common.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$here/../ejabberd/install.sh" "$work/apt.log"
+install_packages "$work/apt.log" erlang-base erlang-dev erlang-eunit erlang-proper erlang-proper-dev
+
+"$here/../../src/ejabberd_megaphone/build.sh" "$work"
+libraries=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
+mkdir "$work/tests" "$work/include"
+# Debian's folders are named p1_xml-VERSION and the like.
+ln -s "$(echo /usr/lib/erlang/lib/p1_xml-*)" "$work/include/fast_xml"
+export ERL_LIBS=$libraries
+erlc -Werror -I "$here/../../src/ejabberd_megaphone/include" -I "$work/include" -pa "$work/ejabberd_megaphone/ebin" \
+  -o "$work/tests" "$here"/*.erl
+
+cd "$work"
+# Erlang.
+run='
+  Modules = [list_to_atom(filename:basename(File, ".beam")) || File <- filelib:wildcard("tests/*_tests.beam")],
+  _ = eunit:test(Modules, [{print_depth, 100}]),
+  init:stop().'
+timeout 120 erl -noinput -pa tests ejabberd_megaphone/ebin -eval "$run" | tee tests.log || true
+
+# EUnit says "All 152 tests passed." or "Failed: 2.  Skipped: 0.  Passed: 150."; nothing of it if the run came to no end.
+counts=$(sed -nE 's/.*All ([0-9]+) tests passed.*/\1 0/p; s/.*Failed: ([0-9]+)\..*Passed: ([0-9]+)\..*/\2 \1/p' tests.log)
+read -r passed failed <<<"${counts:-0 1}"
+say "$passed passed, $failed failed"
+(( passed > 0 && failed == 0 ))

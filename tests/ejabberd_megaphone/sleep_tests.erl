@@ -1,0 +1,71 @@
+%%% What sleeping sessions rely on.
+-module(sleep_tests).
+
+-include_lib("proper/include/proper.hrl").
+-include_lib("eunit/include/eunit.hrl").
+-import(ejabberd_megaphone_sleep, [pack/1, unpack/1]).
+
+p1_server_still_exports_where_it_wakes_up_test() ->
+    ?assert(ejabberd_megaphone_sleep:is_possible()).
+
+%% The arguments of wake_hib/6, and that it takes the message up as if it had never slept.
+a_p1_server_wakes_up_with_its_state_test() ->
+    {ok, Pid} = p1_server:start(sleeper, [], []),
+    ?assertEqual(1, p1_server:call(Pid, count)),
+    Pid ! sleep,
+    ?assert(is_asleep(Pid, 100)),
+    ?assertEqual(2, p1_server:call(Pid, count)),
+    ?assertNot(is_asleep(Pid, 0)),
+    Pid ! sleep,
+    ?assert(is_asleep(Pid, 100)),
+    Monitor = monitor(process, Pid),
+    p1_server:cast(Pid, stop),
+    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) after 1000 -> ?assert(false) end.
+
+is_asleep(Pid, Tries) ->
+    case process_info(Pid, current_function) of
+        {current_function, {erlang, hibernate, 3}} -> true;
+        _ when Tries > 0 -> timer:sleep(10), is_asleep(Pid, Tries - 1);
+        _ -> false
+    end.
+
+states_come_back_as_they_were_test_() ->
+    {setup, fun keeper/0, fun stop/1,
+     [property:test(prop_same(), 500),
+      ?_test(packed_states_share_what_is_equal())]}.
+
+prop_same() ->
+    Keys = [owner, socket, a, b, c, d, e, f] ++ [list_to_atom("key" ++ integer_to_list(N)) || N <- lists:seq(1, 40)],
+    ?FORALL({Size, Values}, {range(1, 48), vector(48, oneof([1, 1.0, <<"value">>, {a, tuple}, any()]))},
+            begin
+                State = maps:from_list(lists:sublist(lists:zip(Keys, Values), Size)),
+                State =:= unpack(pack(State))
+            end).
+
+packed_states_share_what_is_equal() ->
+    State = fun(N) -> #{owner => self(), jid => N, own => {N, <<"n">>}, server => <<"localhost">>, lang => <<"en">>,
+                        access => all, xmlns => <<"jabber:client">>} end,
+    _ = pack(State(1)),
+    Packed = pack(State(2)),
+    ?assertEqual(State(2), unpack(Packed)),
+    ?assertEqual(2 + 3, tuple_size(Packed)),               % owner, jid, own
+    ?assert(erts_debug:flat_size(Packed) < erts_debug:flat_size(State(2))).
+
+%% Templates are kept by the keeper; its part in ejabberd is not needed for that.
+keeper() ->
+    Pid = spawn(fun() -> keep(#{}) end),
+    register(ejabberd_megaphone_keeper, Pid),
+    Pid.
+
+stop(Pid) ->
+    exit(Pid, kill),
+    ejabberd_megaphone_shared:erase().
+
+keep(Templates) ->
+    receive
+        {'$gen_call', From, {add_template, Key, Template}} ->
+            Kept = maps:merge(#{Key => Template}, Templates),
+            is_map_key(Key, Templates) orelse ejabberd_megaphone_shared:put_new(Key, Template),
+            gen_server:reply(From, maps:get(Key, Kept)),
+            keep(Kept)
+    end.

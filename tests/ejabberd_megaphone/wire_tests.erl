@@ -1,0 +1,131 @@
+%%% The wire against section 1 of the link protocol.
+-module(wire_tests).
+
+-include_lib("proper/include/proper.hrl").
+-include_lib("eunit/include/eunit.hrl").
+-import(ejabberd_megaphone_wire, [parse/2, packets/3, describe/4]).
+
+-define(MAX, 1048576).
+-define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
+
+the_packet_of_the_specification_is_read_test() ->
+    ?assertEqual({packet, 7, <<"PRESENCE!">>, <<>>}, parse(<<"0000000041|00000000000000000007|PRESENCE!">>, ?MAX)).
+
+the_packet_of_the_specification_is_written_test() ->
+    ?assertEqual({41, <<"0000000041|00000000000000000007|PRESENCE!">>}, written(7, <<"PRESENCE!">>, ?MAX)).
+
+an_empty_packet_is_only_its_header_test() ->
+    ?assertEqual({32, <<"0000000032|00000000000000000009|">>}, written(9, <<>>, ?MAX)),
+    ?assertEqual({packet, 9, <<>>, <<"rest">>}, parse(<<"0000000032|00000000000000000009|rest">>, ?MAX)).
+
+ids_have_64_bits_test_() ->
+    [?_assertEqual({packet, Id, <<"x">>, <<>>}, parse(element(2, written(Id, <<"x">>, ?MAX)), ?MAX))
+     || Id <- [0, 1, 1 bsl 31, 1 bsl 32, (1 bsl 59) - 1, 1 bsl 59, 1 bsl 63, ?MAX_ID]].
+
+%% Each fault, at the byte at which it shows.
+malformed_headers_are_refused_test_() ->
+    [{Header, ?_assertEqual({malformed, At, Fault}, parse(list_to_binary(Header), 4096))}
+     || {Header, At, Fault} <-
+            [{"x", 0, length_digit},
+             {"000000004 ", 9, length_digit},
+             {"-000000041", 0, length_digit},
+             {"+000000041", 0, length_digit},
+             {"0000000000", 9, length_below_header},
+             {"0000000031", 9, length_below_header},
+             {"0000004097", 9, length_above_limit},
+             {"9999999999", 9, length_above_limit},
+             {"00000000410", 10, length_separator},
+             {"0000000041:", 10, length_separator},
+             {"0000000041|x", 11, id_digit},
+             {"0000000041|0000000000000000000|", 30, id_digit},
+             {"0000000041|-0000000000000000007", 11, id_digit},
+             {"0000000041|18446744073709551616", 30, id_too_large},
+             {"0000000041|99999999999999999999", 30, id_too_large},
+             {"0000000041|00000000000000000007 ", 31, id_separator},
+             {"0000000041|000000000000000000070", 31, id_separator}]].
+
+lengths_at_the_limits_are_taken_test_() ->
+    [?_assertMatch({packet, 1, _, <<>>}, parse(element(2, written(1, binary:copy(<<"x">>, Length - 32), ?MAX)), 4096))
+     || Length <- [32, 33, 4095, 4096]].
+
+%% However much a header announces: only what has come is looked at.
+an_announced_length_is_only_waited_for_test() ->
+    ?assertEqual({more, 9999999999}, parse(<<"9999999999|00000000000000000001|x">>, 9999999999)).
+
+a_fault_is_told_with_its_place_in_the_stream_and_the_header_test() ->
+    Line = lists:flatten(describe(length_digit, 3, 1000, {<<"00\"", 255, "rest">>, 4096})),
+    ?assertMatch({match, _}, re:run(Line, "at offset 1000, wrong at offset 1003")),
+    ?assertMatch({match, _}, re:run(Line, "received \"00\\\\x22\\\\xff\"$")).
+
+a_limit_is_named_where_it_is_passed_test() ->
+    ?assertMatch({match, _}, re:run(describe(length_above_limit, 9, 0, {<<"0000004097">>, 4096}), "at most 4096")).
+
+%%% Properties
+
+packets_come_out_as_they_went_in_wherever_the_stream_is_cut_test_() ->
+    property:test(prop_any_cut(), 300).
+
+prop_any_cut() ->
+    ?FORALL({Packets, Seed}, {list({id(), binary()}), pos_integer()},
+            begin
+                Stream = iolist_to_binary([element(2, packets(Id, Content, ?MAX)) || {Id, Content} <- Packets]),
+                _ = rand:seed(exsss, Seed),
+                Packets =:= read(cut(Stream), <<>>, [])
+            end).
+
+every_split_point_of_a_stream_gives_the_same_test() ->
+    Packets = [{1, <<"one">>}, {?MAX_ID, <<>>}, {7, binary:copy(<<"|0123456789">>, 5)}],
+    Stream = iolist_to_binary([element(2, packets(Id, Content, ?MAX)) || {Id, Content} <- Packets]),
+    [?assertEqual(Packets, read([binary:part(Stream, 0, At), binary:part(Stream, At, byte_size(Stream) - At)], <<>>, []))
+     || At <- lists:seq(0, byte_size(Stream))].
+
+%% A fault does not depend on how much of the stream has come: it shows as soon as its byte is there, and not before.
+a_fault_shows_at_its_byte_test_() ->
+    property:test(prop_fault_at_its_byte(), 1000).
+
+prop_fault_at_its_byte() ->
+    ?FORALL({Id, At, Byte}, {id(), range(0, 31), byte()},
+            begin
+                <<Before:At/binary, _, After/binary>> = element(2, written(Id, <<"content">>, ?MAX)),
+                Stream = <<Before/binary, Byte, After/binary>>,
+                case parse(Stream, ?MAX) of
+                    {malformed, Where, Fault} ->
+                        Where >= At
+                            andalso {malformed, Where, Fault} =:= parse(binary:part(Stream, 0, Where + 1), ?MAX)
+                            andalso {more, 32} =:= parse(binary:part(Stream, 0, Where), ?MAX);
+                    _ -> true
+                end
+            end).
+
+content_above_the_limit_of_the_other_end_goes_out_in_pieces_test_() ->
+    property:test(prop_pieces(), 300).
+
+prop_pieces() ->
+    ?FORALL({Id, Content, Max}, {id(), binary(), range(33, 64)},
+            begin
+                {Bytes, Stream} = written(Id, Content, Max),
+                Read = read([Stream], <<>>, []),
+                Bytes =:= byte_size(Stream)
+                    andalso Content =:= << <<Piece/binary>> || {_, Piece} <- Read >>
+                    andalso lists:all(fun({I, Piece}) -> I =:= Id andalso byte_size(Piece) + 32 =< Max end, Read)
+                    andalso (Content =:= <<>> orelse not lists:member({Id, <<>>}, Read))
+            end).
+
+id() -> oneof([range(1, 1000), range(0, ?MAX_ID), ?MAX_ID]).
+
+written(Id, Content, Max) ->
+    {Bytes, Packets} = packets(Id, Content, Max),
+    {Bytes, iolist_to_binary(Packets)}.
+
+cut(<<>>) -> [];
+cut(Stream) ->
+    Size = min(byte_size(Stream), rand:uniform(40)),
+    <<Piece:Size/binary, Rest/binary>> = Stream,
+    [Piece | cut(Rest)].
+
+read(Pieces, Tail, Packets) ->
+    case parse(Tail, ?MAX) of
+        {packet, Id, Content, Rest} -> read(Pieces, Rest, [{Id, Content} | Packets]);
+        {more, _} when Pieces =/= [] -> read(tl(Pieces), <<Tail/binary, (hd(Pieces))/binary>>, Packets);
+        {more, _} when Tail =:= <<>> -> lists:reverse(Packets)
+    end.

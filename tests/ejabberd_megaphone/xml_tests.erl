@@ -1,0 +1,95 @@
+%%% Packets as events of ejabberd's own parser.
+-module(xml_tests).
+
+-include_lib("proper/include/proper.hrl").
+-include_lib("eunit/include/eunit.hrl").
+-include_lib("fast_xml/include/fxml.hrl").
+-import(ejabberd_megaphone_xml, [events/2, encode/1]).
+
+-define(HEADER, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'").
+
+load_test() ->
+    {ok, _} = application:ensure_all_started(fast_xml).
+
+a_stanza_is_an_element_test() ->
+    ?assertEqual([{xmlstreamelement, #xmlel{name = <<"presence">>}}], events(<<"<presence/>">>, false)).
+
+a_stream_header_opens_the_stream_test_() ->
+    [?_assertMatch([{xmlstreamstart, <<"stream:stream">>, [{<<"xmlns">>, <<"jabber:client">>} | _]}], events(Packet, Wants))
+     || Packet <- [<<?HEADER, ">">>, <<?HEADER, " >">>, <<?HEADER, ">\n">>, <<"<?xml version='1.0'?>", ?HEADER, ">">>,
+                   <<"\n<?xml version='1.0'?>\n", ?HEADER, ">">>],
+        Wants <- [true, false]].
+
+a_header_that_closes_itself_is_a_closing_tag_too_test_() ->
+    [?_assertMatch([{xmlstreamstart, <<"stream:stream">>, _}, {xmlstreamend, <<"stream:stream">>}], events(Packet, true))
+     || Packet <- [<<?HEADER, "/>">>, <<?HEADER, " />\n">>]].
+
+a_header_with_another_prefix_is_for_ejabberd_to_refuse_test() ->
+    Packet = <<"<s:stream xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>">>,
+    ?assertMatch([{xmlstreamstart, <<"s:stream">>, _}], events(Packet, true)),
+    ?assertMatch([{xmlstreamerror, {_, _}}], events(Packet, false)).
+
+the_closing_tag_ends_the_stream_test_() ->
+    [?_assertEqual([{xmlstreamend, <<"stream:stream">>}], events(Packet, false))
+     || Packet <- [<<"</stream:stream>">>, <<"</stream:stream >">>, <<" </stream:stream>\n">>]].
+
+white_space_is_nothing_test_() ->
+    [?_assertEqual([], events(Packet, false)) || Packet <- [<<>>, <<" ">>, <<"\r\n\t ">>]].
+
+a_stanza_may_use_the_prefix_of_the_stream_test() ->
+    ?assertMatch([{xmlstreamelement, #xmlel{name = <<"stream:error">>, children = [#xmlel{name = <<"reset">>}]}}],
+                 events(<<"<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>">>, false)).
+
+what_is_no_single_complete_piece_is_an_error_test_() ->
+    [{Packet, ?_assertMatch([{xmlstreamerror, {_, _}}], events(list_to_binary(Packet), false))}
+     || Packet <- ["<message>", "<message", "</message>", "<a/><b/>", "<a/>text", "text", "<a></b>", "<a>&undefined;</a>",
+                   "<!DOCTYPE a><a/>", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "<a b='1' b='2'/>", "<x:a/>",
+                   "<stream:a/><b/>", "<stream:a/></s><s>", "<stream:a/></s><stream:b/><s>", "<stream:a/>text", "</s><s>",
+                   "</stream:stream><a/>", "</stream:streams>", "</stream:stream", "<?xml", "<?xml version='1.0'?><a/><b/>",
+                   ?HEADER, ?HEADER "><a/>", ?HEADER "></stream:stream><a/>", "<stream:streams>"]].
+
+%% The judge is ejabberd's stream parser: fed a header, the packet and the closing tag, it gives the same single element and
+%% nothing else, or the packet is refused.
+a_packet_is_what_the_parser_of_a_stream_makes_of_it_test_() ->
+    property:test(prop_same_as_stream(), 20000).
+
+prop_same_as_stream() ->
+    ?FORALL(Packet, packet(),
+            case {events(Packet, false), judged(Packet)} of
+                {[], [{xmlstreamend, _}]} -> true;
+                {[{xmlstreamelement, Element}], [{xmlstreamelement, Element}, {xmlstreamend, _}]} -> true;
+                {[{xmlstreamerror, _}], [{xmlstreamelement, _}, {xmlstreamend, _}]} -> false;
+                {[{xmlstreamerror, _}], _} -> true;
+                _ -> false
+            end).
+
+packet() ->
+    ?LET(Parts, resize(8, non_empty(list(part()))), iolist_to_binary(Parts)).
+
+part() ->
+    oneof(["<a>", "</a>", "<a/>", "<b c='d'>", "</b>", "<stream:a>", "</stream:a>", "<stream:b/>", "text", "&amp;", "<![CDATA[<]]>",
+           "<c d=\"'>\"/>", " ", "</s>", "<s>", "<!-- c -->", ">", "<", "/>"]).
+
+judged(Packet) ->
+    Parser = fxml_stream:new(self()),
+    lists:foreach(fun(Data) -> fxml_stream:parse(Parser, Data) end, [<<?HEADER, ">">>, Packet, <<"</stream:stream>">>]),
+    true = fxml_stream:close(Parser),
+    [{xmlstreamstart, _, _} | Events] = given(),
+    [Event || Event <- Events, not is_space(Event)].
+
+is_space({xmlstreamcdata, Text}) -> string:trim(Text) =:= <<>>;
+is_space(_) -> false.
+
+given() ->
+    receive
+        {'$gen_event', Event} -> [Event | given()];
+        {'$gen_all_state_event', Event} -> [Event | given()]
+    after 0 -> []
+    end.
+
+what_ejabberd_sends_is_written_as_it_would_be_test() ->
+    ?assertEqual(<<"<a/>">>, iolist_to_binary(encode({xmlstreamelement, #xmlel{name = <<"a">>}}))),
+    ?assertEqual(<<"</stream:stream>">>, iolist_to_binary(encode({xmlstreamend, <<"stream:stream">>}))),
+    ?assertEqual(<<"<?xml version='1.0'?><stream:stream to='x'>">>,
+                 iolist_to_binary(encode({xmlstreamstart, <<"stream:stream">>, [{<<"to">>, <<"x">>}]}))),
+    ?assertEqual(<<"raw">>, iolist_to_binary(encode({xmlstreamraw, <<"raw">>}))).
