@@ -195,6 +195,7 @@ async def play(args):
     juliet["xep_0045"].leave_muc(ROOM, "Juliet")
     await phase("room, both left", {juliet: 2})
 
+    await asyncio.sleep(args.rest)
     for number in range(1, args.count + 1):
         juliet.say(romeo.boundjid.full, f"{number} of {args.count}: äöü € 😀 ]]> & <b/>")
         romeo.say(juliet.boundjid.full, f"{number} of {args.count}: " + "=" * (number % 5 * 100))
@@ -205,22 +206,24 @@ async def play(args):
     await juliet.hears(args.count)
     await phase(f"{args.count} messages each way", {juliet: args.count, romeo: args.count})
 
+    await asyncio.sleep(args.rest)
     await phone.log_in()
     phone.send_presence()
     await phone["xep_0280"].enable(timeout=PATIENCE)
     # Features, bind, enabled; own presence, that of the other device and of juliet; the answer about carbons.
     await phase("a second device", {phone: 7, romeo: 1, juliet: 1})
+    await asyncio.sleep(args.rest)
     juliet.say(romeo.boundjid.full, "to the orchard")
     await phone.hears(1)
     romeo.say(juliet.boundjid.full, "from the orchard")
     await phase("carbons", {juliet: 1, romeo: 1, phone: 2})
 
     phone.send_raw("<inactive xmlns='urn:xmpp:csi:0'/>")
-    await asyncio.sleep(0.3)  # nothing answers it
+    await asyncio.sleep(0.3 + args.rest)  # nothing answers it
     juliet.send_presence(pshow="away")
     juliet.send_presence(pshow="dnd")
     await romeo.hears(2)
-    await asyncio.sleep(0.3)  # what was not held back would be here
+    await asyncio.sleep(0.3 + args.rest)  # what was not held back would be here
     await phase("inactive: presence waits", {juliet: 2, romeo: 2, phone: 0}, settle=False)
     phone.send_raw("<active xmlns='urn:xmpp:csi:0'/>")
     await phase("active again", {phone: 1})
@@ -237,6 +240,7 @@ async def play(args):
     lost, back = phone.once("disconnected"), phone.once("session_resumed")
     phone.transport.abort()
     await within(lost, "the phone's end")
+    await asyncio.sleep(args.rest)
     for number in range(6, 11):
         juliet.say(phone.boundjid.full, f"{number} of 10 in the tunnel")
     await juliet.settled()
@@ -252,6 +256,7 @@ async def play(args):
     print(romeo.told())
     await romeo.log_out()
     await phase("romeo leaves", {juliet: 2})
+    await asyncio.sleep(args.rest)
     for number in range(1, 4):
         juliet.say(ROMEO, f"{number} of 3 for later")
     await juliet.settled()
@@ -278,6 +283,7 @@ def main():
     parser.add_argument("--password", required=True)
     parser.add_argument("--sasl", choices=["scram", "plain"], default="scram")
     parser.add_argument("--count", type=int, default=10, help="messages each way")
+    parser.add_argument("--rest", type=float, default=0, help="seconds in which everybody is silent, before what can wake them up")
     args = parser.parse_args()
 
     try:

@@ -18,6 +18,7 @@
 #                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
 #   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
 #   ejabberd.sh memory DIR           collects all garbage, and prints the bytes that are in use then, as Erlang counts
+#   ejabberd.sh eval DIR ERLANG      evaluates expressions in ejabberd ("ets:all()."), and prints what the last one is
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it; nothing of it keeps running
@@ -161,11 +162,22 @@ memory='
   io:format("~b~n", [rpc:call(Node, erlang, memory, [total])]),
   init:stop().'
 
+# Erlang.
+evaluate='
+  [NodeName, Text] = init:get_plain_arguments(),
+  {ok, Tokens, _} = erl_scan:string(Text),
+  {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+  case rpc:call(list_to_atom(NodeName), erl_eval, exprs, [Expressions, []]) of
+    {value, Value, _} -> io:format("~0tp~n", [Value]), halt(0);
+    Error -> io:format(standard_error, "~0tp~n", [Error]), halt(1)
+  end.'
+
 case $command in
   start) start ;;
   register) read_settings; client register -eval "$register" -extra "$node" "$@" ;;
   ctl) read_settings; client ctl -s ejabberd_ctl -extra "$node" "$@" ;;
   memory) read_settings; client memory -eval "$memory" -extra "$node" ;;
+  eval) read_settings; client eval -eval "$evaluate" -extra "$node" "$@" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)

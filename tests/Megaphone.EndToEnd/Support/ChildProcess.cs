@@ -106,10 +106,11 @@ internal sealed class ChildProcess : IDisposable
     public void CloseInput() => _process.StandardInput.Close();
 
     /// <summary>Waits for its end; all of its output has been read then.</summary>
+    /// <param name="atMost">For how long; null: <see cref="Patience.Long"/>.</param>
     /// <returns>The exit status.</returns>
-    public async Task<int> EndAsync()
+    public async Task<int> EndAsync(TimeSpan? atMost = null)
     {
-        await Patience.WithinAsync(_process.WaitForExitAsync(), $"the end of the process; it said\n{Said}");
+        await Patience.WithinAsync(_process.WaitForExitAsync(), "the end of the process", atMost);
         return _process.ExitCode;
     }
 
