@@ -29,6 +29,9 @@ internal sealed class LoginMachine
 
     private readonly LoginOptions _options;
     private readonly byte[] _header;
+    private readonly string _mechanism;
+    private readonly byte[] _offer;
+    private readonly byte[] _auth;
     private readonly ScramKeys? _keys;
 
     /// <summary>Makes the machine for all clients of a play.</summary>
@@ -37,6 +40,17 @@ internal sealed class LoginMachine
         _options = options;
         _header = Encoding.UTF8.GetBytes(
             $"<stream:stream to='{options.Domain}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>");
+        _mechanism = options.Method switch
+        {
+            LoginMethod.None => "",
+            LoginMethod.Anonymous => "ANONYMOUS",
+            LoginMethod.Plain => "PLAIN",
+            LoginMethod.ScramSha1 => "SCRAM-SHA-1",
+            LoginMethod.ScramSha256 => "SCRAM-SHA-256",
+            _ => throw new ArgumentOutOfRangeException(nameof(options), options.Method, "This is no method."),
+        };
+        _offer = Encoding.ASCII.GetBytes($">{_mechanism}<");
+        _auth = Encoding.ASCII.GetBytes($"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{_mechanism}'>");
         _keys = options.Method switch
         {
             LoginMethod.ScramSha1 => new ScramKeys(HashAlgorithmName.SHA1),
@@ -121,18 +135,10 @@ internal sealed class LoginMachine
     {
         exchange = null;
         length = 0;
-        string mechanism = _options.Method switch
-        {
-            LoginMethod.Anonymous => "ANONYMOUS",
-            LoginMethod.Plain => "PLAIN",
-            LoginMethod.ScramSha1 => "SCRAM-SHA-1",
-            LoginMethod.ScramSha256 => "SCRAM-SHA-256",
-            _ => throw new UnreachableException(),
-        };
         if (!XmlPiece.Has(features, "mechanism"u8)) return "the server offers no SASL, perhaps before STARTTLS, which is not spoken here";
-        if (features.IndexOf(Encoding.ASCII.GetBytes($">{mechanism}<")) < 0) return $"the server does not offer {mechanism}";
+        if (features.IndexOf(_offer) < 0) return $"the server does not offer {_mechanism}";
 
-        string initial = "";
+        string? initial = null;
         session.Phase = SessionPhase.Success;
         if (_options.Method == LoginMethod.Plain)
         {
@@ -145,7 +151,9 @@ internal sealed class LoginMachine
             session.Phase = SessionPhase.Challenge;
         }
 
-        length = Write(reply, $"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{Encode(initial)}</auth>");
+        length = Write(reply, _auth);
+        if (initial is not null) length += Write(reply[length..], Encode(initial));
+        length += Write(reply[length..], "</auth>"u8);
         return null;
     }
 
@@ -172,8 +180,8 @@ internal sealed class LoginMachine
         return null;
     }
 
-    /// <summary>As it stands in SASL's elements: base 64; nothing where there is no initial response.</summary>
-    private static string Encode(string text) => text.Length == 0 ? "" : Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
+    /// <summary>As it stands in SASL's elements: base 64.</summary>
+    private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
     private static bool TryDecode(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? text)
     {

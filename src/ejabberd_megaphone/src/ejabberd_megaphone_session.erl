@@ -18,6 +18,8 @@
 
 %% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
 -define(AFTER_CLOSE, 100).
+%% ms without input and output after which a login is taken to be over.
+-define(SETTLED, 1000).
 
 -opaque socket() :: {megaphone, Owner :: pid(), ejabberd_megaphone_wire:id()}.
 
@@ -28,6 +30,7 @@
          is_over = false :: boolean(),                % the stream has ended: nothing more is read
          is_closed = false :: boolean(),
          last = now_ms() :: integer(),                % when something came or went
+         is_fresh = false :: boolean(),               % the garbage of its login has not been collected
          timer :: reference() | undefined,            % for the time to sleep
          shaper = none :: none | p1_shaper:state(),
          is_shaped = false :: boolean(),              % the shaper says to wait
@@ -106,7 +109,7 @@ peername({megaphone, Owner, _Id}) ->
 -spec setopts(socket(), [{active, once}]) -> ok.
 setopts({megaphone, Owner, _Id} = Socket, _Options) ->
     case {get(?MODULE), ejabberd_megaphone_link:find(Owner)} of
-        {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket}));
+        {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket, is_fresh = true}));
         _ -> ok
     end.
 
@@ -147,7 +150,7 @@ handle({packet, Content}, Here, State) ->
 handle(shaped, Here, State) ->
     process_waiting(Here#here{is_shaped = false}, State);
 handle(idle, Here, State) ->
-    sleep_when_due(Here#here{timer = undefined}, State).
+    sleep_when_due(settle(Here#here{timer = undefined}), State).
 
 process_waiting(#here{is_shaped = true} = Here, _State) ->
     Here;
@@ -196,6 +199,15 @@ update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 woken(Socket, Key) ->
     put_here(start_timer(#here{options = Key, socket = Socket, is_over = Socket =:= closed, is_closed = Socket =:= closed})).
 
+%% A login leaves five times as much garbage as there is to keep, and many may log in before the first of them is to sleep.
+settle(#here{is_fresh = true, last = Last} = Here) ->
+    case Last + ?SETTLED =< now_ms() of
+        true -> garbage_collect(), Here#here{is_fresh = false};
+        false -> Here
+    end;
+settle(Here) ->
+    Here.
+
 sleep_when_due(#here{options = Key, socket = Socket, is_closed = IsClosed, is_shaped = false} = Here, State) ->
     case due(Here) =< now_ms() andalso ejabberd_megaphone_sleep:may(State) of
         true ->
@@ -216,8 +228,11 @@ start_timer(#here{options = Key, timer = Timer} = Here) ->
     _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
     case ejabberd_megaphone_shared:get(Key) of
         #options{hibernate_after = 0} -> Here;
-        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, due(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
+        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, next_look(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
     end.
+
+next_look(#here{is_fresh = true, last = Last} = Here) -> min(Last + ?SETTLED, due(Here));
+next_look(Here) -> due(Here).
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
