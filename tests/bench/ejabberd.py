@@ -49,6 +49,11 @@ class Ejabberd(Child):
         """The bytes that are in use after all garbage has been collected."""
         return int(self.script("memory"))
 
+    def peak(self):
+        """Watches its memory from now on, until the block ends; see Peak."""
+        asked = subprocess.Popen([EJABBERD, "eval", self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        return Peak(self, asked)
+
     def users(self):
         return int(self.script("ctl", "connected_users_number"))
 
@@ -64,11 +69,38 @@ class Ejabberd(Child):
         sys.exit("ejabberd does not fall quiet")
 
 
+class Peak(threading.Thread):
+    """The memory of an ejabberd at first and at most, in bytes: resident, and in use as Erlang counts. Collects nothing."""
+
+    EVERY = 0.1  # seconds
+
+    def __init__(self, server, asked):
+        super().__init__(daemon=True)
+        self.server, self.asked, self.ends = server, asked, threading.Event()
+        self.first = self.most = self.look()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.join()
+        self.asked.communicate(timeout=10)
+
+    def look(self):
+        self.asked.stdin.write("erlang:memory(total).\n")
+        return self.server.own_memory(), int(self.asked.stdout.readline())
+
+    def run(self):
+        while not self.ends.wait(self.EVERY):
+            self.most = tuple(map(max, self.most, self.look()))
+
+
 def play(mode, to, clients, server, *more, hold=0, look=None, patience=300):
     """Users who log in, stay, write to each other and leave, as `megaphone bench` plays them; what it has to say of it.
     With `look`, which is called when they have been idle for `hold` seconds, they stay for as long again."""
-    count = "--sessions" if mode == "link" else "--connections"
-    words = [MEGAPHONE, "bench", mode, "--to", to, count, str(clients), "--login", "anonymous", "--watch", str(server.pid),
+    words = [MEGAPHONE, "bench", mode, "--to", to, "--sessions", str(clients), "--login", "anonymous", "--watch", str(server.pid),
              "--hold", str(2 * hold if look else hold), "--end", "cut", "--json", "-", *more]
     with tempfile.TemporaryFile("w+") as said:
         bench = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
