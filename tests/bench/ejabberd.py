@@ -49,6 +49,11 @@ class Ejabberd(Child):
         """The bytes that are in use after all garbage has been collected."""
         return int(self.script("memory"))
 
+    def ask(self, expression):
+        """What ejabberd makes of an expression of Erlang."""
+        return subprocess.run([EJABBERD, "eval", self.folder], input=expression + ".\n", stdout=subprocess.PIPE, text=True,
+                              timeout=60, check=True).stdout.strip()
+
     def peak(self):
         """Watches its memory from now on, until the block ends; see Peak."""
         asked = subprocess.Popen([EJABBERD, "eval", self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
