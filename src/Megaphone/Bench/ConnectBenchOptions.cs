@@ -12,7 +12,7 @@ internal sealed record ConnectBenchOptions
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
-        [.. TcpOptions.All, ConnectionsOption, RateOption, SayOption, HoldOption, .. RunOptions.All];
+        [.. TcpOptions.AllAndProcesses, ConnectionsOption, RateOption, SayOption, HoldOption, .. RunOptions.All];
 
     /// <summary>Where they go, and come from.</summary>
     public required TcpOptions Tcp { get; init; }
@@ -31,6 +31,13 @@ internal sealed record ConnectBenchOptions
 
     /// <summary>What every mode is told.</summary>
     public required RunOptions Run { get; init; }
+
+    /// <summary>The share of one process among several, as options.</summary>
+    public IEnumerable<string> ShareOf(int part, int parts)
+    {
+        yield return $"--{ConnectionsOption.Name}={SplitBench.ShareOf(Connections, part, parts)}";
+        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
+    }
 
     /// <summary>Reads the options. The result only counts when no problem was added.</summary>
     public static ConnectBenchOptions Read(OptionValues values) => new()

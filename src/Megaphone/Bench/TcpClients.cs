@@ -15,7 +15,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     private const int MaxOpening = 512;
 
     /// <summary>Descriptors for everything that is no connection.</summary>
-    private const int OtherDescriptors = 64;
+    public const int OtherDescriptors = 64;
 
     private const int Owner = 1;
     private const int ReceiveBytes = 64 << 10;
@@ -54,7 +54,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         {
             throw new IOException(
                 $"{_ids.Length} connections need as many descriptors and {OtherDescriptors} more, and this process may have {limit}; "
-                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or run several at the same time");
+                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes");
         }
 
         IPEndPoint to = Resolve();
