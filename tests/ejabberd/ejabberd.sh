@@ -19,6 +19,8 @@
 #                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
 #   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
 #   ejabberd.sh memory DIR           collects all garbage, and prints the bytes that are in use then, as Erlang counts
+#   ejabberd.sh eval DIR             evaluates what it reads in ejabberd, one line of Erlang after the other ("ets:all()."),
+#                                    and prints what the last expression of each is, on one line
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it; nothing of it keeps running
@@ -54,7 +56,7 @@ erlang() {
   export ERL_CRASH_DUMP=$dir/logs/erl_crash.dump CONTRIB_MODULES_PATH=$dir/modules
   ERL_LIBS=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
   as_owner erl -sname "$name" -start_epmd false -erl_epmd_port "$DIST_PORT" \
-    -kernel inet_dist_use_interface '{127,0,0,1}' -noinput "$@"
+    -kernel inet_dist_use_interface '{127,0,0,1}' "$@"
 }
 
 # The VM that this folder's PID names, and not another process that has got its number since.
@@ -141,7 +143,7 @@ start() {
     limit=$(ulimit -H -n)
     [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
     ulimit -S -n "$limit"
-    erlang "$node" +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
+    erlang "$node" -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
   ) >"$dir/logs/output.log" 2>&1 </dev/null &
   PID=$!
   write_settings
@@ -154,7 +156,7 @@ start() {
 }
 
 # client NAME ARGUMENT…: runs a VM that talks to the node.
-client() { (erlang "$1-$$@localhost" -hidden -dist_listen false "${@:2}"); }
+client() { (erlang "$1-$$@localhost" -noshell -hidden -dist_listen false "${@:2}"); }
 
 # Erlang. sync_log: Mnesia by itself writes to disk when it comes to it, which may be minutes later.
 register='
@@ -179,11 +181,31 @@ memory='
   io:format("~b~n", [rpc:call(Node, erlang, memory, [total])]),
   init:stop().'
 
+# Erlang.
+evaluate='
+  [NodeName] = init:get_plain_arguments(),
+  Evaluate = fun(Line) ->
+      {ok, Tokens, _} = erl_scan:string(Line),
+      {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+      case rpc:call(list_to_atom(NodeName), erl_eval, exprs, [Expressions, []]) of
+        {value, Value, _} -> Value;
+        Error -> Error
+      end
+    end,
+  Read = fun Next() ->
+      case io:get_line("") of
+        eof -> halt(0);
+        Line -> io:format("~0tp~n", [Evaluate(Line)]), Next()
+      end
+    end,
+  Read().'
+
 case $command in
   start) start ;;
-  register) read_settings; client register -eval "$register" -extra "$node" "$@" ;;
-  ctl) read_settings; client ctl -s ejabberd_ctl -extra "$node" "$@" ;;
-  memory) read_settings; client memory -eval "$memory" -extra "$node" ;;
+  register) read_settings; client register -noinput -eval "$register" -extra "$node" "$@" ;;
+  ctl) read_settings; client ctl -noinput -s ejabberd_ctl -extra "$node" "$@" ;;
+  memory) read_settings; client memory -noinput -eval "$memory" -extra "$node" ;;
+  eval) read_settings; client eval -eval "$evaluate" -extra "$node" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)

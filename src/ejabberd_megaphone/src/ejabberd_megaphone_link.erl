@@ -79,7 +79,8 @@ refused(#link{owner = Owner, sessions = Sessions}, Id) ->
 %% it was over already.
 -spec end_session(#link{}, ejabberd_megaphone_wire:id()) -> boolean().
 end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) ->
-    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_'}, [{is_pid, '$1'}], [{#session{id = Id, c2s = ended}}]}],
+    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_', bytes = '$2'}, [{is_pid, '$1'}],
+                    [{#session{id = Id, c2s = ended, bytes = '$2'}}]}],
     try ets:select_replace(Sessions, OpenToEnded) of
         1 ->
             ejabberd_megaphone_counters:add(Counters, sessions_ended),
@@ -102,13 +103,15 @@ init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     Sessions = ets:new(ejabberd_megaphone_sessions,
                        [public, set, {keypos, #session.id}, {write_concurrency, true}]),
     Queued = atomics:new(1, [{signed, true}]),
-    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Counters}),
+    #options{buffer_total = BufferTotal} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+    Waiting = ejabberd_megaphone_waiting:new(BufferTotal),
+    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Waiting, Counters}),
     Link = #link{owner = self(), receiver = Receiver, sender = Sender, sessions = Sessions, queued = Queued,
-                 counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
+                 waiting = Waiting, counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
     case ejabberd_megaphone_keeper:add_link(Link, Listener) of
         {ok, Keeper} ->
             ejabberd_megaphone_counters:add(Counters, links_opened),
-            {ok, #state{link = Link, options = options(Link), keeper = Keeper}};
+            {ok, #state{link = Link, options = Options, keeper = Keeper}};
         {error, no_listener} ->
             ignore
     end.
@@ -130,7 +133,7 @@ handle_cast({refused, Id}, State) ->
     {noreply, remember(Id, State)};
 handle_cast({ended, Id}, State) ->
     ejabberd_megaphone_receiver:ended((State#state.link)#link.receiver, Id),
-    next(remember(Id, State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)}));
+    next(State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)});
 handle_cast(close, #state{closing = no} = State) ->
     %% The listener is no more.
     ejabberd_megaphone_receiver:drain((State#state.link)#link.receiver),
@@ -146,7 +149,8 @@ handle_info({{'DOWN', Id}, _Ref, process, _C2S, _Reason}, #state{link = Link} = 
             true when Link#link.sender =/= undefined -> ejabberd_megaphone_sender:finish(Link, Id);
             _ -> ok
         end,
-    next(State#state{processes = State#state.processes - 1});
+    ejabberd_megaphone_receiver:gone(Link#link.receiver, Id),
+    next(remember(Id, State#state{processes = State#state.processes - 1}));
 handle_info(close_some, State) ->
     next(close_some(State));
 handle_info(linger, State) ->
@@ -233,6 +237,7 @@ next(#state{link = #link{sender = Sender}} = State) ->
     erlang:send_after(?LINGER, self(), linger),
     {noreply, State#state{closing = over}}.
 
+%% The ids that were over last, of those whose process has ended.
 remember(Id, #state{ended = Ended, ended_count = Count} = State) when Count < ?REMEMBERED ->
     State#state{ended = queue:in(Id, Ended), ended_count = Count + 1};
 remember(Id, #state{ended = Ended0, link = #link{sessions = Sessions}} = State) ->

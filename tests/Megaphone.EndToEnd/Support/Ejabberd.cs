@@ -1,29 +1,53 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Megaphone.EndToEnd.Support;
 
 /// <summary>Debian's ejabberd, started in a folder of its own by <c>tests/ejabberd/ejabberd.sh</c>.</summary>
 internal sealed class Ejabberd : IAsyncDisposable
 {
-    private const string Password = "correct-horse";
+    /// <summary>The password of every account.</summary>
+    public const string Password = "correct-horse";
 
     private static readonly string[] Names = ["juliet", "romeo"];
 
     // Not below the temporary folder's own subfolders for root: the user ejabberd has to reach it.
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
     private readonly Dictionary<string, string> _settings = [];
+    private readonly SemaphoreSlim _evaluating = new(1);
+    private Dictionary<string, string?> _made = [];
+    private ChildProcess? _evaluator;
 
     /// <summary>Where it takes connections that begin with a PROXY header.</summary>
     public IPEndPoint ProxyListener => new(IPAddress.Loopback, int.Parse(_settings["PROXY_PORT"], CultureInfo.InvariantCulture));
 
+    /// <summary>Where the module ejabberd_megaphone takes links; only if there is one.</summary>
+    public IPEndPoint LinkListener => new(IPAddress.Loopback, int.Parse(_settings["LINK_PORT"], CultureInfo.InvariantCulture));
+
     /// <summary>The process id of its Erlang VM.</summary>
     public int Id => int.Parse(_settings["PID"], CultureInfo.InvariantCulture);
 
+    /// <summary>What it has logged at warning level or above since it was started, in the order in which it happened.</summary>
+    public IReadOnlyList<string> Complaints =>
+        [.. File.ReadLines(Path.Combine(_folder, "logs/ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
+
     /// <summary>Starts it, with accounts for juliet and romeo.</summary>
-    public static async Task<Ejabberd> StartAsync()
+    public static async Task<Ejabberd> StartAsync() => await StartAsync(new Dictionary<string, string?>());
+
+    /// <summary>Starts it with the module ejabberd_megaphone, rooms, and logins without an account (SASL ANONYMOUS).</summary>
+    /// <param name="listener">Lines for the module's listener, like <c>hibernate_after: 1</c>.</param>
+    public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(new Dictionary<string, string?>
     {
-        Ejabberd ejabberd = new();
+        ["EJABBERD_MEGAPHONE"] = "1",
+        ["EJABBERD_LINK_MORE"] = string.Join('\n', listener),
+        // Where the configuration ends is the list of its modules.
+        ["EJABBERD_MORE"] = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon",
+    });
+
+    private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
+    {
+        Ejabberd ejabberd = new() { _made = made };
         try
         {
             await ejabberd.StartAgainAsync();
@@ -55,6 +79,64 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>What <c>ejabberdctl</c> says to a command.</summary>
     public Task<IReadOnlyCollection<string>> ControlAsync(params string[] command) => RunAsync("ctl", command);
 
+    /// <summary>Evaluates Erlang in it, <c>ets:info(session, size)</c> for instance.</summary>
+    /// <returns>The value, as Erlang writes it.</returns>
+    public async Task<string> EvaluateAsync(string erlang)
+    {
+        await Patience.WithinAsync(_evaluating.WaitAsync(), "the question before");
+        try
+        {
+            // One for all questions: to start an Erlang VM takes longer than most answers.
+            _evaluator ??= ChildProcess.Start(Script("eval"), environment: _made);
+            int answers = _evaluator.Output.Count;
+            await _evaluator.WriteLineAsync($"{erlang}.");
+            await Patience.UntilAsync(
+                () => Task.FromResult(_evaluator.Output.Count > answers), () => $"what {erlang} is; it was said\n{_evaluator.Said}");
+            string value = _evaluator.Output.Last();
+            Assert.False(value.StartsWith("{badrpc", StringComparison.Ordinal), $"{erlang}: {value}");
+            return value;
+        }
+        finally
+        {
+            _evaluating.Release();
+        }
+    }
+
+    /// <summary>Evaluates Erlang whose value is a whole number.</summary>
+    public async Task<long> NumberAsync(string erlang) => long.Parse(await EvaluateAsync(erlang), CultureInfo.InvariantCulture);
+
+    /// <summary>Waits until some Erlang has this value.</summary>
+    public async Task ComesToAsync(string value, string erlang)
+    {
+        string last = "";
+        await Patience.UntilAsync(async () => (last = await EvaluateAsync(erlang)) == value, () => $"{erlang} is {last}, not {value}");
+    }
+
+    /// <summary>Bytes that are in use after all garbage was collected, as Erlang counts.</summary>
+    public Task<long> MemoryAsync() => NumberAsync("ok = ejabberd_admin:gc(), erlang:memory(total)");
+
+    /// <summary>Changes its configuration, and lets it read that again.</summary>
+    public async Task ReconfigureAsync(Func<string, string> change)
+    {
+        string file = Path.Combine(_folder, "ejabberd.yml");
+        await File.WriteAllTextAsync(file, change(await File.ReadAllTextAsync(file)));
+        await ControlAsync("reload_config");
+    }
+
+    /// <summary>Adds a listener for clients like that of the module: without encryption, and without shapers.</summary>
+    public async Task<IPEndPoint> AddPlainListenerAsync()
+    {
+        IPEndPoint address = FreeAddress();
+        await ReconfigureAsync(configuration => configuration.Replace(
+            "\nlisten:\n", $$"""
+
+            listen:
+              - { port: {{address.Port}}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none, backlog: 1024 }
+
+            """));
+        return address;
+    }
+
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>
     /// <param name="clients">The ECM's address.</param>
     /// <param name="startTls"><c>required</c> or <c>disabled</c>.</param>
@@ -69,6 +151,8 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _evaluator?.Dispose();
+        _evaluating.Dispose();
         if (!Directory.Exists(_folder)) return;
         if (File.Exists(Path.Combine(_folder, "settings"))) await RunAsync("stop");
         Directory.Delete(_folder, recursive: true);
@@ -83,8 +167,17 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     private async Task<(int Status, ChildProcess Script)> TryAsync(string command, params string[] arguments)
     {
-        using ChildProcess script = ChildProcess.Start(
-            [Path.Combine(Repository.Root, "tests/ejabberd/ejabberd.sh"), command, _folder, .. arguments]);
+        using ChildProcess script = ChildProcess.Start(Script(command, arguments), environment: _made);
         return (await script.EndAsync(), script);
+    }
+
+    private string[] Script(string command, params string[] arguments) =>
+        [Path.Combine(Repository.Root, "tests/ejabberd/ejabberd.sh"), command, _folder, .. arguments];
+
+    private static IPEndPoint FreeAddress()
+    {
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return (IPEndPoint)socket.LocalEndPoint!;
     }
 }
