@@ -119,6 +119,20 @@ public sealed class BenchTests
     }
 
     [Fact]
+    public async Task A_split_run_that_is_interrupted_closes_its_clients_and_tells_what_it_knows()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = Start("xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "40", "--processes", "2", "--hold", "60", "--json", "-");
+        await both.HasSessionsAsync(40);
+        bench.Signal(Signals.Terminate);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(40, Json(bench).GetProperty("logged_in").GetInt32());
+        Assert.Empty(Json(bench).GetProperty("problems").EnumerateObject());
+        await both.HasClosedAsync(40, "ecm", "ended");
+    }
+
+    [Fact]
     public async Task A_process_of_a_split_run_that_dies_is_a_problem()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();

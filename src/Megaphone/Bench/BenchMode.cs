@@ -6,7 +6,10 @@ namespace Megaphone.Bench;
 /// <param name="Options">Its options, in the order of the help.</param>
 /// <param name="Read">Reads them; what it returns makes the run, and only counts when there was no problem.</param>
 internal sealed record BenchMode(
-    string Name, string Purpose, IReadOnlyList<BenchOption> Options, Func<OptionValues, (RunOptions Run, Func<RunContext, IBench> Make)> Read)
+    string Name,
+    string Purpose,
+    IReadOnlyList<BenchOption> Options,
+    Func<OptionValues, (RunOptions Run, Func<RunContext, IBench> Make)> Read)
 {
     /// <summary>All modes.</summary>
     public static IReadOnlyList<BenchMode> All { get; } =

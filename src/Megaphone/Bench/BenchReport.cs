@@ -20,7 +20,8 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
     /// <param name="title">Its name for people.</param>
     /// <param name="value">The number.</param>
     /// <param name="addsUp">Whether those of several processes add up; else the largest counts.</param>
-    public void Add(string key, string title, double value, bool addsUp = true) => _figures.Add(new BenchFigure(key, title, value, addsUp));
+    public void Add(string key, string title, double value, bool addsUp = true) =>
+        _figures.Add(new BenchFigure(key, title, value, addsUp));
 
     /// <summary>Adds latencies, unless there are none.</summary>
     public void Add(string key, string title, LatencyHistogram latencies)
@@ -68,7 +69,11 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
             json.WriteStartObject($"{key}_latency_us");
             json.WriteNumber("count", latencies.Count);
             foreach (double fraction in Percentiles)
-                json.WriteNumber(string.Create(CultureInfo.InvariantCulture, $"p{fraction * 100:0.#}"), Math.Round(latencies.Percentile(fraction), 1));
+            {
+                string percentile = string.Create(CultureInfo.InvariantCulture, $"p{fraction * 100:0.#}");
+                json.WriteNumber(percentile, Math.Round(latencies.Percentile(fraction), 1));
+            }
+
             json.WriteNumber("max", Math.Round(latencies.Max, 1));
             json.WriteEndObject();
         }
@@ -141,7 +146,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
             bool addsUp = figure.GetProperty("adds_up").GetBoolean();
             int known = _figures.FindIndex(known => known.Key == key);
             if (known < 0) Add(key, figure.GetProperty("title").GetString()!, value, addsUp);
-            else _figures[known] = _figures[known] with { Value = addsUp ? _figures[known].Value + value : Math.Max(_figures[known].Value, value) };
+            else _figures[known] = _figures[known].With(value);
         }
 
         foreach (JsonElement latency in part.GetProperty("latencies").EnumerateArray())
@@ -164,14 +169,18 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         string[] ticks = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
         for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
         foreach ((_, string title, LatencyHistogram latencies) in _latencies)
-            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0).Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+        {
+            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0)
+                .Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+        }
 
         BenchPicture memory = new("Memory", "clients", "MiB", logarithmic: false);
         for (int i = 0; i < watch.Watched.Count; i++)
         {
             int process = i;
             memory.Add(watch.Watched[i].Name, watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
-                .OrderBy(point => point.Seconds).Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
+                .OrderBy(point => point.Seconds)
+                .Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
         }
 
         return BenchPicture.Document([.. new[] { latency, memory }.Where(picture => !picture.IsEmpty)]);

@@ -109,7 +109,7 @@ internal sealed class ConnectBench : IBench, ITcpHandler
             long due = _pace.Due(next);
             if (due > Stopwatch.GetTimestamp()) _pacer.Nap(due);
             else if (_clients.HasRoom) _clients.Open(next++);
-            else _clients.Poll();
+            else _pacer.Nap();
         }
 
         _pacer.WaitUntil(() => !_clients.IsOpening, () => Volatile.Read(ref _connected));

@@ -6,8 +6,10 @@ namespace Megaphone.Bench;
 internal sealed record ConnectBenchOptions
 {
     private static readonly BenchOption ConnectionsOption = new("connections", "N", null, "connections to open", Required: true);
-    private static readonly BenchOption RateOption = new("rate", "PER_SECOND", null, "connections begun per second; default: as fast as they are accepted");
-    private static readonly BenchOption SayOption = new("say", "BYTES", "0", "what each says once, so that an ECM opens a session for it");
+    private static readonly BenchOption RateOption = new(
+        "rate", "PER_SECOND", null, "connections begun per second; default: as fast as they are accepted");
+    private static readonly BenchOption SayOption = new(
+        "say", "BYTES", "0", "what each says once, so that an ECM opens a session for it");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to hold them");
 
     /// <summary>The options, in the order of the help.</summary>

@@ -74,6 +74,7 @@ internal sealed class EchoBench : IBench, ITcpHandler
         long missing = HasRate ? sent - Volatile.Read(ref _answered) : 0;
         _ending = true;
         _clients.Stop();
+        Volatile.Write(ref _closed, _connected);
         _pacer.WaitOn(_options.Run.After);
         _watch.Dispose();
         Report.Add("connections", "connections", _connected);
@@ -128,10 +129,11 @@ internal sealed class EchoBench : IBench, ITcpHandler
     private void Connect()
     {
         using Progress progress = _pacer.Tell("connecting", _options.Connections, () => Volatile.Read(ref _connected));
-        for (int next = 0; next < _options.Connections && !_pacer.Stopped;)
+        Patience patience = _pacer.NewPatience();
+        for (int next = 0; next < _options.Connections && !_pacer.Stopped && !patience.IsOver(next);)
         {
             if (_clients.HasRoom) _clients.Open(next++);
-            else _clients.Poll();
+            else _pacer.Nap();
         }
 
         _pacer.WaitUntil(() => !_clients.IsOpening, () => Volatile.Read(ref _connected));

@@ -25,7 +25,8 @@ internal sealed class OptionValues
             string argument = arguments[next];
             if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
             {
-                problems.Add(new Problem("command line", argument, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
+                problems.Add(new Problem(
+                    "command line", argument, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
                 continue;
             }
 
@@ -54,13 +55,16 @@ internal sealed class OptionValues
         }
     }
 
-    /// <summary>A run that is split over processes: each gets these options too, and of one given twice the last one counts.</summary>
+    /// <summary>
+    /// A run that is split over processes: each gets these options too, and of one given twice the last one counts.
+    /// </summary>
     /// <param name="parts">How many processes.</param>
     /// <param name="share">The share of one, as options.</param>
     /// <param name="run">What every mode is told.</param>
     /// <param name="context">Ends it early.</param>
     public IBench Split(int parts, Func<int, IEnumerable<string>> share, RunOptions run, RunContext context) =>
-        new SplitBench(_mode.Name, [.. Enumerable.Range(0, parts).Select(part => (IReadOnlyList<string>)[.. _arguments, .. share(part)])], run, context);
+        new SplitBench(
+            _mode.Name, [.. Enumerable.Range(0, parts).Select(part => (IReadOnlyList<string>)[.. _arguments, .. share(part)])], run, context);
 
     /// <summary>An option's value, or its default.</summary>
     [return: MaybeNull]

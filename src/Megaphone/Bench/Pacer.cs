@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace Megaphone.Bench;
 
-/// <summary>Leads the calling thread through a run: lets it wait for what others do, while it does what is to be done now and then.</summary>
+/// <summary>
+/// Leads the calling thread through a run: lets it wait for what others do, while it does what is to be done now and then.
+/// </summary>
 /// <param name="context">Ends every wait when it is to stop.</param>
 /// <param name="patience">How long nothing may happen.</param>
 /// <param name="watch">Notes how things stand after each phase.</param>
@@ -25,13 +27,15 @@ internal sealed class Pacer(RunContext context, TimeSpan patience, ProcessWatch 
     }
 
     /// <summary>Tells how far something is until it is disposed.</summary>
-    public Progress Tell(string what, long total, Func<long> done) => new(() => (what, done(), total), () => problems.Total, context.Part);
+    public Progress Tell(string what, long total, Func<long> done) =>
+        new(() => (what, done(), total), () => problems.Total, context.Part);
 
     /// <summary>Tells how much of a time has passed until it is disposed.</summary>
     public Progress Tell(string what, TimeSpan time)
     {
         long began = Stopwatch.GetTimestamp();
-        return Tell($"{what}{Progress.InSeconds}", (long)Math.Ceiling(time.TotalSeconds), () => (long)Stopwatch.GetElapsedTime(began).TotalSeconds);
+        return Tell(
+            $"{what}{Progress.InSeconds}", (long)Math.Ceiling(time.TotalSeconds), () => (long)Stopwatch.GetElapsedTime(began).TotalSeconds);
     }
 
     /// <summary>Something that is given up when it does not come on for too long.</summary>
@@ -61,9 +65,12 @@ internal sealed class Pacer(RunContext context, TimeSpan patience, ProcessWatch 
     }
 
     /// <summary>Waits until something is done, or <paramref name="count"/> has not grown for too long.</summary>
-    public void WaitUntil(Func<bool> done, Func<long> count)
+    /// <param name="done">Whether it is.</param>
+    /// <param name="count">Grows with everything that happens.</param>
+    /// <param name="ending">It belongs to the end of a run, which is in order even when it is early.</param>
+    public void WaitUntil(Func<bool> done, Func<long> count, bool ending = false)
     {
         Patience left = NewPatience();
-        while (!done() && !Stopped && !left.IsOver(count())) Nap();
+        while (!done() && (ending || !Stopped) && !left.IsOver(count())) Nap();
     }
 }

@@ -6,19 +6,27 @@ namespace Megaphone.Bench;
 internal sealed record PlayOptions
 {
     private static readonly BenchOption SessionsOption = new("sessions", "N", null, "clients to play", Required: true);
-    private static readonly BenchOption LoginOption = new("login", "METHOD", "anonymous", "none, anonymous, plain, scram-sha-1 or scram-sha-256; none is for echo:");
+    private static readonly BenchOption LoginOption = new(
+        "login", "METHOD", "anonymous", "none, anonymous, plain, scram-sha-1 or scram-sha-256; none is for echo:");
     private static readonly BenchOption DomainOption = new("domain", "NAME", "localhost", "the server's domain");
-    private static readonly BenchOption UserOption = new("user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number");
+    private static readonly BenchOption UserOption = new(
+        "user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number");
     private static readonly BenchOption PasswordOption = new("password", "PATTERN", "pass{0}", "accounts' passwords");
     private static readonly BenchOption FirstOption = new("first", "N", "1", "the number of the first client");
-    private static readonly BenchOption RateOption = new("rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
-    private static readonly BenchOption PendingOption = new("pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
+    private static readonly BenchOption RateOption = new(
+        "rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
+    private static readonly BenchOption PendingOption = new(
+        "pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to stay logged in and idle");
-    private static readonly BenchOption KeepAlivesOption = new("keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
-    private static readonly BenchOption MessagesOption = new("messages", "N", "0", "messages to send between random pairs of clients");
-    private static readonly BenchOption MessageRateOption = new("message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
+    private static readonly BenchOption KeepAlivesOption = new(
+        "keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
+    private static readonly BenchOption MessagesOption = new(
+        "messages", "N", "0", "messages to send between random pairs of clients");
+    private static readonly BenchOption MessageRateOption = new(
+        "message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
     private static readonly BenchOption MessageBytesOption = new("message-bytes", "N", "50", "length of each message's text");
-    private static readonly BenchOption EndOption = new("end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
+    private static readonly BenchOption EndOption = new(
+        "end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =

@@ -8,7 +8,9 @@ internal sealed class ProcessWatch : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Samples that are kept between phases; when there are more, every second one is dropped and they come half as often.</summary>
+    /// <summary>
+    /// Samples that are kept between phases; when there are more, every second one is dropped and they come half as often.
+    /// </summary>
     private const int MaxSamples = 1024;
 
     private readonly long _began = Stopwatch.GetTimestamp();

@@ -54,14 +54,18 @@ internal sealed class Progress : IDisposable
     public static string Line(string what, long done, long total, double seconds, long problems)
     {
         double rate = seconds > 0 ? done / seconds : 0;
-        string each = what.EndsWith(InSeconds, StringComparison.Ordinal) ? "" : string.Create(CultureInfo.InvariantCulture, $", {rate:N0}/s, {Duration(seconds)}");
+        string each = what.EndsWith(InSeconds, StringComparison.Ordinal)
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $", {rate:N0}/s, {Duration(seconds)}");
         string left = done < total && rate > 0 ? $", {Duration((total - done) / rate)} left" : "";
         string wrong = problems > 0 ? string.Create(CultureInfo.InvariantCulture, $", {problems:N0} problems") : "";
         return string.Create(CultureInfo.InvariantCulture, $"{what}: {done:N0} of {total:N0}{each}{left}{wrong}");
     }
 
     private static string Duration(double seconds) =>
-        seconds < 60 ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s") : TimeSpan.FromSeconds(seconds).ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture);
+        seconds < 60
+            ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s")
+            : TimeSpan.FromSeconds(seconds).ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture);
 
     private void Tell()
     {

@@ -8,7 +8,7 @@ namespace Megaphone.Bench;
 internal sealed class SplitBench : IBench
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan LastWait = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LastWait = TimeSpan.FromMinutes(1);
 
     private readonly RunContext _context;
     private readonly Tally _problems = new();

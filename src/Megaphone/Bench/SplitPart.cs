@@ -14,6 +14,7 @@ internal sealed class SplitPart : IDisposable
     private volatile string _phase = "";
     private volatile string _what = "";
     private volatile JsonDocument? _report;
+    private bool _stopped;
     private long _done;
     private long _total;
     private long _problems;
@@ -22,7 +23,11 @@ internal sealed class SplitPart : IDisposable
     /// <summary>Starts it: this binary, with <c>bench</c> and these arguments.</summary>
     public SplitPart(IReadOnlyList<string> arguments)
     {
-        ProcessStartInfo start = new(Environment.ProcessPath!, ["bench", .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        ProcessStartInfo start = new(Environment.ProcessPath!, ["bench", .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
         _process = Process.Start(start)!;
         _reader = new Thread(Read) { Name = "bench part", IsBackground = true };
         _reader.Start();
@@ -61,7 +66,7 @@ internal sealed class SplitPart : IDisposable
     /// <summary>Lets it begin the next phase.</summary>
     public void GoOn()
     {
-        if (!_waits) return;
+        if (!_waits || _stopped) return;
         _waits = false;
         try
         {
@@ -78,6 +83,8 @@ internal sealed class SplitPart : IDisposable
     public void Stop(bool kill)
     {
         if (kill && !_process.HasExited) _process.Kill();
+        if (_stopped) return;
+        _stopped = true;
         _process.StandardInput.Close();
     }
 

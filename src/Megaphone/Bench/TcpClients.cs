@@ -73,7 +73,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         };
         RoleMetrics metrics = new(Role.Ecm);
         _reactors = new Reactor<TcpClient>[_options.Reactors];
-        for (int i = 0; i < _reactors.Length; i++) _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, options, metrics, TakeNobody);
+        for (int i = 0; i < _reactors.Length; i++)
+            _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, options, metrics, TakeNobody);
         foreach (Reactor<TcpClient> reactor in _reactors) reactor.Start();
     }
 
@@ -106,7 +107,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public RefusalReason? Refusal() => null;
 
     /// <inheritdoc/>
-    public RefusalReason? Accepted(ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, out int owner)
+    public RefusalReason? Accepted(
+        ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, out int owner)
     {
         state.Index = _adopting;
         _ids[_adopting] = id;
@@ -165,7 +167,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         if (problem is null)
         {
             _adopting = index;
-            if (_reactors[index % _reactors.Length].TryAdopt(descriptor, _to, listener: 0) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+            Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
+            if (reactor.TryAdopt(descriptor, _to, listener: 0) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
         }
 
         if (problem is null) _handler.Connected(index);

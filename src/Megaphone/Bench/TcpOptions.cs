@@ -7,10 +7,12 @@ namespace Megaphone.Bench;
 internal sealed record TcpOptions
 {
     private static readonly BenchOption ToOption = new("to", "HOST:PORT", null, "where to connect to", Required: true);
-    private static readonly BenchOption FromOption = new("from", "ADDRESS[/BITS]", null, "addresses to connect from, in turn, so that ports do not run out; on loopback 127.64.0.0/10");
+    private static readonly BenchOption FromOption = new(
+        "from", "ADDRESS[/BITS]", null, "addresses to connect from, in turn, so that ports do not run out; on loopback 127.64.0.0/10");
     private static readonly BenchOption ReactorsOption = new("reactors", "N", "1", "threads that receive");
 
-    private static readonly BenchOption ProcessesOption = new("processes", "N", null, "processes to spread them over; default: as many as the limit of descriptors demands");
+    private static readonly BenchOption ProcessesOption = new(
+        "processes", "N", null, "processes to spread them over; default: as many as the limit of descriptors demands");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } = [ToOption, FromOption, ReactorsOption];

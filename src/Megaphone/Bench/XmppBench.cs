@@ -238,7 +238,7 @@ internal sealed class XmppBench : IBench
         }
 
         _wire.Flush();
-        _pacer.WaitUntil(() => _play.Over >= _play.Opened, () => _play.Over);
+        _pacer.WaitUntil(() => _play.Over >= _play.Opened, () => _play.Over, ending: true);
         _play.Problems.Add("the server did not end a session", _play.Opened - _play.Over);
     }
 
