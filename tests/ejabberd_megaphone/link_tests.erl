@@ -89,13 +89,34 @@ a_paused_client_whose_session_ends_above_the_bound_is_told_by_a_reset_test() ->
         wait_until(fun() -> waiting(Link) =:= 0 end)
     end).
 
+%% Its pings would otherwise become pongs in a mailbox for as long as it likes.
+nothing_more_is_read_from_a_link_that_does_not_take_its_answers_test() ->
+    with_link(fun(Socket, Link) ->
+        ok = inet:setopts(Socket, [{send_timeout, 1000}, {linger, {true, 0}}]),
+        Pings = lists:duplicate(100, packet(0, ["{\"op\":\"ping\",\"token\":\"", binary:copy(<<"x">>, 4000), "\"}"])),
+        ?assert(lists:any(fun(_) -> gen_tcp:send(Socket, Pings) =:= {error, timeout} end, lists:seq(1, 40))),
+        ?assert(atomics:get(Link#link.queued, 1) < 8000000)
+    end).
+
+%% VMs keep two versions of a module: with the second load, processes that still run the first are killed.
+a_link_goes_on_when_its_modules_are_loaded_anew_twice_test() ->
+    with_link(fun(Socket, Link) ->
+        begin_session(Link, 1),
+        Modules = [ejabberd_megaphone_receiver, ejabberd_megaphone_sender, ejabberd_megaphone_link],
+        lists:foreach(fun load_anew/1, Modules ++ Modules ++ Modules),
+        send(Socket, packet(1, <<"in">>)),
+        ?assertEqual(<<"in">>, packet_for(1)),
+        ejabberd_megaphone_sender:send(Link, 1, <<"out">>),
+        ?assertEqual({1, <<"out">>}, received(Socket))
+    end).
+
 %%% The link
 
 with_link(Test) ->
     Keeper = keeper(),
-    {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}]),
+    {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}, {sndbuf, 65536}, {recbuf, 65536}]),
     {ok, Port} = inet:port(Listening),
-    {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
+    {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {recbuf, 65536}]),
     {ok, Accepted} = gen_tcp:accept(Listening, 1000),
     Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL}),
     {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {{Options, ejabberd_megaphone_counters:new()}, undefined}),
@@ -154,6 +175,10 @@ c2s(Test, Id) ->
 
 packet_for(Id) ->
     receive {packet, Id, Content} -> Content after 1000 -> exit({nothing_for, Id}) end.
+
+load_anew(Module) ->
+    ?assert(code:soft_purge(Module)),
+    {module, Module} = code:load_file(Module).
 
 waiting(#link{waiting = Waiting}) -> ejabberd_megaphone_waiting:bytes(Waiting).
 

@@ -6,7 +6,7 @@
 -module(ejabberd_megaphone_keeper).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, add_template/2, counters/0]).
+-export([add_listener/1, add_link/2, add_template/2, warn_once/2, counters/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export([host_up/1, host_down/1]).
 
@@ -48,6 +48,14 @@ add_link(Link, Listener) -> gen_server:call(?MODULE, {add_link, Link, Listener})
 add_template(Key, Template) ->
     try gen_server:call(?MODULE, {add_template, Key, Template})
     catch exit:_ -> none
+    end.
+
+%% @doc Says `Text' in the log, once for all sessions. `Key' stands for it.
+-spec warn_once(Key :: atom(), Text :: string()) -> ok.
+warn_once(Key, Text) ->
+    case ejabberd_megaphone_shared:get({warned, Key}, false) of
+        true -> ok;
+        false -> gen_server:cast(?MODULE, {warn_once, Key, Text})
     end.
 
 -spec counters() -> {ok, counters:counters_ref()} | error.
@@ -110,6 +118,15 @@ handle_call(counters, _From, State) ->
 
 %% @private
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({warn_once, Key, Text}, State) ->
+    case ejabberd_megaphone_shared:get({warned, Key}, false) of
+        true ->
+            ok;
+        false ->
+            ejabberd_megaphone_shared:put_new({warned, Key}, true),
+            ?WARNING_MSG(Text, [])
+    end,
+    {noreply, State};
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 

@@ -9,9 +9,10 @@
 %%% Every byte of a packet for a session is counted as waiting (ejabberd_megaphone_waiting) from when it has come until it is
 %%% taken up. What a session has left when its process ends only this process can tell, as nobody else adds to it: gone/2.
 -module(ejabberd_megaphone_receiver).
+-behaviour(gen_server).
 
 -export([start/3, accept/1, packet_bytes/1, taken/3, ended/2, gone/2, reset/3, drain/1]).
--export([init/3]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("ejabberd_megaphone.hrl").
 -include("logger.hrl").
@@ -32,6 +33,13 @@
 %% ms in which a link has to say the hello that is wanted of it.
 -define(HELLO_TIMEOUT, 10000).
 -define(HELLO_MAX_PACKET, (32 + 4096)).
+
+%% A link that has not begun: the process does not own the socket yet.
+-record(new,
+        {socket :: gen_tcp:socket(),
+         listener :: pid(),
+         monitor :: reference(),
+         settings :: {shared(), {endpoint(), endpoint()} | undefined}}).
 
 -record(held,
         {bytes = 0 :: non_neg_integer(),
@@ -61,7 +69,7 @@
 -spec start(gen_tcp:socket(), Listener :: pid(),
             {shared(), {endpoint(), endpoint()} | undefined}) -> {ok, pid()}.
 start(Socket, Listener, Settings) ->
-    {ok, proc_lib:spawn(?MODULE, init, [Socket, Listener, Settings])}.
+    gen_server:start(?MODULE, {Socket, Listener, Settings}, []).
 
 %% @doc Begins: the socket belongs to the process by now.
 -spec accept(pid()) -> ok.
@@ -102,76 +110,85 @@ drain(Receiver) -> Receiver ! drain, ok.
 %%% The process.
 
 %% @private
--spec init(gen_tcp:socket(), pid(), {shared(), {endpoint(), endpoint()} | undefined}) -> no_return().
-init(Socket, Listener, {Shared, Peers}) ->
-    Monitor = erlang:monitor(process, Listener),
-    receive
-        accept ->
-            erlang:demonitor(Monitor, [flush]),
-            begin_link(Socket, Listener, Shared, Peers);
-        {'DOWN', Monitor, process, _, _} ->
-            exit(normal)
-    end.
-
-begin_link(Socket, Listener, {OptionsKey, _Counters} = Shared, Peers) ->
-    #options{secret = Secret, send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+-spec init({gen_tcp:socket(), pid(), {shared(), {endpoint(), endpoint()} | undefined}}) -> {ok, #new{}}.
+init({Socket, Listener, Settings}) ->
     process_flag(message_queue_data, off_heap),
+    {ok, #new{socket = Socket, listener = Listener, monitor = erlang:monitor(process, Listener), settings = Settings}}.
+
+begin_link(#new{socket = Socket, listener = Listener, settings = {{OptionsKey, _Counters} = Shared, Peers}} = New) ->
+    #options{secret = Secret, send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
     SocketOptions = [{packet, raw}, {buffer, ?READ}, {nodelay, true},
                      {send_timeout, SendTimeout}, {send_timeout_close, true}],
     case {ends(Socket, Peers), inet:setopts(Socket, SocketOptions)} of
         {{{ok, Here}, {ok, There}}, ok} ->
             _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
-            begin_link(Socket, Options, ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared));
+            case ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared) of
+                {ok, Link} ->
+                    State = #state{socket = Socket, link = Link, options = Options},
+                    activate(State),
+                    {noreply, State};
+                ignore ->
+                    {stop, normal, New}
+            end;
         _ ->
-            exit(normal)                         % the other end has gone already
+            {stop, normal, New}                  % the other end has gone already
     end.
-
-begin_link(Socket, Options, {ok, Link}) ->
-    State = #state{socket = Socket, link = Link, options = Options},
-    activate(State),
-    loop(State);
-begin_link(_Socket, _Options, ignore) ->
-    exit(normal).
 
 ends(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
 ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
 
-activate(#state{socket = Socket}) ->
+%% While the link takes nothing more, nothing more is read: what comes may want an answer.
+activate(#state{socket = Socket, link = Link}) ->
+    _ = ejabberd_megaphone_sender:wait_for_room(Link),
     case inet:setopts(Socket, [{active, ?ACTIVE}]) of
         ok -> ok;
         {error, Reason} -> self() ! {tcp_error, Socket, Reason}, ok
     end.
 
-loop(#state{socket = Socket} = State) ->
-    receive
-        {tcp, Socket, Data} ->
-            loop(received(Data, State));
-        {tcp_passive, Socket} ->
-            activate(State),
-            loop(State);
-        {taken, Id} ->
-            loop(send_held(Id, State));
-        {ended, Id} ->
-            loop(forget_held(Id, State));
-        {gone, Id} ->
-            forget_mailbox(Id, State),
-            loop(State);
-        look_at_clock ->
-            loop(look_at_clock(State));
-        {reset, Id, Reason} ->
-            loop(reset_session(Id, Reason, State));
-        {tcp_closed, Socket} ->
-            close("closed by the other end", State);
-        {tcp_error, Socket, Reason} ->
-            close(io_lib:format("~p", [Reason]), State);
-        hello_timeout when State#state.phase =:= first ->
-            protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
-        drain ->
-            _ = [say({drain, 0}, State) || State#state.phase =:= control],
-            loop(State#state{draining = true});
-        _Unknown ->
-            loop(State)
-    end.
+%% @private
+-spec handle_call(term(), gen_server:from(), #new{} | #state{}) -> {noreply, #new{} | #state{}}.
+handle_call(_Unknown, _From, State) ->
+    {noreply, State}.
+
+%% @private
+-spec handle_cast(term(), #new{} | #state{}) -> {noreply, #new{} | #state{}}.
+handle_cast(_Unknown, State) ->
+    {noreply, State}.
+
+%% @private
+-spec handle_info(term(), #new{} | #state{}) -> {noreply, #new{} | #state{}} | {stop, normal, #new{}}.
+handle_info(accept, #new{monitor = Monitor} = New) ->
+    erlang:demonitor(Monitor, [flush]),
+    begin_link(New);
+handle_info({'DOWN', Monitor, process, _, _}, #new{monitor = Monitor} = New) ->
+    {stop, normal, New};
+handle_info({tcp, Socket, Data}, #state{socket = Socket} = State) ->
+    {noreply, received(Data, State)};
+handle_info({tcp_passive, Socket}, #state{socket = Socket} = State) ->
+    activate(State),
+    {noreply, State};
+handle_info({taken, Id}, State) ->
+    {noreply, send_held(Id, State)};
+handle_info({ended, Id}, State) ->
+    {noreply, forget_held(Id, State)};
+handle_info({gone, Id}, State) ->
+    forget_mailbox(Id, State),
+    {noreply, State};
+handle_info(look_at_clock, State) ->
+    {noreply, look_at_clock(State)};
+handle_info({reset, Id, Reason}, State) ->
+    {noreply, reset_session(Id, Reason, State)};
+handle_info({tcp_closed, Socket}, #state{socket = Socket} = State) ->
+    close("closed by the other end", State);
+handle_info({tcp_error, Socket, Reason}, #state{socket = Socket} = State) ->
+    close(io_lib:format("~p", [Reason]), State);
+handle_info(hello_timeout, #state{phase = first} = State) ->
+    protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
+handle_info(drain, State) ->
+    _ = [say({drain, 0}, State) || State#state.phase =:= control],
+    {noreply, State#state{draining = true}};
+handle_info(_Unknown, State) ->
+    {noreply, State}.
 
 %%% The stream.
 
@@ -439,8 +456,8 @@ is_open(Id, #state{link = #link{sessions = Sessions}}) ->
         [] -> false
     end.
 
-say(Message, #state{link = #link{sender = Sender}}) ->
-    ejabberd_megaphone_sender:control(Sender, ejabberd_megaphone_control:encode(Message)).
+say(Message, #state{link = Link}) ->
+    ejabberd_megaphone_sender:control(Link, ejabberd_megaphone_control:encode(Message)).
 
 %% Twice in keep_alive; a link that was silent for three times that is dead.
 plan_look(#state{options = #options{keep_alive = KeepAlive}}) ->

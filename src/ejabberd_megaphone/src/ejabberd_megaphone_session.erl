@@ -40,10 +40,12 @@
 -spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}) -> {ok, pid()} | {error, term()}.
 start(#link{owner = Owner} = Link, Id, SockPeerName) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    case ejabberd_c2s:start(?MODULE, {megaphone, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
+    try ejabberd_c2s:start(?MODULE, {megaphone, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
         {ok, Pid} -> {ok, Pid};
         {error, _} = Error -> Error;
         ignore -> {error, ignore}
+    catch
+        error:system_limit -> {error, system_limit}          % of processes: the sessions that there are go on
     end.
 
 %%% xmpp_socket
