@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# Shows Megaphone at work on this machine: a real ejabberd, a hub in front of it, an ECM in front of the hub, and two
-# people who chat through all of it. Stays up until Ctrl-C, then stops everything that it started.
+# Shows Megaphone at work on this machine: a real ejabberd with the module ejabberd_megaphone, an ECM whose link ends inside
+# it, and two people who chat through both. Stays up until Ctrl-C, then stops everything that it started.
 #
-#   ./run.sh           the demonstration
-#   ./run.sh --once    ends instead of staying up
-#   ./run.sh --echo    without ejabberd: the hub sends everything back (what happens anyway where ejabberd cannot be had)
+#   ./run.sh             the demonstration
+#   ./run.sh --via-hub   without the module: the link ends in a hub, which makes a connection to ejabberd for each client
+#   ./run.sh --echo      without ejabberd: the hub sends everything back (what happens anyway where ejabberd cannot be had)
+#   ./run.sh --once      ends instead of staying up
 set -euo pipefail
 cd "$(dirname "$0")"
 . scripts/common.sh
 
 play=$PWD/playground
 idle_clients=1000
-stay=yes server=ejabberd
+stay=yes server=module
 for option in "$@"; do
   case $option in
     --once) stay=no ;;
+    --via-hub) server=hub ;;
     --echo) server=echo ;;
     *) sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"; exit 2 ;;
   esac
@@ -68,7 +70,6 @@ metric() {
 }
 has_link() { (( $(metric "$admin_port" megaphone_links 'role="ecm"') > 0 )); }
 has_clients() { (( $(metric "$admin_port" megaphone_ecm_clients) >= $1 )); }
-has_sessions() { (( $(metric "$hub_admin_port" megaphone_hub_sessions) >= $1 )); }
 
 # memory PID FIELD: kB, from the kernel.
 memory() { awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"; }
@@ -86,7 +87,7 @@ fi
 rm -rf "$play"
 mkdir -p "$play"
 
-if [[ $server == ejabberd ]] && ! { tests/ejabberd/install.sh "$play/apt.log" &&
+if [[ $server != echo ]] && ! { tests/ejabberd/install.sh "$play/apt.log" &&
     install_packages "$play/apt.log" python3-slixmpp; }; then
   say "ejabberd cannot be installed here: showing the same with the hub's own echo"
   server=echo
@@ -97,17 +98,17 @@ take_port link_port 6280
 take_port admin_port "$(( link_port + 1 ))"
 take_port hub_admin_port "$(( admin_port + 1 ))"
 
-backend=echo: proxy=none
-if [[ $server == ejabberd ]]; then
+if [[ $server != echo ]]; then
   printf 'starting ejabberd '
   began=$EPOCHREALTIME
+  [[ $server == hub ]] || export EJABBERD_MEGAPHONE=1 EJABBERD_LINK_PORT=$link_port
   if settings=$(tests/ejabberd/ejabberd.sh start "$play/ejabberd" {lock}<&- 2>"$play/ejabberd.log"); then
     eval "$settings"
-    backend=tcp://127.0.0.1:$PROXY_PORT proxy=v2
     juliet=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
     romeo=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
     tests/ejabberd/ejabberd.sh register "$play/ejabberd" juliet "$juliet" romeo "$romeo"
-    say "✓ $(( (${EPOCHREALTIME/./} - ${began/./}) / 1000 )) ms, on 127.0.0.1:$PROXY_PORT"
+    if [[ $server == module ]]; then here=$LINK_PORT; else here=$PROXY_PORT; fi
+    say "✓ $(( (${EPOCHREALTIME/./} - ${began/./}) / 1000 )) ms, on 127.0.0.1:$here"
     cat "$play/ejabberd.log"
   else
     say "✗ it does not start; the end of what it said:"
@@ -117,36 +118,52 @@ if [[ $server == ejabberd ]]; then
   fi
 fi
 
-cat >"$play/hub.json" <<JSON
-{
-  "Hub": { "Listen": "127.0.0.1:$link_port", "Backend": "$backend" },
-  "Admin": { "Listen": "127.0.0.1:$hub_admin_port" }
-}
-JSON
+# What the link carries, where it ends, and what the ECM says of each client first.
+case $server in
+  module) framing=stanza proxy=v2 backend='' ;;
+  hub) framing=bytes proxy=v2 backend=tcp://127.0.0.1:$PROXY_PORT ;;
+  echo) framing=bytes proxy=none backend=echo: ;;
+esac
 cat >"$play/ecm.json" <<JSON
 {
   "Ecm": {
-    "Clients": [ { "Listen": "127.0.0.1:$client_port" } ],
+    "Clients": [ { "Listen": "127.0.0.1:$client_port", "Framing": "$framing" } ],
     "Link": { "To": "127.0.0.1:$link_port" },
     "Proxy": "$proxy"
   },
   "Admin": { "Listen": "127.0.0.1:$admin_port" }
 }
 JSON
-start_megaphone hub
+if [[ -n $backend ]]; then
+  cat >"$play/hub.json" <<JSON
+{
+  "Hub": { "Listen": "127.0.0.1:$link_port", "Backend": "$backend" },
+  "Admin": { "Listen": "127.0.0.1:$hub_admin_port" }
+}
+JSON
+  start_megaphone hub
+fi
 start_megaphone ecm
-wait_until 10 has_link || fail "the ECM has no link to the hub; see $play/ecm.log"
-say "hub (pid $hub) and ECM (pid $ecm) are up, with one link between them:"
-say
-say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port hub ──► $backend"
+wait_until 10 has_link || fail "the ECM has no link; see $play/ecm.log"
+if [[ -n $backend ]]; then
+  say "hub (pid $hub) and ECM (pid $ecm) are up, with one link between them:"
+  say
+  say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port hub ──► $backend"
+else
+  say "the ECM (pid $ecm) is up, with one link into ejabberd (pid $PID), where the module ejabberd_megaphone takes it:"
+  say
+  say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port ejabberd"
+fi
 say
 
 # ---- the conversation ----
 
-if [[ $server == ejabberd ]]; then
-  say "Juliet (from 127.0.0.2) and Romeo (from 127.0.0.3) log in through the ECM, over STARTTLS, and chat:"
+if [[ $server != echo ]]; then
+  # TLS would have to end where the stream is cut into its stanzas, at the ECM; with a hub it goes through to ejabberd.
+  if [[ $server == hub ]]; then starttls=required with='over STARTTLS, '; else starttls=disabled with=''; fi
+  say "Juliet (from 127.0.0.2) and Romeo (from 127.0.0.3) log in through the ECM, ${with}and chat:"
   coproc chat { exec tests/ejabberd/chat.py --port "$client_port" --password "$juliet" "$romeo" --ca "$CERTIFICATE" \
-    --count 1000 --size 1200 --show 3 --hold 2>"$play/chat.log" {lock}<&-; }
+    --starttls "$starttls" --count 1000 --size 1200 --show 3 --hold 2>"$play/chat.log" {lock}<&-; }
   chat_pid=$! # bash forgets the coprocess when it ends
   read -r -t 90 result <&"${chat[0]}" || fail "the two did not finish; see $play/chat.log"
   sed 's/^/    /' "$play/chat.log"
@@ -168,7 +185,7 @@ else
   say "    10 of 10 came back, in order"
 fi
 say
-say "Packets that crossed the link: $(metric "$admin_port" megaphone_link_packets_total 'direction="out"') to the hub," \
+say "Packets that crossed the link: $(metric "$admin_port" megaphone_link_packets_total 'direction="out"') from the ECM," \
   "$(metric "$admin_port" megaphone_link_packets_total 'direction="in"') back"
 
 # ---- the memory ----
@@ -203,7 +220,7 @@ say "Memory of the ECM with $(( clients + ${#idle[@]} )) clients: $(memory "$ecm
   "$(( (after - before) * 1024 / measured )) bytes each (the kernel's sockets not counted)"
 for connection in "${idle[@]}"; do exec {connection}>&-; done
 
-if [[ $server == ejabberd ]]; then
+if [[ $server != echo ]]; then
   exec {chat[1]}>&-
   wait "$chat_pid" || true
   chat_pid=''
@@ -211,17 +228,21 @@ if [[ $server == ejabberd ]]; then
   say "Connect with a client of your own: server 127.0.0.1, port $client_port"
   say "    juliet@localhost, password $juliet"
   say "    romeo@localhost, password $romeo"
-  say "    STARTTLS shows a certificate made for this run, which your client will ask about:"
-  say "    $CERTIFICATE"
+  if [[ $server == hub ]]; then
+    say "    STARTTLS shows a certificate made for this run, which your client will ask about:"
+    say "    $CERTIFICATE"
+  else
+    say "    without TLS, which your client may have to be told"
+  fi
 else
   say
   say "Connect with a client of your own: nc 127.0.0.1 $client_port"
 fi
-say "    counters: http://127.0.0.1:$admin_port/metrics (ECM), http://127.0.0.1:$hub_admin_port/metrics (hub)"
+say "    counters: http://127.0.0.1:$admin_port/metrics (ECM)${hub:+, http://127.0.0.1:$hub_admin_port/metrics (hub)}"
 
 [[ $stay == yes ]] || exit 0
 say
 say "Up until Ctrl-C."
 trap 'say; say "stopping"; exit 0' INT TERM HUP
-while is_alive "$hub" && is_alive "$ecm"; do sleep 0.5; done
-fail "the hub or the ECM has ended; see $play/hub.log and $play/ecm.log"
+while is_alive "$ecm" && { [[ -z $hub ]] || is_alive "$hub"; }; do sleep 0.5; done
+fail "the ECM or the hub has ended; see $play/ecm.log and $play/hub.log"

@@ -43,5 +43,6 @@ fi
 export MEGAPHONE_BINARY=$PWD/out/megaphone
 run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
 run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
+run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
 run_counted "image" "$plain_counts" tests/image/check.sh
 finish

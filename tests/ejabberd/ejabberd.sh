@@ -11,7 +11,8 @@
 #                                                 with EJABBERD_MEGAPHONE=1 when the folder was made
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
 #                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT, and lines to add to
-#                                    its configuration as EJABBERD_MORE; the link port as EJABBERD_LINK_PORT and lines
+#                                    its configuration as EJABBERD_MORE; EJABBERD_MODULES=none loads none of ejabberd's own
+#                                    modules, EJABBERD_MODULES=debian those that Debian's configuration has; the link port as EJABBERD_LINK_PORT and lines
 #                                    for its listener as EJABBERD_LINK_MORE ("hibernate_after: 1"). The module is built
 #                                    anew by each start.
 #   ejabberd.sh register DIR NAME PASSWORD…   makes accounts on localhost, as many as there are pairs; those that
@@ -75,6 +76,17 @@ write_settings() {
   for name in "${names[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
 }
 
+# Puts other modules in the place of those in ejabberd.yml, where they come last.
+other_modules() {
+  sed -i '/^modules:/,$d' "$dir/ejabberd.yml"
+  cat >>"$dir/ejabberd.yml"
+}
+
+# The modules of the package's own configuration, and what they refer to.
+debian_modules() {
+  awk '/^[a-z_]+:/ { wanted = /^(acl|access_rules|shaper|shaper_rules|modules):/ } wanted' /etc/ejabberd/ejabberd.yml
+}
+
 # The listener of ejabberd_megaphone, as an entry of ejabberd.yml's list.
 link_listener() {
   printf '  - %s\n' "module: ejabberd_megaphone"
@@ -97,6 +109,12 @@ prepare() {
     rm "$dir/localhost.key"
     sed -e "s|@DIR@|$dir|; s|@PROXY_PORT@|$PROXY_PORT|; s|@DIRECT_PORT@|$DIRECT_PORT|" \
       "$here/ejabberd.yml" >"$dir/ejabberd.yml"
+    case ${EJABBERD_MODULES:-} in
+      '') ;;
+      none) other_modules <<<'modules: {}' ;;
+      debian) debian_modules | other_modules ;;
+      *) fail "EJABBERD_MODULES is \"$EJABBERD_MODULES\", which is neither none nor debian" ;;
+    esac
     [[ -z ${EJABBERD_MORE:-} ]] || say "$EJABBERD_MORE" >>"$dir/ejabberd.yml"
     if [[ -n ${EJABBERD_MEGAPHONE:-} ]]; then
       LINK_PORT=$(free_port "${EJABBERD_LINK_PORT:-$(( DIST_PORT + 1 ))}")
@@ -105,7 +123,7 @@ prepare() {
       rm "$dir/link.yml"
     fi
   fi
-  [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules"
+  [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules" >&2
   if (( EUID == 0 )); then
     if setpriv --reuid=ejabberd --regid=ejabberd --init-groups test -x "$(dirname "$dir")"; then
       chown -R ejabberd:ejabberd "$dir"

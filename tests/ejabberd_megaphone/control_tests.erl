@@ -29,7 +29,8 @@ ops_are_read_test_() ->
 what_is_no_control_packet_is_an_error_test_() ->
     [{Text, ?_assertMatch({error, _}, decode(list_to_binary(Text)))}
      || Text <- ["", "x", "[]", "1", "{}", "{\"op\":1}", "{\"op\":\"pause\"}", "{\"op\":\"pause\",\"id\":7}",
-                 "{\"op\":\"pause\",\"id\":\"0\"}", "{\"op\":\"pause\",\"id\":\"x\"}", "{\"op\":\"pause\",\"id\":\"18446744073709551616\"}",
+                 "{\"op\":\"pause\",\"id\":\"0\"}", "{\"op\":\"pause\",\"id\":\"x\"}",
+                 "{\"op\":\"pause\",\"id\":\"18446744073709551616\"}",
                  "{\"op\":\"hello\"}", "{\"op\":\"hello\",\"version\":\"1\"}", "{\"op\":\"hello\",\"version\":1,\"name\":1}",
                  "{\"op\":\"hello\",\"version\":1,\"maxPacket\":32}", "{\"op\":\"reset\",\"id\":\"7\",\"reason\":1}",
                  "{\"op\":\"drain\",\"after\":\"1\"}"]].

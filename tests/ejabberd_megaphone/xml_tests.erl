@@ -6,7 +6,8 @@
 -include_lib("fast_xml/include/fxml.hrl").
 -import(ejabberd_megaphone_xml, [events/2, encode/1]).
 
--define(HEADER, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'").
+-define(HEADER, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' "
+                "version='1.0'").
 
 load_test() ->
     {ok, _} = application:ensure_all_started(fast_xml).
@@ -67,8 +68,8 @@ packet() ->
     ?LET(Parts, resize(8, non_empty(list(part()))), iolist_to_binary(Parts)).
 
 part() ->
-    oneof(["<a>", "</a>", "<a/>", "<b c='d'>", "</b>", "<stream:a>", "</stream:a>", "<stream:b/>", "text", "&amp;", "<![CDATA[<]]>",
-           "<c d=\"'>\"/>", " ", "</s>", "<s>", "<!-- c -->", ">", "<", "/>"]).
+    oneof(["<a>", "</a>", "<a/>", "<b c='d'>", "</b>", "<stream:a>", "</stream:a>", "<stream:b/>", "text", "&amp;",
+           "<![CDATA[<]]>", "<c d=\"'>\"/>", " ", "</s>", "<s>", "<!-- c -->", ">", "<", "/>"]).
 
 judged(Packet) ->
     Parser = fxml_stream:new(self()),

@@ -110,7 +110,7 @@ class Client:
         self.link, self.number, self.name, self.password = link, number, name, password
         self.server = server
         self.mechanism = mechanism or ("PLAIN" if password else "ANONYMOUS")
-        self.received, self.finished, self.jid = b"", False, None
+        self.received, self.finished, self.jid = bytearray(), False, None
 
     def send(self, stanza):
         self.link.write(packet(self.number, stanza.encode() if isinstance(stanza, str) else stanza))

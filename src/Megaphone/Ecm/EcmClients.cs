@@ -126,9 +126,11 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
         if (refused) reason = CloseReason.StreamError;
         else _stanzas?.End(ref state);
 
-        bool unknown = !(refused && state.EndTold) && reason is not (CloseReason.ResetByPeer or CloseReason.LinkLost);
-        if (state.Opened && unknown && LinkOf(owner, state) is { } link && !TryTellOver(id, link, ref state, reason)) return Told.NoRoom;
+        bool isKnown = reason is CloseReason.ResetByPeer or CloseReason.LinkLost || (refused && state.EndTold);
+        if (state.Opened && !isKnown && LinkOf(owner, state) is { } link && !TryTellOver(id, link, ref state, reason)) return Told.NoRoom;
         metrics.RemoveConnected();
+
+        // A refused client's session was over, and counted, when it was refused.
         if (state.Opened && !refused) metrics.AddSessionClosed(reason);
         return Told.Done;
     }

@@ -16,7 +16,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     /// <summary>The shortest piece, <c>&lt;a/&gt;</c>.</summary>
     private const int ShortestPiece = 4;
 
-    /// <summary>A byte that is read may cost so many in the ring: its own, and its share of the header of the shortest packet.</summary>
+    /// <summary>A byte that is read costs at most so many in the ring: its own, and its share of a header.</summary>
     private const int RingBytesPerByte = 1 + (PacketHeader.Size / ShortestPiece);
 
     private readonly StreamSplitter _splitter = new(new PieceMemory(options.IncompleteBytes));
@@ -62,14 +62,25 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
             used += PacketHeader.Size + piece.Length;
         }
 
-        // White space alone, or a part of a stanza, makes no packet: then nobody is woken.
-        link.Return(room, used == 0 ? null : used - PacketHeader.Size);
-        if (used > 0) FlushBatch.Add(link);
+        // The room was acquired as that of one packet, header included, and so it is given back. White space alone, or a part
+        // of a stanza, makes no packet: then nobody is woken.
+        if (used > 0)
+        {
+            link.Return(room, used - PacketHeader.Size);
+            FlushBatch.Add(link);
+        }
+        else
+        {
+            link.Return(room);
+        }
+
         metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max) - held);
         return fault;
     }
 
-    /// <summary>The client will say nothing more, or is closed: what has not arrived whole is dropped and counted, and its memory freed.</summary>
+    /// <summary>
+    /// The client will say nothing more, or is closed: what has not arrived whole is dropped and counted, and its memory freed.
+    /// </summary>
     public void End(ref EcmClient client)
     {
         if (!client.Stream.IsWithinPiece) return;

@@ -32,7 +32,8 @@ internal struct MarkupMasks
             Vector128<byte> less = Vector128.Equals(bytes, Vector128.Create((byte)'<'));
             Vector128<byte> doubles = Vector128.Equals(bytes, Vector128.Create((byte)'"')) | less;
             Vector128<byte> singles = Vector128.Equals(bytes, Vector128.Create((byte)'\'')) | less;
-            Vector128<byte> others = Vector128.Equals(bytes, Vector128.Create((byte)'>')) | Vector128.Equals(bytes, Vector128.Create((byte)'/'));
+            Vector128<byte> others =
+                Vector128.Equals(bytes, Vector128.Create((byte)'>')) | Vector128.Equals(bytes, Vector128.Create((byte)'/'));
             masks.Less |= (ulong)less.ExtractMostSignificantBits() << i;
             masks.DoubleQuoteOrLess |= (ulong)doubles.ExtractMostSignificantBits() << i;
             masks.SingleQuoteOrLess |= (ulong)singles.ExtractMostSignificantBits() << i;

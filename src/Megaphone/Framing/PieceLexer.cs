@@ -11,8 +11,9 @@ namespace Megaphone.Framing;
 /// <remarks>
 /// <para>What it knows of XML, and all that is needed to see where elements end:</para>
 /// <code>
-/// element  = '&lt;' name … ( '/&gt;' | '&gt;' content '&lt;/' name … '&gt;' )      … may hold '"' no '"' or '&lt;' '"', and the same with '
-/// content  = ( no '&lt;' | element | '&lt;![CDATA[' no ']]&gt;' ']]&gt;' )*
+/// element  = '&lt;' name … ( '/&gt;' | '&gt;' content '&lt;/' name … '&gt;' )
+/// …        = ( none of &lt; &gt; / " ' | '"' ( neither '"' nor '&lt;' )* '"' | the same with ' )*
+/// content  = ( all but '&lt;' | element | '&lt;![CDATA[' all but ']]&gt;' ']]&gt;' )*
 /// </code>
 /// <para>Names are not compared, and what attributes, references and characters look like is not checked: that is left to the
 /// server's parser, which gets each piece by itself. On what is well formed the two agree on where each element ends.</para>

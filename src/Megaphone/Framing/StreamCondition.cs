@@ -1,6 +1,8 @@
 namespace Megaphone.Framing;
 
-/// <summary>What a client's stream is refused with: those of the stream error conditions of RFC 6120, section 4.9.3, that arise here.</summary>
+/// <summary>
+/// What a client's stream is refused with: those of the stream error conditions of RFC 6120, section 4.9.3, that arise here.
+/// </summary>
 internal enum StreamCondition : byte
 {
     /// <summary><c>bad-format</c> (4.9.3.1): well-formed XML that is no XMPP stream.</summary>

@@ -22,7 +22,8 @@ internal static class StreamErrorText
     /// </summary>
     /// <param name="id">The stream's id: unpredictable, and without characters that XML would have escaped.</param>
     public static byte[] Header(string id) => Encoding.ASCII.GetBytes(
-        $"<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='{id}' version='1.0'>");
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+        + $"id='{id}' version='1.0'>");
 
     /// <summary>The error, and the end of the stream.</summary>
     public static byte[] ErrorAndEnd(StreamCondition condition) => Encoding.ASCII.GetBytes(

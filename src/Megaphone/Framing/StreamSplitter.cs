@@ -103,7 +103,8 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     /// <see cref="LexerStop.Fault"/> the byte at <paramref name="at"/> is the one with which it went wrong.
     /// </summary>
     private LexerStop Continue(
-        ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece, out StreamFaultKind fault)
+        ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
+        out StreamFaultKind fault)
     {
         piece = default;
         ReadOnlySpan<byte> allowed = unread[..Math.Min(unread.Length, max - stream.Length)];

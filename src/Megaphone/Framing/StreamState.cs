@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Framing;
 
-/// <summary>What is known of one client's stream between two of its bytes: 24 bytes. The default is a stream that has not begun.</summary>
+/// <summary>
+/// What is known of one client's stream between two of its bytes: 24 bytes. The default is a stream that has not begun.
+/// </summary>
 /// <remarks>
 /// It owns the native memory at <see cref="Buffer"/>, so it must not be copied, and whoever keeps it calls
 /// <see cref="StreamSplitter.Release"/> when the client goes, in whatever way. Aligned to four bytes, so that eight or

@@ -12,6 +12,9 @@ internal enum Command
     /// <summary>Ask a running service's admin endpoint whether it is sound: for container health checks.</summary>
     Health,
 
+    /// <summary>Put load on something.</summary>
+    Bench,
+
     /// <summary>Print the usage.</summary>
     Help,
 

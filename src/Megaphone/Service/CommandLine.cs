@@ -6,6 +6,7 @@ namespace Megaphone.Service;
 /// <remarks>
 /// <code>
 /// megaphone [run | check | health] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
+/// megaphone bench MODE …
 /// megaphone --help | --version
 /// </code>
 /// </remarks>
@@ -16,6 +17,9 @@ internal sealed record CommandLine
 
     /// <summary>The configuration file that was named; null: look in the usual places.</summary>
     public string? ConfigFile { get; init; }
+
+    /// <summary>With <see cref="Command.Bench"/>, what stands behind it: another grammar.</summary>
+    public IReadOnlyList<string> BenchArguments { get; init; } = [];
 
     /// <summary>The settings that were given; of a key given twice the last one.</summary>
     public required IReadOnlyDictionary<string, string?> Settings { get; init; }
@@ -33,6 +37,9 @@ internal sealed record CommandLine
             command = ParseCommand(arguments[0], problems);
             next = 1;
         }
+
+        if (command == Command.Bench)
+            return new CommandLine { Command = command, Settings = settings, BenchArguments = [.. arguments.Skip(next)] };
 
         while (next < arguments.Count)
         {
@@ -78,10 +85,11 @@ internal sealed record CommandLine
             case "run": return Command.Run;
             case "check": return Command.Check;
             case "health": return Command.Health;
+            case "bench": return Command.Bench;
             case "help": return Command.Help;
             case "version": return Command.Version;
             default:
-                problems.Add(new Problem("command", word, "is none of run, check and health", "for example megaphone check"));
+                problems.Add(new Problem("command", word, "is none of run, check, health and bench", "for example megaphone check"));
                 return Command.Run;
         }
     }

@@ -1,4 +1,5 @@
 using System.Collections;
+using Megaphone.Bench;
 
 namespace Megaphone.Service;
 
@@ -29,6 +30,8 @@ internal static class Entry
             case Command.Version:
                 Console.Out.WriteLine($"megaphone {ProductVersion.Current}");
                 return EndedAsAsked;
+            case Command.Bench:
+                return BenchCommand.Run([.. commandLine.BenchArguments]);
         }
 
         IDictionary environment = Environment.GetEnvironmentVariables();

@@ -11,6 +11,7 @@ internal static class HelpText
           megaphone [run] [--config FILE] [--SECTION:KEY VALUE ...]    run the service
           megaphone check [--config FILE] [--SECTION:KEY VALUE ...]    check configuration and machine; nothing listens
           megaphone health [--config FILE] [--SECTION:KEY VALUE ...]   ask the running service whether it is sound
+          megaphone bench MODE --OPTION VALUE ...                      put load on Megaphone or on an XMPP server
           megaphone --help | --version
 
         Configuration, later wins: built-in defaults; FILE, or ./megaphone.json, or /etc/megaphone/megaphone.json;

@@ -125,7 +125,11 @@ internal sealed class SettingsSchema
             ring: "Ecm:Link:RingBytes",
             maxPacket: "Ecm:MaxPacketBytes",
             socketBuffer: "Ecm:Link:SocketBufferBytes");
-        if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(clients, link);
+        long incompleteBytes = _reader.Read(
+            "Ecm:IncompleteBytes",
+            ValueFormats.LongNumber(1 << 20, 1L << 50, defaults.IncompleteBytes),
+            defaults.IncompleteBytes);
+        if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(clients, link, incompleteBytes);
         return new EcmOptions
         {
             Clients = clients,
@@ -138,10 +142,7 @@ internal sealed class SettingsSchema
             HalfOpenTimeout = Duration("Ecm:HalfOpenTimeout", Second, Day, defaults.HalfOpenTimeout),
             CloseRate = Number("Ecm:CloseRate", 1, 1_000_000, 5_000, defaults.CloseRate),
             Buffers = ReadBuffers("Ecm:Buffers"),
-            IncompleteBytes = _reader.Read(
-                "Ecm:IncompleteBytes",
-                ValueFormats.LongNumber(1 << 20, 1L << 50, defaults.IncompleteBytes),
-                defaults.IncompleteBytes),
+            IncompleteBytes = incompleteBytes,
             Liveness = ReadLiveness("Ecm:TcpKeepAlive"),
         };
     }
@@ -186,8 +187,15 @@ internal sealed class SettingsSchema
         return clients;
     }
 
-    private void RefuseTooLongStanzas(List<ClientListenerOptions> clients, LinkOptions link)
+    private void RefuseTooLongStanzas(List<ClientListenerOptions> clients, LinkOptions link, long incompleteBytes)
     {
+        int longest = clients.Max(client => client.MaxStanzaBytes);
+        if (incompleteBytes < longest)
+            _reader.Refuse(
+                "Ecm:IncompleteBytes",
+                $"must not be below the longest {Clients}:N:MaxStanzaBytes, which is {longest} (this is {incompleteBytes})",
+                longest.ToString(CultureInfo.InvariantCulture));
+
         int largest = StanzaFraming.LargestFor(link);
         for (int i = 0; i < clients.Count; i++)
         {

@@ -8,9 +8,10 @@
 -behaviour(ejabberd_listener).
 
 -export([start/3, start_link/3, accept/1, tcp_init/2, listen_opt_type/1, listen_options/0]).
--export([info/0]).
+-export([info/0, endpoint/1, commands/0, links_command/0, counters_command/0]).
 
 -include("ejabberd_megaphone.hrl").
+-include("ejabberd_commands.hrl").
 -include("logger.hrl").
 
 %% @doc What there is and what was counted, for operators.
@@ -24,11 +25,51 @@ info() ->
             #{links => [], counters => []}
     end.
 
-link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender, queued = Queued}) ->
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender,
+                queued = Queued, waiting = Waiting}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
     #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
-      queued_bytes => atomics:get(Queued, 1)}.
+      queued_bytes => atomics:get(Queued, 1), waiting_bytes => ejabberd_megaphone_waiting:bytes(Waiting)}.
+
+%%% Commands
+
+%% @doc For ejabberdctl and ejabberd's API.
+-spec commands() -> [#ejabberd_commands{}].
+commands() ->
+    [#ejabberd_commands{name = megaphone_links, tags = [session],
+                        desc = "List the links of ejabberd_megaphone: the other end, what it calls itself, whether the link is "
+                               "up (else its sessions are being closed), sessions, bytes on their way to it, and bytes that "
+                               "wait for its sessions or their clients",
+                        module = ?MODULE, function = links_command, args = [],
+                        result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
+                                                                {sessions, integer}, {queued_bytes, integer},
+                                                                {waiting_bytes, integer}]}}}}},
+     #ejabberd_commands{name = megaphone_counters, tags = [session],
+                        desc = "Show what ejabberd_megaphone has counted",
+                        module = ?MODULE, function = counters_command, args = [],
+                        result = {counters, {list, {counter, {tuple, [{name, atom}, {value, integer}]}}}}}].
+
+%% @private
+-spec links_command() -> [tuple()].
+links_command() ->
+    #{links := Links} = info(),
+    [{unicode:characters_to_list(endpoint(Peer)), unicode:characters_to_list(Name),
+      case IsUp of true -> up; false -> closing end, Sessions, Queued, Waiting}
+     || #{peer := Peer, name := Name, is_up := IsUp, sessions := Sessions, queued_bytes := Queued,
+          waiting_bytes := Waiting} <- Links].
+
+%% @private
+-spec counters_command() -> [{ejabberd_megaphone_counters:name(), non_neg_integer()}].
+counters_command() ->
+    #{counters := Counters} = info(),
+    Counters.
+
+%% @doc An address as it is written in logs.
+-spec endpoint(endpoint() | {local, binary()}) -> iolist().
+endpoint({Address, Port}) when tuple_size(Address) =:= 4 -> [inet:ntoa(Address), $:, integer_to_list(Port)];
+endpoint({Address, Port}) when tuple_size(Address) =:= 8 -> [$[, inet:ntoa(Address), "]:", integer_to_list(Port)];
+endpoint({local, Path}) -> ["unix:", Path].
 
 %%% ejabberd_listener
 
@@ -77,6 +118,7 @@ options(Given) ->
              hibernate_after = may_hibernate(Get(hibernate_after)),
              compact = Get(compact),
              close_rate = Get(close_rate),
+             buffer_total = Get(buffer_total),
              send_timeout = proplists:get_value(send_timeout, Given, 15000),
              max_stanza_size = Get(max_stanza_size),
              max_queue = proplists:get_value(max_queue, ejabberd_config:fsm_limit_opts(Given)),
@@ -105,6 +147,7 @@ listen_options() ->
      {hibernate_after, 10000},
      {compact, true},
      {close_rate, 5000},
+     {buffer_total, 268435456},
      {access, all},
      {shaper, none},
      {max_stanza_size, infinity},
@@ -127,4 +170,5 @@ listen_opt_type(keep_alive) -> econf:timeout(second);
 listen_opt_type(max_packet) -> econf:int(4128, 16#7FFFFFFF);
 listen_opt_type(hibernate_after) -> econf:either(econf:int(0, 0), econf:timeout(second));
 listen_opt_type(compact) -> econf:bool();
-listen_opt_type(close_rate) -> econf:pos_int().
+listen_opt_type(close_rate) -> econf:pos_int();
+listen_opt_type(buffer_total) -> econf:int(1048576, 1 bsl 48).

@@ -1,6 +1,6 @@
-%%% @doc Keeps what all links of this node have in common, for as long as there is a listener or a link: the table of links, the
-%%% counters, the hooks in ejabberd, and the shared terms. Begins with the first listener, ends after the last link, and leaves
-%%% nothing behind.
+%%% @doc Keeps what all links of this node have in common, for as long as there is a listener or a link: the table of links,
+%%% the counters, the hooks and commands in ejabberd, and the shared terms. Begins with the first listener, ends after the
+%%% last link, and leaves nothing behind.
 %%%
 %%% Listeners and links are linked to this process. It notices when they end; and should it crash, they end and begin anew.
 -module(ejabberd_megaphone_keeper).
@@ -42,7 +42,8 @@ add_listener(Options) ->
 -spec add_link(#link{}, Listener :: pid()) -> {ok, Keeper :: pid()} | {error, no_listener}.
 add_link(Link, Listener) -> gen_server:call(?MODULE, {add_link, Link, Listener}).
 
-%% @doc Keeps a kind of state of sleeping sessions. Answers the one that is kept under that key, by now; none if there are too many.
+%% @doc Keeps a kind of state of sleeping sessions. Answers the one that is kept under that key by now; none if there are too
+%% many.
 -spec add_template(ejabberd_megaphone_shared:key(), map()) -> map() | none.
 add_template(Key, Template) ->
     try gen_server:call(?MODULE, {add_template, Key, Template})
@@ -73,15 +74,18 @@ host_down(Host) ->
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @private
+-spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
     ?LINKS = ets:new(?LINKS, [named_table, public, set, {keypos, #link.owner}, {read_concurrency, true}]),
     lists:foreach(fun host_up/1, ejabberd_option:hosts()),
     ejabberd_hooks:add(host_up, ?MODULE, host_up, 50),
     ejabberd_hooks:add(host_down, ?MODULE, host_down, 50),
+    ejabberd_commands:register_commands(ejabberd_megaphone:commands()),
     {ok, #state{counters = ejabberd_megaphone_counters:new()}}.
 
 %% @private
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call({add_listener, Listener, Options}, _From, #state{listeners = Listeners} = State) ->
     link(Listener),
     {reply, {ejabberd_megaphone_shared:publish(Options), State#state.counters},
@@ -105,10 +109,12 @@ handle_call(counters, _From, State) ->
     {reply, State#state.counters, State}.
 
 %% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
 handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links} = State) ->
     case State of
         #state{listeners = #{Pid := _}} ->
@@ -131,7 +137,9 @@ stop_when_alone(State) ->
     {noreply, State}.
 
 %% @private
+-spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
+    ejabberd_commands:unregister_commands(ejabberd_megaphone:commands()),
     ejabberd_hooks:delete(host_up, ?MODULE, host_up, 50),
     ejabberd_hooks:delete(host_down, ?MODULE, host_down, 50),
     lists:foreach(fun host_down/1, ejabberd_option:hosts()),

@@ -1,5 +1,6 @@
 %%% @doc The owner of a link's sessions. It outlives the link's socket: every session monitors this process, and when the link
-%%% is lost they are told one after the other, at `close_rate', instead of all waking up at once.
+%%% is lost they are told one after the other, at `close_rate', instead of all waking up at once. It stays for as long as there is
+%%% a process of theirs, which may wait to be resumed (XEP-0198), and sleep meanwhile.
 -module(ejabberd_megaphone_link).
 -behaviour(gen_server).
 
@@ -23,20 +24,22 @@
          options :: #options{},
          keeper :: pid(),
          live = 0 :: integer(),                              % sessions that are open
+         processes = 0 :: non_neg_integer(),                 % c2s processes, of sessions that are open or not any more
          ended = queue:new() :: queue:queue(ejabberd_megaphone_wire:id()),
          ended_count = 0 :: non_neg_integer(),
-         closing = no :: no | start | {more, term()} | told, % whether all sessions are being closed, and how far that is
+         %% Whether all sessions are being closed, and how far that is; over: none is open any more.
+         closing = no :: no | start | {more, term()} | told | over,
          told = 0 :: integer()}).                            % sessions told to close that have not ended yet
 
 %%% API
 
-%% @doc Starts the owner of a new link, for the process that receives.
+%% @doc Starts the owner of a new link, for the process that receives. `ignore': its listener has just been stopped.
 -spec start(gen_tcp:socket(), Listener :: pid(), {endpoint(), endpoint()},
-            {ejabberd_megaphone_shared:key(), counters:counters_ref()}) -> {ok, #link{}} | {error, term()}.
+            {ejabberd_megaphone_shared:key(), counters:counters_ref()}) -> {ok, #link{}} | ignore.
 start(Socket, Listener, SockPeerName, Shared) ->
     case gen_server:start(?MODULE, {Socket, self(), Listener, SockPeerName, Shared}, []) of
         {ok, Owner} -> {ok, gen_server:call(Owner, link)};
-        {error, _} = Error -> Error
+        ignore -> ignore
     end.
 
 -spec options(#link{}) -> #options{}.
@@ -76,7 +79,8 @@ refused(#link{owner = Owner, sessions = Sessions}, Id) ->
 %% it was over already.
 -spec end_session(#link{}, ejabberd_megaphone_wire:id()) -> boolean().
 end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) ->
-    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_'}, [{is_pid, '$1'}], [{#session{id = Id, c2s = ended}}]}],
+    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_', bytes = '$2'}, [{is_pid, '$1'}],
+                    [{#session{id = Id, c2s = ended, bytes = '$2'}}]}],
     try ets:select_replace(Sessions, OpenToEnded) of
         1 ->
             ejabberd_megaphone_counters:add(Counters, sessions_ended),
@@ -91,24 +95,29 @@ end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) 
 %%% The process.
 
 %% @private
+-spec init({gen_tcp:socket(), pid(), pid(), {endpoint(), endpoint()},
+            {ejabberd_megaphone_shared:key(), counters:counters_ref()}}) -> {ok, #state{}} | ignore.
 init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     process_flag(trap_exit, true),
     link(Receiver),
     Sessions = ets:new(ejabberd_megaphone_sessions,
                        [public, set, {keypos, #session.id}, {write_concurrency, true}]),
     Queued = atomics:new(1, [{signed, true}]),
-    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Counters}),
+    #options{buffer_total = BufferTotal} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+    Waiting = ejabberd_megaphone_waiting:new(BufferTotal),
+    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Waiting, Counters}),
     Link = #link{owner = self(), receiver = Receiver, sender = Sender, sessions = Sessions, queued = Queued,
-                 counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
+                 waiting = Waiting, counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
     case ejabberd_megaphone_keeper:add_link(Link, Listener) of
         {ok, Keeper} ->
             ejabberd_megaphone_counters:add(Counters, links_opened),
-            {ok, #state{link = Link, options = options(Link), keeper = Keeper}};
-        {error, Reason} ->
-            {stop, Reason}
+            {ok, #state{link = Link, options = Options, keeper = Keeper}};
+        {error, no_listener} ->
+            ignore
     end.
 
 %% @private
+-spec handle_call(link | {update, #link{}}, gen_server:from(), #state{}) -> {reply, #link{} | ok, #state{}}.
 handle_call(link, _From, State) ->
     {reply, State#state.link, State};
 handle_call({update, Link}, _From, State) ->
@@ -116,13 +125,15 @@ handle_call({update, Link}, _From, State) ->
     {reply, ok, State#state{link = Link}}.
 
 %% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
 handle_cast({opened, Id, C2S}, State) ->
     _ = erlang:monitor(process, C2S, [{tag, {'DOWN', Id}}]),
-    {noreply, State#state{live = State#state.live + 1}};
+    {noreply, State#state{live = State#state.live + 1, processes = State#state.processes + 1}};
 handle_cast({refused, Id}, State) ->
     {noreply, remember(Id, State)};
 handle_cast({ended, Id}, State) ->
-    next(remember(Id, State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)}));
+    ejabberd_megaphone_receiver:ended((State#state.link)#link.receiver, Id),
+    next(State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)});
 handle_cast(close, #state{closing = no} = State) ->
     %% The listener is no more.
     ejabberd_megaphone_receiver:drain((State#state.link)#link.receiver),
@@ -131,13 +142,15 @@ handle_cast(close, State) ->
     {noreply, State}.
 
 %% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
 handle_info({{'DOWN', Id}, _Ref, process, _C2S, _Reason}, #state{link = Link} = State) ->
     %% As a rule it has said so itself before.
     _ = case end_session(Link, Id) of
             true when Link#link.sender =/= undefined -> ejabberd_megaphone_sender:finish(Link, Id);
             _ -> ok
         end,
-    {noreply, State};
+    ejabberd_megaphone_receiver:gone(Link#link.receiver, Id),
+    next(remember(Id, State#state{processes = State#state.processes - 1}));
 handle_info(close_some, State) ->
     next(close_some(State));
 handle_info(linger, State) ->
@@ -155,9 +168,13 @@ handle_info(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
+-spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
-    _ = (catch ets:delete(?LINKS, self())),
-    ok.
+    try ets:delete(?LINKS, self()) of
+        true -> ok
+    catch
+        error:badarg -> ok                     % the keeper and its table have gone first
+    end.
 
 %%% Closing.
 
@@ -181,6 +198,8 @@ close_sessions(State) ->
 
 %% Sessions are told that their connection is closed. Each is awake from then on until it has ended, so that not only their
 %% rate but also their number is bounded: to those that come in a quarter of a second.
+close_some(#state{live = Live} = State) when Live =< 0 ->
+    State;
 close_some(#state{closing = told} = State) ->
     %% Whoever is still there came while the others were told, or is busy.
     erlang:send_after(?AGAIN, self(), close_some),
@@ -204,19 +223,21 @@ tell({Sessions, Continuation}, State) ->
     State#state{closing = {more, Continuation}, told = State#state.told + length(Sessions)}.
 
 %% What is left to do after a session has ended or some were told to.
-next(#state{closing = told, live = Live, link = #link{sender = Sender}} = State) when Live =< 0 ->
-    case Sender of
-        undefined ->
-            {stop, normal, State};
-        _ ->
-            %% The link itself is sound. It ends behind the last byte of its last session.
-            ejabberd_megaphone_sender:stop(Sender),
-            erlang:send_after(?LINGER, self(), linger),
-            {noreply, State}
-    end;
-next(State) ->
-    {noreply, State}.
+next(#state{closing = Closing, live = Live} = State) when Closing =:= no; Closing =/= over, Live > 0 ->
+    {noreply, State};
+next(#state{closing = over, processes = 0, link = #link{sender = undefined}} = State) ->
+    {stop, normal, State};
+next(#state{closing = over} = State) ->
+    {noreply, State};
+next(#state{link = #link{sender = undefined}} = State) ->
+    next(State#state{closing = over});
+next(#state{link = #link{sender = Sender}} = State) ->
+    %% The link itself is sound. It ends behind the last byte of its last session.
+    ejabberd_megaphone_sender:stop(Sender),
+    erlang:send_after(?LINGER, self(), linger),
+    {noreply, State#state{closing = over}}.
 
+%% The ids that were over last, of those whose process has ended.
 remember(Id, #state{ended = Ended, ended_count = Count} = State) when Count < ?REMEMBERED ->
     State#state{ended = queue:in(Id, Ended), ended_count = Count + 1};
 remember(Id, #state{ended = Ended0, link = #link{sessions = Sessions}} = State) ->

@@ -1,8 +1,9 @@
 %%% @doc The one process that writes to a link's socket. Sends whatever has come together in its mailbox with one call, and
 %%% holds back what is for clients that the other end has paused.
 %%%
-%%% What may wait here is bounded twice: over all sessions by ?QUEUE_MARK, above which those who send have to wait, and for each
-%%% paused session by ?PAUSED_LIMIT, above which that session ends, as it does in ejabberd for a slow socket.
+%%% What may wait here is bounded: on its way to the socket by ?QUEUE_MARK, above which those who send have to wait; for each
+%%% paused session by ?PAUSED_LIMIT, and for all of them by `buffer_total', above which the session that adds to it ends, as it
+%%% does in ejabberd for a slow socket.
 -module(ejabberd_megaphone_sender).
 
 -export([start_link/3, send/3, finish/2, control/2, pause/2, resume/2, forget/2, stop/1]).
@@ -14,16 +15,24 @@
 -define(QUEUE_MARK, 4194304).
 %% Bytes that may wait for one paused session.
 -define(PAUSED_LIMIT, 1048576).
+%% ms that a paused client has to take what is held back for it once its session is over. After that it is sent anyway: the other
+%% end has a bound of its own, and may have no more interest in that client.
+-define(LAST_WORDS, 30000).
 %% Bytes that go into one call of the socket at most; more than that saves nothing.
 -define(BATCH, 262144).
+
+-define(EMPTY_PACKET, 32).
 
 -record(state,
         {socket :: gen_tcp:socket(),
          receiver :: pid(),
          queued :: atomics:atomics_ref(),
+         waiting_bytes :: ejabberd_megaphone_waiting:count(),
          counters :: counters:counters_ref(),
          paused = #{} :: #{ejabberd_megaphone_wire:id() => {Bytes :: non_neg_integer(), Reversed :: [iodata()]}},
          waiting = [] :: [gen_server:from()]}).       % those who want to know when there is room again
+
+-type shared() :: {Queued :: atomics:atomics_ref(), ejabberd_megaphone_waiting:count(), counters:counters_ref()}.
 
 %%% Called by c2s processes.
 
@@ -81,15 +90,15 @@ stop(Sender) -> Sender ! stop, ok.
 
 %%% The process.
 
--spec start_link(gen_tcp:socket(), Receiver :: pid(), {atomics:atomics_ref(), counters:counters_ref()}) -> {ok, pid()}.
+-spec start_link(gen_tcp:socket(), Receiver :: pid(), shared()) -> {ok, pid()}.
 start_link(Socket, Receiver, Shared) ->
     {ok, proc_lib:spawn_link(?MODULE, init, [Socket, Receiver, Shared])}.
 
 %% @private
--spec init(gen_tcp:socket(), pid(), {atomics:atomics_ref(), counters:counters_ref()}) -> no_return().
-init(Socket, Receiver, {Queued, Counters}) ->
+-spec init(gen_tcp:socket(), pid(), shared()) -> no_return().
+init(Socket, Receiver, {Queued, Waiting, Counters}) ->
     process_flag(message_queue_data, off_heap),
-    loop(#state{socket = Socket, receiver = Receiver, queued = Queued, counters = Counters}).
+    loop(#state{socket = Socket, receiver = Receiver, queued = Queued, waiting_bytes = Waiting, counters = Counters}).
 
 loop(State) ->
     receive Message -> collect(Message, State, 0, 0, []) end.
@@ -119,26 +128,41 @@ take({pause, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
 take({resume, Id}, #state{paused = Paused0} = State, Bytes, Packets, Batch) ->
     case maps:take(Id, Paused0) of
         {{Size, Reversed}, Paused} ->
+            ejabberd_megaphone_waiting:remove(State#state.waiting_bytes, Size),
             ok = atomics:add(State#state.queued, 1, Size),
             {State#state{paused = Paused}, Bytes + Size, Packets + length(Reversed), [Batch | lists:reverse(Reversed)]};
         error ->
             {State, Bytes, Packets, Batch}
     end;
-take({forget, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
-    {State#state{paused = maps:remove(Id, Paused)}, Bytes, Packets, Batch};
+take({forget, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
+    {{Size, _}, Others} = maps:take(Id, Paused),
+    ejabberd_megaphone_waiting:remove(State#state.waiting_bytes, Size),
+    {State#state{paused = Others}, Bytes, Packets, Batch};
 take({'$gen_call', From, wait_for_room}, State, Bytes, Packets, Batch) ->
     {State#state{waiting = [From | State#state.waiting]}, Bytes, Packets, Batch};
 take(_Unknown, State, Bytes, Packets, Batch) ->
     {State, Bytes, Packets, Batch}.
 
-hold(Id, Size, Content, #state{paused = Paused} = State) ->
-    case maps:get(Id, Paused) of
-        {Held, _} when Held + Size > ?PAUSED_LIMIT ->
-            ejabberd_megaphone_receiver:reset(State#state.receiver, Id, <<"buffer_limit">>),
-            State#state{paused = Paused#{Id := {0, []}}};
-        {Held, Reversed} ->
-            State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}}
+hold(Id, Size, Content, #state{paused = Paused, waiting_bytes = Waiting} = State) ->
+    {Held, Reversed} = maps:get(Id, Paused),
+    case may_wait(Size, Held, Waiting) of
+        true ->
+            _ = [erlang:send_after(?LAST_WORDS, self(), {resume, Id}) || Size =:= ?EMPTY_PACKET],
+            State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}};
+        Reason ->
+            ejabberd_megaphone_receiver:reset(State#state.receiver, Id, Reason),
+            ejabberd_megaphone_waiting:remove(Waiting, Held),
+            State#state{paused = Paused#{Id := {0, []}}}
     end.
+
+%% The end of a session always may: it is the last that comes.
+may_wait(?EMPTY_PACKET, _Held, Waiting) ->
+    ejabberd_megaphone_waiting:add(Waiting, ?EMPTY_PACKET),
+    true;
+may_wait(Size, Held, _Waiting) when Held + Size > ?PAUSED_LIMIT ->
+    <<"buffer_limit">>;
+may_wait(Size, _Held, Waiting) ->
+    ejabberd_megaphone_waiting:try_add(Waiting, Size) orelse <<"buffer_total">>.
 
 flush(State, 0, 0, []) ->
     let_in(State);

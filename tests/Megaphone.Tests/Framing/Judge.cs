@@ -35,7 +35,8 @@ internal static class Judge
                         if (reader.GetAttribute("version") != "1.0") return null;
                         break;
                     case XmlNodeType.Element:
-                        if ((reader.Name.Split(':')[^1] == "stream") != (reader.Depth == 0) || reader is { Depth: 0, IsEmptyElement: true }) return null;
+                        if ((reader.Name.Split(':')[^1] == "stream") != (reader.Depth == 0)) return null;
+                        if (reader is { Depth: 0, IsEmptyElement: true }) return null;
                         begin = here;
                         break;
                     case XmlNodeType.EndElement:

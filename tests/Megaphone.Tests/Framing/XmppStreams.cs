@@ -48,7 +48,11 @@ internal static class XmppStreams
     /// <summary>Streams with a few bytes changed, taken out or put in.</summary>
     public static Gen<byte[]> Spoilt { get; } =
         from run in Runs
-        from spoilings in (from at in Gen.Choose(0, 1_000_000) from kind in Gen.Choose(0, 2) from value in MarkupByte.Or(AnyByte) select (at, kind, value)).ArrayOf(2)
+        from spoilings in (
+            from at in Gen.Choose(0, 1_000_000)
+            from kind in Gen.Choose(0, 2)
+            from value in MarkupByte.Or(AnyByte)
+            select (at, kind, value)).ArrayOf(2)
         select Spoil([.. Encoding.UTF8.GetBytes(run + "</stream:stream>")], spoilings);
 
     /// <summary>Markup in no order.</summary>

@@ -40,11 +40,22 @@ public class CommandLineTests
     }
 
     [Fact]
-    public void There_is_no_load_generator_in_this_version()
+    public void What_stands_behind_bench_is_left_to_it()
     {
         List<Problem> problems = [];
-        CommandLine.Parse(["bench"], problems);
+        CommandLine parsed = CommandLine.Parse(["bench", "link", "--help", "--to", "x"], problems);
 
-        Assert.Equal("command \"bench\": is none of run, check and health; for example megaphone check", Assert.Single(problems).ToString());
+        Assert.Empty(problems);
+        Assert.Equal(Command.Bench, parsed.Command);
+        Assert.Equal(["link", "--help", "--to", "x"], parsed.BenchArguments);
+    }
+
+    [Fact]
+    public void An_unknown_command_is_told_with_those_that_there_are()
+    {
+        List<Problem> problems = [];
+        CommandLine.Parse(["serve"], problems);
+
+        Assert.Equal("command \"serve\": is none of run, check, health and bench; for example megaphone check", Assert.Single(problems).ToString());
     }
 }

@@ -83,6 +83,18 @@ public class MachineCheckTests
     }
 
     [Fact]
+    public void Incomplete_stanzas_count_where_clients_are_framed_by_stanza()
+    {
+        const string Stanzas = """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222", "Framing": "stanza" } ], "MaxClients": 1, "IncompleteBytes": 1073741824 } }""";
+        MachineFacts machine = Large with { MemoryAvailable = 1 << 30 };
+
+        Assert.Contains(Findings(Configured.Right(Stanzas), machine), finding => finding is { Verdict: Verdict.Fail, Topic: "memory" });
+        Assert.DoesNotContain(
+            Findings(Configured.Right(Stanzas.Replace("stanza", "bytes", StringComparison.Ordinal)), machine),
+            finding => finding.Verdict == Verdict.Fail);
+    }
+
+    [Fact]
     public void What_the_machine_does_not_say_is_passed_over()
     {
         MachineFacts silent = Large with

@@ -42,6 +42,50 @@ public class ProblemTests
     }
 
     [Fact]
+    public void All_listeners_frame_alike_and_their_stanzas_fit_the_link()
+    {
+        Snapshot.Match(Lines("""
+            {
+              "Ecm": {
+                "Clients": [
+                  { "Listen": "0.0.0.0:1", "Framing": "stanza", "MaxStanzaBytes": 262145 },
+                  { "Listen": "0.0.0.0:2", "Framing": "stanza" },
+                  { "Listen": "0.0.0.0:3" }
+                ],
+                "Link": { "RingBytes": 1048576 }, "MaxPacketBytes": 262176
+              }
+            }
+            """));
+    }
+
+    [Fact]
+    public void The_longest_stanza_fits_the_memory_for_incomplete_ones()
+    {
+        const string Json = """
+            {
+              "Ecm": {
+                "Clients": [ { "Listen": "0.0.0.0:1", "Framing": "stanza", "MaxStanzaBytes": 2000000 } ],
+                "MaxPacketBytes": 4000000, "Link": { "RingBytes": 8388608 }, "IncompleteBytes": 1999999
+              }
+            }
+            """;
+        Assert.Equal(
+            ["Ecm:IncompleteBytes \"1999999\": must not be below the longest Ecm:Clients:N:MaxStanzaBytes, which is 2000000 (this is 1999999); "
+                + "for example 2000000"],
+            Configured.Load(Json).Problems);
+        Configured.Right(Json.Replace("1999999", "2000000", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void More_listeners_than_a_client_can_name_are_too_many()
+    {
+        string clients = string.Join(',', Enumerable.Range(1, 257).Select(port => $$"""{ "Listen": "0.0.0.0:{{port}}" }"""));
+        Assert.Equal(
+            ["Ecm:Clients: lists 257 addresses, and 256 are possible; for example fewer, or one on 0.0.0.0 for all"],
+            Configured.Load($$"""{ "Ecm": { "Clients": [ {{clients}} ] } }""").Problems);
+    }
+
+    [Fact]
     public void Each_unknown_key_has_a_line_with_the_nearest_one()
     {
         Snapshot.Match(Lines(

@@ -73,13 +73,13 @@ public class SettingsTests
             {
               // Comments and trailing commas are allowed.
               "Ecm": {
-                "Clients": [ { "Listen": "[::1]:5222", "Framing": "bytes", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0" } ],
+                "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza" } ],
                 "Link": {
                   "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
                   "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608, "SocketBufferBytes": 77777
                 },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
-                "HalfOpenTimeout": "00:00:13", "CloseRate": 14,
+                "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576,
                 "Buffers": { "LowBytes": 15, "HighBytes": 16, "LimitBytes": 17, "TotalBytes": 18 },
                 "TcpKeepAlive": { "Idle": "00:00:19", "Interval": "00:00:20", "Probes": 21, "UserTimeout": "00:00:22" }
               },

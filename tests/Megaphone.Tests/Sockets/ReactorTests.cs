@@ -88,6 +88,26 @@ public class ReactorTests
         await Patience.UntilAsync(() => connection.Closed == CloseReason.LinkLost, "the close");
     }
 
+    [Theory]
+    [InlineData("", "opening, last words")]
+    [InlineData("before, ", "before, last words")]
+    public async Task Last_words_have_an_opening_if_they_are_the_first(string before, string heard)
+    {
+        using TestReactors reactors = new();
+        (Socket client, TestConnection connection) = reactors.Connect();
+        if (before.Length > 0) reactors.Send(connection, before);
+        reactors.Group.SendLast(connection.Id, connection.Owner + 1, "not "u8, "its owner"u8);
+        reactors.Group.SendLast(connection.Id, connection.Owner, "opening, "u8, "last words"u8);
+        reactors.Group.SendLast(connection.Id, connection.Owner, "too "u8, "late"u8);
+        Assert.False(reactors.Send(connection, "too late"));
+
+        Assert.Equal(heard, Encoding.ASCII.GetString(TestReactors.ReadToEnd(client)));
+        client.Send("I hear"u8);
+        await Patience.UntilAsync(() => connection.Text == "I hear", "what the client still says");
+        client.Shutdown(SocketShutdown.Send);
+        await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
+    }
+
     [Fact]
     public async Task While_reading_is_paused_nothing_is_read_and_nothing_is_lost()
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Megaphone.Bench;
 using Megaphone.Sockets;
 
 namespace Megaphone.Load;

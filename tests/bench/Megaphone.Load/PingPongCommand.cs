@@ -1,4 +1,5 @@
 using System.Net;
+using Megaphone.Bench;
 
 namespace Megaphone.Load;
 

@@ -1,29 +1,36 @@
 using System.Diagnostics;
 using System.Numerics;
 
-namespace Megaphone.Load;
+namespace Megaphone.Bench;
 
-/// <summary>Counts latencies in buckets that are at most 1/64 wide, relative to what they hold.</summary>
+/// <summary>Counts latencies in buckets that are at most 1/64 wide, relative to what they hold. Thread-safe.</summary>
 internal sealed class LatencyHistogram
 {
     private const int SubBits = 6;
 
     private readonly long[] _buckets = new long[64 << SubBits];
+    private long _count;
+    private long _max;
 
     /// <summary>How many were counted.</summary>
-    public long Count { get; private set; }
+    public long Count => Volatile.Read(ref _count);
 
     /// <summary>The longest, in microseconds.</summary>
-    public double Max { get; private set; }
+    public double Max => Microseconds((ulong)Volatile.Read(ref _max));
 
     /// <summary>Counts one, in ticks of <see cref="Stopwatch"/>.</summary>
     public void Add(long ticks)
     {
         ulong value = (ulong)Math.Max(0, ticks);
         int shift = Math.Max(0, 63 - BitOperations.LeadingZeroCount(value | 1) - SubBits);
-        _buckets[(shift << SubBits) + (int)(value >> shift)]++;
-        Count++;
-        Max = Math.Max(Max, Microseconds(value));
+        Interlocked.Increment(ref _buckets[(shift << SubBits) + (int)(value >> shift)]);
+        Interlocked.Increment(ref _count);
+        for (long max = _max; (long)value > max;)
+        {
+            long found = Interlocked.CompareExchange(ref _max, (long)value, max);
+            if (found == max) break;
+            max = found;
+        }
     }
 
     /// <summary>The latency in microseconds that a fraction of all did not exceed: the middle of its bucket.</summary>

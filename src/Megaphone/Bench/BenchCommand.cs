@@ -1,0 +1,76 @@
+using Megaphone.Service;
+
+namespace Megaphone.Bench;
+
+/// <summary><c>megaphone bench MODE …</c>: from the arguments to the exit status.</summary>
+internal static class BenchCommand
+{
+    private const int AllWentWell = 0;
+    private const int SomethingWentWrong = 1;
+    private const int WronglyUsed = 2;
+    private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+    private const string StandardOutput = "-";
+
+    /// <summary>Does what the arguments ask for.</summary>
+    /// <param name="arguments">What stands behind <c>bench</c>.</param>
+    /// <returns>The process's exit status.</returns>
+    public static int Run(ReadOnlySpan<string> arguments)
+    {
+        if (arguments.IsEmpty || arguments[0] is "--help" or "-h" or "help")
+        {
+            Console.Out.Write(BenchHelp.Write());
+            return arguments.IsEmpty ? WronglyUsed : AllWentWell;
+        }
+
+        List<Problem> problems = [];
+        if (BenchMode.Find(arguments[0]) is not { } mode)
+        {
+            string modes = string.Join(", ", BenchMode.All.Select(mode => mode.Name));
+            problems.Add(new Problem("mode", arguments[0], $"is none of {modes}", "see megaphone bench --help"));
+            return Refuse(problems);
+        }
+
+        if (arguments.ContainsAny("--help", "-h"))
+        {
+            Console.Out.Write(BenchHelp.Write(mode));
+            return AllWentWell;
+        }
+
+        (RunOptions options, Func<Interruption, IBench> make) = mode.Read(new OptionValues(mode, arguments[1..], problems));
+        return problems.Count > 0 ? Refuse(problems) : Run(options, make);
+    }
+
+    private static int Run(RunOptions options, Func<Interruption, IBench> make)
+    {
+        // As for the service: what links receive is handled where it is received. Read when the first socket is made.
+        if (Environment.GetEnvironmentVariable(InlineCompletions) is null) Environment.SetEnvironmentVariable(InlineCompletions, "1");
+        try
+        {
+            using Interruption interruption = new();
+            using IBench bench = make(interruption);
+            bool well = bench.Run();
+            if (options.Json != StandardOutput) bench.Report.WriteTable(Console.Out);
+            if (options.Json is { } file) WriteJson(bench.Report, file);
+            if (options.Svg is { } picture) File.WriteAllText(picture, bench.Report.ToSvg());
+            return well ? AllWentWell : SomethingWentWrong;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"megaphone bench: {failure.Message}");
+            return SomethingWentWrong;
+        }
+    }
+
+    private static void WriteJson(BenchReport report, string file)
+    {
+        using Stream to = file == StandardOutput ? Console.OpenStandardOutput() : File.Create(file);
+        report.WriteJson(to);
+        to.WriteByte((byte)'\n');
+    }
+
+    private static int Refuse(List<Problem> problems)
+    {
+        problems.ForEach(problem => Console.Error.WriteLine($"megaphone bench: {problem}"));
+        return WronglyUsed;
+    }
+}

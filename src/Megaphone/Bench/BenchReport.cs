@@ -1,0 +1,162 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Megaphone.Bench;
+
+/// <summary>What a run found out: as a table for people, and as JSON for machines.</summary>
+/// <param name="mode">The mode of <c>megaphone bench</c>.</param>
+/// <param name="problems">What went wrong.</param>
+/// <param name="watch">What the processes used.</param>
+internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watch)
+{
+    private static readonly double[] Percentiles = [0.5, 0.9, 0.99, 0.999];
+
+    private readonly List<BenchFigure> _figures = [];
+    private readonly List<(string Key, string Title, LatencyHistogram Latencies)> _latencies = [];
+
+    /// <summary>Adds a number.</summary>
+    public void Add(string key, string title, double value) => _figures.Add(new BenchFigure(key, title, value));
+
+    /// <summary>Adds latencies, unless there are none.</summary>
+    public void Add(string key, string title, LatencyHistogram latencies)
+    {
+        if (latencies.Count > 0) _latencies.Add((key, title, latencies));
+    }
+
+    /// <summary>Writes the table.</summary>
+    public void WriteTable(TextWriter to)
+    {
+        foreach (BenchFigure figure in _figures) to.WriteLine($"{figure.Title,-36}{Number(figure.Value),16}");
+        if (_latencies.Count > 0)
+        {
+            to.WriteLine();
+            to.WriteLine($"{"latency in ms",-24}{"50 %",10}{"90 %",10}{"99 %",10}{"99.9 %",10}{"longest",10}");
+            foreach ((_, string title, LatencyHistogram latencies) in _latencies)
+            {
+                to.Write($"{title,-24}");
+                foreach (double fraction in Percentiles) to.Write($"{Milliseconds(latencies.Percentile(fraction)),10}");
+                to.WriteLine($"{Milliseconds(latencies.Max),10}");
+            }
+        }
+
+        to.WriteLine();
+        to.WriteLine($"{"",-24}{"",10}{"",10}{"memory",12}{"CPU",10}{"memory per",14}");
+        to.WriteLine($"{"process",-24}{"at s",10}{"clients",10}{"in MiB",12}{"in s",10}{"client, bytes",14}");
+        for (int i = 0; i < watch.ProcessIds.Count; i++) WriteProcess(to, i);
+
+        foreach ((string kind, long count) in problems.Kinds)
+        {
+            if (kind == problems.Kinds[0].Kind) to.WriteLine($"{Environment.NewLine}what went wrong");
+            to.WriteLine($"{Number(count),16}  {kind}");
+        }
+    }
+
+    /// <summary>Writes the same as one JSON object.</summary>
+    public void WriteJson(Stream to)
+    {
+        using Utf8JsonWriter json = new(to, new JsonWriterOptions { Indented = true });
+        json.WriteStartObject();
+        json.WriteString("mode", mode);
+        foreach (BenchFigure figure in _figures) json.WriteNumber(figure.Key, Math.Round(figure.Value, 3));
+        foreach ((string key, _, LatencyHistogram latencies) in _latencies)
+        {
+            json.WriteStartObject($"{key}_latency_us");
+            json.WriteNumber("count", latencies.Count);
+            foreach (double fraction in Percentiles)
+                json.WriteNumber(string.Create(CultureInfo.InvariantCulture, $"p{fraction * 100:0.#}"), Math.Round(latencies.Percentile(fraction), 1));
+            json.WriteNumber("max", Math.Round(latencies.Max, 1));
+            json.WriteEndObject();
+        }
+
+        WriteJsonProcesses(json);
+        json.WriteStartObject("problems");
+        foreach ((string kind, long count) in problems.Kinds) json.WriteNumber(kind, count);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Draws the latencies, and the processes' memory over clients.</summary>
+    public string ToSvg()
+    {
+        BenchPicture latency = new("Latency", "of all are as fast", "ms, logarithmic", logarithmic: true);
+        string[] ticks = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
+        for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
+        foreach ((_, string title, LatencyHistogram latencies) in _latencies)
+            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0).Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+
+        BenchPicture memory = new("Memory", "clients", "MiB", logarithmic: false);
+        for (int i = 0; i < watch.ProcessIds.Count; i++)
+        {
+            int process = i;
+            memory.Add(NameOf(i), watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
+                .OrderBy(point => point.Seconds).Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
+        }
+
+        return BenchPicture.Document([.. new[] { latency, memory }.Where(picture => !picture.IsEmpty)]);
+    }
+
+    private void WriteProcess(TextWriter to, int process)
+    {
+        string name = NameOf(process);
+        ProcessUse? first = watch.Phases.Count > 0 ? watch.Phases[0].Uses[process] : null;
+        foreach (WatchPoint point in watch.Phases)
+        {
+            to.Write(string.Create(CultureInfo.InvariantCulture, $"{$"{name} {point.Phase}",-24}{point.Seconds,10:0.0}{point.Clients,10:0}"));
+            if (point.Uses[process] is not { } use)
+            {
+                to.WriteLine("        gone");
+                continue;
+            }
+
+            string each = first is { } before && point.Clients > 0
+                ? Number(Math.Round((use.MemoryBytes - before.MemoryBytes) / (double)point.Clients))
+                : "";
+            to.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"{Mebibytes(use.MemoryBytes),12:0.0}{use.CpuSeconds - (first?.CpuSeconds ?? 0),10:0.00}{each,14}"));
+        }
+
+        to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{$"{name} at its peak",-44}{Mebibytes(watch.Peaks[process]),12:0.0}"));
+    }
+
+    private void WriteJsonProcesses(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("phases");
+        foreach (WatchPoint point in watch.Phases) WritePoint(json, point);
+        json.WriteEndArray();
+        json.WriteStartArray("samples");
+        foreach (WatchPoint point in watch.Samples) WritePoint(json, point);
+        json.WriteEndArray();
+        json.WriteStartObject("peak_bytes");
+        for (int i = 0; i < watch.ProcessIds.Count; i++) json.WriteNumber(NameOf(i), watch.Peaks[i]);
+        json.WriteEndObject();
+    }
+
+    private void WritePoint(Utf8JsonWriter json, WatchPoint point)
+    {
+        json.WriteStartObject();
+        if (point.Phase.Length > 0) json.WriteString("phase", point.Phase);
+        json.WriteNumber("seconds", Math.Round(point.Seconds, 3));
+        json.WriteNumber("clients", point.Clients);
+        for (int i = 0; i < watch.ProcessIds.Count; i++)
+        {
+            if (point.Uses[i] is not { } use) continue;
+            json.WriteStartObject(NameOf(i));
+            json.WriteNumber("memory_bytes", use.MemoryBytes);
+            json.WriteNumber("cpu_seconds", use.CpuSeconds);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+    }
+
+    private string NameOf(int process) =>
+        process == 0 ? "bench" : watch.ProcessIds[process].ToString(CultureInfo.InvariantCulture);
+
+    private static double Mebibytes(long bytes) => bytes / (double)(1 << 20);
+
+    private static string Milliseconds(double microseconds) =>
+        (microseconds / 1000).ToString(microseconds < 10_000 ? "0.000" : "0.0", CultureInfo.InvariantCulture);
+
+    private static string Number(double value) =>
+        value.ToString(value == Math.Floor(value) || value >= 1000 ? "N0" : "N1", CultureInfo.InvariantCulture);
+}

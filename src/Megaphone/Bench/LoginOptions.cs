@@ -1,0 +1,31 @@
+using System.Globalization;
+
+namespace Megaphone.Bench;
+
+/// <summary>Who the played clients are.</summary>
+internal sealed record LoginOptions
+{
+    /// <summary>Where in a pattern the session's number stands.</summary>
+    public const string NumberMark = "{0}";
+
+    /// <summary>How they log in.</summary>
+    public required LoginMethod Method { get; init; }
+
+    /// <summary>The server's domain.</summary>
+    public string Domain { get; init; } = "localhost";
+
+    /// <summary>The pattern of their names.</summary>
+    public string User { get; init; } = "user" + NumberMark;
+
+    /// <summary>The pattern of their passwords.</summary>
+    public string Password { get; init; } = "pass" + NumberMark;
+
+    /// <summary>The name of one of them; the first has number 1.</summary>
+    public string UserOf(int number) => Fill(User, number);
+
+    /// <summary>The password of one of them.</summary>
+    public string PasswordOf(int number) => Fill(Password, number);
+
+    private static string Fill(string pattern, int number) =>
+        pattern.Replace(NumberMark, number.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+}

@@ -1,0 +1,30 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Megaphone.Bench;
+
+/// <summary>Sleeps that end on time; the kernel's default lets them be 50 µs late, and the runtime's a millisecond.</summary>
+internal static unsafe partial class PunctualSleep
+{
+    private const int SetTimerSlack = 29;
+    private const long NanosecondsPerSecond = 1_000_000_000;
+
+    /// <summary>Makes the sleeps of the calling thread punctual.</summary>
+    public static void Prepare() => _ = ProcessControl(SetTimerSlack, 1, 0, 0, 0);
+
+    /// <summary>Sleeps until then, or for <paramref name="longest"/>, whichever is sooner. A signal may end it early.</summary>
+    public static void Until(long due, TimeSpan longest)
+    {
+        long ticks = Math.Min(due - Stopwatch.GetTimestamp(), (long)(longest.TotalSeconds * Stopwatch.Frequency));
+        if (ticks <= 0) return;
+        long nanoseconds = (long)(ticks * (NanosecondsPerSecond / (double)Stopwatch.Frequency));
+        long* time = stackalloc long[2] { nanoseconds / NanosecondsPerSecond, nanoseconds % NanosecondsPerSecond };
+        _ = NanoSleep(time, null);
+    }
+
+    [LibraryImport("libc", EntryPoint = "nanosleep")]
+    private static partial int NanoSleep(long* time, long* left);
+
+    [LibraryImport("libc", EntryPoint = "prctl")]
+    private static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
+}

@@ -1,0 +1,39 @@
+namespace Megaphone.Bench;
+
+/// <summary>What every mode is told: what to watch, how long to wait, and where results go.</summary>
+internal sealed record RunOptions
+{
+    private static readonly BenchOption PatienceOption = new("patience", "SECONDS", "30", "a phase in which nothing happens for so long is given up");
+    private static readonly BenchOption AfterOption = new("after", "SECONDS", "0", "time to go on watching after the end");
+    private static readonly BenchOption WatchOption = new("watch", "PID[,PID]", null, "processes whose memory and CPU are told for each phase");
+    private static readonly BenchOption JsonOption = new("json", "FILE", null, "the result for machines; - for standard output, in place of the table");
+    private static readonly BenchOption SvgOption = new("svg", "FILE", null, "a picture of the latencies, and of memory over clients");
+
+    /// <summary>The options, in the order of the help.</summary>
+    public static IReadOnlyList<BenchOption> All { get; } = [PatienceOption, AfterOption, WatchOption, JsonOption, SvgOption];
+
+    /// <summary>How long nothing may happen.</summary>
+    public required TimeSpan Patience { get; init; }
+
+    /// <summary>How long processes are watched after the end.</summary>
+    public required TimeSpan After { get; init; }
+
+    /// <summary>Processes that are watched.</summary>
+    public required int[] Watch { get; init; }
+
+    /// <summary>The file for the result; null: none.</summary>
+    public required string? Json { get; init; }
+
+    /// <summary>The file for the picture; null: none.</summary>
+    public required string? Svg { get; init; }
+
+    /// <summary>Reads the options.</summary>
+    public static RunOptions Read(OptionValues values) => new()
+    {
+        Patience = values.Get(PatienceOption, BenchFormats.Seconds),
+        After = values.Get(AfterOption, BenchFormats.Seconds),
+        Watch = values.Get(WatchOption, BenchFormats.Processes) ?? [],
+        Json = values.Get(JsonOption, BenchFormats.File),
+        Svg = values.Get(SvgOption, BenchFormats.File),
+    };
+}

@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+
+namespace Megaphone.Bench;
+
+/// <summary>The sessions of a play, in one piece of native memory that the kernel fills as they are used.</summary>
+internal sealed unsafe class SessionStore(int count) : IDisposable
+{
+    private BenchSession* _sessions = (BenchSession*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(BenchSession));
+
+    /// <summary>How many there are.</summary>
+    public int Count => count;
+
+    /// <summary>One of them, by its place: 0 to <see cref="Count"/> - 1.</summary>
+    public ref BenchSession this[int index]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)count);
+            return ref _sessions[index];
+        }
+    }
+
+    /// <summary>Frees the memory; nobody may use a session any more.</summary>
+    public void Dispose()
+    {
+        NativeMemory.Free(_sessions);
+        _sessions = null;
+    }
+}

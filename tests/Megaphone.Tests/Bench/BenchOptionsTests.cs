@@ -1,0 +1,87 @@
+using Megaphone.Bench;
+using Megaphone.Protocol;
+using Megaphone.Service;
+using Xunit;
+
+namespace Megaphone.Tests.Bench;
+
+public class BenchOptionsTests
+{
+    [Fact]
+    public void The_help_names_every_mode() =>
+        Snapshot.Match(BenchHelp.Write().Replace(ProductVersion.Current, "VERSION", StringComparison.Ordinal));
+
+    [Theory]
+    [InlineData("connect")]
+    [InlineData("echo")]
+    [InlineData("xmpp")]
+    [InlineData("link")]
+    public void No_option_of_a_mode_is_there_twice(string mode)
+    {
+        string[] names = [.. BenchMode.Find(mode)!.Options.Select(option => option.Name)];
+        Assert.Equal(names.Distinct(), names);
+    }
+
+    [Fact]
+    public void The_help_of_each_mode_names_every_option() => Snapshot.Match(string.Join('\n', BenchMode.All.Select(BenchHelp.Write)));
+
+    [Fact]
+    public void Each_wrong_option_of_link_has_a_line() => Snapshot.Match(Problems(
+        "link",
+        "--to", "hub", "--sessions", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5", "--domain", "a b",
+        "--user", "", "--rate", "-1", "--pending", "many", "--hold", "1:00", "--keepalives", "0", "--messages", "-1", "--message-rate", "1e9",
+        "--message-bytes", "0", "--end", "slam", "--patience", "x", "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
+
+    [Fact]
+    public void What_must_be_there_and_what_does_not_go_together_has_a_line_too() => Snapshot.Match(Problems(
+        "link", "--sessions", "3", "--links", "4", "--keepalives", "10"));
+
+    [Theory]
+    [InlineData("connect", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--connections: is missing; for example 10000")]
+    [InlineData("echo", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
+    [InlineData("xmpp", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--sessions: is missing; for example 100000")]
+    public void What_a_mode_must_be_told_is_asked_for(string mode, string problems) => Assert.Equal(problems, Problems(mode));
+
+    [Theory]
+    [InlineData("127.0.0.0/7")]
+    [InlineData("127.0.0.0/33")]
+    [InlineData("127.0.0.0/")]
+    [InlineData("::1")]
+    [InlineData("here")]
+    public void What_is_no_range_of_addresses_is_refused(string from) => Assert.Equal(
+        $"--from \"{from}\": must be an IPv4 address, or one with 8 to 32 bits of a prefix; for example 127.64.0.0/10",
+        Problems("echo", "--to", "127.0.0.1:1", "--from", from));
+
+    [Theory]
+    [InlineData("10.1.2.3", 0, "10.1.2.3")]
+    [InlineData("10.1.2.3", 7, "10.1.2.3")]
+    [InlineData("10.1.2.3/24", 0, "10.1.2.1")]
+    [InlineData("10.1.2.3/24", 253, "10.1.2.254")]
+    [InlineData("10.1.2.3/24", 254, "10.1.2.1")]
+    [InlineData("127.64.0.0/10", 256, "127.64.1.1")]
+    public void Connections_come_from_one_address_after_the_other(string from, int connection, string address) =>
+        Assert.Equal(address, SourceAddresses.Parse(from)!.Of(connection).ToEndPoint().Address.ToString());
+
+    [Fact]
+    public void What_is_not_given_is_what_the_help_says()
+    {
+        List<Problem> problems = [];
+        LinkBenchOptions options = LinkBenchOptions.Read(new OptionValues(BenchMode.Find("link")!, ["--to", "[::1]:6280", "--sessions=1000"], problems));
+
+        Assert.Empty(problems);
+        Assert.Equal(("::1", 6280, 1000, 1), (options.To.Host, options.To.Port, options.Play.Sessions, options.Links));
+        Assert.Equal((LinkFraming.Stanza, LoginMethod.Anonymous, 500), (options.Framing, options.Play.Login.Method, options.Play.Pending));
+        Assert.Equal("user12", options.Play.Login.UserOf(12));
+        Assert.Equal("pass12", options.Play.Login.PasswordOf(12));
+        Assert.Equal((0.0, 0, false), (options.Play.Rate, options.Play.Messages, options.Play.Cut));
+        Assert.Null(options.Run.Json);
+    }
+
+    private static string Problems(string mode, params string[] arguments)
+    {
+        List<Problem> problems = [];
+        BenchMode found = BenchMode.Find(mode)!;
+        found.Read(new OptionValues(found, arguments, problems));
+        return string.Join('\n', problems.Select(problem => problem.ToString()));
+    }
+}

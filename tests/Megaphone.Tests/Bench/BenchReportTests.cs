@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Text.Json;
+using System.Xml.Linq;
+using Megaphone.Bench;
+using Xunit;
+
+namespace Megaphone.Tests.Bench;
+
+public sealed class BenchReportTests : IDisposable
+{
+    private readonly Tally _problems = new();
+    private readonly ProcessWatch _watch = new([], () => 1000);
+    private readonly BenchReport _report;
+
+    public BenchReportTests()
+    {
+        LatencyHistogram latencies = new();
+        for (int i = 1; i <= 1000; i++) latencies.Add(i * Stopwatch.Frequency / 1_000_000);
+        _problems.Add("a session was lost", 2);
+        _problems.Add("another kind");
+        _watch.Mark("before");
+        _watch.Mark("logged in");
+        _report = new BenchReport("link", _problems, _watch);
+        _report.Add("logged_in", "logged in", 1_234_567);
+        _report.Add("logins_per_second", "logins per second", 12.34);
+        _report.Add("login", "login", latencies);
+        _report.Add("message", "message", new LatencyHistogram());
+    }
+
+    public void Dispose() => _watch.Dispose();
+
+    [Fact]
+    public void The_table_has_figures_latencies_processes_and_what_went_wrong()
+    {
+        StringWriter table = new();
+        _report.WriteTable(table);
+        string[] lines = [.. table.ToString().Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))];
+
+        Assert.Contains("logged in 1,234,567", lines);
+        Assert.Contains("logins per second 12.3", lines);
+        Assert.Contains(lines, line => line.StartsWith("login 0.5", StringComparison.Ordinal) && line.EndsWith(" 1.000", StringComparison.Ordinal));
+        Assert.DoesNotContain(lines, line => line.StartsWith("message ", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("bench logged in ", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("bench at its peak ", StringComparison.Ordinal));
+        Assert.Equal(["what went wrong", "2 a session was lost", "1 another kind"], lines[^4..^1]);
+    }
+
+    [Fact]
+    public void The_JSON_has_the_same()
+    {
+        MemoryStream text = new();
+        _report.WriteJson(text);
+        JsonElement json = JsonDocument.Parse(text.ToArray()).RootElement;
+
+        Assert.Equal("link", json.GetProperty("mode").GetString());
+        Assert.Equal(1_234_567, json.GetProperty("logged_in").GetInt32());
+        Assert.Equal(1000, json.GetProperty("login_latency_us").GetProperty("count").GetInt32());
+        Assert.InRange(json.GetProperty("login_latency_us").GetProperty("p99.9").GetDouble(), 980, 1000);
+        Assert.Equal(["before", "logged in"], json.GetProperty("phases").EnumerateArray().Select(phase => phase.GetProperty("phase").GetString()));
+        Assert.True(json.GetProperty("phases")[1].GetProperty("bench").GetProperty("memory_bytes").GetInt64() > 0);
+        Assert.Equal(2, json.GetProperty("problems").GetProperty("a session was lost").GetInt32());
+    }
+
+    [Fact]
+    public void The_picture_is_SVG_with_a_curve_for_each_kind_of_latency_and_each_process()
+    {
+        XElement svg = XElement.Parse(_report.ToSvg());
+        XNamespace names = "http://www.w3.org/2000/svg";
+
+        Assert.Equal(names + "svg", svg.Name);
+        Assert.Equal(2, svg.Elements(names + "polyline").Count());
+        Assert.Contains(svg.Elements(names + "text"), text => text.Value == "login");
+    }
+
+    [Theory]
+    [InlineData(0, 100, 0, 0, "logging in: 0 of 100, 0/s, 0.0 s")]
+    [InlineData(500, 1_000_000, 10, 0, "logging in: 500 of 1,000,000, 50/s, 10.0 s, 5:33:10 left")]
+    [InlineData(100, 100, 90, 1200, "logging in: 100 of 100, 1/s, 0:01:30, 1,200 problems")]
+    public void Progress_tells_rate_time_left_and_problems(long done, long total, double seconds, long problems, string line) =>
+        Assert.Equal(line, Progress.Line("logging in", done, total, seconds, problems));
+
+    [Fact]
+    public void Kinds_of_problems_are_bounded()
+    {
+        for (int i = 0; i < 1000; i++) _problems.Add($"kind {i}");
+        Assert.InRange(_problems.Kinds.Count, 100, 101);
+        Assert.Equal(1003, _problems.Total);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using System.Text;
+using Megaphone.Bench;
+using Xunit;
+
+namespace Megaphone.Tests.Bench;
+
+public sealed class MessageTrafficTests : IDisposable
+{
+    private const int Users = 10;
+    private const int Count = 200;
+
+    private readonly SessionStore _sessions = new(Users);
+    private readonly int[] _last = new int[Users];
+
+    public MessageTrafficTests()
+    {
+        for (int i = 0; i < Users; i++) _sessions[i].TrySetLocal(Encoding.UTF8.GetBytes($"u{i}"));
+    }
+
+    public void Dispose() => _sessions.Dispose();
+
+    [Fact]
+    public void Each_message_is_addressed_to_another_user_and_says_its_number()
+    {
+        MessageTraffic traffic = Traffic();
+        for (int number = 0; number < Count; number++)
+        {
+            string text = Written(traffic, number);
+            int receiver = ReceiverOf(text);
+            Assert.Equal($"<message to='u{receiver}@localhost' type='chat' id='{number}'><body>xxxxx</body></message>", text);
+            Assert.NotEqual(traffic.SenderOf(number), receiver);
+        }
+    }
+
+    [Fact]
+    public void Everybody_writes_and_hears_from_one_user_only()
+    {
+        MessageTraffic traffic = Traffic();
+        (int Sender, int Receiver)[] pairs = [.. Enumerable.Range(0, Count)
+            .Select(number => (traffic.SenderOf(number), ReceiverOf(Written(traffic, number)))).Distinct().Order()];
+
+        Assert.Equal(Users, pairs.Length);
+        Assert.Equal(Enumerable.Range(0, Users), pairs.Select(pair => pair.Sender));
+        Assert.Equal(Users, pairs.Select(pair => pair.Receiver).Distinct().Count());
+    }
+
+    [Fact]
+    public void What_arrives_in_order_is_counted_and_nothing_else()
+    {
+        MessageTraffic traffic = Traffic();
+        for (int number = 0; number < Count; number++) Deliver(traffic, Written(traffic, number));
+
+        Assert.Equal((Count, 0, 0, 0), (traffic.Arrived, traffic.Doubled, traffic.Misplaced, traffic.Stray));
+        Assert.Equal(Count, traffic.Latencies.Count);
+    }
+
+    [Fact]
+    public void Lost_doubled_misplaced_and_stray_messages_are_told_apart()
+    {
+        MessageTraffic traffic = Traffic();
+        string first = Written(traffic, 0);
+        int later = Enumerable.Range(1, Count - 1).First(number => traffic.SenderOf(number) == traffic.SenderOf(0));
+
+        Deliver(traffic, Written(traffic, later));
+        Deliver(traffic, first);
+        Deliver(traffic, first);
+        Deliver(traffic, first, to: (ReceiverOf(first) + 1) % Users);
+        Deliver(traffic, $"<message id='{Count}'/>", to: 0);
+        Deliver(traffic, "<message id='x'/>", to: 0);
+        Deliver(traffic, "<message/>", to: 0);
+
+        Assert.Equal((2, 1, 1, 4), (traffic.Arrived, traffic.Doubled, traffic.Misplaced, traffic.Stray));
+    }
+
+    [Fact]
+    public void A_latency_counts_from_the_time_at_which_the_message_was_to_be_sent()
+    {
+        long begin = Stopwatch.GetTimestamp() - 10 * Stopwatch.Frequency;
+        MessageTraffic traffic = new([.. Enumerable.Range(0, Users)], Count, new Pace(begin, 100), 5, "localhost");
+        Deliver(traffic, Written(traffic, 100));
+
+        Assert.InRange(traffic.Latencies.Max, 9e6, 60e6);
+    }
+
+    [Fact]
+    public void Without_a_domain_messages_are_for_who_sends_them()
+    {
+        MessageTraffic traffic = new([3], Count, default, 2, domain: null);
+
+        Assert.Equal("<message type='chat' id='7'><body>xx</body></message>", Written(traffic, 7));
+        Deliver(traffic, Written(traffic, 7), to: 3);
+        Assert.Equal((1, 0), (traffic.Arrived, traffic.Stray));
+    }
+
+    private static MessageTraffic Traffic() => new([.. Enumerable.Range(0, Users)], Count, new Pace(Stopwatch.GetTimestamp(), 1e6), 5, "localhost");
+
+    private static int ReceiverOf(string text) => text.Split('\'')[1][1] - '0';
+
+    private string Written(MessageTraffic traffic, int number)
+    {
+        byte[] bytes = new byte[traffic.MaxBytes];
+        return Encoding.UTF8.GetString(bytes, 0, traffic.Write(number, _sessions, bytes));
+    }
+
+    private void Deliver(MessageTraffic traffic, string text, int? to = null)
+    {
+        int index = to ?? ReceiverOf(text);
+        Assert.Null(traffic.Take(index, ref _last[index], Encoding.UTF8.GetBytes(text)));
+    }
+}

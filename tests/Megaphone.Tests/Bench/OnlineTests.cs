@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using Megaphone.Bench;
+using Xunit;
+
+namespace Megaphone.Tests.Bench;
+
+public class OnlineTests
+{
+    [Theory]
+    [InlineData("get")]
+    [InlineData("set")]
+    public void A_request_is_answered_with_an_error(string type)
+    {
+        using Conversation client = Conversation.LoggedIn();
+
+        Assert.Equal(
+            "<iq type='error' id=\"x&apos;1\" to=\"capulet.example\"><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+            client.Hear($"<iq type='{type}' from='capulet.example' id='x&apos;1'><ping xmlns='urn:xmpp:ping'/></iq>"));
+        Assert.Empty(client.Problems);
+    }
+
+    [Fact]
+    public void Presence_answers_and_foreign_messages_are_only_counted()
+    {
+        using Conversation client = Conversation.LoggedIn();
+
+        Assert.Equal("", client.Hear("<presence from='a@b'/><iq type='result' id='1'/><message><body>hello</body></message>"));
+        Assert.Equal(3, client.Play.OtherStanzas);
+        Assert.Empty(client.Problems);
+    }
+
+    [Fact]
+    public void A_stream_that_the_server_closes_is_a_problem_and_ended()
+    {
+        using Conversation client = Conversation.LoggedIn();
+
+        Assert.Equal("END", client.Hear("</stream:stream>"));
+        Assert.Equal("", client.Hear(""));
+        Assert.Equal(["the server closed a stream"], client.Problems);
+        Assert.Equal((0, 1), (client.Play.Online, client.Play.Over));
+    }
+
+    [Fact]
+    public void A_stream_that_was_asked_to_end_ends_without_a_problem()
+    {
+        using Conversation client = Conversation.LoggedIn();
+        client.Session.EndSaid = true;
+
+        Assert.Equal("END", client.Hear("</stream:stream>"));
+        Assert.Equal("", client.Hear(""));
+        Assert.Empty(client.Problems);
+        Assert.Equal((0, 1), (client.Play.Online, client.Play.Over));
+    }
+
+    [Fact]
+    public void What_comes_after_the_end_is_ignored()
+    {
+        using Conversation client = Conversation.LoggedIn();
+        client.Hear("");
+
+        Assert.Equal("", client.Hear("<iq type='get' id='1'/>"));
+        Assert.Equal(1, client.Play.Over);
+    }
+
+    [Fact]
+    public void A_server_that_wants_more_answers_at_once_than_there_is_room_for_is_left()
+    {
+        using Conversation client = new() { Room = 1 };
+
+        client.Hear("<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features><success/>");
+        Assert.Equal(["the server said several things that want an answer at once"], client.Problems);
+        Assert.Equal((1, 1), (client.Play.Failed, client.Play.Over));
+    }
+
+    [Fact]
+    public void A_lost_session_is_lost_once()
+    {
+        using Conversation client = Conversation.LoggedIn();
+
+        client.Play.Lose(6, "gone");
+        client.Play.Lose(6, "gone");
+
+        Assert.Equal([("gone", 1L)], client.Play.Problems.Kinds);
+        Assert.Equal((0, 1, 0), (client.Play.Online, client.Play.Over, client.Play.Failed));
+    }
+
+    [Fact]
+    public void A_message_that_comes_back_as_an_error_is_counted_by_its_condition()
+    {
+        using Conversation client = Conversation.LoggedIn();
+        MessageTraffic traffic = new([6], 1, new Pace(Stopwatch.GetTimestamp(), 1), 1, "capulet.example");
+        client.Play.Count(traffic);
+
+        client.Hear("<message type='error' id='0'><body>x</body><error type='cancel'><service-unavailable/></error></message>");
+        Assert.Equal(["a message came back: service-unavailable"], client.Problems);
+        Assert.Equal((0, 1), (traffic.Arrived, traffic.Refused));
+    }
+}
