@@ -179,6 +179,79 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         await LogOutAsync(link, one, other);
     }
 
+    [Fact]
+    public async Task A_client_that_does_not_read_loses_its_session_above_the_bound_and_no_other_does()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza", "Ecm:Buffers:HighBytes=65536", "Ecm:Buffers:LowBytes=16384");
+        await ecm.HasLinksAsync(1, "ecm");
+        using XmppClient slow = await XmppClient.ConnectAsync(ecm.Clients, receiveBuffer: 8 << 10);
+        using XmppClient one = await XmppClient.ConnectAsync(ecm.Clients), other = await XmppClient.ConnectAsync(ecm.Clients);
+        await one.LogInAsync();
+        await other.LogInAsync();
+        await slow.LogInAsync();
+        slow.StopReading();
+        await server.Ejabberd.ComesToAsync("3", "ets:info(session, size)");
+
+        // Headlines, for which nobody is told that they did not arrive.
+        string news = $"<message type='headline' to='{slow.Address}'><body>{new string('x', 1000)}</body></message>";
+        for (int i = 1; i <= 12_000; i++) await one.SendAsync(news);
+
+        await server.Ejabberd.ComesToAsync("2", "ets:info(session, size)");
+        await ecm.ReachesAtLeastAsync(1, "megaphone_pauses_total", "role=ecm");
+        await ecm.HasClientsAsync(2);
+        await one.SayAsync(other.Address, "it was not us");
+        await other.ExpectAsync("it was not us<");
+        await one.LogOutAsync();
+        await other.LogOutAsync();
+        await ecm.ReachesAsync(0, "megaphone_buffered_bytes");
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    /// <summary>What is no XMPP, and what its sender is told.</summary>
+    private static readonly (string What, string Said, string Condition)[] Wrongs =
+    [
+        ("a comment", "<!-- who -->", "restricted-xml"),
+        ("a processing instruction", "<?php ?>", "restricted-xml"),
+        ("a document type", "<!DOCTYPE b [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><message><body>&b;</body></message>", "restricted-xml"),
+        ("an entity that is not defined", "<message><body>&bomb;</body></message>", "not-well-formed"),
+        ("tags that do not match", "<message><body></message></body>", "not-well-formed"),
+        ("tags that do not match, far apart", "<message><a><b><c/></b></a></massage>", "not-well-formed"),
+        ("text between stanzas", "<presence/>hello<presence/>", "bad-format"),
+        ("an attribute twice", "<message to='a' to='b'/>", "not-well-formed"),
+        ("a smaller-than sign in an attribute", "<message to='<presence/>'/>", "not-well-formed"),
+        ("the end of CDATA in text", "<message><body>]]></body></message>", "not-well-formed"),
+        ("no name", "<></>", "not-well-formed"),
+        ("a control character", "<message><body>\u0001</body></message>", "not-well-formed"),
+        ("depth", string.Concat(Enumerable.Repeat("<a>", 50_000)), "policy-violation"),
+        ("length", $"<message><body>{new string('x', 300_000)}", "policy-violation"),
+    ];
+
+    [Fact]
+    public async Task No_input_makes_half_an_element_or_two_elements_pass_as_one()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza");
+        await ecm.HasLinksAsync(1, "ecm");
+        using XmppClient victim = await XmppClient.ConnectAsync(ecm.Clients);
+        await victim.LogInAsync();
+        foreach ((string what, string said, string condition) in Wrongs)
+        {
+            using XmppClient offender = await XmppClient.ConnectAsync(ecm.Clients);
+            await offender.LogInAsync();
+
+            // What follows must not be taken for a stanza, nor what came before be a part of it.
+            await offender.SendAsync($"{said}<message to='{victim.Address}'><body>smuggled</body></message>");
+
+            string last = await offender.ReceiveToEndAsync();
+            Assert.True(last.Contains(condition, StringComparison.Ordinal), $"{what}: {last}");
+            await victim.SettleAsync();
+            Assert.False(victim.Heard.Contains("smuggled", StringComparison.Ordinal), $"{what}: {victim.Heard}");
+        }
+
+        await victim.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
     [Theory]
     [InlineData("reload_config")]
     [InlineData("delete_listener")]
