@@ -15,6 +15,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     // Not below the temporary folder's own subfolders for root: the user ejabberd has to reach it.
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
     private readonly Dictionary<string, string> _settings = [];
+    // Two that look for free ports at the same time would find the same ones.
+    private static readonly SemaphoreSlim Starting = new(1);
+
     private readonly SemaphoreSlim _evaluating = new(1);
     private Dictionary<string, string?> _made = [];
     private ChildProcess? _evaluator;
@@ -40,7 +43,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(new Dictionary<string, string?>
     {
         ["EJABBERD_MEGAPHONE"] = "1",
-        ["EJABBERD_LINK_MORE"] = string.Join('\n', listener),
+        ["EJABBERD_LINK_MORE"] = string.Join('\n', ["backlog: 1024", .. listener]),
         // Where the configuration ends is the list of its modules.
         ["EJABBERD_MORE"] = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon",
     });
@@ -63,9 +66,17 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>Starts it after it was killed, on the same ports and with the same accounts.</summary>
     public async Task StartAgainAsync()
     {
-        foreach (string line in await RunAsync("start"))
+        await Patience.WithinAsync(Starting.WaitAsync(), "the start of another ejabberd");
+        try
         {
-            if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
+            foreach (string line in await RunAsync("start"))
+            {
+                if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
+            }
+        }
+        finally
+        {
+            Starting.Release();
         }
 
         foreach (string name in Names)
@@ -123,18 +134,15 @@ internal sealed class Ejabberd : IAsyncDisposable
         await ControlAsync("reload_config");
     }
 
-    /// <summary>Adds a listener for clients like that of the module: without encryption, and without shapers.</summary>
-    public async Task<IPEndPoint> AddPlainListenerAsync()
+    /// <summary>Adds a listener on a port of its own.</summary>
+    /// <param name="options">What it is and how, like <c>module: ejabberd_c2s</c>.</param>
+    /// <returns>Its address, and what takes it away again.</returns>
+    public async Task<(IPEndPoint Address, Func<Task> Remove)> AddListenerAsync(params string[] options)
     {
         IPEndPoint address = FreeAddress();
-        await ReconfigureAsync(configuration => configuration.Replace(
-            "\nlisten:\n", $$"""
-
-            listen:
-              - { port: {{address.Port}}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none, backlog: 1024 }
-
-            """));
-        return address;
+        string entry = $"  - {{ port: {address.Port}, ip: \"127.0.0.1\", {string.Join(", ", options)} }}\n";
+        await ReconfigureAsync(configuration => configuration.Replace("\nlisten:\n", $"\nlisten:\n{entry}"));
+        return (address, () => ReconfigureAsync(configuration => configuration.Replace(entry, "")));
     }
 
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>
