@@ -50,6 +50,8 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
     {
+        // Not all from the same port on: others on this machine may look for free ones at the same moment.
+        made["EJABBERD_PROXY_PORT"] = Random.Shared.Next(15_300, 24_000).ToString(CultureInfo.InvariantCulture);
         Ejabberd ejabberd = new() { _made = made };
         try
         {
