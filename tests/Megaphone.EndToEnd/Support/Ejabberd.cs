@@ -15,8 +15,6 @@ internal sealed class Ejabberd : IAsyncDisposable
     // Not below the temporary folder's own subfolders for root: the user ejabberd has to reach it.
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
     private readonly Dictionary<string, string> _settings = [];
-    // Two that look for free ports at the same time would find the same ones.
-    private static readonly SemaphoreSlim Starting = new(1);
 
     private readonly SemaphoreSlim _evaluating = new(1);
     private Dictionary<string, string?> _made = [];
@@ -50,7 +48,7 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
     {
-        // Not all from the same port on: others on this machine may look for free ones at the same moment.
+        // Each somewhere else, so that one that was killed finds its own ports free when it starts again.
         made["EJABBERD_PROXY_PORT"] = Random.Shared.Next(15_300, 24_000).ToString(CultureInfo.InvariantCulture);
         Ejabberd ejabberd = new() { _made = made };
         try
@@ -68,17 +66,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>Starts it after it was killed, on the same ports and with the same accounts.</summary>
     public async Task StartAgainAsync()
     {
-        await Patience.WithinAsync(Starting.WaitAsync(), "the start of another ejabberd");
-        try
+        foreach (string line in await RunAsync("start"))
         {
-            foreach (string line in await RunAsync("start"))
-            {
-                if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
-            }
-        }
-        finally
-        {
-            Starting.Release();
+            if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
         }
 
         foreach (string name in Names)
