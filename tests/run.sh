@@ -33,8 +33,15 @@ dotnet_test() {
     --blame-hang-timeout 3m --blame-hang-dump-type none
 }
 
+# The clients that people use, with which the tests talk. A Node.js that is there already need not be Debian's.
+install_clients() {
+  install_packages artifacts/apt.log iproute2 mcabber python3-slixmpp util-linux
+  command -v node >/dev/null && command -v npm >/dev/null || install_packages artifacts/apt.log nodejs npm
+  step "fetching @xmpp/client" artifacts/npm.log npm ci --prefix tests/clients/xmppjs --no-audit --no-fund --ignore-scripts
+}
+
 mkdir -p artifacts
-if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_packages artifacts/apt.log iproute2 python3-slixmpp util-linux
+if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_clients
 then
   failed=1
   finish

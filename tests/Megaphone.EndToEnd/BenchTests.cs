@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -99,6 +100,51 @@ public sealed class BenchTests
         await both.HasClientsAsync(0);
     }
 
+    [Fact]
+    public async Task A_run_that_needs_more_descriptors_than_a_process_may_have_is_split_over_processes()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = ChildProcess.Start(
+        [
+            "prlimit", "--nofile=150", Repository.Binary, "bench", "xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "200",
+            "--hold", "0.5", "--messages", "300", "--message-rate", "1000", "--json", "-",
+        ]);
+
+        Assert.Equal(0, await bench.EndAsync());
+        JsonElement result = Json(bench);
+        Assert.Equal(200, result.GetProperty("logged_in").GetInt32());
+        Assert.Equal(300, result.GetProperty("messages_arrived").GetInt32());
+        Assert.Equal(200, result.GetProperty("phases").EnumerateArray().Single(phase => phase.GetProperty("phase").GetString() == "after hold").GetProperty("clients").GetInt32());
+        await both.HasClosedAsync(200, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task A_split_run_that_is_interrupted_closes_its_clients_and_tells_what_it_knows()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = Start("xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "40", "--processes", "2", "--hold", "60", "--json", "-");
+        await both.HasSessionsAsync(40);
+        bench.Signal(Signals.Terminate);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(40, Json(bench).GetProperty("logged_in").GetInt32());
+        Assert.Empty(Json(bench).GetProperty("problems").EnumerateObject());
+        await both.HasClosedAsync(40, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task A_process_of_a_split_run_that_dies_is_a_problem()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = Start("connect", "--to", $"{both.Clients}", "--connections", "20", "--processes", "2", "--say", "1", "--hold", "3", "--json", "-");
+        await both.HasClientsAsync(20);
+        Signals.Send(ChildOf(bench), Signals.Kill);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(1, Json(bench).GetProperty("problems").GetProperty("a process of the run came to no result").GetInt32());
+        Assert.Equal(10, Json(bench).GetProperty("connected").GetInt32());
+    }
+
     [Theory]
     [InlineData]
     [InlineData("--rate", "1000")]
@@ -136,11 +182,11 @@ public sealed class BenchTests
     public async Task Too_few_descriptors_are_told_before_anything_is_opened()
     {
         using ChildProcess bench = ChildProcess.Start(
-            ["prlimit", "--nofile=100", Repository.Binary, "bench", "connect", "--to", "127.0.0.1:1", "--connections", "50"]);
+            ["prlimit", "--nofile=100", Repository.Binary, "bench", "echo", "--to", "127.0.0.1:1", "--connections", "50"]);
 
         Assert.Equal(1, await bench.EndAsync());
         Assert.Equal(
-            ["megaphone bench: 50 connections need as many descriptors and 64 more, and this process may have 100; raise its hard limit (ulimit -Hn, LimitNOFILE), or run several at the same time"],
+            ["megaphone bench: 50 connections need as many descriptors and 64 more, and this process may have 100; raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes"],
             bench.Errors);
     }
 
@@ -179,6 +225,11 @@ public sealed class BenchTests
         Assert.True(ended == status, $"It ended with {ended}:\n{string.Join('\n', bench.Output.Concat(bench.Errors))}");
         return Json(bench);
     }
+
+    /// <summary>One of the processes that it has started, whichever thread did.</summary>
+    private static int ChildOf(ChildProcess process) => Directory.GetDirectories($"/proc/{process.Id}/task")
+        .SelectMany(task => File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Select(id => int.Parse(id, CultureInfo.InvariantCulture)).First();
 
     private static JsonElement Json(ChildProcess bench) => JsonDocument.Parse(string.Join('\n', bench.Output)).RootElement;
 }

@@ -401,7 +401,8 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
 
         (XmppClient next, _) = link.Open();
         await next.LogInAsync();
-        Assert.Equal(dropped + 11, await CounterAsync("packets_dropped"));
+        // The empty packet, with which every ECM answers the end of a session, is nothing that was lost.
+        Assert.Equal(dropped + 10, await CounterAsync("packets_dropped"));
         Assert.Equal(opened + 2, await CounterAsync("sessions_opened"));
         link.Dispose();
         await AssertNothingElseSufferedAsync();

@@ -88,7 +88,8 @@ public sealed class ModuleTests(ModuleTests.Server server) : IClassFixture<Modul
         public async Task InitializeAsync()
         {
             Ejabberd = await Ejabberd.StartWithModuleAsync("hibernate_after: 1");
-            Direct = (await Ejabberd.AddPlainListenerAsync()).Port;
+            Direct = (await Ejabberd.AddListenerAsync(
+                "module: ejabberd_c2s", "max_stanza_size: 262144", "shaper: none", "backlog: 1024")).Address.Port;
             Ecm = await EcmAsync();
         }
 

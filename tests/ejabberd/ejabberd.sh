@@ -32,6 +32,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
 
 node=megaphone@localhost
+ports_lock=${TMPDIR:-/tmp}/megaphone-ports.lock
 LINK_PORT=
 command=${1:?what to do}
 dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
@@ -136,6 +137,10 @@ prepare() {
 
 start() {
   [[ -x /usr/sbin/ejabberdctl ]] || fail "ejabberd is not installed"
+  # One at a time from the choice of ports until they are taken: two that start together would choose the same.
+  [[ -e $ports_lock ]] || (umask 0 && : >"$ports_lock") 2>/dev/null || true
+  exec {lock}<"$ports_lock"
+  flock --wait 60 "$lock" || fail "others have been choosing ports for a minute; see who holds $ports_lock"
   prepare
   [[ -z ${PID:-} ]] || ! is_running || fail "it is running already, with pid $PID"
   # Not more descriptors than it can use, for the VM keeps a table of all that it might.
@@ -144,7 +149,7 @@ start() {
     [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
     ulimit -S -n "$limit"
     erlang "$node" -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
-  ) >"$dir/logs/output.log" 2>&1 </dev/null &
+  ) >"$dir/logs/output.log" 2>&1 </dev/null {lock}<&- &
   PID=$!
   write_settings
   if ! wait_until 30 is_up_or_gone || ! is_up; then
@@ -152,6 +157,7 @@ start() {
     tail -n 30 "$dir/logs/output.log" "$dir/logs/ejabberd.log" >&2 || true
     fail "ejabberd did not come up in $dir"
   fi
+  exec {lock}<&-
   cat "$dir/settings"
 }
 

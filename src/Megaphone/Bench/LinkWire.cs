@@ -58,12 +58,15 @@ internal sealed class LinkWire : IXmppWire
         if (player.Current is not { Draining: false } link)
         {
             _play.Open(index, scheduled);
-            _play.Lose(index, player.Current is null ? "a session's link was gone before it was opened" : "a session's link was draining before it was opened");
+            string what = player.Current is null ? "gone" : "draining";
+            _play.Lose(index, $"a session's link was {what} before it was opened");
             return true;
         }
 
         Span<byte> proxy = stackalloc byte[ProxyHeader.MaxBytes];
-        int length = _options.Proxy == ProxyMode.None ? 0 : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress);
+        int length = _options.Proxy == ProxyMode.None
+            ? 0
+            : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress);
         return player.TryOpen(link, index, scheduled, proxy[..length]);
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -59,7 +60,9 @@ internal sealed class LoginMachine
         };
     }
 
-    /// <summary>What a client begins with, twice. Without an XML declaration, which is optional and is not carried in stanzas.</summary>
+    /// <summary>
+    /// What a client begins with, twice. Without an XML declaration, which is optional and is not carried in stanzas.
+    /// </summary>
     public ReadOnlySpan<byte> Header => _header;
 
     /// <summary>Takes what the server says while the client logs in.</summary>
@@ -113,7 +116,8 @@ internal sealed class LoginMachine
                 return $"login refused: {XmlPiece.Condition(piece, "failure"u8)}";
 
             default:
-                return $"<{Encoding.UTF8.GetString(name[..Math.Min(name.Length, 20)])}> came while a client waited for {Wanted(session.Phase)}";
+                string came = Encoding.UTF8.GetString(name[..Math.Min(name.Length, 20)]);
+                return $"<{came}> came while a client waited for {Wanted(session.Phase)}";
         }
     }
 
@@ -135,7 +139,8 @@ internal sealed class LoginMachine
     {
         exchange = null;
         length = 0;
-        if (!XmlPiece.Has(features, "mechanism"u8)) return "the server offers no SASL, perhaps before STARTTLS, which is not spoken here";
+        if (!XmlPiece.Has(features, "mechanism"u8))
+            return "the server offers no SASL, perhaps before STARTTLS, which is not spoken here";
         if (features.IndexOf(_offer) < 0) return $"the server does not offer {_mechanism}";
 
         string? initial = null;
@@ -157,7 +162,8 @@ internal sealed class LoginMachine
         return null;
     }
 
-    private static string? Respond(ref BenchSession session, ScramExchange exchange, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
+    private static string? Respond(
+        ref BenchSession session, ScramExchange exchange, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
     {
         length = 0;
         if (!TryDecode(piece, "challenge"u8, out string? challenge)) return "a SCRAM challenge that is not in base 64";
@@ -174,7 +180,8 @@ internal sealed class LoginMachine
             return $"binding refused: {XmlPiece.Condition(piece, "error"u8)}";
         if (!XmlPiece.TryText(piece, "jid"u8, out ReadOnlySpan<byte> jid) || jid.IndexOf((byte)'@') is not (> 0 and var at))
             return "the server bound a client to no address";
-        if (!session.TrySetLocal(jid[..at])) return $"the server gave an address whose local part is longer than {BenchSession.MaxLocalBytes} bytes";
+        if (!session.TrySetLocal(jid[..at]))
+            return $"the server gave an address whose local part is longer than {BenchSession.MaxLocalBytes} bytes";
         session.Phase = SessionPhase.Online;
         length = Write(reply, "<presence/>"u8);
         return null;
@@ -183,7 +190,7 @@ internal sealed class LoginMachine
     /// <summary>As it stands in SASL's elements: base 64.</summary>
     private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
-    private static bool TryDecode(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? text)
+    private static bool TryDecode(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element, [NotNullWhen(true)] out string? text)
     {
         text = null;
         if (!XmlPiece.TryText(piece, element, out ReadOnlySpan<byte> encoded)) return false;

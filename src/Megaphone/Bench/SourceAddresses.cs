@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -25,10 +26,10 @@ internal sealed record SourceAddresses(uint First, uint Count, int Port = 0)
     {
         int slash = text.IndexOf('/');
         int bits = AddressBits;
-        if (slash >= 0 && (!int.TryParse(text.AsSpan(slash + 1), System.Globalization.NumberStyles.None, null, out bits) || bits is < 8 or > AddressBits))
-            return null;
-        if (!IPAddress.TryParse(slash < 0 ? text : text[..slash], out IPAddress? address) || address.AddressFamily != AddressFamily.InterNetwork)
-            return null;
+        if (slash >= 0 && !int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, null, out bits)) return null;
+        if (bits is < 8 or > AddressBits) return null;
+        if (!IPAddress.TryParse(slash < 0 ? text : text[..slash], out IPAddress? address)) return null;
+        if (address.AddressFamily != AddressFamily.InterNetwork) return null;
 
         uint first = BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
         if (bits > AddressBits - 2) return new SourceAddresses(first, 1u << (AddressBits - bits), port);

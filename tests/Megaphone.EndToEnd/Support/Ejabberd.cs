@@ -15,6 +15,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     // Not below the temporary folder's own subfolders for root: the user ejabberd has to reach it.
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
     private readonly Dictionary<string, string> _settings = [];
+
     private readonly SemaphoreSlim _evaluating = new(1);
     private Dictionary<string, string?> _made = [];
     private ChildProcess? _evaluator;
@@ -40,13 +41,15 @@ internal sealed class Ejabberd : IAsyncDisposable
     public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(new Dictionary<string, string?>
     {
         ["EJABBERD_MEGAPHONE"] = "1",
-        ["EJABBERD_LINK_MORE"] = string.Join('\n', listener),
+        ["EJABBERD_LINK_MORE"] = string.Join('\n', ["backlog: 1024", .. listener]),
         // Where the configuration ends is the list of its modules.
         ["EJABBERD_MORE"] = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon",
     });
 
     private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
     {
+        // Each somewhere else, so that one that was killed finds its own ports free when it starts again.
+        made["EJABBERD_PROXY_PORT"] = Random.Shared.Next(15_300, 24_000).ToString(CultureInfo.InvariantCulture);
         Ejabberd ejabberd = new() { _made = made };
         try
         {
@@ -123,18 +126,15 @@ internal sealed class Ejabberd : IAsyncDisposable
         await ControlAsync("reload_config");
     }
 
-    /// <summary>Adds a listener for clients like that of the module: without encryption, and without shapers.</summary>
-    public async Task<IPEndPoint> AddPlainListenerAsync()
+    /// <summary>Adds a listener on a port of its own.</summary>
+    /// <param name="options">What it is and how, like <c>module: ejabberd_c2s</c>.</param>
+    /// <returns>Its address, and what takes it away again.</returns>
+    public async Task<(IPEndPoint Address, Func<Task> Remove)> AddListenerAsync(params string[] options)
     {
         IPEndPoint address = FreeAddress();
-        await ReconfigureAsync(configuration => configuration.Replace(
-            "\nlisten:\n", $$"""
-
-            listen:
-              - { port: {{address.Port}}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none, backlog: 1024 }
-
-            """));
-        return address;
+        string entry = $"  - {{ port: {address.Port}, ip: \"127.0.0.1\", {string.Join(", ", options)} }}\n";
+        await ReconfigureAsync(configuration => configuration.Replace("\nlisten:\n", $"\nlisten:\n{entry}"));
+        return (address, () => ReconfigureAsync(configuration => configuration.Replace(entry, "")));
     }
 
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>

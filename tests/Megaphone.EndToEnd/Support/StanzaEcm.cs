@@ -53,7 +53,8 @@ internal sealed class StanzaEcm : IDisposable
     {
         JsonElement found = default;
         await Patience.UntilAsync(
-            () => (found = _control.FirstOrDefault(isIt)).ValueKind != JsonValueKind.Undefined, what);
+            () => Task.FromResult((found = _control.FirstOrDefault(isIt)).ValueKind != JsonValueKind.Undefined),
+            () => $"{what}; there are {string.Join(' ', _control)}");
         return found;
     }
 

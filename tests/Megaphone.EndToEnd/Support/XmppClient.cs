@@ -17,6 +17,7 @@ internal sealed class XmppClient : IDisposable
     private readonly StringBuilder _heard = new();
     private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _ended;
+    private volatile bool _isDeaf;
 
     /// <summary>A client whose bytes somebody else carries: to it through <see cref="Hear"/> and <see cref="HearEnd"/>.</summary>
     public XmppClient(Func<byte[], Task> send) => _send = send;
@@ -42,19 +43,18 @@ internal sealed class XmppClient : IDisposable
     /// <summary>Connects.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="receiveBuffer">Bytes that the kernel may hold for a reader that does not read; null: as it likes.</param>
-    /// <param name="reads">Whether it reads; if not, until <see cref="StartReading"/>.</param>
-    public static async Task<XmppClient> ConnectAsync(IPEndPoint to, int? receiveBuffer = null, bool reads = true)
+    public static async Task<XmppClient> ConnectAsync(IPEndPoint to, int? receiveBuffer = null)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
         await Patience.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
         XmppClient client = new(socket);
-        if (reads) client.StartReading();
+        _ = client.ReadAsync();
         return client;
     }
 
-    /// <summary>Begins to read from the connection, and goes on until it ends.</summary>
-    public void StartReading() => _ = ReadAsync();
+    /// <summary>Reads no more from the connection, but for what it is reading already.</summary>
+    public void StopReading() => _isDeaf = true;
 
     /// <summary>Takes some of the stream.</summary>
     public void Hear(ReadOnlySpan<byte> bytes)
@@ -183,7 +183,11 @@ internal sealed class XmppClient : IDisposable
         byte[] some = new byte[16 << 10];
         try
         {
-            while (await _socket!.ReceiveAsync(some.AsMemory()) is > 0 and int read) Hear(some.AsSpan(0, read));
+            while (await _socket!.ReceiveAsync(some.AsMemory()) is > 0 and int read)
+            {
+                Hear(some.AsSpan(0, read));
+                if (_isDeaf) return;
+            }
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
         {
