@@ -18,11 +18,13 @@ EJABBERD = ROOT / "tests" / "ejabberd" / "ejabberd.sh"
 class Ejabberd(Child):
     """An ejabberd of its own for each measurement, as memory that an earlier one has used would be used again."""
 
-    def __init__(self, **env):
+    def __init__(self, *more, **env):
+        """`more`: lines for its configuration; `env`: see ejabberd.sh."""
         self.folder = tempfile.mkdtemp(prefix="megaphone-users-")
         try:
             # Anybody may log in, without an account.
-            settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE="auth_method: anonymous", **env)
+            lines = "\n".join(["auth_method: anonymous", *more])
+            settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE=lines, **env)
         except BaseException:
             shutil.rmtree(self.folder)
             raise
@@ -39,7 +41,8 @@ class Ejabberd(Child):
         shutil.rmtree(self.folder)
 
     def script(self, command, *words, **env):
-        done = subprocess.run([EJABBERD, command, self.folder, *words], stdout=subprocess.PIPE, text=True, timeout=60,
+        # Garbage of a million processes takes its time.
+        done = subprocess.run([EJABBERD, command, self.folder, *words], stdout=subprocess.PIPE, text=True, timeout=600,
                               env={**os.environ, **env})
         if done.returncode != 0:
             sys.exit(f"ejabberd.sh {command} failed")
@@ -126,6 +129,23 @@ def play(mode, to, clients, server, *more, hold=0, look=None, patience=300):
         sys.exit(f"{' '.join(words)}\nwent wrong: {figures['problems'] if figures else ''.join(told)}")
     figures["phases"] = {phase.pop("phase"): phase for phase in figures["phases"]}
     return figures
+
+
+def cost_of_users(mode, count, modules):
+    """What each idle user costs an ejabberd of its own when so many are logged in, directly ("xmpp") or over a link ("link")."""
+    # Sessions fall asleep after ten seconds; to collect the garbage of very many takes a while, and they stay for that.
+    idle = 16 + count // 10_000
+    with Ejabberd(EJABBERD_MODULES=modules, EJABBERD_MEGAPHONE="1") as server:
+        before = server.own_memory(), server.live()
+        after = []
+        figures = play(mode, server.links if mode == "link" else server.direct, count, server, hold=idle,
+                       look=lambda: after.extend((server.own_memory(), server.live())), patience=300 + count // 500)
+    return {
+        "KiB, resident": (after[0] - before[0]) / count / 1024,
+        "KiB, in use": (after[1] - before[1]) / count / 1024,
+        "logins/s": figures["logins_per_second"],
+        "CPU ms/login": grown(figures, server, "cpu_seconds", "logged in") / count * 1e3,
+    }
 
 
 def grown(figures, server, what, until, since="before"):
