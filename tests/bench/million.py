@@ -44,6 +44,7 @@ def everything(sessions, hold, messages, end):
     share, base = min(1, sessions / MILLION), before if sessions < MILLION else 0
     return [
         (f"GiB of ejabberd with {sessions:,} users", up / GIB, (UP * share + base) / GIB, True),
+        ("KiB of that for each user", (up - before) / sessions / 1024, 4.5, True),
         ("the same at its peak, closing included", peak / GIB, (PEAK * share + base) / GIB, True),
         (f"of {messages:,} messages, arrived", figures["messages_arrived"], messages, False),
         ("users left at the end", left, 0, True),
