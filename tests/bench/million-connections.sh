@@ -103,7 +103,7 @@ are_gone() {
 # play CONNECTIONS MESSAGES JSON: the load generator.
 play() {
   "$megaphone" bench xmpp --to "$clients" --sessions "$1" --login none ${processes:+--processes "$processes"} \
-    --pending 200 --patience 300 --messages "$2" --message-rate 500 --hold 10 --end cut --json "$3"
+    --pending 200 --patience 300 --messages "$2" --message-rate 500 --hold 20 --end cut --json "$3"
 }
 
 # figure KEY: of what the load generator has written.
@@ -127,7 +127,7 @@ sample() {
 }
 
 # Seldom enough that it is not the looking that takes memory: what answers leave behind stays until it is collected.
-every=5
+every=10
 status=0
 play "$connections" "$messages" "$work/run.json" >"$work/run.log" 2>&1 &
 bench=$!

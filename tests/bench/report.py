@@ -56,7 +56,7 @@ Resident memory is ejabberd's (`RssAnon` + `RssShmem`), looked at four times a s
 One ECM process, one link to a hub with the backend `echo:`, on a machine where a process may have so many descriptors: a virtual
 one that was made for it, so that memory means something here, and speed does not. Every client opens a session; then messages of
 random clients must come back. Resident is all of it, pages of the file included. What the garbage collector stopped everything
-for is read every few seconds from `megaphone_gc_pause_seconds_total`; the most that it grew by from one look to the next is an upper
+for is read every ten seconds from `megaphone_gc_pause_seconds_total`; the most that it grew by from one look to the next is an upper
 bound of the longest pause.""",
     "closing": """
 All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
