@@ -60,7 +60,7 @@ internal sealed class LinkWire : IXmppWire
         }
 
         Span<byte> proxy = stackalloc byte[ProxyHeader.MaxBytes];
-        int length = _options.Proxy == ProxyMode.None ? 0 : ProxyHeader.Write(proxy, _options.Proxy, AddressOf(index), ListenerAddress);
+        int length = _options.Proxy == ProxyMode.None ? 0 : ProxyHeader.Write(proxy, _options.Proxy, AddressOf(index), ListenerAddress, tls: null);
         return player.TryOpen(link, index, scheduled, proxy[..length]);
     }
 

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Megaphone.Metrics;
 using Megaphone.Service;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 
 namespace Megaphone.Bench;
 
@@ -106,7 +107,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public RefusalReason? Refusal() => null;
 
     /// <inheritdoc/>
-    public RefusalReason? Accepted(ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, out int owner)
+    public RefusalReason? Accepted(ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         state.Index = _adopting;
         _ids[_adopting] = id;
@@ -165,7 +166,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         if (problem is null)
         {
             _adopting = index;
-            if (_reactors[index % _reactors.Length].TryAdopt(descriptor, _to, listener: 0) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+            if (_reactors[index % _reactors.Length].TryAdopt(descriptor, _to, listener: 0, session: default, tls: null) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
         }
 
         if (problem is null) _handler.Connected(index);

@@ -102,6 +102,13 @@ internal sealed class ChildProcess : IDisposable
     /// <summary>Sends a signal.</summary>
     public void Signal(int signal) => Signals.Send(Id, signal);
 
+    /// <summary>Writes a line to its standard input.</summary>
+    public async Task WriteLineAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+    }
+
     /// <summary>Closes its standard input.</summary>
     public void CloseInput() => _process.StandardInput.Close();
 
