@@ -34,7 +34,7 @@ dotnet_test() {
 }
 
 mkdir -p artifacts
-if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_packages artifacts/apt.log iproute2 python3-slixmpp util-linux
+if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_packages artifacts/apt.log iproute2 libssl3 openssl python3-slixmpp util-linux
 then
   failed=1
   finish
