@@ -33,8 +33,15 @@ dotnet_test() {
     --blame-hang-timeout 3m --blame-hang-dump-type none
 }
 
+# The clients that people use, with which the tests talk. A Node.js that is there already need not be Debian's.
+install_clients() {
+  install_packages artifacts/apt.log go-sendxmpp iproute2 libssl3 mcabber openssl python3-slixmpp sslscan util-linux
+  command -v node >/dev/null && command -v npm >/dev/null || install_packages artifacts/apt.log nodejs npm
+  step "fetching @xmpp/client" artifacts/npm.log npm ci --prefix tests/clients/xmppjs --no-audit --no-fund --ignore-scripts
+}
+
 mkdir -p artifacts
-if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_packages artifacts/apt.log iproute2 libssl3 openssl python3-slixmpp util-linux
+if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_clients
 then
   failed=1
   finish
@@ -43,5 +50,6 @@ fi
 export MEGAPHONE_BINARY=$PWD/out/megaphone
 run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
 run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
+run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
 run_counted "image" "$plain_counts" tests/image/check.sh
 finish

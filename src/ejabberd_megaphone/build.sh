@@ -24,7 +24,7 @@ for names in xmpp:p1_xmpp fast_xml:p1_xml; do
     [[ ! -d $found ]] || ln -sfn "$found" "$work/include/${names%:*}"
   done
 done
-erlc -Werror +debug_info -I "$here/include" -I "${ejabberd%/ebin}/include" -I "$work/include" -pa "$ejabberd" \
+erlc -Werror +warn_missing_spec +debug_info -I "$here/include" -I "${ejabberd%/ebin}/include" -I "$work/include" -pa "$ejabberd" \
   -o "$work/ebin" "$here"/src/*.erl
 
 mkdir -p "$out"

@@ -666,6 +666,7 @@ public sealed class EcmTests
         await client.AssertIsGoneAsync();
         using LinkPeer next = await hub.AcceptAsync();
         await ecm.HasLinksAsync(1, "ecm");
+        await Patience.UntilAsync(() => ecm.Complaints("offset").Count > 0, "a line in the log");
         Assert.Single(ecm.Complaints("offset"));
     }
 

@@ -255,19 +255,7 @@ public sealed class HubProtocolTests
     }
 
     [Theory]
-    [InlineData("no digit in the length", "00000000x1|00000000000000000007|")]
-    [InlineData("a sign is no digit", "+000000041|00000000000000000007|")]
-    [InlineData("a space is no digit", "        41|00000000000000000007|")]
-    [InlineData("length below the header", "0000000031|00000000000000000007|")]
-    [InlineData("length zero", "0000000000|00000000000000000007|")]
-    [InlineData("length above the limit", "0001048577|00000000000000000007|")]
-    [InlineData("the largest length there is", "9999999999|00000000000000000007|")]
-    [InlineData("wrong separator after the length", "0000000041:00000000000000000007|")]
-    [InlineData("no digit in the id", "0000000041|0000000000000000000x|")]
-    [InlineData("id above 2^64-1", "0000000041|18446744073709551616|")]
-    [InlineData("id of twenty nines", "0000000041|99999999999999999999|")]
-    [InlineData("wrong separator after the id", "0000000041|00000000000000000007 ")]
-    [InlineData("something else altogether", "GET / HTTP/1.1\r\nHost: hub\r\n\r\n")]
+    [MemberData(nameof(MalformedHeaders.All), MemberType = typeof(MalformedHeaders))]
     public async Task A_malformed_header_closes_the_link_with_one_log_line_that_says_where(string what, string header)
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();

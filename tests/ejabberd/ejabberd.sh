@@ -19,6 +19,8 @@
 #                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
 #   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
 #   ejabberd.sh memory DIR           collects all garbage, and prints the bytes that are in use then, as Erlang counts
+#   ejabberd.sh eval DIR             evaluates what it reads in ejabberd, one line of Erlang after the other ("ets:all()."),
+#                                    and prints what the last expression of each is, on one line
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it; nothing of it keeps running
@@ -30,6 +32,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
 
 node=megaphone@localhost
+ports_lock=${TMPDIR:-/tmp}/megaphone-ports.lock
 LINK_PORT=
 command=${1:?what to do}
 dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
@@ -54,7 +57,7 @@ erlang() {
   export ERL_CRASH_DUMP=$dir/logs/erl_crash.dump CONTRIB_MODULES_PATH=$dir/modules
   ERL_LIBS=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
   as_owner erl -sname "$name" -start_epmd false -erl_epmd_port "$DIST_PORT" \
-    -kernel inet_dist_use_interface '{127,0,0,1}' -noinput "$@"
+    -kernel inet_dist_use_interface '{127,0,0,1}' "$@"
 }
 
 # The VM that this folder's PID names, and not another process that has got its number since.
@@ -134,6 +137,10 @@ prepare() {
 
 start() {
   [[ -x /usr/sbin/ejabberdctl ]] || fail "ejabberd is not installed"
+  # One at a time from the choice of ports until they are taken: two that start together would choose the same.
+  [[ -e $ports_lock ]] || (umask 0 && : >"$ports_lock") 2>/dev/null || true
+  exec {lock}<"$ports_lock"
+  flock --wait 60 "$lock" || fail "others have been choosing ports for a minute; see who holds $ports_lock"
   prepare
   [[ -z ${PID:-} ]] || ! is_running || fail "it is running already, with pid $PID"
   # Not more descriptors than it can use, for the VM keeps a table of all that it might.
@@ -141,8 +148,8 @@ start() {
     limit=$(ulimit -H -n)
     [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
     ulimit -S -n "$limit"
-    erlang "$node" +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
-  ) >"$dir/logs/output.log" 2>&1 </dev/null &
+    erlang "$node" -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
+  ) >"$dir/logs/output.log" 2>&1 </dev/null {lock}<&- &
   PID=$!
   write_settings
   if ! wait_until 30 is_up_or_gone || ! is_up; then
@@ -150,11 +157,12 @@ start() {
     tail -n 30 "$dir/logs/output.log" "$dir/logs/ejabberd.log" >&2 || true
     fail "ejabberd did not come up in $dir"
   fi
+  exec {lock}<&-
   cat "$dir/settings"
 }
 
 # client NAME ARGUMENT…: runs a VM that talks to the node.
-client() { (erlang "$1-$$@localhost" -hidden -dist_listen false "${@:2}"); }
+client() { (erlang "$1-$$@localhost" -noshell -hidden -dist_listen false "${@:2}"); }
 
 # Erlang. sync_log: Mnesia by itself writes to disk when it comes to it, which may be minutes later.
 register='
@@ -179,11 +187,31 @@ memory='
   io:format("~b~n", [rpc:call(Node, erlang, memory, [total])]),
   init:stop().'
 
+# Erlang.
+evaluate='
+  [NodeName] = init:get_plain_arguments(),
+  Evaluate = fun(Line) ->
+      {ok, Tokens, _} = erl_scan:string(Line),
+      {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+      case rpc:call(list_to_atom(NodeName), erl_eval, exprs, [Expressions, []]) of
+        {value, Value, _} -> Value;
+        Error -> Error
+      end
+    end,
+  Read = fun Next() ->
+      case io:get_line("") of
+        eof -> halt(0);
+        Line -> io:format("~0tp~n", [Evaluate(Line)]), Next()
+      end
+    end,
+  Read().'
+
 case $command in
   start) start ;;
-  register) read_settings; client register -eval "$register" -extra "$node" "$@" ;;
-  ctl) read_settings; client ctl -s ejabberd_ctl -extra "$node" "$@" ;;
-  memory) read_settings; client memory -eval "$memory" -extra "$node" ;;
+  register) read_settings; client register -noinput -eval "$register" -extra "$node" "$@" ;;
+  ctl) read_settings; client ctl -noinput -s ejabberd_ctl -extra "$node" "$@" ;;
+  memory) read_settings; client memory -noinput -eval "$memory" -extra "$node" ;;
+  eval) read_settings; client eval -eval "$evaluate" -extra "$node" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)

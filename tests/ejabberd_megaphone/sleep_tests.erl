@@ -3,6 +3,7 @@
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
+-include("ejabberd_megaphone.hrl").
 -import(ejabberd_megaphone_sleep, [pack/1, unpack/1]).
 
 p1_server_still_exports_where_it_wakes_up_test() ->
@@ -28,6 +29,19 @@ is_asleep(Pid, Tries) ->
         _ when Tries > 0 -> timer:sleep(10), is_asleep(Pid, Tries - 1);
         _ -> false
     end.
+
+%% It is the function's name that is kept of where it will go on, not its code.
+a_process_sleeps_on_when_the_modules_are_loaded_anew_twice_test() ->
+    Key = ejabberd_megaphone_shared:publish(#options{compact = false}),
+    Pid = spawn(fun() -> ejabberd_megaphone_sleep:sleep(#{}, closed, Key) end),
+    ?assert(is_asleep(Pid, 100)),
+    lists:foreach(fun(Module) ->
+                          ?assert(code:soft_purge(Module)),
+                          {module, Module} = code:load_file(Module)
+                  end, lists:append(lists:duplicate(3, [ejabberd_megaphone_sleep, ejabberd_megaphone_session]))),
+    ?assert(is_asleep(Pid, 0)),
+    exit(Pid, kill),
+    ejabberd_megaphone_shared:erase().
 
 states_come_back_as_they_were_test_() ->
     {setup, fun keeper/0, fun stop/1,

@@ -11,6 +11,9 @@ internal static class BenchCommand
     private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
     private const string StandardOutput = "-";
 
+    /// <summary>Stands before the mode where this process is one of several of a split run; see <see cref="PartSide"/>.</summary>
+    public const string PartWord = "part";
+
     /// <summary>Does what the arguments ask for.</summary>
     /// <param name="arguments">What stands behind <c>bench</c>.</param>
     /// <returns>The process's exit status.</returns>
@@ -22,6 +25,8 @@ internal static class BenchCommand
             return arguments.IsEmpty ? WronglyUsed : AllWentWell;
         }
 
+        bool isPart = arguments[0] == PartWord && arguments.Length > 1;
+        if (isPart) arguments = arguments[1..];
         List<Problem> problems = [];
         if (BenchMode.Find(arguments[0]) is not { } mode)
         {
@@ -36,19 +41,25 @@ internal static class BenchCommand
             return AllWentWell;
         }
 
-        (RunOptions options, Func<Interruption, IBench> make) = mode.Read(new OptionValues(mode, arguments[1..], problems));
-        return problems.Count > 0 ? Refuse(problems) : Run(options, make);
+        (RunOptions options, Func<RunContext, IBench> make) = mode.Read(new OptionValues(mode, arguments[1..], problems));
+        return problems.Count > 0 ? Refuse(problems) : Run(options, make, isPart);
     }
 
-    private static int Run(RunOptions options, Func<Interruption, IBench> make)
+    private static int Run(RunOptions options, Func<RunContext, IBench> make, bool isPart)
     {
         // As for the service: what links receive is handled where it is received. Read when the first socket is made.
         if (Environment.GetEnvironmentVariable(InlineCompletions) is null) Environment.SetEnvironmentVariable(InlineCompletions, "1");
         try
         {
             using Interruption interruption = new();
-            using IBench bench = make(interruption);
+            using IBench bench = make(new RunContext(interruption, isPart ? new PartSide() : null));
             bool well = bench.Run();
+            if (isPart)
+            {
+                PartSide.TellReport(bench.Report, well);
+                return well ? AllWentWell : SomethingWentWrong;
+            }
+
             if (options.Json != StandardOutput) bench.Report.WriteTable(Console.Out);
             if (options.Json is { } file) WriteJson(bench.Report, file);
             if (options.Svg is { } picture) File.WriteAllText(picture, bench.Report.ToSvg());

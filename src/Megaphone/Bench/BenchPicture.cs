@@ -59,7 +59,9 @@ internal sealed class BenchPicture(string title, string horizontal, string verti
             Append(svg, $"<text x='{Left - 8}' y='{Y(y) + 4:0.#}' text-anchor='end'>{Short(y)}</text>");
         }
 
-        (double X, string Label)[] ticks = _ticks.Count > 0 ? [.. _ticks] : [(0, "0"), (right / 2, Short(right / 2)), (right, Short(right))];
+        (double X, string Label)[] ticks = _ticks.Count > 0
+            ? [.. _ticks]
+            : [(0, "0"), (right / 2, Short(right / 2)), (right, Short(right))];
         foreach ((double x, string label) in ticks)
             Append(svg, $"<text x='{X(x):0.#}' y='{offset + Height - Bottom + 20}' text-anchor='middle'>{label}</text>");
         Append(svg, $"<text x='{Width - Right}' y='{offset + Height - 18}' text-anchor='end'>{horizontal}</text>");
@@ -68,7 +70,8 @@ internal sealed class BenchPicture(string title, string horizontal, string verti
         for (int i = 0; i < _curves.Count; i++)
         {
             string colour = Colours[i % Colours.Length];
-            string line = string.Join(' ', _curves[i].Points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Y):0.#}")));
+            string line = string.Join(
+                ' ', _curves[i].Points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Y):0.#}")));
             Append(svg, $"<polyline fill='none' stroke='{colour}' stroke-width='2' points='{line}'/>");
             Append(svg, $"<text x='{Left + 110 * i}' y='{offset + Height - 18}' fill='{colour}'>{_curves[i].Name}</text>");
         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace Megaphone.Bench;
@@ -15,7 +16,12 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
     private readonly List<(string Key, string Title, LatencyHistogram Latencies)> _latencies = [];
 
     /// <summary>Adds a number.</summary>
-    public void Add(string key, string title, double value) => _figures.Add(new BenchFigure(key, title, value));
+    /// <param name="key">Its name for machines.</param>
+    /// <param name="title">Its name for people.</param>
+    /// <param name="value">The number.</param>
+    /// <param name="addsUp">Whether those of several processes add up; else the largest counts.</param>
+    public void Add(string key, string title, double value, bool addsUp = true) =>
+        _figures.Add(new BenchFigure(key, title, value, addsUp));
 
     /// <summary>Adds latencies, unless there are none.</summary>
     public void Add(string key, string title, LatencyHistogram latencies)
@@ -42,7 +48,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         to.WriteLine();
         to.WriteLine($"{"",-24}{"",10}{"",10}{"memory",12}{"CPU",10}{"memory per",14}");
         to.WriteLine($"{"process",-24}{"at s",10}{"clients",10}{"in MiB",12}{"in s",10}{"client, bytes",14}");
-        for (int i = 0; i < watch.ProcessIds.Count; i++) WriteProcess(to, i);
+        for (int i = 0; i < watch.Watched.Count; i++) WriteProcess(to, i);
 
         foreach ((string kind, long count) in problems.Kinds)
         {
@@ -63,7 +69,11 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
             json.WriteStartObject($"{key}_latency_us");
             json.WriteNumber("count", latencies.Count);
             foreach (double fraction in Percentiles)
-                json.WriteNumber(string.Create(CultureInfo.InvariantCulture, $"p{fraction * 100:0.#}"), Math.Round(latencies.Percentile(fraction), 1));
+            {
+                string percentile = string.Create(CultureInfo.InvariantCulture, $"p{fraction * 100:0.#}");
+                json.WriteNumber(percentile, Math.Round(latencies.Percentile(fraction), 1));
+            }
+
             json.WriteNumber("max", Math.Round(latencies.Max, 1));
             json.WriteEndObject();
         }
@@ -75,6 +85,83 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         json.WriteEndObject();
     }
 
+    /// <summary>What a part of a split run has found out, on one line.</summary>
+    /// <param name="well">Whether everything went well.</param>
+    public string ToPart(bool well)
+    {
+        MemoryStream text = new();
+        using (Utf8JsonWriter json = new(text))
+        {
+            json.WriteStartObject();
+            json.WriteBoolean("well", well);
+            json.WriteStartArray("figures");
+            foreach (BenchFigure figure in _figures)
+            {
+                json.WriteStartObject();
+                json.WriteString("key", figure.Key);
+                json.WriteString("title", figure.Title);
+                json.WriteNumber("value", figure.Value);
+                json.WriteBoolean("adds_up", figure.AddsUp);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteStartArray("latencies");
+            foreach ((string key, string title, LatencyHistogram latencies) in _latencies)
+            {
+                (IEnumerable<(int Bucket, long Count)> buckets, long max) = latencies.Parts;
+                json.WriteStartObject();
+                json.WriteString("key", key);
+                json.WriteString("title", title);
+                json.WriteNumber("max", max);
+                json.WriteStartArray("buckets");
+                foreach ((int bucket, long count) in buckets)
+                {
+                    json.WriteNumberValue(bucket);
+                    json.WriteNumberValue(count);
+                }
+
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteStartObject("problems");
+            foreach ((string kind, long count) in problems.Kinds) json.WriteNumber(kind, count);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(text.ToArray());
+    }
+
+    /// <summary>Takes in what a part of a split run has found out.</summary>
+    /// <returns>Whether everything went well there.</returns>
+    public bool Merge(JsonElement part)
+    {
+        foreach (JsonElement figure in part.GetProperty("figures").EnumerateArray())
+        {
+            string key = figure.GetProperty("key").GetString()!;
+            double value = figure.GetProperty("value").GetDouble();
+            bool addsUp = figure.GetProperty("adds_up").GetBoolean();
+            int known = _figures.FindIndex(known => known.Key == key);
+            if (known < 0) Add(key, figure.GetProperty("title").GetString()!, value, addsUp);
+            else _figures[known] = _figures[known].With(value);
+        }
+
+        foreach (JsonElement latency in part.GetProperty("latencies").EnumerateArray())
+        {
+            string key = latency.GetProperty("key").GetString()!;
+            LatencyHistogram? histogram = _latencies.FirstOrDefault(known => known.Key == key).Latencies;
+            if (histogram is null) _latencies.Add((key, latency.GetProperty("title").GetString()!, histogram = new LatencyHistogram()));
+            long[] buckets = [.. latency.GetProperty("buckets").EnumerateArray().Select(number => number.GetInt64())];
+            histogram.Add(buckets.Chunk(2).Select(bucket => ((int)bucket[0], bucket[1])), latency.GetProperty("max").GetInt64());
+        }
+
+        foreach (JsonProperty problem in part.GetProperty("problems").EnumerateObject()) problems.Add(problem.Name, problem.Value.GetInt64());
+        return part.GetProperty("well").GetBoolean();
+    }
+
     /// <summary>Draws the latencies, and the processes' memory over clients.</summary>
     public string ToSvg()
     {
@@ -82,14 +169,18 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         string[] ticks = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
         for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
         foreach ((_, string title, LatencyHistogram latencies) in _latencies)
-            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0).Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+        {
+            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0)
+                .Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+        }
 
         BenchPicture memory = new("Memory", "clients", "MiB", logarithmic: false);
-        for (int i = 0; i < watch.ProcessIds.Count; i++)
+        for (int i = 0; i < watch.Watched.Count; i++)
         {
             int process = i;
-            memory.Add(NameOf(i), watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
-                .OrderBy(point => point.Seconds).Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
+            memory.Add(watch.Watched[i].Name, watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
+                .OrderBy(point => point.Seconds)
+                .Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
         }
 
         return BenchPicture.Document([.. new[] { latency, memory }.Where(picture => !picture.IsEmpty)]);
@@ -97,7 +188,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
 
     private void WriteProcess(TextWriter to, int process)
     {
-        string name = NameOf(process);
+        string name = watch.Watched[process].Name;
         ProcessUse? first = watch.Phases.Count > 0 ? watch.Phases[0].Uses[process] : null;
         foreach (WatchPoint point in watch.Phases)
         {
@@ -127,7 +218,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         foreach (WatchPoint point in watch.Samples) WritePoint(json, point);
         json.WriteEndArray();
         json.WriteStartObject("peak_bytes");
-        for (int i = 0; i < watch.ProcessIds.Count; i++) json.WriteNumber(NameOf(i), watch.Peaks[i]);
+        for (int i = 0; i < watch.Watched.Count; i++) json.WriteNumber(watch.Watched[i].Name, watch.Peaks[i]);
         json.WriteEndObject();
     }
 
@@ -137,10 +228,10 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         if (point.Phase.Length > 0) json.WriteString("phase", point.Phase);
         json.WriteNumber("seconds", Math.Round(point.Seconds, 3));
         json.WriteNumber("clients", point.Clients);
-        for (int i = 0; i < watch.ProcessIds.Count; i++)
+        for (int i = 0; i < watch.Watched.Count; i++)
         {
             if (point.Uses[i] is not { } use) continue;
-            json.WriteStartObject(NameOf(i));
+            json.WriteStartObject(watch.Watched[i].Name);
             json.WriteNumber("memory_bytes", use.MemoryBytes);
             json.WriteNumber("cpu_seconds", use.CpuSeconds);
             json.WriteEndObject();
@@ -148,9 +239,6 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
 
         json.WriteEndObject();
     }
-
-    private string NameOf(int process) =>
-        process == 0 ? "bench" : watch.ProcessIds[process].ToString(CultureInfo.InvariantCulture);
 
     private static double Mebibytes(long bytes) => bytes / (double)(1 << 20);
 

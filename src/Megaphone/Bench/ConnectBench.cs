@@ -19,12 +19,12 @@ internal sealed class ConnectBench : IBench, ITcpHandler
     private volatile bool _ending;
 
     /// <summary>Makes places for them; nothing is connected yet.</summary>
-    public ConnectBench(ConnectBenchOptions options, Interruption interruption)
+    public ConnectBench(ConnectBenchOptions options, RunContext context)
     {
         _options = options;
         _clients = new TcpClients(options.Tcp, options.Connections, this);
-        _pacer = new Pacer(interruption, options.Run.Patience, _clients.Poll);
-        _watch = new ProcessWatch(options.Run.Watch, () => Open);
+        _watch = ProcessWatch.Of(options.Run, context, () => Open);
+        _pacer = new Pacer(context, options.Run.Patience, _watch, _problems, _clients.Poll);
         _say = new byte[options.Say];
         _say.AsSpan().Fill((byte)'x');
         Report = new BenchReport("connect", _problems, _watch);
@@ -40,28 +40,28 @@ internal sealed class ConnectBench : IBench, ITcpHandler
     {
         PunctualSleep.Prepare();
         _clients.Start();
-        _watch.Mark("before");
+        _pacer.Reach("before");
         long began = Stopwatch.GetTimestamp();
         Connect(began);
         double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
-        _watch.Mark("connected");
+        _pacer.Reach("connected");
         if (_options.Hold > TimeSpan.Zero)
         {
-            using (Progress.OfTime("holding", _options.Hold, _problems)) _pacer.Wait(_options.Hold);
-            _watch.Mark("after hold");
+            using (_pacer.Tell("holding", _options.Hold)) _pacer.Wait(_options.Hold);
+            _pacer.Reach("after hold");
         }
 
         long held = Open;
         _ending = true;
         _clients.Stop();
         Volatile.Write(ref _closed, _connected);
-        _watch.Mark("after the end");
-        _pacer.WaitOn(_options.Run.After, _watch, _problems);
+        _pacer.Reach("after the end");
+        _pacer.WaitOn(_options.Run.After);
 
         _watch.Dispose();
         Report.Add("connections", "connections", _options.Connections);
         Report.Add("connected", "connected", _connected);
-        Report.Add("connect_seconds", "seconds for that", took);
+        Report.Add("connect_seconds", "seconds for that", took, addsUp: false);
         Report.Add("connections_per_second", "connections per second", _connected / took);
         Report.Add("held", "still there after the hold", held);
         Report.Add("bytes_in", "bytes received", Volatile.Read(ref _bytes));
@@ -101,7 +101,7 @@ internal sealed class ConnectBench : IBench, ITcpHandler
 
     private void Connect(long began)
     {
-        using Progress progress = new("connecting", _options.Connections, () => Volatile.Read(ref _connected), _problems);
+        using Progress progress = _pacer.Tell("connecting", _options.Connections, () => Volatile.Read(ref _connected));
         _pace = new Pace(began, _options.Rate);
         Patience patience = _pacer.NewPatience();
         for (int next = 0; next < _options.Connections && !_pacer.Stopped && !patience.IsOver(next);)
@@ -109,7 +109,7 @@ internal sealed class ConnectBench : IBench, ITcpHandler
             long due = _pace.Due(next);
             if (due > Stopwatch.GetTimestamp()) _pacer.Nap(due);
             else if (_clients.HasRoom) _clients.Open(next++);
-            else _clients.Poll();
+            else _pacer.Nap();
         }
 
         _pacer.WaitUntil(() => !_clients.IsOpening, () => Volatile.Read(ref _connected));

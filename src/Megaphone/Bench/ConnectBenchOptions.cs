@@ -6,13 +6,15 @@ namespace Megaphone.Bench;
 internal sealed record ConnectBenchOptions
 {
     private static readonly BenchOption ConnectionsOption = new("connections", "N", null, "connections to open", Required: true);
-    private static readonly BenchOption RateOption = new("rate", "PER_SECOND", null, "connections begun per second; default: as fast as they are accepted");
-    private static readonly BenchOption SayOption = new("say", "BYTES", "0", "what each says once, so that an ECM opens a session for it");
+    private static readonly BenchOption RateOption = new(
+        "rate", "PER_SECOND", null, "connections begun per second; default: as fast as they are accepted");
+    private static readonly BenchOption SayOption = new(
+        "say", "BYTES", "0", "what each says once, so that an ECM opens a session for it");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to hold them");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
-        [.. TcpOptions.All, ConnectionsOption, RateOption, SayOption, HoldOption, .. RunOptions.All];
+        [.. TcpOptions.AllAndProcesses, ConnectionsOption, RateOption, SayOption, HoldOption, .. RunOptions.All];
 
     /// <summary>Where they go, and come from.</summary>
     public required TcpOptions Tcp { get; init; }
@@ -31,6 +33,13 @@ internal sealed record ConnectBenchOptions
 
     /// <summary>What every mode is told.</summary>
     public required RunOptions Run { get; init; }
+
+    /// <summary>The share of one process among several, as options.</summary>
+    public IEnumerable<string> ShareOf(int part, int parts)
+    {
+        yield return $"--{ConnectionsOption.Name}={SplitBench.ShareOf(Connections, part, parts)}";
+        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
+    }
 
     /// <summary>Reads the options. The result only counts when no problem was added.</summary>
     public static ConnectBenchOptions Read(OptionValues values) => new()

@@ -28,12 +28,12 @@ internal sealed class EchoBench : IBench, ITcpHandler
     private volatile bool _ending;
 
     /// <summary>Makes places for the connections; nothing is connected yet.</summary>
-    public EchoBench(EchoBenchOptions options, Interruption interruption)
+    public EchoBench(EchoBenchOptions options, RunContext context)
     {
         _options = options;
         _clients = new TcpClients(options.Tcp, options.Connections, this);
-        _pacer = new Pacer(interruption, options.Run.Patience, _clients.Poll);
-        _watch = new ProcessWatch(options.Run.Watch, () => Volatile.Read(ref _connected) - Volatile.Read(ref _closed));
+        _watch = ProcessWatch.Of(options.Run, context, () => Volatile.Read(ref _connected) - Volatile.Read(ref _closed));
+        _pacer = new Pacer(context, options.Run.Patience, _watch, _problems, _clients.Poll);
         _states = new EchoClient[options.Connections];
         _message = new byte[options.Bytes];
         _message.AsSpan().Fill((byte)'x');
@@ -50,16 +50,16 @@ internal sealed class EchoBench : IBench, ITcpHandler
     {
         PunctualSleep.Prepare();
         _clients.Start();
-        _watch.Mark("before");
+        _pacer.Reach("before");
         Connect();
-        _watch.Mark("connected");
+        _pacer.Reach("connected");
 
         long began = Stopwatch.GetTimestamp();
         _pace = new Pace(began, _options.Rate);
         _playing = true;
         if (!HasRate) Begin();
         long sent = Play("warming up", _options.WarmUp, began, 0);
-        _watch.Mark("warmed up");
+        _pacer.Reach("warmed up");
 
         LatencyHistogram latencies = new();
         Volatile.Write(ref _latencies, latencies);
@@ -68,18 +68,19 @@ internal sealed class EchoBench : IBench, ITcpHandler
         _playing = false;
         double took = Stopwatch.GetElapsedTime(counted).TotalSeconds;
         long answers = latencies.Count;
-        _watch.Mark("played");
+        _pacer.Reach("played");
         if (HasRate) _pacer.WaitUntil(() => Volatile.Read(ref _answered) >= sent, () => Volatile.Read(ref _answered));
 
         long missing = HasRate ? sent - Volatile.Read(ref _answered) : 0;
         _ending = true;
         _clients.Stop();
-        _pacer.WaitOn(_options.Run.After, _watch, _problems);
+        Volatile.Write(ref _closed, _connected);
+        _pacer.WaitOn(_options.Run.After);
         _watch.Dispose();
         Report.Add("connections", "connections", _connected);
         Report.Add("messages", "messages that came back", answers);
         Report.Add("messages_missing", "messages that did not", missing);
-        Report.Add("seconds", "seconds", took);
+        Report.Add("seconds", "seconds", took, addsUp: false);
         Report.Add("messages_per_second", "messages per second", answers / took);
         Report.Add("message", "message", latencies);
         return _connected == _options.Connections && missing == 0 && answers > 0 && _problems.Total == 0 && !_pacer.Stopped;
@@ -127,11 +128,12 @@ internal sealed class EchoBench : IBench, ITcpHandler
 
     private void Connect()
     {
-        using Progress progress = new("connecting", _options.Connections, () => Volatile.Read(ref _connected), _problems);
-        for (int next = 0; next < _options.Connections && !_pacer.Stopped;)
+        using Progress progress = _pacer.Tell("connecting", _options.Connections, () => Volatile.Read(ref _connected));
+        Patience patience = _pacer.NewPatience();
+        for (int next = 0; next < _options.Connections && !_pacer.Stopped && !patience.IsOver(next);)
         {
             if (_clients.HasRoom) _clients.Open(next++);
-            else _clients.Poll();
+            else _pacer.Nap();
         }
 
         _pacer.WaitUntil(() => !_clients.IsOpening, () => Volatile.Read(ref _connected));
@@ -145,7 +147,7 @@ internal sealed class EchoBench : IBench, ITcpHandler
     /// <returns>How many messages have been sent at fixed times by now.</returns>
     private long Play(string what, TimeSpan time, long began, long sent)
     {
-        using Progress progress = Progress.OfTime(what, time, _problems);
+        using Progress progress = _pacer.Tell(what, time);
         long end = began + (long)(time.TotalSeconds * Stopwatch.Frequency);
         while (!_pacer.Stopped && Stopwatch.GetTimestamp() < end)
         {

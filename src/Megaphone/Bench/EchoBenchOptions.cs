@@ -7,7 +7,8 @@ internal sealed record EchoBenchOptions
 {
     private static readonly BenchOption ConnectionsOption = new("connections", "N", "1000", "connections that send");
     private static readonly BenchOption BytesOption = new("bytes", "N", "200", "length of a message");
-    private static readonly BenchOption RateOption = new("rate", "PER_SECOND", null, "messages per second, of all connections together; default: each sends when its last one is back");
+    private static readonly BenchOption RateOption = new(
+        "rate", "PER_SECOND", null, "messages per second, of all connections together; default: each sends when its last one is back");
     private static readonly BenchOption WarmUpOption = new("warmup", "SECONDS", "1", "time before anything is counted");
     private static readonly BenchOption SecondsOption = new("seconds", "SECONDS", "10", "time in which it is");
 

@@ -1,6 +1,8 @@
 namespace Megaphone.Bench;
 
-/// <summary>One connection's side of its conversation with an echo. Its reactor's thread uses it, but for the time in a closed loop.</summary>
+/// <summary>
+/// One connection's side of its conversation with an echo. Its reactor's thread uses it, but for the time in a closed loop.
+/// </summary>
 internal struct EchoClient
 {
     /// <summary>When its message was sent, in a closed loop, where only one is under way.</summary>

@@ -33,6 +33,22 @@ internal sealed class LatencyHistogram
         }
     }
 
+    /// <summary>The buckets that hold any, and what is needed to have them counted elsewhere on the same machine.</summary>
+    public (IEnumerable<(int Bucket, long Count)> Buckets, long MaxTicks) Parts =>
+        (_buckets.Select((count, bucket) => (bucket, count)).Where(bucket => bucket.count > 0), Volatile.Read(ref _max));
+
+    /// <summary>Counts what another one has counted. Not to be called by several threads.</summary>
+    public void Add(IEnumerable<(int Bucket, long Count)> buckets, long maxTicks)
+    {
+        foreach ((int bucket, long count) in buckets)
+        {
+            _buckets[bucket] += count;
+            _count += count;
+        }
+
+        _max = Math.Max(_max, maxTicks);
+    }
+
     /// <summary>The latency in microseconds that a fraction of all did not exceed: the middle of its bucket.</summary>
     public double Percentile(double fraction)
     {

@@ -8,11 +8,14 @@ namespace Megaphone.Bench;
 /// <summary>What <c>megaphone bench link</c> was asked to do.</summary>
 internal sealed record LinkBenchOptions
 {
-    private static readonly BenchOption ToOption = new("to", "HOST:PORT", null, "the hub, or the server's own link listener", Required: true);
+    private static readonly BenchOption ToOption = new(
+        "to", "HOST:PORT", null, "the hub, or the server's own link listener", Required: true);
     private static readonly BenchOption LinksOption = new("links", "N", "1", "links to spread the clients over, 1 to 64");
-    private static readonly BenchOption FramingOption = new("framing", "stanza|bytes", "stanza", "what packets carry: stanza for the ejabberd module, bytes for a hub");
+    private static readonly BenchOption FramingOption = new(
+        "framing", "stanza|bytes", "stanza", "what packets carry: stanza for the ejabberd module, bytes for a hub");
     private static readonly BenchOption SecretOption = new("secret", "TEXT", null, "the links' shared secret");
-    private static readonly BenchOption ProxyOption = new("proxy", "none|v1|v2", "none", "a PROXY header at the head of each session, with addresses from 10.0.0.0/8");
+    private static readonly BenchOption ProxyOption = new(
+        "proxy", "none|v1|v2", "none", "a PROXY header at the head of each session, with addresses from 10.0.0.0/8");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =

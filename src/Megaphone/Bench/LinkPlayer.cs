@@ -4,7 +4,10 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Bench;
 
-/// <summary>One link of a played ECM, and the sessions on it: every one whose place is this link's number, plus a multiple of the links.</summary>
+/// <summary>
+/// One link of a played ECM, and the sessions on it: every one whose place is this link's number, plus a multiple of the
+/// links.
+/// </summary>
 /// <remarks>
 /// A session's connection id is its place plus one, so none is ever used twice. What a paused session would say is held
 /// back until it is resumed, as an ECM leaves it with its client.

@@ -31,6 +31,9 @@ internal sealed class LinkWire : IXmppWire
         for (int i = 0; i < _players.Length; i++) _players[i] = new LinkPlayer(play, i, options.Links);
     }
 
+    /// <summary>Where clients would come from: an address of its own for each.</summary>
+    private static SourceAddresses Clients { get; } = SourceAddresses.Parse("10.0.0.0/8", port: 50_000)!;
+
     private static NativeAddress ListenerAddress { get; } = new(new IPEndPoint(IPAddress.Loopback, 5222));
 
     /// <inheritdoc/>
@@ -55,12 +58,15 @@ internal sealed class LinkWire : IXmppWire
         if (player.Current is not { Draining: false } link)
         {
             _play.Open(index, scheduled);
-            _play.Lose(index, player.Current is null ? "a session's link was gone before it was opened" : "a session's link was draining before it was opened");
+            string what = player.Current is null ? "gone" : "draining";
+            _play.Lose(index, $"a session's link was {what} before it was opened");
             return true;
         }
 
         Span<byte> proxy = stackalloc byte[ProxyHeader.MaxBytes];
-        int length = _options.Proxy == ProxyMode.None ? 0 : ProxyHeader.Write(proxy, _options.Proxy, AddressOf(index), ListenerAddress, tls: null);
+        int length = _options.Proxy == ProxyMode.None
+            ? 0
+            : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress, tls: null);
         return player.TryOpen(link, index, scheduled, proxy[..length]);
     }
 
@@ -124,8 +130,4 @@ internal sealed class LinkWire : IXmppWire
     }
 
     private LinkPlayer PlayerOf(int index) => _players[index % _players.Length];
-
-    /// <summary>Where a client would come from: an address of its own within 10.0.0.0/8.</summary>
-    private static NativeAddress AddressOf(int index) =>
-        new(new IPEndPoint(new IPAddress([10, (byte)((index + 1) >> 16), (byte)((index + 1) >> 8), (byte)(index + 1)]), 50_000));
 }

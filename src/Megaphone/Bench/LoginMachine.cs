@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -29,6 +30,9 @@ internal sealed class LoginMachine
 
     private readonly LoginOptions _options;
     private readonly byte[] _header;
+    private readonly string _mechanism;
+    private readonly byte[] _offer;
+    private readonly byte[] _auth;
     private readonly ScramKeys? _keys;
 
     /// <summary>Makes the machine for all clients of a play.</summary>
@@ -37,6 +41,17 @@ internal sealed class LoginMachine
         _options = options;
         _header = Encoding.UTF8.GetBytes(
             $"<stream:stream to='{options.Domain}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>");
+        _mechanism = options.Method switch
+        {
+            LoginMethod.None => "",
+            LoginMethod.Anonymous => "ANONYMOUS",
+            LoginMethod.Plain => "PLAIN",
+            LoginMethod.ScramSha1 => "SCRAM-SHA-1",
+            LoginMethod.ScramSha256 => "SCRAM-SHA-256",
+            _ => throw new ArgumentOutOfRangeException(nameof(options), options.Method, "This is no method."),
+        };
+        _offer = Encoding.ASCII.GetBytes($">{_mechanism}<");
+        _auth = Encoding.ASCII.GetBytes($"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{_mechanism}'>");
         _keys = options.Method switch
         {
             LoginMethod.ScramSha1 => new ScramKeys(HashAlgorithmName.SHA1),
@@ -45,7 +60,9 @@ internal sealed class LoginMachine
         };
     }
 
-    /// <summary>What a client begins with, twice. Without an XML declaration, which is optional and is not carried in stanzas.</summary>
+    /// <summary>
+    /// What a client begins with, twice. Without an XML declaration, which is optional and is not carried in stanzas.
+    /// </summary>
     public ReadOnlySpan<byte> Header => _header;
 
     /// <summary>Takes what the server says while the client logs in.</summary>
@@ -99,7 +116,8 @@ internal sealed class LoginMachine
                 return $"login refused: {XmlPiece.Condition(piece, "failure"u8)}";
 
             default:
-                return $"<{Encoding.UTF8.GetString(name[..Math.Min(name.Length, 20)])}> came while a client waited for {Wanted(session.Phase)}";
+                string came = Encoding.UTF8.GetString(name[..Math.Min(name.Length, 20)]);
+                return $"<{came}> came while a client waited for {Wanted(session.Phase)}";
         }
     }
 
@@ -121,18 +139,11 @@ internal sealed class LoginMachine
     {
         exchange = null;
         length = 0;
-        string mechanism = _options.Method switch
-        {
-            LoginMethod.Anonymous => "ANONYMOUS",
-            LoginMethod.Plain => "PLAIN",
-            LoginMethod.ScramSha1 => "SCRAM-SHA-1",
-            LoginMethod.ScramSha256 => "SCRAM-SHA-256",
-            _ => throw new UnreachableException(),
-        };
-        if (!XmlPiece.Has(features, "mechanism"u8)) return "the server offers no SASL, perhaps before STARTTLS, which is not spoken here";
-        if (features.IndexOf(Encoding.ASCII.GetBytes($">{mechanism}<")) < 0) return $"the server does not offer {mechanism}";
+        if (!XmlPiece.Has(features, "mechanism"u8))
+            return "the server offers no SASL, perhaps before STARTTLS, which is not spoken here";
+        if (features.IndexOf(_offer) < 0) return $"the server does not offer {_mechanism}";
 
-        string initial = "";
+        string? initial = null;
         session.Phase = SessionPhase.Success;
         if (_options.Method == LoginMethod.Plain)
         {
@@ -145,11 +156,14 @@ internal sealed class LoginMachine
             session.Phase = SessionPhase.Challenge;
         }
 
-        length = Write(reply, $"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{Encode(initial)}</auth>");
+        length = Write(reply, _auth);
+        if (initial is not null) length += Write(reply[length..], Encode(initial));
+        length += Write(reply[length..], "</auth>"u8);
         return null;
     }
 
-    private static string? Respond(ref BenchSession session, ScramExchange exchange, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
+    private static string? Respond(
+        ref BenchSession session, ScramExchange exchange, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
     {
         length = 0;
         if (!TryDecode(piece, "challenge"u8, out string? challenge)) return "a SCRAM challenge that is not in base 64";
@@ -166,16 +180,17 @@ internal sealed class LoginMachine
             return $"binding refused: {XmlPiece.Condition(piece, "error"u8)}";
         if (!XmlPiece.TryText(piece, "jid"u8, out ReadOnlySpan<byte> jid) || jid.IndexOf((byte)'@') is not (> 0 and var at))
             return "the server bound a client to no address";
-        if (!session.TrySetLocal(jid[..at])) return $"the server gave an address whose local part is longer than {BenchSession.MaxLocalBytes} bytes";
+        if (!session.TrySetLocal(jid[..at]))
+            return $"the server gave an address whose local part is longer than {BenchSession.MaxLocalBytes} bytes";
         session.Phase = SessionPhase.Online;
         length = Write(reply, "<presence/>"u8);
         return null;
     }
 
-    /// <summary>As it stands in SASL's elements: base 64; nothing where there is no initial response.</summary>
-    private static string Encode(string text) => text.Length == 0 ? "" : Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
+    /// <summary>As it stands in SASL's elements: base 64.</summary>
+    private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
-    private static bool TryDecode(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? text)
+    private static bool TryDecode(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element, [NotNullWhen(true)] out string? text)
     {
         text = null;
         if (!XmlPiece.TryText(piece, element, out ReadOnlySpan<byte> encoded)) return false;

@@ -20,12 +20,15 @@ internal sealed record LoginOptions
     /// <summary>The pattern of their passwords.</summary>
     public string Password { get; init; } = "pass" + NumberMark;
 
-    /// <summary>The name of one of them; the first has number 1.</summary>
+    /// <summary>The number of the first one. Default 1.</summary>
+    public int First { get; init; } = 1;
+
+    /// <summary>The name of one of them, counted from 1.</summary>
     public string UserOf(int number) => Fill(User, number);
 
     /// <summary>The password of one of them.</summary>
     public string PasswordOf(int number) => Fill(Password, number);
 
-    private static string Fill(string pattern, int number) =>
-        pattern.Replace(NumberMark, number.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
+    private string Fill(string pattern, int number) =>
+        pattern.Replace(NumberMark, (First - 1 + number).ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal);
 }

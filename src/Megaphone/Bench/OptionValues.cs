@@ -7,6 +7,8 @@ namespace Megaphone.Bench;
 internal sealed class OptionValues
 {
     private readonly Dictionary<string, string> _given = [];
+    private readonly BenchMode _mode;
+    private readonly string[] _arguments;
     private readonly List<Problem> _problems;
 
     /// <summary>Takes the arguments apart.</summary>
@@ -15,13 +17,16 @@ internal sealed class OptionValues
     /// <param name="problems">Where problems are added.</param>
     public OptionValues(BenchMode mode, ReadOnlySpan<string> arguments, List<Problem> problems)
     {
+        _mode = mode;
+        _arguments = arguments.ToArray();
         _problems = problems;
         for (int next = 0; next < arguments.Length; next++)
         {
             string argument = arguments[next];
             if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
             {
-                problems.Add(new Problem("command line", argument, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
+                problems.Add(new Problem(
+                    "command line", argument, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
                 continue;
             }
 
@@ -50,8 +55,16 @@ internal sealed class OptionValues
         }
     }
 
-    /// <summary>Whether an option was given.</summary>
-    public bool Has(BenchOption option) => _given.ContainsKey(option.Name);
+    /// <summary>
+    /// A run that is split over processes: each gets these options too, and of one given twice the last one counts.
+    /// </summary>
+    /// <param name="parts">How many processes.</param>
+    /// <param name="share">The share of one, as options.</param>
+    /// <param name="run">What every mode is told.</param>
+    /// <param name="context">Ends it early.</param>
+    public IBench Split(int parts, Func<int, IEnumerable<string>> share, RunOptions run, RunContext context) =>
+        new SplitBench(
+            _mode.Name, [.. Enumerable.Range(0, parts).Select(part => (IReadOnlyList<string>)[.. _arguments, .. share(part)])], run, context);
 
     /// <summary>An option's value, or its default.</summary>
     [return: MaybeNull]

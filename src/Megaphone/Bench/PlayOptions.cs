@@ -6,23 +6,32 @@ namespace Megaphone.Bench;
 internal sealed record PlayOptions
 {
     private static readonly BenchOption SessionsOption = new("sessions", "N", null, "clients to play", Required: true);
-    private static readonly BenchOption LoginOption = new("login", "METHOD", "anonymous", "none, anonymous, plain, scram-sha-1 or scram-sha-256; none is for echo:");
+    private static readonly BenchOption LoginOption = new(
+        "login", "METHOD", "anonymous", "none, anonymous, plain, scram-sha-1 or scram-sha-256; none is for echo:");
     private static readonly BenchOption DomainOption = new("domain", "NAME", "localhost", "the server's domain");
-    private static readonly BenchOption UserOption = new("user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number, from 1 on");
+    private static readonly BenchOption UserOption = new(
+        "user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number");
     private static readonly BenchOption PasswordOption = new("password", "PATTERN", "pass{0}", "accounts' passwords");
-    private static readonly BenchOption RateOption = new("rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
-    private static readonly BenchOption PendingOption = new("pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
+    private static readonly BenchOption FirstOption = new("first", "N", "1", "the number of the first client");
+    private static readonly BenchOption RateOption = new(
+        "rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
+    private static readonly BenchOption PendingOption = new(
+        "pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to stay logged in and idle");
-    private static readonly BenchOption KeepAlivesOption = new("keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
-    private static readonly BenchOption MessagesOption = new("messages", "N", "0", "messages to send between random pairs of clients");
-    private static readonly BenchOption MessageRateOption = new("message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
+    private static readonly BenchOption KeepAlivesOption = new(
+        "keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
+    private static readonly BenchOption MessagesOption = new(
+        "messages", "N", "0", "messages to send between random pairs of clients");
+    private static readonly BenchOption MessageRateOption = new(
+        "message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
     private static readonly BenchOption MessageBytesOption = new("message-bytes", "N", "50", "length of each message's text");
-    private static readonly BenchOption EndOption = new("end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
+    private static readonly BenchOption EndOption = new(
+        "end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
     [
-        SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, RateOption, PendingOption, HoldOption, KeepAlivesOption,
+        SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, RateOption, PendingOption, HoldOption, KeepAlivesOption,
         MessagesOption, MessageRateOption, MessageBytesOption, EndOption,
     ];
 
@@ -56,6 +65,18 @@ internal sealed record PlayOptions
     /// <summary>Whether what carries the clients is just dropped at the end.</summary>
     public required bool Cut { get; init; }
 
+    /// <summary>The share of one process among several, as options.</summary>
+    public IEnumerable<string> ShareOf(int part, int parts)
+    {
+        yield return $"--{SessionsOption.Name}={SplitBench.ShareOf(Sessions, part, parts)}";
+        yield return $"--{FirstOption.Name}={Login.First + SplitBench.Before(Sessions, part, parts)}";
+        yield return $"--{PendingOption.Name}={Math.Max(1, SplitBench.ShareOf(Pending, part, parts))}";
+        yield return $"--{MessagesOption.Name}={SplitBench.ShareOf(Messages, part, parts)}";
+        yield return SplitBench.RateOf(MessageRateOption.Name, MessageRate, parts);
+        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
+        if (KeepAlives > 0) yield return SplitBench.RateOf(KeepAlivesOption.Name, KeepAlives, parts);
+    }
+
     /// <summary>Reads the options.</summary>
     /// <param name="values">Where they are.</param>
     /// <param name="carriesWhiteSpace">Whether keepalives can be sent.</param>
@@ -69,6 +90,7 @@ internal sealed record PlayOptions
                 Method = values.Get(LoginOption, BenchFormats.Login),
                 Domain = values.Get(DomainOption, BenchFormats.Domain)!,
                 User = values.Get(UserOption, BenchFormats.Pattern)!,
+                First = values.Get(FirstOption, ValueFormats.Number(1, 1_000_000_000, 1001)),
                 Password = values.Get(PasswordOption, BenchFormats.Pattern)!,
             },
             Rate = values.Get(RateOption, BenchFormats.Rate),

@@ -13,6 +13,18 @@ internal readonly record struct ProcessUse(long MemoryBytes, double CpuSeconds)
     /// <summary>Fields of <c>/proc/PID/stat</c> behind the name in brackets: utime and stime.</summary>
     private const int UserTimeField = 11;
 
+    /// <summary>Looks at several processes, and adds up what they use; null when all of them are gone.</summary>
+    public static ProcessUse? Of(IReadOnlyList<int> processIds)
+    {
+        ProcessUse? sum = null;
+        foreach (int id in processIds)
+        {
+            if (Of(id) is { } use) sum = new ProcessUse((sum?.MemoryBytes ?? 0) + use.MemoryBytes, (sum?.CpuSeconds ?? 0) + use.CpuSeconds);
+        }
+
+        return sum;
+    }
+
     /// <summary>Looks at a process; null when it is gone, or not ours to look at.</summary>
     public static ProcessUse? Of(int processId)
     {

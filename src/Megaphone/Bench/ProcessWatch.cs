@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Megaphone.Bench;
 
@@ -7,7 +8,9 @@ internal sealed class ProcessWatch : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Samples that are kept between phases; when there are more, every second one is dropped and they come half as often.</summary>
+    /// <summary>
+    /// Samples that are kept between phases; when there are more, every second one is dropped and they come half as often.
+    /// </summary>
     private const int MaxSamples = 1024;
 
     private readonly long _began = Stopwatch.GetTimestamp();
@@ -21,18 +24,30 @@ internal sealed class ProcessWatch : IDisposable
     private int _every = 1;
 
     /// <summary>Begins to watch.</summary>
-    /// <param name="processIds">Beside this process.</param>
+    /// <param name="parts">Processes of this same run, whose use is added to this one's.</param>
+    /// <param name="others">Other processes.</param>
     /// <param name="clients">Tells how many connections or users there are.</param>
-    public ProcessWatch(IReadOnlyList<int> processIds, Func<long> clients)
+    public ProcessWatch(IReadOnlyList<int> parts, IReadOnlyList<int> others, Func<long> clients)
     {
-        ProcessIds = [Environment.ProcessId, .. processIds];
+        Watched =
+        [
+            ("bench", [Environment.ProcessId, .. parts]),
+            .. others.Select(id => (id.ToString(CultureInfo.InvariantCulture), (IReadOnlyList<int>)[id])),
+        ];
         _clients = clients;
-        _peaks = new long[ProcessIds.Count];
+        _peaks = new long[Watched.Count];
         _timer = new Timer(_ => Sample(), null, Interval, Interval);
     }
 
-    /// <summary>Who is watched; the first is this process.</summary>
-    public IReadOnlyList<int> ProcessIds { get; }
+    /// <summary>The watch of a run. In a part of a split one the process that started it watches the others.</summary>
+    public static ProcessWatch Of(RunOptions run, RunContext context, Func<long> clients)
+    {
+        if (context.Part is { } part) part.Clients = clients;
+        return new ProcessWatch([], context.Part is null ? run.Watch : [], clients);
+    }
+
+    /// <summary>Who is watched, and by which name; the first is this run itself.</summary>
+    public IReadOnlyList<(string Name, IReadOnlyList<int> Ids)> Watched { get; }
 
     /// <summary>How things stood when each phase ended.</summary>
     public IReadOnlyList<WatchPoint> Phases => _phases;
@@ -73,10 +88,10 @@ internal sealed class ProcessWatch : IDisposable
 
     private WatchPoint Look(string phase)
     {
-        ProcessUse?[] uses = new ProcessUse?[ProcessIds.Count];
+        ProcessUse?[] uses = new ProcessUse?[Watched.Count];
         for (int i = 0; i < uses.Length; i++)
         {
-            uses[i] = ProcessUse.Of(ProcessIds[i]);
+            uses[i] = ProcessUse.Of(Watched[i].Ids);
             _peaks[i] = Math.Max(_peaks[i], uses[i]?.MemoryBytes ?? 0);
         }
 

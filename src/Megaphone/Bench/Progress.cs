@@ -3,42 +3,39 @@ using System.Globalization;
 
 namespace Megaphone.Bench;
 
-/// <summary>Tells on standard error how far one phase has come: in one line that is written anew, or, where that is no terminal, now and then in a line of its own.</summary>
+/// <summary>
+/// Tells how far a run has come: on standard error, in one line that is written anew, or, where that is no terminal, now and
+/// then in a line of its own; and in a part of a split run, to the process that started it.
+/// </summary>
 internal sealed class Progress : IDisposable
 {
-    private static readonly TimeSpan OnTerminal = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan InFile = TimeSpan.FromSeconds(5);
+    /// <summary>The end of what is told where what passes is time.</summary>
+    public const string InSeconds = ", seconds";
 
-    private readonly string _what;
-    private readonly long _total;
-    private readonly Func<long> _done;
-    private readonly Tally _problems;
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan FileInterval = TimeSpan.FromSeconds(5);
+
+    private readonly Func<(string What, long Done, long Total)> _describe;
+    private readonly Func<long> _problems;
+    private readonly PartSide? _part;
     private readonly bool _terminal = !Console.IsErrorRedirected;
-    private readonly long _began = Stopwatch.GetTimestamp();
     private readonly Lock _lock = new();
     private readonly Timer _timer;
+    private string _what = "";
+    private long _began = Stopwatch.GetTimestamp();
+    private long _written = Stopwatch.GetTimestamp();
     private bool _ended;
 
     /// <summary>Begins to tell.</summary>
-    /// <param name="what">What is being done.</param>
-    /// <param name="total">How much of it there is to do.</param>
-    /// <param name="done">How much of it has been done.</param>
-    /// <param name="problems">What has gone wrong.</param>
-    public Progress(string what, long total, Func<long> done, Tally problems)
+    /// <param name="describe">What is being done, how much of it is done, and how much there is to do.</param>
+    /// <param name="problems">How much has gone wrong.</param>
+    /// <param name="part">Whom to tell; null: whoever watches.</param>
+    public Progress(Func<(string What, long Done, long Total)> describe, Func<long> problems, PartSide? part = null)
     {
-        _what = what;
-        _total = total;
-        _done = done;
+        _describe = describe;
         _problems = problems;
-        TimeSpan interval = _terminal ? OnTerminal : InFile;
-        _timer = new Timer(_ => Tell(), null, interval, interval);
-    }
-
-    /// <summary>Tells how much of a time has passed.</summary>
-    public static Progress OfTime(string what, TimeSpan time, Tally problems)
-    {
-        long began = Stopwatch.GetTimestamp();
-        return new Progress($"{what}, seconds", (long)Math.Ceiling(time.TotalSeconds), () => (long)Stopwatch.GetElapsedTime(began).TotalSeconds, problems);
+        _part = part;
+        _timer = new Timer(_ => Tell(), null, Interval, Interval);
     }
 
     /// <summary>Tells how it ended.</summary>
@@ -47,8 +44,8 @@ internal sealed class Progress : IDisposable
         _timer.Dispose();
         lock (_lock)
         {
-            Write();
-            if (_terminal) Console.Error.WriteLine();
+            Write(last: true);
+            if (_terminal && _part is null) Console.Error.WriteLine();
             _ended = true;
         }
     }
@@ -57,26 +54,47 @@ internal sealed class Progress : IDisposable
     public static string Line(string what, long done, long total, double seconds, long problems)
     {
         double rate = seconds > 0 ? done / seconds : 0;
+        string each = what.EndsWith(InSeconds, StringComparison.Ordinal)
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $", {rate:N0}/s, {Duration(seconds)}");
         string left = done < total && rate > 0 ? $", {Duration((total - done) / rate)} left" : "";
-        string wrong = problems > 0 ? $", {problems.ToString("N0", CultureInfo.InvariantCulture)} problems" : "";
-        return string.Create(
-            CultureInfo.InvariantCulture, $"{what}: {done:N0} of {total:N0}, {rate:N0}/s, {Duration(seconds)}{left}{wrong}");
+        string wrong = problems > 0 ? string.Create(CultureInfo.InvariantCulture, $", {problems:N0} problems") : "";
+        return string.Create(CultureInfo.InvariantCulture, $"{what}: {done:N0} of {total:N0}{each}{left}{wrong}");
     }
 
     private static string Duration(double seconds) =>
-        seconds < 60 ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s") : TimeSpan.FromSeconds(seconds).ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture);
+        seconds < 60
+            ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s")
+            : TimeSpan.FromSeconds(seconds).ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture);
 
     private void Tell()
     {
         lock (_lock)
         {
-            if (!_ended) Write();
+            if (!_ended) Write(last: false);
         }
     }
 
-    private void Write()
+    private void Write(bool last)
     {
-        string line = Line(_what, _done(), _total, Stopwatch.GetElapsedTime(_began).TotalSeconds, _problems.Total);
+        (string what, long done, long total) = _describe();
+        if (_part is not null)
+        {
+            _part.TellProgress(what, done, total, _problems());
+            return;
+        }
+
+        if (what != _what)
+        {
+            // Another phase of a split run: rates count from here.
+            if (_terminal && _what.Length > 0) Console.Error.WriteLine();
+            if (_what.Length > 0) _began = Stopwatch.GetTimestamp();
+            _what = what;
+        }
+
+        if (!last && !_terminal && Stopwatch.GetElapsedTime(_written) < FileInterval) return;
+        _written = Stopwatch.GetTimestamp();
+        string line = Line(what, done, total, Stopwatch.GetElapsedTime(_began).TotalSeconds, _problems());
         if (_terminal) Console.Error.Write($"\r\e[K{line}");
         else Console.Error.WriteLine(line);
     }

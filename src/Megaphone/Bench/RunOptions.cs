@@ -3,11 +3,15 @@ namespace Megaphone.Bench;
 /// <summary>What every mode is told: what to watch, how long to wait, and where results go.</summary>
 internal sealed record RunOptions
 {
-    private static readonly BenchOption PatienceOption = new("patience", "SECONDS", "30", "a phase in which nothing happens for so long is given up");
+    private static readonly BenchOption PatienceOption = new(
+        "patience", "SECONDS", "30", "a phase in which nothing happens for so long is given up");
     private static readonly BenchOption AfterOption = new("after", "SECONDS", "0", "time to go on watching after the end");
-    private static readonly BenchOption WatchOption = new("watch", "PID[,PID]", null, "processes whose memory and CPU are told for each phase");
-    private static readonly BenchOption JsonOption = new("json", "FILE", null, "the result for machines; - for standard output, in place of the table");
-    private static readonly BenchOption SvgOption = new("svg", "FILE", null, "a picture of the latencies, and of memory over clients");
+    private static readonly BenchOption WatchOption = new(
+        "watch", "PID[,PID]", null, "processes whose memory and CPU are told for each phase");
+    private static readonly BenchOption JsonOption = new(
+        "json", "FILE", null, "the result for machines; - for standard output, in place of the table");
+    private static readonly BenchOption SvgOption = new(
+        "svg", "FILE", null, "a picture of the latencies, and of memory over clients");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } = [PatienceOption, AfterOption, WatchOption, JsonOption, SvgOption];

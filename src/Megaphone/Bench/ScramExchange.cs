@@ -5,14 +5,16 @@ using System.Text;
 
 namespace Megaphone.Bench;
 
-/// <summary>One client's side of SCRAM (RFC 5802, section 3) without channel binding. Pure. Exists while a login is under way.</summary>
+/// <summary>
+/// One client's side of SCRAM (RFC 5802, section 3) without channel binding. Pure. Exists while a login is under way.
+/// </summary>
 internal sealed class ScramExchange(string user, string password, string nonce, ScramKeys keys)
 {
     private const string NoChannelBinding = "n,,";
     private const int MaxIterations = 1_000_000;
     private const int MaxNonce = 256;
 
-    private readonly string _bare = $"n={user.Replace("=", "=3D", StringComparison.Ordinal).Replace(",", "=2C", StringComparison.Ordinal)},r={nonce}";
+    private readonly string _bare = $"n={Escape(user)},r={nonce}";
     private string? _serverFinal;
 
     /// <summary>client-first-message.</summary>
@@ -35,9 +37,12 @@ internal sealed class ScramExchange(string user, string password, string nonce, 
             else if (part.StartsWith("i=", StringComparison.Ordinal)) _ = int.TryParse(part.AsSpan(2), NumberStyles.None, null, out iterations);
         }
 
-        if (both is null || both.Length > MaxNonce || !both.StartsWith(nonce, StringComparison.Ordinal)) problem = "a SCRAM challenge without our nonce";
-        else if (iterations is < 1 or > MaxIterations) problem = $"a SCRAM challenge whose iterations are not 1 to {MaxIterations}";
-        else if (salt is null || !Convert.TryFromBase64String(salt, new byte[salt.Length], out _)) problem = "a SCRAM challenge without a salt";
+        if (both is null || both.Length > MaxNonce || !both.StartsWith(nonce, StringComparison.Ordinal))
+            problem = "a SCRAM challenge without our nonce";
+        else if (iterations is < 1 or > MaxIterations)
+            problem = $"a SCRAM challenge whose iterations are not 1 to {MaxIterations}";
+        else if (salt is null || !Convert.TryFromBase64String(salt, new byte[salt.Length], out _))
+            problem = "a SCRAM challenge without a salt";
         if (problem is not null) return false;
 
         string withoutProof = $"c={Convert.ToBase64String(Encoding.UTF8.GetBytes(NoChannelBinding))},r={both}";
@@ -52,6 +57,9 @@ internal sealed class ScramExchange(string user, string password, string nonce, 
 
     /// <summary>Whether server-final-message proves that the server knows the password too.</summary>
     public bool IsProof(string serverFinal) => _serverFinal is not null && serverFinal == _serverFinal;
+
+    private static string Escape(string user) =>
+        user.Replace("=", "=3D", StringComparison.Ordinal).Replace(",", "=2C", StringComparison.Ordinal);
 
     /// <summary>A nonce that nobody has used or will guess.</summary>
     public static string NewNonce() => Convert.ToBase64String(RandomNumberGenerator.GetBytes(18));

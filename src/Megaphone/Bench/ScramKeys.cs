@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Megaphone.Bench;
 
-/// <summary>The keys of RFC 5802 that are made from a password, a salt and a number of iterations: the costly part of a login.</summary>
+/// <summary>
+/// The keys of RFC 5802 that are made from a password, a salt and a number of iterations: the costly part of a login.
+/// </summary>
 /// <remarks>Those of the last few thousand are remembered, for accounts that log in again. Thread-safe.</remarks>
 internal sealed class ScramKeys(HashAlgorithmName hash)
 {

@@ -16,7 +16,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     private const int MaxOpening = 512;
 
     /// <summary>Descriptors for everything that is no connection.</summary>
-    private const int OtherDescriptors = 64;
+    public const int OtherDescriptors = 64;
 
     private const int Owner = 1;
     private const int ReceiveBytes = 64 << 10;
@@ -55,7 +55,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         {
             throw new IOException(
                 $"{_ids.Length} connections need as many descriptors and {OtherDescriptors} more, and this process may have {limit}; "
-                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or run several at the same time");
+                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes");
         }
 
         IPEndPoint to = Resolve();
@@ -74,7 +74,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         };
         RoleMetrics metrics = new(Role.Ecm);
         _reactors = new Reactor<TcpClient>[_options.Reactors];
-        for (int i = 0; i < _reactors.Length; i++) _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, options, metrics, TakeNobody);
+        for (int i = 0; i < _reactors.Length; i++)
+            _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, options, metrics, TakeNobody);
         foreach (Reactor<TcpClient> reactor in _reactors) reactor.Start();
     }
 
@@ -107,7 +108,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public RefusalReason? Refusal() => null;
 
     /// <inheritdoc/>
-    public RefusalReason? Accepted(ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
+    public RefusalReason? Accepted(
+        ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         state.Index = _adopting;
         _ids[_adopting] = id;
@@ -166,7 +168,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         if (problem is null)
         {
             _adopting = index;
-            if (_reactors[index % _reactors.Length].TryAdopt(descriptor, _to, listener: 0, session: default, tls: null) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+            Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
+            if (reactor.TryAdopt(descriptor, _to, listener: 0, session: default, tls: null) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
         }
 
         if (problem is null) _handler.Connected(index);

@@ -4,7 +4,9 @@ using Megaphone.Framing;
 
 namespace Megaphone.Bench;
 
-/// <summary>Looks things up in a piece of a server's stream that <see cref="StreamSplitter"/> found. Allocates next to nothing.</summary>
+/// <summary>
+/// Looks things up in a piece of a server's stream that <see cref="StreamSplitter"/> found. Allocates next to nothing.
+/// </summary>
 /// <remarks>Knows just enough of XML for what servers say during a login, without prefixes but those of the stream's own.</remarks>
 internal static class XmlPiece
 {
@@ -12,7 +14,9 @@ internal static class XmlPiece
 
     private static readonly SearchValues<byte> NameEnds = SearchValues.Create(" \t\r\n/>"u8);
 
-    /// <summary>The local name of the piece's element: <c>features</c> for <c>&lt;stream:features&gt;</c>, empty for a closing tag.</summary>
+    /// <summary>
+    /// The local name of the piece's element: <c>features</c> for <c>&lt;stream:features&gt;</c>, empty for a closing tag.
+    /// </summary>
     public static ReadOnlySpan<byte> Name(ReadOnlySpan<byte> piece)
     {
         ReadOnlySpan<byte> name = UpToNameEnd(piece[1..]);
@@ -64,7 +68,9 @@ internal static class XmlPiece
         return true;
     }
 
-    /// <summary>The name of the first element within the first element of this name: the condition of an error, for people to read.</summary>
+    /// <summary>
+    /// The name of the first element within the first element of this name: the condition of an error, for people to read.
+    /// </summary>
     public static string Condition(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element)
     {
         int at = Find(piece, element);

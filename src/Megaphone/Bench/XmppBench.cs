@@ -28,16 +28,16 @@ internal sealed class XmppBench : IBench
     /// <param name="options">What the clients do.</param>
     /// <param name="run">What every mode is told.</param>
     /// <param name="wire">Makes what carries them.</param>
-    /// <param name="interruption">Ends it early.</param>
-    public XmppBench(string mode, PlayOptions options, RunOptions run, Func<XmppPlay, IXmppWire> wire, Interruption interruption)
+    /// <param name="context">Ends it early.</param>
+    public XmppBench(string mode, PlayOptions options, RunOptions run, Func<XmppPlay, IXmppWire> wire, RunContext context)
     {
         _mode = mode;
         _options = options;
         _run = run;
         _play = new XmppPlay(new LoginMachine(options.Login), new SessionStore(options.Sessions), new Tally());
         _wire = wire(_play);
-        _pacer = new Pacer(interruption, run.Patience, _wire.Flush);
-        _watch = new ProcessWatch(run.Watch, () => _play.Online);
+        _watch = ProcessWatch.Of(run, context, () => _play.Online);
+        _pacer = new Pacer(context, run.Patience, _watch, _play.Problems, _wire.Flush);
         _report = new BenchReport(_mode, _play.Problems, _watch);
     }
 
@@ -46,20 +46,20 @@ internal sealed class XmppBench : IBench
     {
         PunctualSleep.Prepare();
         _wire.Connect();
-        _watch.Mark("before");
+        _pacer.Reach("before");
         LogIn();
-        _watch.Mark("logged in");
+        _pacer.Reach("logged in");
         if (_options.Hold > TimeSpan.Zero)
         {
             Hold();
-            _watch.Mark("after hold");
+            _pacer.Reach("after hold");
         }
 
         bool delivered = _options.Messages == 0 || Talk();
         if (!_options.Cut) CloseStreams();
         _wire.Disconnect(_options.Cut);
-        _watch.Mark("after the end");
-        _pacer.WaitOn(_run.After, _watch, _play.Problems);
+        _pacer.Reach("after the end");
+        _pacer.WaitOn(_run.After);
         _watch.Dispose();
         _report.Add("other_stanzas", "other stanzas received", _play.OtherStanzas);
         _wire.Tell(_report);
@@ -81,7 +81,7 @@ internal sealed class XmppBench : IBench
     private void LogIn()
     {
         long began = Stopwatch.GetTimestamp();
-        using (new Progress("logging in", _options.Sessions, () => _play.LoggedIn, _play.Problems))
+        using (_pacer.Tell("logging in", _options.Sessions, () => _play.LoggedIn))
         {
             OpenAll(new Pace(began, _options.Rate));
             _pacer.WaitUntil(() => _play.Pending == 0, () => _play.LoggedIn + _play.Failed);
@@ -96,7 +96,7 @@ internal sealed class XmppBench : IBench
 
         _report.Add("sessions", "clients", _options.Sessions);
         _report.Add("logged_in", "logged in", _play.LoggedIn);
-        _report.Add("login_seconds", "seconds for that", took);
+        _report.Add("login_seconds", "seconds for that", took, addsUp: false);
         _report.Add("logins_per_second", "logins per second", _play.LoggedIn / took);
         _report.Add("login", "login", _play.Logins);
     }
@@ -126,7 +126,7 @@ internal sealed class XmppBench : IBench
 
     private void Hold()
     {
-        using Progress progress = Progress.OfTime("holding", _options.Hold, _play.Problems);
+        using Progress progress = _pacer.Tell("holding", _options.Hold);
         long began = Stopwatch.GetTimestamp();
         Pace pace = new(began, _options.KeepAlives);
         for (long sent = 0; !_pacer.Stopped && Stopwatch.GetElapsedTime(began) < _options.Hold; _pacer.Nap())
@@ -156,14 +156,14 @@ internal sealed class XmppBench : IBench
         MessageTraffic traffic = new(users, _options.Messages, new Pace(began, _options.MessageRate), _options.MessageBytes, domain);
         _play.Count(traffic);
         int sent;
-        using (new Progress("messages arriving", _options.Messages, () => traffic.Arrived, _play.Problems))
+        using (_pacer.Tell("messages arriving", _options.Messages, () => traffic.Arrived))
         {
             sent = Send(traffic);
             _pacer.WaitUntil(() => traffic.Arrived + traffic.Refused >= sent, () => traffic.Arrived + traffic.Refused);
         }
 
         double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
-        _watch.Mark("after messages");
+        _pacer.Reach("after messages");
         _report.Add("messages_sent", "messages sent", sent);
         _report.Add("messages_arrived", "messages arrived", traffic.Arrived);
         _report.Add("messages_lost", "messages lost", sent - traffic.Arrived - traffic.Refused);
@@ -206,7 +206,7 @@ internal sealed class XmppBench : IBench
 
     private void CloseStreams()
     {
-        using Progress progress = new("closing", _play.Opened, () => _play.Over, _play.Problems);
+        using Progress progress = _pacer.Tell("closing", _play.Opened, () => _play.Over);
         Patience patience = _pacer.NewPatience();
         long before = _play.Over;
         long said = 0;
@@ -238,7 +238,7 @@ internal sealed class XmppBench : IBench
         }
 
         _wire.Flush();
-        _pacer.WaitUntil(() => _play.Over >= _play.Opened, () => _play.Over);
+        _pacer.WaitUntil(() => _play.Over >= _play.Opened, () => _play.Over, ending: true);
         _play.Problems.Add("the server did not end a session", _play.Opened - _play.Over);
     }
 

@@ -169,11 +169,14 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         if (name.SequenceEqual("iq"u8)) Answer(carrier, index, piece);
     }
 
-    /// <summary>A request must be answered (RFC 6120, section 8.2.3): with an error, which also tells that the client is there.</summary>
+    /// <summary>
+    /// A request must be answered (RFC 6120, section 8.2.3): with an error, which also tells that the client is there.
+    /// </summary>
     private void Answer(ISessionCarrier carrier, int index, ReadOnlySpan<byte> iq)
     {
         const int LongestAddress = 512;
-        bool request = XmlPiece.TryAttribute(iq, "type"u8, out ReadOnlySpan<byte> type) && (type.SequenceEqual("get"u8) || type.SequenceEqual("set"u8));
+        bool request = XmlPiece.TryAttribute(iq, "type"u8, out ReadOnlySpan<byte> type)
+            && (type.SequenceEqual("get"u8) || type.SequenceEqual("set"u8));
         if (!request || !XmlPiece.TryAttribute(iq, "id"u8, out ReadOnlySpan<byte> id)) return;
         XmlPiece.TryAttribute(iq, "from"u8, out ReadOnlySpan<byte> from);
         if (id.Length + from.Length > LongestAddress) return;

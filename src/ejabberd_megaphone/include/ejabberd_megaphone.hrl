@@ -8,6 +8,7 @@
          hibernate_after = 10000 :: non_neg_integer(),       % ms; 0: never
          compact = true :: boolean(),
          close_rate = 5000 :: pos_integer(),                 % sessions per second
+         buffer_total = 268435456 :: pos_integer(),          % bytes that wait for all sessions of a link
          send_timeout = 15000 :: timeout(),                  % ms
          max_stanza_size = infinity :: pos_integer() | infinity,
          max_queue :: pos_integer() | undefined,             % messages for a c2s process, after which it ends
@@ -20,6 +21,7 @@
          sender :: pid() | undefined | '_',                  % undefined: the link is lost, its sessions are being closed
          sessions :: ets:tid() | '_',                        % #session{} by id
          queued :: atomics:atomics_ref() | '_',              % bytes on their way to the socket, in slot 1
+         waiting :: ejabberd_megaphone_waiting:count() | '_',
          counters :: counters:counters_ref() | '_',
          options :: ejabberd_megaphone_shared:key() | '_',   % of #options{}
          max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the other end takes
@@ -36,6 +38,7 @@
          c2s :: pid() | ended | '_' | '$1',                  % ended: what comes for it is dropped
          %% Packets that were sent to the c2s process and not taken up yet, and ?HELD on top of it while the receiver
          %% holds back more of them.
-         load = 0 :: integer() | '_'}).
+         load = 0 :: integer() | '_',
+         bytes = 0 :: integer() | '_' | '$2'}).               % in those packets, as packet_bytes/1 counts them
 
 -define(HELD, (1 bsl 32)).

@@ -26,11 +26,11 @@ info() ->
     end.
 
 link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender,
-                queued = Queued}) ->
+                queued = Queued, waiting = Waiting}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
     #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
-      queued_bytes => atomics:get(Queued, 1)}.
+      queued_bytes => atomics:get(Queued, 1), waiting_bytes => ejabberd_megaphone_waiting:bytes(Waiting)}.
 
 %%% Commands
 
@@ -39,10 +39,12 @@ link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name 
 commands() ->
     [#ejabberd_commands{name = megaphone_links, tags = [session],
                         desc = "List the links of ejabberd_megaphone: the other end, what it calls itself, whether the link is "
-                               "up (else its sessions are being closed), sessions, and bytes that wait to be sent",
+                               "up (else its sessions are being closed), sessions, bytes on their way to it, and bytes that "
+                               "wait for its sessions or their clients",
                         module = ?MODULE, function = links_command, args = [],
                         result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
-                                                                {sessions, integer}, {queued_bytes, integer}]}}}}},
+                                                                {sessions, integer}, {queued_bytes, integer},
+                                                                {waiting_bytes, integer}]}}}}},
      #ejabberd_commands{name = megaphone_counters, tags = [session],
                         desc = "Show what ejabberd_megaphone has counted",
                         module = ?MODULE, function = counters_command, args = [],
@@ -52,8 +54,10 @@ commands() ->
 -spec links_command() -> [tuple()].
 links_command() ->
     #{links := Links} = info(),
-    [{lists:flatten(endpoint(Peer)), binary_to_list(Name), case IsUp of true -> up; false -> closing end, Sessions, Queued}
-     || #{peer := Peer, name := Name, is_up := IsUp, sessions := Sessions, queued_bytes := Queued} <- Links].
+    [{unicode:characters_to_list(endpoint(Peer)), unicode:characters_to_list(Name),
+      case IsUp of true -> up; false -> closing end, Sessions, Queued, Waiting}
+     || #{peer := Peer, name := Name, is_up := IsUp, sessions := Sessions, queued_bytes := Queued,
+          waiting_bytes := Waiting} <- Links].
 
 %% @private
 -spec counters_command() -> [{ejabberd_megaphone_counters:name(), non_neg_integer()}].
@@ -62,13 +66,10 @@ counters_command() ->
     Counters.
 
 %% @doc An address as it is written in logs.
--spec endpoint(endpoint()) -> iolist().
-endpoint({Address, Port}) ->
-    [case inet:ntoa(Address) of
-         {error, einval} -> io_lib:format("~p", [Address]);
-         Text when tuple_size(Address) =:= 8 -> ["[", Text, "]"];
-         Text -> Text
-     end, $:, integer_to_list(Port)].
+-spec endpoint(endpoint() | {local, binary()}) -> iolist().
+endpoint({Address, Port}) when tuple_size(Address) =:= 4 -> [inet:ntoa(Address), $:, integer_to_list(Port)];
+endpoint({Address, Port}) when tuple_size(Address) =:= 8 -> [$[, inet:ntoa(Address), "]:", integer_to_list(Port)];
+endpoint({local, Path}) -> ["unix:", Path].
 
 %%% ejabberd_listener
 
@@ -117,6 +118,7 @@ options(Given) ->
              hibernate_after = may_hibernate(Get(hibernate_after)),
              compact = Get(compact),
              close_rate = Get(close_rate),
+             buffer_total = Get(buffer_total),
              send_timeout = proplists:get_value(send_timeout, Given, 15000),
              max_stanza_size = Get(max_stanza_size),
              max_queue = proplists:get_value(max_queue, ejabberd_config:fsm_limit_opts(Given)),
@@ -145,6 +147,7 @@ listen_options() ->
      {hibernate_after, 10000},
      {compact, true},
      {close_rate, 5000},
+     {buffer_total, 268435456},
      {access, all},
      {shaper, none},
      {max_stanza_size, infinity},
@@ -167,4 +170,5 @@ listen_opt_type(keep_alive) -> econf:timeout(second);
 listen_opt_type(max_packet) -> econf:int(4128, 16#7FFFFFFF);
 listen_opt_type(hibernate_after) -> econf:either(econf:int(0, 0), econf:timeout(second));
 listen_opt_type(compact) -> econf:bool();
-listen_opt_type(close_rate) -> econf:pos_int().
+listen_opt_type(close_rate) -> econf:pos_int();
+listen_opt_type(buffer_total) -> econf:int(1048576, 1 bsl 48).

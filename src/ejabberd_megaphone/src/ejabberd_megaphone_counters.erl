@@ -5,14 +5,15 @@
 -export_type([name/0]).
 
 -define(NAMES, [links_opened, links_lost, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out, bytes_out,
-                packets_dropped, protocol_errors, control_ignored, pauses, resets]).
+                packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total]).
 
 -type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
               | packets_dropped     % for an id that is over
               | protocol_errors     % links closed for what they said
               | control_ignored
               | pauses              % sent, because of a session that does not keep up
-              | resets.             % sessions ended because a bound was passed
+              | resets              % sessions ended because a bound was passed
+              | resets_buffer_total. % those of them for which it was the bound over all sessions
 
 -spec new() -> counters:counters_ref().
 new() -> counters:new(length(?NAMES), [write_concurrency]).
@@ -38,4 +39,5 @@ index(packets_dropped) -> 9;
 index(protocol_errors) -> 10;
 index(control_ignored) -> 11;
 index(pauses) -> 12;
-index(resets) -> 13.
+index(resets) -> 13;
+index(resets_buffer_total) -> 14.

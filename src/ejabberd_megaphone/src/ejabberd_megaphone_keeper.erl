@@ -6,7 +6,7 @@
 -module(ejabberd_megaphone_keeper).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, add_template/2, counters/0]).
+-export([add_listener/1, add_link/2, add_template/2, warn_once/2, counters/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export([host_up/1, host_down/1]).
 
@@ -50,6 +50,14 @@ add_template(Key, Template) ->
     catch exit:_ -> none
     end.
 
+%% @doc Says `Text' in the log, once for all sessions. `Key' stands for it.
+-spec warn_once(Key :: atom(), Text :: string()) -> ok.
+warn_once(Key, Text) ->
+    case ejabberd_megaphone_shared:get({warned, Key}, false) of
+        true -> ok;
+        false -> gen_server:cast(?MODULE, {warn_once, Key, Text})
+    end.
+
 -spec counters() -> {ok, counters:counters_ref()} | error.
 counters() ->
     try {ok, gen_server:call(?MODULE, counters)}
@@ -74,6 +82,7 @@ host_down(Host) ->
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @private
+-spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
     ?LINKS = ets:new(?LINKS, [named_table, public, set, {keypos, #link.owner}, {read_concurrency, true}]),
@@ -84,6 +93,7 @@ init([]) ->
     {ok, #state{counters = ejabberd_megaphone_counters:new()}}.
 
 %% @private
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call({add_listener, Listener, Options}, _From, #state{listeners = Listeners} = State) ->
     link(Listener),
     {reply, {ejabberd_megaphone_shared:publish(Options), State#state.counters},
@@ -107,10 +117,21 @@ handle_call(counters, _From, State) ->
     {reply, State#state.counters, State}.
 
 %% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({warn_once, Key, Text}, State) ->
+    case ejabberd_megaphone_shared:get({warned, Key}, false) of
+        true ->
+            ok;
+        false ->
+            ejabberd_megaphone_shared:put_new({warned, Key}, true),
+            ?WARNING_MSG(Text, [])
+    end,
+    {noreply, State};
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
 handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links} = State) ->
     case State of
         #state{listeners = #{Pid := _}} ->
@@ -133,6 +154,7 @@ stop_when_alone(State) ->
     {noreply, State}.
 
 %% @private
+-spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
     ejabberd_commands:unregister_commands(ejabberd_megaphone:commands()),
     ejabberd_hooks:delete(host_up, ?MODULE, host_up, 50),

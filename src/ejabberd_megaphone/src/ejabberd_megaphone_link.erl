@@ -79,7 +79,8 @@ refused(#link{owner = Owner, sessions = Sessions}, Id) ->
 %% it was over already.
 -spec end_session(#link{}, ejabberd_megaphone_wire:id()) -> boolean().
 end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) ->
-    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_'}, [{is_pid, '$1'}], [{#session{id = Id, c2s = ended}}]}],
+    OpenToEnded = [{#session{id = Id, c2s = '$1', load = '_', bytes = '$2'}, [{is_pid, '$1'}],
+                    [{#session{id = Id, c2s = ended, bytes = '$2'}}]}],
     try ets:select_replace(Sessions, OpenToEnded) of
         1 ->
             ejabberd_megaphone_counters:add(Counters, sessions_ended),
@@ -94,24 +95,29 @@ end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) 
 %%% The process.
 
 %% @private
+-spec init({gen_tcp:socket(), pid(), pid(), {endpoint(), endpoint()},
+            {ejabberd_megaphone_shared:key(), counters:counters_ref()}}) -> {ok, #state{}} | ignore.
 init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     process_flag(trap_exit, true),
     link(Receiver),
     Sessions = ets:new(ejabberd_megaphone_sessions,
                        [public, set, {keypos, #session.id}, {write_concurrency, true}]),
     Queued = atomics:new(1, [{signed, true}]),
-    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Counters}),
+    #options{buffer_total = BufferTotal} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+    Waiting = ejabberd_megaphone_waiting:new(BufferTotal),
+    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Waiting, Counters}),
     Link = #link{owner = self(), receiver = Receiver, sender = Sender, sessions = Sessions, queued = Queued,
-                 counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
+                 waiting = Waiting, counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
     case ejabberd_megaphone_keeper:add_link(Link, Listener) of
         {ok, Keeper} ->
             ejabberd_megaphone_counters:add(Counters, links_opened),
-            {ok, #state{link = Link, options = options(Link), keeper = Keeper}};
+            {ok, #state{link = Link, options = Options, keeper = Keeper}};
         {error, no_listener} ->
             ignore
     end.
 
 %% @private
+-spec handle_call(link | {update, #link{}}, gen_server:from(), #state{}) -> {reply, #link{} | ok, #state{}}.
 handle_call(link, _From, State) ->
     {reply, State#state.link, State};
 handle_call({update, Link}, _From, State) ->
@@ -119,6 +125,7 @@ handle_call({update, Link}, _From, State) ->
     {reply, ok, State#state{link = Link}}.
 
 %% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
 handle_cast({opened, Id, C2S}, State) ->
     _ = erlang:monitor(process, C2S, [{tag, {'DOWN', Id}}]),
     {noreply, State#state{live = State#state.live + 1, processes = State#state.processes + 1}};
@@ -126,7 +133,7 @@ handle_cast({refused, Id}, State) ->
     {noreply, remember(Id, State)};
 handle_cast({ended, Id}, State) ->
     ejabberd_megaphone_receiver:ended((State#state.link)#link.receiver, Id),
-    next(remember(Id, State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)}));
+    next(State#state{live = State#state.live - 1, told = max(0, State#state.told - 1)});
 handle_cast(close, #state{closing = no} = State) ->
     %% The listener is no more.
     ejabberd_megaphone_receiver:drain((State#state.link)#link.receiver),
@@ -135,13 +142,15 @@ handle_cast(close, State) ->
     {noreply, State}.
 
 %% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
 handle_info({{'DOWN', Id}, _Ref, process, _C2S, _Reason}, #state{link = Link} = State) ->
     %% As a rule it has said so itself before.
     _ = case end_session(Link, Id) of
             true when Link#link.sender =/= undefined -> ejabberd_megaphone_sender:finish(Link, Id);
             _ -> ok
         end,
-    next(State#state{processes = State#state.processes - 1});
+    ejabberd_megaphone_receiver:gone(Link#link.receiver, Id),
+    next(remember(Id, State#state{processes = State#state.processes - 1}));
 handle_info(close_some, State) ->
     next(close_some(State));
 handle_info(linger, State) ->
@@ -159,6 +168,7 @@ handle_info(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
+-spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
     try ets:delete(?LINKS, self()) of
         true -> ok
@@ -227,6 +237,7 @@ next(#state{link = #link{sender = Sender}} = State) ->
     erlang:send_after(?LINGER, self(), linger),
     {noreply, State#state{closing = over}}.
 
+%% The ids that were over last, of those whose process has ended.
 remember(Id, #state{ended = Ended, ended_count = Count} = State) when Count < ?REMEMBERED ->
     State#state{ended = queue:in(Id, Ended), ended_count = Count + 1};
 remember(Id, #state{ended = Ended0, link = #link{sessions = Sessions}} = State) ->

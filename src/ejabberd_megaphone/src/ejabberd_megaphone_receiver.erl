@@ -3,11 +3,16 @@
 %%% and not this process.
 %%%
 %%% A session that does not keep up has at most ?LOAD_HIGH packets in its mailbox. What comes on top of them waits here, the
-%%% other end is asked to pause that client, and above ?HELD_LIMIT the session is reset.
+%%% other end is asked to pause that client, and above ?HELD_LIMIT, or when all sessions together make wait more than
+%%% `buffer_total', the session is reset.
+%%%
+%%% Every byte of a packet for a session is counted as waiting (ejabberd_megaphone_waiting) from when it has come until it is
+%%% taken up. What a session has left when its process ends only this process can tell, as nobody else adds to it: gone/2.
 -module(ejabberd_megaphone_receiver).
+-behaviour(gen_server).
 
--export([start/3, accept/1, taken/2, ended/2, reset/3, drain/1]).
--export([init/3]).
+-export([start/3, accept/1, packet_bytes/1, taken/3, ended/2, gone/2, reset/3, drain/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("ejabberd_megaphone.hrl").
 -include("logger.hrl").
@@ -19,12 +24,22 @@
 %% rings and socket buffers, so that no client is reset for what was under way when it was asked to pause.
 -define(PAUSE_MARK, 65536).
 -define(HELD_LIMIT, 16777216).
+%% The longest packet that a session for which nothing waits may always have, so that it does not end because others use up
+%% `buffer_total'.
+-define(ALWAYS, 4096).
 %% Bytes of one read, and reads that the socket may deliver before it is asked for more.
 -define(READ, 65536).
 -define(ACTIVE, 16).
 %% ms in which a link has to say the hello that is wanted of it.
 -define(HELLO_TIMEOUT, 10000).
 -define(HELLO_MAX_PACKET, (32 + 4096)).
+
+%% A link that has not begun: the process does not own the socket yet.
+-record(new,
+        {socket :: gen_tcp:socket(),
+         listener :: pid(),
+         monitor :: reference(),
+         settings :: {shared(), {endpoint(), endpoint()} | undefined}}).
 
 -record(held,
         {bytes = 0 :: non_neg_integer(),
@@ -54,17 +69,23 @@
 -spec start(gen_tcp:socket(), Listener :: pid(),
             {shared(), {endpoint(), endpoint()} | undefined}) -> {ok, pid()}.
 start(Socket, Listener, Settings) ->
-    {ok, proc_lib:spawn(?MODULE, init, [Socket, Listener, Settings])}.
+    gen_server:start(?MODULE, {Socket, Listener, Settings}, []).
 
 %% @doc Begins: the socket belongs to the process by now.
 -spec accept(pid()) -> ok.
 accept(Receiver) -> Receiver ! accept, ok.
 
+%% @doc What a packet counts while it waits. An empty one takes room as well.
+-spec packet_bytes(Content :: binary()) -> pos_integer().
+packet_bytes(Content) -> byte_size(Content) + 32.
+
 %% @doc Called by a session that has taken up a packet: it is one less in its mailbox.
--spec taken(#link{}, ejabberd_megaphone_wire:id()) -> ok.
-taken(#link{sessions = Sessions, receiver = Receiver}, Id) ->
-    try ets:update_counter(Sessions, Id, {#session.load, -1}) of
-        Load when Load =:= ?HELD + ?LOAD_LOW -> Receiver ! {taken, Id}, ok;
+-spec taken(#link{}, ejabberd_megaphone_wire:id(), Content :: binary()) -> ok.
+taken(#link{sessions = Sessions, receiver = Receiver, waiting = Waiting}, Id, Content) ->
+    Bytes = packet_bytes(Content),
+    ejabberd_megaphone_waiting:remove(Waiting, Bytes),
+    try ets:update_counter(Sessions, Id, [{#session.load, -1}, {#session.bytes, -Bytes}]) of
+        [Load, _] when Load =:= ?HELD + ?LOAD_LOW -> Receiver ! {taken, Id}, ok;
         _ -> ok
     catch
         error:badarg -> ok
@@ -73,6 +94,10 @@ taken(#link{sessions = Sessions, receiver = Receiver}, Id) ->
 %% @doc Called by the owner: a session is over, and nobody will take what is held back for it.
 -spec ended(pid(), ejabberd_megaphone_wire:id()) -> ok.
 ended(Receiver, Id) -> Receiver ! {ended, Id}, ok.
+
+%% @doc Called by the owner: the process of a session has ended, and what was in its mailbox is no more.
+-spec gone(pid(), ejabberd_megaphone_wire:id()) -> ok.
+gone(Receiver, Id) -> Receiver ! {gone, Id}, ok.
 
 %% @doc Ends a session at once, in both directions.
 -spec reset(pid(), ejabberd_megaphone_wire:id(), Reason :: binary()) -> ok.
@@ -85,73 +110,85 @@ drain(Receiver) -> Receiver ! drain, ok.
 %%% The process.
 
 %% @private
--spec init(gen_tcp:socket(), pid(), {shared(), {endpoint(), endpoint()} | undefined}) -> no_return().
-init(Socket, Listener, {Shared, Peers}) ->
-    Monitor = erlang:monitor(process, Listener),
-    receive
-        accept ->
-            erlang:demonitor(Monitor, [flush]),
-            begin_link(Socket, Listener, Shared, Peers);
-        {'DOWN', Monitor, process, _, _} ->
-            exit(normal)
-    end.
-
-begin_link(Socket, Listener, {OptionsKey, _Counters} = Shared, Peers) ->
-    #options{secret = Secret, send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+-spec init({gen_tcp:socket(), pid(), {shared(), {endpoint(), endpoint()} | undefined}}) -> {ok, #new{}}.
+init({Socket, Listener, Settings}) ->
     process_flag(message_queue_data, off_heap),
+    {ok, #new{socket = Socket, listener = Listener, monitor = erlang:monitor(process, Listener), settings = Settings}}.
+
+begin_link(#new{socket = Socket, listener = Listener, settings = {{OptionsKey, _Counters} = Shared, Peers}} = New) ->
+    #options{secret = Secret, send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
     SocketOptions = [{packet, raw}, {buffer, ?READ}, {nodelay, true},
                      {send_timeout, SendTimeout}, {send_timeout_close, true}],
     case {ends(Socket, Peers), inet:setopts(Socket, SocketOptions)} of
         {{{ok, Here}, {ok, There}}, ok} ->
             _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
-            begin_link(Socket, Options, ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared));
+            case ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared) of
+                {ok, Link} ->
+                    State = #state{socket = Socket, link = Link, options = Options},
+                    activate(State),
+                    {noreply, State};
+                ignore ->
+                    {stop, normal, New}
+            end;
         _ ->
-            exit(normal)                         % the other end has gone already
+            {stop, normal, New}                  % the other end has gone already
     end.
-
-begin_link(Socket, Options, {ok, Link}) ->
-    State = #state{socket = Socket, link = Link, options = Options},
-    activate(State),
-    loop(State);
-begin_link(_Socket, _Options, ignore) ->
-    exit(normal).
 
 ends(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
 ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
 
-activate(#state{socket = Socket}) ->
+%% While the link takes nothing more, nothing more is read: what comes may want an answer.
+activate(#state{socket = Socket, link = Link}) ->
+    _ = ejabberd_megaphone_sender:wait_for_room(Link),
     case inet:setopts(Socket, [{active, ?ACTIVE}]) of
         ok -> ok;
         {error, Reason} -> self() ! {tcp_error, Socket, Reason}, ok
     end.
 
-loop(#state{socket = Socket} = State) ->
-    receive
-        {tcp, Socket, Data} ->
-            loop(received(Data, State));
-        {tcp_passive, Socket} ->
-            activate(State),
-            loop(State);
-        {taken, Id} ->
-            loop(send_held(Id, State));
-        {ended, Id} ->
-            loop(State#state{held = maps:remove(Id, State#state.held)});
-        look_at_clock ->
-            loop(look_at_clock(State));
-        {reset, Id, Reason} ->
-            loop(reset_session(Id, Reason, State));
-        {tcp_closed, Socket} ->
-            close("closed by the other end", State);
-        {tcp_error, Socket, Reason} ->
-            close(io_lib:format("~p", [Reason]), State);
-        hello_timeout when State#state.phase =:= first ->
-            protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
-        drain ->
-            _ = [say({drain, 0}, State) || State#state.phase =:= control],
-            loop(State#state{draining = true});
-        _Unknown ->
-            loop(State)
-    end.
+%% @private
+-spec handle_call(term(), gen_server:from(), #new{} | #state{}) -> {noreply, #new{} | #state{}}.
+handle_call(_Unknown, _From, State) ->
+    {noreply, State}.
+
+%% @private
+-spec handle_cast(term(), #new{} | #state{}) -> {noreply, #new{} | #state{}}.
+handle_cast(_Unknown, State) ->
+    {noreply, State}.
+
+%% @private
+-spec handle_info(term(), #new{} | #state{}) -> {noreply, #new{} | #state{}} | {stop, normal, #new{}}.
+handle_info(accept, #new{monitor = Monitor} = New) ->
+    erlang:demonitor(Monitor, [flush]),
+    begin_link(New);
+handle_info({'DOWN', Monitor, process, _, _}, #new{monitor = Monitor} = New) ->
+    {stop, normal, New};
+handle_info({tcp, Socket, Data}, #state{socket = Socket} = State) ->
+    {noreply, received(Data, State)};
+handle_info({tcp_passive, Socket}, #state{socket = Socket} = State) ->
+    activate(State),
+    {noreply, State};
+handle_info({taken, Id}, State) ->
+    {noreply, send_held(Id, State)};
+handle_info({ended, Id}, State) ->
+    {noreply, forget_held(Id, State)};
+handle_info({gone, Id}, State) ->
+    forget_mailbox(Id, State),
+    {noreply, State};
+handle_info(look_at_clock, State) ->
+    {noreply, look_at_clock(State)};
+handle_info({reset, Id, Reason}, State) ->
+    {noreply, reset_session(Id, Reason, State)};
+handle_info({tcp_closed, Socket}, #state{socket = Socket} = State) ->
+    close("closed by the other end", State);
+handle_info({tcp_error, Socket, Reason}, #state{socket = Socket} = State) ->
+    close(io_lib:format("~p", [Reason]), State);
+handle_info(hello_timeout, #state{phase = first} = State) ->
+    protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
+handle_info(drain, State) ->
+    _ = [say({drain, 0}, State) || State#state.phase =:= control],
+    {noreply, State#state{draining = true}};
+handle_info(_Unknown, State) ->
+    {noreply, State}.
 
 %%% The stream.
 
@@ -199,10 +236,11 @@ packet(Id, Content, #state{link = #link{sessions = Sessions, counters = Counters
     ejabberd_megaphone_counters:add(Counters, packets_in),
     case ets:lookup(Sessions, Id) of
         [#session{c2s = ended}] ->
-            ejabberd_megaphone_counters:add(Counters, packets_dropped),
+            %% An empty packet is no loss: with it the other end says that the session is over for it, too.
+            _ = [ejabberd_megaphone_counters:add(Counters, packets_dropped) || Content =/= <<>>],
             State;
-        [#session{c2s = C2S}] ->
-            deliver(Id, C2S, Content, State);
+        [#session{} = Session] ->
+            accept(Session, Content, State);
         [] ->
             open(Id, Content, State)
     end.
@@ -235,7 +273,7 @@ open(Id, SockPeerName, Content, #state{link = Link} = State) ->
             ejabberd_c2s:accept(C2S),
             case Content of
                 <<>> -> State;                   % a PROXY header in a packet of its own
-                _ -> deliver(Id, C2S, Content, State)
+                _ -> accept(#session{id = Id, c2s = C2S}, Content, State)
             end;
         {error, Reason} ->
             ?WARNING_MSG("Session ~b of link ~ts cannot be started: ~p", [Id, peer(State), Reason]),
@@ -243,18 +281,27 @@ open(Id, SockPeerName, Content, #state{link = Link} = State) ->
             tell_reset(Id, <<"backend_refused">>, State)
     end.
 
+accept(#session{id = Id, c2s = C2S, load = Load}, Content, State) ->
+    case may_wait(Load, packet_bytes(Content), (State#state.link)#link.waiting) of
+        true -> deliver(Id, C2S, Content, State);
+        false -> reset_session(Id, <<"buffer_total">>, State)
+    end.
+
+may_wait(0, Bytes, Waiting) when Bytes =< ?ALWAYS -> ejabberd_megaphone_waiting:add(Waiting, Bytes), true;
+may_wait(_Load, Bytes, Waiting) -> ejabberd_megaphone_waiting:try_add(Waiting, Bytes).
+
 deliver(Id, _C2S, Content, #state{held = Held} = State) when is_map_key(Id, Held) ->
     hold(Id, Content, State);
 deliver(Id, C2S, Content, #state{link = #link{sessions = Sessions}} = State) ->
     C2S ! {ejabberd_megaphone, {packet, compact(Content)}},
-    case add_load(Sessions, Id, 1) of
+    case add_load(Sessions, Id, 1, packet_bytes(Content)) of
         ?LOAD_HIGH ->
-            case add_load(Sessions, Id, ?HELD) of
+            case add_load(Sessions, Id, ?HELD, 0) of
                 Load when Load > ?HELD + ?LOAD_LOW ->
                     %% The session passes the low mark on its way down, and says so.
                     State#state{held = (State#state.held)#{Id => #held{}}};
                 _ ->
-                    add_load(Sessions, Id, -?HELD),
+                    add_load(Sessions, Id, -?HELD, 0),
                     State
             end;
         _ ->
@@ -262,9 +309,11 @@ deliver(Id, C2S, Content, #state{link = #link{sessions = Sessions}} = State) ->
     end.
 
 %% The row may have gone in the meantime, and the session with it.
-add_load(Sessions, Id, Count) ->
-    try ets:update_counter(Sessions, Id, {#session.load, Count})
-    catch error:badarg -> 0
+add_load(Sessions, Id, Count, Bytes) ->
+    try ets:update_counter(Sessions, Id, [{#session.load, Count}, {#session.bytes, Bytes}]) of
+        [Load, _] -> Load
+    catch
+        error:badarg -> 0
     end.
 
 %% A small packet that waits in a mailbox must not keep alive the large buffer that it came in.
@@ -276,10 +325,10 @@ compact(Content) ->
 
 hold(Id, Content, #state{held = AllHeld} = State) ->
     #held{bytes = Bytes0, packets = Packets, paused = Paused} = Held = maps:get(Id, AllHeld),
-    %% An empty packet takes room as well.
-    Bytes = Bytes0 + byte_size(Content) + 32,
+    Bytes = Bytes0 + packet_bytes(Content),
     if
         Bytes > ?HELD_LIMIT ->
+            ejabberd_megaphone_waiting:remove((State#state.link)#link.waiting, packet_bytes(Content)),
             reset_session(Id, <<"buffer_limit">>, State);
         true ->
             MustPause = Bytes > ?PAUSE_MARK andalso State#state.phase =:= control,
@@ -297,31 +346,50 @@ send_held(Id, #state{link = #link{sessions = Sessions}, held = AllHeld} = State)
         {#{Id := #held{packets = Packets} = Held}, [#session{c2s = C2S, load = Load}]} when is_pid(C2S) ->
             {Now, Later} = queue:split(max(0, min(?LOAD_HIGH - (Load - ?HELD), queue:len(Packets))), Packets),
             Sent = [C2S ! {ejabberd_megaphone, {packet, Content}} || Content <- queue:to_list(Now)],
-            NewLoad = add_load(Sessions, Id, length(Sent)),
+            SentBytes = lists:sum([packet_bytes(Content) || {_, {packet, Content}} <- Sent]),
+            NewLoad = add_load(Sessions, Id, length(Sent), SentBytes),
             case queue:is_empty(Later) of
                 true ->
-                    add_load(Sessions, Id, -?HELD),
+                    add_load(Sessions, Id, -?HELD, 0),
                     _ = [say({resume, Id}, State) || Held#held.paused],
                     State#state{held = maps:remove(Id, AllHeld)};
                 false ->
-                    Bytes = Held#held.bytes - lists:sum([byte_size(Content) + 32 || {_, {packet, Content}} <- Sent]),
                     %% It may have run so fast that it passed the mark before it could be seen from above.
                     _ = [self() ! {taken, Id} || NewLoad =< ?HELD + ?LOAD_LOW],
-                    State#state{held = AllHeld#{Id := Held#held{bytes = Bytes, packets = Later}}}
+                    State#state{held = AllHeld#{Id := Held#held{bytes = Held#held.bytes - SentBytes, packets = Later}}}
             end;
         _ ->
-            State#state{held = maps:remove(Id, AllHeld)}
+            forget_held(Id, State)
     end.
 
-%% A bound was passed: the session ends at once, in both directions.
-reset_session(Id, Reason, #state{link = Link, held = Held} = State) ->
-    case abort(Id, State) of
-        true ->
-            ejabberd_megaphone_counters:add(Link#link.counters, resets),
-            tell_reset(Id, Reason, State#state{held = maps:remove(Id, Held)});
-        false ->
-            State#state{held = maps:remove(Id, Held)}
+forget_held(Id, #state{link = #link{waiting = Waiting}, held = AllHeld} = State) ->
+    case maps:take(Id, AllHeld) of
+        {#held{bytes = Bytes}, Others} ->
+            ejabberd_megaphone_waiting:remove(Waiting, Bytes),
+            State#state{held = Others};
+        error ->
+            State
     end.
+
+forget_mailbox(Id, #state{link = #link{sessions = Sessions, waiting = Waiting}}) ->
+    case ets:lookup(Sessions, Id) of
+        [#session{bytes = Bytes}] ->
+            ejabberd_megaphone_waiting:remove(Waiting, Bytes),
+            ets:update_element(Sessions, Id, {#session.bytes, 0});
+        [] ->
+            false
+    end.
+
+%% A bound was passed: the session ends at once, in both directions. One that is just ending by itself is told to the other end as
+%% well: what it last said may be what passed the bound, and is thrown away.
+reset_session(Id, Reason, #state{link = #link{counters = Counters}} = State) ->
+    _ = [count_reset(Reason, Counters) || abort(Id, State)],
+    tell_reset(Id, Reason, forget_held(Id, State)).
+
+count_reset(Reason, Counters) ->
+    ejabberd_megaphone_counters:add(Counters, resets),
+    _ = [ejabberd_megaphone_counters:add(Counters, resets_buffer_total) || Reason =:= <<"buffer_total">>],
+    ok.
 
 %% True when there was a session. Its c2s process is told as if its socket were gone.
 abort(Id, #state{link = #link{sender = Sender, sessions = Sessions} = Link}) ->
@@ -376,7 +444,7 @@ control({resume, Id}, State) ->
     State;
 control({reset, Id, _Reason}, State) ->
     _ = abort(Id, State),
-    State#state{held = maps:remove(Id, State#state.held)};
+    forget_held(Id, State);
 control(_DrainOrIgnored, State) ->
     %% Only an ECM opens sessions, so it is nothing to us that it will not.
     ejabberd_megaphone_counters:add((State#state.link)#link.counters, control_ignored),
@@ -388,8 +456,8 @@ is_open(Id, #state{link = #link{sessions = Sessions}}) ->
         [] -> false
     end.
 
-say(Message, #state{link = #link{sender = Sender}}) ->
-    ejabberd_megaphone_sender:control(Sender, ejabberd_megaphone_control:encode(Message)).
+say(Message, #state{link = Link}) ->
+    ejabberd_megaphone_sender:control(Link, ejabberd_megaphone_control:encode(Message)).
 
 %% Twice in keep_alive; a link that was silent for three times that is dead.
 plan_look(#state{options = #options{keep_alive = KeepAlive}}) ->

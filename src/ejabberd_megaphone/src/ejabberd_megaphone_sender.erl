@@ -1,12 +1,14 @@
 %%% @doc The one process that writes to a link's socket. Sends whatever has come together in its mailbox with one call, and
 %%% holds back what is for clients that the other end has paused.
 %%%
-%%% What may wait here is bounded twice: over all sessions by ?QUEUE_MARK, above which those who send have to wait, and for each
-%%% paused session by ?PAUSED_LIMIT, above which that session ends, as it does in ejabberd for a slow socket.
+%%% What may wait here is bounded: on its way to the socket by ?QUEUE_MARK, above which those who send have to wait; for each
+%%% paused session by ?PAUSED_LIMIT, and for all of them by `buffer_total', above which the session that adds to it ends, as it
+%%% does in ejabberd for a slow socket.
 -module(ejabberd_megaphone_sender).
+-behaviour(gen_server).
 
--export([start_link/3, send/3, finish/2, control/2, pause/2, resume/2, forget/2, stop/1]).
--export([init/3]).
+-export([start_link/3, send/3, wait_for_room/1, finish/2, control/2, pause/2, resume/2, forget/2, stop/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("ejabberd_megaphone.hrl").
 
@@ -26,9 +28,12 @@
         {socket :: gen_tcp:socket(),
          receiver :: pid(),
          queued :: atomics:atomics_ref(),
+         waiting_bytes :: ejabberd_megaphone_waiting:count(),
          counters :: counters:counters_ref(),
          paused = #{} :: #{ejabberd_megaphone_wire:id() => {Bytes :: non_neg_integer(), Reversed :: [iodata()]}},
          waiting = [] :: [gen_server:from()]}).       % those who want to know when there is room again
+
+-type shared() :: {Queued :: atomics:atomics_ref(), ejabberd_megaphone_waiting:count(), counters:counters_ref()}.
 
 %%% Called by c2s processes.
 
@@ -38,12 +43,18 @@
 send(#link{sender = Sender, queued = Queued, max_out = Max} = Link, Id, Content) ->
     {Bytes, Packets} = ejabberd_megaphone_wire:packets(Id, Content, Max),
     Sender ! {send, Id, Bytes, Packets},
-    case atomics:add_get(Queued, 1, Bytes) of
-        Total when Total > ?QUEUE_MARK -> wait_for_room(Link);
+    atomics:add(Queued, 1, Bytes),
+    wait_for_room(Link).
+
+%% @doc Waits until the link has taken so much of what is queued that more may be said.
+-spec wait_for_room(#link{}) -> ok | {error, timeout | closed}.
+wait_for_room(#link{sender = Sender, queued = Queued} = Link) ->
+    case atomics:get(Queued, 1) of
+        Total when Total > ?QUEUE_MARK -> call_when_room(Sender, Link);
         _ -> ok
     end.
 
-wait_for_room(#link{sender = Sender} = Link) ->
+call_when_room(Sender, Link) ->
     #options{send_timeout = Timeout} = ejabberd_megaphone_link:options(Link),
     try gen_server:call(Sender, wait_for_room, Timeout)
     catch
@@ -62,10 +73,11 @@ finish(#link{sender = Sender, queued = Queued, max_out = Max}, Id) ->
 %%% Called by the link's own processes.
 
 %% @doc Sends a control packet.
--spec control(pid(), Content :: binary()) -> ok.
-control(Sender, Content) ->
-    {_, Packet} = ejabberd_megaphone_wire:packets(0, Content, byte_size(Content) + 32),
-    Sender ! {control, Packet},
+-spec control(#link{}, Content :: binary()) -> ok.
+control(#link{sender = Sender, queued = Queued}, Content) ->
+    {Bytes, Packet} = ejabberd_megaphone_wire:packets(0, Content, byte_size(Content) + 32),
+    atomics:add(Queued, 1, Bytes),
+    Sender ! {control, Bytes, Packet},
     ok.
 
 %% @doc Holds back what is for `Id'.
@@ -86,30 +98,41 @@ stop(Sender) -> Sender ! stop, ok.
 
 %%% The process.
 
--spec start_link(gen_tcp:socket(), Receiver :: pid(), {atomics:atomics_ref(), counters:counters_ref()}) -> {ok, pid()}.
-start_link(Socket, Receiver, Shared) ->
-    {ok, proc_lib:spawn_link(?MODULE, init, [Socket, Receiver, Shared])}.
+-spec start_link(gen_tcp:socket(), Receiver :: pid(), shared()) -> {ok, pid()}.
+start_link(Socket, Receiver, Shared) -> gen_server:start_link(?MODULE, {Socket, Receiver, Shared}, []).
 
 %% @private
--spec init(gen_tcp:socket(), pid(), {atomics:atomics_ref(), counters:counters_ref()}) -> no_return().
-init(Socket, Receiver, {Queued, Counters}) ->
+-spec init({gen_tcp:socket(), pid(), shared()}) -> {ok, #state{}}.
+init({Socket, Receiver, {Queued, Waiting, Counters}}) ->
     process_flag(message_queue_data, off_heap),
-    loop(#state{socket = Socket, receiver = Receiver, queued = Queued, counters = Counters}).
+    {ok, #state{socket = Socket, receiver = Receiver, queued = Queued, waiting_bytes = Waiting, counters = Counters}}.
 
-loop(State) ->
-    receive Message -> collect(Message, State, 0, 0, []) end.
+%% @private
+-spec handle_call(wait_for_room, gen_server:from(), #state{}) -> {noreply, #state{}}.
+handle_call(wait_for_room, From, State) ->
+    {noreply, let_in(State#state{waiting = [From | State#state.waiting]})}.
 
-%% Takes messages for as long as there are any and the batch is small, then sends.
-collect(stop, State, Bytes, Packets, Batch) ->
-    _ = flush(State, Bytes, Packets, Batch),
+%% @private
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(_Unknown, State) ->
+    {noreply, State}.
+
+%% @private
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | {shutdown, term()}, #state{}}.
+handle_info(stop, State) ->
     _ = gen_tcp:shutdown(State#state.socket, write),
-    exit(normal);
+    {stop, normal, State};
+handle_info(Message, State) ->
+    collect(Message, State, 0, 0, []).
+
+%% Takes what is to be sent for as long as there is any and the batch is small, then sends.
 collect(Message, State0, Bytes0, Packets0, Batch0) ->
     {State, Bytes, Packets, Batch} = take(Message, State0, Bytes0, Packets0, Batch0),
     receive
-        Next when Bytes < ?BATCH -> collect(Next, State, Bytes, Packets, Batch)
+        {send, _, _, _} = Next when Bytes < ?BATCH -> collect(Next, State, Bytes, Packets, Batch);
+        {control, _, _} = Next when Bytes < ?BATCH -> collect(Next, State, Bytes, Packets, Batch)
     after 0 ->
-        loop(flush(State, Bytes, Packets, Batch))
+        flush(State, Bytes, Packets, Batch)
     end.
 
 take({send, Id, Size, Content}, #state{paused = Paused} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
@@ -117,46 +140,58 @@ take({send, Id, Size, Content}, #state{paused = Paused} = State, Bytes, Packets,
     {hold(Id, Size, Content, State), Bytes, Packets, Batch};
 take({send, _Id, Size, Content}, State, Bytes, Packets, Batch) ->
     {State, Bytes + Size, Packets + 1, [Batch | Content]};
-take({control, Packet}, State, Bytes, Packets, Batch) ->
-    {State, Bytes, Packets, [Batch | Packet]};
+take({control, Size, Packet}, State, Bytes, Packets, Batch) ->
+    {State, Bytes + Size, Packets, [Batch | Packet]};
 take({pause, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
     {State#state{paused = maps:merge(#{Id => {0, []}}, Paused)}, Bytes, Packets, Batch};
 take({resume, Id}, #state{paused = Paused0} = State, Bytes, Packets, Batch) ->
     case maps:take(Id, Paused0) of
         {{Size, Reversed}, Paused} ->
+            ejabberd_megaphone_waiting:remove(State#state.waiting_bytes, Size),
             ok = atomics:add(State#state.queued, 1, Size),
             {State#state{paused = Paused}, Bytes + Size, Packets + length(Reversed), [Batch | lists:reverse(Reversed)]};
         error ->
             {State, Bytes, Packets, Batch}
     end;
-take({forget, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
-    {State#state{paused = maps:remove(Id, Paused)}, Bytes, Packets, Batch};
-take({'$gen_call', From, wait_for_room}, State, Bytes, Packets, Batch) ->
-    {State#state{waiting = [From | State#state.waiting]}, Bytes, Packets, Batch};
+take({forget, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
+    {{Size, _}, Others} = maps:take(Id, Paused),
+    ejabberd_megaphone_waiting:remove(State#state.waiting_bytes, Size),
+    {State#state{paused = Others}, Bytes, Packets, Batch};
 take(_Unknown, State, Bytes, Packets, Batch) ->
     {State, Bytes, Packets, Batch}.
 
-hold(Id, Size, Content, #state{paused = Paused} = State) ->
-    case maps:get(Id, Paused) of
-        {Held, _} when Held + Size > ?PAUSED_LIMIT ->
-            ejabberd_megaphone_receiver:reset(State#state.receiver, Id, <<"buffer_limit">>),
-            State#state{paused = Paused#{Id := {0, []}}};
-        {Held, Reversed} ->
+hold(Id, Size, Content, #state{paused = Paused, waiting_bytes = Waiting} = State) ->
+    {Held, Reversed} = maps:get(Id, Paused),
+    case may_wait(Size, Held, Waiting) of
+        true ->
             _ = [erlang:send_after(?LAST_WORDS, self(), {resume, Id}) || Size =:= ?EMPTY_PACKET],
-            State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}}
+            State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}};
+        Reason ->
+            ejabberd_megaphone_receiver:reset(State#state.receiver, Id, Reason),
+            ejabberd_megaphone_waiting:remove(Waiting, Held),
+            State#state{paused = Paused#{Id := {0, []}}}
     end.
 
+%% The end of a session always may: it is the last that comes.
+may_wait(?EMPTY_PACKET, _Held, Waiting) ->
+    ejabberd_megaphone_waiting:add(Waiting, ?EMPTY_PACKET),
+    true;
+may_wait(Size, Held, _Waiting) when Held + Size > ?PAUSED_LIMIT ->
+    <<"buffer_limit">>;
+may_wait(Size, _Held, Waiting) ->
+    ejabberd_megaphone_waiting:try_add(Waiting, Size) orelse <<"buffer_total">>.
+
 flush(State, 0, 0, []) ->
-    let_in(State);
+    {noreply, State};
 flush(#state{socket = Socket} = State, Bytes, Packets, Batch) ->
     case gen_tcp:send(Socket, Batch) of
         ok ->
             ejabberd_megaphone_counters:add(State#state.counters, packets_out, Packets),
             ejabberd_megaphone_counters:add(State#state.counters, bytes_out, Bytes),
             ok = atomics:sub(State#state.queued, 1, Bytes),
-            let_in(State);
+            {noreply, let_in(State)};
         {error, Reason} ->
-            exit({shutdown, {send, Reason}})
+            {stop, {shutdown, {send, Reason}}, State}
     end.
 
 let_in(#state{waiting = []} = State) ->

@@ -18,15 +18,19 @@
 
 %% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
 -define(AFTER_CLOSE, 100).
+%% ms without input and output after which a login is taken to be over.
+-define(SETTLED, 1000).
 
 -opaque socket() :: {megaphone, Owner :: pid(), ejabberd_megaphone_wire:id()}.
 
 %% What the c2s process knows besides ejabberd's state, in its process dictionary. While it sleeps it has none.
 -record(here,
         {options :: ejabberd_megaphone_shared:key(),
-         socket :: socket() | closed,
+         socket :: socket() | closed,                 % closed: it was, before the session fell asleep
          is_over = false :: boolean(),                % the stream has ended: nothing more is read
+         is_closed = false :: boolean(),
          last = now_ms() :: integer(),                % when something came or went
+         is_fresh = false :: boolean(),               % the garbage of its login has not been collected
          timer :: reference() | undefined,            % for the time to sleep
          shaper = none :: none | p1_shaper:state(),
          is_shaped = false :: boolean(),              % the shaper says to wait
@@ -36,10 +40,12 @@
 -spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}) -> {ok, pid()} | {error, term()}.
 start(#link{owner = Owner} = Link, Id, SockPeerName) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    case ejabberd_c2s:start(?MODULE, {megaphone, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
+    try ejabberd_c2s:start(?MODULE, {megaphone, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
         {ok, Pid} -> {ok, Pid};
         {error, _} = Error -> Error;
         ignore -> {error, ignore}
+    catch
+        error:system_limit -> {error, system_limit}          % of processes: the sessions that there are go on
     end.
 
 %%% xmpp_socket
@@ -83,7 +89,7 @@ close({megaphone, Owner, Id}) ->
             ok
     end,
     %% A session that waits to be resumed does so asleep.
-    change_here(fun(Here) -> start_timer(Here#here{socket = closed, is_over = true, last = now_ms()}) end).
+    change_here(fun(Here) -> start_timer(Here#here{is_closed = true, is_over = true, last = now_ms()}) end).
 
 -spec sockname(socket()) -> {ok, endpoint()} | {error, einval}.
 sockname({megaphone, Owner, _Id}) ->
@@ -103,7 +109,7 @@ peername({megaphone, Owner, _Id}) ->
 -spec setopts(socket(), [{active, once}]) -> ok.
 setopts({megaphone, Owner, _Id} = Socket, _Options) ->
     case {get(?MODULE), ejabberd_megaphone_link:find(Owner)} of
-        {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket}));
+        {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket, is_fresh = true}));
         _ -> ok
     end.
 
@@ -134,7 +140,8 @@ c2s_handle_info(State, {'$gen_event', {xmlstreamstart, _, _}}) ->
 c2s_handle_info(State, _Info) ->
     State.
 
-handle({packet, _Content}, #here{is_over = true} = Here, _State) ->
+handle({packet, Content}, #here{is_over = true} = Here, _State) ->
+    taken(Content, Here),
     Here;
 handle({packet, Content}, #here{is_shaped = true, waiting = Waiting} = Here, _State) ->
     Here#here{waiting = queue:in(Content, Waiting)};
@@ -143,26 +150,31 @@ handle({packet, Content}, Here, State) ->
 handle(shaped, Here, State) ->
     process_waiting(Here#here{is_shaped = false}, State);
 handle(idle, Here, State) ->
-    sleep_when_due(Here#here{timer = undefined}, State).
+    sleep_when_due(settle(Here#here{timer = undefined}), State).
 
-process_waiting(#here{is_shaped = false, is_over = false, waiting = Waiting} = Here, State) ->
+process_waiting(#here{is_shaped = true} = Here, _State) ->
+    Here;
+process_waiting(#here{waiting = Waiting} = Here, State) ->
     case queue:out(Waiting) of
-        {{value, Content}, Rest} -> process_waiting(process(Content, Here#here{waiting = Rest}, State), State);
+        {{value, Content}, Rest} -> process_waiting(handle({packet, Content}, Here#here{waiting = Rest}, State), State);
         {empty, _} -> Here
-    end;
-process_waiting(Here, _State) ->
-    Here.
+    end.
 
-process(Content, #here{socket = {megaphone, Owner, Id}, options = Key, shaper = Shaper0} = Here, State) ->
+process(Content, #here{options = Key, shaper = Shaper0} = Here, State) ->
     Events = events(Content, ejabberd_megaphone_shared:get(Key), State),
     lists:foreach(fun(Event) -> self() ! {'$gen_event', Event} end, Events),
-    case ejabberd_megaphone_link:find(Owner) of
-        {ok, Link} -> ejabberd_megaphone_receiver:taken(Link, Id);
-        error -> ok
-    end,
+    taken(Content, Here),
     {Shaper, Pause} = update(Shaper0, byte_size(Content)),
     _ = [erlang:send_after(Pause, self(), {ejabberd_megaphone, shaped}) || Pause > 0],
     Here#here{last = now_ms(), shaper = Shaper, is_shaped = Pause > 0, is_over = lists:any(fun is_end/1, Events)}.
+
+taken(Content, #here{socket = {megaphone, Owner, Id}}) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, Link} -> ejabberd_megaphone_receiver:taken(Link, Id, Content);
+        error -> ok
+    end;
+taken(_Content, #here{socket = closed}) ->
+    ok.
 
 %% An empty packet is the FIN of the client's connection, which to XMPP is the end of all of it.
 events(<<>>, _Options, _State) ->
@@ -185,20 +197,29 @@ update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 %% @doc Called when a sleeping session has woken up. It will find out what for.
 -spec woken(socket() | closed, ejabberd_megaphone_shared:key()) -> ok.
 woken(Socket, Key) ->
-    put_here(start_timer(#here{options = Key, socket = Socket, is_over = Socket =:= closed})).
+    put_here(start_timer(#here{options = Key, socket = Socket, is_over = Socket =:= closed, is_closed = Socket =:= closed})).
 
-sleep_when_due(#here{options = Key, socket = Socket, is_shaped = false} = Here, State) ->
+%% A login leaves five times as much garbage as there is to keep, and many may log in before the first of them is to sleep.
+settle(#here{is_fresh = true, last = Last} = Here) ->
+    case Last + ?SETTLED =< now_ms() of
+        true -> garbage_collect(), Here#here{is_fresh = false};
+        false -> Here
+    end;
+settle(Here) ->
+    Here.
+
+sleep_when_due(#here{options = Key, socket = Socket, is_closed = IsClosed, is_shaped = false} = Here, State) ->
     case due(Here) =< now_ms() andalso ejabberd_megaphone_sleep:may(State) of
         true ->
             erase(?MODULE),
-            ejabberd_megaphone_sleep:sleep(State, Socket, Key);
+            ejabberd_megaphone_sleep:sleep(State, if IsClosed -> closed; true -> Socket end, Key);
         false ->
             start_timer(Here)
     end;
 sleep_when_due(Here, _State) ->
     start_timer(Here).
 
-due(#here{socket = closed, last = Last}) -> Last + ?AFTER_CLOSE;
+due(#here{is_closed = true, last = Last}) -> Last + ?AFTER_CLOSE;
 due(#here{options = Key, last = Last}) -> Last + (ejabberd_megaphone_shared:get(Key))#options.hibernate_after.
 
 %% One timer at most, and none while the session sleeps. It is not started anew for each packet: when it fires, it may find
@@ -207,8 +228,11 @@ start_timer(#here{options = Key, timer = Timer} = Here) ->
     _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
     case ejabberd_megaphone_shared:get(Key) of
         #options{hibernate_after = 0} -> Here;
-        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, due(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
+        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, next_look(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
     end.
+
+next_look(#here{is_fresh = true, last = Last} = Here) -> min(Last + ?SETTLED, due(Here));
+next_look(Here) -> due(Here).
 
 now_ms() -> erlang:monotonic_time(millisecond).
 

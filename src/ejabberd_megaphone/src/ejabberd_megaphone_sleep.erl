@@ -28,7 +28,13 @@ may(State) ->
                   _ -> false
               end,
     IsQuiet andalso get('$internal_queue_len') =:= 0
-        andalso process_info(self(), message_queue_len) =:= {message_queue_len, 0}.
+        andalso process_info(self(), message_queue_len) =:= {message_queue_len, 0}
+        andalso (is_possible() orelse not_any_more()).
+
+%% It was when the listener was started, but p1_server has been upgraded since.
+not_any_more() ->
+    ejabberd_megaphone_keeper:warn_once(no_sleep, "p1_server has no wake_hib/6 any more: idle sessions stay awake from now on"),
+    false.
 
 %% @doc Puts the calling c2s process to sleep until a message comes. `Key' is that of its #options{}. Does not return; what was
 %% running in the process is forgotten.
@@ -46,8 +52,15 @@ sleep(State, Socket, Key) ->
 wake(Kept, Socket, Key) ->
     ok = ejabberd_megaphone_session:woken(Socket, Key),
     #options{max_queue = MaxQueue} = ejabberd_megaphone_shared:get(Key),
-    %% Parent and name of a p1_server that was started without link and name are the process itself.
-    p1_server:wake_hib(self(), self(), unpack(Kept), xmpp_stream_in, [], {limits, MaxQueue}).
+    State = unpack(Kept),
+    case is_possible() of
+        true ->
+            %% Parent and name of a p1_server that was started without link and name are the process itself.
+            p1_server:wake_hib(self(), self(), State, xmpp_stream_in, [], {limits, MaxQueue});
+        false ->
+            %% p1_server was upgraded while this session slept.
+            p1_server:enter_loop(xmpp_stream_in, [{max_queue, MaxQueue} || MaxQueue =/= undefined], State)
+    end.
 
 %% @doc The state as a tuple that holds only what differs from a template: `{Hash, Mask, Value...}'. Bit N of the mask stands
 %% for the Nth key of the template. A state of a kind that cannot be kept any more stays as it is.

@@ -103,20 +103,21 @@ internal sealed class ChildProcess : IDisposable
     public void Signal(int signal) => Signals.Send(Id, signal);
 
     /// <summary>Writes a line to its standard input.</summary>
-    public async Task WriteLineAsync(string line)
+    public Task WriteLineAsync(string line)
     {
-        await _process.StandardInput.WriteLineAsync(line);
-        await _process.StandardInput.FlushAsync();
+        _process.StandardInput.WriteLine(line);
+        return _process.StandardInput.FlushAsync();
     }
 
     /// <summary>Closes its standard input.</summary>
     public void CloseInput() => _process.StandardInput.Close();
 
     /// <summary>Waits for its end; all of its output has been read then.</summary>
+    /// <param name="atMost">For how long; null: <see cref="Patience.Long"/>.</param>
     /// <returns>The exit status.</returns>
-    public async Task<int> EndAsync()
+    public async Task<int> EndAsync(TimeSpan? atMost = null)
     {
-        await Patience.WithinAsync(_process.WaitForExitAsync(), $"the end of the process; it said\n{Said}");
+        await Patience.WithinAsync(_process.WaitForExitAsync(), "the end of the process", atMost);
         return _process.ExitCode;
     }
 

@@ -1,12 +1,14 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Megaphone.EndToEnd.Support;
 
 /// <summary>Debian's ejabberd, started in a folder of its own by <c>tests/ejabberd/ejabberd.sh</c>.</summary>
 internal sealed class Ejabberd : IAsyncDisposable
 {
-    private const string Password = "correct-horse";
+    /// <summary>The password of every account.</summary>
+    public const string Password = "correct-horse";
 
     private static readonly string[] Names = ["juliet", "romeo"];
 
@@ -14,16 +16,41 @@ internal sealed class Ejabberd : IAsyncDisposable
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
     private readonly Dictionary<string, string> _settings = [];
 
+    private readonly SemaphoreSlim _evaluating = new(1);
+    private Dictionary<string, string?> _made = [];
+    private ChildProcess? _evaluator;
+
     /// <summary>Where it takes connections that begin with a PROXY header.</summary>
     public IPEndPoint ProxyListener => new(IPAddress.Loopback, int.Parse(_settings["PROXY_PORT"], CultureInfo.InvariantCulture));
+
+    /// <summary>Where the module ejabberd_megaphone takes links; only if there is one.</summary>
+    public IPEndPoint LinkListener => new(IPAddress.Loopback, int.Parse(_settings["LINK_PORT"], CultureInfo.InvariantCulture));
 
     /// <summary>The process id of its Erlang VM.</summary>
     public int Id => int.Parse(_settings["PID"], CultureInfo.InvariantCulture);
 
+    /// <summary>What it has logged at warning level or above since it was started, in the order in which it happened.</summary>
+    public IReadOnlyList<string> Complaints =>
+        [.. File.ReadLines(Path.Combine(_folder, "logs/ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
+
     /// <summary>Starts it, with accounts for juliet and romeo.</summary>
-    public static async Task<Ejabberd> StartAsync()
+    public static async Task<Ejabberd> StartAsync() => await StartAsync(new Dictionary<string, string?>());
+
+    /// <summary>Starts it with the module ejabberd_megaphone, rooms, and logins without an account (SASL ANONYMOUS).</summary>
+    /// <param name="listener">Lines for the module's listener, like <c>hibernate_after: 1</c>.</param>
+    public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(new Dictionary<string, string?>
     {
-        Ejabberd ejabberd = new();
+        ["EJABBERD_MEGAPHONE"] = "1",
+        ["EJABBERD_LINK_MORE"] = string.Join('\n', ["backlog: 1024", .. listener]),
+        // Where the configuration ends is the list of its modules.
+        ["EJABBERD_MORE"] = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon",
+    });
+
+    private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
+    {
+        // Each somewhere else, so that one that was killed finds its own ports free when it starts again.
+        made["EJABBERD_PROXY_PORT"] = Random.Shared.Next(15_300, 24_000).ToString(CultureInfo.InvariantCulture);
+        Ejabberd ejabberd = new() { _made = made };
         try
         {
             await ejabberd.StartAgainAsync();
@@ -55,20 +82,78 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>What <c>ejabberdctl</c> says to a command.</summary>
     public Task<IReadOnlyCollection<string>> ControlAsync(params string[] command) => RunAsync("ctl", command);
 
+    /// <summary>Evaluates Erlang in it, <c>ets:info(session, size)</c> for instance.</summary>
+    /// <returns>The value, as Erlang writes it.</returns>
+    public async Task<string> EvaluateAsync(string erlang)
+    {
+        await Patience.WithinAsync(_evaluating.WaitAsync(), "the question before");
+        try
+        {
+            // One for all questions: to start an Erlang VM takes longer than most answers.
+            _evaluator ??= ChildProcess.Start(Script("eval"), environment: _made);
+            int answers = _evaluator.Output.Count;
+            await _evaluator.WriteLineAsync($"{erlang}.");
+            await Patience.UntilAsync(
+                () => Task.FromResult(_evaluator.Output.Count > answers), () => $"what {erlang} is; it was said\n{_evaluator.Said}");
+            string value = _evaluator.Output.Last();
+            Assert.False(value.StartsWith("{badrpc", StringComparison.Ordinal), $"{erlang}: {value}");
+            return value;
+        }
+        finally
+        {
+            _evaluating.Release();
+        }
+    }
+
+    /// <summary>Evaluates Erlang whose value is a whole number.</summary>
+    public async Task<long> NumberAsync(string erlang) => long.Parse(await EvaluateAsync(erlang), CultureInfo.InvariantCulture);
+
+    /// <summary>Waits until some Erlang has this value.</summary>
+    public async Task ComesToAsync(string value, string erlang)
+    {
+        string last = "";
+        await Patience.UntilAsync(async () => (last = await EvaluateAsync(erlang)) == value, () => $"{erlang} is {last}, not {value}");
+    }
+
+    /// <summary>Bytes that are in use after all garbage was collected, as Erlang counts.</summary>
+    public Task<long> MemoryAsync() => NumberAsync("ok = ejabberd_admin:gc(), erlang:memory(total)");
+
+    /// <summary>Changes its configuration, and lets it read that again.</summary>
+    public async Task ReconfigureAsync(Func<string, string> change)
+    {
+        string file = Path.Combine(_folder, "ejabberd.yml");
+        await File.WriteAllTextAsync(file, change(await File.ReadAllTextAsync(file)));
+        await ControlAsync("reload_config");
+    }
+
+    /// <summary>Adds a listener on a port of its own.</summary>
+    /// <param name="options">What it is and how, like <c>module: ejabberd_c2s</c>.</param>
+    /// <returns>Its address, and what takes it away again.</returns>
+    public async Task<(IPEndPoint Address, Func<Task> Remove)> AddListenerAsync(params string[] options)
+    {
+        IPEndPoint address = FreeAddress();
+        string entry = $"  - {{ port: {address.Port}, ip: \"127.0.0.1\", {string.Join(", ", options)} }}\n";
+        await ReconfigureAsync(configuration => configuration.Replace("\nlisten:\n", $"\nlisten:\n{entry}"));
+        return (address, () => ReconfigureAsync(configuration => configuration.Replace(entry, "")));
+    }
+
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>
     /// <param name="clients">The ECM's address.</param>
-    /// <param name="startTls"><c>required</c> or <c>disabled</c>.</param>
+    /// <param name="startTls"><c>required</c> or <c>disabled</c>; or <c>direct</c>, for TLS from the first byte on.</param>
     /// <param name="count">How many messages each says.</param>
     /// <param name="pause">Seconds between one pair of messages and the next.</param>
+    /// <param name="authority">The certificate that they trust; null: ejabberd's own.</param>
     /// <returns>The program, whose first line of output is its verdict; it ends when its standard input does.</returns>
-    public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0) => ChildProcess.Start(
+    public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0, string? authority = null) => ChildProcess.Start(
         ["/usr/bin/python3", Path.Combine(Repository.Root, "tests/ejabberd/chat.py"), "--host", $"{clients.Address}", "--port", $"{clients.Port}",
-            "--password", Password, Password, "--ca", _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
+            "--password", Password, Password, "--ca", authority ?? _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
             "--pause", pause.ToString(CultureInfo.InvariantCulture), "--timeout", "25", "--hold"]);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _evaluator?.Dispose();
+        _evaluating.Dispose();
         if (!Directory.Exists(_folder)) return;
         if (File.Exists(Path.Combine(_folder, "settings"))) await RunAsync("stop");
         Directory.Delete(_folder, recursive: true);
@@ -83,8 +168,17 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     private async Task<(int Status, ChildProcess Script)> TryAsync(string command, params string[] arguments)
     {
-        using ChildProcess script = ChildProcess.Start(
-            [Path.Combine(Repository.Root, "tests/ejabberd/ejabberd.sh"), command, _folder, .. arguments]);
+        using ChildProcess script = ChildProcess.Start(Script(command, arguments), environment: _made);
         return (await script.EndAsync(), script);
+    }
+
+    private string[] Script(string command, params string[] arguments) =>
+        [Path.Combine(Repository.Root, "tests/ejabberd/ejabberd.sh"), command, _folder, .. arguments];
+
+    private static IPEndPoint FreeAddress()
+    {
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return (IPEndPoint)socket.LocalEndPoint!;
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -13,31 +14,41 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     private readonly BufferedStream _input = new(new NetworkStream(socket), 256 << 10);
     private readonly SemaphoreSlim _sending = new(1);
 
+    /// <summary>Bytes sent so far.</summary>
+    public int BytesSent { get; private set; }
+
     /// <summary>Whether pings are answered.</summary>
     public bool AnswersPings { get; set; } = true;
 
     /// <summary>An ECM that only knows sections 1 to 3: it connects and says nothing.</summary>
-    public static async Task<LinkPeer> PlainEcmAsync(MegaphoneProcess hub, int? receiveBuffer = null)
+    public static Task<LinkPeer> PlainEcmAsync(MegaphoneProcess hub, int? receiveBuffer = null) => PlainEcmAsync(hub.Hub, receiveBuffer);
+
+    /// <summary>An ECM that only knows sections 1 to 3: it connects and says nothing.</summary>
+    public static async Task<LinkPeer> PlainEcmAsync(IPEndPoint to, int? receiveBuffer = null)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
-        await Patience.WithinAsync(socket.ConnectAsync(hub.Hub), "a link");
+        await Patience.WithinAsync(socket.ConnectAsync(to), "a link");
         return new LinkPeer(socket);
     }
 
     /// <summary>An ECM that has said hello and has been welcomed.</summary>
-    public static async Task<LinkPeer> EcmAsync(MegaphoneProcess hub, string? secret = null, int? receiveBuffer = null)
+    public static Task<LinkPeer> EcmAsync(MegaphoneProcess hub, string? secret = null, int? receiveBuffer = null) =>
+        EcmAsync(hub.Hub, secret, receiveBuffer);
+
+    /// <summary>An ECM that has said hello and has been welcomed.</summary>
+    public static async Task<LinkPeer> EcmAsync(IPEndPoint to, string? secret = null, int? receiveBuffer = null, string framing = "bytes")
     {
-        LinkPeer link = await PlainEcmAsync(hub, receiveBuffer);
-        await link.SendControlAsync(Hello(secret));
+        LinkPeer link = await PlainEcmAsync(to, receiveBuffer);
+        await link.SendControlAsync(Hello(secret, framing: framing));
         Assert.Equal("welcome", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
         return link;
     }
 
     /// <summary>What an ECM says first.</summary>
-    public static string Hello(string? secret = null, int version = 1) => secret is null
-        ? $$"""{"op":"hello","version":{{version}},"name":"test","framing":"bytes","maxPacket":1048576}"""
-        : $$"""{"op":"hello","version":{{version}},"name":"test","secret":"{{secret}}","framing":"bytes","maxPacket":1048576}""";
+    public static string Hello(string? secret = null, int version = 1, string framing = "bytes") => secret is null
+        ? $$"""{"op":"hello","version":{{version}},"name":"test","framing":"{{framing}}","maxPacket":1048576}"""
+        : $$"""{"op":"hello","version":{{version}},"name":"test","secret":"{{secret}}","framing":"{{framing}}","maxPacket":1048576}""";
 
     /// <summary>Sends bytes as they are.</summary>
     public async Task SendRawAsync(ReadOnlyMemory<byte> bytes)
@@ -46,7 +57,11 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
         try
         {
             while (bytes.Length > 0)
-                bytes = bytes[await Patience.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room on the link")..];
+            {
+                int sent = await Patience.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room on the link");
+                BytesSent += sent;
+                bytes = bytes[sent..];
+            }
         }
         finally
         {
@@ -164,6 +179,9 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
         await Task.Delay(Patience.Short);
         Assert.False(_socket.Poll(0, SelectMode.SelectRead), "There is something to read, or the link has ended.");
     }
+
+    /// <summary>Ends this direction; the other one stays.</summary>
+    public void EndSending() => _socket.Shutdown(SocketShutdown.Send);
 
     /// <summary>Tears the link down with a reset.</summary>
     public void Abort() => _socket.Close(0);

@@ -27,20 +27,23 @@ internal static class Patience
     public static Task UntilAsync(Func<bool> condition, string what) => UntilAsync(() => Task.FromResult(condition()), () => what);
 
     /// <summary>The task's result, or a failure that says what was awaited.</summary>
-    public static async Task<T> WithinAsync<T>(Task<T> task, string what)
+    /// <param name="task">The task.</param>
+    /// <param name="what">What is awaited.</param>
+    /// <param name="atMost">For how long; null: <see cref="Long"/>.</param>
+    public static async Task<T> WithinAsync<T>(Task<T> task, string what, TimeSpan? atMost = null)
     {
         try
         {
-            return await task.WaitAsync(Long);
+            return await task.WaitAsync(atMost ?? Long);
         }
         catch (TimeoutException)
         {
-            throw new TimeoutException($"Not within {Long.TotalSeconds} s: {what}");
+            throw new TimeoutException($"Not within {(atMost ?? Long).TotalSeconds} s: {what}");
         }
     }
 
     /// <summary>Waits for the task, or fails and says what was awaited.</summary>
-    public static Task WithinAsync(Task task, string what) => WithinAsync(Finish(task), what);
+    public static Task WithinAsync(Task task, string what, TimeSpan? atMost = null) => WithinAsync(Finish(task), what, atMost);
 
     private static async Task<bool> Finish(Task task)
     {

@@ -9,7 +9,7 @@ namespace Megaphone.Tests.Bench;
 public sealed class BenchReportTests : IDisposable
 {
     private readonly Tally _problems = new();
-    private readonly ProcessWatch _watch = new([], () => 1000);
+    private readonly ProcessWatch _watch = new([], [], () => 1000);
     private readonly BenchReport _report;
 
     public BenchReportTests()
@@ -70,6 +70,40 @@ public sealed class BenchReportTests : IDisposable
         Assert.Equal(names + "svg", svg.Name);
         Assert.Equal(2, svg.Elements(names + "polyline").Count());
         Assert.Contains(svg.Elements(names + "text"), text => text.Value == "login");
+    }
+
+    [Fact]
+    public void What_several_processes_found_out_adds_up()
+    {
+        using ProcessWatch watch = new([], [], () => 0);
+        BenchReport whole = new("link", new Tally(), watch);
+        _report.Add("seconds", "seconds", 3, addsUp: false);
+
+        Assert.True(whole.Merge(JsonDocument.Parse(_report.ToPart(well: true)).RootElement));
+        Assert.False(whole.Merge(JsonDocument.Parse(_report.ToPart(well: false)).RootElement));
+        MemoryStream text = new();
+        whole.WriteJson(text);
+        JsonElement json = JsonDocument.Parse(text.ToArray()).RootElement;
+        Assert.Equal(2 * 1_234_567, json.GetProperty("logged_in").GetInt32());
+        Assert.Equal(3, json.GetProperty("seconds").GetInt32());
+        Assert.Equal(2000, json.GetProperty("login_latency_us").GetProperty("count").GetInt32());
+        Assert.InRange(json.GetProperty("login_latency_us").GetProperty("p50").GetDouble(), 490, 510);
+        Assert.Equal(4, json.GetProperty("problems").GetProperty("a session was lost").GetInt32());
+    }
+
+    [Theory]
+    [InlineData(100, 164, 1)]
+    [InlineData(101, 164, 2)]
+    [InlineData(100_000, 20_000, 6)]
+    public void There_are_as_many_processes_as_descriptors_demand(int connections, int descriptors, int parts) =>
+        Assert.Equal(parts, SplitBench.PartsFor(connections, (ulong)descriptors));
+
+    [Fact]
+    public void Shares_differ_by_one_at_most_and_add_up()
+    {
+        int[] shares = [.. Enumerable.Range(0, 7).Select(part => SplitBench.ShareOf(100, part, 7))];
+        Assert.Equal(100, shares.Sum());
+        Assert.InRange(shares.Max() - shares.Min(), 0, 1);
     }
 
     [Theory]

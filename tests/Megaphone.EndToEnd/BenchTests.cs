@@ -1,0 +1,235 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary><c>megaphone bench</c> against the service of the same binary, whose echo is good enough for every mode.</summary>
+public sealed class BenchTests
+{
+    [Fact]
+    public async Task A_played_ECM_opens_sessions_over_several_links_talks_and_leaves_nothing_behind()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open-sesame");
+        JsonElement result = await RunAsync(
+            0, "link", "--to", $"{hub.Hub}", "--secret", "open-sesame", "--framing", "bytes", "--login", "none", "--sessions", "300", "--links", "3",
+            "--hold", "0.2", "--keepalives", "100", "--messages", "600", "--message-rate", "2000", "--watch", $"{hub.Process.Id}");
+
+        Assert.Equal(300, result.GetProperty("logged_in").GetInt32());
+        Assert.Equal(600, result.GetProperty("messages_arrived").GetInt32());
+        Assert.Equal(600, result.GetProperty("message_latency_us").GetProperty("count").GetInt32());
+        Assert.Equal(
+            ["before", "logged in", "after hold", "after messages", "after the end"],
+            result.GetProperty("phases").EnumerateArray().Select(phase => phase.GetProperty("phase").GetString()));
+        Assert.True(result.GetProperty("peak_bytes").GetProperty($"{hub.Process.Id}").GetInt64() > 0);
+        await hub.HasSessionsAsync(0);
+        await hub.HasLinksAsync(0, "hub");
+        await hub.HasClosedAsync(300, "hub", "ended");
+        Assert.Empty(hub.Complaints());
+    }
+
+    [Fact]
+    public async Task Links_that_are_cut_take_their_sessions_with_them()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        await RunAsync(
+            0, "link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "100", "--rate", "500", "--end", "cut", "--after", "0.2");
+
+        await hub.HasClosedAsync(100, "hub", "link_lost");
+        await hub.HasLinksAsync(0, "hub");
+    }
+
+    [Fact]
+    public async Task Sessions_that_are_lost_with_their_hub_are_counted_and_the_run_ends()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        using ChildProcess bench = Start("link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "50", "--hold", "60", "--json", "-");
+        await hub.HasSessionsAsync(50);
+        await hub.KillAsync();
+        bench.Signal(Signals.Interrupt);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(50, Json(bench).GetProperty("problems").GetProperty("a session was lost with its link").GetInt32());
+    }
+
+    [Fact]
+    public async Task An_interrupted_run_closes_its_sessions_and_tells_what_it_knows()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        using ChildProcess bench = Start("link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "50", "--hold", "60");
+        await hub.HasSessionsAsync(50);
+        bench.Signal(Signals.Terminate);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Contains(bench.Output, line => line.StartsWith("logged in", StringComparison.Ordinal));
+        await hub.HasClosedAsync(50, "hub", "ended");
+    }
+
+    [Fact]
+    public async Task A_link_that_is_refused_is_told_with_its_reason()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open-sesame");
+        using ChildProcess bench = Start("link", "--to", $"{hub.Hub}", "--framing", "bytes", "--sessions", "1");
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal([$"megaphone bench: no link to {hub.Hub}: refused by the other side: the secret is missing or wrong"], bench.Errors);
+    }
+
+    [Fact]
+    public async Task Clients_over_connections_of_their_own_go_through_an_ECM()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        JsonElement result = await RunAsync(
+            0, "xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "200", "--reactors", "2", "--messages", "300", "--message-rate", "2000");
+
+        Assert.Equal(300, result.GetProperty("messages_arrived").GetInt32());
+        await both.HasClosedAsync(200, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task Connections_are_opened_at_a_rate_and_held()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        JsonElement result = await RunAsync(
+            0, "connect", "--to", $"{both.Clients}", "--from", "127.70.0.0/16", "--connections", "300", "--rate", "1000", "--say", "10", "--hold", "0.5");
+
+        Assert.Equal(300, result.GetProperty("held").GetInt32());
+        Assert.Equal(3000, result.GetProperty("bytes_in").GetInt32());
+        Assert.InRange(result.GetProperty("connect_seconds").GetDouble(), 0.29, 30);
+        await both.HasClientsAsync(0);
+    }
+
+    [Fact]
+    public async Task A_run_that_needs_more_descriptors_than_a_process_may_have_is_split_over_processes()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = ChildProcess.Start(
+        [
+            "prlimit", "--nofile=150", Repository.Binary, "bench", "xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "200",
+            "--hold", "0.5", "--messages", "300", "--message-rate", "1000", "--json", "-",
+        ]);
+
+        Assert.Equal(0, await bench.EndAsync());
+        JsonElement result = Json(bench);
+        Assert.Equal(200, result.GetProperty("logged_in").GetInt32());
+        Assert.Equal(300, result.GetProperty("messages_arrived").GetInt32());
+        Assert.Equal(200, result.GetProperty("phases").EnumerateArray().Single(phase => phase.GetProperty("phase").GetString() == "after hold").GetProperty("clients").GetInt32());
+        await both.HasClosedAsync(200, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task A_split_run_that_is_interrupted_closes_its_clients_and_tells_what_it_knows()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = Start("xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "40", "--processes", "2", "--hold", "60", "--json", "-");
+        await both.HasSessionsAsync(40);
+        bench.Signal(Signals.Terminate);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(40, Json(bench).GetProperty("logged_in").GetInt32());
+        Assert.Empty(Json(bench).GetProperty("problems").EnumerateObject());
+        await both.HasClosedAsync(40, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task A_process_of_a_split_run_that_dies_is_a_problem()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = Start("connect", "--to", $"{both.Clients}", "--connections", "20", "--processes", "2", "--say", "1", "--hold", "3", "--json", "-");
+        await both.HasClientsAsync(20);
+        Signals.Send(ChildOf(bench), Signals.Kill);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(1, Json(bench).GetProperty("problems").GetProperty("a process of the run came to no result").GetInt32());
+        Assert.Equal(10, Json(bench).GetProperty("connected").GetInt32());
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("--rate", "1000")]
+    public async Task An_echo_is_measured_in_closed_loops_and_at_a_fixed_rate(params string[] more)
+    {
+        string picture = Path.Combine(Path.GetTempPath(), $"megaphone-bench-{Guid.NewGuid():N}.svg");
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        try
+        {
+            JsonElement result = await RunAsync(
+                0, ["echo", "--to", $"{both.Clients}", "--connections", "20", "--warmup", "0.2", "--seconds", "1", "--svg", picture, .. more]);
+
+            Assert.True(result.GetProperty("messages").GetInt32() >= 20);
+            Assert.Equal(0, result.GetProperty("messages_missing").GetInt32());
+            Assert.StartsWith("<svg", await File.ReadAllTextAsync(picture), StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(picture);
+        }
+    }
+
+    [Fact]
+    public async Task Connections_that_nobody_takes_are_counted_by_kind()
+    {
+        // Bound, so that nobody else gets the port, but not listening.
+        using Socket nobody = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        nobody.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        JsonElement result = await RunAsync(1, "connect", "--to", $"{nobody.LocalEndPoint}", "--connections", "5");
+
+        Assert.Equal(5, result.GetProperty("problems").GetProperty("no connection, Connection refused (errno 111)").GetInt32());
+    }
+
+    [Fact]
+    public async Task Too_few_descriptors_are_told_before_anything_is_opened()
+    {
+        using ChildProcess bench = ChildProcess.Start(
+            ["prlimit", "--nofile=100", Repository.Binary, "bench", "echo", "--to", "127.0.0.1:1", "--connections", "50"]);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(
+            ["megaphone bench: 50 connections need as many descriptors and 64 more, and this process may have 100; raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes"],
+            bench.Errors);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_on_the_command_line_is_told_line_by_line()
+    {
+        using ChildProcess bench = Start("link", "--to", "nowhere", "--sesions", "5");
+
+        Assert.Equal(2, await bench.EndAsync());
+        Assert.Equal(3, bench.Errors.Count);
+        Assert.All(bench.Errors, line => Assert.StartsWith("megaphone bench: --", line, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("connect", "--help")]
+    [InlineData("echo", "--help")]
+    [InlineData("xmpp", "--help")]
+    [InlineData("link", "--to", "nowhere", "--help")]
+    public async Task Every_mode_has_help(params string[] arguments)
+    {
+        using ChildProcess bench = Start(arguments);
+
+        Assert.Equal(0, await bench.EndAsync());
+        Assert.NotEmpty(bench.Output);
+        Assert.Empty(bench.Errors);
+    }
+
+    private static ChildProcess Start(params string[] arguments) => ChildProcess.Start([Repository.Binary, "bench", .. arguments]);
+
+    /// <summary>Runs it to its end.</summary>
+    private static async Task<JsonElement> RunAsync(int status, params string[] arguments)
+    {
+        using ChildProcess bench = Start([.. arguments, "--json", "-"]);
+        int ended = await bench.EndAsync();
+        Assert.True(ended == status, $"It ended with {ended}:\n{string.Join('\n', bench.Output.Concat(bench.Errors))}");
+        return Json(bench);
+    }
+
+    /// <summary>One of the processes that it has started, whichever thread did.</summary>
+    private static int ChildOf(ChildProcess process) => Directory.GetDirectories($"/proc/{process.Id}/task")
+        .SelectMany(task => File.ReadAllText($"{task}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Select(id => int.Parse(id, CultureInfo.InvariantCulture)).First();
+
+    private static JsonElement Json(ChildProcess bench) => JsonDocument.Parse(string.Join('\n', bench.Output)).RootElement;
+}

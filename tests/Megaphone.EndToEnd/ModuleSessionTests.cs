@@ -1,0 +1,325 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>Sessions of the module: how they sleep, what floods and slow readers do to them, and that none is left over.</summary>
+public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<ModuleServer>
+{
+    [Fact]
+    public async Task The_function_in_which_sleeping_sessions_wake_up_is_still_there()
+    {
+        Assert.Equal("true", await server.Ejabberd.EvaluateAsync("erlang:function_exported(p1_server, wake_hib, 6)"));
+        Assert.Equal("true", await server.Ejabberd.EvaluateAsync("ejabberd_megaphone_sleep:is_possible()"));
+    }
+
+    [Theory]
+    [InlineData("compact: true", 2700)]
+    [InlineData("compact: false", 8000)]
+    public async Task An_idle_session_is_asleep_and_small_and_wakes_up_as_who_it_was(string option, int bytes)
+    {
+        (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 1", option);
+        (XmppClient sleeper, _) = link.Open();
+        (XmppClient waker, _) = link.Open();
+        await sleeper.LogInAsync("juliet", "bed");
+        await waker.LogInAsync("romeo", "orchard");
+        string session = "ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"bed\">>)";
+
+        for (int night = 1; night <= 3; night++)
+        {
+            await server.Ejabberd.ComesToAsync("{current_function,{erlang,hibernate,3}}", $"process_info({session}, current_function)");
+            Assert.InRange(await server.Ejabberd.NumberAsync($"element(2, process_info({session}, memory))"), 1, bytes);
+
+            // Woken by output, and in the second night by input.
+            if (night == 2) await sleeper.SettleAsync();
+            await waker.SayAsync("juliet@localhost", $"good morning {night}");
+            string heard = await sleeper.ExpectAsync($"good morning {night}</body></message>");
+            Assert.Contains("from='romeo@localhost/orchard'", heard, StringComparison.Ordinal);
+            await sleeper.SayAsync("romeo@localhost/orchard", $"good morning too {night}");
+            heard = await waker.ExpectAsync($"good morning too {night}</body></message>");
+            Assert.Contains("from='juliet@localhost/bed'", heard, StringComparison.Ordinal);
+        }
+
+        await server.Ejabberd.ComesToAsync("{current_function,{erlang,hibernate,3}}", $"process_info({session}, current_function)");
+        await sleeper.LogOutAsync();
+        await waker.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        link.Dispose();
+        await stop();
+    }
+
+    [Fact]
+    public async Task Whitespace_of_clients_does_not_cross_the_link_and_wakes_nobody()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza");
+        await ecm.HasLinksAsync(1, "ecm");
+        List<XmppClient> clients = [];
+        for (int i = 0; i < 100; i++) clients.Add(await XmppClient.ConnectAsync(ecm.Clients));
+        await Task.WhenAll(clients.Select(client => client.LogInAsync()));
+        string asleep = "length([P || {session, {_, P}, _, _, _, _} <- ets:tab2list(session), process_info(P, current_function) =:= {current_function, {erlang, hibernate, 3}}])";
+        await server.Ejabberd.ComesToAsync("100", asleep);
+        long packets = await CounterAsync("packets_in");
+
+        for (int i = 0; i < 200; i++)
+        {
+            await Task.WhenAll(clients.Select(client => client.SendAsync(i % 2 == 0 ? " " : "\n\t \r")));
+        }
+
+        Assert.Equal("100", await server.Ejabberd.EvaluateAsync(asleep));
+        // All of the white space has been read before these come through, and they are one packet each.
+        await Task.WhenAll(clients.Select(client => client.SettleAsync()));
+        Assert.Equal(packets + 100, await CounterAsync("packets_in"));
+        await Task.WhenAll(clients.Select(client => client.LogOutAsync()));
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    [Fact]
+    public async Task A_client_that_floods_is_paused_while_others_talk_and_everything_it_said_is_answered()
+    {
+        using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
+        (XmppClient flooder, ulong id) = link.Open();
+        (XmppClient one, _) = link.Open();
+        (XmppClient other, _) = link.Open();
+        foreach (XmppClient client in new[] { flooder, one, other }) await client.LogInAsync();
+        string padding = new('x', 2000);
+        int sent = 0;
+
+        // Far more than may wait in a session's mailbox, and less than the 16 MiB at which a client that does not stop is reset.
+        while (!IsPaused(link, id) && sent < 5_000)
+        {
+            for (int i = 0; i < 50; i++)
+                await flooder.SendAsync($"<iq type='get' id='flood-{++sent}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{padding}'/></iq>");
+        }
+
+        Assert.True(IsPaused(link, id), $"no pause after {sent} stanzas");
+        for (int i = 0; i < 20; i++)
+        {
+            await one.SayAsync(other.Address, $"{i} is calm");
+            await other.ExpectAsync($"{i} is calm<");
+        }
+
+        await link.ControlAsync("resume", id);
+        // The server answers in order, so that all are there when the last is.
+        string answers = await flooder.ExpectAsync($"flood-{sent}-");
+        Assert.Equal(sent, Regex.Count(answers, "flood-[0-9]+-"));
+        await flooder.SettleAsync();
+        await LogOutAsync(link, flooder, one, other);
+    }
+
+    [Fact]
+    public async Task A_flood_through_the_ECM_stops_at_the_clients_socket()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza");
+        await ecm.HasLinksAsync(1, "ecm");
+        using XmppClient flooder = await XmppClient.ConnectAsync(ecm.Clients), one = await XmppClient.ConnectAsync(ecm.Clients);
+        await flooder.LogInAsync();
+        await one.LogInAsync();
+        long pauses = await CounterAsync("pauses");
+        string padding = new('x', 2000);
+        const int Count = 20_000;
+        StringBuilder flood = new();
+        for (int i = 1; i <= Count; i++) flood.Append(CultureInfo.InvariantCulture, $"<iq type='get' id='flood-{i}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{padding}'/></iq>");
+
+        Task flooding = flooder.SendAsync(flood.ToString());
+        for (int i = 0; i < 20; i++) await one.SettleAsync();
+
+        string answers = await flooder.ExpectAsync($"flood-{Count}-");
+        await Patience.WithinAsync(flooding, "the end of the flood");
+        Assert.Equal(Count, Regex.Count(answers, "flood-[0-9]+-"));
+        Assert.True(await CounterAsync("pauses") > pauses, "nobody was paused");
+        Assert.Equal(0, (await ecm.MetricsAsync())["megaphone_sessions_closed_total", "role=ecm"]);
+        await flooder.LogOutAsync();
+        await one.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    [Fact]
+    public async Task What_is_for_a_paused_client_waits_and_comes_in_order_when_it_is_resumed()
+    {
+        using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
+        (XmppClient slow, ulong id) = link.Open();
+        (XmppClient one, _) = link.Open();
+        await slow.LogInAsync();
+        await one.LogInAsync();
+        await link.Link.SendControlAsync($$"""{"op":"pause","id":"{{id}}"}""");
+        // Told in order: it has been understood when this is answered.
+        await one.SettleAsync();
+
+        for (int i = 1; i <= 500; i++) await one.SayAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
+        await one.SettleAsync();
+        await Task.Delay(Patience.Short);
+        Assert.Equal("", slow.Heard);
+
+        await link.Link.SendControlAsync($$"""{"op":"resume","id":"{{id}}"}""");
+        string all = await slow.ExpectAsync("n500-");
+        Assert.Equal(Enumerable.Range(1, 500), Regex.Matches(all, "n([0-9]+)-").Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)));
+        await LogOutAsync(link, slow, one);
+    }
+
+    [Fact]
+    public async Task Above_the_bound_the_session_of_a_paused_client_ends_and_no_other()
+    {
+        using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
+        (XmppClient slow, ulong id) = link.Open();
+        (XmppClient one, _) = link.Open();
+        (XmppClient other, _) = link.Open();
+        foreach (XmppClient client in new[] { slow, one, other }) await client.LogInAsync();
+        await link.Link.SendControlAsync($$"""{"op":"pause","id":"{{id}}"}""");
+        await one.SettleAsync();
+
+        for (int i = 1; i <= 5000; i++) await one.SayAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
+
+        JsonElement reset = await link.ControlAsync("reset", id);
+        Assert.NotEqual("", reset.GetProperty("reason").GetString());
+        await one.SayAsync(other.Address, "it was not us");
+        await other.ExpectAsync("it was not us<");
+        await server.Ejabberd.ComesToAsync("2", "ets:info(session, size)");
+        await LogOutAsync(link, one, other);
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_read_loses_its_session_above_the_bound_and_no_other_does()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza", "Ecm:Buffers:HighBytes=65536", "Ecm:Buffers:LowBytes=16384");
+        await ecm.HasLinksAsync(1, "ecm");
+        using XmppClient slow = await XmppClient.ConnectAsync(ecm.Clients, receiveBuffer: 8 << 10);
+        using XmppClient one = await XmppClient.ConnectAsync(ecm.Clients), other = await XmppClient.ConnectAsync(ecm.Clients);
+        await one.LogInAsync();
+        await other.LogInAsync();
+        await slow.LogInAsync();
+        slow.StopReading();
+        await server.Ejabberd.ComesToAsync("3", "ets:info(session, size)");
+
+        // Headlines, for which nobody is told that they did not arrive.
+        string news = $"<message type='headline' to='{slow.Address}'><body>{new string('x', 1000)}</body></message>";
+        for (int i = 1; i <= 12_000; i++) await one.SendAsync(news);
+
+        await server.Ejabberd.ComesToAsync("2", "ets:info(session, size)");
+        await ecm.ReachesAtLeastAsync(1, "megaphone_pauses_total", "role=ecm");
+        await ecm.HasClientsAsync(2);
+        await one.SayAsync(other.Address, "it was not us");
+        await other.ExpectAsync("it was not us<");
+        await one.LogOutAsync();
+        await other.LogOutAsync();
+        await ecm.ReachesAsync(0, "megaphone_buffered_bytes");
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    /// <summary>What is no XMPP, and what its sender is told.</summary>
+    private static readonly (string What, string Said, string Condition)[] Wrongs =
+    [
+        ("a comment", "<!-- who -->", "restricted-xml"),
+        ("a processing instruction", "<?php ?>", "restricted-xml"),
+        ("a document type", "<!DOCTYPE b [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;'>]><message><body>&b;</body></message>", "restricted-xml"),
+        ("an entity that is not defined", "<message><body>&bomb;</body></message>", "not-well-formed"),
+        ("tags that do not match", "<message><body></message></body>", "not-well-formed"),
+        ("tags that do not match, far apart", "<message><a><b><c/></b></a></massage>", "not-well-formed"),
+        ("text between stanzas", "<presence/>hello<presence/>", "bad-format"),
+        ("an attribute twice", "<message to='a' to='b'/>", "not-well-formed"),
+        ("a smaller-than sign in an attribute", "<message to='<presence/>'/>", "not-well-formed"),
+        ("the end of CDATA in text", "<message><body>]]></body></message>", "not-well-formed"),
+        ("no name", "<></>", "not-well-formed"),
+        ("a control character", "<message><body>\u0001</body></message>", "not-well-formed"),
+        ("depth", string.Concat(Enumerable.Repeat("<a>", 50_000)), "policy-violation"),
+        ("length", $"<message><body>{new string('x', 300_000)}", "policy-violation"),
+    ];
+
+    [Fact]
+    public async Task No_input_makes_half_an_element_or_two_elements_pass_as_one()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza");
+        await ecm.HasLinksAsync(1, "ecm");
+        using XmppClient victim = await XmppClient.ConnectAsync(ecm.Clients);
+        await victim.LogInAsync();
+        foreach ((string what, string said, string condition) in Wrongs)
+        {
+            using XmppClient offender = await XmppClient.ConnectAsync(ecm.Clients);
+            await offender.LogInAsync();
+
+            // What follows must not be taken for a stanza, nor what came before be a part of it.
+            await offender.SendAsync($"{said}<message to='{victim.Address}'><body>smuggled</body></message>");
+
+            string last = await offender.ReceiveToEndAsync();
+            Assert.True(last.Contains(condition, StringComparison.Ordinal), $"{what}: {last}");
+            await victim.SettleAsync();
+            Assert.False(victim.Heard.Contains("smuggled", StringComparison.Ordinal), $"{what}: {victim.Heard}");
+        }
+
+        await victim.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    [Theory]
+    [InlineData("reload_config")]
+    [InlineData("delete_listener")]
+    public async Task A_listener_that_is_taken_away_leaves_no_process_table_hook_or_term_behind(string how)
+    {
+        await using Ejabberd ejabberd = await Ejabberd.StartWithModuleAsync("hibernate_after: 1");
+        string listener = "";
+        await ejabberd.ReconfigureAsync(configuration => Listener.Replace(configuration, match => (listener = match.Value)[..0]));
+        await AssertNothingOfTheModuleAsync(ejabberd);
+        long processes = await ejabberd.NumberAsync("length(processes())");
+        long tables = await ejabberd.NumberAsync("length(ets:all())"), terms = await ejabberd.NumberAsync(Terms);
+        await ejabberd.ReconfigureAsync(configuration => configuration.Replace("\nlisten:\n", $"\nlisten:\n{listener}"));
+        using StanzaEcm first = await StanzaEcm.ConnectAsync(ejabberd.LinkListener), second = await StanzaEcm.ConnectAsync(ejabberd.LinkListener);
+        List<XmppClient> clients = [.. Enumerable.Range(0, 100).Select(i => (i % 2 == 0 ? first : second).Open().Client)];
+        foreach (XmppClient client in clients) await client.LogInAsync();
+        // Half of them asleep: those that have said something since are not.
+        await Task.Delay(TimeSpan.FromSeconds(1.5));
+        foreach (XmppClient client in clients.Take(50)) await client.SettleAsync();
+
+        if (how == "reload_config")
+            await ejabberd.ReconfigureAsync(configuration => Listener.Replace(configuration, ""));
+        else
+            Assert.Equal("[ok]", await ejabberd.EvaluateAsync("[ejabberd_listener:delete_listener(Listener, ejabberd_megaphone) || "
+                + $"{{{{{ejabberd.LinkListener.Port}, _, _}} = Listener, _, _, _}} <- supervisor:which_children(ejabberd_listener)]"));
+
+        await Patience.WithinAsync(Task.WhenAll(first.Reading, second.Reading), "the end of the links");
+        Assert.All(clients, client => Assert.EndsWith("</stream:stream>", client.Heard, StringComparison.Ordinal));
+        await ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        await AssertNothingOfTheModuleAsync(ejabberd);
+        await ejabberd.ComesToAsync($"{processes}", "length(processes())");
+        await ejabberd.ComesToAsync($"{tables}", "length(ets:all())");
+        await ejabberd.ComesToAsync($"{terms}", Terms);
+    }
+
+    /// <summary>The module's entry in the list of listeners.</summary>
+    private static readonly Regex Listener = new("^  - module: ejabberd_megaphone\n(    .*\n)*", RegexOptions.Multiline);
+
+    /// <summary>How many persistent terms there are, but for those in which Erlang's logger remembers who has ever logged.</summary>
+    private const string Terms = "length([K || {K, _} <- persistent_term:get(), not is_tuple(K) orelse element(1, K) =/= logger_config])";
+
+    private static async Task AssertNothingOfTheModuleAsync(Ejabberd ejabberd)
+    {
+        const string IsOurs = "IsOurs = fun(X) -> string:find(io_lib:format(\"~p\", [X]), \"ejabberd_megaphone\") =/= nomatch end, ";
+        await ejabberd.ComesToAsync("[]", IsOurs + "[P || P <- processes(), IsOurs({process_info(P, [registered_name, initial_call, dictionary]), catch proc_lib:translate_initial_call(P)})]");
+        await ejabberd.ComesToAsync("[]", IsOurs + "[T || T <- ets:all(), IsOurs(ets:info(T, name))]");
+        await ejabberd.ComesToAsync("[]", IsOurs + "[H || H <- ets:tab2list(hooks), IsOurs(H)]");
+        await ejabberd.ComesToAsync("[]", IsOurs + "[K || {K, _} <- persistent_term:get(), IsOurs(K), element(1, K) =/= logger_config]");
+        await ejabberd.ComesToAsync("[]", IsOurs + "[C || C <- ets:tab2list(ejabberd_commands), IsOurs(C)]");
+    }
+
+    private static bool IsPaused(StanzaEcm link, ulong id) => link.Control.Any(
+        message => message.GetProperty("op").GetString() == "pause" && message.GetProperty("id").GetString() == $"{id}");
+
+    private Task<long> CounterAsync(string name) =>
+        server.Ejabberd.NumberAsync($"proplists:get_value({name}, maps:get(counters, ejabberd_megaphone:info()))");
+
+    private async Task LogOutAsync(StanzaEcm link, params XmppClient[] clients)
+    {
+        foreach (XmppClient client in clients) await client.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        link.Dispose();
+    }
+
+    /// <summary>A link to a listener with options of its own, and what takes that listener away again.</summary>
+    private async Task<(StanzaEcm Link, Func<Task> Stop)> OnListenerOfItsOwnAsync(params string[] options)
+    {
+        (System.Net.IPEndPoint address, Func<Task> stop) = await server.Ejabberd.AddListenerAsync(
+            ["module: ejabberd_megaphone", "shaper: none", .. options]);
+        return (await StanzaEcm.ConnectAsync(address), stop);
+    }
+}

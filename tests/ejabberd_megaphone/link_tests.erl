@@ -1,0 +1,217 @@
+%%% The processes of a link, with this test at both of its ends: it is the ECM on the socket, and the c2s process of each
+%%% session. What is bounded is bounded, and everything that was counted as waiting is given back.
+-module(link_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+-include("ejabberd_megaphone.hrl").
+
+-define(TOTAL, 300000).
+
+sessions_together_let_no_more_wait_than_buffer_total_test() ->
+    with_link(fun(Socket, Link) ->
+        [begin_session(Link, Id) || Id <- [1, 2]],
+        send(Socket, [packet(1, <<1:(100000 * 8)>>), packet(1, <<2:(100000 * 8)>>)]),
+        wait_until(fun() -> waiting(Link) =:= 200064 end),
+        %% It is session 2 that would add too much.
+        send(Socket, [packet(2, <<3:(90000 * 8)>>), packet(2, <<4:(90000 * 8)>>)]),
+        ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>, <<"reason">> := <<"buffer_total">>}, control(Socket)),
+        ?assertMatch([#session{c2s = ended}], ets:lookup(Link#link.sessions, 2)),
+        ?assertMatch([#session{c2s = C2S}] when is_pid(C2S), ets:lookup(Link#link.sessions, 1)),
+        ?assertEqual(290096, waiting(Link)),
+        ?assertEqual({1, 1}, {counted(resets, Link), counted(resets_buffer_total, Link)})
+    end).
+
+a_session_for_which_nothing_waits_is_not_reset_for_what_others_let_wait_test() ->
+    with_link(fun(Socket, Link) ->
+        [begin_session(Link, Id) || Id <- [1, 2]],
+        send(Socket, [packet(1, <<1:(?TOTAL * 8 - 32 * 8)>>), packet(2, <<"a short one">>)]),
+        ?assertMatch(<<"a short one">>, packet_for(2)),
+        ?assertEqual(?TOTAL + 32 + 11, waiting(Link)),
+        %% Now something waits for it.
+        send(Socket, packet(2, <<"another">>)),
+        ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>}, control(Socket))
+    end).
+
+what_is_taken_up_waits_no_more_test() ->
+    with_link(fun(Socket, Link) ->
+        begin_session(Link, 1),
+        %% More than a mailbox may hold, so that the receiver holds some of it.
+        send(Socket, [packet(1, <<N>>) || N <- lists:seq(1, 200)]),
+        wait_until(fun() -> waiting(Link) =:= 200 * 33 end),
+        [begin
+             Content = packet_for(1),
+             ?assertEqual(<<N>>, Content),
+             ejabberd_megaphone_receiver:taken(Link, 1, Content)
+         end || N <- lists:seq(1, 200)],
+        ?assertEqual(0, waiting(Link)),
+        ?assertMatch([#session{load = 0, bytes = 0}], ets:lookup(Link#link.sessions, 1))
+    end).
+
+what_is_left_of_a_session_waits_no_more_once_its_process_has_ended_test() ->
+    with_link(fun(Socket, Link) ->
+        C2S = begin_session(Link, 1),
+        send(Socket, [packet(1, <<N>>) || N <- lists:seq(1, 200)]),
+        wait_until(fun() -> waiting(Link) =:= 200 * 33 end),
+        exit(C2S, kill),
+        wait_until(fun() -> waiting(Link) =:= 0 end)
+    end).
+
+what_is_for_paused_clients_is_bounded_together_test() ->
+    with_link(fun(Socket, Link) ->
+        [begin_session(Link, Id) || Id <- [1, 2]],
+        send(Socket, [op(<<"pause">>, Id) || Id <- [<<"1">>, <<"2">>]]),
+        send(Socket, op(<<"ping">>, <<"0">>)),
+        ?assertMatch(#{<<"op">> := <<"pong">>}, control(Socket)),
+        ejabberd_megaphone_sender:send(Link, 1, <<1:(200000 * 8)>>),
+        ejabberd_megaphone_sender:send(Link, 2, <<2:(90000 * 8)>>),
+        wait_until(fun() -> waiting(Link) =:= 290064 end),
+        ejabberd_megaphone_sender:send(Link, 2, <<3:(90000 * 8)>>),
+        ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>, <<"reason">> := <<"buffer_total">>}, control(Socket)),
+        ?assertEqual(200032, waiting(Link)),
+        send(Socket, op(<<"resume">>, <<"1">>)),
+        ?assertMatch({1, <<1:(200000 * 8)>>}, received(Socket)),
+        ?assertEqual(0, waiting(Link))
+    end).
+
+%% Its last words are what passed the bound, and they are thrown away: without a reset nobody would tell the client.
+a_paused_client_whose_session_ends_above_the_bound_is_told_by_a_reset_test() ->
+    with_link(fun(Socket, Link) ->
+        begin_session(Link, 1),
+        send(Socket, op(<<"pause">>, <<"1">>)),
+        send(Socket, op(<<"ping">>, <<"0">>)),
+        ?assertMatch(#{<<"op">> := <<"pong">>}, control(Socket)),
+        ok = sys:suspend(Link#link.owner),           % so that the order of what follows is certain
+        ejabberd_megaphone_link:end_session(Link, 1),
+        ejabberd_megaphone_sender:send(Link, 1, <<1:((?TOTAL + 1) * 8)>>),
+        ejabberd_megaphone_sender:finish(Link, 1),
+        ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"1">>}, control(Socket)),
+        ok = sys:resume(Link#link.owner),
+        wait_until(fun() -> waiting(Link) =:= 0 end)
+    end).
+
+%% Its pings would otherwise become pongs in a mailbox for as long as it likes.
+nothing_more_is_read_from_a_link_that_does_not_take_its_answers_test() ->
+    with_link(fun(Socket, Link) ->
+        ok = inet:setopts(Socket, [{send_timeout, 1000}, {linger, {true, 0}}]),
+        Pings = lists:duplicate(100, packet(0, ["{\"op\":\"ping\",\"token\":\"", binary:copy(<<"x">>, 4000), "\"}"])),
+        ?assert(lists:any(fun(_) -> gen_tcp:send(Socket, Pings) =:= {error, timeout} end, lists:seq(1, 40))),
+        ?assert(atomics:get(Link#link.queued, 1) < 8000000)
+    end).
+
+%% VMs keep two versions of a module: with the second load, processes that still run the first are killed.
+a_link_goes_on_when_its_modules_are_loaded_anew_twice_test() ->
+    with_link(fun(Socket, Link) ->
+        begin_session(Link, 1),
+        Modules = [ejabberd_megaphone_receiver, ejabberd_megaphone_sender, ejabberd_megaphone_link],
+        lists:foreach(fun load_anew/1, Modules ++ Modules ++ Modules),
+        send(Socket, packet(1, <<"in">>)),
+        ?assertEqual(<<"in">>, packet_for(1)),
+        ejabberd_megaphone_sender:send(Link, 1, <<"out">>),
+        ?assertEqual({1, <<"out">>}, received(Socket))
+    end).
+
+%%% The link
+
+with_link(Test) ->
+    Keeper = keeper(),
+    {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}, {sndbuf, 65536}, {recbuf, 65536}]),
+    {ok, Port} = inet:port(Listening),
+    {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {recbuf, 65536}]),
+    {ok, Accepted} = gen_tcp:accept(Listening, 1000),
+    Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL}),
+    {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {{Options, ejabberd_megaphone_counters:new()}, undefined}),
+    ok = gen_tcp:controlling_process(Accepted, Receiver),
+    ejabberd_megaphone_receiver:accept(Receiver),
+    send(Socket, packet(0, <<"{\"op\":\"hello\",\"version\":1}">>)),
+    ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
+    [Link] = ets:tab2list(?LINKS),
+    try Test(Socket, Link)
+    after
+        gen_tcp:close(Socket),
+        gen_tcp:close(Listening),
+        exit(Link#link.owner, kill),
+        stop(Keeper),
+        forget_packets()
+    end.
+
+forget_packets() ->
+    receive {packet, _, _} -> forget_packets() after 0 -> ok end.
+
+%% In the place of ejabberd_megaphone_keeper: it keeps the table of links.
+keeper() ->
+    Test = self(),
+    Pid = spawn(fun() ->
+                        ets:new(?LINKS, [named_table, public, {keypos, #link.owner}]),
+                        register(ejabberd_megaphone_keeper, self()),
+                        Test ! {keeps, self()},
+                        receive
+                            {'$gen_call', From, {add_link, Link, _}} ->
+                                ets:insert(?LINKS, Link),
+                                gen_server:reply(From, {ok, self()})
+                        end,
+                        receive stop -> ok end
+                end),
+    receive {keeps, Pid} -> Pid after 1000 -> exit(no_keeper) end.
+
+stop(Keeper) ->
+    Monitor = monitor(process, Keeper),
+    Keeper ! stop,
+    receive {'DOWN', Monitor, _, _, _} -> ok after 1000 -> exit(keeper_stays) end,
+    ejabberd_megaphone_shared:erase().
+
+%% A process that passes on to the test what it is sent, and ends as a c2s process does when its connection is gone.
+begin_session(Link, Id) ->
+    Test = self(),
+    C2S = spawn(fun() -> c2s(Test, Id) end),
+    ok = ejabberd_megaphone_link:opened(Link, Id, C2S),
+    C2S.
+
+c2s(Test, Id) ->
+    receive
+        {ejabberd_megaphone, {packet, Content}} -> Test ! {packet, Id, Content}, c2s(Test, Id);
+        {tcp_closed, _} -> c2s(Test, Id)
+    after 10000 -> ok
+    end.
+
+packet_for(Id) ->
+    receive {packet, Id, Content} -> Content after 1000 -> exit({nothing_for, Id}) end.
+
+load_anew(Module) ->
+    ?assert(code:soft_purge(Module)),
+    {module, Module} = code:load_file(Module).
+
+waiting(#link{waiting = Waiting}) -> ejabberd_megaphone_waiting:bytes(Waiting).
+
+counted(Name, #link{counters = Counters}) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).
+
+%%% The ECM
+
+packet(Id, Content) ->
+    {_, Packet} = ejabberd_megaphone_wire:packets(Id, Content, 1 bsl 30),
+    Packet.
+
+op(Op, Id) -> packet(0, ["{\"op\":\"", Op, "\",\"id\":\"", Id, "\",\"token\":\"\"}"]).
+
+send(Socket, Packets) -> ok = gen_tcp:send(Socket, Packets).
+
+control(Socket) ->
+    {0, Content} = received(Socket),
+    jiffy:decode(Content, [return_maps]).
+
+received(Socket) ->
+    {ok, <<Length:10/binary, "|", Id:20/binary, "|">>} = gen_tcp:recv(Socket, 32, 1000),
+    case binary_to_integer(Length) - 32 of
+        0 -> {binary_to_integer(Id), <<>>};
+        Size ->
+            {ok, Content} = gen_tcp:recv(Socket, Size, 1000),
+            {binary_to_integer(Id), Content}
+    end.
+
+wait_until(Condition) -> wait_until(Condition, 200).
+
+wait_until(Condition, 0) -> ?assert(Condition());
+wait_until(Condition, Tries) ->
+    case Condition() of
+        true -> ok;
+        false -> timer:sleep(10), wait_until(Condition, Tries - 1)
+    end.
