@@ -71,9 +71,22 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
         Assert.Equal(Header("chat.example.org"), (await _link.ReceiveAsync()).Text);
     }
 
+    [Fact]
+    public async Task White_space_behind_starttls_is_no_attack()
+    {
+        using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
+        await client.SendPlainAsync(Header("localhost") + "\n");
+        await client.ReceivePlainAsync(FeaturesEnd);
+        await client.SendPlainAsync(StartTls + "\n");
+        await client.ReceivePlainAsync("/>");
+        await client.HandshakeAsync();
+
+        await client.SendAsync(Header("localhost"));
+        Assert.Equal(Header("localhost"), (await _link.ReceiveAsync()).Text);
+    }
+
     [Theory]
     [InlineData(StartTls + "<iq type='set'><query xmlns='jabber:iq:roster'/></iq>")]
-    [InlineData(StartTls + " ")]
     [InlineData(StartTls + "<")]
     public async Task What_stands_in_the_clear_behind_starttls_is_refused_and_never_reaches_the_server(string attack)
     {

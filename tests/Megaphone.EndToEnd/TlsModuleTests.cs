@@ -37,6 +37,11 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
         using JsonDocument verdict = JsonDocument.Parse(await chat.LineAsync("{"));
         Assert.True(verdict.RootElement.GetProperty("ok").GetBoolean(), chat.Said);
         Assert.All(verdict.RootElement.GetProperty("tls").EnumerateArray(), version => Assert.Equal("TLSv1.3", version.GetString()));
+
+        // Name, kind of connection, address, port, …
+        string[][] users = [.. (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t'))];
+        Assert.Equal(["c2s_tls", "c2s_tls"], users.Select(user => user[1]));
+        Assert.Contains(users, user => user[2] == "127.0.0.2");
         chat.CloseInput();
         Assert.Equal(0, await chat.EndAsync());
         await _ecm.HasClientsAsync(0);

@@ -215,7 +215,9 @@ internal sealed unsafe class ClientEntrance : IDisposable
         StreamFault? fault;
         while ((step = _splitter.Next(ref entrant.Stream, StartTlsDialogue.MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault)) == SplitStep.Piece)
         {
-            if (!TrySend(entrant, dialogue.Take(piece, more: !unread.IsEmpty))) return;
+            // White space is no attack: it has no meaning, goes nowhere, and clients do end lines where the RFC wants none.
+            bool more = XmlBytes.CountWhiteSpace(unread) < unread.Length;
+            if (!TrySend(entrant, dialogue.Take(piece, more))) return;
             if (dialogue.IsOver)
             {
                 if (dialogue.Refusal is { } condition) _metrics.AddStreamError(condition);

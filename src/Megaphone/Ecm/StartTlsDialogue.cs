@@ -35,7 +35,7 @@ internal sealed class StartTlsDialogue(Func<string, bool> serves)
 
     /// <summary>Takes a piece.</summary>
     /// <param name="piece">As <see cref="StreamSplitter"/> found it.</param>
-    /// <param name="more">Whether the client has sent something behind it already.</param>
+    /// <param name="more">Whether the client has sent something behind it already, other than white space.</param>
     /// <returns>What is to be sent.</returns>
     public byte[] Take(ReadOnlySpan<byte> piece, bool more)
     {
