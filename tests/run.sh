@@ -35,7 +35,7 @@ dotnet_test() {
 
 # The clients that people use, with which the tests talk. A Node.js that is there already need not be Debian's.
 install_clients() {
-  install_packages artifacts/apt.log iproute2 mcabber python3-slixmpp util-linux
+  install_packages artifacts/apt.log go-sendxmpp iproute2 libssl3 mcabber openssl python3-slixmpp sslscan util-linux
   command -v node >/dev/null && command -v npm >/dev/null || install_packages artifacts/apt.log nodejs npm
   step "fetching @xmpp/client" artifacts/npm.log npm ci --prefix tests/clients/xmppjs --no-audit --no-fund --ignore-scripts
 }

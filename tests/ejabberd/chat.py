@@ -48,7 +48,8 @@ class Person(slixmpp.ClientXMPP):
 
     def log_in(self):
         required = self.args.starttls == "required"
-        self.connect((self.args.host, self.args.port), force_starttls=required, disable_starttls=not required)
+        self.connect((self.args.host, self.args.port), force_starttls=required, disable_starttls=not required,
+                     use_ssl=self.args.starttls == "direct")
 
     def on_session_start(self, _):
         ssl = self.transport.get_extra_info("ssl_object")
@@ -153,7 +154,8 @@ def main():
     parser.add_argument("--count", type=int, default=10, help="messages each way")
     parser.add_argument("--size", type=int, default=0, help="characters per message, at least")
     parser.add_argument("--pause", type=float, default=0, help="seconds between one pair of messages and the next")
-    parser.add_argument("--starttls", choices=["required", "disabled"], default="required")
+    parser.add_argument("--starttls", choices=["required", "disabled", "direct"], default="required",
+                        help="direct: TLS from the first byte on")
     parser.add_argument("--ca", help="the certificate to trust")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for all of it")
     parser.add_argument("--show", type=int, default=0, help="how many messages each way to show on standard error")

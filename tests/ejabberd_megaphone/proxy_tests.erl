@@ -32,6 +32,25 @@ what_version_2_adds_is_skipped_test() ->
                  parse(<<?SIGNATURE, 16#21, 16#11, 16:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16,
                          4, 0, 1, 0, "rest">>)).
 
+what_version_2_says_of_tls_is_the_transport_test_() ->
+    Tls = <<16#20, 15:16, 1, 1:32, 16#21, 7:16, "TLSv1.3">>,
+    Header = fun(Family, Addresses, Fields) ->
+                     <<?SIGNATURE, 16#21, Family, (byte_size(Addresses) + byte_size(Fields)):16, Addresses/binary, Fields/binary, "rest">>
+             end,
+    V4 = <<0:96>>,
+    [?_assertEqual(tls, ejabberd_megaphone_proxy:transport(Data))
+     || Data <- [Header(16#11, V4, Tls),
+                 Header(16#11, V4, <<1, 11:16, "xmpp-client", 2, 3:16, "a.b", Tls/binary>>),
+                 Header(16#21, <<0:288>>, Tls)]]
+    ++ [?_assertEqual(tcp, ejabberd_megaphone_proxy:transport(Data))
+        || Data <- [Header(16#11, V4, <<>>),
+                    Header(16#11, V4, <<16#20, 5:16, 0, 1:32>>),             % no PP2_CLIENT_SSL
+                    Header(16#11, V4, <<16#20, 99:16, 1>>),                  % cut short
+                    Header(16#11, V4, <<2, 18:16, Tls/binary>>),             % a name like that
+                    <<?SIGNATURE, 16#20, 16#11, 18:16, Tls/binary>>,         % LOCAL
+                    <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>,
+                    <<"<stream:stream>">>, <<>>]].
+
 version_2_over_ipv6_test() ->
     ?assertEqual({ok, {{{0, 0, 0, 0, 0, 0, 0, 1}, 5222}, {{16#2001, 16#db8, 0, 0, 0, 0, 0, 7}, 1}}, <<>>},
                  parse(<<?SIGNATURE, 16#21, 16#21, 36:16, 16#20010db8:32, 0:64, 7:32, 1:128, 1:16, 5222:16>>)).

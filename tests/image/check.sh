@@ -82,6 +82,19 @@ says_back() (
   [[ $answer == "is anybody there?" ]]
 )
 
+# makes_certificate: for localhost, in the root folder, where the image's user may read it.
+makes_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost -out "$root/localhost.pem" -keyout "$root/localhost.key"
+  chmod 644 "$root/localhost.key"
+}
+
+# says_back_through_tls PORT
+says_back_through_tls() {
+  { echo "is anybody there?"; sleep 1; } | timeout 10 openssl s_client -connect "127.0.0.1:$1" -quiet -verify_quiet \
+    -CAfile "$root/localhost.pem" -verify_return_error -servername localhost | grep -qx "is anybody there?"
+}
+
 has_all_libraries() {
   local library
   for library in $(ldd out/megaphone | grep -o '/[^ ]*'); do
@@ -100,6 +113,8 @@ take admin "$(( link + 1 ))"
 take named_clients "$(( admin + 1 ))"
 take named_link "$(( named_clients + 1 ))"
 take named_admin "$(( named_link + 1 ))"
+take tls_clients "$(( named_admin + 1 ))"
+take tls_admin "$(( tls_clients + 1 ))"
 
 # ---- the checks ----
 
@@ -122,6 +137,12 @@ check "a backend may be a name in DNS" start named --Ecm:Clients:0:Listen "127.0
   --Ecm:Link:To "127.0.0.1:$named_link" --Hub:Listen "127.0.0.1:$named_link" --Hub:Backend "tcp://echo.test:$clients" \
   --Admin:Listen "127.0.0.1:$named_admin"
 check "the name resolves, and bytes come back through it" says_back "$named_clients"
+
+check "a certificate for the next check is there" makes_certificate
+check "clients may speak TLS" start tls --Ecm:Clients:0:Listen "127.0.0.1:$tls_clients" --Ecm:Clients:0:Tls direct \
+  --Ecm:Tls:Certificates:0:Certificate /localhost.pem --Ecm:Tls:Certificates:0:Key /localhost.key \
+  --Ecm:Link:To "127.0.0.1:$link" --Admin:Listen "127.0.0.1:$tls_admin"
+check "bytes come back through TLS" wait_until 5 says_back_through_tls "$tls_clients"
 
 check "it ends with exit status 0 when asked to" ends_with_zero "$service"
 say "the image's files: $(tr '\n' ' ' <<<"$image_files")"

@@ -66,7 +66,7 @@ internal sealed class LinkWire : IXmppWire
         Span<byte> proxy = stackalloc byte[ProxyHeader.MaxBytes];
         int length = _options.Proxy == ProxyMode.None
             ? 0
-            : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress);
+            : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress, tls: null);
         return player.TryOpen(link, index, scheduled, proxy[..length]);
     }
 

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Megaphone.Metrics;
 using Megaphone.Service;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 
 namespace Megaphone.Bench;
 
@@ -108,7 +109,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
 
     /// <inheritdoc/>
     public RefusalReason? Accepted(
-        ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, out int owner)
+        ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         state.Index = _adopting;
         _ids[_adopting] = id;
@@ -168,7 +169,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         {
             _adopting = index;
             Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
-            if (reactor.TryAdopt(descriptor, _to, listener: 0) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+            if (reactor.TryAdopt(descriptor, _to, listener: 0, session: default, tls: null) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
         }
 
         if (problem is null) _handler.Connected(index);

@@ -5,6 +5,7 @@ using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 
 namespace Megaphone.Ecm;
 
@@ -35,7 +36,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
 
     /// <inheritdoc/>
     public RefusalReason? Accepted(
-        ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, out int owner)
+        ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         owner = 0;
         int index = PickLink();
@@ -47,7 +48,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
         {
             // Told at once, so that the server knows its client before the client has said a word.
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
-            int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor));
+            int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls);
             if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
             FlushBatch.Add(link);
             state.Open(metrics);
@@ -182,12 +183,12 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     private Link? LinkOf(int owner, in EcmClient state) =>
         links[state.LinkIndex].Current is { } link && link.Number == owner ? link : null;
 
-    /// <summary>The next link in turn that takes sessions; -1 when none does. Called by the accepting reactor only.</summary>
+    /// <summary>The next link in turn that takes sessions; -1 when none does.</summary>
     private int PickLink()
     {
         for (int tried = 0; tried < links.Length; tried++)
         {
-            int index = (int)(_next++ % (uint)links.Length);
+            int index = (int)(Interlocked.Increment(ref _next) % (uint)links.Length);
             if (links[index].IsUsable) return index;
         }
 

@@ -18,6 +18,9 @@ internal sealed record EcmOptions
     /// <summary>Whether sessions begin with a PROXY header. Default none.</summary>
     public ProxyMode Proxy { get; init; }
 
+    /// <summary>How TLS is spoken with clients; null when no listener wants it.</summary>
+    public EcmTlsOptions? Tls { get; init; }
+
     /// <summary>Clients held at the same time; more are refused. 1 to 16,000,000, default 1,000,000.</summary>
     public int MaxClients { get; init; } = 1_000_000;
 

@@ -2,6 +2,7 @@ using System.Net;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Ecm;
@@ -19,6 +20,8 @@ internal sealed class EcmRole : IDisposable
     private readonly List<IPEndPoint> _listening = [];
     private readonly RefusalReport _refusals;
     private ReactorGroup<EcmClient>? _reactors;
+    private ClientEntrance? _entrance;
+    private CertificateReload? _reload;
     private Task _connectors = Task.CompletedTask;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
@@ -45,13 +48,29 @@ internal sealed class EcmRole : IDisposable
 
     /// <summary>Binds the listeners and begins to connect the links.</summary>
     /// <exception cref="IOException">An address cannot be bound, or there are no descriptors.</exception>
+    /// <exception cref="CertificateException">TLS is wanted, and there is no library or no certificate for it.</exception>
     public void Start()
     {
+        TlsServer? server = _options.Tls is { } tls ? new TlsServer(tls.Server) : null;
         _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics);
         _clients.Serve(_reactors);
         foreach (EcmLink link in _links) link.Serve(_reactors);
-        foreach (ClientListenerOptions client in _options.Clients) _listening.Add(_reactors.Listen(client.Listen, _options.Backlog));
+        if (server is not null)
+        {
+            _entrance = new ClientEntrance(_options, _options.Tls!, server, _reactors, _metrics, _log);
+            _reload = new CertificateReload(server, _metrics, _log);
+        }
+
+        for (int i = 0; i < _options.Clients.Count; i++)
+        {
+            ClientListenerOptions client = _options.Clients[i];
+            _listening.Add(client.Tls == ClientTls.None
+                ? _reactors.Listen(i, client.Listen, _options.Backlog)
+                : _entrance!.Listen(i, client));
+        }
+
         _reactors.Start();
+        _entrance?.Start();
         _refusals.Start();
         _connectors = Task.WhenAll(_links.Select(link =>
             new LinkConnector(_options.Connect, _options.Link, link, _metrics, _linkLog).RunAsync(_stopConnecting.Token)));
@@ -66,6 +85,7 @@ internal sealed class EcmRole : IDisposable
         _reactors = null;
         _refusals.Dispose();
         reactors.StopAccepting();
+        _entrance?.Dispose();
         await Quiet.WaitAsync(_metrics, deadline).ConfigureAwait(false);
 
         _clients.StopReading();
@@ -82,6 +102,7 @@ internal sealed class EcmRole : IDisposable
     public void Dispose()
     {
         _refusals.Dispose();
+        _reload?.Dispose();
         _stopConnecting.Dispose();
     }
 

@@ -8,6 +8,9 @@ internal enum StreamCondition : byte
     /// <summary><c>bad-format</c> (4.9.3.1): well-formed XML that is no XMPP stream.</summary>
     BadFormat,
 
+    /// <summary><c>host-unknown</c> (4.9.3.6): the stream is meant for a host that is not served here.</summary>
+    HostUnknown,
+
     /// <summary><c>not-well-formed</c> (4.9.3.13): no XML.</summary>
     NotWellFormed,
 

@@ -9,6 +9,7 @@ internal static class StreamErrorText
     public static string NameOf(StreamCondition condition) => condition switch
     {
         StreamCondition.BadFormat => "bad-format",
+        StreamCondition.HostUnknown => "host-unknown",
         StreamCondition.NotWellFormed => "not-well-formed",
         StreamCondition.PolicyViolation => "policy-violation",
         StreamCondition.ResourceConstraint => "resource-constraint",
@@ -21,9 +22,10 @@ internal static class StreamErrorText
     /// The stream header that must come before an error if the server has sent none yet (RFC 6120, section 4.9.1.2).
     /// </summary>
     /// <param name="id">The stream's id: unpredictable, and without characters that XML would have escaped.</param>
-    public static byte[] Header(string id) => Encoding.ASCII.GetBytes(
+    /// <param name="from">The host that answers, as the client named it; null where it is not known.</param>
+    public static byte[] Header(string id, string? from = null) => Encoding.UTF8.GetBytes(
         "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
-        + $"id='{id}' version='1.0'>");
+        + $"id='{id}'{(from is null ? "" : $" from='{from}'")} version='1.0'>");
 
     /// <summary>The error, and the end of the stream.</summary>
     public static byte[] ErrorAndEnd(StreamCondition condition) => Encoding.ASCII.GetBytes(

@@ -3,6 +3,7 @@ using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 
 namespace Megaphone.Hub;
 
@@ -93,7 +94,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     RefusalReason? IConnectionHandler<HubSession>.Refusal() => throw new UnreachableException();
 
     /// <inheritdoc/>
-    RefusalReason? IConnectionHandler<HubSession>.Accepted(ConnectionId id, ref HubSession state, in NativeAddress peer, int descriptor, int listener, out int owner) =>
+    RefusalReason? IConnectionHandler<HubSession>.Accepted(ConnectionId id, ref HubSession state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner) =>
         throw new UnreachableException();
 
     /// <inheritdoc/>

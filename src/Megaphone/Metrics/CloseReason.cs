@@ -16,6 +16,12 @@ internal enum CloseReason : byte
     /// <summary>The client or backend vanished: TCP keepalive or TCP_USER_TIMEOUT ran out.</summary>
     Vanished,
 
+    /// <summary>The client's connection ended without TLS's <c>close_notify</c>: what it said last may be missing.</summary>
+    Truncated,
+
+    /// <summary>What the client sent was no TLS, or not what was agreed on.</summary>
+    TlsError,
+
     /// <summary>What the client sent was no XMPP stream, or more than is allowed (stanza framing).</summary>
     StreamError,
 

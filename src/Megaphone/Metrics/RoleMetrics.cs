@@ -13,6 +13,7 @@ internal sealed class RoleMetrics(Role role)
     private readonly long[] _dropped = new long[Enum.GetValues<DropReason>().Length];
     private readonly long[] _refused = new long[Enum.GetValues<RefusalReason>().Length];
     private readonly long[] _streamErrors = new long[Enum.GetValues<StreamCondition>().Length];
+    private readonly long[] _handshakes = new long[Enum.GetValues<HandshakeEnd>().Length];
     private long _links;
     private long _sessionsOpened;
     private long _connected;
@@ -26,6 +27,9 @@ internal sealed class RoleMetrics(Role role)
     private long _bufferMemory;
     private long _controlIgnored;
     private long _incompleteBytes;
+    private long _handshaking;
+    private long _certificateReloads;
+    private long _certificateReloadFailures;
 
     /// <summary>The role all of this is about.</summary>
     public Role Role { get; } = role;
@@ -78,6 +82,19 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Clients' streams that were refused with this error since the start.</summary>
     public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _streamErrors[(int)condition]);
 
+    /// <summary>Clients on their way to TLS now.</summary>
+    public long Handshaking => Volatile.Read(ref _handshaking);
+
+    /// <summary>Ways to TLS that ended so since the start.</summary>
+    public long Handshakes(HandshakeEnd end) => Volatile.Read(ref _handshakes[(int)end]);
+
+    /// <summary>The certificates in use: the file, and until when it is valid.</summary>
+    public IReadOnlyList<(string File, DateTimeOffset NotAfter)> Certificates { get; set; } = [];
+
+    /// <summary>Times that new certificates were taken into use (true), or could not be (false).</summary>
+    public long CertificateReloads(bool succeeded) =>
+        Volatile.Read(ref succeeded ? ref _certificateReloads : ref _certificateReloadFailures);
+
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _links);
 
@@ -121,6 +138,16 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>Memory was taken (positive) or given back (negative) for what has not arrived whole.</summary>
     public void AddIncomplete(int bytes) => Interlocked.Add(ref _incompleteBytes, bytes);
+
+    /// <summary>More (positive) or fewer (negative) clients are on their way to TLS.</summary>
+    public void AddHandshaking(int clients) => Interlocked.Add(ref _handshaking, clients);
+
+    /// <summary>A client's way to TLS ended.</summary>
+    public void AddHandshake(HandshakeEnd end) => Interlocked.Increment(ref _handshakes[(int)end]);
+
+    /// <summary>New certificates were taken into use, or could not be.</summary>
+    public void AddCertificateReload(bool succeeded) =>
+        Interlocked.Increment(ref succeeded ? ref _certificateReloads : ref _certificateReloadFailures);
 
     /// <summary>A link broke the protocol.</summary>
     public void AddProtocolError() => Interlocked.Increment(ref _protocolErrors);

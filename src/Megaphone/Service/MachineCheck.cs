@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Megaphone.Links;
 using Megaphone.Protocol;
+using Megaphone.Tls;
 
 namespace Megaphone.Service;
 
@@ -17,7 +18,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private const int KernelBytesPerConnection = 3994;
 
     /// <summary>What an idle client may take in this process.</summary>
-    private const int OwnBytesPerClient = 64;
+    private const int OwnBytesPerPlainClient = 64;
 
     /// <summary>What an idle session of the hub takes in this process: measured, and rounded up.</summary>
     private const int OwnBytesPerSession = 300;
@@ -30,6 +31,12 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>Of so many connections one is taken to have data in flight at any moment, a page of it.</summary>
     private const int ConnectionsPerBusyOne = 10;
 
+    /// <summary>Certificates are renewed long before so few days are left.</summary>
+    private const int FewDays = 14;
+
+    /// <summary>What an idle client with TLS takes in this process: measured, and rounded up.</summary>
+    private const int OwnBytesPerTlsClient = 16_000;
+
     /// <summary>The ports from 1024 on.</summary>
     private const int MostLocalPorts = 64_512;
 
@@ -37,6 +44,9 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     /// <summary>The connections with clients that there may be.</summary>
     private long Clients => settings.Ecm?.MaxClients ?? 0;
+
+    /// <summary>What each of them may take: where there is TLS all may use it.</summary>
+    private long OwnBytesPerClient => settings.Ecm?.Tls is null ? OwnBytesPerPlainClient : OwnBytesPerTlsClient;
 
     /// <summary>The sessions that there may be in the hub.</summary>
     private long Sessions => settings.Hub?.MaxSessions ?? 0;
@@ -56,6 +66,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         MachineCheck check = new(settings, machine);
         check.Listeners();
         check.Targets();
+        check.Certificates();
         check.OpenFiles();
         check.LocalPorts();
         check.Backlog();
@@ -71,6 +82,20 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
                 Add(Verdict.Fail, key, $"{address}: {BindProbe.Reason(error)}", BindProbe.Mend(error, address));
             else
                 Add(Verdict.Ok, key, $"{address} can be bound");
+        }
+    }
+
+    private void Certificates()
+    {
+        foreach (string problem in machine.CertificateProblems)
+            Add(Verdict.Fail, "Ecm:Tls", problem, "TLS does not start like this");
+
+        foreach (CertificateChain chain in machine.Certificates)
+        {
+            int days = (int)(chain.NotAfter - machine.Now).TotalDays;
+            string what = $"{chain.Files.Certificate} covers {string.Join(", ", chain.Names)} for {days} more days";
+            if (days < FewDays) Add(Verdict.Warn, "Ecm:Tls", what, "renew it; the files are taken into use as soon as they change");
+            else Add(Verdict.Ok, "Ecm:Tls", what);
         }
     }
 

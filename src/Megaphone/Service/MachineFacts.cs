@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Megaphone.Tls;
 
 namespace Megaphone.Service;
 
@@ -32,6 +33,15 @@ internal sealed record MachineFacts
 
     /// <summary>For each address to listen on why it cannot be bound; null when it can.</summary>
     public required IReadOnlyDictionary<IPEndPoint, SocketError?> Bindable { get; init; }
+
+    /// <summary>The certificates for clients; none when no client speaks TLS, or when they cannot be used.</summary>
+    public IReadOnlyList<CertificateChain> Certificates { get; init; } = [];
+
+    /// <summary>What is wrong with the certificates for clients, or with the library that TLS needs.</summary>
+    public IReadOnlyList<string> CertificateProblems { get; init; } = [];
+
+    /// <summary>The time.</summary>
+    public DateTimeOffset Now { get; init; } = DateTimeOffset.UtcNow;
 
     /// <summary>The names that are to be connected to and do not resolve, each with the reason.</summary>
     public required IReadOnlyDictionary<string, string> Unresolved { get; init; }

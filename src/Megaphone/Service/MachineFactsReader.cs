@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Links;
+using Megaphone.Tls;
 
 namespace Megaphone.Service;
 
@@ -15,6 +16,7 @@ internal static class MachineFactsReader
     /// </summary>
     public static async Task<MachineFacts> ReadAsync(Settings settings)
     {
+        (IReadOnlyList<CertificateChain> certificates, IReadOnlyList<string> problems) = ReadCertificates(settings.Ecm?.Tls?.Server);
         long[]? ports = Numbers("/proc/sys/net/ipv4/ip_local_port_range");
         return new MachineFacts
         {
@@ -28,8 +30,22 @@ internal static class MachineFactsReader
             TcpMemory = Numbers("/proc/sys/net/ipv4/tcp_mem")?[2] * Environment.SystemPageSize,
             Bindable = settings.Listeners.Select(listener => listener.Address).Distinct()
                 .ToDictionary(address => address, BindProbe.Try),
+            Certificates = certificates,
+            CertificateProblems = problems,
             Unresolved = await UnresolvedAsync(settings.Targets.Select(target => target.To)),
         };
+    }
+
+    private static (IReadOnlyList<CertificateChain> Certificates, IReadOnlyList<string> Problems) ReadCertificates(TlsServerOptions? tls)
+    {
+        try
+        {
+            return (tls is null ? [] : new TlsServer(tls).Certificates, []);
+        }
+        catch (CertificateException error)
+        {
+            return ([], error.Problems);
+        }
     }
 
     private static long? OpenFiles()

@@ -5,6 +5,7 @@ using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Megaphone.Tls;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -170,6 +171,10 @@ internal sealed class MegaphoneService(
         catch (IOException error)
         {
             throw CannotListen(error, section);
+        }
+        catch (CertificateException error)
+        {
+            throw new StartFailedException($"{section}Tls: {error.Message}", error);
         }
     }
 

@@ -38,6 +38,32 @@ internal sealed class MetricsPublisher : IDisposable
                         metrics.StreamErrors(condition), LabelOf("condition", StreamErrorText.NameOf(condition)))),
                     null,
                     "Clients' streams refused, by the error that they were sent.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_handshaking",
+                    () => metrics.Handshaking,
+                    null,
+                    "Clients on their way to TLS now.");
+                Meter.CreateObservableCounter(
+                    "megaphone_ecm_handshakes_total",
+                    () => Enum.GetValues<HandshakeEnd>().Select(end => new Measurement<long>(
+                        metrics.Handshakes(end), LabelOf("result", Label.Of(end)))),
+                    null,
+                    "Clients' ways to TLS, by how they ended.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_certificate_days_left",
+                    () => metrics.Certificates.Select(certificate => new Measurement<double>(
+                        Math.Round((certificate.NotAfter - DateTimeOffset.UtcNow).TotalDays, 2), LabelOf("certificate", certificate.File))),
+                    null,
+                    "Days for which a certificate in use is still valid.");
+                Meter.CreateObservableCounter(
+                    "megaphone_ecm_certificate_reloads_total",
+                    () => new[]
+                    {
+                        new Measurement<long>(metrics.CertificateReloads(succeeded: true), LabelOf("result", "ok")),
+                        new Measurement<long>(metrics.CertificateReloads(succeeded: false), LabelOf("result", "failed")),
+                    },
+                    null,
+                    "Times that new certificates were taken into use, or could not be.");
             }
             else
             {

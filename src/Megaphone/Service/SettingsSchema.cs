@@ -6,6 +6,7 @@ using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Protocol;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 
@@ -19,6 +20,9 @@ namespace Megaphone.Service;
 internal sealed class SettingsSchema
 {
     private const string Clients = "Ecm:Clients";
+    private const string Certificates = "Ecm:Tls:Certificates";
+    private const string ExampleCertificate = "/etc/megaphone/example.org.pem";
+    private const string ExampleKey = "/etc/megaphone/example.org.key";
     private const string LogLevelSection = "Logging:LogLevel";
     private const int MostListeners = 256;
     private const int LargestBuffer = 512 << 20;
@@ -73,7 +77,7 @@ internal sealed class SettingsSchema
         bool runsHub = neither || hasHub is true;
         bool runsAdmin = _reader.Has("Admin") ?? true;
 
-        EcmOptions ecm = ReadEcm();
+        EcmOptions ecm = ReadEcm(runsEcm);
         HubOptions hub = ReadHub(runsHub);
         IPEndPoint admin = _reader.Read("Admin:Listen", ValueFormats.Listen, DefaultAdmin);
         TimeSpan stopTimeout = Duration("Service:StopTimeout", TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10));
@@ -109,7 +113,7 @@ internal sealed class SettingsSchema
         return settings;
     }
 
-    private EcmOptions ReadEcm()
+    private EcmOptions ReadEcm(bool runs)
     {
         EcmOptions defaults = new()
         {
@@ -136,6 +140,7 @@ internal sealed class SettingsSchema
             Connect = connect,
             Link = link with { Framing = framing },
             Proxy = _reader.Read("Ecm:Proxy", ValueFormats.Proxy, defaults.Proxy),
+            Tls = ReadTls(runs && clients.Any(client => client.Tls != ClientTls.None)),
             MaxClients = Number("Ecm:MaxClients", 1, 16_000_000, 20_000, defaults.MaxClients),
             Reactors = Number("Ecm:Reactors", 1, 64, 4, defaults.Reactors),
             Backlog = Number("Ecm:Backlog", 1, 65_535, 4096, defaults.Backlog),
@@ -179,12 +184,45 @@ internal sealed class SettingsSchema
                     ControlNames.Of(framing));
             }
 
+            ClientTls tls = _reader.Read($"{key}:Tls", ValueFormats.ClientTls, ClientTls.None);
+
             // Concerns stanza framing only; RFC 6120, section 13.12, has the lower bound.
             int maxStanza = Number($"{key}:MaxStanzaBytes", 10_000, 1 << 24, 262_144, 262_144);
-            clients.Add(new ClientListenerOptions { Listen = listen, MaxStanzaBytes = maxStanza });
+            clients.Add(new ClientListenerOptions { Listen = listen, Tls = tls, MaxStanzaBytes = maxStanza });
         }
 
         return clients;
+    }
+
+    private EcmTlsOptions? ReadTls(bool wanted)
+    {
+        List<string> items = [.. _reader.Below(Certificates).Where(name => name.All(char.IsAsciiDigit))];
+        if (items.Count == 0) items.Add("0");
+        List<CertificateFiles> certificates = [];
+        foreach (string item in items)
+        {
+            string certificate = $"{Certificates}:{item}:Certificate", key = $"{Certificates}:{item}:Key";
+            CertificateFiles files = new(
+                _reader.Read(certificate, ValueFormats.File(ExampleCertificate), ""),
+                _reader.Read(key, ValueFormats.File(ExampleKey), ""));
+            certificates.Add(files);
+            if (wanted && !_reader.IsGiven(certificate)) _reader.Refuse(certificate, "must be given where clients speak TLS", ExampleCertificate);
+            if (wanted && !_reader.IsGiven(key)) _reader.Refuse(key, "must be given where clients speak TLS", ExampleKey);
+        }
+
+        TlsServerOptions server = new() { Certificates = certificates };
+        EcmTlsOptions defaults = new() { Server = server };
+        EcmTlsOptions tls = defaults with
+        {
+            Server = server with
+            {
+                AllowTls12 = _reader.Read("Ecm:Tls:MinVersion", ValueFormats.TlsVersion, server.AllowTls12),
+                Tickets = _reader.Read("Ecm:Tls:Tickets", ValueFormats.Switch, server.Tickets),
+            },
+            HandshakeTimeout = Duration("Ecm:Tls:HandshakeTimeout", Moment, Hour, defaults.HandshakeTimeout),
+            MaxHandshakes = Number("Ecm:Tls:MaxHandshakes", 1, 65_536, 512, defaults.MaxHandshakes),
+        };
+        return wanted ? tls : null;
     }
 
     private void RefuseTooLongStanzas(List<ClientListenerOptions> clients, LinkOptions link, long incompleteBytes)

@@ -18,6 +18,9 @@ internal sealed class SignalLifetime(
     {
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
+
+        // It would end the process. Who has something to read anew hears it too; where nobody has, it means nothing.
+        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true));
         return Task.CompletedTask;
     }
 

@@ -49,6 +49,15 @@ internal static class ValueFormats
     /// <summary>What packets of a session carry.</summary>
     public static ValueFormat<LinkFraming> Framing { get; } = new(ReadFraming, "stanza");
 
+    /// <summary>Whether, and how, clients speak TLS.</summary>
+    public static ValueFormat<ClientTls> ClientTls { get; } = new(ReadClientTls, "starttls");
+
+    /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
+    public static ValueFormat<bool> TlsVersion { get; } = new(ReadTlsVersion, "1.2");
+
+    /// <summary>The path of a file.</summary>
+    public static ValueFormat<string> File(string example) => new(ReadFile, example);
+
     /// <summary>A level of the log.</summary>
     public static ValueFormat<LogLevel> Level { get; } = new(ReadLevel, "Information");
 
@@ -161,6 +170,29 @@ internal static class ValueFormats
         LinkFraming? framing = ControlNames.Framing(text);
         value = framing ?? LinkFraming.Bytes;
         return framing is null ? "must be bytes or stanza" : null;
+    }
+
+    private static string? ReadClientTls(string text, out ClientTls value)
+    {
+        switch (text)
+        {
+            case "none": value = Ecm.ClientTls.None; return null;
+            case "starttls": value = Ecm.ClientTls.StartTls; return null;
+            case "direct": value = Ecm.ClientTls.Direct; return null;
+            default: value = Ecm.ClientTls.None; return "must be none, starttls or direct";
+        }
+    }
+
+    private static string? ReadTlsVersion(string text, out bool allowsTls12)
+    {
+        allowsTls12 = text == "1.2";
+        return text is "1.2" or "1.3" ? null : "must be 1.2 or 1.3";
+    }
+
+    private static string? ReadFile(string text, out string value)
+    {
+        value = text;
+        return Path.IsPathFullyQualified(text) && !text.Contains('\0') ? null : "must be the full path of a file";
     }
 
     private static string? ReadLevel(string text, out LogLevel value) =>

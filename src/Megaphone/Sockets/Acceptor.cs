@@ -4,7 +4,7 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Sockets;
 
-/// <summary>Takes connections from one listening socket in batches. Used by one reactor thread.</summary>
+/// <summary>Takes connections from one listening socket in batches. Used by one thread at a time.</summary>
 /// <remarks>
 /// When descriptors run out, a spare one is given up for a moment, so that the connecting client is refused instead of
 /// left waiting in the kernel's queue, where it would make a level-triggered epoll spin.
@@ -37,10 +37,11 @@ internal sealed unsafe class Acceptor : IDisposable
 
     /// <summary>Takes what is waiting, up to a batch.</summary>
     /// <param name="take">Gets each descriptor and the client's address; it owns the descriptor from then on.</param>
+    /// <param name="most">Clients to take at most, however many wait.</param>
     /// <returns>False when the machine is out of memory or descriptors and accepting should rest for a moment.</returns>
-    public bool TryAccept(AcceptedClient take)
+    public bool TryAccept(AcceptedClient take, int most = Batch)
     {
-        for (int i = 0; i < Batch; i++)
+        for (int i = 0; i < Math.Min(most, Batch); i++)
         {
             NativeAddress peer = default;
             uint length = NativeAddress.Size;

@@ -69,4 +69,16 @@ internal enum ConnectionFlags
 
     /// <summary>Something has been sent, or waits to be.</summary>
     Sent = 1 << 20,
+
+    /// <summary>TLS is spoken on it.</summary>
+    Secured = 1 << 21,
+
+    /// <summary>OpenSSL holds bytes that the kernel does not report any more; to be read as soon as reading is allowed.</summary>
+    HoldsUnread = 1 << 22,
+
+    /// <summary>OpenSSL goes on, with reading or with our end, when the kernel takes more.</summary>
+    WantsRoom = 1 << 23,
+
+    /// <summary>OpenSSL sends what waits when the peer has sent more.</summary>
+    WantsInput = 1 << 24,
 }

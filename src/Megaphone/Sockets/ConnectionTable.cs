@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Megaphone.Metrics;
+using Megaphone.Tls;
 
 namespace Megaphone.Sockets;
 
@@ -18,6 +19,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     private readonly ConnectionSlot*[] _slots = new ConnectionSlot*[(capacity + ChunkSlots - 1) / ChunkSlots];
     private readonly TState[]?[] _states = new TState[(capacity + ChunkSlots - 1) / ChunkSlots][];
     private readonly OutputBacklog?[]?[] _backlogs = new OutputBacklog?[(capacity + ChunkSlots - 1) / ChunkSlots][];
+    private readonly nint[]?[] _sessions = new nint[(capacity + ChunkSlots - 1) / ChunkSlots][];
     private readonly Lock _lock = new();
     private int _firstFree = NoSlot;
     private int _used;
@@ -93,6 +95,18 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         ref OutputBacklog?[]? chunk = ref _backlogs[index >> ChunkBits];
         if (chunk is null) Interlocked.CompareExchange(ref chunk, new OutputBacklog?[ChunkSlots], null);
         chunk[index & (ChunkSlots - 1)] = backlog;
+    }
+
+    /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>. The slot's gate must be held.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TlsSession Session(int index) => new(_sessions[index >> ChunkBits]![index & (ChunkSlots - 1)]);
+
+    /// <summary>Sets the TLS of a slot. The slot's gate must be held. Eight bytes, and only where there is TLS at all.</summary>
+    public void SetSession(int index, TlsSession session)
+    {
+        ref nint[]? chunk = ref _sessions[index >> ChunkBits];
+        if (chunk is null) Interlocked.CompareExchange(ref chunk, new nint[ChunkSlots], null);
+        chunk[index & (ChunkSlots - 1)] = session.Handle;
     }
 
     /// <summary>Finds a connection that is still there, and takes its gate.</summary>

@@ -1,4 +1,5 @@
 using Megaphone.Metrics;
+using Megaphone.Tls;
 
 namespace Megaphone.Sockets;
 
@@ -14,10 +15,12 @@ internal interface IConnectionHandler<TState>
     RefusalReason? Refusal();
 
     /// <summary>
-    /// A client was accepted by a listener, counted from 0: fills in its state and says whose it is. Called by the reactor that accepts.
+    /// A client was accepted by a listener, counted from 0, and has its TLS, if any: fills in its state and says whose it is.
+    /// Any thread, and several at the same time.
     /// </summary>
     /// <returns>Null, or why it is refused after all.</returns>
-    RefusalReason? Accepted(ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, out int owner);
+    RefusalReason? Accepted(
+        ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner);
 
     /// <summary>An outgoing connection is established; what waited for it is being sent.</summary>
     void Connected(ConnectionId id, ref TState state);

@@ -30,6 +30,7 @@ internal static unsafe partial class Libc
     public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
     public const int ShutWrite = 1;
+    public const int ShutBoth = 2;
     public const int EpollCloseOnExec = 0x80000;
     public const int EpollAdd = 1;
     public const int EpollDelete = 2;
@@ -38,6 +39,7 @@ internal static unsafe partial class Libc
     public const uint EpollOut = 4;
     public const uint EpollError = 8;
     public const uint EpollHangUp = 16;
+    public const uint EpollOneShot = 1u << 30;
     public const int EventFdNonBlock = 0x800;
     public const int EventFdCloseOnExec = 0x80000;
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Megaphone.Metrics;
+using Megaphone.Tls;
 
 namespace Megaphone.Sockets;
 
@@ -11,21 +12,26 @@ internal sealed unsafe partial class Reactor<TState>
         ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
 
     /// <summary>Takes a connected descriptor in. Any thread.</summary>
+    /// <param name="descriptor">The socket, which is the reactor's from here on.</param>
+    /// <param name="peer">The client's address.</param>
+    /// <param name="listener">Where it was accepted.</param>
+    /// <param name="session">Its TLS, with the handshake done, which is the reactor's from here on; or none.</param>
+    /// <param name="tls">What the handshake agreed on; null without TLS.</param>
     /// <returns>Null when it was taken; else why it was refused and closed.</returns>
-    public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer, int listener)
+    public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
     {
         if (_table.TryTake(out ConnectionId id) is { } full)
         {
-            _ = Libc.Close(descriptor);
+            CloseUnused(descriptor, session);
             return full;
         }
 
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
         slot.Descriptor = descriptor;
-        RefusalReason? refusal = _handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor, listener, out int owner);
+        RefusalReason? refusal = _handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor, listener, tls, out int owner);
         if (refusal is not null)
         {
-            _ = Libc.Close(descriptor);
+            CloseUnused(descriptor, session);
             slot.Descriptor = -1;
             slot.Set(ConnectionFlags.Closed);
             slot.Exit();
@@ -35,12 +41,12 @@ internal sealed unsafe partial class Reactor<TState>
 
         slot.Owner = owner;
         slot.Set(ConnectionFlags.WatchesIn);
+        bool unread = tls is not null && Secure(id, ref slot, session);
         bool watched = _epoll.Add(descriptor, Libc.EpollIn, id.Value) == 0;
         if (!watched) Fail(ref slot, CloseReason.OutOfResources);
         slot.Exit();
-        if (watched) return null;
-        Attend(id);
-        return RefusalReason.Memory;
+        if (!watched || unread) Attend(id);
+        return watched ? null : RefusalReason.Memory;
     }
 
     /// <summary>Begins a connection; what is sent to it waits until it stands. Any thread.</summary>
@@ -134,7 +140,9 @@ internal sealed unsafe partial class Reactor<TState>
             Watch(id, ref slot);
         }
 
+        bool unread = !pause && slot.Is(ConnectionFlags.HoldsUnread);
         slot.Exit();
+        if (unread) Attend(id);
     }
 
     private bool Request(ConnectionId id, int owner, ConnectionFlags what, ConnectionFlags unless, CloseReason reason = default)
@@ -167,14 +175,14 @@ internal sealed unsafe partial class Reactor<TState>
 
         if ((events & Libc.EpollOut) != 0)
         {
+            if (slot.Is(ConnectionFlags.WantsRoom)) HasRoom(id);
             Flush(id, ref slot);
             if (!IsLive(id, ref slot)) return;
         }
 
         if ((events & (Libc.EpollIn | Libc.EpollHangUp | Libc.EpollError)) == 0) return;
 
-        bool mayRead = !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
-        if (mayRead)
+        if (MayRead(ref slot))
         {
             Receive(id, ref slot);
         }
@@ -209,6 +217,12 @@ internal sealed unsafe partial class Reactor<TState>
             if (room == 0) Stall(id, ref slot);
             Watch(id, ref slot);
             slot.Exit();
+            return;
+        }
+
+        if (slot.Is(ConnectionFlags.Secured))
+        {
+            ReceiveSecured(id, ref slot, ref state, room);
             return;
         }
 
@@ -257,9 +271,12 @@ internal sealed unsafe partial class Reactor<TState>
 
         if (flushed && slot.Is(ConnectionFlags.WriteEnding))
         {
-            slot.Clear(ConnectionFlags.WriteEnding);
-            slot.Set(ConnectionFlags.WriteEnded);
-            _ = Libc.Shutdown(slot.Descriptor, Libc.ShutWrite);
+            if (!slot.Is(ConnectionFlags.Secured) || TryEndSecured(id, ref slot))
+            {
+                slot.Clear(ConnectionFlags.WriteEnding);
+                slot.Set(ConnectionFlags.WriteEnded);
+                _ = Libc.Shutdown(slot.Descriptor, Libc.ShutWrite);
+            }
         }
 
         // Whatever waits for the peer from here on waits so long and no longer.
@@ -274,9 +291,17 @@ internal sealed unsafe partial class Reactor<TState>
         if (TellReadEnded(id, ref slot) == Told.Close) CloseFor(id, CloseReason.Ended);
         if (!_table.TryEnter(id)) return;
         if (slot.Is(ConnectionFlags.ReadEnded | ConnectionFlags.WriteEnded) && !slot.Is(ConnectionFlags.EndUntold))
+        {
             Close(id, ref slot, CloseReason.Ended);
-        else slot.Exit();
+            return;
+        }
+
+        slot.Exit();
+        if (slot.Is(ConnectionFlags.HoldsUnread) && MayRead(ref slot)) Receive(id, ref slot);
     }
+
+    private static bool MayRead(ref ConnectionSlot slot) =>
+        !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
 
     private void ArmHalfOpen(ConnectionId id, ref ConnectionSlot slot)
     {
@@ -331,8 +356,11 @@ internal sealed unsafe partial class Reactor<TState>
         if (_table.Backlog(id.Slot) is { } backlog) DropBacklog(id, backlog);
         if (slot.Descriptor >= 0)
         {
-            // An orderly end says FIN; anything else tells the peer that what it has may not be all.
-            if (reason is not (CloseReason.Ended or CloseReason.LinkLost or CloseReason.Shutdown)) Libc.AbortOnClose(slot.Descriptor);
+            // An orderly end says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent
+            // its alert, which a reset could take away again.
+            bool orderly = reason is CloseReason.Ended or CloseReason.LinkLost or CloseReason.Shutdown;
+            if (slot.Is(ConnectionFlags.Secured)) CloseSecured(id.Slot, ref slot, orderly);
+            if (!orderly && reason != CloseReason.TlsError) Libc.AbortOnClose(slot.Descriptor);
             _ = Libc.Close(slot.Descriptor);
             slot.Descriptor = -1;
         }

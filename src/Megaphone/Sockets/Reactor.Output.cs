@@ -14,8 +14,8 @@ internal sealed unsafe partial class Reactor<TState>
         OutputBacklog? backlog = _table.Backlog(id.Slot);
         if (backlog is null && !slot.Is(ConnectionFlags.Connecting))
         {
-            int sent = SendNow(slot.Descriptor, bytes, out int errno);
-            if (errno != 0) return Fail(ref slot, ReasonFor(errno));
+            int sent = SendNow(id, ref slot, bytes, out CloseReason? failure);
+            if (failure is { } reason) return Fail(ref slot, reason);
             if (sent == bytes.Length) return true;
             bytes = bytes[sent..];
         }
@@ -45,18 +45,21 @@ internal sealed unsafe partial class Reactor<TState>
         return false;
     }
 
-    private static int SendNow(int descriptor, ReadOnlySpan<byte> bytes, out int errno)
+    /// <summary>Sends what the kernel takes.</summary>
+    /// <returns>How much that was; <paramref name="failure"/> says what is wrong with the connection.</returns>
+    private int SendNow(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes, out CloseReason? failure)
     {
-        errno = 0;
+        failure = null;
+        if (slot.Is(ConnectionFlags.Secured)) return SendSecured(id, ref slot, bytes, out failure);
         fixed (byte* start = bytes)
         {
             while (true)
             {
-                nint sent = Libc.Send(descriptor, start, (nuint)bytes.Length, Libc.MsgDontWait | Libc.MsgNoSignal);
+                nint sent = Libc.Send(slot.Descriptor, start, (nuint)bytes.Length, Libc.MsgDontWait | Libc.MsgNoSignal);
                 if (sent >= 0) return (int)sent;
                 int error = Marshal.GetLastPInvokeError();
                 if (error == Errno.Interrupted) continue;
-                if (error != Errno.TryAgain) errno = error;
+                if (error != Errno.TryAgain) failure = ReasonFor(error);
                 return 0;
             }
         }
@@ -69,10 +72,10 @@ internal sealed unsafe partial class Reactor<TState>
         bool look = false;
         if (_table.Backlog(id.Slot) is { } backlog)
         {
-            int sent = SendNow(slot.Descriptor, backlog.Waiting, out int errno);
-            if (errno != 0)
+            int sent = SendNow(id, ref slot, backlog.Waiting, out CloseReason? failure);
+            if (failure is { } reason)
             {
-                Close(id, ref slot, ReasonFor(errno));
+                Close(id, ref slot, reason);
                 return;
             }
 
@@ -109,7 +112,8 @@ internal sealed unsafe partial class Reactor<TState>
     {
         if (slot.Descriptor < 0 || slot.Is(ConnectionFlags.Connecting)) return;
         bool input = !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
-        bool output = _table.Backlog(id.Slot) is not null;
+        bool output = slot.Is(ConnectionFlags.WantsRoom)
+            || (_table.Backlog(id.Slot) is not null && !slot.Is(ConnectionFlags.WantsInput));
         ConnectionFlags wanted = (input ? ConnectionFlags.WatchesIn : 0) | (output ? ConnectionFlags.WatchesOut : 0);
         if (wanted == (slot.Flags & (ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut))) return;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using Megaphone.Metrics;
+using Megaphone.Tls;
 
 namespace Megaphone.Sockets;
 
@@ -11,7 +12,6 @@ internal sealed class ReactorGroup<TState>
     private readonly RoleMetrics _metrics;
     private readonly Reactor<TState>[] _reactors;
     private readonly ReactorOptions _options;
-    private int _listeners;
 
     /// <summary>Makes the reactors; nothing runs yet.</summary>
     /// <exception cref="IOException">No descriptors for them.</exception>
@@ -39,11 +39,14 @@ internal sealed class ReactorGroup<TState>
     }
 
     /// <summary>Binds a listener.</summary>
+    /// <param name="number">By which its clients say where they came from.</param>
+    /// <param name="endPoint">The address.</param>
+    /// <param name="backlog">Connections that the kernel may hold ready.</param>
     /// <returns>The real address.</returns>
     /// <exception cref="IOException">It cannot be bound.</exception>
-    public IPEndPoint Listen(IPEndPoint endPoint, int backlog)
+    public IPEndPoint Listen(int number, IPEndPoint endPoint, int backlog)
     {
-        Acceptor acceptor = new(_listeners++, endPoint, backlog, _options.Liveness, _metrics);
+        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics);
         _reactors[0].Listen(acceptor);
         return acceptor.Listening;
     }
@@ -105,6 +108,22 @@ internal sealed class ReactorGroup<TState>
         foreach (Reactor<TState> reactor in _reactors) reactor.Dispose();
     }
 
+    /// <summary>Whether a client may be taken now; null when it may, else why not.</summary>
+    public RefusalReason? Refusal() => Count >= _options.MaxConnections ? RefusalReason.TooMany : _handler.Refusal();
+
+    /// <summary>
+    /// Takes a connected descriptor in, with its TLS if it has any, or closes it and counts why. Any thread; who is not a reactor
+    /// calls <see cref="Flush"/> afterwards.
+    /// </summary>
+    /// <inheritdoc cref="Reactor{TState}.TryAdopt"/>
+    public void Admit(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    {
+        if (Least().TryAdopt(descriptor, peer, listener, session, tls) is { } reason) _metrics.AddRefused(reason);
+    }
+
+    /// <summary>Passes on what this thread's clients have brought.</summary>
+    public void Flush() => _handler.BatchEnded();
+
     private Reactor<TState>? Find(ConnectionId id) => id.Reactor < _reactors.Length ? _reactors[id.Reactor] : null;
 
     private Reactor<TState> Least()
@@ -120,9 +139,13 @@ internal sealed class ReactorGroup<TState>
 
     private void Take(int descriptor, in NativeAddress peer, int listener)
     {
-        RefusalReason? refusal = Count >= _options.MaxConnections ? RefusalReason.TooMany : _handler.Refusal();
-        if (refusal is null) refusal = Least().TryAdopt(descriptor, peer, listener);
-        else _ = Libc.Close(descriptor);
-        if (refusal is { } reason) _metrics.AddRefused(reason);
+        if (Refusal() is not { } reason)
+        {
+            Admit(descriptor, peer, listener, default, tls: null);
+            return;
+        }
+
+        _ = Libc.Close(descriptor);
+        _metrics.AddRefused(reason);
     }
 }

@@ -2,9 +2,13 @@
 %%% protocol). Both versions as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
 -module(ejabberd_megaphone_proxy).
 
--export([parse/1]).
+-export([parse/1, transport/1]).
 
 -include("ejabberd_megaphone.hrl").
+
+%% PP2_TYPE_SSL, and in its first byte PP2_CLIENT_SSL.
+-define(TYPE_TLS, 16#20).
+-define(SPEAKS_TLS, 1).
 
 %% The longest line of version 1, with its line end.
 -define(V1_MAX, 107).
@@ -38,6 +42,27 @@ parse(<<?V2_SIGNATURE, _/binary>>) ->
     {error, "a PROXY header of version 2 that cannot be read"};
 parse(_Data) ->
     none.
+
+%% @doc How the client came to its ECM: by TLS, if a header of version 2 at the head of `Data' says so.
+-spec transport(Data :: binary()) -> tcp | tls.
+transport(<<?V2_SIGNATURE, 2:4, 1:4, Family:4, _Transport:4, Size:16, Block:Size/binary, _/binary>>) ->
+    case {Family, Block} of
+        {1, <<_:12/binary, Fields/binary>>} -> transport_of(Fields);
+        {2, <<_:36/binary, Fields/binary>>} -> transport_of(Fields);
+        _ -> tcp
+    end;
+transport(_Data) ->
+    tcp.
+
+transport_of(<<?TYPE_TLS, Size:16, Value:Size/binary, _/binary>>) ->
+    case Value of
+        <<Client, _/binary>> when Client band ?SPEAKS_TLS =/= 0 -> tls;
+        _ -> tcp
+    end;
+transport_of(<<_Type, Size:16, _:Size/binary, Rest/binary>>) ->
+    transport_of(Rest);
+transport_of(_Fields) ->
+    tcp.
 
 parse_line([<<"PROXY">>, <<"UNKNOWN">> | _]) ->
     unknown;

@@ -257,17 +257,17 @@ open(Id, _Content, #state{link = Link, draining = true} = State) ->
     tell_reset(Id, <<"draining">>, State);
 open(Id, Content, #state{link = Link} = State) ->
     case ejabberd_megaphone_proxy:parse(Content) of
-        none -> open(Id, Link#link.sock_peer_name, Content, State);
-        {ok, unknown, Rest} -> open(Id, Link#link.sock_peer_name, Rest, State);
-        {ok, Addresses, Rest} -> open(Id, Addresses, Rest, State);
+        none -> open(Id, Link#link.sock_peer_name, tcp, Content, State);
+        {ok, unknown, Rest} -> open(Id, Link#link.sock_peer_name, tcp, Rest, State);
+        {ok, Addresses, Rest} -> open(Id, Addresses, ejabberd_megaphone_proxy:transport(Content), Rest, State);
         {error, Why} ->
             ?WARNING_MSG("Session ~b of link ~ts begins with ~ts: it is refused", [Id, peer(State), Why]),
             ejabberd_megaphone_link:refused(Link, Id),
             tell_reset(Id, <<"bad_proxy_header">>, State)
     end.
 
-open(Id, SockPeerName, Content, #state{link = Link} = State) ->
-    case ejabberd_megaphone_session:start(Link, Id, SockPeerName) of
+open(Id, SockPeerName, Transport, Content, #state{link = Link} = State) ->
+    case ejabberd_megaphone_session:start(Link, Id, SockPeerName, Transport) of
         {ok, C2S} ->
             ejabberd_megaphone_link:opened(Link, Id, C2S),
             ejabberd_c2s:accept(C2S),

@@ -1,5 +1,5 @@
 %%% @doc One session: what ejabberd's c2s process calls for its socket (behaviour xmpp_socket), and what runs in that process
-%%% when something comes from the link (hook c2s_handle_info). Everything here but start/3 runs in the c2s process.
+%%% when something comes from the link (hook c2s_handle_info). Everything here but start/4 runs in the c2s process.
 %%%
 %%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it: it
 %%% sends them to its own process. `setopts(Socket, [{active, once}])' therefore only marks the begin: ejabberd would say it
@@ -8,7 +8,7 @@
 -module(ejabberd_megaphone_session).
 -behaviour(xmpp_socket).
 
--export([start/3, woken/2]).
+-export([start/4, woken/2]).
 -export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
          sockname/1, peername/1, setopts/2, reset_stream/1]).
 -export([c2s_handle_info/2]).
@@ -21,7 +21,7 @@
 %% ms without input and output after which a login is taken to be over.
 -define(SETTLED, 1000).
 
--opaque socket() :: {megaphone, Owner :: pid(), ejabberd_megaphone_wire:id()}.
+-opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % how the client came to its ECM
 
 %% What the c2s process knows besides ejabberd's state, in its process dictionary. While it sleeps it has none.
 -record(here,
@@ -37,10 +37,10 @@
          waiting = queue:new() :: queue:queue(binary())}).
 
 %% @doc Starts a session on a link. It begins with ejabberd_c2s:accept/1.
--spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}) -> {ok, pid()} | {error, term()}.
-start(#link{owner = Owner} = Link, Id, SockPeerName) ->
+-spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}, tcp | tls) -> {ok, pid()} | {error, term()}.
+start(#link{owner = Owner} = Link, Id, SockPeerName, Transport) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    try ejabberd_c2s:start(?MODULE, {megaphone, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
+    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
         {ok, Pid} -> {ok, Pid};
         {error, _} = Error -> Error;
         ignore -> {error, ignore}
@@ -55,7 +55,7 @@ send_xml(Socket, Element) ->
     send(Socket, ejabberd_megaphone_xml:encode(Element)).
 
 -spec send(socket(), iodata()) -> ok | {error, inet:posix()}.
-send({megaphone, Owner, Id}, Data) ->
+send({_Transport, Owner, Id}, Data) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sender = Sender} = Link} when Sender =/= undefined ->
             change_here(fun(Here) -> Here#here{last = now_ms()} end),
@@ -65,11 +65,11 @@ send({megaphone, Owner, Id}, Data) ->
     end.
 
 -spec get_owner(socket()) -> pid().
-get_owner({megaphone, Owner, _Id}) -> Owner.
+get_owner({_Transport, Owner, _Id}) -> Owner.
 
-%% TLS, if any, is the ECM's.
--spec get_transport(socket()) -> tcp.
-get_transport(_Socket) -> tcp.
+%% TLS, if any, is the ECM's, which says so in the PROXY header.
+-spec get_transport(socket()) -> tcp | tls.
+get_transport({Transport, _Owner, _Id}) -> Transport.
 
 -spec change_shaper(socket(), none | p1_shaper:state()) -> ok.
 change_shaper(_Socket, Shaper) ->
@@ -79,7 +79,7 @@ change_shaper(_Socket, Shaper) ->
 controlling_process(_Socket, _Pid) -> ok.
 
 -spec close(socket()) -> ok.
-close({megaphone, Owner, Id}) ->
+close({_Transport, Owner, Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sender = Sender} = Link} ->
             IsFirst = ejabberd_megaphone_link:end_session(Link, Id),
@@ -92,7 +92,7 @@ close({megaphone, Owner, Id}) ->
     change_here(fun(Here) -> start_timer(Here#here{is_closed = true, is_over = true, last = now_ms()}) end).
 
 -spec sockname(socket()) -> {ok, endpoint()} | {error, einval}.
-sockname({megaphone, Owner, _Id}) ->
+sockname({_Transport, Owner, _Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sock_peer_name = {Here, _}}} -> {ok, Here};
         error -> {error, einval}
@@ -100,14 +100,14 @@ sockname({megaphone, Owner, _Id}) ->
 
 %% Of the link. That of the client is in the options with which the session was started, which come first.
 -spec peername(socket()) -> {ok, endpoint()} | {error, einval}.
-peername({megaphone, Owner, _Id}) ->
+peername({_Transport, Owner, _Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sock_peer_name = {_, There}}} -> {ok, There};
         error -> {error, einval}
     end.
 
 -spec setopts(socket(), [{active, once}]) -> ok.
-setopts({megaphone, Owner, _Id} = Socket, _Options) ->
+setopts({_Transport, Owner, _Id} = Socket, _Options) ->
     case {get(?MODULE), ejabberd_megaphone_link:find(Owner)} of
         {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket, is_fresh = true}));
         _ -> ok
@@ -168,7 +168,7 @@ process(Content, #here{options = Key, shaper = Shaper0} = Here, State) ->
     _ = [erlang:send_after(Pause, self(), {ejabberd_megaphone, shaped}) || Pause > 0],
     Here#here{last = now_ms(), shaper = Shaper, is_shaped = Pause > 0, is_over = lists:any(fun is_end/1, Events)}.
 
-taken(Content, #here{socket = {megaphone, Owner, Id}}) ->
+taken(Content, #here{socket = {_Transport, Owner, Id}}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, Link} -> ejabberd_megaphone_receiver:taken(Link, Id, Content);
         error -> ok

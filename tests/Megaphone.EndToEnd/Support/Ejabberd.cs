@@ -139,13 +139,14 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>
     /// <param name="clients">The ECM's address.</param>
-    /// <param name="startTls"><c>required</c> or <c>disabled</c>.</param>
+    /// <param name="startTls"><c>required</c> or <c>disabled</c>; or <c>direct</c>, for TLS from the first byte on.</param>
     /// <param name="count">How many messages each says.</param>
     /// <param name="pause">Seconds between one pair of messages and the next.</param>
+    /// <param name="authority">The certificate that they trust; null: ejabberd's own.</param>
     /// <returns>The program, whose first line of output is its verdict; it ends when its standard input does.</returns>
-    public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0) => ChildProcess.Start(
+    public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0, string? authority = null) => ChildProcess.Start(
         ["/usr/bin/python3", Path.Combine(Repository.Root, "tests/ejabberd/chat.py"), "--host", $"{clients.Address}", "--port", $"{clients.Port}",
-            "--password", Password, Password, "--ca", _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
+            "--password", Password, Password, "--ca", authority ?? _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
             "--pause", pause.ToString(CultureInfo.InvariantCulture), "--timeout", "25", "--hold"]);
 
     /// <inheritdoc/>

@@ -6,6 +6,7 @@ namespace Megaphone.EndToEnd.Support;
 /// <summary>Signals to a process that a test has started.</summary>
 internal static partial class Signals
 {
+    public const int HangUp = 1;
     public const int Interrupt = 2;
     public const int Kill = 9;
     public const int Terminate = 15;

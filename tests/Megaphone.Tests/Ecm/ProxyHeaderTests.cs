@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Megaphone.Ecm;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 using Xunit;
 
 namespace Megaphone.Tests.Ecm;
@@ -31,11 +32,36 @@ public class ProxyHeaderTests
     public void Version_2_is_signature_command_family_length_addresses_and_ports(string client, string listener, string expected) =>
         Assert.Equal(Signature + expected, Convert.ToHexString(Written(ProxyMode.V2, client, listener)));
 
-    private static byte[] Written(ProxyMode mode, string client, string listener)
+    [Fact]
+    public void Version_2_tells_of_TLS_in_the_specifications_fields()
+    {
+        TlsFacts tls = new("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "xmpp-client", Resumed: false);
+
+        string written = Convert.ToHexString(Written(ProxyMode.V2, "192.0.2.7:50000", "198.51.100.1:5222", tls));
+
+        string expected = "01" + "000B" + Hex("xmpp-client") + "02" + "000B" + Hex("example.org")
+            + "20" + "0028" + "01" + "00000001" + "21" + "0007" + Hex("TLSv1.3") + "23" + "0016" + Hex("TLS_AES_128_GCM_SHA256");
+        Assert.Equal(Signature + "21" + "11" + "0053" + "C0000207" + "C6336401" + "C350" + "1466" + expected, written);
+    }
+
+    [Fact]
+    public void What_the_client_did_not_name_is_left_out_and_the_longest_fits()
+    {
+        TlsFacts least = new("TLSv1.2", "X", null, null, Resumed: true);
+        TlsFacts most = new("TLSv1.2", new string('X', 60), new string('x', 255), "xmpp-client", Resumed: true);
+
+        Assert.EndsWith("C3501466" + "20" + "0013" + "01" + "00000001" + "21" + "0007" + Hex("TLSv1.2") + "23" + "0001" + "58",
+            Convert.ToHexString(Written(ProxyMode.V2, "192.0.2.7:50000", "198.51.100.1:5222", least)), StringComparison.Ordinal);
+        Assert.True(Written(ProxyMode.V2, "[2001:db8::7]:50000", "[2001:db8::1]:5222", most).Length < ProxyHeader.MaxBytes);
+    }
+
+    private static string Hex(string text) => Convert.ToHexString(Encoding.ASCII.GetBytes(text));
+
+    private static byte[] Written(ProxyMode mode, string client, string listener, TlsFacts? tls = null)
     {
         byte[] buffer = new byte[ProxyHeader.MaxBytes];
         int length = ProxyHeader.Write(
-            buffer, mode, new NativeAddress(IPEndPoint.Parse(client)), new NativeAddress(IPEndPoint.Parse(listener)));
+            buffer, mode, new NativeAddress(IPEndPoint.Parse(client)), new NativeAddress(IPEndPoint.Parse(listener)), tls);
         return buffer[..length];
     }
 }

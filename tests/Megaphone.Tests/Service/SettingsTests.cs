@@ -73,7 +73,11 @@ public class SettingsTests
             {
               // Comments and trailing commas are allowed.
               "Ecm": {
-                "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza" } ],
+                "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ],
+                "Tls": {
+                  "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key" } ],
+                  "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "00:00:23", "MaxHandshakes": 24
+                },
                 "Link": {
                   "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
                   "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608, "SocketBufferBytes": 77777
@@ -100,6 +104,7 @@ public class SettingsTests
         Snapshot.Match($"""
             {settings.Ecm}
             {string.Join('\n', settings.Ecm!.Clients)}
+            {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
             {settings.Hub}
             {settings.Admin}
             {settings.StopTimeout} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}

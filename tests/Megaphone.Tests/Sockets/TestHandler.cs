@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Megaphone.Metrics;
 using Megaphone.Sockets;
+using Megaphone.Tls;
 
 namespace Megaphone.Tests.Sockets;
 
@@ -40,7 +41,7 @@ internal sealed class TestHandler : IConnectionHandler<TestConnection>
     RefusalReason? IConnectionHandler<TestConnection>.Refusal() => Refuses;
 
     RefusalReason? IConnectionHandler<TestConnection>.Accepted(
-        ConnectionId id, ref TestConnection state, in NativeAddress peer, int descriptor, int listener, out int owner)
+        ConnectionId id, ref TestConnection state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         state = new TestConnection { Id = id, Owner = Owner };
         owner = Owner;

@@ -30,7 +30,7 @@ internal sealed class TestReactors : IDisposable
                 Liveness = new TcpLivenessOptions(),
             },
             Metrics);
-        Address = Group.Listen(new IPEndPoint(IPAddress.Loopback, 0), 4096);
+        Address = Group.Listen(0, new IPEndPoint(IPAddress.Loopback, 0), 4096);
         if (start) Group.Start();
     }
 

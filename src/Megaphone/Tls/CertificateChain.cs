@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Megaphone.Tls;
+
+/// <summary>What a certificate file says, checked: whom it is for, until when, and with which kind of key.</summary>
+/// <param name="Files">Where it is.</param>
+/// <param name="Names">The hosts that it covers, normalized; some with a wildcard. At least one.</param>
+/// <param name="KeyKind">The kind of its key, as an object identifier.</param>
+/// <param name="NotAfter">Until when it, and all that stand behind it in the file, are valid.</param>
+internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<string> Names, string KeyKind, DateTimeOffset NotAfter)
+{
+    /// <summary>Reads a file and checks it. What is wrong is added to <paramref name="problems"/>.</summary>
+    /// <returns>Null when something is.</returns>
+    public static CertificateChain? Read(CertificateFiles files, DateTimeOffset now, List<string> problems)
+    {
+        string file = files.Certificate;
+        X509Certificate2Collection chain = [];
+        try
+        {
+            chain.ImportFromPemFile(file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            problems.Add($"{file}: {error.Message}");
+            return null;
+        }
+
+        try
+        {
+            return Check(files, chain, now, problems);
+        }
+        finally
+        {
+            foreach (X509Certificate2 certificate in chain) certificate.Dispose();
+        }
+    }
+
+    private static CertificateChain? Check(
+        CertificateFiles files, X509Certificate2Collection chain, DateTimeOffset now, List<string> problems)
+    {
+        string file = files.Certificate;
+        if (chain.Count == 0)
+        {
+            problems.Add($"{file}: there is no certificate in it");
+            return null;
+        }
+
+        int before = problems.Count;
+        DateTimeOffset notAfter = DateTimeOffset.MaxValue;
+        for (int i = 0; i < chain.Count; i++)
+        {
+            X509Certificate2 certificate = chain[i];
+            DateTimeOffset from = certificate.NotBefore, until = certificate.NotAfter;
+            if (from > now) problems.Add($"{file}: {certificate.Subject} is not valid before {Text(from)}");
+            if (until <= now) problems.Add($"{file}: {certificate.Subject} expired on {Text(until)}");
+            if (until < notAfter) notAfter = until;
+            if (i > 0 && !chain[i - 1].IssuerName.RawData.AsSpan().SequenceEqual(certificate.SubjectName.RawData))
+                problems.Add($"{file}: {chain[i - 1].Subject} was issued by {chain[i - 1].Issuer}, and behind it comes {certificate.Subject}");
+        }
+
+        List<string> names =
+        [
+            .. chain[0].Extensions.OfType<X509SubjectAlternativeNameExtension>()
+                .SelectMany(extension => extension.EnumerateDnsNames())
+                .Select(HostName.Normalize).OfType<string>().Distinct(),
+        ];
+        if (names.Count == 0) problems.Add($"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)");
+        return problems.Count > before ? null : new CertificateChain(files, names, chain[0].GetKeyAlgorithm(), notAfter);
+    }
+
+    private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+}

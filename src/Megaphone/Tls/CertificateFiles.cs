@@ -1,0 +1,6 @@
+namespace Megaphone.Tls;
+
+/// <summary>Where a certificate and its key are.</summary>
+/// <param name="Certificate">A PEM file: the certificate, and behind it those of the authorities up to the root or below it.</param>
+/// <param name="Key">A PEM file with the private key, not encrypted.</param>
+internal sealed record CertificateFiles(string Certificate, string Key);

@@ -1,0 +1,167 @@
+using System.Runtime.InteropServices;
+
+namespace Megaphone.Tls;
+
+/// <summary>The functions of OpenSSL 3 that TLS is made of here. Nothing is loaded before the first of them is called.</summary>
+/// <remarks>
+/// Every call that may fail leaves its reasons in a queue of the calling thread; whoever reads the queue afterwards clears it
+/// before the call. Handles are pointers: <c>ssl</c> an SSL, <c>context</c> an SSL_CTX.
+/// </remarks>
+internal static unsafe partial class OpenSsl
+{
+    public const int ControlMode = 33;
+    public const int ControlReadAhead = 41;
+    public const int ControlSessionCacheMode = 44;
+    public const int ControlServerNameCallback = 53;
+    public const int ControlServerNameArgument = 54;
+    public const int ControlMinProtocol = 123;
+    public const int ModePartialWrite = 1;
+    public const int ModeMovingWriteBuffer = 2;
+    public const int ModeReleaseBuffers = 0x10;
+    public const ulong OptionNoTicket = 1UL << 14;
+    public const ulong OptionNoRenegotiation = 1UL << 30;
+    public const int ErrorSsl = 1;
+    public const int ErrorWantRead = 2;
+    public const int ErrorWantWrite = 3;
+    public const int ErrorSystemCall = 5;
+    public const int ErrorZeroReturn = 6;
+    public const int ExtensionOk = 0;
+    public const int ExtensionAlertFatal = 2;
+    public const int ExtensionNoAcknowledge = 3;
+    public const int AlertUnrecognizedName = 112;
+    public const int ReasonUnexpectedEnd = 294;
+    public const int FileTypePem = 1;
+    public const int Tls12 = 0x0303;
+    public const int Tls13 = 0x0304;
+    public const int ParameterUtf8 = 4;
+    public const int ParameterOctets = 5;
+
+    private const string Ssl = "libssl.so.3";
+    private const string Crypto = "libcrypto.so.3";
+
+    /// <summary>Whether the library can be loaded; null when it can, else what is missing and what installs it.</summary>
+    public static string? Missing() =>
+        NativeLibrary.TryLoad(Ssl, out _) && NativeLibrary.TryLoad(Crypto, out _)
+            ? null
+            : $"TLS needs OpenSSL 3 ({Ssl}, {Crypto}), which cannot be loaded; `apt-get install libssl3` installs it";
+
+    [LibraryImport(Ssl, EntryPoint = "TLS_server_method")]
+    public static partial nint ServerMethod();
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_new")]
+    public static partial nint NewContext(nint method);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_free")]
+    public static partial void FreeContext(nint context);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_ctrl")]
+    public static partial nint Control(TlsContext context, int command, nint number, nint pointer);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_callback_ctrl")]
+    public static partial nint ControlCallback(TlsContext context, int command, void* callback);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_options")]
+    public static partial ulong SetOptions(TlsContext context, ulong options);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_num_tickets")]
+    public static partial int SetTickets(TlsContext context, nuint count);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SetCiphers(TlsContext context, string ciphers);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_alpn_select_cb")]
+    public static partial void SetAlpnCallback(
+        TlsContext context, delegate* unmanaged[Cdecl]<nint, byte**, byte*, byte*, uint, nint, int> callback, nint argument);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_tlsext_ticket_key_evp_cb")]
+    public static partial int SetTicketCallback(
+        TlsContext context, delegate* unmanaged[Cdecl]<nint, byte*, byte*, nint, nint, int, int> callback);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate_chain_file", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int UseCertificateChain(TlsContext context, string file);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_PrivateKey_file", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int UsePrivateKey(TlsContext context, string file, int type);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_new")]
+    public static partial nint New(TlsContext context);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_free")]
+    public static partial void Free(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_fd")]
+    public static partial int SetDescriptor(nint ssl, int descriptor);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_accept_state")]
+    public static partial void SetAcceptState(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_SSL_CTX")]
+    public static partial nint SetContext(nint ssl, TlsContext context);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_do_handshake", SetLastError = true)]
+    public static partial int Handshake(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_read", SetLastError = true)]
+    public static partial int Read(nint ssl, byte* buffer, int length);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_write", SetLastError = true)]
+    public static partial int Write(nint ssl, byte* buffer, int length);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_shutdown", SetLastError = true)]
+    public static partial int Shutdown(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_has_pending")]
+    public static partial int HasPending(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_error")]
+    public static partial int GetError(nint ssl, int result);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_version")]
+    public static partial int Version(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_version")]
+    public static partial byte* VersionName(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_current_cipher")]
+    public static partial nint CurrentCipher(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CIPHER_get_name")]
+    public static partial byte* CipherName(nint cipher);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_servername")]
+    public static partial byte* ServerName(nint ssl, int type);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get0_alpn_selected")]
+    public static partial void AlpnSelected(nint ssl, byte** name, uint* length);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_session_reused")]
+    public static partial int SessionReused(nint ssl);
+
+    [LibraryImport(Crypto, EntryPoint = "ERR_clear_error")]
+    public static partial void ClearErrors();
+
+    [LibraryImport(Crypto, EntryPoint = "ERR_peek_error")]
+    public static partial ulong PeekError();
+
+    [LibraryImport(Crypto, EntryPoint = "ERR_reason_error_string")]
+    public static partial byte* ReasonText(ulong error);
+
+    [LibraryImport(Crypto, EntryPoint = "EVP_aes_256_cbc")]
+    public static partial nint Aes256Cbc();
+
+    [LibraryImport(Crypto, EntryPoint = "EVP_EncryptInit_ex")]
+    public static partial int EncryptInit(nint cipherContext, nint cipher, nint engine, byte* key, byte* iv);
+
+    [LibraryImport(Crypto, EntryPoint = "EVP_DecryptInit_ex")]
+    public static partial int DecryptInit(nint cipherContext, nint cipher, nint engine, byte* key, byte* iv);
+
+    [LibraryImport(Crypto, EntryPoint = "EVP_MAC_CTX_set_params")]
+    public static partial int SetMacParameters(nint macContext, OpenSslParameter* parameters);
+
+    /// <summary>The number of the first reason in this thread's queue; 0 when there is none.</summary>
+    public static int FirstReason() => (int)(PeekError() & 0x7FFFFF);
+
+    /// <summary>The first reason in this thread's queue, in OpenSSL's words.</summary>
+    public static string DescribeError() =>
+        Marshal.PtrToStringUTF8((nint)ReasonText(PeekError())) ?? "no reason given";
+}

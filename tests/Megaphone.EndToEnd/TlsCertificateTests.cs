@@ -1,0 +1,177 @@
+using System.Security.Authentication;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>Which certificate a client is shown, and how new ones are taken into use.</summary>
+public sealed class TlsCertificateTests : IDisposable
+{
+    private readonly TestCertificates _certificates = new();
+
+    public void Dispose() => _certificates.Dispose();
+
+    [Fact]
+    public async Task The_name_that_the_client_asks_for_decides_and_who_names_none_gets_the_first()
+    {
+        string first = _certificates.Issue("first", ["first.example"]);
+        string wildcard = _certificates.Issue("wildcard", ["*.example.org"]);
+        string exact = _certificates.Issue("exact", ["chat.example.org", "example.org"]);
+        using MegaphoneProcess both = await BothAsync("direct", "first", "wildcard", "exact");
+
+        Assert.Equal(first, await SerialAsync(both, "first.example"));
+        Assert.Equal(wildcard, await SerialAsync(both, "www.example.org"));
+        Assert.Equal(exact, await SerialAsync(both, "chat.example.org"));
+        Assert.Equal(exact, await SerialAsync(both, "EXAMPLE.org"));
+        Assert.Equal(first, await SerialAsync(both, "127.0.0.1"));
+    }
+
+    [Fact]
+    public async Task A_name_that_no_certificate_covers_gets_an_alert()
+    {
+        _certificates.Issue("wildcard", ["*.example.org"]);
+        using MegaphoneProcess both = await BothAsync("direct", "wildcard");
+
+        foreach (string name in (string[])["example.org", "a.b.example.org", "elsewhere.example"])
+            await Assert.ThrowsAsync<AuthenticationException>(() => TlsClient.ConnectAsync(both.Clients, name));
+
+        await both.ReachesAsync(3, "megaphone_ecm_handshakes_total", "result=failed");
+    }
+
+    [Fact]
+    public async Task With_STARTTLS_the_streams_to_decides_unless_the_client_names_a_host_that_is_served()
+    {
+        _certificates.Issue("first", ["first.example"]);
+        string second = _certificates.Issue("second", ["second.example"]);
+        string third = _certificates.Issue("third", ["third.example"]);
+        using MegaphoneProcess both = await BothAsync("starttls", "first", "second", "third");
+
+        Assert.Equal(second, await StartTlsSerialAsync(both, to: "second.example", sni: "127.0.0.1"));
+        Assert.Equal(second, await StartTlsSerialAsync(both, to: "second.example", sni: "elsewhere.example"));
+        Assert.Equal(third, await StartTlsSerialAsync(both, to: "second.example", sni: "third.example"));
+    }
+
+    [Fact]
+    public async Task A_host_may_have_keys_of_several_kinds()
+    {
+        string elliptic = _certificates.Issue("elliptic", ["example.org"]);
+        string rsa = _certificates.Issue("rsa", ["example.org"], rsa: true);
+        using MegaphoneProcess both = await BothAsync("direct", "elliptic", "rsa");
+
+        foreach ((string cipher, string serial) in ((string, string)[])[("ECDHE-ECDSA-AES128-GCM-SHA256", elliptic), ("ECDHE-RSA-AES128-GCM-SHA256", rsa)])
+        {
+            using ChildProcess client = ChildProcess.Start(
+                ["openssl", "s_client", "-connect", $"{both.Clients}", "-servername", "example.org", "-tls1_2", "-cipher", cipher, "-CAfile", _certificates.AuthorityFile]);
+            await client.WriteLineAsync("ping");
+            await client.LineAsync("ping");
+            Assert.Contains("Verify return code: 0 (ok)", string.Join('\n', client.Output), StringComparison.Ordinal);
+            using ChildProcess reader = ChildProcess.Start(["openssl", "x509", "-noout", "-serial"]);
+            foreach (string line in client.Output.SkipWhile(line => !line.Contains("BEGIN CERT")).TakeWhile(line => !line.StartsWith("---", StringComparison.Ordinal) || line.Contains("CERTIFICATE")))
+                await reader.WriteLineAsync(line);
+            reader.CloseInput();
+            Assert.Equal(0, await reader.EndAsync());
+            Assert.Equal($"serial={serial}", reader.Output.Single());
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task New_files_are_taken_into_use_and_connections_that_stand_are_not_touched(bool bySignal)
+    {
+        string before = _certificates.Issue("localhost", ["localhost"], days: 90.5);
+        using MegaphoneProcess both = await BothAsync("direct", "localhost");
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
+        Assert.Equal(before, client.Serial);
+        Assert.Equal(90, (await both.MetricsAsync())["megaphone_ecm_certificate_days_left"]);
+
+        string after = _certificates.Issue("localhost", ["localhost"], days: 50.5);
+        if (bySignal) both.Process.Signal(Signals.HangUp);
+        await both.ReachesAsync(50, "megaphone_ecm_certificate_days_left");
+
+        Assert.Equal(after, await SerialAsync(both, "localhost"));
+        await client.AssertEchoesAsync();
+    }
+
+    [Fact]
+    public async Task What_cannot_be_used_is_told_and_what_was_in_use_stays()
+    {
+        string before = _certificates.Issue("localhost", ["localhost"]);
+        using MegaphoneProcess both = await BothAsync("direct", "localhost");
+        string key = await File.ReadAllTextAsync(_certificates.Files("localhost").Key);
+
+        // Another key than the certificate's: as between the two steps of a careless renewal.
+        await File.WriteAllTextAsync(_certificates.Files("localhost").Key, "none");
+        both.Process.Signal(Signals.HangUp);
+        await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=failed");
+        await Patience.UntilAsync(
+            () => both.Complaints("New certificates cannot be used").Any(line => line.Contains("localhost.key")), "a line that names the file");
+        Assert.Equal(before, await SerialAsync(both, "localhost"));
+
+        await File.WriteAllTextAsync(_certificates.Files("localhost").Key, key);
+        both.Process.Signal(Signals.HangUp);
+        await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=ok");
+        Assert.Equal(before, await SerialAsync(both, "localhost"));
+    }
+
+    [Theory]
+    [InlineData("expired", "expired.pem: CN=expired expired on ")]
+    [InlineData("nameless", "nameless.pem: CN=nameless names no host")]
+    [InlineData("stranger", "stranger.key: key values mismatch")]
+    [InlineData("missing", "missing.pem: ")]
+    [InlineData("garbage", "garbage.pem: there is no certificate in it")]
+    public async Task Wrong_certificates_are_told_at_the_start_and_by_check(string file, string problem)
+    {
+        _certificates.Issue("expired", ["localhost"], days: -1);
+        _certificates.Issue("nameless", []);
+        _certificates.Issue("stranger", ["localhost"]);
+        _certificates.Issue("other", ["localhost"]);
+        File.Copy(_certificates.Files("other").Key, _certificates.Files("stranger").Key, overwrite: true);
+        _certificates.Issue("garbage", ["localhost"]);
+        await File.WriteAllTextAsync(_certificates.Files("garbage").Certificate, "garbage");
+        string[] arguments = [.. MegaphoneProcess.Arguments(["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings(file)])];
+
+        (ChildProcess run, int status) = await MegaphoneProcess.RunAsync(["run", .. arguments]);
+        (ChildProcess check, int checkStatus) = await MegaphoneProcess.RunAsync(["check", .. arguments]);
+        using (run)
+        using (check)
+        {
+            Assert.Equal((1, 1), (status, checkStatus));
+            Assert.Contains(run.Errors, line => line.StartsWith("megaphone: Ecm:Tls: ", StringComparison.Ordinal) && line.Contains(problem));
+            Assert.Contains(check.Output, line => line.Contains(problem));
+        }
+    }
+
+    [Fact]
+    public async Task Check_tells_whom_certificates_are_for_and_for_how_long()
+    {
+        _certificates.Issue("soon", ["localhost", "*.example.org"], days: 5.5);
+        string[] settings = ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Ecm:MaxClients=100", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings("soon")];
+        (ChildProcess check, int status) = await MegaphoneProcess.RunAsync(["check", .. MegaphoneProcess.Arguments(settings)]);
+        using (check)
+        {
+            Assert.Equal(0, status);
+            Assert.Contains(check.Output, line => line.Contains("soon.pem covers localhost, *.example.org for 5 more days"));
+        }
+    }
+
+    private static async Task<string?> SerialAsync(MegaphoneProcess both, string name)
+    {
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients, name);
+        await client.AssertEchoesAsync();
+        return client.Serial;
+    }
+
+    private static async Task<string?> StartTlsSerialAsync(MegaphoneProcess both, string to, string sni)
+    {
+        using TlsClient client = await TlsClient.ConnectPlainAsync(both.Clients);
+        await client.SendPlainAsync($"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='{to}' version='1.0'>");
+        await client.ReceivePlainAsync("</stream:features>");
+        await client.SendPlainAsync("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        await client.ReceivePlainAsync("/>");
+        await client.HandshakeAsync(sni);
+        await client.AssertEchoesAsync();
+        return client.Serial;
+    }
+
+    private Task<MegaphoneProcess> BothAsync(string tls, params string[] files) =>
+        MegaphoneProcess.BothAsync([$"Ecm:Clients:0:Tls={tls}", .. _certificates.Settings(files)]);
+}

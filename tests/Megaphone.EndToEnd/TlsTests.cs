@@ -1,0 +1,319 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>TLS that ends at the ECM, from the first byte on (XEP-0368).</summary>
+public sealed class TlsTests : IDisposable
+{
+    private readonly TestCertificates _certificates = new();
+
+    public TlsTests() => _certificates.Issue("localhost", ["localhost"]);
+
+    public static TheoryData<SslProtocols> Versions => [SslProtocols.Tls12, SslProtocols.Tls13];
+
+    public void Dispose() => _certificates.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task What_a_client_says_goes_through_TLS_and_comes_back(SslProtocols version)
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients, version: version);
+
+        Assert.Equal(version, client.Stream.SslProtocol);
+        Assert.Equal("xmpp-client", client.Stream.NegotiatedApplicationProtocol.ToString());
+        await client.AssertEchoesAsync();
+        await both.HasClientsAsync(1);
+        await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=full");
+    }
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task Megabytes_pass_both_ways_at_once_byte_for_byte(SslProtocols version)
+    {
+        using MegaphoneProcess both = await BothAsync("Hub:Buffers:LowBytes=4096", "Hub:Buffers:HighBytes=65536");
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients, version: version);
+        byte[] bytes = RandomNumberGenerator.GetBytes(8_000_000);
+
+        Task sending = Task.Run(async () =>
+        {
+            for (int at = 0, piece = 1; at < bytes.Length; at += piece, piece = piece * 7 % 70_001 + 1)
+                await client.SendAsync(bytes.AsMemory(at, Math.Min(piece, bytes.Length - at)));
+        });
+        byte[] back = await client.ReceiveAsync(bytes.Length);
+        await Patience.WithinAsync(sending, "all to be sent");
+
+        Assert.True(bytes.AsSpan().SequenceEqual(back));
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_read_is_waited_for_and_loses_nothing()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
+        byte[] bytes = RandomNumberGenerator.GetBytes(12_000_000);
+        Task sending = client.SendAsync(bytes);
+        await both.ReachesAtLeastAsync(1, "megaphone_pauses_total", "role=ecm");
+
+        byte[] back = await client.ReceiveAsync(bytes.Length);
+        Assert.True(bytes.AsSpan().SequenceEqual(back));
+        await Patience.WithinAsync(sending, "all to be sent");
+    }
+
+    [Fact]
+    public async Task With_TLS_1_3_a_client_may_end_its_direction_and_still_hear()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TlsClient client = await TlsClient.ConnectAsync(ecm.Clients, version: SslProtocols.Tls13);
+        await client.SendAsync("last words");
+        Packet packet = await link.ReceiveAsync();
+        Assert.Equal("last words", packet.Text);
+
+        await client.EndSendingAsync();
+        await link.AssertEndAsync(packet.Id);
+        await link.SendAsync(packet.Id, "the answer");
+        await link.SendEndAsync(packet.Id);
+
+        Assert.Equal("the answer", await client.ReceiveTextAsync(10));
+        await client.AssertEndsAsync();
+        await ecm.HasClosedAsync(1, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task With_TLS_1_2_the_end_of_one_direction_is_the_end_of_both()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TlsClient client = await TlsClient.ConnectAsync(ecm.Clients, version: SslProtocols.Tls12);
+        await client.SendAsync("last words");
+        ulong id = (await link.ReceiveAsync()).Id;
+
+        await client.EndSendingAsync();
+
+        await link.AssertEndAsync(id);
+        await client.AssertEndsAsync();
+        await ecm.HasClosedAsync(1, "ecm", "ended");
+    }
+
+    [Fact]
+    public async Task The_servers_end_is_a_close_notify()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TlsClient client = await TlsClient.ConnectAsync(ecm.Clients);
+        await client.SendAsync("hello");
+        ulong id = (await link.ReceiveAsync()).Id;
+
+        await link.SendEndAsync(id);
+
+        await client.AssertEndsAsync();
+        client.Dispose();
+        await ecm.HasClientsAsync(0);
+    }
+
+    [Fact]
+    public async Task A_connection_that_ends_without_close_notify_is_told_as_truncated()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TlsClient client = await TlsClient.ConnectAsync(ecm.Clients);
+        await client.SendAsync("and now I want to sa");
+        ulong id = (await link.ReceiveAsync()).Id;
+
+        client.Socket.Shutdown(SocketShutdown.Send);
+
+        await link.AssertControlAsync("reset", id);
+        await ecm.HasClosedAsync(1, "ecm", "truncated");
+    }
+
+    [Fact]
+    public async Task A_record_that_was_tampered_with_ends_the_connection_and_is_counted()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
+        await client.AssertEchoesAsync();
+
+        await client.Socket.SendAsync((byte[])[23, 3, 3, 0, 32, .. new byte[32]]);
+
+        await client.AssertIsGoneAsync();
+        await both.HasClosedAsync(1, "ecm", "tls_error");
+    }
+
+    [Fact]
+    public async Task Sessions_are_resumed_with_tickets()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        for (int i = 0; i < 2; i++)
+        {
+            string output = await OpenSslAsync("s_client", "-connect", $"{both.Clients}", "-servername", "localhost", "-alpn", "xmpp-client",
+                i == 0 ? "-sess_out" : "-sess_in", _certificates.Files("session").Key);
+            Assert.Contains(i == 0 ? "New, TLSv1.3" : "Reused, TLSv1.3", output, StringComparison.Ordinal);
+        }
+
+        await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=full");
+        await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=resumed");
+    }
+
+    [Fact]
+    public async Task Without_tickets_no_session_is_resumed()
+    {
+        using MegaphoneProcess both = await BothAsync("Ecm:Tls:Tickets=false");
+        string output = await OpenSslAsync("s_client", "-connect", $"{both.Clients}", "-reconnect", "-tls1_2");
+        Assert.DoesNotContain("Reused,", output, StringComparison.Ordinal);
+        await both.ReachesAsync(0, "megaphone_ecm_handshakes_total", "result=resumed");
+    }
+
+    [Fact]
+    public async Task A_client_may_update_its_keys_and_ask_for_ours()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using ChildProcess client = ChildProcess.Start(
+            ["openssl", "s_client", "-connect", $"{both.Clients}", "-tls1_3", "-brief"]);
+        await client.WriteLineAsync("before");
+        await client.LineAsync("before");
+        int updates = 0;
+
+        // s_client's commands: K asks for an update of ours in return, k does not.
+        foreach (string command in (string[])["K", "k", "K"])
+        {
+            await client.WriteLineAsync(command);
+            updates++;
+            await Patience.UntilAsync(() => client.Errors.Count(line => line == "KEYUPDATE") == updates, $"update {updates}");
+            await client.WriteLineAsync($"after {updates}");
+            await client.LineAsync($"after {updates}");
+        }
+    }
+
+    [Fact]
+    public async Task A_protocol_that_is_not_XMPP_is_not_agreed_on()
+    {
+        using MegaphoneProcess both = await BothAsync();
+
+        await Assert.ThrowsAsync<AuthenticationException>(() => TlsClient.ConnectAsync(both.Clients, alpn: "http/1.1"));
+
+        await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=failed");
+    }
+
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")]
+    [InlineData("<?xml version='1.0'?><stream:stream to='localhost' xmlns='jabber:client'>")]
+    [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0")]
+    public async Task What_is_no_TLS_is_refused_and_counted(string text)
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using TlsClient client = await TlsClient.ConnectPlainAsync(both.Clients);
+        await client.SendPlainAsync(text);
+
+        await client.AssertIsGoneAsync();
+        await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=failed");
+        client.Dispose();
+        await both.ReachesAsync(0, "megaphone_ecm_handshaking");
+    }
+
+    [Fact]
+    public async Task Who_stalls_in_the_handshake_holds_up_nobody_and_has_a_limited_time()
+    {
+        using MegaphoneProcess both = await BothAsync("Ecm:Tls:MaxHandshakes=60", "Ecm:Tls:HandshakeTimeout=00:00:03");
+        int descriptors = await both.IdleDescriptorsAsync();
+        List<TlsClient> stalled = [];
+        for (int i = 0; i < 50; i++)
+        {
+            stalled.Add(await TlsClient.ConnectPlainAsync(both.Clients));
+            // The beginning of a ClientHello, or nothing.
+            if (i % 2 == 0) await stalled[i].Socket.SendAsync((byte[])[22, 3, 1, 1, 0, 1]);
+        }
+
+        await both.ReachesAsync(50, "megaphone_ecm_handshaking");
+        using (TlsClient client = await TlsClient.ConnectAsync(both.Clients)) await client.AssertEchoesAsync();
+
+        foreach (TlsClient client in stalled)
+        {
+            await client.AssertIsGoneAsync();
+            client.Dispose();
+        }
+
+        await both.ReachesAsync(50, "megaphone_ecm_handshakes_total", "result=timeout");
+        await both.DescriptorsAreBackToAsync(descriptors);
+    }
+
+    [Fact]
+    public async Task Above_MaxHandshakes_clients_wait_for_their_turn()
+    {
+        using MegaphoneProcess both = await BothAsync("Ecm:Tls:MaxHandshakes=2", "Ecm:Tls:HandshakeTimeout=00:00:02");
+        using TlsClient first = await TlsClient.ConnectPlainAsync(both.Clients), second = await TlsClient.ConnectPlainAsync(both.Clients);
+        await both.ReachesAsync(2, "megaphone_ecm_handshaking");
+
+        using TlsClient third = await TlsClient.ConnectAsync(both.Clients);
+        await third.AssertEchoesAsync();
+        await both.ReachesAsync(2, "megaphone_ecm_handshakes_total", "result=timeout");
+    }
+
+    [Fact]
+    public async Task What_comes_with_the_end_of_the_handshake_is_read_at_once()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        for (int i = 0; i < 20; i++)
+        {
+            using ChildProcess client = ChildProcess.Start(["openssl", "s_client", "-connect", $"{both.Clients}", "-tls1_3", "-quiet", "-no_ign_eof"]);
+            await client.WriteLineAsync("at once");
+            await client.LineAsync("at once");
+        }
+    }
+
+    [Fact]
+    public async Task A_stopping_ECM_ends_its_clients_TLS_in_order()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
+        await client.AssertEchoesAsync();
+
+        await both.StopAsync();
+
+        await client.AssertEndsAsync();
+    }
+
+    [Fact]
+    public async Task Sslscan_finds_nothing_weak()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using ChildProcess scan = ChildProcess.Start(["sslscan", "--no-colour", "--sni-name=localhost", $"{both.Clients}"]);
+        Assert.Equal(0, await scan.EndAsync());
+        string found = string.Join('\n', scan.Output);
+
+        foreach (string version in (string[])["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"])
+            Assert.Matches($"{version}\\s+disabled", found);
+        foreach (string version in (string[])["TLSv1.2", "TLSv1.3"])
+            Assert.Matches($"{version}\\s+enabled", found);
+        Assert.Contains("Session renegotiation not supported", found, StringComparison.Ordinal);
+        Assert.DoesNotContain("vulnerable to heartbleed", found.Replace("not vulnerable to heartbleed", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        string[] ciphers = [.. scan.Output.Where(line => line.StartsWith("Preferred ", StringComparison.Ordinal) || line.StartsWith("Accepted ", StringComparison.Ordinal))];
+        Assert.NotEmpty(ciphers);
+        Assert.All(ciphers, line => Assert.Matches("ECDHE-.*(GCM|POLY1305)|TLS_.*(GCM|POLY1305)", line));
+    }
+
+    private static async Task<string> OpenSslAsync(params string[] arguments)
+    {
+        using ChildProcess process = ChildProcess.Start(["openssl", .. arguments]);
+        // A ticket of TLS 1.3 comes behind the handshake.
+        await process.WriteLineAsync("ping");
+        await process.LineAsync("ping");
+        await process.WriteLineAsync("Q");
+        await process.EndAsync();
+        return string.Join('\n', process.Output);
+    }
+
+    private Task<MegaphoneProcess> BothAsync(params string[] settings) => MegaphoneProcess.BothAsync([.. Settings(), .. settings]);
+
+    private string[] Settings() => ["Ecm:Clients:0:Tls=direct", .. _certificates.Settings("localhost")];
+}
