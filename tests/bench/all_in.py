@@ -4,6 +4,8 @@ descriptors for. The load generator is not counted, nor its ends of the connecti
 
 import contextlib
 import json
+import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -46,13 +48,22 @@ class Crowd:
         self.bench.send_signal(signal.SIGINT)
         self.bench.communicate(timeout=120)
         self.said.seek(0)
-        problems = json.loads(self.said.read())["problems"]
-        if problems:
-            sys.exit(f"went wrong: {problems}")
+        figures = json.loads(self.said.read() or "null")
+        if figures is None or figures["problems"]:
+            sys.exit(f"went wrong: {figures['problems'] if figures else ''.join(self.told)}")
+
+
+def forget_earlier_connections():
+    """Waits for the minute for which the kernel keeps what has ended: it would be missing from what the kernel grows by."""
+    for _ in range(65):
+        if int(re.search(r"^TCP:.* tw (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1]) < 1_000:
+            break
+        time.sleep(1)
 
 
 def measure(way, server, addresses, count, edges=()):
     """Users of equal number at each address; adds what they cost."""
+    forget_earlier_connections()
     server.fall_quiet()
     slab, sockets, before = *kernel(), server.own_memory()
     with contextlib.ExitStack() as crowds:

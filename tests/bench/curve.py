@@ -38,8 +38,8 @@ for number in benchmark.each_round():
 
 few, most = f"ejabberd, {counts[1]:,} users", f"ejabberd, {counts[-1]:,} users"
 benchmark.finish([
-    (f"KiB per user, {counts[-1]:,} : {counts[1]:,} users",
-     benchmark.median(f"{most}: KiB, resident") / benchmark.median(f"{few}: KiB, resident"), 1.1, True),
+    (f"KiB in use per user, {counts[-1]:,} : {counts[1]:,} users",
+     benchmark.median(f"{most}: KiB, in use") / benchmark.median(f"{few}: KiB, in use"), 1.1, True),
     (f"CPU per login, {counts[-1]:,} : {counts[1]:,} users",
      benchmark.median(f"{most}: CPU ms/login") / benchmark.median(f"{few}: CPU ms/login"), 1.25, True),
 ])

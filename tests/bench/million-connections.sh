@@ -149,7 +149,10 @@ peak=$(resident "$pid_ecm" VmHWM)
 
 # With all clients there: the last look that saw so many.
 read -r _ held at own _ <<<"$(awk '$2 >= most { most = $2; line = $0 } END { print line }' "$work/samples")"
-pause_ms() { awk -v which="$1" 'NR > 1 { d = ($5 - last) * 1000; sum += d; if (d > most) most = d } { last = $5 } END { printf "%.3f", (which == "most" ? most : sum) }' "$work/samples"; }
+pause_ms() {
+  awk -v which="$1" 'NR > 1 { grown = ($5 - last) * 1000; sum += grown; if (grown > most) most = grown } { last = $5 }
+    END { printf "%.3f", (which == "most" ? most : sum) }' "$work/samples"
+}
 mib() { awk -v kib="$1" 'BEGIN { printf "%.1f", kib / 1024 }'; }
 each() { awk -v kib="$1" -v n="$2" 'BEGIN { printf "%.1f", (n > 0 ? kib * 1024 / n : 0) }'; }
 
