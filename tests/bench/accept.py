@@ -1,10 +1,11 @@
 """Processor time for each connection that is accepted, and for each that is closed again by the client; the clients say
 nothing."""
 
-from harness import (CLIENTS, PEER, WAIT_FOR_BYTES, Benchmark, echo_server, ecm, haproxy, hub, idle, time, wait_until)
+from harness import (CLIENTS, NGINX_PEER, NGINX_WAIT_FOR_BYTES, PEER, WAIT_FOR_BYTES, Benchmark, Nginx, echo_server, ecm, haproxy,
+                     hub, idle, time, wait_until)
 
 MANY = 18_000
-# A process may have 20,000 descriptors here; HAProxy needs two for each client that has a connection to the server.
+# A process may have 20,000 descriptors here; the peers need two for each client that has a connection to the server.
 MANY_IN_PAIRS = 9_000
 
 
@@ -43,9 +44,19 @@ def haproxy_with_servers():
         measure("HAProxy with a server connection", peer, PEER, MANY_IN_PAIRS, 2)
 
 
+def nginx_idle():
+    with echo_server(), Nginx(NGINX_WAIT_FOR_BYTES) as peer:
+        measure("nginx without a server connection", peer, NGINX_PEER, MANY)
+
+
+def nginx_with_servers():
+    with echo_server(), Nginx() as peer:
+        measure("nginx with a server connection", peer, NGINX_PEER, MANY_IN_PAIRS, 2)
+
+
 benchmark = Benchmark("accept", __doc__)
 for number in benchmark.each_round():
-    steps = [ours, haproxy_idle, haproxy_with_servers]
+    steps = [ours, haproxy_idle, nginx_idle, haproxy_with_servers, nginx_with_servers]
     for step in steps if number % 2 else reversed(steps):
         step()
 benchmark.finish([("CPU µs per accepted connection", benchmark.median("ECM: CPU µs/connection accepted"), 12, True)])

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Processor time for each accepted connection, beside HAProxy. --help says more.
+# Processor time for each accepted connection, beside HAProxy and nginx. --help says more.
 . "$(dirname "$0")/prepare.sh"
 measure accept "$@"

@@ -18,11 +18,13 @@ EJABBERD = ROOT / "tests" / "ejabberd" / "ejabberd.sh"
 class Ejabberd(Child):
     """An ejabberd of its own for each measurement, as memory that an earlier one has used would be used again."""
 
-    def __init__(self, **env):
+    def __init__(self, *more, **env):
+        """`more`: lines for its configuration; `env`: see ejabberd.sh."""
         self.folder = tempfile.mkdtemp(prefix="megaphone-users-")
         try:
             # Anybody may log in, without an account.
-            settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE="auth_method: anonymous", **env)
+            lines = "\n".join(["auth_method: anonymous", *more])
+            settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE=lines, **env)
         except BaseException:
             shutil.rmtree(self.folder)
             raise
@@ -39,7 +41,8 @@ class Ejabberd(Child):
         shutil.rmtree(self.folder)
 
     def script(self, command, *words, **env):
-        done = subprocess.run([EJABBERD, command, self.folder, *words], stdout=subprocess.PIPE, text=True, timeout=60,
+        # Garbage of a million processes takes its time.
+        done = subprocess.run([EJABBERD, command, self.folder, *words], stdout=subprocess.PIPE, text=True, timeout=600,
                               env={**os.environ, **env})
         if done.returncode != 0:
             sys.exit(f"ejabberd.sh {command} failed")
@@ -48,6 +51,16 @@ class Ejabberd(Child):
     def live(self):
         """The bytes that are in use after all garbage has been collected."""
         return int(self.script("memory"))
+
+    def ask(self, expression):
+        """What ejabberd makes of an expression of Erlang."""
+        return subprocess.run([EJABBERD, "eval", self.folder], input=expression + ".\n", stdout=subprocess.PIPE, text=True,
+                              timeout=60, check=True).stdout.strip()
+
+    def peak(self):
+        """Watches its memory from now on, until the block ends; see Peak."""
+        asked = subprocess.Popen([EJABBERD, "eval", self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        return Peak(self, asked)
 
     def users(self):
         return int(self.script("ctl", "connected_users_number"))
@@ -64,11 +77,38 @@ class Ejabberd(Child):
         sys.exit("ejabberd does not fall quiet")
 
 
+class Peak(threading.Thread):
+    """The memory of an ejabberd at first and at most, in bytes: resident, and in use as Erlang counts. Collects nothing."""
+
+    EVERY = 0.1  # seconds
+
+    def __init__(self, server, asked):
+        super().__init__(daemon=True)
+        self.server, self.asked, self.ends = server, asked, threading.Event()
+        self.first = self.most = self.look()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.join()
+        self.asked.communicate(timeout=10)
+
+    def look(self):
+        self.asked.stdin.write("erlang:memory(total).\n")
+        return self.server.own_memory(), int(self.asked.stdout.readline())
+
+    def run(self):
+        while not self.ends.wait(self.EVERY):
+            self.most = tuple(map(max, self.most, self.look()))
+
+
 def play(mode, to, clients, server, *more, hold=0, look=None, patience=300):
     """Users who log in, stay, write to each other and leave, as `megaphone bench` plays them; what it has to say of it.
     With `look`, which is called when they have been idle for `hold` seconds, they stay for as long again."""
-    count = "--sessions" if mode == "link" else "--connections"
-    words = [MEGAPHONE, "bench", mode, "--to", to, count, str(clients), "--login", "anonymous", "--watch", str(server.pid),
+    words = [MEGAPHONE, "bench", mode, "--to", to, "--sessions", str(clients), "--login", "anonymous", "--watch", str(server.pid),
              "--hold", str(2 * hold if look else hold), "--end", "cut", "--json", "-", *more]
     with tempfile.TemporaryFile("w+") as said:
         bench = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
@@ -89,6 +129,23 @@ def play(mode, to, clients, server, *more, hold=0, look=None, patience=300):
         sys.exit(f"{' '.join(words)}\nwent wrong: {figures['problems'] if figures else ''.join(told)}")
     figures["phases"] = {phase.pop("phase"): phase for phase in figures["phases"]}
     return figures
+
+
+def cost_of_users(mode, count, modules):
+    """What each idle user costs an ejabberd of its own when so many are logged in, directly ("xmpp") or over a link ("link")."""
+    # Sessions fall asleep after ten seconds; to collect the garbage of very many takes a while, and they stay for that.
+    idle = 16 + count // 10_000
+    with Ejabberd(EJABBERD_MODULES=modules, EJABBERD_MEGAPHONE="1") as server:
+        before = server.own_memory(), server.live()
+        after = []
+        figures = play(mode, server.links if mode == "link" else server.direct, count, server, hold=idle,
+                       look=lambda: after.extend((server.own_memory(), server.live())), patience=300 + count // 500)
+    return {
+        "KiB, resident": (after[0] - before[0]) / count / 1024,
+        "KiB, in use": (after[1] - before[1]) / count / 1024,
+        "logins/s": figures["logins_per_second"],
+        "CPU ms/login": grown(figures, server, "cpu_seconds", "logged in") / count * 1e3,
+    }
 
 
 def grown(figures, server, what, until, since="before"):

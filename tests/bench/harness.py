@@ -23,6 +23,7 @@ RESULTS = BENCH / "results.jsonl"
 MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
 LOAD = os.environ.get("MEGAPHONE_LOAD", "artifacts/net10.0/bin/Megaphone.Load/release/Megaphone.Load")
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 # Every listener has an address of its own, below the ports that the kernel gives to clients: nothing collides.
 CLIENTS = "127.88.0.1:5222"
@@ -30,6 +31,7 @@ LINK = "127.88.0.2:6280"
 ECHO = "127.88.0.3:7000"
 PEER = "127.88.0.4:5222"
 RAW = "127.88.0.5:7000"
+NGINX_PEER = "127.88.0.7:5222"
 
 
 class Child:
@@ -72,10 +74,14 @@ class Child:
                 self.process.kill()
                 self.process.wait()
 
+    def pids(self):
+        """The processes whose use is this one's: itself, and those that it works with."""
+        return [self.pid]
+
     def status(self, *keys):
         """The sum of some lines of /proc/PID/status, in bytes (kB there)."""
-        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return sum(int(re.search(rf"^{key}:\s+(\d+)", text, re.M)[1]) * 1024 for key in keys)
+        return sum(int(re.search(rf"^{key}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]) * 1024
+                   for pid in self.pids() for key in keys)
 
     def own_memory(self):
         """Bytes of memory that are this process's alone: what it has allocated, not the pages of its file."""
@@ -83,17 +89,19 @@ class Child:
 
     def cpu(self):
         """Seconds of processor time used by the threads that are there."""
-        return sum(int((task / "schedstat").read_text().split()[0])
-                   for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir()) / 1e9
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in self.tasks()) / 1e9
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def switches(self):
         """Context switches so far: those it asked for by waiting, and those that were forced upon it."""
-        text = "".join((task / "status").read_text() for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir())
+        text = "".join((task / "status").read_text() for task in self.tasks())
         return tuple(sum(map(int, re.findall(rf"^{kind}_ctxt_switches:\s+(\d+)", text, re.M)))
                      for kind in ("voluntary", "nonvoluntary"))
+
+    def tasks(self):
+        return [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
 
 def ecm(*more):
@@ -156,6 +164,53 @@ def haproxy(rules=""):
     return child
 
 
+NGINX_CONFIG = """
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes 2;
+worker_rlimit_nofile 20000;
+pid {folder}/nginx.pid;
+error_log stderr crit;
+events {{
+  worker_connections 19000;
+}}
+stream {{
+  server {{
+    listen {peer} backlog=4096;
+    proxy_pass {echo};
+    proxy_connect_timeout 5s;
+    proxy_timeout 1h;
+{rules}  }}
+}}
+"""
+
+# To see whether a client begins TLS, nginx waits for its first bytes; so it has no connection to the server before.
+NGINX_WAIT_FOR_BYTES = """    ssl_preread on;
+    preread_timeout 1h;
+"""
+
+
+class Nginx(Child):
+    """nginx, one hop from NGINX_PEER to ECHO, in the foreground, in a folder of its own; does not log. The workers' use counts,
+    the master only waits."""
+
+    def __init__(self, rules=""):
+        self.folder = tempfile.TemporaryDirectory(prefix="megaphone-nginx-", ignore_cleanup_errors=True)
+        folder = pathlib.Path(self.folder.name)
+        config = folder / "nginx.conf"
+        config.write_text(NGINX_CONFIG.format(folder=folder, peer=NGINX_PEER, echo=ECHO, rules=rules))
+        super().__init__(NGINX, "-p", str(folder), "-c", str(config), "-e", "stderr")
+        wait_until(lambda: takes_connections(NGINX_PEER), "nginx listens")
+        wait_until(lambda: len(self.pids()) == 2, "nginx has its workers")
+
+    def pids(self):
+        return [int(pid) for pid in pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def stop(self):
+        super().stop()
+        self.folder.cleanup()
+
+
 def echo_server():
     return Child(LOAD, "echo-server", "--listen", ECHO, ready="READY")
 
@@ -189,6 +244,13 @@ def wait_until(condition, what, patience=10):
         time.sleep(0.005)
 
 
+def kernel():
+    """Bytes of the kernel's own objects, and how many TCP sockets there are."""
+    slab = int(re.search(r"^Slab:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) * 1024
+    sockets = int(re.search(r"^TCP:.* alloc (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1])
+    return slab, sockets
+
+
 def busy(seconds):
     """The fraction of this machine's processor time that is used, all cores together."""
     def read():
@@ -203,16 +265,22 @@ def busy(seconds):
 class Benchmark:
     """One claim: its options, its rounds, and what becomes of its figures."""
 
-    def __init__(self, name, description, rounds=5):
+    def __init__(self, name, description, rounds=5, options=None):
+        """`options`: more of them, from a name to what argparse wants to know of it."""
         parser = argparse.ArgumentParser(prog=f"tests/bench/{name}.sh", description=description)
         parser.add_argument("--rounds", type=int, default=rounds, help=f"default {rounds}")
-        parser.add_argument("--quick", action="store_true", help="two rounds; nothing is recorded")
+        parser.add_argument("--quick", action="store_true", help="two rounds at most; nothing is recorded")
         parser.add_argument("--no-wait", action="store_true", help="measure even if the machine is busy with other things")
         parser.add_argument("--note", help="kept with the figures: what a reader should know about this run")
+        named = [parser.add_argument(option, **wanted) for option, wanted in (options or {}).items()]
         self.options = parser.parse_args()
         self.name = name
-        self.usual_rounds = rounds
-        self.rounds = 2 if self.options.quick else self.options.rounds
+        self.rounds = min(2, rounds) if self.options.quick else self.options.rounds
+        self.command = f"tests/bench/{name}.sh" + ("" if self.rounds == rounds else f" --rounds {self.rounds}")
+        for option in named:
+            value = getattr(self.options, option.dest)
+            if value != option.default:
+                self.command += f" {option.option_strings[0]}" + ("" if value is True else f" {value}")
         self.values = {}
         self.foreign = []
 
@@ -257,11 +325,12 @@ class Benchmark:
                 results.write(json.dumps({
                     "benchmark": self.name,
                     "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                    "command": f"tests/bench/{self.name}.sh" + ("" if self.rounds == self.usual_rounds else f" --rounds {self.rounds}"),
+                    "command": self.command,
                     "note": self.options.note,
                     "commit": commit(),
                     "machine": machine(),
                     "peer": peer_version(),
+                    "nginx": nginx_version(),
                     "busy_before": [round(other, 3) for other in self.foreign],
                     "figures": {figure: [float(f"{value:.6g}") for value in values] for figure, values in self.values.items()},
                     "budgets": rows,
@@ -285,6 +354,11 @@ def machine():
 def peer_version():
     first = subprocess.run([HAPROXY, "-v"], stdout=subprocess.PIPE, text=True).stdout
     return re.search(r"version ([^-\s]+)", first)[1]
+
+
+def nginx_version():
+    said = subprocess.run([NGINX, "-v"], stderr=subprocess.PIPE, text=True).stderr
+    return re.search(r"nginx/(\S+)", said)[1]
 
 
 def progress(text):

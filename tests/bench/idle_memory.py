@@ -1,28 +1,30 @@
 """Bytes of user-space memory per idle client: the slope between FEW and MANY clients."""
 
-from harness import (CLIENTS, PEER, WAIT_FOR_BYTES, Benchmark, echo_server, ecm, haproxy, hub, idle, time, wait_until)
+from ejabberd import Ejabberd
+from harness import (CLIENTS, NGINX_PEER, NGINX_WAIT_FOR_BYTES, PEER, WAIT_FOR_BYTES, Benchmark, Nginx, echo_server, ecm, haproxy,
+                     hub, idle, time, wait_until)
 
 FEW = 1_000
 MANY = 18_000
-# A process may have 20,000 descriptors here; HAProxy needs two for each client that has a connection to the server.
+# A process may have 20,000 descriptors here; the peers need two for each client that has a connection to the server.
 MANY_IN_PAIRS = 9_000
 
 
-def slope(process, address, many, descriptors_each=1, talk=False, beside=()):
-    """Of the process that holds the clients; then of those beside it."""
+def slope(process, address, many, descriptors_each=1, talk=False, beside=(), rest=0.3):
+    """Of the process that holds the clients; then of those beside it. They get `rest` seconds to do what is left to be done."""
     measured = [process, *beside]
     # What has been said went through rings and buffers that are the same for any number of clients; they are all touched
     # before the first look.
     with idle(address, FEW, *(("--say", "16384") if talk else ())):
-        few = settled(process, FEW * descriptors_each, measured)
+        few = settled(process, FEW * descriptors_each, measured, rest)
         with idle(address, many - FEW, *(("--say", "200") if talk else ())):
-            all_of_them = settled(process, many * descriptors_each, measured)
+            all_of_them = settled(process, many * descriptors_each, measured, rest)
             return [(after - before) / (many - FEW) for before, after in zip(few, all_of_them)]
 
 
-def settled(process, descriptors, measured):
-    wait_until(lambda: process.descriptors() >= descriptors, f"{descriptors} descriptors are open")
-    time.sleep(0.3)
+def settled(process, descriptors, measured, rest):
+    wait_until(lambda: process.descriptors() >= descriptors, f"{descriptors} descriptors are open", patience=60)
+    time.sleep(rest)
     return [each.own_memory() for each in measured]
 
 
@@ -48,9 +50,25 @@ def haproxy_with_servers():
         benchmark.add("HAProxy, clients with a server connection", *slope(peer, PEER, MANY_IN_PAIRS, 2, talk=True))
 
 
+def nginx_idle():
+    with echo_server(), Nginx(NGINX_WAIT_FOR_BYTES) as peer:
+        benchmark.add("nginx, clients that have said nothing", *slope(peer, NGINX_PEER, MANY))
+
+
+def nginx_with_servers():
+    with echo_server(), Nginx() as peer:
+        benchmark.add("nginx, clients with a server connection", *slope(peer, NGINX_PEER, MANY_IN_PAIRS, 2, talk=True))
+
+
+def ejabberd_idle():
+    # It would send them away after half a minute.
+    with Ejabberd("negotiation_timeout: 1 hour") as server:
+        benchmark.add("ejabberd, clients that have said nothing", *slope(server, server.direct, MANY, rest=3))
+
+
 benchmark = Benchmark("idle-memory", __doc__)
 for number in benchmark.each_round():
-    steps = [ours_idle, haproxy_idle, ours_with_sessions, haproxy_with_servers]
+    steps = [ours_idle, haproxy_idle, nginx_idle, ejabberd_idle, ours_with_sessions, haproxy_with_servers, nginx_with_servers]
     for step in steps if number % 2 else reversed(steps):
         step()
 benchmark.finish([

@@ -1,19 +1,20 @@
-"""CLIENTS × 200-byte ping-pong through ECM and hub to an echo server, beside one hop of HAProxy to the same server:
-as fast as answers come, and at a fixed rate."""
+"""CLIENTS × 200-byte ping-pong through ECM and hub to an echo server, beside one hop of HAProxy, and of nginx, to the same
+server: as fast as answers come, and at a fixed rate."""
 
-from harness import CLIENTS, ECHO, PEER, Benchmark, echo_server, ecm, haproxy, hub, load
+from harness import CLIENTS, ECHO, NGINX_PEER, PEER, Benchmark, Nginx, echo_server, ecm, haproxy, hub, load
 
 CONNECTIONS = 1_000
 BYTES = 200
 RATE = 4_000
 SECONDS = 3
 OURS = ("ECM and hub", "ECM and hub with echo")
+PEERS = ("HAProxy", "nginx")
 
 
 def play(name, address, processes, rate):
     switches_before = [process.switches() for process in processes]
     figures = load("pingpong", to=address, connections=CONNECTIONS, bytes=BYTES, seconds=SECONDS, warmup=0.5, rate=rate,
-                   watch=",".join(str(process.pid) for process in processes))
+                   watch=",".join(str(pid) for process in processes for pid in process.pids()))
     if figures["errors"]:
         raise SystemExit(f"{name}: {figures['errors']} messages or connections were lost")
     messages = figures["messages"]
@@ -43,11 +44,17 @@ def peer(rate):
         play("HAProxy", PEER, [hop], rate)
 
 
+def other_peer(rate):
+    with echo_server(), Nginx() as hop:
+        play("nginx", NGINX_PEER, [hop], rate)
+
+
 def ratios(how):
     for figure in ("CPU µs/message", "p99 µs"):
         for name in OURS:
-            benchmark.add(f"{how}: {figure}, {name} : HAProxy",
-                          benchmark.values[f"{how}, {name}: {figure}"][-1] / benchmark.values[f"{how}, HAProxy: {figure}"][-1])
+            for beside in PEERS:
+                benchmark.add(f"{how}: {figure}, {name} : {beside}",
+                              benchmark.values[f"{how}, {name}: {figure}"][-1] / benchmark.values[f"{how}, {beside}: {figure}"][-1])
 
 
 def budgets(name):
@@ -63,7 +70,7 @@ def budgets(name):
 
 benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)))
 for number in benchmark.each_round():
-    steps = [ours, peer, ours_echo]
+    steps = [ours, peer, ours_echo, other_peer]
     for rate in (0, RATE):
         for step in steps if number % 2 else reversed(steps):
             step(rate)

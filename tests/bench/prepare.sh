@@ -1,4 +1,4 @@
-# Sourced by the benchmarks: goes to the top of the tree, and makes sure of the binary, the load generator and the peer.
+# Sourced by the benchmarks: goes to the top of the tree, and makes sure of the binary, the load generator and the peers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/common.sh
@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 logs=artifacts/bench
 mkdir -p "$logs"
 install_packages "$logs/apt.log" haproxy python3
+tests/bench/install-nginx.sh "$logs/apt.log"
 export MEGAPHONE="${MEGAPHONE:-out/megaphone}"
 [[ -x $MEGAPHONE ]] || fail "there is no $MEGAPHONE; ./publish.sh makes it, or let MEGAPHONE name another"
 

@@ -1,31 +1,79 @@
 #!/usr/bin/python3
-"""Makes docs/benchmarks.md from the newest line of each benchmark in results.jsonl: tests/bench/report.py"""
+"""Makes docs/benchmarks.md, and its pictures, from the newest line of each benchmark in results.jsonl: tests/bench/report.py"""
 
 import json
-import pathlib
+import re
 import statistics
 
 import harness
+import picture
 
-# In this order they stand in the document.
+PICTURE = "pictures/curve.svg"
+
+# In this order they stand in the document: what users cost, how many there may be, what they do, and the parts.
 TITLES = {
+    "all-in": "All the memory that a user takes",
+    "sessions": "Memory for each idle user, over a link into ejabberd",
+    "users": "Memory for each idle user, through a hub",
     "idle-memory": "Memory for each idle client",
-    "users": "Memory for each idle user of an XMPP server",
+    "curve": "From a thousand to a million",
+    "million": "A million users",
+    "million-connections": "A million connections",
+    "closing": "Losing a link full of sleepers",
+    "sleepers": "Messages to sleepers",
+    "keepalives": "Keepalives",
+    "accept": "Accepting connections",
     "pingpong": "Processor time and latency of a message",
     "tls": "TLS",
     "link": "One link",
     "headers": "The header of a packet",
     "stanzas": "The pieces of a stream",
-    "accept": "Accepting connections",
     "start": "Size, start, and memory when idle",
 }
 
 NOTES = {
+    "all-in": """
+Users who are logged in to Debian's ejabberd and do nothing. Through ECMs: real TCP clients, each process holding as many as its
+descriptors allow, stanza framing, `Proxy v2`, one link from each ECM into the module, sessions asleep. Directly: as many as one
+ejabberd has descriptors for. Resident memory (`RssAnon` + `RssShmem`): of ejabberd what it has grown by, of the ECMs all that
+they have, as they are there for these users only. Of the kernel what all its objects grew by (`Slab` in /proc/meminfo) over the
+number of new sockets (/proc/net/sockstat), which is one for each user: the clients' ends, on this machine too and no different,
+are the load generator's, and so not counted.""",
+    "sessions": """
+Users come over one link, as `megaphone bench link` plays them, or connect to ejabberd directly (`bench xmpp`): SASL ANONYMOUS, a
+resource, presence, then silence until the sessions sleep. Resident: by how much the process has grown (`RssAnon` + `RssShmem`),
+with what the logins left behind. In use: what Erlang counts after a collection of everything. No ECM's memory and no
+kernel's: [all of it together](#all-the-memory-that-a-user-takes) is above. Debian's modules keep more for each user than none do.""",
+    "curve": """
+ejabberd with the module and none of its own, as above, each number of users in an ejabberd of its own; one ECM process with more
+and more idle clients. A flat line is a cost that does not depend on how many there are. What a fixed number of buffers and tables
+takes is spread over few users at the left, and over many at the right; and so is, in what is resident, the room that logins under
+way at the same time needed and that Erlang keeps for later. The last points are from the runs below.""",
+    "million": """
+`megaphone bench link` plays an ECM: all users over one link into ejabberd with `modules: {}`. They log in as fast as they are
+answered, stay and do nothing, then 2,000 messages a second go between random pairs, each of which must arrive once and in order.
+Resident memory is ejabberd's (`RssAnon` + `RssShmem`), looked at four times a second.""",
+    "million-connections": """
+One ECM process, one link to a hub with the backend `echo:`, on a machine where a process may have so many descriptors: a virtual
+one that was made for it, so that memory means something here, and speed does not. Every client opens a session; then messages of
+random clients must come back. Resident is all of it, pages of the file included. What the garbage collector stopped everything
+for is read every ten seconds from `megaphone_gc_pause_seconds_total`; the most that it grew by from one look to the next is an upper
+bound of the longest pause.""",
+    "closing": """
+All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
+at once. Memory is looked at ten times a second; nothing is collected for it.""",
+    "sleepers": """
+Sessions fall asleep after a second here, so that at the fixed rate nearly every message wakes two: the sender's and the receiver's.
+Those who are connected directly never sleep, as ejabberd has it. Both without ejabberd's own modules.""",
+    "keepalives": """
+Clients send white space to keep their connections alive, 20,000 times a second all together. An ECM with stanza framing keeps it
+to itself; otherwise ejabberd reads, parses and drops it. What is told is the processor time of ejabberd alone.""",
     "idle-memory": """
 User-space memory only (`RssAnon` + `RssShmem`): the slope between 1,000 and 18,000 clients. The kernel's own memory for a
 socket comes on top and is the same for everyone. A client that has said nothing has no session yet: the hub hears of it
-with its first byte. HAProxy is shown both ways: waiting for the client's first byte (`tcp-request inspect-delay`), as the
-ECM does, and with its connection to the server, where 9,000 clients are all that 20,000 descriptors allow.""",
+with its first byte. The proxies are shown both ways: waiting for the client's first byte (HAProxy's `tcp-request inspect-delay`,
+nginx's `ssl_preread`), as the ECM does, and with their connection to the server, where 9,000 clients are all that 20,000
+descriptors allow. ejabberd has a process for each connection, which waits for the first byte too.""",
     "users": """
 Debian's ejabberd 23.01 with the modules for one-to-one chat; users who are logged in (SASL ANONYMOUS, a resource, a roster,
 presence) and do nothing; plain TCP, without TLS. Each way has an ejabberd of its own; behind ECM and hub it gets `Proxy v2`
@@ -41,8 +89,8 @@ user as before, and the machine that the hub runs on pays a little more. What mo
 machine at the edge that holds them pays the ECM's few bytes and the kernel's socket for each, and nothing else.""",
     "pingpong": """
 1,000 clients, each sends 200 bytes and waits for their echo; the load generator and the echo server share the two cores
-with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up. "With echo" the
-hub answers itself, so that the two do as many hops as HAProxy and its server. Nine tenths of the time is the kernel's; with a
+with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up, as that of nginx's
+two workers is. "With echo" the hub answers itself, so that the two do as many hops as a proxy and its server. Nine tenths of the time is the kernel's; with a
 server behind the hub a message that travels alone takes four sends, four receives and four wake-ups of sleeping threads,
 where HAProxy takes two of each; when many travel together the links' share of that is small. At the fixed
 rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should have left. The
@@ -55,7 +103,7 @@ that. Messages: 1,000 clients, 200 bytes each way, 3,000 a second. The hub answe
 as HAProxy and its server.""",
     "link": """
 A load generator plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
-size (header included) as fast as they are taken, every header that comes back looked at, no byte lost. It shares the two
+size, header included, as fast as they are taken, every header that comes back looked at, no byte lost. It shares the two
 cores with the hub. The raw echo receives and sends with large buffers and looks at nothing; it is shown with the system's
 own congestion control and with Reno, which links within one machine choose for themselves: BBR, where that is the system's,
 paces by timers what nothing on loopback could congest.""",
@@ -76,33 +124,39 @@ after the start, pages of the file included. HAProxy's time is until it takes a 
 
 HEAD = """# Benchmarks
 
-What Megaphone costs, measured side by side with HAProxy {version} in the same run: one script for each claim, ours and the
-peer in turn, so that whatever else the machine does meets both. All is over loopback, and load, servers and what is measured
-share the machine's cores. Made by `tests/bench/report.py` from `tests/bench/results.jsonl`; every script prints the same
-table and adds a line to that file.
+What Megaphone costs, measured side by side with HAProxy {haproxy}, nginx {nginx} and Debian 12's ejabberd 23.01 in the same run:
+one script for each claim, ours and the peers in turn, so that whatever else the machine does meets all of them. All is over
+loopback, and load, servers and what is measured share the machine's cores. Made by `tests/bench/report.py` from
+`tests/bench/results.jsonl`; every script prints the same table and adds a line to that file.
 
 ## Against the budgets
 
-| what | measured | budget | |
-|---|---|---|---|
+| what | measured | budget | | by |
+|---|---|---|---|---|
 """
 
 TAIL = """
-## The peer
+## The peers
 
-HAProxy runs with two threads, as the ECM does on two cores, without logs and without splicing; splicing pays for large
-streams, not for messages. Its configuration, less the timeouts:
+HAProxy runs with two threads and nginx with two workers, as the ECM does on two cores, without logs; HAProxy without splicing,
+which pays for large streams, not for messages. Their configurations, less the timeouts:
 
 ```
-{config}```
+{haproxy}```
+
+```
+{nginx}```
+
+ejabberd is Debian's, in a folder of its own ([ejabberd.yml](../tests/ejabberd/ejabberd.yml)).
 
 ## What was not measured
 
 - More than one machine, a real network card, and more than two cores.
-- More than 18,000 clients of one process; descriptors end at 20,000 where these figures were taken.
+- More than 18,000 clients of one process other than in a virtual machine; descriptors end at 20,000 where these figures were
+  taken.
 - TLS on links, and with other ciphers than the clients' first choice.
-- Other peers than HAProxy, and other servers than ejabberd; users who log in over TLS.
-- Hours: each round lasts seconds. Growth over time is not seen here.
+- Other servers than ejabberd, and newer versions of it.
+- Hours: each round lasts seconds, or minutes. Growth over time is not seen here.
 """
 
 
@@ -140,39 +194,90 @@ def per_user(row):
 """
 
 
+def points(rows, pattern):
+    """Medians of all figures whose names match, by the number in their names."""
+    found = {}
+    for row in rows:
+        for figure, values in row["figures"].items():
+            if match := re.fullmatch(pattern, figure):
+                found[int(match[1].replace(",", ""))] = statistics.median(values)
+    return found
+
+
+def curves(rows):
+    """The picture of what each user costs as they become more; None without the figures."""
+    chosen = [row for row in rows if row["benchmark"] in ("curve", "million-connections")]
+    if not any(row["benchmark"] == "curve" for row in chosen):
+        return None
+    resident = points(chosen, r"ejabberd, ([\d,]+) users: KiB, resident")
+    login = points(chosen, r"ejabberd, ([\d,]+) users: CPU ms/login")
+    for row in rows:
+        if row["benchmark"] == "million":
+            users = int(statistics.median(row["figures"]["users logged in"]))
+            resident.setdefault(users, statistics.median(row["figures"]["KiB for each user of that"]))
+            login.setdefault(users, statistics.median(row["figures"]["CPU ms of ejabberd for each login"]))
+    return picture.draw({
+        "KiB of ejabberd for each idle user": {
+            "resident": resident.items(), "in use": points(chosen, r"ejabberd, ([\d,]+) users: KiB, in use").items()},
+        "CPU ms of ejabberd for each login": {"logins": login.items()},
+        "Bytes of the ECM for each idle client": {"clients": points(chosen, r"ECM, ([\d,]+) clients: bytes each").items()},
+    })
+
+
 def newest():
+    """The newest row of each benchmark, and of each variant of it, in their order."""
     rows = {}
     for line in harness.RESULTS.read_text().splitlines():
         row = json.loads(line)
-        rows[row["benchmark"]] = row
-    return [rows[name] for name in TITLES if name in rows]
+        rows[row["benchmark"], re.sub(r" --rounds \d+", "", row["command"])] = row
+    return [row for name in TITLES for (benchmark, _), row in rows.items() if benchmark == name]
 
 
-def section(row):
-    busy = max(row["busy_before"])
+def section(row, is_first, has_picture):
+    busy = max(row["busy_before"], default=None)
+    rounds = max(map(len, row["figures"].values()))
+    quiet = "" if busy is None else f", the machine at most {busy:.0%} busy with other things before each"
     note = row.get("note")
-    lines = [f"\n## {TITLES[row['benchmark']]}", NOTES[row["benchmark"]], ""]
+    lines = [f"\n## {TITLES[row['benchmark']]}", NOTES[row["benchmark"]]] if is_first else []
+    lines.append("")
     if row["benchmark"] == "users":
         lines.append(per_user(row))
+    if row["benchmark"] == "curve" and is_first and has_picture:
+        lines.append(f"![What each user costs, from 1,000 to 1,000,000]({PICTURE})\n")
     lines += [f"| `{row['command']}` | median | least | most |", "|---|---|---|---|"]
     lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
               for figure, values in row["figures"].items()]
-    lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {len(row['busy_before'])} rounds, the machine "
-                 f"at most {busy:.0%} busy with other things before each.{' ' + note if note else ''}\n")
+    lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {rounds} round{'s' * (rounds > 1)}{quiet}."
+                 f"{' ' + note if note else ''}\n")
     return "\n".join(lines)
+
+
+def without_timeouts(config):
+    return "\n".join(line for line in config.strip().splitlines() if "timeout" not in line) + "\n"
 
 
 def main():
     rows = newest()
-    config = harness.HAPROXY_CONFIG.format(peer=harness.PEER, echo=harness.ECHO, rules="").strip()
-    text = HEAD.format(version=rows[0].get("peer", ""))
+    versions = {key: next((row[key] for row in rows if row.get(key)), "") for key in ("peer", "nginx")}
+    text = HEAD.format(haproxy=versions["peer"], nginx=versions["nginx"])
     for row in rows:
         for budget in row["budgets"]:
             text += (f"| {budget['what']} | {number(budget['value'])} | {'≤' if budget['at_most'] else '≥'} "
-                     f"{number(budget['limit'])} | {'kept' if budget['kept'] else '**missed**'} |\n")
-    text += "".join(section(row) for row in rows)
-    text += TAIL.format(config="\n".join(line for line in config.splitlines() if "timeout" not in line) + "\n")
-    (pathlib.Path(harness.ROOT) / "docs" / "benchmarks.md").write_text(text)
+                     f"{number(budget['limit'])} | {'kept' if budget['kept'] else '**missed**'} | `{row['benchmark']}.sh` |\n")
+    drawn = curves(rows)
+    seen = set()
+    for row in rows:
+        text += section(row, row["benchmark"] not in seen, drawn is not None)
+        seen.add(row["benchmark"])
+    text += TAIL.format(
+        haproxy=without_timeouts(harness.HAPROXY_CONFIG.format(peer=harness.PEER, echo=harness.ECHO, rules="")),
+        nginx=without_timeouts(harness.NGINX_CONFIG.format(
+            folder="FOLDER", peer=harness.NGINX_PEER, echo=harness.ECHO, rules="")))
+    docs = harness.ROOT / "docs"
+    (docs / "benchmarks.md").write_text(text)
+    if drawn is not None:
+        (docs / PICTURE).parent.mkdir(exist_ok=True)
+        (docs / PICTURE).write_text(drawn)
 
 
 main()

@@ -1,25 +1,16 @@
 """KiB of memory per idle user who is logged in to ejabberd: sessions that come over a link and sleep, beside users who connect
 to it directly; each in an ejabberd of its own, with none of its own modules (modules: {}) and with those of Debian."""
 
-from ejabberd import Ejabberd, grown, play
+from ejabberd import cost_of_users
 from harness import Benchmark
 
 DIRECT = 9_000
 SESSIONS = (10_000, 100_000)
-IDLE = 16  # seconds; sessions fall asleep after ten
 
 
 def users(mode, count, modules):
-    with Ejabberd(EJABBERD_MODULES=modules, EJABBERD_MEGAPHONE="1") as server:
-        before = server.own_memory(), server.live()
-        after = []
-        figures = play(mode, server.links if mode == "link" else server.direct, count, server, hold=IDLE,
-                       look=lambda: after.extend((server.own_memory(), server.live())))
-        name = f"{count:,} {'over a link' if mode == 'link' else 'directly'}, modules: {modules}"
-        benchmark.add(f"{name}: KiB, resident", (after[0] - before[0]) / count / 1024)
-        benchmark.add(f"{name}: KiB, in use", (after[1] - before[1]) / count / 1024)
-        benchmark.add(f"{name}: logins/s", figures["logins_per_second"])
-        benchmark.add(f"{name}: CPU ms/login", grown(figures, server, "cpu_seconds", "logged in") / count * 1e3)
+    for figure, value in cost_of_users(mode, count, modules).items():
+        benchmark.add(f"{count:,} {'over a link' if mode == 'link' else 'directly'}, modules: {modules}: {figure}", value)
 
 
 benchmark = Benchmark("sessions", __doc__, rounds=3)

@@ -1,24 +1,15 @@
 """Bytes of memory per idle user who is logged in to ejabberd, directly or through ECM and hub: the slope from FEW to MANY."""
 
-import pathlib
-import re
-
 from ejabberd import Ejabberd
-from harness import BENCH, CLIENTS, Benchmark, Child, ecm, hub
+from harness import BENCH, CLIENTS, Benchmark, Child, ecm, hub, kernel
 
 FEW = 3_000
 MANY = 6_000
 
+
 def users(to, count, group):
     return Child("/usr/bin/python3", str(BENCH / "xmpp_users.py"), "--to", to, "--users", str(count),
                  "--group", str(group), ready="READY", patience=60)
-
-
-def kernel():
-    """Bytes of the kernel's own objects, and how many TCP sockets there are."""
-    slab = int(re.search(r"^Slab:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) * 1024
-    sockets = int(re.search(r"^TCP:.* alloc (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1])
-    return slab, sockets
 
 
 def slope(way, server, address, beside):

@@ -89,6 +89,22 @@ a_paused_client_whose_session_ends_above_the_bound_is_told_by_a_reset_test() ->
         wait_until(fun() -> waiting(Link) =:= 0 end)
     end).
 
+%% Each of them is awake, and takes memory, until it has ended.
+no_more_sessions_of_a_lost_link_are_told_to_close_than_a_quarter_of_a_second_brings_test() ->
+    with_link(fun(Socket, Link) ->
+        C2S = [begin_session(Link, Id) || Id <- lists:seq(1, 300)],
+        gen_tcp:close(Socket),
+        First = closed_within(1000),
+        ?assert(length(First) >= 100),
+        ?assert(length(First) < 110),
+        lists:foreach(fun(Pid) -> exit(Pid, kill) end, First),
+        Second = closed_within(1000),
+        ?assert(length(Second) < 110),
+        lists:foreach(fun(Pid) -> exit(Pid, kill) end, Second),
+        Third = closed_within(1000),
+        ?assertEqual(lists:sort(C2S), lists:sort(First ++ Second ++ Third))
+    end).
+
 %% Its pings would otherwise become pongs in a mailbox for as long as it likes.
 nothing_more_is_read_from_a_link_that_does_not_take_its_answers_test() ->
     with_link(fun(Socket, Link) ->
@@ -118,7 +134,7 @@ with_link(Test) ->
     {ok, Port} = inet:port(Listening),
     {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {recbuf, 65536}]),
     {ok, Accepted} = gen_tcp:accept(Listening, 1000),
-    Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL}),
+    Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL, close_rate = 400}),
     {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {{Options, ejabberd_megaphone_counters:new()}, undefined}),
     ok = gen_tcp:controlling_process(Accepted, Receiver),
     ejabberd_megaphone_receiver:accept(Receiver),
@@ -135,7 +151,11 @@ with_link(Test) ->
     end.
 
 forget_packets() ->
-    receive {packet, _, _} -> forget_packets() after 0 -> ok end.
+    receive
+        {packet, _, _} -> forget_packets();
+        {closed, _} -> forget_packets()
+    after 0 -> ok
+    end.
 
 %% In the place of ejabberd_megaphone_keeper: it keeps the table of links.
 keeper() ->
@@ -169,7 +189,7 @@ begin_session(Link, Id) ->
 c2s(Test, Id) ->
     receive
         {ejabberd_megaphone, {packet, Content}} -> Test ! {packet, Id, Content}, c2s(Test, Id);
-        {tcp_closed, _} -> c2s(Test, Id)
+        {tcp_closed, _} -> Test ! {closed, self()}, c2s(Test, Id)
     after 10000 -> ok
     end.
 
@@ -179,6 +199,14 @@ packet_for(Id) ->
 load_anew(Module) ->
     ?assert(code:soft_purge(Module)),
     {module, Module} = code:load_file(Module).
+
+%% The sessions that are told within so many ms that their connection is closed.
+closed_within(Time) ->
+    timer:sleep(Time),
+    told([]).
+
+told(Sessions) ->
+    receive {closed, C2S} -> told([C2S | Sessions]) after 0 -> Sessions end.
 
 waiting(#link{waiting = Waiting}) -> ejabberd_megaphone_waiting:bytes(Waiting).
 

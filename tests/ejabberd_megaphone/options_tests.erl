@@ -14,4 +14,4 @@ every_default_is_in_the_list_of_options_test_() ->
     [{atom_to_list(Name), ?_assertEqual({Name, Value}, lists:keyfind(Name, 1, ejabberd_megaphone:listen_options()))}
      || {Name, Value} <- [{framing, stanza}, {secret, <<>>}, {allow_open_listener, false}, {keep_alive, 15000},
                           {max_packet, 1048576}, {hibernate_after, 10000}, {compact, true}, {close_rate, 5000},
-                          {buffer_total, 268435456}]].
+                          {buffer_total, 268435456}, {backlog, 1024}]].

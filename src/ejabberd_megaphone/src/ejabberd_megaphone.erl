@@ -139,6 +139,7 @@ may_hibernate(After) ->
 listen_options() ->
     [{ip, {127, 0, 0, 1}},
      {supervisor, false},                            % the processes of a link see to each other
+     {backlog, 1024},                                % many ECMs may come back at once
      {framing, stanza},
      {secret, <<>>},
      {allow_open_listener, false},

@@ -1,0 +1,112 @@
+"""Memory of everything that holds a user who is logged in to ejabberd and idle: real TCP clients of several ECMs with links into the
+module, counting ECMs, kernel and ejabberd, beside clients that are connected to ejabberd directly, as many as it may have
+descriptors for. The load generator is not counted, nor its ends of the connections."""
+
+import contextlib
+import json
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+
+from ejabberd import Ejabberd
+from harness import MEGAPHONE, ROOT, Benchmark, ecm, kernel, time
+
+SLEEP = 12  # seconds; sessions fall asleep after ten
+MOST = 18_000  # connections of one process; descriptors end at 20,000 where these figures were taken
+OTHER_DESCRIPTORS = 500
+
+
+class Crowd:
+    """Users who log in over a TCP connection each, all of them before it begins, and stay until it ends."""
+
+    def __init__(self, to, users):
+        self.said = tempfile.TemporaryFile("w+")
+        self.told = []
+        self.bench = subprocess.Popen(
+            [MEGAPHONE, "bench", "xmpp", "--to", to, "--sessions", str(users), "--login", "anonymous", "--hold", "36000",
+             "--end", "cut", "--json", "-"],
+            stdin=subprocess.DEVNULL, stdout=self.said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        self.users = users
+
+    def __enter__(self):
+        # It tells how far it is every few seconds, and once more when all are in.
+        end = time.monotonic() + 60 + self.users / 50
+        for line in self.bench.stderr:
+            self.told.append(line)
+            if line.startswith("logging in") and f": {self.users:,} of" in line:
+                return self
+            if time.monotonic() > end:
+                break
+        self.bench.kill()
+        sys.exit(f"the users did not log in:\n{''.join(self.told)}")
+
+    def __exit__(self, *_):
+        self.bench.send_signal(signal.SIGINT)
+        self.bench.communicate(timeout=120)
+        self.said.seek(0)
+        problems = json.loads(self.said.read())["problems"]
+        if problems:
+            sys.exit(f"went wrong: {problems}")
+
+
+def measure(way, server, addresses, count, edges=()):
+    """Users of equal number at each address; adds what they cost."""
+    server.fall_quiet()
+    slab, sockets, before = *kernel(), server.own_memory()
+    with contextlib.ExitStack() as crowds:
+        for number, address in enumerate(addresses):
+            share = count * (number + 1) // len(addresses) - count * number // len(addresses)
+            crowds.enter_context(Crowd(address, share))
+        time.sleep(SLEEP)
+        server.fall_quiet()
+        (slab_after, sockets_after), after = kernel(), server.own_memory()
+        parts = {
+            "ejabberd, resident": (after - before) / count,
+            # Both ends of each connection are on this machine, and alike; so a socket is one of two.
+            "kernel, one socket": (slab_after - slab) / (sockets_after - sockets),
+            # ECMs are there for these users only: all that they have counts.
+            "ECMs": sum(edge.own_memory() for edge in edges) / count,
+        }
+        logged_in = server.users()
+    for part, each in parts.items():
+        benchmark.add(f"{way}: bytes, {part}", each)
+    benchmark.add(f"{way}: bytes, all of it", sum(parts.values()))
+    benchmark.add(f"{way}: new sockets for each user", (sockets_after - sockets) / count)
+    benchmark.add(f"{way}: users logged in at the end", logged_in)
+
+
+def directly():
+    with Ejabberd(EJABBERD_MODULES=chosen.modules) as server:
+        measure("directly", server, [server.direct], direct)
+
+
+def through_ecms():
+    with contextlib.ExitStack() as all_of_them:
+        server = all_of_them.enter_context(Ejabberd(EJABBERD_MODULES=chosen.modules, EJABBERD_MEGAPHONE="1"))
+        listeners = [f"127.88.1.{1 + number}:5222" for number in range(-(-chosen.clients // each_process))]
+        edges = [all_of_them.enter_context(ecm("--Ecm:Clients:0:Listen", listener, "--Ecm:Clients:0:Framing", "stanza",
+                                               "--Ecm:Link:To", server.links, "--Ecm:Proxy", "v2")) for listener in listeners]
+        measure("through ECMs", server, listeners, chosen.clients, edges)
+
+
+benchmark = Benchmark("all-in", __doc__, rounds=3, options={
+    "--clients": {"type": int, "default": 100_000, "metavar": "N", "help": "of the ECMs, all together, default 100,000"},
+    "--modules": {"choices": ["none", "debian"], "default": "none", "help": "of ejabberd's own, default none"},
+})
+chosen = benchmark.options
+each_process = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_DESCRIPTORS)
+direct = min(each_process, chosen.clients)
+for round_number in benchmark.each_round():
+    steps = [directly, through_ecms]
+    for step in steps if round_number % 2 else reversed(steps):
+        step()
+    benchmark.add("bytes for each user, directly : through ECMs",
+                  benchmark.values["directly: bytes, all of it"][-1] / benchmark.values["through ECMs: bytes, all of it"][-1])
+benchmark.finish([
+    (f"bytes for each user, {direct:,} directly : {chosen.clients:,} through ECMs",
+     benchmark.median("bytes for each user, directly : through ECMs"), 4, False),
+    (f"of {chosen.clients:,} users through ECMs, logged in at the end",
+     min(benchmark.values["through ECMs: users logged in at the end"]), chosen.clients, False),
+])

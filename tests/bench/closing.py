@@ -1,0 +1,47 @@
+"""What memory ejabberd takes at most while the sessions of a lost link, all of them asleep, are closed: the peak beside what they
+took before. And how long it is until the last of them is gone."""
+
+import contextlib
+
+from ejabberd import Ejabberd, play
+from harness import Benchmark, time
+
+SESSIONS = 200_000
+IDLE = 15  # seconds; sessions fall asleep after ten
+PATIENCE = 120  # seconds for closing, which takes 40 at the default close_rate
+
+
+def close(server):
+    with contextlib.ExitStack() as watching:
+        # All are asleep when it begins to look, and it goes on beyond the loss of the link.
+        peaks = []
+        play("link", server.links, SESSIONS, server, hold=IDLE, look=lambda: peaks.append(watching.enter_context(server.peak())),
+             patience=900)
+        lost = time.monotonic()
+        # Only a number is asked for: a list of all users would itself take much memory.
+        while (users := server.ask("ets:info(session, size)")) != "0":
+            if time.monotonic() > lost + PATIENCE:
+                raise SystemExit(f"{users} users are still there {PATIENCE} s after their link was lost")
+            time.sleep(1)
+        took = time.monotonic() - lost
+    (resident, in_use), (most_resident, most_in_use) = peaks[0].first, peaks[0].most
+    benchmark.add("resident before, MiB", resident / 2**20)
+    benchmark.add("resident at most, MiB", most_resident / 2**20)
+    benchmark.add("resident, at most : before", most_resident / resident)
+    benchmark.add("in use before, MiB", in_use / 2**20)
+    benchmark.add("in use at most, MiB", most_in_use / 2**20)
+    benchmark.add("in use, at most : before", most_in_use / in_use)
+    benchmark.add("seconds until all are closed", took)
+
+
+benchmark = Benchmark("closing", __doc__, rounds=1)
+for _ in benchmark.each_round():
+    with Ejabberd(EJABBERD_MODULES="none", EJABBERD_MEGAPHONE="1") as started:
+        close(started)
+
+benchmark.finish([
+    (f"resident memory while {SESSIONS:,} sessions are closed : before",
+     benchmark.median("resident, at most : before"), 1.3, True),
+    (f"memory in use while {SESSIONS:,} sessions are closed : before",
+     benchmark.median("in use, at most : before"), 1.3, True),
+])

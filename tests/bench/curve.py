@@ -1,0 +1,45 @@
+"""What each user costs as they become more: memory and processor time of users who are logged in to ejabberd over a link (asleep,
+modules: {}), each number of them in an ejabberd of its own, and memory of an ECM's idle clients, more and more in one process."""
+
+import contextlib
+
+from ejabberd import cost_of_users
+from harness import CLIENTS, Benchmark, ecm, hub, idle, time, wait_until
+
+USERS = (1_000, 10_000, 100_000)
+MILLION = 1_000_000
+IDLE_CLIENTS = (1_000, 2_000, 5_000, 10_000, 18_000)
+
+
+def clients():
+    with hub("echo:"), ecm() as edge, contextlib.ExitStack() as held:
+        before, connected = edge.own_memory(), 0
+        for count in IDLE_CLIENTS:
+            held.enter_context(idle(CLIENTS, count - connected))
+            connected = count
+            wait_until(lambda: edge.descriptors() >= connected, f"{connected} clients are accepted", patience=60)
+            time.sleep(0.3)
+            benchmark.add(f"ECM, {count:,} clients: bytes each", (edge.own_memory() - before) / count)
+
+
+def users(count):
+    for figure, value in cost_of_users("link", count, "none").items():
+        benchmark.add(f"ejabberd, {count:,} users: {figure}", value)
+
+
+benchmark = Benchmark("curve", __doc__, rounds=3, options={
+    "--million": {"action": "store_true", "help": f"{MILLION:,} users too; takes about ten minutes more for each round"},
+})
+counts = (*USERS, MILLION) if benchmark.options.million else USERS[:2] if benchmark.options.quick else USERS
+for number in benchmark.each_round():
+    clients()
+    for many in counts if number % 2 else reversed(counts):
+        users(many)
+
+few, most = f"ejabberd, {counts[1]:,} users", f"ejabberd, {counts[-1]:,} users"
+benchmark.finish([
+    (f"KiB per user, {counts[-1]:,} : {counts[1]:,} users",
+     benchmark.median(f"{most}: KiB, resident") / benchmark.median(f"{few}: KiB, resident"), 1.1, True),
+    (f"CPU per login, {counts[-1]:,} : {counts[1]:,} users",
+     benchmark.median(f"{most}: CPU ms/login") / benchmark.median(f"{few}: CPU ms/login"), 1.25, True),
+])
