@@ -14,7 +14,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
         _ecm = await MegaphoneProcess.StartAsync(
             ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:Tls=starttls",
                 "Ecm:Clients:1:Listen=127.0.0.1:0", "Ecm:Clients:1:Framing=stanza", "Ecm:Clients:1:Tls=direct",
-                $"Ecm:Link:To={server.Ejabberd.LinkListener}", "Ecm:Proxy=v2", .. _certificates.Settings("localhost")]);
+                $"Ecm:Link:To={server.Ejabberd.LinkListener}", "Ecm:Proxy=v2", "Logging:LogLevel:Megaphone.Ecm=Debug", .. _certificates.Settings("localhost")]);
         await _ecm.HasLinksAsync(1, "ecm");
     }
 
@@ -40,11 +40,26 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
 
         // Name, kind of connection, address, port, …
         string[][] users = [.. (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t'))];
-        Assert.Equal(["c2s_tls", "c2s_tls"], users.Select(user => user[1]));
-        Assert.Contains(users, user => user[2] == "127.0.0.2");
+        foreach (string address in (string[])["127.0.0.2", "127.0.0.3"])
+            Assert.Equal("c2s_tls", users.Single(user => user[2] == address)[1]);
         chat.CloseInput();
         Assert.Equal(0, await chat.EndAsync());
         await _ecm.HasClientsAsync(0);
+    }
+
+    [Theory]
+    [InlineData("xmpp", 0)]
+    [InlineData("xmpps", 1)]
+    public async Task Two_people_with_xmpp_js_talk(string scheme, int listener)
+    {
+        using ChildProcess client = ChildProcess.Start(
+            ["node", Path.Combine(Repository.Root, "tests/clients/xmppjs/tls.mjs"),
+                $"{scheme}://localhost:{_ecm.ClientListeners[listener].Port}", Ejabberd.Password, "100"],
+            environment: new Dictionary<string, string?> { ["NODE_EXTRA_CA_CERTS"] = _certificates.AuthorityFile });
+
+        Assert.True(await client.EndAsync() == 0, $"{client.Said}\nand the ECM\n{_ecm.Process.Said}");
+        Assert.Equal("100 messages, in order", client.Output.Last());
+        await _ecm.ReachesAsync(2, "megaphone_ecm_handshakes_total", "result=full");
     }
 
     [Theory]
@@ -54,7 +69,9 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
     {
         using ChildProcess romeo = GoSendXmpp(listener, "romeo", "--listen");
         await _ecm.HasClientsAsync(1);
-        await server.Ejabberd.ComesToAsync("1", "ets:info(session, size)");
+        await Patience.UntilAsync(
+            async () => (await server.Ejabberd.ControlAsync("connected_users")).Any(user => user.StartsWith("romeo@", StringComparison.Ordinal)),
+            () => $"romeo's login; it said\n{romeo.Said}");
 
         using ChildProcess juliet = GoSendXmpp(listener, "juliet", "romeo@localhost");
         await juliet.WriteLineAsync("wherefore art thou");
