@@ -41,7 +41,7 @@ done
 
 # What the machine must have, and how it gets it.
 descriptors=$(( connections + 1000 ))
-kib_each=9  # two sockets, and what the processes keep for them
+kib_each=13  # two sockets, 6 KiB each, and what the processes keep for them
 lacking=0
 lacks() { say "lacking: $1" >&2; say "         $2" >&2; lacking=1; }
 limit=$(ulimit -H -n)
