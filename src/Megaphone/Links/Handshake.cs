@@ -9,7 +9,7 @@ namespace Megaphone.Links;
 internal static class Handshake
 {
     /// <summary>How much of what the other side says about itself goes into a log line.</summary>
-    private const int LongestShown = 100;
+    private const int LongestShown = 200;
 
     /// <summary>The first packet of an accepted link: <c>hello</c>, or any session's packet on a plain link.</summary>
     /// <param name="id">The packet's id.</param>

@@ -88,6 +88,11 @@ internal sealed class LinkCredentials
             validity.Add((files.Certificate, chain.Min(certificate => certificate.NotAfter)));
             return SslStreamCertificateContext.Create(own, [.. chain.Skip(1)], offline: true);
         }
+        catch (ArgumentException)
+        {
+            problems.Add($"{files.Key}: the key is not that of the certificate in {files.Certificate}");
+            return null;
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
             problems.Add($"{files.Key}: {error.Message}");

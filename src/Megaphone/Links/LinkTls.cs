@@ -57,8 +57,9 @@ internal sealed class LinkTls : IDisposable
             await secured.ConnectAsync(ClientOptions(credentials, found => objection = found)).ConfigureAwait(false);
             return new TlsHandshakeResult(secured);
         }
-        catch (Exception error) when (error is AuthenticationException or IOException or SocketException or InvalidOperationException)
+        catch (Exception error)
         {
+            // What is sent as a handshake can make SslStream throw nearly anything.
             secured?.Dispose();
             return new TlsHandshakeResult(Failure: objection is null ? WhyFailed(error, secured) : $"not accepted: {objection}");
         }
