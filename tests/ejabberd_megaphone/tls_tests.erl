@@ -31,7 +31,11 @@ with_a_cafile_every_ecm_must_show_a_certificate_of_it_test_() ->
             Come = fun(Who) -> element(1, handshake(Settings, [{versions, [Version]} | maps:get(Who, Certificates)])) end,
             ?assertMatch({ok, _}, Come(ecm)),
             ?assertMatch({error, _}, Come(stranger)),
-            ?assertMatch({error, _}, Come(nobody))
+            ?assertMatch({error, _}, Come(nobody)),
+            %% One may be in the file itself, if it is good otherwise.
+            ?assertMatch({ok, _}, Come(alone)),
+            ?assertMatch({error, _}, Come(expired)),
+            ?assertMatch({error, _}, Come(unknown))
         end)
      end} || Version <- ['tlsv1.2', 'tlsv1.3']].
 

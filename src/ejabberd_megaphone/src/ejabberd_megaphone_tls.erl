@@ -78,8 +78,20 @@ others(undefined) ->
 others(File) ->
     case certificates(read(File)) of
         [] -> throw([File, " has no certificate in it"]);
-        Certificates -> [{verify, verify_peer}, {fail_if_no_peer_cert, true}, {cacerts, Certificates}]
+        Certificates ->
+            Trusted = [public_key:pkix_decode_cert(Der, otp) || Der <- Certificates],
+            [{verify, verify_peer}, {fail_if_no_peer_cert, true}, {cacerts, Certificates}, {verify_fun, {fun verify/3, Trusted}}]
     end.
+
+%% As OTP does it, but that an ECM's own certificate may be in the file: without an authority, it is the only one to trust.
+verify(Certificate, {bad_cert, selfsigned_peer} = Fault, Trusted) ->
+    case lists:member(Certificate, Trusted) andalso public_key:pkix_path_validation(Certificate, [Certificate], []) of
+        {ok, _} -> {valid, Trusted};
+        _ -> {fail, Fault}
+    end;
+verify(_Certificate, {bad_cert, _} = Fault, _Trusted) -> {fail, Fault};
+verify(_Certificate, {extension, _}, Trusted) -> {unknown, Trusted};
+verify(_Certificate, _Valid, Trusted) -> {valid, Trusted}.
 
 certificates(Entries) -> [Der || {'Certificate', Der, not_encrypted} <- Entries].
 
