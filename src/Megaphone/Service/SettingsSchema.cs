@@ -288,7 +288,7 @@ internal sealed class SettingsSchema
         LinkTlsOptions tls = new()
         {
             Authorities = ReadFile($"{EcmLinkTls}:Ca", ExampleCa),
-            PeerName = _reader.Read($"{EcmLinkTls}:Name", ValueFormats.Name, to.Host),
+            PeerName = _reader.Read($"{EcmLinkTls}:Name", ValueFormats.Name with { Example = "hub.example.org" }, to.Host),
             Own = ReadOwn(EcmLinkTls, ExampleEdgeCertificate, ExampleEdgeKey, required: false),
         };
         return _reader.Has(EcmLinkTls) is true ? tls : null;

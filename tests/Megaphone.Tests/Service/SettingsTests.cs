@@ -2,6 +2,7 @@ using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Links;
 using Megaphone.Service;
+using Megaphone.Tls;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
@@ -36,6 +37,32 @@ public class SettingsTests
 
         Assert.Equal(ecm, settings.Ecm is not null);
         Assert.Equal(hub, settings.Hub is not null);
+    }
+
+    [Fact]
+    public void Links_speak_TLS_when_the_section_is_there()
+    {
+        Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": null } } }""").Ecm!.Connect.Tls);
+        LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": {} } } }""").Ecm!.Connect.Tls!;
+        Assert.Equal(("hub.example.org", null, null), (bare.PeerName, bare.Authorities, bare.Own));
+        LinkTlsOptions named = Configured.Right(
+            """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org", "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""").Ecm!.Connect.Tls!;
+        Assert.Equal(("hub.example.org", "/ca.pem", new CertificateFiles("/c.pem", "/k.pem")), (named.PeerName, named.Authorities, named.Own));
+
+        LinkTlsOptions hub = Configured.Right("""{ "Hub": { "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""").Hub!.Tls!;
+        Assert.True(hub.Listens);
+        Assert.Equal(("/ca.pem", new CertificateFiles("/c.pem", "/k.pem")), (hub.Authorities, hub.Own));
+    }
+
+    [Fact]
+    public void A_hub_that_can_be_reached_from_outside_wants_certificates_or_a_secret()
+    {
+        const string Tls = """{ "Hub": { "Listen": "0.0.0.0:6280", "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""";
+        Assert.NotNull(Configured.Right(Tls).Hub!.Tls);
+        Assert.StartsWith(
+            "Hub:Listen \"0.0.0.0:6280\": is reachable from outside",
+            Assert.Single(Configured.Load(Tls.Replace(""", "ClientCa": "/ca.pem\"""", "", StringComparison.Ordinal)).Problems),
+            StringComparison.Ordinal);
     }
 
     [Fact]
