@@ -68,7 +68,7 @@ internal sealed class LinkCredentials
     }
 
     private static SslStreamCertificateContext? LoadOwn(
-        CertificateFiles files, string use, DateTimeOffset now, List<string> problems, List<(string, DateTimeOffset)> validity)
+        (string Certificate, string Key) files, string use, DateTimeOffset now, List<string> problems, List<(string, DateTimeOffset)> validity)
     {
         int before = problems.Count;
         X509Certificate2Collection chain = Import(files.Certificate, problems);

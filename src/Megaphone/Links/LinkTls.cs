@@ -30,7 +30,7 @@ internal sealed class LinkTls : IDisposable
         _log = log;
         _credentials = LinkCredentials.Load(options, DateTimeOffset.UtcNow);
         _metrics.LinkCertificates = _credentials.Validity;
-        _watch = new FileWatch(options.Files, Reload);
+        _watch = new FileWatch(options.Files(), Reload);
     }
 
     /// <summary>Does the handshake on a connected socket. Takes as long as the other end does: closing the socket ends it.</summary>
@@ -68,7 +68,7 @@ internal sealed class LinkTls : IDisposable
     /// <summary>Reads the files again.</summary>
     public void Reload()
     {
-        if (_options.Files.Count == 0) return;
+        if (_options.Files().Count == 0) return;
         try
         {
             _credentials = LinkCredentials.Load(_options, DateTimeOffset.UtcNow);

@@ -1,12 +1,13 @@
-using Megaphone.Tls;
-
 namespace Megaphone.Links;
 
 /// <summary>How one end of links speaks TLS.</summary>
 internal sealed record LinkTlsOptions
 {
-    /// <summary>This end's certificate and key; null: it shows none, which only an end that makes links may do.</summary>
-    public CertificateFiles? Own { get; init; }
+    /// <summary>
+    /// The PEM files of this end's certificate, with those of its authorities behind it, and of its key, not encrypted; null: it shows
+    /// none, which only an end that makes links may do.
+    /// </summary>
+    public (string Certificate, string Key)? Own { get; init; }
 
     /// <summary>
     /// A PEM file with the authorities from one of which the other end's certificate must come; a certificate that stands in it
@@ -30,9 +31,9 @@ internal sealed record LinkTlsOptions
     public string AuthoritiesKey => Listens ? "Hub:Tls:ClientCa" : "Ecm:Link:Tls:Ca";
 
     /// <summary>Every file that is named.</summary>
-    public IReadOnlyList<string> Files =>
+    public IReadOnlyList<string> Files() =>
     [
-        .. Own is null ? Array.Empty<string>() : [Own.Certificate, Own.Key],
+        .. Own is { } own ? [own.Certificate, own.Key] : Array.Empty<string>(),
         .. Authorities is null ? Array.Empty<string>() : [Authorities],
     ];
 }

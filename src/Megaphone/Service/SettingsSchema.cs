@@ -288,7 +288,7 @@ internal sealed class SettingsSchema
         LinkTlsOptions tls = new()
         {
             Authorities = ReadFile($"{EcmLinkTls}:Ca", ExampleCa),
-            PeerName = _reader.Read($"{EcmLinkTls}:Name", ValueFormats.Name, to.Host),
+            PeerName = _reader.Read($"{EcmLinkTls}:Name", ValueFormats.Name with { Example = "hub.example.org" }, to.Host),
             Own = ReadOwn(EcmLinkTls, ExampleEdgeCertificate, ExampleEdgeKey, required: false),
         };
         return _reader.Has(EcmLinkTls) is true ? tls : null;
@@ -306,14 +306,14 @@ internal sealed class SettingsSchema
     }
 
     /// <summary>A certificate and its key: both or neither.</summary>
-    private CertificateFiles? ReadOwn(string section, string exampleCertificate, string exampleKey, bool required)
+    private (string Certificate, string Key)? ReadOwn(string section, string exampleCertificate, string exampleKey, bool required)
     {
         string certificateKey = $"{section}:Certificate", keyKey = $"{section}:Key";
         string? certificate = ReadFile(certificateKey, exampleCertificate), key = ReadFile(keyKey, exampleKey);
         bool hasCertificate = _reader.IsGiven(certificateKey), hasKey = _reader.IsGiven(keyKey);
         if (!hasCertificate && (required || hasKey)) _reader.Refuse(certificateKey, "must be given" + (hasKey ? $" with {keyKey}" : ""), exampleCertificate);
         if (!hasKey && (required || hasCertificate)) _reader.Refuse(keyKey, "must be given" + (hasCertificate ? $" with {certificateKey}" : ""), exampleKey);
-        return certificate is null || key is null ? null : new CertificateFiles(certificate, key);
+        return certificate is null || key is null ? null : (certificate, key);
     }
 
     /// <summary>The path of a file; null when none is given.</summary>

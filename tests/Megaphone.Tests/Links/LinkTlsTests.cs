@@ -104,7 +104,7 @@ public sealed class LinkTlsTests : IDisposable
     public async Task A_certificate_that_an_ECM_may_not_use_is_refused(string wrong, string told)
     {
         Listen(HubOptions());
-        CertificateFiles files = _authority.Issue(
+        (string Certificate, string Key) files = _authority.Issue(
             "edge", days: wrong == "expired" ? -1 : 90, use: wrong == "use" ? TestAuthority.ServerUse : TestAuthority.ClientUse);
         using SslStream ecm = await RawEcmAsync(files);
         ecm.Write(Packets.Of(0, """{"op":"hello","version":1}"""));
@@ -293,7 +293,7 @@ public sealed class LinkTlsTests : IDisposable
     public async Task New_files_are_for_the_links_that_come_after_and_bad_ones_change_nothing()
     {
         Link ecm = await LinkAsync();
-        CertificateFiles files = HubOptions().Own!;
+        (string Certificate, string Key) files = HubOptions().Own!.Value;
         string old = await RemoteSerialAsync();
 
         await File.WriteAllTextAsync(files.Key, "none");
@@ -324,9 +324,9 @@ public sealed class LinkTlsTests : IDisposable
         LinkTlsOptions options = HubOptions();
         if (wrong == "expired") _authority.Issue("hub", "127.0.0.1", days: -1);
         if (wrong == "use") _authority.Issue("hub", "127.0.0.1", use: TestAuthority.ClientUse);
-        if (wrong == "key") File.Copy(_authority.Issue("other").Key, options.Own!.Key, overwrite: true);
-        if (wrong == "missing") File.Delete(options.Own!.Certificate);
-        if (wrong == "garbage") File.WriteAllText(options.Own!.Certificate, "garbage");
+        if (wrong == "key") File.Copy(_authority.Issue("other").Key, options.Own!.Value.Key, overwrite: true);
+        if (wrong == "missing") File.Delete(options.Own!.Value.Certificate);
+        if (wrong == "garbage") File.WriteAllText(options.Own!.Value.Certificate, "garbage");
         if (wrong == "authority") options = options with { Authorities = Path.Combine(Path.GetDirectoryName(_authority.File)!, "none.pem") };
         CertificateException error = Assert.Throws<CertificateException>(() => LinkCredentials.Load(options, DateTimeOffset.UtcNow));
         Assert.Contains(problem, Assert.Single(error.Problems), StringComparison.Ordinal);
@@ -362,10 +362,10 @@ public sealed class LinkTlsTests : IDisposable
 
     private LinkTlsOptions HubOptions() => new() { Own = Hub(), Authorities = _authority.File };
 
-    private CertificateFiles Hub()
+    private (string Certificate, string Key) Hub()
     {
         string folder = Path.GetDirectoryName(_authority.File)!;
-        CertificateFiles files = new(Path.Combine(folder, "hub.pem"), Path.Combine(folder, "hub.key"));
+        (string Certificate, string Key) files = (Path.Combine(folder, "hub.pem"), Path.Combine(folder, "hub.key"));
         return File.Exists(files.Key) ? files : _authority.Issue("hub", "127.0.0.1", use: TestAuthority.ServerUse);
     }
 
@@ -409,19 +409,15 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     /// <summary>An ECM in a test's own hands, after the handshake.</summary>
-    private async Task<SslStream> RawEcmAsync(CertificateFiles? files)
+    private async Task<SslStream> RawEcmAsync((string Certificate, string Key) files)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         _opened.Add(socket);
         socket.Connect(_listener!.Listening);
         SslStream stream = new(new NetworkStream(socket, ownsSocket: true));
         SslClientAuthenticationOptions options = new() { TargetHost = "127.0.0.1", CertificateChainPolicy = SecuredPair.Trusting(_authority) };
-        if (files is not null)
-        {
-            options.ClientCertificateContext = SslStreamCertificateContext.Create(
-                X509Certificate2.CreateFromPemFile(files.Certificate, files.Key), null, offline: true);
-        }
-
+        options.ClientCertificateContext = SslStreamCertificateContext.Create(
+            X509Certificate2.CreateFromPemFile(files.Certificate, files.Key), null, offline: true);
         await Patience.WithinAsync(stream.AuthenticateAsClientAsync(options), "the handshake");
         return stream;
     }

@@ -2,7 +2,6 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Megaphone.Links;
-using Megaphone.Tls;
 
 namespace Megaphone.Tests.Links;
 
@@ -31,7 +30,7 @@ internal sealed class SecuredPair : IDisposable
     public static async Task<SecuredPair> ConnectAsync(int bufferBytes = 0)
     {
         SecuredPair pair = new(bufferBytes);
-        CertificateFiles files = pair._authority.Issue("localhost", "localhost");
+        (string Certificate, string Key) files = pair._authority.Issue("localhost", "localhost");
         SslServerAuthenticationOptions accepting = new() { ServerCertificate = X509Certificate2.CreateFromPemFile(files.Certificate, files.Key) };
         SslClientAuthenticationOptions connecting = new() { TargetHost = "localhost", CertificateChainPolicy = Trusting(pair._authority) };
         await Patience.WithinAsync(

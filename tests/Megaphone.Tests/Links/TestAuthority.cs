@@ -1,7 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Megaphone.Tls;
 
 namespace Megaphone.Tests.Links;
 
@@ -33,7 +32,7 @@ internal sealed class TestAuthority : IDisposable
     /// <param name="name">The host that it covers, by name or address; null: none.</param>
     /// <param name="days">For how many days it is valid; less than 0: it expired so long ago.</param>
     /// <param name="use">Its one extended key usage; null: it does not say.</param>
-    public CertificateFiles Issue(string file, string? name = null, double days = 90, string? use = null)
+    public (string Certificate, string Key) Issue(string file, string? name = null, double days = 90, string? use = null)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         CertificateRequest request = new("CN=" + file, key, HashAlgorithmName.SHA256);
@@ -47,7 +46,7 @@ internal sealed class TestAuthority : IDisposable
         using X509Certificate2 certificate = request.Create(
             _certificate.SubjectName, X509SignatureGenerator.CreateForECDsa(_key),
             DateTimeOffset.UtcNow.AddDays(-9), DateTimeOffset.UtcNow.AddDays(days), serial);
-        CertificateFiles files = new(Path.Combine(_folder, file + ".pem"), Path.Combine(_folder, file + ".key"));
+        (string Certificate, string Key) files = (Path.Combine(_folder, file + ".pem"), Path.Combine(_folder, file + ".key"));
         System.IO.File.WriteAllText(files.Certificate, certificate.ExportCertificatePem());
         System.IO.File.WriteAllText(files.Key, key.ExportPkcs8PrivateKeyPem());
         return files;
