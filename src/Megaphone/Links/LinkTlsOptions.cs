@@ -10,8 +10,8 @@ internal sealed record LinkTlsOptions
     public (string Certificate, string Key)? Own { get; init; }
 
     /// <summary>
-    /// A PEM file with the authorities from one of which the other end's certificate must come; a certificate that stands in it
-    /// itself is accepted too. Null: the system's, at an end that makes links; no certificate is wanted, at one that takes them.
+    /// A PEM file with the authorities from one of which the other end's certificate must come; a self-signed one that stands in it
+    /// is accepted too. Null: the system's, at an end that makes links; no certificate is wanted, at one that takes them.
     /// </summary>
     public string? Authorities { get; init; }
 

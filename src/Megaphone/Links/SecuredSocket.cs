@@ -27,10 +27,18 @@ internal sealed class SecuredSocket : IDisposable
     public bool IsTruncated => _records.HaveEnded;
 
     /// <summary>Does the handshake as the server of TLS.</summary>
-    public Task AcceptAsync(SslServerAuthenticationOptions options) => _tls.AuthenticateAsServerAsync(options);
+    public async Task AcceptAsync(SslServerAuthenticationOptions options)
+    {
+        await _tls.AuthenticateAsServerAsync(options).ConfigureAwait(false);
+        _records.AreOfHandshake = false;
+    }
 
     /// <summary>Does the handshake as the client of TLS.</summary>
-    public Task ConnectAsync(SslClientAuthenticationOptions options) => _tls.AuthenticateAsClientAsync(options);
+    public async Task ConnectAsync(SslClientAuthenticationOptions options)
+    {
+        await _tls.AuthenticateAsClientAsync(options).ConfigureAwait(false);
+        _records.AreOfHandshake = false;
+    }
 
     /// <summary>Receives.</summary>
     /// <returns>Bytes received; 0 when nothing more comes.</returns>
@@ -82,6 +90,9 @@ internal sealed class SecuredSocket : IDisposable
         // The handshake, and then the receiver, have it.
         private readonly SemaphoreSlim _turn = new(0, 1);
 
+        /// <summary>Whether the handshake is under way.</summary>
+        public bool AreOfHandshake { get; set; } = true;
+
         /// <summary>Whether the other end has ended the connection.</summary>
         public bool HaveEnded { get; private set; }
 
@@ -108,6 +119,9 @@ internal sealed class SecuredSocket : IDisposable
             }
 
             if (count == 0) HaveEnded = true;
+
+            // What a handshake computes takes milliseconds, for which other links on the socket engine's thread are not to wait.
+            if (AreOfHandshake) await Task.Yield();
             return count;
         }
     }
