@@ -123,9 +123,9 @@ setopts({_Transport, Owner, _Id} = Socket, _Options) ->
 -spec reset_stream(socket()) -> socket().
 reset_stream(Socket) -> Socket.
 
-%%% TLS, which ejabberd has no part in: it is the client's with its ECM. To ejabberd `stream_encrypted' is false until the client has
-%%% logged in, for from it it takes that it can bind SCRAM to the channel, offers the -PLUS mechanisms, and STARTTLS is not offered
-%%% because the session is started without.
+%%% TLS is a client's with its ECM, and ejabberd cannot see into it. Until the login `stream_encrypted' is therefore false, as from it
+%%% ejabberd takes that it can bind SCRAM to the channel, and offers the -PLUS mechanisms. Whether TLS is required is decided here, as
+%%% with its own `starttls_required' ejabberd would offer STARTTLS, which there is nothing to put on.
 
 %% @doc The hook. A client that came to its ECM without TLS has no way to it here.
 -spec c2s_stream_started(ejabberd_c2s:state(), stream_start()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.

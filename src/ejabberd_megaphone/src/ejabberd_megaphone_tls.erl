@@ -8,6 +8,9 @@
 %% ms in which the other end has to come to the end of the handshake.
 -define(HANDSHAKE_TIMEOUT, 10000).
 
+-define(CIPHERS, [aes_256_gcm, chacha20_poly1305, aes_128_gcm]).
+-define(GROUPS, [x25519, secp256r1, secp384r1]).
+
 -type settings() :: #{certfile := file:filename_all() | undefined,     % undefined: what ejabberd uses itself
                       cafile := file:filename_all() | undefined}.      % undefined: no certificate is wanted of an ECM
 
@@ -48,11 +51,13 @@ options(#{certfile := Certfile, cafile := Cafile}) ->
     end.
 
 fixed() ->
-    Tls12 = ssl:filter_cipher_suites(ssl:cipher_suites(default, 'tlsv1.2'),
-                                     [{key_exchange, fun(Kind) -> Kind =:= ecdhe_ecdsa orelse Kind =:= ecdhe_rsa end},
-                                      {mac, fun(Kind) -> Kind =:= aead end}]),
+    Suites = ssl:cipher_suites(exclusive, 'tlsv1.3')
+        ++ ssl:filter_cipher_suites(ssl:cipher_suites(default, 'tlsv1.2'),
+                                    [{key_exchange, fun(Kind) -> lists:member(Kind, [ecdhe_ecdsa, ecdhe_rsa]) end}]),
     [{versions, ['tlsv1.3', 'tlsv1.2']},
-     {ciphers, ssl:cipher_suites(exclusive, 'tlsv1.3') ++ Tls12},
+     {ciphers, ssl:filter_cipher_suites(Suites, [{cipher, fun(Cipher) -> lists:member(Cipher, ?CIPHERS) end}])},
+     {supported_groups, ?GROUPS},
+     {eccs, ?GROUPS},                            % the same for TLS 1.2
      {honor_cipher_order, true},
      {client_renegotiation, false},
      {reuse_sessions, false},                    % a certificate is looked at each time
