@@ -28,6 +28,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private LinkSender? _sender;
     private readonly SignsOfLife _signsOfLife;
     private readonly LinkTls? _tls;
+    private readonly bool _accepted;
     private Timer? _handshakeTimer;
     private SecuredSocket? _secured;
     private string? _refusal;
@@ -55,6 +56,7 @@ internal sealed class Link : IPacketSink, IDisposable
         _socket = socket;
         _tls = tls;
         _phase = phase;
+        _accepted = phase == LinkPhase.AwaitingFirstPacket;
         _options = options;
         _handler = handler;
         _metrics = metrics;
@@ -334,19 +336,27 @@ internal sealed class Link : IPacketSink, IDisposable
 
     private void StartHandshakeTimer(TimeSpan welcomeTimeout)
     {
-        bool listens = _phase == LinkPhase.AwaitingFirstPacket;
-        if (_tls is null && (listens ? _options.Secret is null : _phase == LinkPhase.Up)) return;
-        TimeSpan timeout = listens ? HelloTimeout : welcomeTimeout;
+        if (_tls is null && (_accepted ? _options.Secret is null : _phase == LinkPhase.Up)) return;
+        TimeSpan timeout = _accepted ? HelloTimeout : welcomeTimeout;
         _handshakeTimer = new Timer(_ => TooLate(timeout), null, timeout, Timeout.InfiniteTimeSpan);
     }
 
     private void TooLate(TimeSpan timeout)
     {
         string within = $"within {timeout.TotalSeconds:0.###} s";
-        if (_tls is not null && !_tlsDone) Close($"no TLS handshake {within}");
-        else if (_phase == LinkPhase.AwaitingFirstPacket) Close(_refusal ?? $"no hello {within}, and here a secret is wanted");
+        if (_tls is not null && !_tlsDone)
+        {
+            _metrics.AddRefused(RefusalReason.Tls);
+            Close($"no TLS handshake {within}");
+        }
+        else if (_phase == LinkPhase.AwaitingFirstPacket && (_refusal is not null || _options.Secret is not null))
+        {
+            Close(_refusal ?? $"no hello {within}, and here a secret is wanted");
+        }
         else if (_phase == LinkPhase.AwaitingWelcome)
+        {
             Close($"no answer to hello {within}; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
+        }
     }
 
     /// <summary>Does the TLS handshake. Nothing has been said on the link before it.</summary>
@@ -357,17 +367,16 @@ internal sealed class Link : IPacketSink, IDisposable
         _secured = result.Secured;
         _refusal = result.Refusal;
         _tlsDone = true;
-        bool listens = _phase == LinkPhase.AwaitingFirstPacket;
         if ((result.Refusal ?? result.Failure) is not null && !result.Abandoned && !_closed)
         {
             // A connector tells failures itself, and not each time.
-            _offended = listens;
+            _offended = _accepted;
             _metrics.AddRefused(RefusalReason.Tls);
         }
 
         if (result.Failure is not null) return new ReceiveEnd(result.Failure);
         if (result.Refusal is not null) _receiver.AcceptUpTo(PacketHeader.Size + ControlMessage.MaxBytes);
-        else if (listens && _options.Secret is null) _handshakeTimer?.Dispose();
+        else if (_accepted && _options.Secret is null) _handshakeTimer?.Dispose();
         return null;
     }
 
@@ -450,7 +459,7 @@ internal sealed class Link : IPacketSink, IDisposable
     {
         if (_refusal is not null) End(_refusal);
         else if (_tls is not null || !fault.LooksLikeTls) Breach(fault.ToString());
-        else if (_phase == LinkPhase.AwaitingFirstPacket) Breach("it speaks TLS, and links are taken in the clear here: set Hub:Tls, or Ecm:Link:Tls null there");
+        else if (_accepted) Breach("it speaks TLS, and links are taken in the clear here: set Hub:Tls, or Ecm:Link:Tls null there");
         else Breach("it speaks TLS: set Ecm:Link:Tls");
     }
 

@@ -68,19 +68,27 @@ internal sealed class LinkCredentials
     }
 
     private static SslStreamCertificateContext? LoadOwn(
-        (string Certificate, string Key) files, string use, DateTimeOffset now, List<string> problems, List<(string, DateTimeOffset)> validity)
+        (string Certificate, string Key) files,
+        string use,
+        DateTimeOffset now,
+        List<string> problems,
+        List<(string, DateTimeOffset)> validity)
     {
         int before = problems.Count;
         X509Certificate2Collection chain = Import(files.Certificate, problems);
         foreach (X509Certificate2 certificate in chain)
         {
-            if (certificate.NotBefore > now) problems.Add($"{files.Certificate}: {certificate.Subject} is not valid before {Text(certificate.NotBefore)}");
-            if (certificate.NotAfter <= now) problems.Add($"{files.Certificate}: {certificate.Subject} expired on {Text(certificate.NotAfter)}");
+            string which = $"{files.Certificate}: {certificate.Subject}";
+            if (certificate.NotBefore > now) problems.Add($"{which} is not valid before {Text(certificate.NotBefore)}");
+            if (certificate.NotAfter <= now) problems.Add($"{which} expired on {Text(certificate.NotAfter)}");
         }
 
         if (problems.Count > before) return null;
         if (!MayBeUsedFor(chain[0], use))
-            problems.Add($"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {(use == ServerUse ? "serverAuth" : "clientAuth")}");
+        {
+            string missing = use == ServerUse ? "serverAuth" : "clientAuth";
+            problems.Add($"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}");
+        }
 
         try
         {

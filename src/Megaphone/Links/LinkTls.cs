@@ -136,8 +136,8 @@ internal sealed class LinkTls : IDisposable
 
     private string WhyFailed(Exception error, SecuredSocket? secured)
     {
-        if (secured is { IsTruncated: true })
-            return "the other end went in the middle of the TLS handshake" + (_options.Listens ? "" : "; if it speaks plain, it needs Hub:Tls");
-        return $"the TLS handshake failed: {TlsFault.Describe(error)}";
+        if (secured is not { IsTruncated: true }) return $"the TLS handshake failed: {TlsFault.Describe(error)}";
+        const string Went = "the other end went in the middle of the TLS handshake";
+        return _options.Listens ? Went : $"{Went}; if it speaks plain, it needs Hub:Tls";
     }
 }

@@ -107,10 +107,10 @@ internal sealed class SettingsSchema
 
         if (linksToOwnHub && (ecm.Connect.Tls is null) != (hub.Tls is null))
         {
-            _reader.Refuse(
-                hub.Tls is null ? HubTls : EcmLinkTls,
-                $"must be there when {(hub.Tls is null ? EcmLinkTls : HubTls)} is: the link goes to the hub of this process",
-                hub.Tls is null ? $$"""{ "Certificate": "{{ExampleHubCertificate}}", "Key": "{{ExampleHubKey}}" }""" : $$"""{ "Ca": "{{ExampleCa}}" }""");
+            (string missing, string there, string example) = hub.Tls is null
+                ? (HubTls, EcmLinkTls, $$"""{ "Certificate": "{{ExampleHubCertificate}}", "Key": "{{ExampleHubKey}}" }""")
+                : (EcmLinkTls, HubTls, $$"""{ "Ca": "{{ExampleCa}}" }""");
+            _reader.Refuse(missing, $"must be there when {there} is: the link goes to the hub of this process", example);
         }
 
         Settings settings = new()
@@ -310,10 +310,15 @@ internal sealed class SettingsSchema
     {
         string certificateKey = $"{section}:Certificate", keyKey = $"{section}:Key";
         string? certificate = ReadFile(certificateKey, exampleCertificate), key = ReadFile(keyKey, exampleKey);
-        bool hasCertificate = _reader.IsGiven(certificateKey), hasKey = _reader.IsGiven(keyKey);
-        if (!hasCertificate && (required || hasKey)) _reader.Refuse(certificateKey, "must be given" + (hasKey ? $" with {keyKey}" : ""), exampleCertificate);
-        if (!hasKey && (required || hasCertificate)) _reader.Refuse(keyKey, "must be given" + (hasCertificate ? $" with {certificateKey}" : ""), exampleKey);
+        RequireBeside(certificateKey, keyKey, required, exampleCertificate);
+        RequireBeside(keyKey, certificateKey, required, exampleKey);
         return certificate is null || key is null ? null : (certificate, key);
+    }
+
+    private void RequireBeside(string key, string other, bool anyway, string example)
+    {
+        bool beside = _reader.IsGiven(other);
+        if (!_reader.IsGiven(key) && (anyway || beside)) _reader.Refuse(key, "must be given" + (beside ? $" with {other}" : ""), example);
     }
 
     /// <summary>The path of a file; null when none is given.</summary>

@@ -210,6 +210,7 @@ public sealed class LinkTlsTests : IDisposable
         await LinkAsync(listen: false);
         await Patience.UntilAsync(() => _listener!.Links().Length == 1, "the end of those that stall");
         Assert.Equal(1, _hubMetrics.Links);
+        Assert.Equal(stalled.Count, _hubMetrics.Refused(RefusalReason.Tls));
     }
 
     [Theory]
