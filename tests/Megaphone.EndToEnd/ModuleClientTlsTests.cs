@@ -116,6 +116,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
 
         string session = "ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"balcony\">>)";
         await server.Ejabberd.ComesToAsync("{current_function,{erlang,hibernate,3}}", $"process_info({session}, current_function)");
+        Assert.InRange(await server.Ejabberd.NumberAsync($"element(2, process_info({session}, memory))"), 1, 2700);
         Assert.Equal(hasTls ? "true" : "false", await server.Ejabberd.EvaluateAsync($"maps:get(stream_encrypted, sys:get_state({session}))"));
         string[] user = (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t')).Single(fields => fields[0] == "juliet@localhost/balcony");
         Assert.Equal((kind, "127.0.0.9"), (user[1], user[2]));
