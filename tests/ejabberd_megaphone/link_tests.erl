@@ -126,28 +126,108 @@ a_link_goes_on_when_its_modules_are_loaded_anew_twice_test() ->
         ?assertEqual({1, <<"out">>}, received(Socket))
     end).
 
+a_link_over_tls_carries_what_any_other_does_test() ->
+    with_tls_link(fun(Socket, Link) ->
+        C2S = begin_session(Link, 1),
+        send(Socket, [packet(1, <<N>>) || N <- lists:seq(1, 200)]),
+        [begin
+             Content = packet_for(1),
+             ?assertEqual(<<N>>, Content),
+             ejabberd_megaphone_receiver:taken(Link, 1, Content)
+         end || N <- lists:seq(1, 200)],
+        %% Many records, in each direction.
+        send(Socket, packet(1, <<2:(200000 * 8)>>)),
+        ?assertEqual(<<2:(200000 * 8)>>, packet_for(1)),
+        ejabberd_megaphone_sender:send(Link, 1, <<3:(200000 * 8)>>),
+        ?assertEqual({1, <<3:(200000 * 8)>>}, received(Socket)),
+        exit(C2S, kill),
+        ?assertEqual({1, <<>>}, received(Socket))
+    end).
+
+nothing_more_is_read_from_a_link_over_tls_that_does_not_take_its_answers_test() ->
+    with_tls_link(fun({ssl, Socket}, Link) ->
+        ok = ssl:setopts(Socket, [{linger, {true, 0}}]),
+        Pings = lists:duplicate(100, packet(0, ["{\"op\":\"ping\",\"token\":\"", binary:copy(<<"x">>, 4000), "\"}"])),
+        Flood = spawn(fun() -> [ssl:send(Socket, Pings) || _ <- lists:seq(1, 100)] end),
+        wait_until(fun() -> atomics:get(Link#link.queued, 1) > 4000000 end),
+        timer:sleep(300),
+        ?assert(atomics:get(Link#link.queued, 1) < 8000000),
+        exit(Flood, kill)
+    end).
+
+the_sessions_of_a_link_over_tls_are_closed_when_it_is_lost_test() ->
+    with_tls_link(fun({ssl, Socket}, Link) ->
+        C2S = begin_session(Link, 1),
+        ssl:close(Socket),
+        receive {closed, C2S} -> ok after 1000 -> exit(still_open) end
+    end).
+
+a_stopped_link_over_tls_says_that_this_is_its_end_test() ->
+    with_tls_link(fun({ssl, Socket}, Link) ->
+        ejabberd_megaphone_sender:send(Link, 1, <<"the last">>),
+        ejabberd_megaphone_sender:stop(Link#link.sender),
+        ?assertEqual({1, <<"the last">>}, received({ssl, Socket})),
+        ?assertEqual({error, closed}, ssl:recv(Socket, 1, 1000))
+    end).
+
+what_is_no_tls_is_refused_where_it_is_wanted_and_counted_test() ->
+    {ok, _} = application:ensure_all_started(ssl),
+    test_certificates:with(fun(#{folder := Folder}) ->
+        with_listener(#{certfile => test_certificates:file(Folder, server), cafile => undefined}, fun(Socket, Counters) ->
+            send(Socket, packet(0, <<"{\"op\":\"hello\",\"version\":1}">>)),
+            wait_until(fun() -> counted(tls_failed, Counters) =:= 1 end),
+            %% An alert may come before the end.
+            ?assertMatch({error, _}, gen_tcp:recv(Socket, 1000, 1000)),
+            ?assertEqual([], ets:tab2list(?LINKS))
+        end)
+    end).
+
 %%% The link
 
-with_link(Test) ->
+with_link(Test) -> with_link(none, fun(Socket) -> Socket end, Test).
+
+%% The same with a link over TLS.
+with_tls_link(Test) ->
+    {ok, _} = application:ensure_all_started(ssl),
+    test_certificates:with(
+      fun(#{folder := Folder, ecm := Ecm}) ->
+              Settings = #{certfile => test_certificates:file(Folder, server), cafile => test_certificates:file(Folder, ecms)},
+              Secure = fun(Socket) ->
+                               {ok, TlsSocket} = ssl:connect(Socket, Ecm, 2000),
+                               {ssl, TlsSocket}
+                       end,
+              with_link(Settings, Secure, Test)
+      end).
+
+with_link(Tls, Secure, Test) ->
+    with_listener(Tls, fun(Connected, _Counters) ->
+        Socket = Secure(Connected),
+        send(Socket, packet(0, <<"{\"op\":\"hello\",\"version\":1}">>)),
+        ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
+        [Link] = ets:tab2list(?LINKS),
+        try Test(Socket, Link)
+        after
+            exit(Link#link.owner, kill),
+            forget_packets()
+        end
+    end).
+
+with_listener(Tls, Test) ->
     Keeper = keeper(),
     {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}, {sndbuf, 65536}, {recbuf, 65536}]),
     {ok, Port} = inet:port(Listening),
     {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {recbuf, 65536}]),
     {ok, Accepted} = gen_tcp:accept(Listening, 1000),
-    Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL, close_rate = 400}),
-    {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {{Options, ejabberd_megaphone_counters:new()}, undefined}),
+    Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL, close_rate = 400, tls = Tls}),
+    Counters = ejabberd_megaphone_counters:new(),
+    {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {{Options, Counters}, undefined}),
     ok = gen_tcp:controlling_process(Accepted, Receiver),
     ejabberd_megaphone_receiver:accept(Receiver),
-    send(Socket, packet(0, <<"{\"op\":\"hello\",\"version\":1}">>)),
-    ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
-    [Link] = ets:tab2list(?LINKS),
-    try Test(Socket, Link)
+    try Test(Socket, Counters)
     after
         gen_tcp:close(Socket),
         gen_tcp:close(Listening),
-        exit(Link#link.owner, kill),
-        stop(Keeper),
-        forget_packets()
+        stop(Keeper)
     end.
 
 forget_packets() ->
@@ -167,9 +247,11 @@ keeper() ->
                         receive
                             {'$gen_call', From, {add_link, Link, _}} ->
                                 ets:insert(?LINKS, Link),
-                                gen_server:reply(From, {ok, self()})
-                        end,
-                        receive stop -> ok end
+                                gen_server:reply(From, {ok, self()}),
+                                receive stop -> ok end;
+                            stop ->
+                                ok
+                        end
                 end),
     receive {keeps, Pid} -> Pid after 1000 -> exit(no_keeper) end.
 
@@ -210,7 +292,8 @@ told(Sessions) ->
 
 waiting(#link{waiting = Waiting}) -> ejabberd_megaphone_waiting:bytes(Waiting).
 
-counted(Name, #link{counters = Counters}) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).
+counted(Name, #link{counters = Counters}) -> counted(Name, Counters);
+counted(Name, Counters) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).
 
 %%% The ECM
 
@@ -220,18 +303,22 @@ packet(Id, Content) ->
 
 op(Op, Id) -> packet(0, ["{\"op\":\"", Op, "\",\"id\":\"", Id, "\",\"token\":\"\"}"]).
 
+send({ssl, Socket}, Packets) -> ok = ssl:send(Socket, Packets);
 send(Socket, Packets) -> ok = gen_tcp:send(Socket, Packets).
+
+recv({ssl, Socket}, Size) -> ssl:recv(Socket, Size, 1000);
+recv(Socket, Size) -> gen_tcp:recv(Socket, Size, 1000).
 
 control(Socket) ->
     {0, Content} = received(Socket),
     jiffy:decode(Content, [return_maps]).
 
 received(Socket) ->
-    {ok, <<Length:10/binary, "|", Id:20/binary, "|">>} = gen_tcp:recv(Socket, 32, 1000),
+    {ok, <<Length:10/binary, "|", Id:20/binary, "|">>} = recv(Socket, 32),
     case binary_to_integer(Length) - 32 of
         0 -> {binary_to_integer(Id), <<>>};
         Size ->
-            {ok, Content} = gen_tcp:recv(Socket, Size, 1000),
+            {ok, Content} = recv(Socket, Size),
             {binary_to_integer(Id), Content}
     end.
 

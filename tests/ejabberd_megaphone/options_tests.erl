@@ -8,10 +8,51 @@ every_option_of_our_own_has_a_type_that_its_default_is_of_test_() ->
     [{atom_to_list(Name), ?_assertEqual(Value, (ejabberd_megaphone:listen_opt_type(Name))(Written))}
      || {Name, Written, Value} <- [{framing, stanza, stanza}, {secret, <<>>, <<>>}, {allow_open_listener, false, false},
                                    {keep_alive, 15, 15000}, {max_packet, 1048576, 1048576}, {hibernate_after, 10, 10000},
-                                   {compact, true, true}, {close_rate, 5000, 5000}, {buffer_total, 268435456, 268435456}]].
+                                   {compact, true, true}, {close_rate, 5000, 5000}, {buffer_total, 268435456, 268435456},
+                                   {starttls_required, false, false}]].
 
 every_default_is_in_the_list_of_options_test_() ->
     [{atom_to_list(Name), ?_assertEqual({Name, Value}, lists:keyfind(Name, 1, ejabberd_megaphone:listen_options()))}
      || {Name, Value} <- [{framing, stanza}, {secret, <<>>}, {allow_open_listener, false}, {keep_alive, 15000},
                           {max_packet, 1048576}, {hibernate_after, 10000}, {compact, true}, {close_rate, 5000},
-                          {buffer_total, 268435456}, {backlog, 1024}]].
+                          {buffer_total, 268435456}, {backlog, 1024}, {tls, false}, {certfile, undefined},
+                          {cafile, undefined}, {starttls_required, false}]].
+
+%% Section 6 of the link protocol.
+beyond_loopback_a_listener_wants_a_secret_or_certificates_or_the_operators_word_test_() ->
+    [{lists:flatten(io_lib:format("~0p ~0p", [Ip, Options])), ?_assertEqual(Listens, listens(Ip, Options))}
+     || {Listens, Ip, Options} <-
+            [{true, {127, 0, 0, 1}, []},
+             {true, {127, 0, 0, 1}, [{tls, true}]},
+             {false, {0, 0, 0, 0}, []},
+             {false, {0, 0, 0, 0}, [{tls, true}]},
+             {false, {0, 0, 0, 0, 0, 0, 0, 0}, [{tls, true}]},
+             {true, {0, 0, 0, 0}, [{tls, true}, {cafile, <<"ecms.pem">>}]},
+             {true, {0, 0, 0, 0}, [{secret, <<"secret">>}]},
+             {true, {0, 0, 0, 0}, [{tls, true}, {secret, <<"secret">>}]},
+             {true, {0, 0, 0, 0}, [{allow_open_listener, true}]},
+             %% It would not be looked at, and who wrote it believes that it is.
+             {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}]},
+             {false, {127, 0, 0, 1}, [{cafile, <<"ecms.pem">>}]},
+             {false, {127, 0, 0, 1}, [{certfile, <<"server.pem">>}]},
+             {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}, {secret, <<"secret">>}]}]].
+
+listens(Ip, Options) ->
+    %% In the place of ejabberd_megaphone_keeper.
+    Keeper = spawn(fun() ->
+                           receive {'$gen_call', From, {add_listener, _, _}} -> gen_server:reply(From, {key, counters}) end
+                   end),
+    register(ejabberd_megaphone_keeper, Keeper),
+    {ok, Socket} = gen_tcp:listen(0, [{ip, Ip} || tuple_size(Ip) =:= 4] ++ [inet6 || tuple_size(Ip) =:= 8]),
+    try ejabberd_megaphone:tcp_init(Socket, [{certfile, <<"missing.pem">>} || lists:member({tls, true}, Options)]
+                                            ++ [{max_fsm_queue, 1000} | Options]) of
+        State -> lists:keymember(ejabberd_megaphone, 1, State)
+    catch
+        exit:normal ->
+            ?assertEqual({error, einval}, inet:sockname(Socket)),
+            false
+    after
+        gen_tcp:close(Socket),
+        exit(Keeper, kill),
+        catch unregister(ejabberd_megaphone_keeper)
+    end.

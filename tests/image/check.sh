@@ -117,6 +117,9 @@ take named_link "$(( named_clients + 1 ))"
 take named_admin "$(( named_link + 1 ))"
 take tls_clients "$(( named_admin + 1 ))"
 take tls_admin "$(( tls_clients + 1 ))"
+take tls_link "$(( tls_admin + 1 ))"
+take tls_link_clients "$(( tls_link + 1 ))"
+take tls_link_admin "$(( tls_link_clients + 1 ))"
 
 # ---- the checks ----
 
@@ -145,6 +148,13 @@ check "clients may speak TLS" start tls --Ecm:Clients:0:Listen "127.0.0.1:$tls_c
   --Ecm:Tls:Certificates:0:Certificate /localhost.pem --Ecm:Tls:Certificates:0:Key /localhost.key \
   --Ecm:Link:To "127.0.0.1:$link" --Admin:Listen "127.0.0.1:$tls_admin"
 check "bytes come back through TLS" wait_until 1 says_back_through_tls "$tls_clients"
+
+check "links may speak TLS" start tls_link --Hub:Listen "127.0.0.1:$tls_link" --Hub:Backend echo: \
+  --Hub:Tls:Certificate /localhost.pem --Hub:Tls:Key /localhost.key --Hub:Tls:ClientCa /localhost.pem \
+  --Ecm:Clients:0:Listen "127.0.0.1:$tls_link_clients" --Ecm:Link:To "127.0.0.1:$tls_link" --Ecm:Link:Tls:Ca /localhost.pem \
+  --Ecm:Link:Tls:Name localhost --Ecm:Link:Tls:Certificate /localhost.pem --Ecm:Link:Tls:Key /localhost.key \
+  --Admin:Listen "127.0.0.1:$tls_link_admin"
+check "bytes come back through a link with TLS" wait_until 5 says_back "$tls_link_clients"
 
 check "it ends with exit status 0 when asked to" ends_with_zero "$service"
 say "the image's files: $(tr '\n' ' ' <<<"$image_files")"

@@ -14,6 +14,7 @@ internal sealed class EcmRole : IDisposable
     private readonly RoleMetrics _metrics;
     private readonly EcmLog _log;
     private readonly LinkLog _linkLog;
+    private readonly LinkTls? _linkTls;
     private readonly EcmLink[] _links;
     private readonly EcmClients _clients;
     private readonly CancellationTokenSource _stopConnecting = new();
@@ -25,12 +26,14 @@ internal sealed class EcmRole : IDisposable
     private Task _connectors = Task.CompletedTask;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <exception cref="CertificateException">Links are to speak TLS, and its files cannot be used.</exception>
     public EcmRole(EcmOptions options, RoleMetrics metrics, ILoggerFactory loggers)
     {
         _options = options;
         _metrics = metrics;
         _log = new EcmLog(loggers.CreateLogger<EcmRole>());
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
+        _linkTls = options.Connect.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
         _links = new EcmLink[options.Connect.Count];
         for (int i = 0; i < _links.Length; i++) _links[i] = new EcmLink(metrics);
         _clients = new EcmClients(options, metrics, _links, _log);
@@ -73,7 +76,7 @@ internal sealed class EcmRole : IDisposable
         _entrance?.Start();
         _refusals.Start();
         _connectors = Task.WhenAll(_links.Select(link =>
-            new LinkConnector(_options.Connect, _options.Link, link, _metrics, _linkLog).RunAsync(_stopConnecting.Token)));
+            new LinkConnector(_options.Connect, _options.Link, link, _metrics, _linkLog, _linkTls).RunAsync(_stopConnecting.Token)));
         _log.Listening(string.Join(", ", _listening), _links.Length, _options.Connect.To.ToString());
     }
 
@@ -103,6 +106,7 @@ internal sealed class EcmRole : IDisposable
     {
         _refusals.Dispose();
         _reload?.Dispose();
+        _linkTls?.Dispose();
         _stopConnecting.Dispose();
     }
 

@@ -16,6 +16,9 @@ internal sealed record HubOptions
     /// <summary>What links are like.</summary>
     public required LinkOptions Link { get; init; }
 
+    /// <summary>How links speak TLS; null: they are plain.</summary>
+    public LinkTlsOptions? Tls { get; init; }
+
     /// <summary>Links held at the same time. 1 to 4096, default 256.</summary>
     public int MaxLinks { get; init; } = 256;
 

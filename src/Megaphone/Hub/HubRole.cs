@@ -2,6 +2,7 @@ using System.Net;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
+using Megaphone.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Hub;
@@ -13,18 +14,21 @@ internal sealed class HubRole : IDisposable
     private readonly RoleMetrics _metrics;
     private readonly HubLog _log;
     private readonly LinkLog _linkLog;
+    private readonly LinkTls? _linkTls;
     private readonly HubSessions _sessions;
     private ISessionBackend? _backend;
     private LinkListener? _listener;
     private Timer? _idleTimer;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <exception cref="CertificateException">Links are to speak TLS, and its files cannot be used.</exception>
     public HubRole(HubOptions options, RoleMetrics metrics, ILoggerFactory loggers)
     {
         _options = options;
         _metrics = metrics;
         _log = new HubLog(loggers.CreateLogger<HubRole>());
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
+        _linkTls = options.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
         _sessions = new HubSessions(options, metrics, _log);
     }
 
@@ -37,7 +41,8 @@ internal sealed class HubRole : IDisposable
     {
         ISessionBackend backend = _options.Backend is { } address ? new TcpBackend(address, _sessions, _log) : new EchoBackend(_sessions);
         _backend = backend;
-        _listener = new LinkListener(_options.Listen, _options.MaxLinks, _options.Link, () => new HubLink(_sessions, backend), _metrics, _linkLog);
+        _listener = new LinkListener(
+            _options.Listen, _options.MaxLinks, _options.Link, () => new HubLink(_sessions, backend), _metrics, _linkLog, _linkTls);
         if (_options.IdleTimeout is { } idle)
         {
             TimeSpan interval = TimeSpan.FromMilliseconds(Math.Clamp(idle.TotalMilliseconds / 10, 20, 10_000));
@@ -75,6 +80,7 @@ internal sealed class HubRole : IDisposable
     {
         _idleTimer?.Dispose();
         _listener?.Dispose();
+        _linkTls?.Dispose();
         _backend?.Dispose();
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using Megaphone.Protocol;
@@ -8,13 +9,18 @@ namespace Megaphone.Links;
 internal static class Handshake
 {
     /// <summary>How much of what the other side says about itself goes into a log line.</summary>
-    private const int LongestShown = 100;
+    private const int LongestShown = 200;
 
     /// <summary>The first packet of an accepted link: <c>hello</c>, or any session's packet on a plain link.</summary>
-    public static HandshakeResult OnFirstPacket(ulong id, ReadOnlySpan<byte> content, LinkOptions options)
+    /// <param name="id">The packet's id.</param>
+    /// <param name="content">Its content.</param>
+    /// <param name="options">What is wanted here.</param>
+    /// <param name="refusal">What was found to be against the link before it said anything; null: nothing.</param>
+    public static HandshakeResult OnFirstPacket(ulong id, ReadOnlySpan<byte> content, LinkOptions options, string? refusal = null)
     {
         if (id != PacketHeader.ControlId)
         {
+            if (refusal is not null) return new HandshakeResult(HandshakeOutcome.End, refusal);
             if (options.Secret is null) return new HandshakeResult(HandshakeOutcome.Up);
             return new HandshakeResult(
                 HandshakeOutcome.Breach,
@@ -26,6 +32,7 @@ internal static class Handshake
 
         if (!ControlReader.TryRead(content, out ControlMessage? hello, out string? problem)) return Breach(problem);
         if (hello.Op != ControlOp.Hello) return Breach($"{ControlNames.Of(hello.Op)} before hello");
+        if (refusal is not null) return Refuse(refusal);
         if (hello.Version != ControlMessage.CurrentVersion)
             return Refuse($"version {hello.Version} is not spoken here, only {ControlMessage.CurrentVersion}");
         return SecretFits(hello.Secret, options.Secret) ? Up(hello) : Refuse("the secret is missing or wrong");
@@ -66,7 +73,8 @@ internal static class Handshake
         keepAlive is { } asked ? TimeSpan.FromSeconds(Math.Clamp(asked.TotalSeconds, 0.1, 3600)) : null;
 
     /// <summary>What the other side says may hold line breaks and terminal codes, which have no place in a log.</summary>
-    private static string? Shown(string? said) =>
+    [return: NotNullIfNotNull(nameof(said))]
+    public static string? Shown(string? said) =>
         said is null ? null : string.Concat(said.Take(LongestShown).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 
     private static bool SecretFits(string? said, string? wanted)

@@ -27,7 +27,12 @@ internal sealed class Link : IPacketSink, IDisposable
     private readonly Lock _closing = new();
     private LinkSender? _sender;
     private readonly SignsOfLife _signsOfLife;
+    private readonly LinkTls? _tls;
+    private readonly bool _accepted;
     private Timer? _handshakeTimer;
+    private SecuredSocket? _secured;
+    private string? _refusal;
+    private volatile bool _tlsDone;
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ReplyRoom _replyRoom;
     private volatile LinkPhase _phase;
@@ -44,10 +49,14 @@ internal sealed class Link : IPacketSink, IDisposable
     /// <param name="handler">What is done with its packets.</param>
     /// <param name="metrics">Where everything is counted.</param>
     /// <param name="log">Where it is told.</param>
-    public Link(Socket socket, LinkPhase phase, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log)
+    /// <param name="tls">How it speaks TLS; null: it is plain.</param>
+    public Link(
+        Socket socket, LinkPhase phase, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log, LinkTls? tls = null)
     {
         _socket = socket;
+        _tls = tls;
         _phase = phase;
+        _accepted = phase == LinkPhase.AwaitingFirstPacket;
         _options = options;
         _handler = handler;
         _metrics = metrics;
@@ -99,28 +108,16 @@ internal sealed class Link : IPacketSink, IDisposable
     public string CloseReason => _closeReason ?? "";
 
     /// <summary>Runs the link until it is over. Never throws.</summary>
-    /// <param name="welcomeTimeout">How long to wait for the answer to <c>hello</c>.</param>
+    /// <param name="welcomeTimeout">How long to wait for TLS and the answer to <c>hello</c>.</param>
     public async Task RunAsync(TimeSpan welcomeTimeout)
     {
         ReceiveEnd end;
         try
         {
-            if (_phase == LinkPhase.Up)
-            {
-                BringUp(name: null, _options.MaxPacketBytes, _options.KeepAlive);
-            }
-            else if (_phase == LinkPhase.AwaitingFirstPacket && _options.Secret is not null)
-            {
-                _handshakeTimer = new Timer(_ => NoHello(), null, HelloTimeout, Timeout.InfiniteTimeSpan);
-            }
-            else if (_phase == LinkPhase.AwaitingWelcome)
-            {
-                StartSender();
-                SendControl(ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes));
-                _handshakeTimer = new Timer(_ => NoWelcome(welcomeTimeout), null, welcomeTimeout, Timeout.InfiniteTimeSpan);
-            }
-
-            end = await _receiver.RunAsync().ConfigureAwait(false);
+            StartHandshakeTimer(welcomeTimeout);
+            ReceiveEnd? failed = _tls is null ? null : await SecureAsync(_tls).ConfigureAwait(false);
+            if (failed is null) Begin();
+            end = failed ?? await _receiver.RunAsync(_secured).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -186,7 +183,7 @@ internal sealed class Link : IPacketSink, IDisposable
         sender.Drain();
         await sender.Ended.ConfigureAwait(false);
         End("asked to stop");
-        LinkSocket.EndSending(_socket);
+        await EndSendingAsync().ConfigureAwait(false);
 
         // The other side is to end too, after what it has queued; one that just stays silent has nothing queued.
         while (await Task.WhenAny(_over.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _over.Task)
@@ -248,7 +245,7 @@ internal sealed class Link : IPacketSink, IDisposable
     private bool TakeFirst(ulong id, ReadOnlySpan<byte> content)
     {
         bool welcome = _phase == LinkPhase.AwaitingWelcome;
-        HandshakeResult result = welcome ? Handshake.OnAnswer(id, content) : Handshake.OnFirstPacket(id, content, _options);
+        HandshakeResult result = welcome ? Handshake.OnAnswer(id, content) : Handshake.OnFirstPacket(id, content, _options, _refusal);
         if (result.Ignored > 0) _metrics.AddControlIgnored(result.Ignored);
         switch (result.Outcome)
         {
@@ -261,7 +258,7 @@ internal sealed class Link : IPacketSink, IDisposable
             case HandshakeOutcome.Refuse:
                 StartSender();
                 SendControl(ControlMessage.Refuse(result.Reason));
-                _metrics.AddRefused(RefusalReason.Hello);
+                if (_refusal is null) _metrics.AddRefused(RefusalReason.Hello);
                 _offended = true;
                 return End($"its hello was refused: {result.Reason}");
             case HandshakeOutcome.Breach:
@@ -314,14 +311,16 @@ internal sealed class Link : IPacketSink, IDisposable
         _phase = LinkPhase.Up;
         WasUp = true;
         _metrics.LinkUp();
-        _log.Up(Peer, name ?? "no name", HasControl ? "control" : "plain", peerMaxPacket);
+        string kind = HasControl ? "control" : "plain";
+        _log.Up(Peer, name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
         _handshakeTimer?.Dispose();
         if (HasControl) _signsOfLife.Watch(keepAlive);
         _handler.Up(this);
     }
 
     private void StartSender() =>
-        _sender ??= new LinkSender(_socket, _options.RingBytes, $"link {Number} send", _metrics, RoomAgain, failure => Close($"sending failed: {failure}"));
+        _sender ??= new LinkSender(
+            _socket, _options.RingBytes, $"link {Number} send", _metrics, RoomAgain, failure => Close($"sending failed: {failure}"), _secured);
 
     private void RoomAgain()
     {
@@ -335,17 +334,73 @@ internal sealed class Link : IPacketSink, IDisposable
             ? Math.Min(options.MaxPacketBytes, PacketHeader.Size + ControlMessage.MaxBytes)
             : options.MaxPacketBytes;
 
-    private void NoHello()
+    private void StartHandshakeTimer(TimeSpan welcomeTimeout)
     {
-        if (_phase == LinkPhase.AwaitingFirstPacket) Close($"no hello within {HelloTimeout.TotalSeconds:0} s, and here a secret is wanted");
+        if (_tls is null && (_accepted ? _options.Secret is null : _phase == LinkPhase.Up)) return;
+        TimeSpan timeout = _accepted ? HelloTimeout : welcomeTimeout;
+        _handshakeTimer = new Timer(_ => TooLate(timeout), null, timeout, Timeout.InfiniteTimeSpan);
     }
 
-    private void NoWelcome(TimeSpan timeout)
+    private void TooLate(TimeSpan timeout)
     {
-        if (_phase != LinkPhase.AwaitingWelcome) return;
-        Close(
-            $"no answer to hello within {timeout.TotalSeconds:0.###} s; "
-            + "if the other side speaks only the plain protocol, set Ecm:Link:Control false");
+        string within = $"within {timeout.TotalSeconds:0.###} s";
+        if (_tls is not null && !_tlsDone)
+        {
+            _metrics.AddRefused(RefusalReason.Tls);
+            Close($"no TLS handshake {within}");
+        }
+        else if (_phase == LinkPhase.AwaitingFirstPacket && (_refusal is not null || _options.Secret is not null))
+        {
+            Close(_refusal ?? $"no hello {within}, and here a secret is wanted");
+        }
+        else if (_phase == LinkPhase.AwaitingWelcome)
+        {
+            Close($"no answer to hello {within}; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
+        }
+    }
+
+    /// <summary>Does the TLS handshake. Nothing has been said on the link before it.</summary>
+    /// <returns>Why the link is over; null when it goes on, were it only to be refused.</returns>
+    private async Task<ReceiveEnd?> SecureAsync(LinkTls tls)
+    {
+        TlsHandshakeResult result = await tls.SecureAsync(_socket).ConfigureAwait(false);
+        _secured = result.Secured;
+        _refusal = result.Refusal;
+        _tlsDone = true;
+        if ((result.Refusal ?? result.Failure) is not null && !result.Abandoned && !_closed)
+        {
+            // A connector tells failures itself, and not each time.
+            _offended = _accepted;
+            _metrics.AddRefused(RefusalReason.Tls);
+        }
+
+        if (result.Failure is not null) return new ReceiveEnd(result.Failure);
+        if (result.Refusal is not null) _receiver.AcceptUpTo(PacketHeader.Size + ControlMessage.MaxBytes);
+        else if (_accepted && _options.Secret is null) _handshakeTimer?.Dispose();
+        return null;
+    }
+
+    /// <summary>Begins to speak, where this end is the one to begin.</summary>
+    private void Begin()
+    {
+        if (_phase == LinkPhase.Up)
+        {
+            BringUp(name: null, _options.MaxPacketBytes, _options.KeepAlive);
+        }
+        else if (_phase == LinkPhase.AwaitingWelcome)
+        {
+            StartSender();
+            SendControl(ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes));
+        }
+    }
+
+    /// <summary>Ends our direction, if the socket is still open. Everything has been sent that will be.</summary>
+    private async Task EndSendingAsync()
+    {
+        // Without a close_notify the other side takes what it has got for truncated, which it is when sending has not ended.
+        if (_secured is not null && _sender is { Ended.IsCompleted: true })
+            await _secured.EndSendingAsync(TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
+        LinkSocket.EndSending(_socket);
     }
 
     private void SendControl(ControlMessage message)
@@ -371,16 +426,16 @@ internal sealed class Link : IPacketSink, IDisposable
 
     private async Task EndAsync(ReceiveEnd end)
     {
-        if (end.Fault is { } fault) Breach(fault.ToString());
+        _secured?.EndReceiving();
+        if (end.Fault is { } fault) EndAtFault(fault);
         else if (end.Reason.Length > 0) End(end.Reason);
 
-        bool wasUp = _phase == LinkPhase.Up;
         bool refused = _phase == LinkPhase.AwaitingFirstPacket && _sender is not null;
         _handshakeTimer?.Dispose();
         _signsOfLife.Dispose();
 
         // Sessions are over now; what they had queued still goes to a side that only ended its own direction.
-        if (wasUp)
+        if (WasUp)
         {
             _metrics.LinkDown();
             _handler.Down(this);
@@ -390,12 +445,22 @@ internal sealed class Link : IPacketSink, IDisposable
         {
             sender.Drain();
             await Task.WhenAny(sender.Ended, Task.Delay(_options.KeepAlive)).ConfigureAwait(false);
-            LinkSocket.EndSending(_socket);
+            await EndSendingAsync().ConfigureAwait(false);
         }
 
         _phase = LinkPhase.Down;
         Close("closed");
+        _secured?.Dispose();
         Tell();
+    }
+
+    /// <summary>What came is no packet; where it is something else that is known, the operator is told what.</summary>
+    private void EndAtFault(PacketFault fault)
+    {
+        if (_refusal is not null) End(_refusal);
+        else if (_tls is not null || !fault.LooksLikeTls) Breach(fault.ToString());
+        else if (_accepted) Breach("it speaks TLS, and links are taken in the clear here: set Hub:Tls, or Ecm:Link:Tls null there");
+        else Breach("it speaks TLS: set Ecm:Link:Tls");
     }
 
     private void Tell()

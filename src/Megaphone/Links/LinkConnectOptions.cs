@@ -12,7 +12,10 @@ internal sealed record LinkConnectOptions
     /// <summary>Whether to say <c>hello</c>; false speaks the plain protocol of sections 1 to 3 only. Default true.</summary>
     public bool Control { get; init; } = true;
 
-    /// <summary>Time for connecting, and again for the answer to <c>hello</c>. Default 5 s.</summary>
+    /// <summary>How links speak TLS; null: they are plain.</summary>
+    public LinkTlsOptions? Tls { get; init; }
+
+    /// <summary>Time for connecting, and again for TLS and the answer to <c>hello</c>. Default 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The wait before the first new attempt; it doubles each time, with jitter. Default 200 ms.</summary>

@@ -5,7 +5,7 @@ namespace Megaphone.Links;
 
 /// <summary>Keeps one link connected: connects, runs it, and when it is over connects again, with back-off and jitter.</summary>
 internal sealed class LinkConnector(
-    LinkConnectOptions connect, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log)
+    LinkConnectOptions connect, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log, LinkTls? tls = null)
 {
     /// <summary>Runs until cancelled; a link that is up then is left to whoever drains or closes it. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -50,7 +50,7 @@ internal sealed class LinkConnector(
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
             await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
-            connected = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log);
+            connected = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log, tls);
         }
         catch (OperationCanceledException)
         {

@@ -20,19 +20,28 @@ internal sealed class LinkListener : IDisposable
     private readonly Func<ILinkHandler> _handlers;
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
+    private readonly LinkTls? _tls;
     private readonly LinkedList<Link> _links = new();
     private volatile bool _closed;
     private long _tellAgain;
 
     /// <summary>Binds and begins to accept; each link gets a handler of its own.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
-    public LinkListener(IPEndPoint endPoint, int maxLinks, LinkOptions options, Func<ILinkHandler> handlers, RoleMetrics metrics, LinkLog log)
+    public LinkListener(
+        IPEndPoint endPoint,
+        int maxLinks,
+        LinkOptions options,
+        Func<ILinkHandler> handlers,
+        RoleMetrics metrics,
+        LinkLog log,
+        LinkTls? tls = null)
     {
         _maxLinks = maxLinks;
         _options = options;
         _handlers = handlers;
         _metrics = metrics;
         _log = log;
+        _tls = tls;
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
@@ -104,7 +113,7 @@ internal sealed class LinkListener : IDisposable
         Link link;
         try
         {
-            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handlers(), _metrics, _log);
+            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handlers(), _metrics, _log, _tls);
         }
         catch (SocketException)
         {

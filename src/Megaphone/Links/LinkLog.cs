@@ -35,6 +35,12 @@ internal sealed partial class LinkLog(ILogger<Link> logger)
     [LoggerMessage(109, LogLevel.Debug, "Link {Peer} never came up: {Reason}")]
     public partial void Unused(string peer, string reason);
 
+    [LoggerMessage(110, LogLevel.Information, "{Section}: new certificates taken into use for links to come, valid until {NotAfter:u}")]
+    public partial void CertificatesReloaded(string section, DateTime notAfter);
+
+    [LoggerMessage(111, LogLevel.Warning, "{Section}: new certificates cannot be used, those in use stay: {Problems}")]
+    public partial void CertificatesNotReloaded(string section, string problems);
+
     [LoggerMessage(107, LogLevel.Error, "Link {Peer} met an error of our own")]
     public partial void Unexpected(string peer, Exception exception);
 }

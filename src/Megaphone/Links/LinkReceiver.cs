@@ -37,17 +37,20 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     public long Bytes => Volatile.Read(ref _bytes);
 
     /// <summary>Receives until the stream ends, breaks, or is closed by somebody.</summary>
-    public async Task<ReceiveEnd> RunAsync()
+    /// <param name="secured">What to receive through, where the link speaks TLS.</param>
+    public async Task<ReceiveEnd> RunAsync(SecuredSocket? secured = null)
     {
         ReceiveOperation operation = ReceiveOperation.Rent();
         try
         {
             for (int turn = 1; ; turn++)
             {
-                ValueTask<int> receiving = operation.ReceiveAsync(socket, _buffer, _end, _buffer.Length - _end);
+                ValueTask<int> receiving = secured is null
+                    ? operation.ReceiveAsync(socket, _buffer, _end, _buffer.Length - _end)
+                    : secured.ReceiveAsync(_buffer.AsMemory(_end));
                 if (!receiving.IsCompleted) turn = 0;
                 int count = await receiving.ConfigureAwait(false);
-                if (count <= 0) return EndOf(count, operation.SocketError);
+                if (count <= 0) return EndOf(count, operation.SocketError, secured is { IsTruncated: true });
 
                 _end += count;
                 Volatile.Write(ref _bytes, _bytes + count);
@@ -73,6 +76,10 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         catch (ObjectDisposedException)
         {
             return new ReceiveEnd("closed");
+        }
+        catch (IOException error) when (secured is not null)
+        {
+            return new ReceiveEnd(secured.IsTruncated ? "truncated in the middle of a TLS record" : TlsFault.Describe(error));
         }
         finally
         {
@@ -134,9 +141,10 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         _end = count;
     }
 
-    private ReceiveEnd EndOf(int count, SocketError error)
+    private ReceiveEnd EndOf(int count, SocketError error, bool truncated)
     {
         int left = _end - _start;
+        if (truncated) return new ReceiveEnd("truncated: the connection ended without TLS's close_notify, so something may be missing");
         if (count < 0) return new ReceiveEnd(error == SocketError.OperationAborted ? "closed" : new SocketException((int)error).Message);
         return left == 0
             ? new ReceiveEnd("ended by the other side", Orderly: true)

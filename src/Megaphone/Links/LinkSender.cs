@@ -13,6 +13,7 @@ namespace Megaphone.Links;
 /// waiting, unless somebody else is sending; the thread is woken for what the kernel does not take at once, and for more.
 /// One at a time has the turn to read the ring. Whoever gives it back looks once more for packets whose writers found it
 /// taken; turn and packets are published with full fences, so that one of the two always sees the other.</para>
+/// <para>Through TLS only the thread sends: a record once begun has to be finished, and that may mean to wait.</para>
 /// </remarks>
 internal sealed class LinkSender
 {
@@ -32,6 +33,7 @@ internal sealed class LinkSender
     private const int TurnTaken = 1;
 
     private readonly Socket _socket;
+    private readonly SecuredSocket? _secured;
     private readonly RoleMetrics _metrics;
     private readonly SendRing _ring;
     private readonly Parker _parker = new();
@@ -50,16 +52,19 @@ internal sealed class LinkSender
     private long _bytes;
 
     /// <summary>Makes the sender and starts its thread.</summary>
-    /// <param name="socket">The link's; made non-blocking here. The sender never closes it.</param>
+    /// <param name="socket">The link's; made non-blocking here, but for TLS. The sender never closes it.</param>
     /// <param name="ringBytes">See <see cref="LinkOptions.RingBytes"/>.</param>
     /// <param name="name">The thread's name.</param>
     /// <param name="metrics">Where packets and bytes are counted.</param>
     /// <param name="roomAgain">Called when there is room again after a writer was turned away.</param>
     /// <param name="failed">Called with the reason, on the sender's thread, when the socket fails; the sender has ended then.</param>
-    public LinkSender(Socket socket, int ringBytes, string name, RoleMetrics metrics, Action roomAgain, Action<string> failed)
+    /// <param name="secured">What to send through, where the link speaks TLS.</param>
+    public LinkSender(
+        Socket socket, int ringBytes, string name, RoleMetrics metrics, Action roomAgain, Action<string> failed, SecuredSocket? secured = null)
     {
         _socket = socket;
-        _socket.Blocking = false;
+        _secured = secured;
+        if (secured is null) _socket.Blocking = false;
         _metrics = metrics;
         _whenFailed = failed;
         _ring = new SendRing(ringBytes, Math.Min(ControlReserve, ringBytes / 4), roomAgain);
@@ -116,6 +121,12 @@ internal sealed class LinkSender
     /// <summary>Has everything sent that was queued before this call.</summary>
     public void Flush()
     {
+        if (_secured is not null)
+        {
+            if (_ring.HasPackets) _parker.Wake();
+            return;
+        }
+
         for (int round = 0; _ring.HasPackets && TryTakeTurn(); round++)
         {
             bool all = SendFew();
@@ -199,7 +210,15 @@ internal sealed class LinkSender
     {
         if (!TryTakeTurn()) return false;
         int packets = _ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second);
-        while (packets > 0 && !TrySend(packets, first, second) && !_stopped && !_failed) WaitForKernel();
+        if (_secured is null)
+        {
+            while (packets > 0 && !TrySend(packets, first, second) && !_stopped && !_failed) WaitForKernel();
+        }
+        else if (packets > 0)
+        {
+            SendSecured(_secured, packets, first, second);
+        }
+
         GiveTurnBack();
         return packets > 0;
     }
@@ -240,11 +259,31 @@ internal sealed class LinkSender
         }
 
         _sentAhead = 0;
-        _ring.Free(total);
-        Volatile.Write(ref _packets, _packets + packets);
-        Volatile.Write(ref _bytes, _bytes + total);
-        _metrics.AddOut(packets, total);
+        Sent(packets, total);
         return true;
+    }
+
+    /// <summary>Sends through TLS, waiting for the kernel as need be. The turn is held.</summary>
+    private void SendSecured(SecuredSocket secured, int packets, ArraySegment<byte> first, ArraySegment<byte> second)
+    {
+        try
+        {
+            secured.Send(first);
+            if (second.Count > 0) secured.Send(second);
+            Sent(packets, first.Count + second.Count);
+        }
+        catch (Exception error) when (error is IOException or InvalidOperationException)
+        {
+            Fail(TlsFault.Describe(error));
+        }
+    }
+
+    private void Sent(int packets, int bytes)
+    {
+        _ring.Free(bytes);
+        Volatile.Write(ref _packets, _packets + packets);
+        Volatile.Write(ref _bytes, _bytes + bytes);
+        _metrics.AddOut(packets, bytes);
     }
 
     private bool Fail(string failure)

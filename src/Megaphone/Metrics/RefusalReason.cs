@@ -20,4 +20,7 @@ internal enum RefusalReason
 
     /// <summary>The link's <c>hello</c> was not acceptable: secret or version.</summary>
     Hello,
+
+    /// <summary>The link did not speak TLS where it is wanted, or showed no certificate that is accepted.</summary>
+    Tls,
 }

@@ -30,6 +30,8 @@ internal sealed class RoleMetrics(Role role)
     private long _handshaking;
     private long _certificateReloads;
     private long _certificateReloadFailures;
+    private long _linkCertificateReloads;
+    private long _linkCertificateReloadFailures;
 
     /// <summary>The role all of this is about.</summary>
     public Role Role { get; } = role;
@@ -95,6 +97,13 @@ internal sealed class RoleMetrics(Role role)
     public long CertificateReloads(bool succeeded) =>
         Volatile.Read(ref succeeded ? ref _certificateReloads : ref _certificateReloadFailures);
 
+    /// <summary>The files in use for the TLS of links: the file, and until when what is in it is valid.</summary>
+    public IReadOnlyList<(string File, DateTimeOffset NotAfter)> LinkCertificates { get; set; } = [];
+
+    /// <summary>Times that new files were taken into use for the TLS of links (true), or could not be (false).</summary>
+    public long LinkCertificateReloads(bool succeeded) =>
+        Volatile.Read(ref succeeded ? ref _linkCertificateReloads : ref _linkCertificateReloadFailures);
+
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _links);
 
@@ -148,6 +157,10 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>New certificates were taken into use, or could not be.</summary>
     public void AddCertificateReload(bool succeeded) =>
         Interlocked.Increment(ref succeeded ? ref _certificateReloads : ref _certificateReloadFailures);
+
+    /// <summary>New files were taken into use for the TLS of links, or could not be.</summary>
+    public void AddLinkCertificateReload(bool succeeded) =>
+        Interlocked.Increment(ref succeeded ? ref _linkCertificateReloads : ref _linkCertificateReloadFailures);
 
     /// <summary>A link broke the protocol.</summary>
     public void AddProtocolError() => Interlocked.Increment(ref _protocolErrors);

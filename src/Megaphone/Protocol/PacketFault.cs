@@ -40,6 +40,9 @@ internal sealed class PacketFault
     /// </summary>
     public string Header { get; }
 
+    /// <summary>Whether the link begins as TLS does: with a record that holds a handshake (22) or an alert (21).</summary>
+    public bool LooksLikeTls => Offset == 0 && Header is @"\x16" or @"\x15";
+
     /// <summary>One line for the log: what was wrong, where, and what would be right.</summary>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,

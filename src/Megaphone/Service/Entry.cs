@@ -42,6 +42,10 @@ internal static class Entry
             return WronglyUsed;
         }
 
+        // .NET looks for certificate stores in the user's home. A user whom no /etc/passwd knows has none, as in an image from scratch,
+        // and links could not speak TLS. Stores that are not there are empty.
+        if (environment["HOME"] is not string { Length: > 0 }) Environment.SetEnvironmentVariable("HOME", "/");
+
         return commandLine.Command switch
         {
             Command.Check => await CheckAsync(settings),

@@ -67,6 +67,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         check.Listeners();
         check.Targets();
         check.Certificates();
+        check.LinkTls();
         check.OpenFiles();
         check.LocalPorts();
         check.Backlog();
@@ -93,10 +94,27 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         foreach (CertificateChain chain in machine.Certificates)
         {
             int days = (int)(chain.NotAfter - machine.Now).TotalDays;
-            string what = $"{chain.Files.Certificate} covers {string.Join(", ", chain.Names)} for {days} more days";
-            if (days < FewDays) Add(Verdict.Warn, "Ecm:Tls", what, "renew it; the files are taken into use as soon as they change");
-            else Add(Verdict.Ok, "Ecm:Tls", what);
+            AddDays("Ecm:Tls", $"{chain.Files.Certificate} covers {string.Join(", ", chain.Names)} for {days} more days", days);
         }
+    }
+
+    private void LinkTls()
+    {
+        foreach (LinkTlsFacts facts in machine.LinkTls)
+        {
+            foreach (string problem in facts.Problems) Add(Verdict.Fail, facts.Section, problem, "TLS does not start like this");
+            foreach ((string file, DateTimeOffset notAfter) in facts.Validity)
+            {
+                int days = (int)(notAfter - machine.Now).TotalDays;
+                AddDays(facts.Section, $"{file} is valid for {days} more days", days);
+            }
+        }
+    }
+
+    private void AddDays(string topic, string what, int days)
+    {
+        if (days < FewDays) Add(Verdict.Warn, topic, what, "renew it; the files are taken into use as soon as they change");
+        else Add(Verdict.Ok, topic, what);
     }
 
     private void Targets()

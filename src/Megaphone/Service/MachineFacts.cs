@@ -40,6 +40,9 @@ internal sealed record MachineFacts
     /// <summary>What is wrong with the certificates for clients, or with the library that TLS needs.</summary>
     public IReadOnlyList<string> CertificateProblems { get; init; } = [];
 
+    /// <summary>The files for the TLS of links, for each role whose links speak it.</summary>
+    public IReadOnlyList<LinkTlsFacts> LinkTls { get; init; } = [];
+
     /// <summary>The time.</summary>
     public DateTimeOffset Now { get; init; } = DateTimeOffset.UtcNow;
 

@@ -32,6 +32,7 @@ internal static class MachineFactsReader
                 .ToDictionary(address => address, BindProbe.Try),
             Certificates = certificates,
             CertificateProblems = problems,
+            LinkTls = [.. new[] { settings.Ecm?.Connect.Tls, settings.Hub?.Tls }.OfType<LinkTlsOptions>().Select(ReadLinkTls)],
             Unresolved = await UnresolvedAsync(settings.Targets.Select(target => target.To)),
         };
     }
@@ -45,6 +46,18 @@ internal static class MachineFactsReader
         catch (CertificateException error)
         {
             return ([], error.Problems);
+        }
+    }
+
+    private static LinkTlsFacts ReadLinkTls(LinkTlsOptions tls)
+    {
+        try
+        {
+            return new LinkTlsFacts(tls.Section, LinkCredentials.Load(tls, DateTimeOffset.UtcNow).Validity, []);
+        }
+        catch (CertificateException error)
+        {
+            return new LinkTlsFacts(tls.Section, [], error.Problems);
         }
     }
 

@@ -99,7 +99,7 @@ internal sealed class MegaphoneService(
         {
             RoleMetrics counters = new(Role.Hub);
             metrics.Add(counters);
-            HubRole role = new(hub, counters, loggers);
+            HubRole role = Make(() => new HubRole(hub, counters, loggers), hub.Tls);
             Listen(role.Start, "Hub:");
             _hub = role;
         }
@@ -115,7 +115,7 @@ internal sealed class MegaphoneService(
 
             RoleMetrics counters = new(Role.Ecm);
             metrics.Insert(0, counters);
-            EcmRole role = new(ecm, counters, loggers);
+            EcmRole role = Make(() => new EcmRole(ecm, counters, loggers), ecm.Connect.Tls);
             Listen(role.Start, "Ecm:");
             _ecm = role;
         }
@@ -160,6 +160,18 @@ internal sealed class MegaphoneService(
         if (_hub is not null) line.Add($"hub={_hub.Listening}");
         if (_admin is not null) line.Add($"admin={_admin.Listening}");
         return string.Join(' ', line);
+    }
+
+    private static T Make<T>(Func<T> make, LinkTlsOptions? tls)
+    {
+        try
+        {
+            return make();
+        }
+        catch (CertificateException error)
+        {
+            throw new StartFailedException($"{tls?.Section}: {error.Message}", error);
+        }
     }
 
     private void Listen(Action start, string section)

@@ -52,7 +52,7 @@ internal sealed class MetricsPublisher : IDisposable
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_certificate_days_left",
                     () => metrics.Certificates.Select(certificate => new Measurement<double>(
-                        Math.Round((certificate.NotAfter - DateTimeOffset.UtcNow).TotalDays, 2), LabelOf("certificate", certificate.File))),
+                        DaysLeft(certificate.NotAfter), LabelOf("certificate", certificate.File))),
                     null,
                     "Days for which a certificate in use is still valid.");
                 Meter.CreateObservableCounter(
@@ -76,6 +76,21 @@ internal sealed class MetricsPublisher : IDisposable
         }
 
         Meter.CreateObservableGauge("megaphone_links", ForRoles(role => role.Links), null, "Links up now.");
+        Meter.CreateObservableGauge(
+            "megaphone_link_certificate_days_left",
+            () => _roles.SelectMany(role => role.LinkCertificates.Select(certificate => new Measurement<double>(
+                DaysLeft(certificate.NotAfter), RoleLabel(role), LabelOf("certificate", certificate.File)))),
+            null,
+            "Days for which what is in a file for the TLS of links is still valid.");
+        Meter.CreateObservableCounter(
+            "megaphone_link_certificate_reloads_total",
+            () => _roles.SelectMany(role => new[]
+            {
+                new Measurement<long>(role.LinkCertificateReloads(succeeded: true), RoleLabel(role), LabelOf("result", "ok")),
+                new Measurement<long>(role.LinkCertificateReloads(succeeded: false), RoleLabel(role), LabelOf("result", "failed")),
+            }),
+            null,
+            "Times that new files for the TLS of links were taken into use, or could not be.");
         Count("megaphone_sessions_opened_total", "Sessions opened.", role => role.SessionsOpened);
         CountByReason<CloseReason>(
             "megaphone_sessions_closed_total",
@@ -150,6 +165,8 @@ internal sealed class MetricsPublisher : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Meter.Dispose();
+
+    private static double DaysLeft(DateTimeOffset notAfter) => Math.Round((notAfter - DateTimeOffset.UtcNow).TotalDays, 2);
 
     private static KeyValuePair<string, object?> LabelOf(string name, string value) => new(name, value);
 

@@ -23,6 +23,13 @@ internal sealed class SettingsSchema
     private const string Certificates = "Ecm:Tls:Certificates";
     private const string ExampleCertificate = "/etc/megaphone/example.org.pem";
     private const string ExampleKey = "/etc/megaphone/example.org.key";
+    private const string EcmLinkTls = "Ecm:Link:Tls";
+    private const string HubTls = "Hub:Tls";
+    private const string ExampleHubCertificate = "/etc/megaphone/hub.pem";
+    private const string ExampleHubKey = "/etc/megaphone/hub.key";
+    private const string ExampleEdgeCertificate = "/etc/megaphone/edge.pem";
+    private const string ExampleEdgeKey = "/etc/megaphone/edge.key";
+    private const string ExampleCa = "/etc/megaphone/links-ca.pem";
     private const string LogLevelSection = "Logging:LogLevel";
     private const int MostListeners = 256;
     private const int LargestBuffer = 512 << 20;
@@ -97,6 +104,14 @@ internal sealed class SettingsSchema
         string? ecmSecret = linksToOwnHub ? ecm.Link.Secret ?? hub.Link.Secret : ecm.Link.Secret;
         if (ecmSecret is not null && !ecm.Connect.Control)
             _reader.Refuse("Ecm:Link:Control", "must be true when there is a secret: it is said in the hello", "true");
+
+        if (linksToOwnHub && (ecm.Connect.Tls is null) != (hub.Tls is null))
+        {
+            (string missing, string there, string example) = hub.Tls is null
+                ? (HubTls, EcmLinkTls, $$"""{ "Certificate": "{{ExampleHubCertificate}}", "Key": "{{ExampleHubKey}}" }""")
+                : (EcmLinkTls, HubTls, $$"""{ "Ca": "{{ExampleCa}}" }""");
+            _reader.Refuse(missing, $"must be there when {there} is: the link goes to the hub of this process", example);
+        }
 
         Settings settings = new()
         {
@@ -249,9 +264,11 @@ internal sealed class SettingsSchema
 
     private LinkConnectOptions ReadConnect(LinkConnectOptions defaults)
     {
+        HostPort to = _reader.Read("Ecm:Link:To", ValueFormats.LinkTarget, defaults.To);
         LinkConnectOptions connect = new()
         {
-            To = _reader.Read("Ecm:Link:To", ValueFormats.LinkTarget, defaults.To),
+            To = to,
+            Tls = ReadConnectTls(to),
             Count = Number("Ecm:Link:Count", 1, 64, 2, defaults.Count),
             Control = _reader.Read("Ecm:Link:Control", ValueFormats.Switch, defaults.Control),
             ConnectTimeout = Duration("Ecm:Link:ConnectTimeout", Moment, Hour, defaults.ConnectTimeout),
@@ -265,6 +282,48 @@ internal sealed class SettingsSchema
                 connect.RetryMin.ToString("c", CultureInfo.InvariantCulture));
         return connect;
     }
+
+    private LinkTlsOptions? ReadConnectTls(HostPort to)
+    {
+        LinkTlsOptions tls = new()
+        {
+            Authorities = ReadFile($"{EcmLinkTls}:Ca", ExampleCa),
+            PeerName = _reader.Read($"{EcmLinkTls}:Name", ValueFormats.Name with { Example = "hub.example.org" }, to.Host),
+            Own = ReadOwn(EcmLinkTls, ExampleEdgeCertificate, ExampleEdgeKey, required: false),
+        };
+        return _reader.Has(EcmLinkTls) is true ? tls : null;
+    }
+
+    private LinkTlsOptions? ReadHubTls()
+    {
+        bool wanted = _reader.Has(HubTls) is true;
+        LinkTlsOptions tls = new()
+        {
+            Own = ReadOwn(HubTls, ExampleHubCertificate, ExampleHubKey, required: wanted),
+            Authorities = ReadFile($"{HubTls}:ClientCa", ExampleCa),
+        };
+        return wanted ? tls : null;
+    }
+
+    /// <summary>A certificate and its key: both or neither.</summary>
+    private (string Certificate, string Key)? ReadOwn(string section, string exampleCertificate, string exampleKey, bool required)
+    {
+        string certificateKey = $"{section}:Certificate", keyKey = $"{section}:Key";
+        string? certificate = ReadFile(certificateKey, exampleCertificate), key = ReadFile(keyKey, exampleKey);
+        RequireBeside(certificateKey, keyKey, required, exampleCertificate);
+        RequireBeside(keyKey, certificateKey, required, exampleKey);
+        return certificate is null || key is null ? null : (certificate, key);
+    }
+
+    private void RequireBeside(string key, string other, bool anyway, string example)
+    {
+        bool beside = _reader.IsGiven(other);
+        if (!_reader.IsGiven(key) && (anyway || beside)) _reader.Refuse(key, "must be given" + (beside ? $" with {other}" : ""), example);
+    }
+
+    /// <summary>The path of a file; null when none is given.</summary>
+    private string? ReadFile(string key, string example) =>
+        _reader.Read(key, ValueFormats.File(example), "") is { Length: > 0 } path ? path : null;
 
     private HubOptions ReadHub(bool runs)
     {
@@ -282,13 +341,14 @@ internal sealed class SettingsSchema
             ValueFormats.Duration(Second, TimeSpan.FromDays(365), Hour),
             Timeout.InfiniteTimeSpan);
 
+        LinkTlsOptions? tls = ReadHubTls();
         bool open = _reader.Read("Hub:AllowOpenListener", ValueFormats.Switch, false);
-        if (runs && !open && !_reader.IsGiven("Hub:Secret") && !IPAddress.IsLoopback(listen.Address))
+        if (runs && !open && !_reader.IsGiven("Hub:Secret") && tls?.Authorities is null && !IPAddress.IsLoopback(listen.Address))
         {
             _reader.Refuse(
                 "Hub:Listen",
                 "is reachable from outside, where anybody could open sessions: write a Hub:Secret and the same "
-                + "Ecm:Link:Secret at the other end, or \"AllowOpenListener\": true, or a loopback address",
+                + "Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address",
                 "127.0.0.1:6280");
         }
 
@@ -297,6 +357,7 @@ internal sealed class SettingsSchema
             Listen = listen,
             Backend = backend,
             Link = link,
+            Tls = tls,
             MaxLinks = Number("Hub:MaxLinks", 1, 4096, 16, defaults.MaxLinks),
             MaxSessions = Number("Hub:MaxSessions", 1, 16_000_000, 20_000, defaults.MaxSessions),
             Reactors = Number("Hub:Reactors", 1, 64, 4, defaults.Reactors),

@@ -2,7 +2,9 @@
 
 %% What a listener was configured with, as far as its links and sessions need to know it.
 -record(options,
-        {secret = <<>> :: binary(),                          % empty: none wanted
+        {tls = none :: ejabberd_megaphone_tls:settings() | none,    % of links
+         starttls_required = false :: boolean(),             % clients without TLS at their ECM are refused
+         secret = <<>> :: binary(),                          % empty: none wanted
          keep_alive = 15000 :: pos_integer(),                % ms
          max_packet = 1048576 :: pos_integer(),              % bytes, the header of 32 included
          hibernate_after = 10000 :: non_neg_integer(),       % ms; 0: never
@@ -29,6 +31,9 @@
          name = <<>> :: binary() | '_'}).                    % what the other end calls itself; empty without hello
 
 -define(LINKS, ejabberd_megaphone).
+
+%% The connection of a link, for calls that gen_tcp and ssl both have.
+-type connection() :: {gen_tcp, gen_tcp:socket()} | {ssl, ssl:sslsocket()}.
 
 -type endpoint() :: {inet:ip_address(), inet:port_number()}.
 

@@ -87,22 +87,42 @@ start_link(gen_tcp, Socket, Options) ->
 -spec accept(pid()) -> ok.
 accept(Receiver) -> ejabberd_megaphone_receiver:accept(Receiver).
 
-%% @doc Called once, in the process of the listener, before it accepts links. A listener that anybody could reach and that wants
-%% no secret is not started: whoever links with it can say of its clients what it likes.
+%% @doc Called once, in the process of the listener, before it accepts links. A listener is not started that anybody could reach and
+%% that wants neither a secret nor a certificate: whoever links with it can say of its clients what it likes.
 -spec tcp_init(gen_tcp:socket(), [{atom(), term()}]) -> [{atom(), term()}].
 tcp_init(ListenSocket, Given) ->
     {ok, {Address, Port}} = inet:sockname(ListenSocket),
-    IsOpen = not is_loopback(Address) andalso proplists:get_value(secret, Given, <<>>) =:= <<>>,
-    case IsOpen andalso not proplists:get_value(allow_open_listener, Given, false) of
+    case may_listen(Address, Given) of
         true ->
-            ?CRITICAL_MSG("~s does not listen on ~ts port ~p: anybody who reaches it could bring clients with any address. "
-                          "Give it a secret (and the ECM the same), or an ip that is loopback, "
-                          "or write allow_open_listener: true", [?MODULE, inet:ntoa(Address), Port]),
+            #options{tls = Tls} = Options = options(Given),
+            _ = [warn_of_tls(Port, Tls) || Tls =/= none],
+            Shared = ejabberd_megaphone_keeper:add_listener(Options),
+            [{?MODULE, {self(), Shared}} | Given];
+        {false, Why} ->
+            ?CRITICAL_MSG("~s does not listen on ~ts port ~p: ~ts", [?MODULE, inet:ntoa(Address), Port, Why]),
             gen_tcp:close(ListenSocket),
-            exit(normal);
-        false ->
-            Shared = ejabberd_megaphone_keeper:add_listener(options(Given)),
-            [{?MODULE, {self(), Shared}} | Given]
+            exit(normal)
+    end.
+
+may_listen(Address, Given) ->
+    Get = getter(Given),
+    HasFile = Get(certfile) =/= undefined orelse Get(cafile) =/= undefined,
+    IsOpen = not is_loopback(Address) andalso Get(secret) =:= <<>> andalso Get(cafile) =:= undefined,
+    case {HasFile andalso not Get(tls), IsOpen andalso not Get(allow_open_listener)} of
+        {true, _} ->
+            {false, "it has a certfile or cafile, which say nothing without tls: true"};
+        {_, true} ->
+            {false, "anybody who reaches it could bring clients with any address. Give it a secret (and the ECM the same), "
+                    "or tls: true with a cafile, or an ip that is loopback, or write allow_open_listener: true"};
+        _ ->
+            true
+    end.
+
+%% Links are refused for as long as that is so; it may be mended without ejabberd being told, and may come from ACME later.
+warn_of_tls(Port, Tls) ->
+    case ejabberd_megaphone_tls:check(Tls) of
+        ok -> ok;
+        {error, Why} -> ?ERROR_MSG("Links on port ~p will be refused: ~ts", [Port, Why])
     end.
 
 is_loopback({127, _, _, _}) -> true;
@@ -111,8 +131,10 @@ is_loopback({0, 0, 0, 0, 0, 16#FFFF, High, _}) -> High bsr 8 =:= 127;
 is_loopback(Address) -> not is_tuple(Address).      % a socket in the file system
 
 options(Given) ->
-    Get = fun(Name) -> proplists:get_value(Name, Given, proplists:get_value(Name, listen_options())) end,
-    #options{secret = Get(secret),
+    Get = getter(Given),
+    #options{tls = tls(Get),
+             starttls_required = Get(starttls_required),
+             secret = Get(secret),
              keep_alive = Get(keep_alive),
              max_packet = Get(max_packet),
              hibernate_after = may_hibernate(Get(hibernate_after)),
@@ -123,6 +145,16 @@ options(Given) ->
              max_stanza_size = Get(max_stanza_size),
              max_queue = proplists:get_value(max_queue, ejabberd_config:fsm_limit_opts(Given)),
              c2s = [Option || {Name, _} = Option <- Given, lists:member(Name, [access, shaper, max_stanza_size, max_fsm_queue])]}.
+
+%% What equals its default is not among what is given.
+getter(Given) ->
+    fun(Name) -> proplists:get_value(Name, Given, proplists:get_value(Name, listen_options())) end.
+
+tls(Get) ->
+    case Get(tls) of
+        true -> #{certfile => Get(certfile), cafile => Get(cafile)};
+        false -> none
+    end.
 
 may_hibernate(0) ->
     0;
@@ -141,6 +173,10 @@ listen_options() ->
      {supervisor, false},                            % the processes of a link see to each other
      {backlog, 1024},                                % many ECMs may come back at once
      {framing, stanza},
+     {tls, false},                                   % this and the files are ejabberd's own options and types
+     {certfile, undefined},
+     {cafile, undefined},
+     {starttls_required, false},
      {secret, <<>>},
      {allow_open_listener, false},
      {keep_alive, 15000},
@@ -165,6 +201,7 @@ listen_opt_type(framing) ->
                          "stream. Write framing: stanza, here and for the clients of the ECM", [?MODULE]),
               econf:fail({bad_enum, [stanza], bytes})
       end);
+listen_opt_type(starttls_required) -> econf:bool();
 listen_opt_type(secret) -> econf:binary();
 listen_opt_type(allow_open_listener) -> econf:bool();
 listen_opt_type(keep_alive) -> econf:timeout(second);

@@ -5,7 +5,8 @@
 -export_type([name/0]).
 
 -define(NAMES, [links_opened, links_lost, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out, bytes_out,
-                packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total]).
+                packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total, tls_failed,
+                tls_missing]).
 
 -type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
               | packets_dropped     % for an id that is over
@@ -13,7 +14,9 @@
               | control_ignored
               | pauses              % sent, because of a session that does not keep up
               | resets              % sessions ended because a bound was passed
-              | resets_buffer_total. % those of them for which it was the bound over all sessions
+              | resets_buffer_total % those of them for which it was the bound over all sessions
+              | tls_failed          % links that came to no TLS
+              | tls_missing.        % clients refused because they came to their ECM without TLS (starttls_required)
 
 -spec new() -> counters:counters_ref().
 new() -> counters:new(length(?NAMES), [write_concurrency]).
@@ -40,4 +43,6 @@ index(protocol_errors) -> 10;
 index(control_ignored) -> 11;
 index(pauses) -> 12;
 index(resets) -> 13;
-index(resets_buffer_total) -> 14.
+index(resets_buffer_total) -> 14;
+index(tls_failed) -> 15;
+index(tls_missing) -> 16.

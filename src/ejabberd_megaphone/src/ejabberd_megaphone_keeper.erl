@@ -15,6 +15,8 @@
 
 %% Before the hooks of ejabberd itself (from 50 on), which need not see what is between a link and its sessions.
 -define(HOOK_SEQUENCE, 1).
+%% Functions of ejabberd_megaphone_session, too.
+-define(HOOKS, [c2s_handle_info, c2s_stream_started, c2s_auth_result]).
 %% Kinds of states of sleeping sessions that are kept.
 -define(MAX_TEMPLATES, 64).
 
@@ -69,12 +71,12 @@ counters() ->
 %% @private
 -spec host_up(binary()) -> ok.
 host_up(Host) ->
-    ejabberd_hooks:add(c2s_handle_info, Host, ejabberd_megaphone_session, c2s_handle_info, ?HOOK_SEQUENCE).
+    lists:foreach(fun(Hook) -> ejabberd_hooks:add(Hook, Host, ejabberd_megaphone_session, Hook, ?HOOK_SEQUENCE) end, ?HOOKS).
 
 %% @private
 -spec host_down(binary()) -> ok.
 host_down(Host) ->
-    ejabberd_hooks:delete(c2s_handle_info, Host, ejabberd_megaphone_session, c2s_handle_info, ?HOOK_SEQUENCE).
+    lists:foreach(fun(Hook) -> ejabberd_hooks:delete(Hook, Host, ejabberd_megaphone_session, Hook, ?HOOK_SEQUENCE) end, ?HOOKS).
 
 %%% The process
 

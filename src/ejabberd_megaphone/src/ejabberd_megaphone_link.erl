@@ -34,10 +34,10 @@
 %%% API
 
 %% @doc Starts the owner of a new link, for the process that receives. `ignore': its listener has just been stopped.
--spec start(gen_tcp:socket(), Listener :: pid(), {endpoint(), endpoint()},
+-spec start(connection(), Listener :: pid(), {endpoint(), endpoint()},
             {ejabberd_megaphone_shared:key(), counters:counters_ref()}) -> {ok, #link{}} | ignore.
-start(Socket, Listener, SockPeerName, Shared) ->
-    case gen_server:start(?MODULE, {Socket, self(), Listener, SockPeerName, Shared}, []) of
+start(Connection, Listener, SockPeerName, Shared) ->
+    case gen_server:start(?MODULE, {Connection, self(), Listener, SockPeerName, Shared}, []) of
         {ok, Owner} -> {ok, gen_server:call(Owner, link)};
         ignore -> ignore
     end.
@@ -95,9 +95,9 @@ end_session(#link{owner = Owner, sessions = Sessions, counters = Counters}, Id) 
 %%% The process.
 
 %% @private
--spec init({gen_tcp:socket(), pid(), pid(), {endpoint(), endpoint()},
+-spec init({connection(), pid(), pid(), {endpoint(), endpoint()},
             {ejabberd_megaphone_shared:key(), counters:counters_ref()}}) -> {ok, #state{}} | ignore.
-init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
+init({Connection, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     process_flag(trap_exit, true),
     link(Receiver),
     Sessions = ets:new(ejabberd_megaphone_sessions,
@@ -105,7 +105,7 @@ init({Socket, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
     Queued = atomics:new(1, [{signed, true}]),
     #options{buffer_total = BufferTotal} = Options = ejabberd_megaphone_shared:get(OptionsKey),
     Waiting = ejabberd_megaphone_waiting:new(BufferTotal),
-    {ok, Sender} = ejabberd_megaphone_sender:start_link(Socket, Receiver, {Queued, Waiting, Counters}),
+    {ok, Sender} = ejabberd_megaphone_sender:start_link(Connection, Receiver, {Queued, Waiting, Counters}),
     Link = #link{owner = self(), receiver = Receiver, sender = Sender, sessions = Sessions, queued = Queued,
                  waiting = Waiting, counters = Counters, options = OptionsKey, sock_peer_name = SockPeerName},
     case ejabberd_megaphone_keeper:add_link(Link, Listener) of

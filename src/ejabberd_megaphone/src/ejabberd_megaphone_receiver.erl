@@ -47,7 +47,8 @@
          paused = false :: boolean()}).
 
 -record(state,
-        {socket :: gen_tcp:socket(),
+        {transport :: gen_tcp | ssl,
+         socket :: gen_tcp:socket() | ssl:sslsocket(),
          link :: #link{},
          options :: #options{},
          phase = first :: first | plain | control,      % first: nothing has come yet
@@ -115,35 +116,53 @@ init({Socket, Listener, Settings}) ->
     process_flag(message_queue_data, off_heap),
     {ok, #new{socket = Socket, listener = Listener, monitor = erlang:monitor(process, Listener), settings = Settings}}.
 
-begin_link(#new{socket = Socket, listener = Listener, settings = {{OptionsKey, _Counters} = Shared, Peers}} = New) ->
-    #options{secret = Secret, send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
+begin_link(#new{socket = Socket, settings = {{OptionsKey, _Counters}, Peers}} = New) ->
+    #options{send_timeout = SendTimeout} = Options = ejabberd_megaphone_shared:get(OptionsKey),
     SocketOptions = [{packet, raw}, {buffer, ?READ}, {nodelay, true},
                      {send_timeout, SendTimeout}, {send_timeout_close, true}],
     case {ends(Socket, Peers), inet:setopts(Socket, SocketOptions)} of
-        {{{ok, Here}, {ok, There}}, ok} ->
-            _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
-            case ejabberd_megaphone_link:start(Socket, Listener, {Here, There}, Shared) of
-                {ok, Link} ->
-                    State = #state{socket = Socket, link = Link, options = Options},
-                    activate(State),
-                    {noreply, State};
-                ignore ->
-                    {stop, normal, New}
-            end;
-        _ ->
-            {stop, normal, New}                  % the other end has gone already
+        {{{ok, Here}, {ok, There}}, ok} -> secure_link({Here, There}, Options, New);
+        _ -> {stop, normal, New}                 % the other end has gone already
+    end.
+
+%% The handshake is this process's own affair: however long it takes, neither the listener nor another link waits for it.
+secure_link(Ends, #options{tls = none} = Options, #new{socket = Socket} = New) ->
+    begin_link({gen_tcp, Socket}, Ends, Options, New);
+secure_link({_, There} = Ends, #options{tls = Settings} = Options, #new{socket = Socket, settings = {{_, Counters}, _}} = New) ->
+    case ejabberd_megaphone_tls:accept(Socket, Settings) of
+        {ok, TlsSocket} ->
+            begin_link({ssl, TlsSocket}, Ends, Options, New);
+        {error, Why} ->
+            ejabberd_megaphone_counters:add(Counters, tls_failed),
+            ?WARNING_MSG("Link ~ts is refused: ~ts", [ejabberd_megaphone:endpoint(There), Why]),
+            {stop, normal, New}
+    end.
+
+begin_link({Transport, Socket} = Connection, Ends, #options{secret = Secret} = Options,
+           #new{listener = Listener, settings = {Shared, _}} = New) ->
+    _ = [erlang:send_after(?HELLO_TIMEOUT, self(), hello_timeout) || Secret =/= <<>>],
+    case ejabberd_megaphone_link:start(Connection, Listener, Ends, Shared) of
+        {ok, Link} ->
+            State = #state{transport = Transport, socket = Socket, link = Link, options = Options},
+            activate(State),
+            {noreply, State};
+        ignore ->
+            {stop, normal, New}
     end.
 
 ends(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
 ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
 
 %% While the link takes nothing more, nothing more is read: what comes may want an answer.
-activate(#state{socket = Socket, link = Link}) ->
+activate(#state{transport = Transport, socket = Socket, link = Link}) ->
     _ = ejabberd_megaphone_sender:wait_for_room(Link),
-    case inet:setopts(Socket, [{active, ?ACTIVE}]) of
+    case set_active(Transport, Socket) of
         ok -> ok;
         {error, Reason} -> self() ! {tcp_error, Socket, Reason}, ok
     end.
+
+set_active(gen_tcp, Socket) -> inet:setopts(Socket, [{active, ?ACTIVE}]);
+set_active(ssl, Socket) -> ssl:setopts(Socket, [{active, ?ACTIVE}]).
 
 %% @private
 -spec handle_call(term(), gen_server:from(), #new{} | #state{}) -> {noreply, #new{} | #state{}}.
@@ -162,9 +181,9 @@ handle_info(accept, #new{monitor = Monitor} = New) ->
     begin_link(New);
 handle_info({'DOWN', Monitor, process, _, _}, #new{monitor = Monitor} = New) ->
     {stop, normal, New};
-handle_info({tcp, Socket, Data}, #state{socket = Socket} = State) ->
+handle_info({Tag, Socket, Data}, #state{socket = Socket} = State) when Tag =:= tcp; Tag =:= ssl ->
     {noreply, received(Data, State)};
-handle_info({tcp_passive, Socket}, #state{socket = Socket} = State) ->
+handle_info({Tag, Socket}, #state{socket = Socket} = State) when Tag =:= tcp_passive; Tag =:= ssl_passive ->
     activate(State),
     {noreply, State};
 handle_info({taken, Id}, State) ->
@@ -178,9 +197,9 @@ handle_info(look_at_clock, State) ->
     {noreply, look_at_clock(State)};
 handle_info({reset, Id, Reason}, State) ->
     {noreply, reset_session(Id, Reason, State)};
-handle_info({tcp_closed, Socket}, #state{socket = Socket} = State) ->
+handle_info({Tag, Socket}, #state{socket = Socket} = State) when Tag =:= tcp_closed; Tag =:= ssl_closed ->
     close("closed by the other end", State);
-handle_info({tcp_error, Socket, Reason}, #state{socket = Socket} = State) ->
+handle_info({Tag, Socket, Reason}, #state{socket = Socket} = State) when Tag =:= tcp_error; Tag =:= ssl_error ->
     close(io_lib:format("~p", [Reason]), State);
 handle_info(hello_timeout, #state{phase = first} = State) ->
     protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
@@ -214,8 +233,17 @@ split(Data, State) ->
             %% Of a header every byte is worth a look; of content none is before all of it is there.
             State#state{chunks = [Data], size = byte_size(Data), need = if Need =< 32 -> 1; true -> Need end};
         {malformed, At, Fault} ->
-            protocol_error(ejabberd_megaphone_wire:describe(Fault, At, State#state.offset, {Data, MaxPacket}), State)
+            Description = ejabberd_megaphone_wire:describe(Fault, At, State#state.offset, {Data, MaxPacket}),
+            protocol_error([Description | explain_tls(Data, State)], State)
     end.
+
+explain_tls(Data, #state{transport = gen_tcp, offset = 0}) ->
+    case ejabberd_megaphone_tls:is_hello(Data) of
+        true -> "; this is TLS, and the listener has no tls: true";
+        false -> ""
+    end;
+explain_tls(_Data, _State) ->
+    "".
 
 %% A link that has not said its secret yet gets no more memory than that takes.
 max_packet(#state{phase = first, options = #options{secret = Secret, max_packet = Max}}) when Secret =/= <<>> ->

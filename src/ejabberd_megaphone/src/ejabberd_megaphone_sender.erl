@@ -25,7 +25,7 @@
 -define(EMPTY_PACKET, 32).
 
 -record(state,
-        {socket :: gen_tcp:socket(),
+        {connection :: connection(),
          receiver :: pid(),
          queued :: atomics:atomics_ref(),
          waiting_bytes :: ejabberd_megaphone_waiting:count(),
@@ -98,14 +98,14 @@ stop(Sender) -> Sender ! stop, ok.
 
 %%% The process.
 
--spec start_link(gen_tcp:socket(), Receiver :: pid(), shared()) -> {ok, pid()}.
-start_link(Socket, Receiver, Shared) -> gen_server:start_link(?MODULE, {Socket, Receiver, Shared}, []).
+-spec start_link(connection(), Receiver :: pid(), shared()) -> {ok, pid()}.
+start_link(Connection, Receiver, Shared) -> gen_server:start_link(?MODULE, {Connection, Receiver, Shared}, []).
 
 %% @private
--spec init({gen_tcp:socket(), pid(), shared()}) -> {ok, #state{}}.
-init({Socket, Receiver, {Queued, Waiting, Counters}}) ->
+-spec init({connection(), pid(), shared()}) -> {ok, #state{}}.
+init({Connection, Receiver, {Queued, Waiting, Counters}}) ->
     process_flag(message_queue_data, off_heap),
-    {ok, #state{socket = Socket, receiver = Receiver, queued = Queued, waiting_bytes = Waiting, counters = Counters}}.
+    {ok, #state{connection = Connection, receiver = Receiver, queued = Queued, waiting_bytes = Waiting, counters = Counters}}.
 
 %% @private
 -spec handle_call(wait_for_room, gen_server:from(), #state{}) -> {noreply, #state{}}.
@@ -119,8 +119,8 @@ handle_cast(_Unknown, State) ->
 
 %% @private
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | {shutdown, term()}, #state{}}.
-handle_info(stop, State) ->
-    _ = gen_tcp:shutdown(State#state.socket, write),
+handle_info(stop, #state{connection = {Transport, Socket}} = State) ->
+    _ = Transport:shutdown(Socket, write),
     {stop, normal, State};
 handle_info(Message, State) ->
     collect(Message, State, 0, 0, []).
@@ -183,8 +183,8 @@ may_wait(Size, _Held, Waiting) ->
 
 flush(State, 0, 0, []) ->
     {noreply, State};
-flush(#state{socket = Socket} = State, Bytes, Packets, Batch) ->
-    case gen_tcp:send(Socket, Batch) of
+flush(#state{connection = {Transport, Socket}} = State, Bytes, Packets, Batch) ->
+    case Transport:send(Socket, Batch) of
         ok ->
             ejabberd_megaphone_counters:add(State#state.counters, packets_out, Packets),
             ejabberd_megaphone_counters:add(State#state.counters, bytes_out, Bytes),

@@ -11,10 +11,11 @@
 -export([start/4, woken/2]).
 -export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
          sockname/1, peername/1, setopts/2, reset_stream/1]).
--export([c2s_handle_info/2]).
+-export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3]).
 -export_type([socket/0]).
 
 -include("ejabberd_megaphone.hrl").
+-include_lib("xmpp/include/xmpp.hrl").
 
 %% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
 -define(AFTER_CLOSE, 100).
@@ -40,13 +41,18 @@
 -spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}, tcp | tls) -> {ok, pid()} | {error, term()}.
 start(#link{owner = Owner} = Link, Id, SockPeerName, Transport) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, SockPeerName} | Options]) of
+    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, SockPeerName} | options(Transport) ++ Options]) of
         {ok, Pid} -> {ok, Pid};
         {error, _} = Error -> Error;
         ignore -> {error, ignore}
     catch
         error:system_limit -> {error, system_limit}          % of processes: the sessions that there are go on
     end.
+
+%% TLS that ended before ejabberd is what this option of newer ones was made for: SASL2 as over TLS, and SCRAM from clients that could
+%% bind it to the channel.
+options(tls) -> [{allow_unencrypted_sasl2, true}];
+options(tcp) -> [].
 
 %%% xmpp_socket
 
@@ -116,6 +122,42 @@ setopts({_Transport, Owner, _Id} = Socket, _Options) ->
 %% There is no parser to reset.
 -spec reset_stream(socket()) -> socket().
 reset_stream(Socket) -> Socket.
+
+%%% TLS is a client's with its ECM, and ejabberd cannot see into it. Until the login `stream_encrypted' is therefore false, as from it
+%%% ejabberd takes that it can bind SCRAM to the channel, and offers the -PLUS mechanisms. Whether TLS is required is decided here, as
+%%% with its own `starttls_required' ejabberd would offer STARTTLS, which there is nothing to put on.
+
+%% @doc The hook. A client that came to its ECM without TLS has no way to it here.
+-spec c2s_stream_started(ejabberd_c2s:state(), stream_start()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.
+c2s_stream_started(#{lang := Language} = State, _StreamStart) ->
+    case get(?MODULE) of
+        #here{options = Key, socket = {tcp, Owner, _Id}} ->
+            case ejabberd_megaphone_shared:get(Key) of
+                #options{starttls_required = true} ->
+                    count(tls_missing, Owner),
+                    {stop, xmpp_stream_in:send(State, xmpp:serr_policy_violation(<<"TLS is required">>, Language))};
+                _ ->
+                    State
+            end;
+        _ ->
+            State
+    end.
+
+%% @doc The hook. After the login nothing is derived from it any more, and modules shall see it as it is.
+-spec c2s_auth_result(ejabberd_c2s:state(), true | {false, binary()}, binary()) -> ejabberd_c2s:state().
+c2s_auth_result(State, true, _User) ->
+    case get(?MODULE) of
+        #here{socket = {tls, _Owner, _Id}} -> State#{stream_encrypted => true};
+        _ -> State
+    end;
+c2s_auth_result(State, _Failure, _User) ->
+    State.
+
+count(Name, Owner) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, #link{counters = Counters}} -> ejabberd_megaphone_counters:add(Counters, Name);
+        error -> ok
+    end.
 
 %%% From the link
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Xunit;
@@ -10,19 +11,23 @@ public class LinkAllocationTests
 {
     private const int Count = 100_000;
 
-    [Fact]
-    public async Task Receiving_allocates_nothing_per_packet()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Receiving_allocates_nothing_per_packet(bool tls)
     {
-        using SocketPair pair = new();
+        using SocketPair? plain = tls ? null : new SocketPair();
+        using SecuredPair? secured = tls ? await SecuredPair.ConnectAsync() : null;
+        using Stream peer = plain is null ? secured!.Peer : new NetworkStream(plain.Peer, ownsSocket: true);
         Counter counter = new();
-        Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, 1 << 20, counter).RunAsync();
+        Task<ReceiveEnd> running = new LinkReceiver(plain?.Ours ?? secured!.Ours, 1 << 20, counter).RunAsync(secured?.Secured);
         byte[] thousand = [.. Enumerable.Range(0, 1000).SelectMany(i => Packets.Of((ulong)i + 1, "thirty-two bytes of some content"))];
 
         async Task RunAsync(int upTo)
         {
             while (counter.Sent < upTo)
             {
-                pair.Peer.Send(thousand);
+                peer.Write(thousand);
                 counter.Sent += 1000;
             }
 
@@ -33,7 +38,8 @@ public class LinkAllocationTests
         long before = GC.GetTotalAllocatedBytes(precise: true);
         await RunAsync(20_000 + Count);
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
-        pair.Peer.Dispose();
+        if (secured is not null) await secured.Peer.ShutdownAsync();
+        else peer.Dispose();
         await Patience.WithinAsync(running, "the receiver");
 
         // The wait for the last packet, and now and then a receive that had to wait, allocate a little.

@@ -14,17 +14,21 @@ public class LinkSenderTests
     private const int SmallBuffers = 4096;
     private const int RingBytes = 64 << 10;
 
-    [Fact]
-    public async Task Many_writers_lose_and_double_nothing_and_each_id_keeps_its_order()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Many_writers_lose_and_double_nothing_and_each_id_keeps_its_order(bool tls)
     {
         const int writers = 8;
         const int idsPerWriter = 25;
         const int packetsPerWriter = 4_000;
-        using SocketPair pair = new(SmallBuffers);
+        using SocketPair? plain = tls ? null : new SocketPair(SmallBuffers);
+        using SecuredPair? secured = tls ? await SecuredPair.ConnectAsync(SmallBuffers) : null;
+        Socket ours = plain?.Ours ?? secured!.Ours;
         RoleMetrics metrics = new(Role.Ecm);
         Room room = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "stress", metrics, room.Again, _ => { });
-        Task<long> reading = OnThread(() => ReadAndCheck(pair.Peer, stopAfter: 512 << 10));
+        LinkSender sender = new(ours, RingBytes, "stress", metrics, room.Again, _ => { }, secured?.Secured);
+        Task<long> reading = OnThread(() => ReadAndCheck(plain is null ? secured!.Peer : new NetworkStream(plain.Peer), stopAfter: 512 << 10));
 
         Task[] writing = [.. Enumerable.Range(0, writers).Select(writer => OnThread(() =>
         {
@@ -46,7 +50,7 @@ public class LinkSenderTests
 
         sender.Drain();
         await Patience.WithinAsync(sender.Ended, "the drained sender");
-        pair.Ours.Shutdown(SocketShutdown.Send);
+        ours.Shutdown(SocketShutdown.Send);
         await Patience.WithinAsync(reading, "the reader");
         Assert.Equal(writers * packetsPerWriter, await reading);
         Assert.Equal(writers * packetsPerWriter, sender.Packets);
@@ -61,7 +65,7 @@ public class LinkSenderTests
         using SocketPair pair = new(SmallBuffers);
         Room room = new();
         LinkSender sender = new(pair.Ours, RingBytes, "shorter", new RoleMetrics(Role.Ecm), room.Again, _ => { });
-        Task<long> reading = OnThread(() => ReadAndCheck(pair.Peer, stopAfter: 1 << 20));
+        Task<long> reading = OnThread(() => ReadAndCheck(new NetworkStream(pair.Peer), stopAfter: 1 << 20));
         for (uint i = 0; i < packets; i++)
         {
             byte[] content = Content(7, i);
@@ -114,7 +118,7 @@ public class LinkSenderTests
         while (sender.TryWrite(7, Content(7, queued))) queued++;
         sender.Drain();
 
-        Task<long> reading = OnThread(() => ReadAndCheck(pair.Peer, stopAfter: int.MaxValue));
+        Task<long> reading = OnThread(() => ReadAndCheck(new NetworkStream(pair.Peer), stopAfter: int.MaxValue));
         await Patience.WithinAsync(sender.Ended, "the drained sender");
         pair.Ours.Shutdown(SocketShutdown.Send);
         await Patience.WithinAsync(reading, "the reader");
@@ -231,7 +235,7 @@ public class LinkSenderTests
 
     /// <summary>Reads to the end, checks every packet, and stops for a moment now and then.</summary>
     /// <returns>How many packets there were.</returns>
-    private static long ReadAndCheck(Socket socket, int stopAfter)
+    private static long ReadAndCheck(Stream stream, int stopAfter)
     {
         Dictionary<ulong, uint> next = [];
         PacketSplitter splitter = new(1 << 20);
@@ -240,7 +244,7 @@ public class LinkSenderTests
         long packets = 0;
         int sincePause = 0;
         int count;
-        while ((count = socket.Receive(buffer, end, Math.Min(16 << 10, buffer.Length - end), SocketFlags.None)) > 0)
+        while ((count = stream.Read(buffer, end, Math.Min(16 << 10, buffer.Length - end))) > 0)
         {
             end += count;
             ReadOnlySpan<byte> unread = buffer.AsSpan(0, end);

@@ -107,6 +107,23 @@ public class MachineCheckTests
     }
 
     [Fact]
+    public void The_files_for_the_TLS_of_links_are_told_of()
+    {
+        MachineFacts machine = Large with
+        {
+            LinkTls =
+            [
+                new LinkTlsFacts("Ecm:Link:Tls", [("/edge.pem", Large.Now.AddDays(13.5)), ("/ca.pem", Large.Now.AddDays(100.5))], []),
+                new LinkTlsFacts("Hub:Tls", [], ["/hub.key: wrong"]),
+            ],
+        };
+
+        Assert.Equal(
+            [(Verdict.Warn, "/edge.pem is valid for 13 more days"), (Verdict.Ok, "/ca.pem is valid for 100 more days"), (Verdict.Fail, "/hub.key: wrong")],
+            Findings(Configured.Right(Configuration), machine).Where(finding => finding.Topic.EndsWith("Tls", StringComparison.Ordinal)).Select(finding => (finding.Verdict, finding.What)));
+    }
+
+    [Fact]
     public async Task The_facts_of_this_machine_can_be_read()
     {
         using Socket taken = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -42,6 +42,19 @@ public class ProblemTests
     }
 
     [Fact]
+    public void TLS_of_links_is_configured_whole_and_at_both_ends_of_a_process()
+    {
+        Snapshot.Match(string.Join('\n',
+        [
+            Lines("""{ "Ecm": { "Link": { "To": "h:1", "Tls": { "Ca": "ca.pem", "Certificate": "/edge.pem" } } }, "Hub": { "Tls": { "Key": "/hub.key" } } }"""),
+            Lines("""{ "Hub": { "Tls": {} } }"""),
+            Lines("""{ "Ecm": { "Link": { "Tls": true } } }"""),
+            Lines("""{ "Ecm": {}, "Hub": { "Tls": { "Certificate": "/hub.pem", "Key": "/hub.key" } } }"""),
+            Lines("""{ "Ecm": { "Link": { "Tls": {} } }, "Hub": {} }"""),
+        ]));
+    }
+
+    [Fact]
     public void All_listeners_frame_alike_and_their_stanzas_fit_the_link()
     {
         Snapshot.Match(Lines("""

@@ -39,6 +39,34 @@ public class SettingsTests
     }
 
     [Fact]
+    public void Links_speak_TLS_when_the_section_is_there()
+    {
+        Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": null } } }""").Ecm!.Connect.Tls);
+        LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": {} } } }""").Ecm!.Connect.Tls!;
+        Assert.Equal(("hub.example.org", null, null), (bare.PeerName, bare.Authorities, bare.Own));
+        LinkTlsOptions named = Configured.Right(
+            """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org", "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""").Ecm!.Connect.Tls!;
+        Assert.Equal(("hub.example.org", "/ca.pem"), (named.PeerName, named.Authorities));
+        Assert.Equal(("/c.pem", "/k.pem"), named.Own!.Value);
+
+        LinkTlsOptions hub = Configured.Right("""{ "Hub": { "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""").Hub!.Tls!;
+        Assert.True(hub.Listens);
+        Assert.Equal("/ca.pem", hub.Authorities);
+        Assert.Equal(("/c.pem", "/k.pem"), hub.Own!.Value);
+    }
+
+    [Fact]
+    public void A_hub_that_can_be_reached_from_outside_wants_certificates_or_a_secret()
+    {
+        const string Tls = """{ "Hub": { "Listen": "0.0.0.0:6280", "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""";
+        Assert.NotNull(Configured.Right(Tls).Hub!.Tls);
+        Assert.StartsWith(
+            "Hub:Listen \"0.0.0.0:6280\": is reachable from outside",
+            Assert.Single(Configured.Load(Tls.Replace("/ca.pem", "", StringComparison.Ordinal)).Problems),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Null_and_an_empty_value_mean_none()
     {
         Assert.Null(Configured.Right("""{ "Admin": null }""").Admin);
@@ -80,6 +108,7 @@ public class SettingsTests
                 },
                 "Link": {
                   "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
+                  "Tls": { "Ca": "/c.pem", "Name": "other.example.org", "Certificate": "/d.pem", "Key": "/d.key" },
                   "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608, "SocketBufferBytes": 77777
                 },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
@@ -90,6 +119,7 @@ public class SettingsTests
               "Hub": {
                 "Listen": "0.0.0.0:6280", "Backend": "tcp://[::1]:5222", "MaxPacketBytes": 64, "MaxSessions": 31,
                 "HalfOpenTimeout": "00:00:32", "IdleTimeout": "1.00:00:00", "Secret": "hub's secret", "AllowOpenListener": false,
+                "Tls": { "Certificate": "/e.pem", "Key": "/e.key", "ClientCa": "/f.pem" },
                 "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
                 "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
                 "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:00:42" },
@@ -176,7 +206,7 @@ public class SettingsTests
 
         Assert.Equal(
             $"Hub:Listen \"{listen}\": is reachable from outside, where anybody could open sessions: write a Hub:Secret and the "
-            + "same Ecm:Link:Secret at the other end, or \"AllowOpenListener\": true, or a loopback address; for example 127.0.0.1:6280",
+            + "same Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address; for example 127.0.0.1:6280",
             Assert.Single(Configured.Load(json).Problems));
         Configured.Right(json, [], "--Hub:Secret", "long enough");
         Configured.Right(json, [], "--Hub:AllowOpenListener", "true");

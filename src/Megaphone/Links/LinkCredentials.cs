@@ -1,0 +1,147 @@
+using System.Globalization;
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Megaphone.Tls;
+
+namespace Megaphone.Links;
+
+/// <summary>What the files of a link's TLS held when they were read, checked. Immutable, so thread-safe.</summary>
+internal sealed class LinkCredentials
+{
+    private const string ServerUse = "1.3.6.1.5.5.7.3.1";
+    private const string ClientUse = "1.3.6.1.5.5.7.3.2";
+
+    private readonly X509Certificate2Collection? _authorities;
+    private readonly string _peerUse;
+
+    private LinkCredentials(
+        SslStreamCertificateContext? own,
+        X509Certificate2Collection? authorities,
+        string peerUse,
+        IReadOnlyList<(string File, DateTimeOffset NotAfter)> validity)
+    {
+        Own = own;
+        _authorities = authorities;
+        _peerUse = peerUse;
+        Validity = validity;
+    }
+
+    /// <summary>This end's certificate with its key and those of the authorities behind it; null: none.</summary>
+    public SslStreamCertificateContext? Own { get; }
+
+    /// <summary>Until when what is in each file is valid: all of a chain, at least one of several authorities.</summary>
+    public IReadOnlyList<(string File, DateTimeOffset NotAfter)> Validity { get; }
+
+    /// <summary>Reads and checks everything.</summary>
+    /// <param name="options">Where it is.</param>
+    /// <param name="now">The time by which it must be valid.</param>
+    /// <exception cref="CertificateException">Something is wrong; it names all of it.</exception>
+    public static LinkCredentials Load(LinkTlsOptions options, DateTimeOffset now)
+    {
+        List<string> problems = [];
+        List<(string File, DateTimeOffset NotAfter)> validity = [];
+        SslStreamCertificateContext? own = options.Own is { } files
+            ? LoadOwn(files, options.Listens ? ServerUse : ClientUse, now, problems, validity)
+            : null;
+        X509Certificate2Collection? authorities = options.Authorities is { } file
+            ? LoadAuthorities(file, now, problems, validity)
+            : null;
+        if (problems.Count > 0) throw new CertificateException(problems);
+        return new LinkCredentials(own, authorities, options.Listens ? ClientUse : ServerUse, validity);
+    }
+
+    /// <summary>How the other end's certificate is to be judged. Nothing is fetched from anywhere for it, revocation included.</summary>
+    public X509ChainPolicy PeerPolicy()
+    {
+        X509ChainPolicy policy = new()
+        {
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.ApplicationPolicy.Add(new Oid(_peerUse));
+        if (_authorities is null) return policy;
+
+        policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        policy.CustomTrustStore.AddRange(_authorities);
+        return policy;
+    }
+
+    private static SslStreamCertificateContext? LoadOwn(
+        (string Certificate, string Key) files,
+        string use,
+        DateTimeOffset now,
+        List<string> problems,
+        List<(string, DateTimeOffset)> validity)
+    {
+        int before = problems.Count;
+        X509Certificate2Collection chain = Import(files.Certificate, problems);
+        foreach (X509Certificate2 certificate in chain)
+        {
+            string which = $"{files.Certificate}: {certificate.Subject}";
+            if (certificate.NotBefore > now) problems.Add($"{which} is not valid before {Text(certificate.NotBefore)}");
+            if (certificate.NotAfter <= now) problems.Add($"{which} expired on {Text(certificate.NotAfter)}");
+        }
+
+        if (problems.Count > before) return null;
+        if (!MayBeUsedFor(chain[0], use))
+        {
+            string missing = use == ServerUse ? "serverAuth" : "clientAuth";
+            problems.Add($"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}");
+        }
+
+        try
+        {
+            X509Certificate2 own = X509Certificate2.CreateFromPem(chain[0].ExportCertificatePem(), File.ReadAllText(files.Key));
+            validity.Add((files.Certificate, chain.Min(certificate => certificate.NotAfter)));
+            return SslStreamCertificateContext.Create(own, [.. chain.Skip(1)], offline: true);
+        }
+        catch (ArgumentException)
+        {
+            problems.Add($"{files.Key}: the key is not that of the certificate in {files.Certificate}");
+            return null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            problems.Add($"{files.Key}: {error.Message}");
+            return null;
+        }
+    }
+
+    private static X509Certificate2Collection LoadAuthorities(
+        string file, DateTimeOffset now, List<string> problems, List<(string, DateTimeOffset)> validity)
+    {
+        X509Certificate2Collection authorities = Import(file, problems);
+        if (authorities.Count == 0) return authorities;
+
+        // Old ones may stay in the file beside their successors.
+        DateTime last = authorities.Max(authority => authority.NotAfter);
+        if (last <= now) problems.Add($"{file}: the last of its authorities expired on {Text(last)}");
+        validity.Add((file, last));
+        return authorities;
+    }
+
+    private static X509Certificate2Collection Import(string file, List<string> problems)
+    {
+        X509Certificate2Collection certificates = [];
+        try
+        {
+            certificates.ImportFromPemFile(file);
+            if (certificates.Count == 0) problems.Add($"{file}: there is no certificate in it");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            problems.Add($"{file}: {error.Message}");
+            certificates.Clear();
+        }
+
+        return certificates;
+    }
+
+    /// <summary>Without the extension a certificate is for everything (RFC 5280, section 4.2.1.12).</summary>
+    private static bool MayBeUsedFor(X509Certificate2 certificate, string use) =>
+        certificate.Extensions.OfType<X509EnhancedKeyUsageExtension>()
+            .All(extension => extension.EnhancedKeyUsages.Cast<Oid>().Any(oid => oid.Value == use));
+
+    private static string Text(DateTime time) => time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Megaphone.Links;
+
+/// <summary>Says what is wrong with the certificate that the other end of a link has shown.</summary>
+internal static class PeerCertificate
+{
+    /// <summary>What is against it, in words that make sense at both ends.</summary>
+    /// <param name="shown">The certificate; null: none was shown.</param>
+    /// <param name="chain">As it was built by <see cref="LinkCredentials.PeerPolicy"/>.</param>
+    /// <param name="errors">Whether anything is wrong with the chain.</param>
+    /// <param name="options">What is wanted.</param>
+    /// <returns>Null when it is accepted.</returns>
+    public static string? Objection(X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options)
+    {
+        if (shown is not X509Certificate2 certificate || chain is null)
+            return options.Listens ? "no certificate was shown: set Ecm:Link:Tls:Certificate" : "no certificate was shown";
+
+        string subject = $"the certificate {Handshake.Shown(certificate.Subject)}";
+        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return $"{subject} {WrongWithChain(certificate, chain, options)}";
+        return options.PeerName is { } name && !Covers(certificate, name)
+            ? $"{subject} is for {Handshake.Shown(NamesOf(certificate))}, not for {name} ({options.Section}:Name)"
+            : null;
+    }
+
+    private static string WrongWithChain(X509Certificate2 certificate, X509Chain chain, LinkTlsOptions options)
+    {
+        X509ChainStatusFlags flags = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, status) => all | status.Status);
+        if ((flags & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
+        {
+            string from = options.Authorities is null ? "that this machine trusts" : $"in {options.AuthoritiesKey}";
+            return $"was issued by {Handshake.Shown(certificate.Issuer)}, which does not come from an authority {from}";
+        }
+
+        if (flags.HasFlag(X509ChainStatusFlags.NotTimeValid))
+        {
+            DateTime now = DateTime.Now;
+            if (certificate.NotAfter <= now) return $"expired on {Text(certificate.NotAfter)}";
+            if (certificate.NotBefore > now) return $"is not valid before {Text(certificate.NotBefore)}";
+            return "was issued by an authority that has expired";
+        }
+
+        if (flags.HasFlag(X509ChainStatusFlags.NotValidForUsage))
+            return $"may not be used for this: its extendedKeyUsage does not have {(options.Listens ? "clientAuth" : "serverAuth")}";
+        return $"is not acceptable: {flags}";
+    }
+
+    /// <summary>By the subjectAltName alone (RFC 9525, section 2): a common name is a name for people.</summary>
+    private static bool Covers(X509Certificate2 certificate, string name)
+    {
+        try
+        {
+            return certificate.MatchesHostname(name, allowWildcards: true, allowCommonName: false);
+        }
+        catch (ArgumentException)
+        {
+            // What is no name of a host is in no certificate.
+            return false;
+        }
+    }
+
+    private static string NamesOf(X509Certificate2 certificate)
+    {
+        List<string> names = [];
+        foreach (X509SubjectAlternativeNameExtension extension in certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>())
+        {
+            names.AddRange(extension.EnumerateDnsNames());
+            names.AddRange(extension.EnumerateIPAddresses().Select(address => address.ToString()));
+        }
+
+        return names.Count == 0 ? "no host (subjectAltName)" : string.Join(", ", names);
+    }
+
+    private static string Text(DateTime time) => time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,44 @@
+%%% Certificates for tests, as PEM files in a folder that goes with them.
+-module(test_certificates).
+
+-export([with/1, file/2]).
+
+%% @doc Calls `Test' with what it may need: for the listener files `server' (certificate, chain and key), `ecms' (the authority of
+%% ECMs), and others that are wrong; for an ECM options of ssl, with the certificate of the right authority (`ecm'), of a wrong one
+%% (`stranger'), with none (`nobody'), and with some without an authority: `alone', which is in the file `ecms' itself, `expired',
+%% which is in it too, and `unknown'.
+with(Test) ->
+    Folder = string:trim(os:cmd("mktemp -d")),
+    #{server_config := Server, client_config := Ecm} = chains(),
+    #{client_config := Stranger} = chains(),
+    Trusts = {cacerts, proplists:get_value(cacerts, Ecm)},
+    Common = [Trusts, {verify, verify_peer}, {server_name_indication, disable}, binary, {active, false}],
+    write(Folder, server, [{'Certificate', proplists:get_value(cert, Server)} | authorities(Ecm)] ++ [proplists:get_value(key, Server)]),
+    {Alone, Expired, Unknown} = {alone([]), alone([{validity, {{2020, 1, 1}, {2021, 1, 1}}}]), alone([])},
+    write(Folder, ecms, authorities(Server) ++ [{'Certificate', proplists:get_value(cert, Config)} || Config <- [Alone, Expired]]),
+    write(Folder, keyless, [{'Certificate', proplists:get_value(cert, Server)}]),
+    ok = file:write_file(file(Folder, garbage), <<"garbage">>),
+    Options = fun(Config) -> [{cert, proplists:get_value(cert, Config)}, {key, proplists:get_value(key, Config)} | Common] end,
+    try Test(#{folder => Folder, ecm => Options(Ecm), stranger => Options(Stranger), nobody => Common,
+                alone => Options(Alone), expired => Options(Expired), unknown => Options(Unknown)})
+    after file:del_dir_r(Folder)
+    end.
+
+%% @doc The name of one of the files.
+file(Folder, Name) -> filename:join(Folder, atom_to_list(Name) ++ ".pem").
+
+chains() ->
+    Chain = #{root => [{key, {namedCurve, secp256r1}}], intermediates => [], peer => [{key, {namedCurve, secp256r1}}]},
+    public_key:pkix_test_data(#{server_chain => Chain, client_chain => Chain}).
+
+%% A certificate that has issued itself.
+alone(More) ->
+    #{cert := Der, key := Key} = public_key:pkix_test_root_cert("An ECM", [{key, {namedCurve, secp256r1}} | More]),
+    [{cert, Der}, {key, {'ECPrivateKey', public_key:der_encode('ECPrivateKey', Key)}}].
+
+%% Those that trust whoever shows this configuration's certificate.
+authorities(OfTheOther) -> [{'Certificate', Der} || Der <- proplists:get_value(cacerts, OfTheOther)].
+
+write(Folder, Name, Entries) ->
+    Pem = public_key:pem_encode([{Type, Der, not_encrypted} || {Type, Der} <- Entries]),
+    ok = file:write_file(file(Folder, Name), Pem).
