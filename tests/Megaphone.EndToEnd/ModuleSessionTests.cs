@@ -51,6 +51,26 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
+    public async Task The_first_sleep_follows_the_login_and_later_ones_come_when_they_are_due()
+    {
+        (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 600");
+        (XmppClient sleeper, _) = link.Open();
+        await sleeper.LogInAsync("juliet", "bed");
+        string doing = "process_info(ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"bed\">>), current_function)";
+        const string Asleep = "{current_function,{erlang,hibernate,3}}";
+
+        await server.Ejabberd.ComesToAsync(Asleep, doing);
+        await sleeper.SettleAsync();
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        Assert.NotEqual(Asleep, await server.Ejabberd.EvaluateAsync(doing));
+
+        await sleeper.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        link.Dispose();
+        await stop();
+    }
+
+    [Fact]
     public async Task Whitespace_of_clients_does_not_cross_the_link_and_wakes_nobody()
     {
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza");

@@ -3,54 +3,16 @@ module, counting ECMs, kernel and ejabberd, beside clients that are connected to
 descriptors for. The load generator is not counted, nor its ends of the connections."""
 
 import contextlib
-import json
 import pathlib
 import re
 import resource
-import signal
-import subprocess
-import sys
-import tempfile
 
-from ejabberd import Ejabberd
-from harness import MEGAPHONE, ROOT, Benchmark, ecm, kernel, time
+from ejabberd import Crowd, Ejabberd
+from harness import Benchmark, ecm, kernel, time
 
 SLEEP = 12  # seconds; sessions fall asleep after ten
 MOST = 18_000  # connections of one process; descriptors end at 20,000 where these figures were taken
 OTHER_DESCRIPTORS = 500
-
-
-class Crowd:
-    """Users who log in over a TCP connection each, all of them before it begins, and stay until it ends."""
-
-    def __init__(self, to, users):
-        self.said = tempfile.TemporaryFile("w+")
-        self.told = []
-        self.bench = subprocess.Popen(
-            [MEGAPHONE, "bench", "xmpp", "--to", to, "--sessions", str(users), "--login", "anonymous", "--hold", "36000",
-             "--end", "cut", "--json", "-"],
-            stdin=subprocess.DEVNULL, stdout=self.said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-        self.users = users
-
-    def __enter__(self):
-        # It tells how far it is every few seconds, and once more when all are in.
-        end = time.monotonic() + 60 + self.users / 50
-        for line in self.bench.stderr:
-            self.told.append(line)
-            if line.startswith("logging in") and f": {self.users:,} of" in line:
-                return self
-            if time.monotonic() > end:
-                break
-        self.bench.kill()
-        sys.exit(f"the users did not log in:\n{''.join(self.told)}")
-
-    def __exit__(self, *_):
-        self.bench.send_signal(signal.SIGINT)
-        self.bench.communicate(timeout=120)
-        self.said.seek(0)
-        figures = json.loads(self.said.read() or "null")
-        if figures is None or figures["problems"]:
-            sys.exit(f"went wrong: {figures['problems'] if figures else ''.join(self.told)}")
 
 
 def forget_earlier_connections():
@@ -69,7 +31,7 @@ def measure(way, server, addresses, count, edges=()):
     with contextlib.ExitStack() as crowds:
         for number, address in enumerate(addresses):
             share = count * (number + 1) // len(addresses) - count * number // len(addresses)
-            crowds.enter_context(Crowd(address, share))
+            crowds.enter_context(Crowd("xmpp", address, share, server))
         time.sleep(SLEEP)
         server.fall_quiet()
         (slab_after, sockets_after), after = kernel(), server.own_memory()

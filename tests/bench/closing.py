@@ -3,7 +3,7 @@ took before. And how long it is until the last of them is gone."""
 
 import contextlib
 
-from ejabberd import Ejabberd, play
+from ejabberd import Crowd, Ejabberd
 from harness import Benchmark, time
 
 SESSIONS = 200_000
@@ -13,10 +13,10 @@ PATIENCE = 120  # seconds for closing, which takes 40 at the default close_rate
 
 def close(server):
     with contextlib.ExitStack() as watching:
-        # All are asleep when it begins to look, and it goes on beyond the loss of the link.
-        peaks = []
-        play("link", server.links, SESSIONS, server, hold=IDLE, look=lambda: peaks.append(watching.enter_context(server.peak())),
-             patience=900)
+        with Crowd("link", server.links, SESSIONS, server):
+            time.sleep(IDLE)
+            # All are asleep when it begins to look, and it goes on beyond the loss of the link.
+            peak = watching.enter_context(server.peak())
         lost = time.monotonic()
         # Only a number is asked for: a list of all users would itself take much memory.
         while (users := server.ask("ets:info(session, size)")) != "0":
@@ -24,7 +24,7 @@ def close(server):
                 raise SystemExit(f"{users} users are still there {PATIENCE} s after their link was lost")
             time.sleep(1)
         took = time.monotonic() - lost
-    (resident, in_use), (most_resident, most_in_use) = peaks[0].first, peaks[0].most
+    (resident, in_use), (most_resident, most_in_use) = peak.first, peak.most
     benchmark.add("resident before, MiB", resident / 2**20)
     benchmark.add("resident at most, MiB", most_resident / 2**20)
     benchmark.add("resident, at most : before", most_resident / resident)

@@ -66,10 +66,11 @@ class Ejabberd(Child):
     def users(self):
         return int(self.script("ctl", "connected_users_number"))
 
-    def fall_quiet(self):
+    def fall_quiet(self, patience=20):
         """Waits until half a second takes less than a fiftieth of a processor, three times in a row."""
         quiet = 0
-        for _ in range(40):
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
             before = self.cpu()
             time.sleep(0.5)
             quiet = quiet + 1 if self.cpu() - before < 0.01 else 0
@@ -106,46 +107,76 @@ class Peak(threading.Thread):
             self.most = tuple(map(max, self.most, self.look()))
 
 
-def play(mode, to, clients, server, *more, hold=0, look=None, patience=300):
-    """Users who log in, stay, write to each other and leave, as `megaphone bench` plays them; what it has to say of it.
-    With `look`, which is called when they have been idle for `hold` seconds, they stay for as long again."""
+class Crowd:
+    """Users who log in, as `megaphone bench` plays them, all of them before the block begins, and stay until it ends. `figures` is
+    what it had to say, afterwards."""
+
+    def __init__(self, mode, to, users, server, *more):
+        self.words = [MEGAPHONE, "bench", mode, "--to", to, "--sessions", str(users), "--login", "anonymous",
+                      "--watch", str(server.pid), "--hold", "36000", "--end", "cut", "--json", "-", *more]
+        self.users = users
+        self.told = []
+        self.said = tempfile.TemporaryFile("w+")
+        self.bench = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=self.said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def __enter__(self):
+        patience = threading.Timer(300 + self.users / 50, self.bench.kill)
+        patience.start()
+        for line in self.bench.stderr:
+            self.told.append(line)
+            # It tells how far it is every few seconds, and once more when all are in.
+            if line.startswith(f"logging in: {self.users:,} of"):
+                patience.cancel()
+                return self
+        patience.cancel()
+        self.went_wrong()
+
+    def __exit__(self, *_):
+        self.bench.send_signal(signal.SIGINT)
+        self.told += self.bench.communicate(timeout=120)[1]
+        self.said.seek(0)
+        self.figures = json.loads(self.said.read() or "null")
+        if self.figures is None or self.figures["problems"]:
+            self.went_wrong()
+        self.figures["phases"] = {phase.pop("phase"): phase for phase in self.figures["phases"]}
+
+    def went_wrong(self):
+        sys.exit(f"{' '.join(self.words)}\nwent wrong:\n{''.join(self.told)}")
+
+
+def play(mode, to, clients, server, *more, hold=0, patience=300):
+    """Users who log in, stay, write to each other and leave, as `megaphone bench` plays them; what it has to say of it."""
     words = [MEGAPHONE, "bench", mode, "--to", to, "--sessions", str(clients), "--login", "anonymous", "--watch", str(server.pid),
-             "--hold", str(2 * hold if look else hold), "--end", "cut", "--json", "-", *more]
-    with tempfile.TemporaryFile("w+") as said:
-        bench = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-        end = threading.Timer(patience, bench.kill)
-        end.start()
-        told = []
-        for line in bench.stderr:
-            told.append(line)
-            if look and line.startswith(f"logging in: {clients:,} of"):
-                time.sleep(hold)
-                look()
-                look = None
-        bench.wait()
-        end.cancel()
-        said.seek(0)
-        figures = json.loads(said.read() or "null")
-    if bench.returncode != 0:
-        sys.exit(f"{' '.join(words)}\nwent wrong: {figures['problems'] if figures else ''.join(told)}")
+             "--hold", str(hold), "--end", "cut", "--json", "-", *more]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=patience)
+    except subprocess.TimeoutExpired as late:
+        sys.exit(f"{' '.join(words)}\ntook too long: {late.stderr}")
+    figures = json.loads(done.stdout or "null")
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(words)}\nwent wrong: {figures['problems'] if figures else done.stderr}")
     figures["phases"] = {phase.pop("phase"): phase for phase in figures["phases"]}
     return figures
 
 
 def cost_of_users(mode, count, modules):
     """What each idle user costs an ejabberd of its own when so many are logged in, directly ("xmpp") or over a link ("link")."""
-    # Sessions fall asleep after ten seconds; to collect the garbage of very many takes a while, and they stay for that.
-    idle = 16 + count // 10_000
     with Ejabberd(EJABBERD_MODULES=modules, EJABBERD_MEGAPHONE="1") as server:
         before = server.own_memory(), server.live()
-        after = []
-        figures = play(mode, server.links if mode == "link" else server.direct, count, server, hold=idle,
-                       look=lambda: after.extend((server.own_memory(), server.live())), patience=300 + count // 500)
+        with Crowd(mode, server.links if mode == "link" else server.direct, count, server) as crowd:
+            began = time.monotonic()
+            # Over a link they fall asleep after ten seconds. With Debian's modules a login is not over when it is answered:
+            # ejabberd looks up each roster in a file, some hundreds a second.
+            time.sleep(11)
+            server.fall_quiet(60 + count / 100)
+            quiet_after = time.monotonic() - began
+            after = server.own_memory(), server.live()
     return {
         "KiB, resident": (after[0] - before[0]) / count / 1024,
         "KiB, in use": (after[1] - before[1]) / count / 1024,
-        "logins/s": figures["logins_per_second"],
-        "CPU ms/login": grown(figures, server, "cpu_seconds", "logged in") / count * 1e3,
+        "logins/s": crowd.figures["logins_per_second"],
+        "CPU ms/login": grown(crowd.figures, server, "cpu_seconds", "logged in") / count * 1e3,
+        "seconds until ejabberd was quiet": quiet_after,
     }
 
 

@@ -1,7 +1,7 @@
 """Processor time that clients' white-space keepalives cost ejabberd: through an ECM with stanza framing, where they end, beside
 the same clients connected to ejabberd itself. Logged in, and otherwise idle."""
 
-from ejabberd import Ejabberd, play
+from ejabberd import Crowd, Ejabberd
 from harness import CLIENTS, Benchmark, ecm, time
 
 USERS = 5_000
@@ -13,15 +13,13 @@ WATCHED = 10  # seconds of those that follow
 def keepalives(way, to, server, beside=None):
     """Adds the part of a core that ejabberd uses meanwhile, and the process that is between, if there is one."""
     watched = {"ejabberd": server} | ({"the ECM": beside} if beside else {})
-
-    def look():
+    with Crowd("xmpp", to, USERS, server, "--from", "127.64.0.0/24", "--keepalives", str(KEEPALIVES)):
+        time.sleep(SETTLED)
         before, began = {name: process.cpu() for name, process in watched.items()}, time.monotonic()
         time.sleep(WATCHED)
         for name, process in watched.items():
             used = (process.cpu() - before[name]) / (time.monotonic() - began)
             benchmark.add(f"{way}: {name}, % of one core", used * 100)
-
-    play("xmpp", to, USERS, server, "--from", "127.64.0.0/24", "--keepalives", str(KEEPALIVES), hold=SETTLED, look=look)
 
 
 benchmark = Benchmark("keepalives", __doc__, rounds=3)

@@ -1,15 +1,22 @@
 """Very many users, brought onto ejabberd over one link by a process that plays an ECM: they log in, stay, write to each other at
-random, and leave; no message may be lost. ejabberd has the module and none of its own (modules: {})."""
+random, and leave; no message may be lost. Beside them as many as may connect to an ejabberd directly. Neither has modules of its
+own (modules: {})."""
 
-from ejabberd import Ejabberd, grown, play
+from ejabberd import Ejabberd, cost_of_users, grown, play
 from harness import Benchmark
 
 MILLION = 1_000_000
+DIRECT = 18_000  # so many descriptors one process may have
 GIB = 2**30
 UP = 5 * GIB
 PEAK = 8 * GIB
 MESSAGES_PER_SECOND = 2_000
 CLOSE_RATE = 5_000  # sessions per second that ejabberd closes when a link is lost, by default
+
+
+def directly():
+    for figure, value in cost_of_users("xmpp", DIRECT, "none").items():
+        benchmark.add(f"{DIRECT:,} directly: {figure}", value)
 
 
 def everything(sessions, hold, messages, end):
@@ -60,5 +67,6 @@ benchmark = Benchmark("million", __doc__, rounds=1, options={
 })
 chosen = benchmark.options
 for _ in benchmark.each_round():
+    directly()
     budgets = everything(chosen.sessions, chosen.hold, chosen.messages, chosen.end)
 benchmark.finish(budgets)

@@ -43,9 +43,9 @@ are the load generator's, and so not counted.""",
 Users come over one link, as `megaphone bench link` plays them, or connect to ejabberd directly (`bench xmpp`): SASL ANONYMOUS, a
 resource, presence, then silence until the sessions sleep. Resident: by how much the process has grown (`RssAnon` + `RssShmem`),
 with what the logins left behind. In use: what Erlang counts after a collection of everything. No ECM's memory and no
-kernel's: [all of it together](#all-the-memory-that-a-user-takes) is above. Debian's modules keep more for each user than none do, and a login is not over when it is answered: ejabberd looks
-up each roster in a file, some hundreds per second. With 100,000 users most sessions still wait for that, awake, when they are
-measured after 16 seconds of silence.""",
+kernel's: [all of it together](#all-the-memory-that-a-user-takes) is above. Debian's modules keep more for each user than none do,
+and with them a login is not over when it is answered: ejabberd looks up each roster in a file, some hundreds a second. All is
+measured when that is done and ejabberd falls quiet.""",
     "curve": """
 ejabberd with the module and none of its own, as above, each number of users in an ejabberd of its own; one ECM process with more
 and more idle clients. A flat line is a cost that does not depend on how many there are. What a fixed number of buffers and tables
@@ -54,7 +54,8 @@ way at the same time needed and that Erlang keeps for later. The last points are
     "million": """
 `megaphone bench link` plays an ECM: all users over one link into ejabberd with `modules: {}`. They log in as fast as they are
 answered, stay and do nothing, then 2,000 messages a second go between random pairs, each of which must arrive once and in order.
-Resident memory is ejabberd's (`RssAnon` + `RssShmem`), looked at four times a second.""",
+Resident memory is ejabberd's (`RssAnon` + `RssShmem`), looked at four times a second. Beside them as many
+users as one ejabberd has descriptors for connect to it directly; what they take is measured as above.""",
     "million-connections": """
 One ECM process, one link to a hub with the backend `echo:`, on a machine where a process may have so many descriptors: a virtual
 one that was made for it, so that memory means something here, and speed does not. Every client opens a session; then messages of

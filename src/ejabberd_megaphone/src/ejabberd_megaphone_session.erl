@@ -18,8 +18,8 @@
 
 %% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
 -define(AFTER_CLOSE, 100).
-%% ms without input and output after which a login is taken to be over.
--define(SETTLED, 1000).
+%% ms without input and output after which a session that has never slept is taken to be done with its login.
+-define(LOGGED_IN, 1000).
 
 -opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % how the client came to its ECM
 
@@ -30,7 +30,7 @@
          is_over = false :: boolean(),                % the stream has ended: nothing more is read
          is_closed = false :: boolean(),
          last = now_ms() :: integer(),                % when something came or went
-         is_fresh = false :: boolean(),               % the garbage of its login has not been collected
+         is_fresh = false :: boolean(),               % it has never slept
          timer :: reference() | undefined,            % for the time to sleep
          shaper = none :: none | p1_shaper:state(),
          is_shaped = false :: boolean(),              % the shaper says to wait
@@ -150,7 +150,7 @@ handle({packet, Content}, Here, State) ->
 handle(shaped, Here, State) ->
     process_waiting(Here#here{is_shaped = false}, State);
 handle(idle, Here, State) ->
-    sleep_when_due(settle(Here#here{timer = undefined}), State).
+    sleep_when_due(Here#here{timer = undefined}, State).
 
 process_waiting(#here{is_shaped = true} = Here, _State) ->
     Here;
@@ -199,20 +199,16 @@ update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 woken(Socket, Key) ->
     put_here(start_timer(#here{options = Key, socket = Socket, is_over = Socket =:= closed, is_closed = Socket =:= closed})).
 
-%% A login leaves five times as much garbage as there is to keep, and many may log in before the first of them is to sleep.
-settle(#here{is_fresh = true, last = Last} = Here) ->
-    case Last + ?SETTLED =< now_ms() of
-        true -> garbage_collect(), Here#here{is_fresh = false};
-        false -> Here
-    end;
-settle(Here) ->
-    Here.
-
 sleep_when_due(#here{options = Key, socket = Socket, is_closed = IsClosed, is_shaped = false} = Here, State) ->
-    case due(Here) =< now_ms() andalso ejabberd_megaphone_sleep:may(State) of
+    case due(Here) =< now_ms() of
         true ->
-            erase(?MODULE),
-            ejabberd_megaphone_sleep:sleep(State, if IsClosed -> closed; true -> Socket end, Key);
+            case ejabberd_megaphone_sleep:may(State) of
+                true ->
+                    erase(?MODULE),
+                    ejabberd_megaphone_sleep:sleep(State, if IsClosed -> closed; true -> Socket end, Key);
+                false ->
+                    start_timer(Here#here{last = now_ms()})
+            end;
         false ->
             start_timer(Here)
     end;
@@ -220,7 +216,10 @@ sleep_when_due(Here, _State) ->
     start_timer(Here).
 
 due(#here{is_closed = true, last = Last}) -> Last + ?AFTER_CLOSE;
-due(#here{options = Key, last = Last}) -> Last + (ejabberd_megaphone_shared:get(Key))#options.hibernate_after.
+due(#here{options = Key, is_fresh = IsFresh, last = Last}) ->
+    #options{hibernate_after = After} = ejabberd_megaphone_shared:get(Key),
+    %% A login leaves five times as much garbage as there is to keep, and many may log in before the first of them is to sleep.
+    Last + if IsFresh -> min(After, ?LOGGED_IN); true -> After end.
 
 %% One timer at most, and none while the session sleeps. It is not started anew for each packet: when it fires, it may find
 %% that it has to be started once more.
@@ -228,11 +227,8 @@ start_timer(#here{options = Key, timer = Timer} = Here) ->
     _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
     case ejabberd_megaphone_shared:get(Key) of
         #options{hibernate_after = 0} -> Here;
-        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, next_look(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
+        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, due(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
     end.
-
-next_look(#here{is_fresh = true, last = Last} = Here) -> min(Last + ?SETTLED, due(Here));
-next_look(Here) -> due(Here).
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
