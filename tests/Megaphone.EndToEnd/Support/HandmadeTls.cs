@@ -57,8 +57,11 @@ internal sealed class HandmadeTls : IDisposable
         byte[] some = new byte[64 << 10];
         byte[]? own = null, peers = null;
         List<byte> received = [];
-        while (own is null || peers is null || !client.Errors.Contains("CONNECTION ESTABLISHED"))
+        bool established = false;
+        while (own is null || peers is null || !established)
         {
+            // Looked at before the last bytes are passed on: openssl says it behind its Finished.
+            established = client.Errors.Contains("CONNECTION ESTABLISHED");
             foreach ((Socket from, Socket into) in ((Socket, Socket)[])[(near, far), (far, near)])
             {
                 if (!from.Poll(10_000, SelectMode.SelectRead)) continue;
