@@ -31,7 +31,7 @@ public sealed class EchoTests
     {
         const int Limit = 1_000_000;
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Buffers:LimitBytes={Limit}");
-        LinkPeer link = await LinkPeer.EcmAsync(hub, receiveBuffer: 64 << 10);
+        LinkPeer link = await LinkPeer.EcmAsync(hub, receiveBuffer: 256 << 10);
         await link.AssertEchoesAsync(1);
 
         // Pongs fill even the room that is kept for control: the hub has no way left to say that the session is over.

@@ -443,35 +443,8 @@ public sealed class EcmTests
         (TestConnection slow, ulong slowId) = await OpenAsync(ecm, link, receiveBuffer: 16 << 10);
         (TestConnection fast, ulong fastId) = await OpenAsync(ecm, link);
         using TestConnection slowClient = slow, fastClient = fast;
-        byte[] much = Sample.Bytes(24 << 20);
 
-        int pauses = 0;
-        Task<byte[]>? reading = null;
-        foreach (byte[] piece in much.Chunk(16 << 10))
-        {
-            await link.SendAsync(slowId, piece);
-            await link.SendControlAsync("""{"op":"ping","token":1}""");
-            // The answer says that the piece was dealt with; a pause that was said to it came before.
-            bool answered = false, paused = false;
-            while (!answered || paused)
-            {
-                string? op = (await link.ReceiveControlAsync()).GetProperty("op").GetString();
-                answered |= op == "pong";
-                if (op is "pause" or "resume") paused = op == "pause";
-                if (op != "pause" || ++pauses > 1) continue;
-
-                // Others go on, and memory stays where it is, until the client reads at last.
-                await link.SendAsync(fastId, "not held up");
-                Assert.Equal("not held up", await fast.ReceiveTextAsync(11));
-                Assert.InRange((await ecm.MetricsAsync())["megaphone_buffered_bytes", "role=ecm"], 1, 1 << 20);
-                reading = slow.ReceiveAsync(much.Length);
-            }
-        }
-
-        Assert.True(reading is not null, "The ECM never said pause.");
-        Sample.AssertSame(much, await reading);
-        Assert.True((await ecm.MetricsAsync())["megaphone_pauses_total", "role=ecm"] >= pauses);
-        await ecm.ReachesAsync(0, "megaphone_buffered_bytes", "role=ecm");
+        await SlowReader.AssertPausesAsync(ecm, "ecm", link, (slow, slowId), (fast, fastId));
     }
 
     [Theory]

@@ -279,36 +279,9 @@ public sealed class HubBackendTests
         await link.SendAsync(2, "fast");
         using TestConnection fast = await backend.AcceptAsync();
         Assert.Equal("slow", await slow.ReceiveTextAsync(4));
-        byte[] much = Sample.Bytes(24 << 20);
+        Assert.Equal("fast", await fast.ReceiveTextAsync(4));
 
-        int pauses = 0;
-        Task<byte[]>? reading = null;
-        foreach (byte[] piece in much.Chunk(16 << 10))
-        {
-            await link.SendAsync(1, piece);
-            await link.SendControlAsync("""{"op":"ping","token":1}""");
-            // The answer says that the piece was dealt with; a pause that was said to it came before.
-            bool answered = false, paused = false;
-            while (!answered || paused)
-            {
-                string? op = (await link.ReceiveControlAsync()).GetProperty("op").GetString();
-                answered |= op == "pong";
-                if (op is "pause" or "resume") paused = op == "pause";
-                if (op != "pause" || ++pauses > 1) continue;
-
-                // Others go on, and memory stays where it is, until the backend reads at last.
-                await link.SendAsync(2, ", still");
-                Assert.Equal("fast, still", await fast.ReceiveTextAsync(11));
-                Assert.InRange((await hub.MetricsAsync())["megaphone_buffered_bytes", "role=hub"], 1, 1 << 20);
-                reading = slow.ReceiveAsync(much.Length);
-            }
-        }
-
-        Assert.True(reading is not null, "The hub never said pause.");
-        Sample.AssertSame(much, await reading);
-        MetricsSnapshot metrics = await hub.MetricsAsync();
-        Assert.True(metrics["megaphone_pauses_total", "role=hub"] >= pauses);
-        await hub.ReachesAsync(0, "megaphone_buffered_bytes", "role=hub");
+        await SlowReader.AssertPausesAsync(hub, "hub", link, (slow, 1), (fast, 2));
         await hub.HasSessionsAsync(2);
     }
 

@@ -83,7 +83,10 @@ public sealed partial class StanzaFramingTests
 
         await client.SendAsync(Header);
         ulong id = await setup.AssertPieceAsync(Header);
-        long packets = (await setup.Ecm.MetricsAsync())["megaphone_link_packets_total", "role=ecm", "direction=out"];
+
+        // The hello and the header; what was sent is counted behind the sending.
+        const int Packets = 2;
+        await setup.Ecm.ReachesAsync(Packets, "megaphone_link_packets_total", "role=ecm", "direction=out");
         for (int i = 0; i < 50; i++)
         {
             await client.SendAsync(" ");
@@ -91,7 +94,7 @@ public sealed partial class StanzaFramingTests
         }
 
         await setup.Link.AssertStaysSilentAsync();
-        Assert.Equal(packets, (await setup.Ecm.MetricsAsync())["megaphone_link_packets_total", "role=ecm", "direction=out"]);
+        Assert.Equal(Packets, (await setup.Ecm.MetricsAsync())["megaphone_link_packets_total", "role=ecm", "direction=out"]);
         await client.SendAsync(" <presence/>");
         await setup.AssertPieceAsync("<presence/>", id);
     }
@@ -241,6 +244,63 @@ public sealed partial class StanzaFramingTests
         await setup.Ecm.HasClientsAsync(0);
         await setup.Link.AssertStaysSilentAsync();
         Assert.Equal(1, (await setup.Ecm.MetricsAsync())["megaphone_sessions_closed_total", "role=ecm"]);
+    }
+
+    [Theory]
+    [InlineData("<a xmlns='urn:xmpp:sm:3' h='7'/>", " ")]
+    [InlineData(" ", "<presence/>")]
+    [InlineData("garbage &", "< and more")]
+    [InlineData("<stream:stream>", "<presence/>")]
+    public async Task What_a_client_sends_behind_its_closing_tag_means_nothing(string atOnce, string later)
+    {
+        using Setup setup = await Setup.StartAsync();
+        using TestConnection client = await setup.ConnectAsync();
+        await client.SendAsync(Header + End + atOnce);
+        ulong id = await setup.AssertPieceAsync(Header);
+        await setup.AssertPieceAsync(End, id);
+        for (int i = 0; i < 3; i++) await client.SendAsync(later);
+        await setup.Ecm.ReachesAsync(1, "megaphone_dropped_packets_total", "role=ecm", "reason=stream_ended");
+
+        // The server has its last words, and the connection ends in order.
+        await setup.Link.SendAsync(id, End);
+        await setup.Link.SendEndAsync(id);
+        Assert.Equal(End, Encoding.ASCII.GetString(await client.ReceiveToEndAsync()));
+        client.EndSending();
+        await setup.Link.AssertEndAsync(id);
+        await setup.Ecm.HasClosedAsync(1, "ecm", "ended");
+        await setup.Ecm.ReachesAsync(0, "megaphone_ecm_stream_errors_total");
+        await setup.Ecm.ReachesAsync(1, "megaphone_dropped_packets_total", "role=ecm");
+    }
+
+    [Fact]
+    public async Task Only_white_space_behind_the_closing_tag_is_nothing_that_was_dropped()
+    {
+        using Setup setup = await Setup.StartAsync();
+        using TestConnection client = await setup.ConnectAsync();
+        await client.SendAsync(Header + End + "\n");
+        ulong id = await setup.AssertPieceAsync(Header);
+        await setup.AssertPieceAsync(End, id);
+        await client.SendAsync(" ");
+        client.EndSending();
+        await setup.Link.AssertEndAsync(id);
+        await setup.Ecm.ReachesAsync(0, "megaphone_dropped_packets_total", "role=ecm");
+    }
+
+    [Fact]
+    public async Task A_client_that_floods_behind_its_closing_tag_costs_no_memory_and_goes_after_the_half_open_timeout()
+    {
+        using Setup setup = await Setup.StartAsync("Ecm:HalfOpenTimeout=00:00:01");
+        using TestConnection client = await setup.ConnectAsync();
+        await client.SendAsync(Header + End);
+        ulong id = await setup.AssertPieceAsync(Header);
+        await setup.AssertPieceAsync(End, id);
+        await client.SendAsync("<never");
+        await client.SendAsync(Sample.Bytes(8 << 20));
+        Assert.Equal(0, (await setup.Ecm.MetricsAsync())["megaphone_ecm_incomplete_bytes"]);
+
+        await setup.Link.SendEndAsync(id);
+        await setup.Ecm.HasClosedAsync(1, "ecm", "half_open_timeout");
+        await client.AssertIsGoneAsync();
     }
 
     [Fact]

@@ -118,6 +118,8 @@ public sealed class TlsCertificateTests : IDisposable
     [InlineData("stranger", "stranger.key: key values mismatch")]
     [InlineData("missing", "missing.pem: ")]
     [InlineData("garbage", "garbage.pem: there is no certificate in it")]
+    [InlineData("disordered", "disordered.pem: CN=disordered was issued by CN=Authority of a test, and behind it comes CN=other")]
+    [InlineData("forged", "forged.pem: CN=forged was signed with another key than that of CN=Authority of a test")]
     public async Task Wrong_certificates_are_told_at_the_start_and_by_check(string file, string problem)
     {
         _certificates.Issue("expired", ["localhost"], days: -1);
@@ -127,6 +129,11 @@ public sealed class TlsCertificateTests : IDisposable
         File.Copy(_certificates.Files("other").Key, _certificates.Files("stranger").Key, overwrite: true);
         _certificates.Issue("garbage", ["localhost"]);
         await File.WriteAllTextAsync(_certificates.Files("garbage").Certificate, "garbage");
+
+        // Behind it stands another one than its authority's; one of an authority that has the same name and another key.
+        using TestCertificates others = new();
+        _certificates.Issue("disordered", ["localhost"], behind: _certificates.Files("other").Certificate);
+        _certificates.Issue("forged", ["localhost"], behind: others.AuthorityFile);
         string[] arguments = [.. MegaphoneProcess.Arguments(["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings(file)])];
 
         (ChildProcess run, int status) = await MegaphoneProcess.RunAsync(["run", .. arguments]);
@@ -138,6 +145,48 @@ public sealed class TlsCertificateTests : IDisposable
             Assert.Contains(run.Errors, line => line.StartsWith("megaphone: Ecm:Tls: ", StringComparison.Ordinal) && line.Contains(problem));
             Assert.Contains(check.Output, line => line.Contains(problem));
         }
+    }
+
+    [Fact]
+    public async Task A_certificate_that_does_not_cover_its_Names_is_told_with_key_file_and_name()
+    {
+        const string Names = "Ecm:Tls:Certificates:1:Names";
+        const string Problem = "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which "
+            + "Certificates:1:Names wants; in one that does, subjectAltName has for example DNS:conference.chat.example.org";
+        _certificates.Issue("other", ["localhost"]);
+        _certificates.Issue("narrow", ["example.org", "*.example.org"]);
+        string[] settings =
+        [
+            "Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Ecm:MaxClients=100", "Admin:Listen=127.0.0.1:0",
+            "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings("other", "narrow"), $"{Names}:0=EXAMPLE.org", $"{Names}:1=chat.example.org",
+        ];
+        string[] right = [.. MegaphoneProcess.Arguments(settings)];
+        string[] wrong = [.. MegaphoneProcess.Arguments([.. settings, $"{Names}:2=conference.chat.example.org"])];
+
+        foreach ((string command, string[] arguments, int expected) in
+            ((string, string[], int)[])[("check", right, 0), ("check", wrong, 1), ("run", wrong, 1)])
+        {
+            (ChildProcess process, int status) = await MegaphoneProcess.RunAsync([command, .. arguments]);
+            using (process)
+            {
+                Assert.Equal(expected, status);
+                Assert.Equal(expected == 1, process.Said.Contains(Problem, StringComparison.Ordinal));
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_renewed_certificate_that_lost_one_of_its_Names_is_not_taken_into_use()
+    {
+        string before = _certificates.Issue("localhost", ["localhost", "chat.localhost"]);
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
+            ["Ecm:Clients:0:Tls=direct", .. _certificates.Settings("localhost"), "Ecm:Tls:Certificates:0:Names:0=chat.localhost"]);
+
+        _certificates.Issue("localhost", ["localhost"]);
+        both.Process.Signal(Signals.HangUp);
+        await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=failed");
+
+        Assert.Equal(before, await SerialAsync(both, "localhost"));
     }
 
     [Fact]

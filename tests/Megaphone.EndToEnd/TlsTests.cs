@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
 
 namespace Megaphone.EndToEnd;
 
@@ -137,6 +139,35 @@ public sealed class TlsTests : IDisposable
         await ecm.HasClosedAsync(1, "ecm", "truncated");
     }
 
+    [Theory]
+    [InlineData(2, 0)]
+    [InlineData(5, 0)]
+    [InlineData(5, 100)]
+    public async Task A_record_that_promises_more_than_comes_is_told_as_truncated_and_nothing_of_it_is_passed_on(int header, int body)
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TlsClient client = await TlsClient.ConnectAsync(ecm.Clients), orderly = await TlsClient.ConnectAsync(ecm.Clients);
+        await client.SendAsync("whole");
+        ulong id = (await link.ReceiveAsync()).Id;
+        await orderly.SendAsync("whole");
+        ulong orderlyId = (await link.ReceiveAsync()).Id;
+
+        // A thousand bytes are promised.
+        byte[] record = [23, 3, 3, 1000 >> 8, 1000 & 255, .. new byte[body]];
+        await client.Socket.SendAsync(record.AsMemory(0, header + body));
+        client.Socket.Shutdown(SocketShutdown.Send);
+        await link.AssertControlAsync("reset", id);
+        await orderly.EndSendingAsync();
+        await link.AssertEndAsync(orderlyId);
+        await link.SendEndAsync(orderlyId);
+
+        await ecm.HasClosedAsync(1, "ecm", "truncated");
+        await ecm.HasClosedAsync(1, "ecm", "ended");
+    }
+
     [Fact]
     public async Task A_record_that_was_tampered_with_ends_the_connection_and_is_counted()
     {
@@ -193,6 +224,127 @@ public sealed class TlsTests : IDisposable
             await client.WriteLineAsync($"after {updates}");
             await client.LineAsync($"after {updates}");
         }
+    }
+
+    [Fact]
+    public async Task Half_a_key_update_holds_up_that_client_alone_and_loses_nothing()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using HandmadeTls halting = await HandmadeTls.ConnectAsync(ecm.Clients, _certificates.Files("keys").Key);
+        await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
+        ulong haltingId = (await link.ReceiveAsync()).Id;
+        using TlsClient other = await TlsClient.ConnectAsync(ecm.Clients);
+        await other.SendAsync("other");
+        ulong otherId = (await link.ReceiveAsync()).Id;
+
+        // Once it knows what message begins, OpenSSL neither reads nor writes anything else before its end: all that comes for this client waits.
+        byte[] update = HandmadeTls.KeyUpdate(ask: true);
+        await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(0, 4));
+        await Task.Delay(Patience.Short);
+        byte[] much = Sample.Bytes(300_000);
+        foreach (byte[] piece in much.Chunk(10_000)) await link.SendAsync(haltingId, piece);
+        await link.AssertControlAsync("pause", haltingId);
+        await link.SendAsync(otherId, "not held up");
+        Assert.Equal("not held up", await other.ReceiveTextAsync(11));
+        await other.SendAsync("nor here");
+        Assert.Equal("nor here", (await link.ReceiveAsync()).Text);
+
+        await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(4));
+        halting.UpdateOwnKeys();
+        Sample.AssertSame(much, await halting.ReceiveAsync(much.Length));
+        await link.AssertControlAsync("resume", haltingId);
+        await halting.SendAsync(HandmadeTls.ApplicationData, "with new keys"u8);
+        Assert.Equal("with new keys", (await link.ReceiveAsync()).Text);
+    }
+
+    [Fact]
+    public async Task A_client_that_stops_in_the_middle_of_a_key_update_costs_a_bounded_buffer_and_then_itself()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, [.. Settings(), "Ecm:Buffers:LimitBytes=500000"]);
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using HandmadeTls halting = await HandmadeTls.ConnectAsync(ecm.Clients, _certificates.Files("keys").Key);
+        await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
+        ulong id = (await link.ReceiveAsync()).Id;
+        await halting.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask: true).AsSpan(0, 4));
+        await Task.Delay(Patience.Short);
+
+        for (int sent = 0; sent < 600_000; sent += 10_000) await link.SendAsync(id, Sample.Bytes(10_000));
+
+        await link.AssertControlAsync("pause", id);
+        await link.AssertControlAsync("reset", id);
+        await ecm.HasClosedAsync(1, "ecm", "buffer_limit");
+        await ecm.ReachesAsync(0, "megaphone_buffered_bytes", "role=ecm");
+    }
+
+    [Fact]
+    public async Task A_client_that_floods_with_key_updates_and_reads_nothing_is_closed_and_holds_up_nobody()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using HandmadeTls flooding = await HandmadeTls.ConnectAsync(ecm.Clients, _certificates.Files("keys").Key);
+        await flooding.SendAsync(HandmadeTls.ApplicationData, "flooding"u8);
+        ulong floodingId = (await link.ReceiveAsync()).Id;
+        using TlsClient other = await TlsClient.ConnectAsync(ecm.Clients);
+        await other.SendAsync("other");
+        ulong otherId = (await link.ReceiveAsync()).Id;
+
+        // The kernel is given as much for this client as it takes, so that there is no room for answers.
+        Task<JsonElement> pause = link.ReceiveControlAsync();
+        for (int pieces = 0; pieces < 200 && !pause.IsCompleted; pieces++) await link.SendAsync(floodingId, Sample.Bytes(64 << 10));
+        Assert.Equal("pause", (await pause).GetProperty("op").GetString());
+
+        await Assert.ThrowsAsync<SocketException>(async () =>
+        {
+            for (int updates = 0; updates < 100_000; updates++)
+            {
+                await flooding.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask: true));
+                flooding.UpdateOwnKeys();
+            }
+        });
+        await link.AssertControlAsync("reset", floodingId);
+        await ecm.HasClosedAsync(1, "ecm", "tls_error");
+        await ecm.ReachesAsync(0, "megaphone_buffered_bytes", "role=ecm");
+        await link.SendAsync(otherId, "not held up");
+        Assert.Equal("not held up", await other.ReceiveTextAsync(11));
+    }
+
+    [Fact]
+    public async Task Many_key_updates_whose_answers_are_read_are_all_answered()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls client = await HandmadeTls.ConnectAsync(both.Clients, _certificates.Files("keys").Key);
+        for (int updates = 0; updates < 200; updates++)
+        {
+            await client.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask: true));
+            client.UpdateOwnKeys();
+            await client.SendAsync(HandmadeTls.ApplicationData, "still there"u8);
+            Assert.Equal("still there", Encoding.ASCII.GetString(await client.ReceiveAsync(11)));
+        }
+    }
+
+    [Fact]
+    public async Task Renegotiation_is_refused_with_TLS_1_2()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using TlsClient other = await TlsClient.ConnectAsync(both.Clients);
+        using ChildProcess client = ChildProcess.Start(["openssl", "s_client", "-connect", $"{both.Clients}", "-tls1_2"]);
+        await client.WriteLineAsync("before");
+        await client.LineAsync("before");
+
+        // s_client's command.
+        await client.WriteLineAsync("R");
+
+        Assert.NotEqual(0, await client.EndAsync());
+        Assert.Contains(client.Errors, line => line.Contains("no renegotiation", StringComparison.Ordinal));
+        await other.AssertEchoesAsync();
+        await both.HasClientsAsync(1);
     }
 
     [Fact]

@@ -32,6 +32,7 @@ class Ejabberd(Child):
         self.pid = int(read["PID"])
         self.proxy = f"127.0.0.1:{read['PROXY_PORT']}"
         self.direct = f"127.0.0.1:{read['DIRECT_PORT']}"
+        self.tls = f"127.0.0.1:{read['TLS_PORT']}" if "TLS_PORT" in read else None
         self.links = f"127.0.0.1:{read['LINK_PORT']}" if "LINK_PORT" in read else None
 
     def stop(self):

@@ -103,7 +103,8 @@ Clients are Python's, with TLS 1.3. Memory is the slope between 500 and 5,000 cl
 nothing; HAProxy has a connection to its server for each. Handshakes are as many as two programs make one after the other,
 certificates not being verified; a resumed one has an exchange of 200 bytes behind it, because the ticket for the next comes with
 that. Messages: 1,000 clients, 200 bytes each way, 3,000 a second. The hub answers itself, so that ECM and hub do as many hops
-as HAProxy and its server.""",
+as HAProxy and its server. ejabberd is there as the server that clients reach directly, on a listener with TLS from the first byte
+on and without modules: for each handshake it starts a session, and ends it, and its idle clients have not logged in.""",
     "link": """
 A load generator plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
 size, header included, as fast as they are taken, every header that comes back looked at, no byte lost. It shares the two

@@ -1,10 +1,13 @@
-"""TLS at the ECM beside HAProxy that terminates it: memory of idle clients, handshakes, and messages of busy clients."""
+"""TLS at the ECM beside HAProxy that terminates it: memory of idle clients, handshakes, and messages of busy clients. ejabberd,
+which the clients reach directly, shakes hands and holds idle clients, too."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 
+from ejabberd import Ejabberd
 from harness import (BENCH, CLIENTS, ECHO, HAPROXY, HAPROXY_CONFIG, PEER, Benchmark, Child, echo_server, ecm, hub, pathlib,
                      takes_connections, time, wait_until)
 
@@ -13,9 +16,11 @@ MANY = 5_000
 TALKING = 1_000
 RATE = 3_000
 SECONDS = 4
+ECDSA = "ECDSA P-256"
+RSA = "RSA-2048"
 KEYS = {
-    "ECDSA P-256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    "RSA-2048": ["-newkey", "rsa:2048"],
+    ECDSA: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    RSA: ["-newkey", "rsa:2048"],
 }
 
 
@@ -83,31 +88,73 @@ def messages(processes, to):
     return used / told["heard"]
 
 
+@contextlib.contextmanager
+def through_ecm(name):
+    with hub("echo:"), edge(name) as ours:
+        yield ours, CLIENTS
+
+
+@contextlib.contextmanager
+def through_haproxy(name):
+    with echo_server(), peer(name) as theirs:
+        yield theirs, PEER
+
+
+@contextlib.contextmanager
+def into_ejabberd(_):
+    """Its certificate, ECDSA P-256, is one that ejabberd.sh makes. Clients that do not log in may stay."""
+    with Ejabberd("negotiation_timeout: 1 hour", EJABBERD_MODULES="none", EJABBERD_TLS="1") as server:
+        server.fall_quiet()
+        yield server, server.tls
+
+
+def shake(who, way, kind, resume=False):
+    def step(certificates):
+        what = f"{'resumed' if resume else 'full'} handshake, {kind}"
+        with way(certificates[kind]) as (process, to):
+            rate, cpu = handshakes(process, to, **({"resume": True} if resume else {}))
+        benchmark.add(f"{who}: {what}, µs", cpu * 1e6)
+        benchmark.add(f"{who}: {what}, per second", rate)
+    return step
+
+
+def hold(figure, way, descriptors_each):
+    def step(certificates):
+        with way(certificates[ECDSA]) as (process, to):
+            benchmark.add(figure, memory(process, to, descriptors_each))
+    return step
+
+
+def talk_through_ecm(certificates):
+    with hub("echo:") as far, edge(certificates[ECDSA]) as ours:
+        benchmark.add("ECM and hub with echo: µs per message", messages([ours, far], CLIENTS) * 1e6)
+
+
+def talk_through_haproxy(certificates):
+    with through_haproxy(certificates[ECDSA]) as (theirs, to):
+        benchmark.add("HAProxy: µs per message", messages([theirs], to) * 1e6)
+
+
+steps = [
+    shake("ECM", through_ecm, ECDSA),
+    shake("HAProxy", through_haproxy, ECDSA),
+    shake("ejabberd", into_ejabberd, ECDSA),
+    shake("ECM", through_ecm, ECDSA, resume=True),
+    shake("HAProxy", through_haproxy, ECDSA, resume=True),
+    shake("ECM", through_ecm, RSA),
+    shake("HAProxy", through_haproxy, RSA),
+    hold("ECM: bytes per idle client", through_ecm, 1),
+    hold("HAProxy: bytes per idle client, server connection included", through_haproxy, 2),
+    hold("ejabberd: bytes per idle client", into_ejabberd, 1),
+    talk_through_ecm,
+    talk_through_haproxy,
+]
 benchmark = Benchmark("tls", __doc__, rounds=3)
 with tempfile.TemporaryDirectory() as folder:
-    certificates = {kind: certificate(pathlib.Path(folder), kind) for kind in KEYS}
-    first = certificates["ECDSA P-256"]
+    made = {kind: certificate(pathlib.Path(folder), kind) for kind in KEYS}
     for number in benchmark.each_round():
-        for kind, name in certificates.items():
-            for resume in ([False, True] if kind == "ECDSA P-256" else [False]):
-                what = f"{'resumed' if resume else 'full'} handshake, {kind}"
-                options = {"resume": True} if resume else {}
-                with hub("echo:"), edge(name) as ours:
-                    rate, cpu = handshakes(ours, CLIENTS, **options)
-                    benchmark.add(f"ECM: {what}, µs", cpu * 1e6)
-                    benchmark.add(f"ECM: {what}, per second", rate)
-                with echo_server(), peer(name) as theirs:
-                    rate, cpu = handshakes(theirs, PEER, **options)
-                    benchmark.add(f"HAProxy: {what}, µs", cpu * 1e6)
-                    benchmark.add(f"HAProxy: {what}, per second", rate)
-        with hub("echo:"), edge(first) as ours:
-            benchmark.add("ECM: bytes per idle client", memory(ours, CLIENTS, 1))
-        with echo_server(), peer(first) as theirs:
-            benchmark.add("HAProxy: bytes per idle client, server connection included", memory(theirs, PEER, 2))
-        with hub("echo:") as far, edge(first) as ours:
-            benchmark.add("ECM and hub with echo: µs per message", messages([ours, far], CLIENTS) * 1e6)
-        with echo_server(), peer(first) as theirs:
-            benchmark.add("HAProxy: µs per message", messages([theirs], PEER) * 1e6)
+        for step in steps if number % 2 else reversed(steps):
+            step(made)
 
 
 def ratio(what):

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
-# TLS at the ECM beside HAProxy: memory, handshakes, messages. --help says more.
+# TLS at the ECM beside HAProxy and ejabberd: memory, handshakes, messages. --help says more.
 . "$(dirname "$0")/prepare.sh"
+tests/ejabberd/install.sh "$logs/ejabberd.log"
 measure tls "$@"

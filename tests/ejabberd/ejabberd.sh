@@ -9,6 +9,7 @@
 #                                    PID          of the Erlang VM
 #                                    LINK_PORT    links, into the module ejabberd_megaphone; only if it was asked for
 #                                                 with EJABBERD_MEGAPHONE=1 when the folder was made
+#                                    TLS_PORT     clients, with TLS from the first byte on; only with EJABBERD_TLS=1
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
 #                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT, and lines to add to
 #                                    its configuration as EJABBERD_MORE; EJABBERD_MODULES=none loads none of ejabberd's own
@@ -34,6 +35,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 node=megaphone@localhost
 ports_lock=${TMPDIR:-/tmp}/megaphone-ports.lock
 LINK_PORT=
+TLS_PORT=
 command=${1:?what to do}
 dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
 shift 2
@@ -63,7 +65,8 @@ erlang() {
 # The VM that this folder's PID names, and not another process that has got its number since.
 is_running() { grep -qasF "$dir/spool" "/proc/$PID/cmdline"; }
 
-is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" && { [[ -z $LINK_PORT ]] || is_listening "$LINK_PORT"; }; }
+is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" && is_up_if_asked "$LINK_PORT" && is_up_if_asked "$TLS_PORT"; }
+is_up_if_asked() { [[ -z $1 ]] || is_listening "$1"; }
 is_up_or_gone() { is_up || is_gone "$PID"; }
 
 read_settings() {
@@ -74,6 +77,7 @@ read_settings() {
 write_settings() {
   local name names=(PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID)
   [[ -z $LINK_PORT ]] || names+=(LINK_PORT)
+  [[ -z $TLS_PORT ]] || names+=(TLS_PORT)
   for name in "${names[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
 }
 
@@ -93,6 +97,19 @@ link_listener() {
   printf '  - %s\n' "module: ejabberd_megaphone"
   printf '    %s\n' "port: $LINK_PORT" "max_stanza_size: 262144" "shaper: none"
   [[ -z ${EJABBERD_LINK_MORE:-} ]] || sed 's/^/    /' <<<"$EJABBERD_LINK_MORE"
+}
+
+# A listener with TLS from the first byte on, likewise; it shows the same certificate as STARTTLS.
+tls_listener() {
+  printf '  - %s\n' "module: ejabberd_c2s"
+  printf '    %s\n' "port: $TLS_PORT" 'ip: "127.0.0.1"' "tls: true" "max_stanza_size: 262144" "backlog: 1024" "shaper: none"
+}
+
+# add_listener WHICH: puts what it prints into the list.
+add_listener() {
+  "$1" >"$dir/listener.yml"
+  sed -i "/^listen:/r $dir/listener.yml" "$dir/ejabberd.yml"
+  rm "$dir/listener.yml"
 }
 
 prepare() {
@@ -119,9 +136,11 @@ prepare() {
     [[ -z ${EJABBERD_MORE:-} ]] || say "$EJABBERD_MORE" >>"$dir/ejabberd.yml"
     if [[ -n ${EJABBERD_MEGAPHONE:-} ]]; then
       LINK_PORT=$(free_port "${EJABBERD_LINK_PORT:-$(( DIST_PORT + 1 ))}")
-      link_listener >"$dir/link.yml"
-      sed -i "/^listen:/r $dir/link.yml" "$dir/ejabberd.yml"
-      rm "$dir/link.yml"
+      add_listener link_listener
+    fi
+    if [[ -n ${EJABBERD_TLS:-} ]]; then
+      TLS_PORT=$(free_port "$(( ${LINK_PORT:-$DIST_PORT} + 1 ))")
+      add_listener tls_listener
     fi
   fi
   [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules" >&2

@@ -8,7 +8,6 @@ internal static class BenchCommand
     private const int AllWentWell = 0;
     private const int SomethingWentWrong = 1;
     private const int WronglyUsed = 2;
-    private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
     private const string StandardOutput = "-";
 
     /// <summary>Stands before the mode where this process is one of several of a split run; see <see cref="PartSide"/>.</summary>
@@ -47,8 +46,7 @@ internal static class BenchCommand
 
     private static int Run(RunOptions options, Func<RunContext, IBench> make, bool isPart)
     {
-        // As for the service: what links receive is handled where it is received. Read when the first socket is made.
-        if (Environment.GetEnvironmentVariable(InlineCompletions) is null) Environment.SetEnvironmentVariable(InlineCompletions, "1");
+        InlineCompletions.SwitchOn();
         try
         {
             using Interruption interruption = new();

@@ -33,15 +33,14 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     public int Reserve(Link link, in EcmClient client)
     {
         int readable = Readable(client);
-        return client.Stream.IsRefused || link.TryAcquire(Room(client, readable)) ? readable : 0;
+        return MeansNothing(client) || link.TryAcquire(Room(client, readable)) ? readable : 0;
     }
 
     /// <summary>Takes what was read, and gives back what is left of the room reserved.</summary>
     /// <returns>Why the client's stream is refused, from here on; else null.</returns>
     public StreamFault? Receive(Link link, ConnectionId id, ref EcmClient client, ReadOnlySpan<byte> bytes)
     {
-        // What still comes after a fault is read so that the kernel lets the client have its error, and means nothing.
-        if (client.Stream.IsRefused) return null;
+        if (MeansNothing(client)) return null;
 
         int max = _maxPieceBytes[client.Listener];
         int held = StreamSplitter.HeldBy(client.Stream, max);
@@ -74,6 +73,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
             link.Return(room);
         }
 
+        if (client.Stream.IsDeaf) metrics.AddDropped(DropReason.StreamEnded);
         metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max) - held);
         return fault;
     }
@@ -89,6 +89,12 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
         metrics.AddIncomplete(-StreamSplitter.HeldBy(client.Stream, max));
         _splitter.Release(ref client.Stream, max);
     }
+
+    /// <summary>
+    /// Whether what comes is read only so that the kernel lets the client have what it is still to get: its error after a fault, or
+    /// the server's last words after its own.
+    /// </summary>
+    private static bool MeansNothing(in EcmClient client) => client.Stream.IsRefused || client.Stream.IsDeaf;
 
     /// <summary>How many bytes can be read so that the ring has room for them, with what is incomplete already.</summary>
     private int Readable(in EcmClient client) =>

@@ -63,8 +63,11 @@ internal enum LexerState : byte
     /// <summary>After <c>?</c> in an XML declaration.</summary>
     DeclarationQuestion,
 
-    /// <summary>The closing tag has come: nothing but white space may follow.</summary>
+    /// <summary>The closing tag has come: nothing but white space should follow.</summary>
     Ended,
+
+    /// <summary>Something else has followed the closing tag: it, and all that comes behind it, means nothing.</summary>
+    Deaf,
 
     /// <summary>The stream is refused, and stays so.</summary>
     Refused,

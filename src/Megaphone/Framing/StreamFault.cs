@@ -23,8 +23,6 @@ internal sealed record StreamFault(StreamFaultKind Kind, long Offset)
             (StreamCondition.NotWellFormed, "the stream must begin with its header"),
         StreamFaultKind.TextBetweenElements =>
             (StreamCondition.BadFormat, "between first-level elements only white space may stand"),
-        StreamFaultKind.AfterClosingTag =>
-            (StreamCondition.NotWellFormed, "after the closing tag only white space may come"),
         StreamFaultKind.NoTag =>
             (StreamCondition.NotWellFormed, "a \"<\" must be followed by a name or by \"/\" and a name"),
         StreamFaultKind.LessInTag =>

@@ -12,9 +12,6 @@ internal enum StreamFaultKind : byte
     /// <summary>Character data, plain or CDATA, between first-level elements.</summary>
     TextBetweenElements,
 
-    /// <summary>Something else than white space follows the closing tag.</summary>
-    AfterClosingTag,
-
     /// <summary>A <c>&lt;</c> begins neither a tag nor anything else.</summary>
     NoTag,
 

@@ -11,7 +11,8 @@ namespace Megaphone.Framing;
 /// <para>The grammar, of which everything but <c>space</c> and <c>declaration</c> goes out (RFC 6120, sections 4.2, 4.4 and 11.1;
 /// the header comes again after SASL, section 4.3.3):</para>
 /// <code>
-/// stream = header ( header | element )* closing-tag, or a header that ends itself; with space before, between and after
+/// stream = header ( header | element )* closing-tag, or a header that ends itself; with space before, between and after;
+///          what else follows the end is taken and means nothing
 /// header = [ declaration space ] '&lt;' [ prefix ':' ] 'stream' … '&gt;'
 /// </code>
 /// <para>A piece that arrives whole is not copied. One that is cut is kept in native memory of at most the piece's greatest
@@ -46,6 +47,15 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
             {
                 Take(ref stream, ref unread, XmlBytes.CountWhiteSpace(unread));
                 if (unread.IsEmpty) return SplitStep.Incomplete;
+                if (stream.Lexer is LexerState.Ended or LexerState.Deaf)
+                {
+                    // Who has closed its stream has nothing more to say on it (RFC 6120, section 4.4). Libraries that send an
+                    // acknowledgement or a keepalive late do no harm, and an error would tell them nothing.
+                    stream.Lexer = LexerState.Deaf;
+                    Take(ref stream, ref unread, unread.Length);
+                    return SplitStep.Incomplete;
+                }
+
                 if (!MayBegin(stream, unread[0], out StreamFaultKind wrong))
                 {
                     fault = Refuse(ref stream, maxPieceBytes, wrong, 0);
@@ -90,12 +100,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     {
         wrong = stream switch
         {
-            { Lexer: LexerState.Ended } => StreamFaultKind.AfterClosingTag,
             { Declared: true } => StreamFaultKind.DeclarationWithoutHeader,
             { Depth: 0 } => StreamFaultKind.TextBeforeHeader,
             _ => StreamFaultKind.TextBetweenElements,
         };
-        return first == '<' && stream.Lexer != LexerState.Ended;
+        return first == '<';
     }
 
     /// <summary>

@@ -34,6 +34,10 @@ internal unsafe struct StreamState
     /// <summary>Whether a fault was found: nothing more is taken from this stream.</summary>
     public readonly bool IsRefused => Lexer == LexerState.Refused;
 
+    /// <summary>Whether something other than white space has come behind the closing tag: nothing that comes is looked at any more.</summary>
+    public readonly bool IsDeaf => Lexer == LexerState.Deaf;
+
     /// <summary>Whether a piece has begun and is not complete.</summary>
-    public readonly bool IsWithinPiece => Lexer is not (LexerState.Between or LexerState.Ended or LexerState.Refused);
+    public readonly bool IsWithinPiece =>
+        Lexer is not (LexerState.Between or LexerState.Ended or LexerState.Deaf or LexerState.Refused);
 }

@@ -11,4 +11,7 @@ internal enum DropReason
 
     /// <summary>The client went in the middle of it, so it never became a packet (stanza framing).</summary>
     Incomplete,
+
+    /// <summary>The client had ended its stream; counted once for each, however much came behind its end (stanza framing).</summary>
+    StreamEnded,
 }

@@ -9,17 +9,11 @@ namespace Megaphone.Service;
 /// <summary>Runs the service in a generic host until a signal ends it.</summary>
 internal static class ServiceHost
 {
-    private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
-
     /// <summary>Runs it to its end.</summary>
     /// <exception cref="StartFailedException">It cannot start.</exception>
     public static async Task RunAsync(Settings settings, IDictionary environment)
     {
-        // The runtime reads this when the first socket is made. Links' completions are short and never block, so that
-        // to hand each to another thread would cost more than it does; the operator may still decide otherwise.
-        if (!environment.Contains(InlineCompletions))
-            Environment.SetEnvironmentVariable(InlineCompletions, "1");
-
+        InlineCompletions.SwitchOn();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
         ConfigureLogging(builder.Logging, settings.LogLevels);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.StopTimeout);

@@ -219,7 +219,8 @@ internal sealed class SettingsSchema
             string certificate = $"{Certificates}:{item}:Certificate", key = $"{Certificates}:{item}:Key";
             CertificateFiles files = new(
                 _reader.Read(certificate, ValueFormats.File(ExampleCertificate), ""),
-                _reader.Read(key, ValueFormats.File(ExampleKey), ""));
+                _reader.Read(key, ValueFormats.File(ExampleKey), ""),
+                ReadNames($"{Certificates}:{item}:Names"));
             certificates.Add(files);
             if (wanted && !_reader.IsGiven(certificate)) _reader.Refuse(certificate, "must be given where clients speak TLS", ExampleCertificate);
             if (wanted && !_reader.IsGiven(key)) _reader.Refuse(key, "must be given where clients speak TLS", ExampleKey);
@@ -238,6 +239,13 @@ internal sealed class SettingsSchema
             MaxHandshakes = Number("Ecm:Tls:MaxHandshakes", 1, 65_536, 512, defaults.MaxHandshakes),
         };
         return wanted ? tls : null;
+    }
+
+    private List<string> ReadNames(string section)
+    {
+        List<string> items = [.. _reader.Below(section).Where(name => name.All(char.IsAsciiDigit))];
+        if (items.Count == 0) items.Add("0");
+        return [.. items.Select(item => _reader.Read($"{section}:{item}", ValueFormats.Host, "")).Where(name => name.Length > 0)];
     }
 
     private void RefuseTooLongStanzas(List<ClientListenerOptions> clients, LinkOptions link, long incompleteBytes)

@@ -3,6 +3,7 @@ using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Links;
 using Megaphone.Protocol;
+using Megaphone.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
@@ -54,6 +55,9 @@ internal static class ValueFormats
 
     /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
     public static ValueFormat<bool> TlsVersion { get; } = new(ReadTlsVersion, "1.2");
+
+    /// <summary>A host that a certificate is for, or a whole level of them; normalized.</summary>
+    public static ValueFormat<string> Host { get; } = new(ReadHost, "example.org or *.example.org");
 
     /// <summary>The path of a file.</summary>
     public static ValueFormat<string> File(string example) => new(ReadFile, example);
@@ -187,6 +191,13 @@ internal static class ValueFormats
     {
         allowsTls12 = text == "1.2";
         return text is "1.2" or "1.3" ? null : "must be 1.2 or 1.3";
+    }
+
+    private static string? ReadHost(string text, out string value)
+    {
+        value = HostName.Normalize(text) ?? "";
+        string host = value.StartsWith("*.", StringComparison.Ordinal) ? value[2..] : value;
+        return Uri.CheckHostName(host) == UriHostNameType.Dns ? null : "must be the name of a host";
     }
 
     private static string? ReadFile(string text, out string value)

@@ -11,6 +11,9 @@ namespace Megaphone.Tls;
 /// <param name="NotAfter">Until when it, and all that stand behind it in the file, are valid.</param>
 internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<string> Names, string KeyKind, DateTimeOffset NotAfter)
 {
+    /// <summary>Whether it is for a host, whose name is normalized.</summary>
+    public bool Covers(string host) => Names.Any(pattern => HostName.Covers(pattern, host));
+
     /// <summary>Reads a file and checks it. What is wrong is added to <paramref name="problems"/>.</summary>
     /// <returns>Null when something is.</returns>
     public static CertificateChain? Read(CertificateFiles files, DateTimeOffset now, List<string> problems)
@@ -56,8 +59,7 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
             if (from > now) problems.Add($"{file}: {certificate.Subject} is not valid before {Text(from)}");
             if (until <= now) problems.Add($"{file}: {certificate.Subject} expired on {Text(until)}");
             if (until < notAfter) notAfter = until;
-            if (i > 0 && !chain[i - 1].IssuerName.RawData.AsSpan().SequenceEqual(certificate.SubjectName.RawData))
-                problems.Add($"{file}: {chain[i - 1].Subject} was issued by {chain[i - 1].Issuer}, and behind it comes {certificate.Subject}");
+            if (i > 0) CheckIssuer(file, chain[i - 1], certificate, problems);
         }
 
         List<string> names =
@@ -68,6 +70,15 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         ];
         if (names.Count == 0) problems.Add($"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)");
         return problems.Count > before ? null : new CertificateChain(files, names, chain[0].GetKeyAlgorithm(), notAfter);
+    }
+
+    /// <summary>What stands behind a certificate must be its issuer's: by its name, and because its key made the signature.</summary>
+    private static void CheckIssuer(string file, X509Certificate2 certificate, X509Certificate2 issuer, List<string> problems)
+    {
+        if (!certificate.IssuerName.RawData.AsSpan().SequenceEqual(issuer.SubjectName.RawData))
+            problems.Add($"{file}: {certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}");
+        else if (!OpenSsl.IsSignedBy(certificate.RawData, issuer.RawData))
+            problems.Add($"{file}: {certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it");
     }
 
     private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);

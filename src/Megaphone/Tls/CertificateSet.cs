@@ -26,9 +26,16 @@ internal sealed class CertificateSet
     {
         List<string> problems = [];
         List<CertificateChain> chains = [];
-        foreach (CertificateFiles files in options.Certificates)
+        foreach ((int place, CertificateFiles files) in options.Certificates.Index())
         {
-            if (CertificateChain.Read(files, now, problems) is { } chain && KeyFits(files, problems)) chains.Add(chain);
+            if (CertificateChain.Read(files, now, problems) is not { } chain || !KeyFits(files, problems)) continue;
+            foreach (string name in files.Names.Where(name => !chain.Covers(name)))
+            {
+                problems.Add($"{files.Certificate}: it covers {string.Join(", ", chain.Names)} and not {name}, which Certificates:{place}:Names "
+                    + $"wants; in one that does, subjectAltName has for example DNS:{name}");
+            }
+
+            chains.Add(chain);
         }
 
         if (problems.Count > 0) throw new CertificateException(problems);
@@ -56,7 +63,7 @@ internal sealed class CertificateSet
     private static List<CertificateChain> For(string name, IReadOnlyList<CertificateChain> chains) =>
     [
         .. chains.Where(chain => chain.Names.Contains(name))
-            .Concat(chains.Where(chain => chain.Names.Any(pattern => HostName.Covers(pattern, name))))
+            .Concat(chains.Where(chain => chain.Covers(name)))
             .DistinctBy(chain => chain.KeyKind),
     ];
 

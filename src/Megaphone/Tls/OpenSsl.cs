@@ -137,6 +137,18 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_session_reused")]
     public static partial int SessionReused(nint ssl);
 
+    [LibraryImport(Crypto, EntryPoint = "d2i_X509")]
+    public static partial nint ReadCertificate(nint reuse, byte** der, nint length);
+
+    [LibraryImport(Crypto, EntryPoint = "X509_free")]
+    public static partial void FreeCertificate(nint certificate);
+
+    [LibraryImport(Crypto, EntryPoint = "X509_get0_pubkey")]
+    public static partial nint PublicKey(nint certificate);
+
+    [LibraryImport(Crypto, EntryPoint = "X509_verify")]
+    public static partial int VerifyCertificate(nint certificate, nint key);
+
     [LibraryImport(Crypto, EntryPoint = "ERR_clear_error")]
     public static partial void ClearErrors();
 
@@ -157,6 +169,25 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Crypto, EntryPoint = "EVP_MAC_CTX_set_params")]
     public static partial int SetMacParameters(nint macContext, OpenSslParameter* parameters);
+
+    /// <summary>Whether one certificate's signature was made with the other's key, whatever kind of key that is. Both are DER.</summary>
+    public static bool IsSignedBy(ReadOnlySpan<byte> certificate, ReadOnlySpan<byte> issuer)
+    {
+        nint signed = Read(certificate), signer = Read(issuer);
+        bool isSigned = signed != 0 && signer != 0 && VerifyCertificate(signed, PublicKey(signer)) == 1;
+        FreeCertificate(signed);
+        FreeCertificate(signer);
+        return isSigned;
+
+        static nint Read(ReadOnlySpan<byte> der)
+        {
+            fixed (byte* start = der)
+            {
+                byte* next = start;
+                return ReadCertificate(0, &next, der.Length);
+            }
+        }
+    }
 
     /// <summary>The number of the first reason in this thread's queue; 0 when there is none.</summary>
     public static int FirstReason() => (int)(PeekError() & 0x7FFFFF);

@@ -10,6 +10,9 @@ namespace Megaphone.EndToEnd.Support;
 /// <remarks>It reads only when asked to, one packet at a time; pings met on the way are answered.</remarks>
 internal sealed class LinkPeer(Socket socket) : IDisposable
 {
+    /// <summary>The kernel's TCP_WINDOW_CLAMP, for which .NET has no name.</summary>
+    private const int WindowClamp = 10;
+
     private readonly Socket _socket = socket;
     private readonly BufferedStream _input = new(new NetworkStream(socket), 256 << 10);
     private readonly SemaphoreSlim _sending = new(1);
@@ -24,10 +27,19 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     public static Task<LinkPeer> PlainEcmAsync(MegaphoneProcess hub, int? receiveBuffer = null) => PlainEcmAsync(hub.Hub, receiveBuffer);
 
     /// <summary>An ECM that only knows sections 1 to 3: it connects and says nothing.</summary>
+    /// <param name="to">Where to.</param>
+    /// <param name="receiveBuffer">Bytes that the kernel may hold for a link that is not read; null: as it likes.</param>
     public static async Task<LinkPeer> PlainEcmAsync(IPEndPoint to, int? receiveBuffer = null)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
+        if (receiveBuffer is { } bytes)
+        {
+            // Never more at a time than fits whatever the segments cost. A kernel that has promised more throws segments away when
+            // the buffer is full, and with them, and all that come behind, the acknowledgements of what this end sends.
+            socket.ReceiveBufferSize = bytes;
+            socket.SetRawSocketOption((int)ProtocolType.Tcp, WindowClamp, BitConverter.GetBytes(bytes / 16));
+        }
+
         await Patience.WithinAsync(socket.ConnectAsync(to), "a link");
         return new LinkPeer(socket);
     }

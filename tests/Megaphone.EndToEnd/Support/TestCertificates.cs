@@ -32,8 +32,9 @@ internal sealed class TestCertificates : IDisposable
     /// <param name="names">The hosts that it covers.</param>
     /// <param name="rsa">Whether its key is RSA rather than ECDSA.</param>
     /// <param name="days">For how many days it is valid; less than 0: it expired so long ago.</param>
+    /// <param name="behind">The file of the certificate that stands behind it; null: the authority's.</param>
     /// <returns>Its serial number, by which tests tell one from the other.</returns>
-    public string Issue(string file, string[] names, bool rsa = false, double days = 90)
+    public string Issue(string file, string[] names, bool rsa = false, double days = 90, string? behind = null)
     {
         using ECDsa ecKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using RSA rsaKey = RSA.Create(2048);
@@ -50,7 +51,7 @@ internal sealed class TestCertificates : IDisposable
             DateTimeOffset.UtcNow.AddDays(-9), DateTimeOffset.UtcNow.AddDays(days), serial);
         (string pem, string key) = Files(file);
         File.WriteAllText(key, rsa ? rsaKey.ExportPkcs8PrivateKeyPem() : ecKey.ExportPkcs8PrivateKeyPem());
-        File.WriteAllText(pem, certificate.ExportCertificatePem() + "\n" + _authority.ExportCertificatePem());
+        File.WriteAllText(pem, certificate.ExportCertificatePem() + "\n" + File.ReadAllText(behind ?? AuthorityFile));
         return Convert.ToHexString(serial);
     }
 

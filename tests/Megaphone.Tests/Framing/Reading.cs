@@ -18,6 +18,9 @@ internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory =
     /// <summary>The most memory that was held at any time.</summary>
     public int MostHeld { get; private set; }
 
+    /// <summary>Whether something other than white space came behind the stream's end.</summary>
+    public bool IsDeaf { get; private set; }
+
     public int Held => StreamSplitter.HeldBy(_stream, maxPieceBytes);
 
     /// <summary>Reads a stream in pieces of these lengths, over and over.</summary>
@@ -49,6 +52,7 @@ internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory =
             SplitStep step = splitter.Next(ref _stream, maxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out StreamFault? fault);
             MostHeld = Math.Max(MostHeld, Held);
             Fault = fault;
+            IsDeaf = _stream.IsDeaf;
             if (step != SplitStep.Piece) return this;
             _pieces.Add(Encoding.Latin1.GetString(piece));
         }

@@ -103,7 +103,7 @@ public class SettingsTests
               "Ecm": {
                 "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ],
                 "Tls": {
-                  "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key" } ],
+                  "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key", "Names": [ "B.example", "*.b.example" ] } ],
                   "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "00:00:23", "MaxHandshakes": 24
                 },
                 "Link": {
@@ -135,6 +135,7 @@ public class SettingsTests
             {settings.Ecm}
             {string.Join('\n', settings.Ecm!.Clients)}
             {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
+            {string.Join(' ', settings.Ecm.Tls.Server.Certificates[1].Names)}
             {settings.Hub}
             {settings.Admin}
             {settings.StopTimeout} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
