@@ -7,10 +7,9 @@ import pathlib
 import re
 import resource
 
-from ejabberd import Crowd, Ejabberd
+from ejabberd import ASLEEP, Crowd, Ejabberd, pace
 from harness import Benchmark, ecm, kernel, time
 
-SLEEP = 12  # seconds; sessions fall asleep after ten
 MOST = 18_000  # connections of one process; descriptors end at 20,000 where these figures were taken
 OTHER_DESCRIPTORS = 500
 
@@ -31,9 +30,9 @@ def measure(way, server, addresses, count, edges=()):
     with contextlib.ExitStack() as crowds:
         for number, address in enumerate(addresses):
             share = count * (number + 1) // len(addresses) - count * number // len(addresses)
-            crowds.enter_context(Crowd("xmpp", address, share, server))
-        time.sleep(SLEEP)
-        server.fall_quiet()
+            crowds.enter_context(Crowd("xmpp", address, share, server, *pace(chosen.modules)))
+        time.sleep(ASLEEP)
+        server.fall_quiet(60 + count / 100)
         (slab_after, sockets_after), after = kernel(), server.own_memory()
         parts = {
             "ejabberd, resident": (after - before) / count,
@@ -66,7 +65,7 @@ def through_ecms():
 
 benchmark = Benchmark("all-in", __doc__, rounds=3, options={
     "--clients": {"type": int, "default": 100_000, "metavar": "N", "help": "of the ECMs, all together, default 100,000"},
-    "--modules": {"choices": ["none", "debian"], "default": "none", "help": "of ejabberd's own, default none"},
+    "--modules": {"choices": ["none", "debian"], "default": "debian", "help": "of ejabberd's own, default debian"},
 })
 chosen = benchmark.options
 each_process = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OTHER_DESCRIPTORS)
