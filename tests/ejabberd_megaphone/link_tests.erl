@@ -94,14 +94,13 @@ no_more_sessions_of_a_lost_link_are_told_to_close_than_a_quarter_of_a_second_bri
     with_link(fun(Socket, Link) ->
         C2S = [begin_session(Link, Id) || Id <- lists:seq(1, 300)],
         gen_tcp:close(Socket),
-        First = closed_within(1000),
-        ?assert(length(First) >= 100),
+        First = closed(100) ++ closed_within(1000),
         ?assert(length(First) < 110),
         lists:foreach(fun(Pid) -> exit(Pid, kill) end, First),
         Second = closed_within(1000),
         ?assert(length(Second) < 110),
         lists:foreach(fun(Pid) -> exit(Pid, kill) end, Second),
-        Third = closed_within(1000),
+        Third = closed(300 - length(First ++ Second)),
         ?assertEqual(lists:sort(C2S), lists:sort(First ++ Second ++ Third))
     end).
 
@@ -283,6 +282,9 @@ load_anew(Module) ->
     {module, Module} = code:load_file(Module).
 
 %% The sessions that are told within so many ms that their connection is closed.
+closed(Count) ->
+    [receive {closed, C2S} -> C2S after 10000 -> error({closed, Nth - 1, 'of', Count}) end || Nth <- lists:seq(1, Count)].
+
 closed_within(Time) ->
     timer:sleep(Time),
     told([]).

@@ -172,6 +172,10 @@ internal sealed class MegaphoneService(
         {
             throw new StartFailedException($"{tls?.Section}: {error.Message}", error);
         }
+        catch (IOException error)
+        {
+            throw new StartFailedException(error.Message, error);
+        }
     }
 
     private void Listen(Action start, string section)

@@ -11,7 +11,7 @@ internal struct ConnectionSlot
     /// <summary>The socket. Closed by the reactor's thread only, with the gate held.</summary>
     public int Descriptor;
 
-    /// <summary>See <see cref="ConnectionId.Generation"/>; 0 until the slot is used for the first time.</summary>
+    /// <summary>See <see cref="ConnectionId.Generation"/>; 0 until the slot is used for the first time, and when its memory was given back.</summary>
     public uint Generation;
 
     /// <summary>What is true of the connection.</summary>

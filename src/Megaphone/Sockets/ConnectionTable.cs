@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Megaphone.Metrics;
 using Megaphone.Tls;
 
@@ -7,8 +6,9 @@ namespace Megaphone.Sockets;
 
 /// <summary>The connections of one reactor: slots in native memory, the handler's state beside them.</summary>
 /// <remarks>
-/// Grows by chunks, which never move, so a slot may be used by reference while others are taken. Taking and freeing
-/// are thread-safe; what is in a slot is guarded by the slot's own gate.
+/// Slots never move, so one may be used by reference while others are taken. They are taken from the lowest chunk that has
+/// room, and a chunk that nobody uses any more gives its memory back. Taking and freeing are thread-safe; what is in a slot
+/// is guarded by the slot's own gate.
 /// </remarks>
 internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) : IDisposable
 {
@@ -16,12 +16,23 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     private const int ChunkSlots = 1 << ChunkBits;
     private const int NoSlot = -1;
 
-    private readonly ConnectionSlot*[] _slots = new ConnectionSlot*[(capacity + ChunkSlots - 1) / ChunkSlots];
-    private readonly TState[]?[] _states = new TState[(capacity + ChunkSlots - 1) / ChunkSlots][];
-    private readonly OutputBacklog?[]?[] _backlogs = new OutputBacklog?[(capacity + ChunkSlots - 1) / ChunkSlots][];
-    private readonly nint[]?[] _sessions = new nint[(capacity + ChunkSlots - 1) / ChunkSlots][];
+    // Of a chunk: whole pages, as long as what a slot takes divides by four.
+    private static readonly nuint SlotBytes = ChunkSlots * (nuint)sizeof(ConnectionSlot);
+    private static readonly nuint StateBytes = ChunkSlots * (nuint)Unsafe.SizeOf<TState>();
+
+    private readonly ReservedMemory _slots = new((nuint)Chunks(capacity) * SlotBytes);
+
+    // Where the state refers to objects the collector has to see it; anything else costs it nothing.
+    private readonly ReservedMemory? _plainStates = RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
+        ? null
+        : new((nuint)Chunks(capacity) * StateBytes);
+
+    private readonly TState[]?[] _states = new TState[RuntimeHelpers.IsReferenceOrContainsReferences<TState>() ? Chunks(capacity) : 0][];
+    private readonly OutputBacklog?[]?[] _backlogs = new OutputBacklog?[Chunks(capacity)][];
+    private readonly nint[]?[] _sessions = new nint[Chunks(capacity)][];
+    private readonly Chunk[] _chunks = [.. Enumerable.Repeat(new Chunk { FirstFree = NoSlot }, Chunks(capacity))];
     private readonly Lock _lock = new();
-    private int _firstFree = NoSlot;
+    private int _lowest;
     private int _used;
     private int _count;
 
@@ -31,7 +42,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     /// <summary>Connections in the table now.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>The slots that have ever been used: walking up to here meets every connection.</summary>
+    /// <summary>Walking the slots up to here meets every connection. Slots between them may be free.</summary>
     public int Used => Volatile.Read(ref _used);
 
     /// <summary>Takes a slot, with a new generation and its gate held by the caller.</summary>
@@ -41,50 +52,58 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         id = default;
         lock (_lock)
         {
-            int index = _firstFree;
-            if (index != NoSlot)
-            {
-                _firstFree = Slot(index).NextFree;
-            }
-            else
-            {
-                index = _used;
-                if (index == capacity) return RefusalReason.TooMany;
-                if ((index & (ChunkSlots - 1)) == 0 && !TryAddChunk(index >> ChunkBits)) return RefusalReason.Memory;
-                Volatile.Write(ref _used, index + 1);
-            }
+            if (_count == capacity) return RefusalReason.TooMany;
+            while (_chunks[_lowest].Count == SlotsOf(_lowest)) _lowest++;
+            ref Chunk chunk = ref _chunks[_lowest];
+            if (!TryMakeStates(_lowest)) return RefusalReason.Memory;
+
+            int index = chunk.FirstFree;
+            if (index != NoSlot) chunk.FirstFree = Slot(index).NextFree;
+            else index = (_lowest << ChunkBits) + chunk.Used++;
+            chunk.Count++;
+            _count++;
+            if (index >= _used) Volatile.Write(ref _used, index + 1);
 
             ref ConnectionSlot slot = ref Slot(index);
             slot.Enter();
-            slot.Generation = slot.Generation == uint.MaxValue ? 1 : slot.Generation + 1;
+            uint last = slot.Generation == 0 ? chunk.Generation : slot.Generation;
+            slot.Generation = last == uint.MaxValue ? 1 : last + 1;
             slot.Flags = ConnectionFlags.None;
             slot.Descriptor = -1;
             slot.Attempt = 0;
-            _count++;
             id = new ConnectionId(slot.Generation, reactor, index);
             return null;
         }
     }
 
-    /// <summary>Frees a slot. The connection must be closed and its handler told.</summary>
+    /// <summary>Frees a slot. The connection must be closed and its handler told, and the caller must not hold the gate.</summary>
     public void Free(int index)
     {
         lock (_lock)
         {
-            ref ConnectionSlot slot = ref Slot(index);
-            slot.NextFree = _firstFree;
-            _firstFree = index;
+            int number = index >> ChunkBits;
+            ref Chunk chunk = ref _chunks[number];
+            Slot(index).NextFree = chunk.FirstFree;
+            chunk.FirstFree = index;
+            chunk.Count--;
             _count--;
+
+            // The chunk that the next connection comes to keeps its memory, for those who come and go.
+            int other = Math.Max(number, _lowest);
+            _lowest = Math.Min(number, _lowest);
+            if (other != _lowest && _chunks[other].Count == 0) GiveBack(other);
         }
     }
 
-    /// <summary>The slot with this index, which must be below <see cref="Used"/>.</summary>
+    /// <summary>The slot with this index, which must be within the capacity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ref ConnectionSlot Slot(int index) => ref _slots[index >> ChunkBits][index & (ChunkSlots - 1)];
+    public ref ConnectionSlot Slot(int index) => ref ((ConnectionSlot*)_slots.Start)[index];
 
     /// <summary>The handler's state for a slot.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ref TState State(int index) => ref _states[index >> ChunkBits]![index & (ChunkSlots - 1)];
+    public ref TState State(int index) => ref RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
+        ? ref _states[index >> ChunkBits]![index & (ChunkSlots - 1)]
+        : ref Unsafe.Add(ref Unsafe.AsRef<TState>(_plainStates!.Start), index);
 
     /// <summary>What waits to be sent for a slot, null when nothing does. The slot's gate must be held.</summary>
     public OutputBacklog? Backlog(int index) => _backlogs[index >> ChunkBits]?[index & (ChunkSlots - 1)];
@@ -114,8 +133,11 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     public bool TryEnter(ConnectionId id)
     {
         int index = id.Slot;
-        if (index >= Used) return false;
+        if (index >= Used || id.Generation == 0) return false;
         ref ConnectionSlot slot = ref Slot(index);
+
+        // A generation does not come again. Memory that was given back is not to come back only for being looked at.
+        if (Volatile.Read(ref slot.Generation) != id.Generation) return false;
         slot.Enter();
         if (slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed)) return true;
         slot.Exit();
@@ -125,24 +147,66 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     /// <summary>Frees the native memory. No thread may use the table any more.</summary>
     public void Dispose()
     {
-        for (int chunk = 0; chunk < _slots.Length && _slots[chunk] != null; chunk++)
-        {
-            NativeMemory.Free(_slots[chunk]);
-            _slots[chunk] = null;
-        }
+        _slots.Dispose();
+        _plainStates?.Dispose();
     }
 
-    private bool TryAddChunk(int chunk)
+    private static int Chunks(int capacity) => (capacity + ChunkSlots - 1) / ChunkSlots;
+
+    private int SlotsOf(int chunk) => Math.Min(ChunkSlots, capacity - (chunk << ChunkBits));
+
+    /// <summary>Gives back the memory of a chunk of which every slot is free. The lock is held.</summary>
+    private void GiveBack(int number)
     {
+        ref Chunk chunk = ref _chunks[number];
+        int first = number << ChunkBits;
+        for (int index = first; index < first + chunk.Used; index++)
+        {
+            // Whoever still looks whether it is there is let out first: the gates are opened by what zeroes them.
+            ref ConnectionSlot slot = ref Slot(index);
+            slot.Enter();
+            chunk.Generation = Math.Max(chunk.Generation, slot.Generation);
+        }
+
+        _backlogs[number] = null;
+        _sessions[number] = null;
+        _plainStates?.GiveBack((nuint)number * StateBytes, StateBytes);
+        _slots.GiveBack((nuint)number * SlotBytes, SlotBytes);
+        chunk.FirstFree = NoSlot;
+        chunk.Used = 0;
+
+        int top = Used >> ChunkBits;
+        while (top > 0 && (top == _chunks.Length || _chunks[top].Used == 0)) top--;
+        Volatile.Write(ref _used, (top << ChunkBits) + _chunks[top].Used);
+    }
+
+    private bool TryMakeStates(int chunk)
+    {
+        if (!RuntimeHelpers.IsReferenceOrContainsReferences<TState>()) return true;
         try
         {
-            _states[chunk] = new TState[ChunkSlots];
-            _slots[chunk] = (ConnectionSlot*)NativeMemory.AllocZeroed(ChunkSlots, (nuint)sizeof(ConnectionSlot));
+            _states[chunk] ??= new TState[ChunkSlots];
             return true;
         }
         catch (OutOfMemoryException)
         {
             return false;
         }
+    }
+
+    /// <summary>Slots that lie together.</summary>
+    private struct Chunk
+    {
+        /// <summary>The first of the free slots that have been used; <see cref="NoSlot"/> when there is none.</summary>
+        public int FirstFree;
+
+        /// <summary>The slots that have been used since the chunk was empty.</summary>
+        public int Used;
+
+        /// <summary>Connections in it.</summary>
+        public int Count;
+
+        /// <summary>The highest generation of its slots before its memory was given back.</summary>
+        public uint Generation;
     }
 }

@@ -101,7 +101,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         for (int index = 0; index < _table.Used; index++)
         {
             ref ConnectionSlot slot = ref _table.Slot(index);
-            if (slot.Descriptor < 0) continue;
+            if (slot.Generation == 0 || slot.Descriptor < 0) continue;
             if (slot.Is(ConnectionFlags.Secured)) CloseSecured(index, ref slot, orderly: !slot.Is(ConnectionFlags.Aborting));
             _ = Libc.Close(slot.Descriptor);
         }

@@ -42,8 +42,8 @@ public class LinkAllocationTests
         else peer.Dispose();
         await Patience.WithinAsync(running, "the receiver");
 
-        // The wait for the last packet, and now and then a receive that had to wait, allocate a little.
-        Assert.InRange(allocated, 0, Count);
+        // The wait for the last packet, and now and then a receive that had to wait, allocate a little. An object takes 24 bytes.
+        Assert.InRange(allocated, 0, 10 * Count);
     }
 
     [Fact]

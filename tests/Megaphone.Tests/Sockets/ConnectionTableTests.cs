@@ -65,6 +65,42 @@ public class ConnectionTableTests
     }
 
     [Fact]
+    public void A_chunk_that_is_empty_is_as_new_and_yet_no_id_comes_again()
+    {
+        using ConnectionTable<int> table = new(0, 5000);
+        HashSet<ConnectionId> ids = [];
+        foreach (bool upwards in new[] { true, false, true })
+        {
+            List<ConnectionId> taken = [.. Enumerable.Range(0, 5000).Select(_ => Take(table))];
+            Assert.All(taken, id => Assert.True(ids.Add(id), $"{id} came again"));
+            foreach (ConnectionId id in taken)
+            {
+                Assert.True(table.TryEnter(id));
+                table.State(id.Slot) = id.Slot;
+                table.Slot(id.Slot).Exit();
+            }
+
+            foreach (ConnectionId id in upwards ? taken : taken.AsEnumerable().Reverse()) Close(table, id);
+
+            Assert.Equal(0, table.Count);
+            Assert.InRange(table.Used, 0, 1024);
+            Assert.All(ids, id => Assert.False(table.TryEnter(id)));
+            Assert.Equal(0u, table.Slot(3000).Generation);
+            Assert.Equal(0, table.State(3000));
+        }
+    }
+
+    [Fact]
+    public void The_lowest_chunk_with_room_comes_first()
+    {
+        using ConnectionTable<int> table = new(0, 5000);
+        ConnectionId[] taken = [.. Enumerable.Range(0, 5000).Select(_ => Take(table))];
+        foreach (int slot in new[] { 4000, 2000, 3000, 10 }) Close(table, taken[slot]);
+
+        Assert.Equal([10, 2000, 3000, 4000], Enumerable.Range(0, 4).Select(_ => Take(table).Slot));
+    }
+
+    [Fact]
     public void A_backlog_belongs_to_its_slot()
     {
         using ConnectionTable<int> table = new(0, 3000);
@@ -78,29 +114,32 @@ public class ConnectionTableTests
         Assert.Null(table.Backlog(2500));
     }
 
-    [Fact]
-    public async Task Threads_that_take_and_free_never_hold_the_same_slot()
+    [Theory]
+    [InlineData(64, 16)]
+    [InlineData(4 * 1024, 1024)] // Chunks become empty, and are taken again, all the time.
+    public async Task Threads_that_take_and_free_never_hold_the_same_slot(int capacity, int each)
     {
         const int threads = 4;
         const int rounds = 20_000;
-        using ConnectionTable<int> table = new(0, 64);
+        using ConnectionTable<int> table = new(0, capacity);
         ConcurrentDictionary<int, int> held = new();
         ConcurrentQueue<string> problems = new();
         await Patience.WithinAsync(
             Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Run(() =>
             {
                 Queue<ConnectionId> own = new();
+                bool fill = true;
                 for (int round = 0; round < rounds; round++)
                 {
-                    if (own.Count < 16 && table.TryTake(out ConnectionId id) is null)
+                    fill = own.Count == 0 || (fill && own.Count < each);
+                    if (fill && table.TryTake(out ConnectionId id) is null)
                     {
                         if (!held.TryAdd(id.Slot, thread)) problems.Enqueue($"slot {id.Slot} was given out twice");
                         table.Slot(id.Slot).Exit();
                         own.Enqueue(id);
                     }
-                    else
+                    else if (own.TryDequeue(out ConnectionId done))
                     {
-                        ConnectionId done = own.Dequeue();
                         if (!table.TryEnter(done)) problems.Enqueue($"{done} was not found");
                         held.TryRemove(done.Slot, out _);
                         Close(table, done);
