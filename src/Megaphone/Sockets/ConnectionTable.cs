@@ -144,6 +144,15 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         return false;
     }
 
+    /// <summary>Whether a connection has not been freed. Only for the thread that frees.</summary>
+    public bool IsThere(ConnectionId id)
+    {
+        int index = id.Slot;
+        if (index >= Used || id.Generation == 0) return false;
+        ref ConnectionSlot slot = ref Slot(index);
+        return slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed);
+    }
+
     /// <summary>Frees the native memory. No thread may use the table any more.</summary>
     public void Dispose()
     {

@@ -18,6 +18,9 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private const int SweepInterval = 20;
     private const int SweepStep = 256;
 
+    /// <summary>Ids for which there may be room in a queue without need.</summary>
+    private const int FewIds = 4096;
+
     private readonly IConnectionHandler<TState> _handler;
     private readonly ReactorOptions _options;
     private readonly RoleMetrics _metrics;
@@ -59,8 +62,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         _metrics = metrics;
         _take = take;
         _table = new ConnectionTable<TState>(index, capacity);
-        _halfOpen = new DeadlineQueue(options.HalfOpenTimeout);
-        _connecting = new DeadlineQueue(options.ConnectTimeout);
+        _halfOpen = new DeadlineQueue(options.HalfOpenTimeout, _table.IsThere);
+        _connecting = new DeadlineQueue(options.ConnectTimeout, _table.IsThere);
         _sweepQuotaPerMillisecond = options.CloseRate == 0 ? double.PositiveInfinity : options.CloseRate / 1000.0 / options.Reactors;
         _thread = new Thread(Run, 256 << 10) { Name = $"{options.Name} {index}", IsBackground = true };
         _epoll.Add(_waker.Descriptor, Libc.EpollIn, WakerData);
@@ -161,7 +164,11 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         }
 
         foreach (ConnectionId id in _attending) Look(id);
+
+        // All who left at the same time made it as long as it will not be needed again.
+        bool isWide = _attending.Capacity > FewIds && _attending.Count < _attending.Capacity / 8;
         _attending.Clear();
+        if (isWide) _attending.Capacity = 0;
 
         if (stopAccepting)
         {
@@ -263,6 +270,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
             Watch(id, ref slot);
             slot.Exit();
         }
+
+        if (_stalled.Count == 0 && _stalled.Capacity > FewIds) _stalled.TrimExcess();
     }
 
     private void Stall(ConnectionId id, ref ConnectionSlot slot)
