@@ -118,6 +118,27 @@ public sealed class BenchTests
         await both.HasClosedAsync(200, "ecm", "ended");
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("--rate=2000")]
+    public async Task Echoes_are_split_over_processes_too(string rate)
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using ChildProcess bench = ChildProcess.Start(
+        [
+            "prlimit", "--nofile=150", Repository.Binary, "bench", "echo", "--to", $"{both.Clients}", "--connections", "200",
+            "--warmup", "0.2", "--seconds", "1", "--json", "-", .. rate.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+        ]);
+
+        Assert.Equal(0, await bench.EndAsync());
+        JsonElement result = Json(bench);
+        Assert.Equal(200, result.GetProperty("connections").GetInt32());
+        Assert.Equal(0, result.GetProperty("messages_missing").GetInt32());
+        Assert.InRange(result.GetProperty("messages").GetInt64(), rate.Length > 0 ? 1500 : 200, rate.Length > 0 ? 2100 : long.MaxValue);
+        Assert.Equal(result.GetProperty("messages").GetInt64(), result.GetProperty("message_latency_us").GetProperty("count").GetInt64());
+        await both.HasClosedAsync(200, "ecm", "ended");
+    }
+
     [Fact]
     public async Task A_split_run_that_is_interrupted_closes_its_clients_and_tells_what_it_knows()
     {
@@ -182,7 +203,7 @@ public sealed class BenchTests
     public async Task Too_few_descriptors_are_told_before_anything_is_opened()
     {
         using ChildProcess bench = ChildProcess.Start(
-            ["prlimit", "--nofile=100", Repository.Binary, "bench", "echo", "--to", "127.0.0.1:1", "--connections", "50"]);
+            ["prlimit", "--nofile=100", Repository.Binary, "bench", "echo", "--to", "127.0.0.1:1", "--connections", "50", "--processes", "1"]);
 
         Assert.Equal(1, await bench.EndAsync());
         Assert.Equal(

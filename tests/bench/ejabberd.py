@@ -140,15 +140,15 @@ class Crowd:
 
     def __exit__(self, *_):
         self.bench.send_signal(signal.SIGINT)
-        self.told += self.bench.communicate(timeout=120)[1]
+        self.told += self.bench.communicate(timeout=120)[1].splitlines(keepends=True)
         self.said.seek(0)
         self.figures = json.loads(self.said.read() or "null")
         if self.figures is None or self.figures["problems"]:
-            self.went_wrong()
+            self.went_wrong(self.figures and self.figures["problems"])
         self.figures["phases"] = {phase.pop("phase"): phase for phase in self.figures["phases"]}
 
-    def went_wrong(self):
-        sys.exit(f"{' '.join(self.words)}\nwent wrong:\n{''.join(self.told)}")
+    def went_wrong(self, problems=None):
+        sys.exit(f"{' '.join(self.words)}\nwent wrong: {problems or ''}\n{''.join(self.told[-10:])}")
 
 
 def play(mode, to, clients, server, *more, hold=0, patience=300):

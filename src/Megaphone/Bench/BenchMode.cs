@@ -25,7 +25,10 @@ internal sealed record BenchMode(
         new("echo", "send messages to an echo, one after the other or at a fixed rate", EchoBenchOptions.All, values =>
         {
             EchoBenchOptions options = EchoBenchOptions.Read(values);
-            return (options.Run, context => new EchoBench(options, context));
+            return (options.Run, context =>
+                options.Tcp.PartsFor(options.Connections, context) is > 1 and int parts
+                    ? values.Split(parts, part => options.ShareOf(part, parts), options.Run, context)
+                    : new EchoBench(options, context));
         }),
         new("xmpp", "play XMPP clients, each with a connection of its own", XmppBenchOptions.All, values =>
         {

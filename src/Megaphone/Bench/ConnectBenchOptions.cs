@@ -14,7 +14,7 @@ internal sealed record ConnectBenchOptions
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
-        [.. TcpOptions.AllAndProcesses, ConnectionsOption, RateOption, SayOption, HoldOption, .. RunOptions.All];
+        [.. TcpOptions.All, ConnectionsOption, RateOption, SayOption, HoldOption, .. RunOptions.All];
 
     /// <summary>Where they go, and come from.</summary>
     public required TcpOptions Tcp { get; init; }

@@ -37,6 +37,13 @@ internal sealed record EchoBenchOptions
     /// <summary>What every mode is told.</summary>
     public required RunOptions Run { get; init; }
 
+    /// <summary>The share of one process among several, as options.</summary>
+    public IEnumerable<string> ShareOf(int part, int parts)
+    {
+        yield return $"--{ConnectionsOption.Name}={SplitBench.ShareOf(Connections, part, parts)}";
+        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
+    }
+
     /// <summary>Reads the options. The result only counts when no problem was added.</summary>
     public static EchoBenchOptions Read(OptionValues values) => new()
     {

@@ -10,15 +10,11 @@ internal sealed record TcpOptions
     private static readonly BenchOption FromOption = new(
         "from", "ADDRESS[/BITS]", null, "addresses to connect from, in turn, so that ports do not run out; on loopback 127.64.0.0/10");
     private static readonly BenchOption ReactorsOption = new("reactors", "N", "1", "threads that receive");
-
     private static readonly BenchOption ProcessesOption = new(
         "processes", "N", null, "processes to spread them over; default: as many as the limit of descriptors demands");
 
     /// <summary>The options, in the order of the help.</summary>
-    public static IReadOnlyList<BenchOption> All { get; } = [ToOption, FromOption, ReactorsOption];
-
-    /// <summary>For modes whose connections may be spread over processes.</summary>
-    public static IReadOnlyList<BenchOption> AllAndProcesses { get; } = [.. All, ProcessesOption];
+    public static IReadOnlyList<BenchOption> All { get; } = [ToOption, FromOption, ReactorsOption, ProcessesOption];
 
     /// <summary>Where connections go.</summary>
     public required HostPort To { get; init; }

@@ -4,7 +4,7 @@ namespace Megaphone.Bench;
 internal sealed record XmppBenchOptions
 {
     /// <summary>The options, in the order of the help.</summary>
-    public static IReadOnlyList<BenchOption> All { get; } = [.. TcpOptions.AllAndProcesses, .. PlayOptions.All, .. RunOptions.All];
+    public static IReadOnlyList<BenchOption> All { get; } = [.. TcpOptions.All, .. PlayOptions.All, .. RunOptions.All];
 
     /// <summary>Where connections go, and come from.</summary>
     public required TcpOptions Tcp { get; init; }
