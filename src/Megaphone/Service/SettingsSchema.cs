@@ -442,13 +442,22 @@ internal sealed class SettingsSchema
     private TcpLivenessOptions ReadLiveness(string section)
     {
         TcpLivenessOptions defaults = new();
-        return new TcpLivenessOptions
+        string userTimeout = $"{section}:UserTimeout";
+        TcpLivenessOptions liveness = new()
         {
             Idle = Seconds($"{section}:Idle", Second, LongestProbeTime, defaults.Idle),
             Interval = Seconds($"{section}:Interval", Second, LongestProbeTime, defaults.Interval),
             Probes = Number($"{section}:Probes", 1, 127, defaults.Probes, defaults.Probes),
-            UserTimeout = Duration($"{section}:UserTimeout", TimeSpan.Zero, Day, defaults.UserTimeout),
+            UserTimeout = Duration(userTimeout, TimeSpan.Zero, Day, defaults.UserTimeout),
         };
+
+        if (liveness.UserTimeout > TimeSpan.Zero && liveness.UserTimeout < liveness.UntilGone())
+            _reader.Refuse(
+                userTimeout,
+                $"must be 0, or not below Idle and {liveness.Probes} times Interval, which is {liveness.UntilGone():c} (this is {liveness.UserTimeout:c}): "
+                    + "one probe that is lost would end a connection",
+                liveness.UntilGone().ToString("c", CultureInfo.InvariantCulture));
+        return liveness;
     }
 
     private Dictionary<string, LogLevel> ReadLogLevels()

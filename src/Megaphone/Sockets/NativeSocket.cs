@@ -69,9 +69,20 @@ internal static unsafe class NativeSocket
     {
         _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpNoDelay, 1);
         _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoKeepAlive, 1);
-        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, (int)liveness.Idle.TotalSeconds);
-        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepInterval, (int)liveness.Interval.TotalSeconds);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, Spread(liveness.Idle));
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepInterval, Spread(liveness.Interval));
         _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepCount, liveness.Probes);
         _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpUserTimeout, (int)liveness.UserTimeout.TotalMilliseconds);
+    }
+
+    /// <summary>Between three quarters of a time and all of it, in seconds.</summary>
+    /// <remarks>
+    /// The kernel rounds timers of minutes to sixteen seconds, and sends the probes of all connections that fall due then at once: more
+    /// than queues of packets hold. Those that are lost must not all be sent again at once, too.
+    /// </remarks>
+    private static int Spread(TimeSpan time)
+    {
+        int seconds = (int)time.TotalSeconds;
+        return seconds - Random.Shared.Next((seconds / 4) + 1);
     }
 }

@@ -57,6 +57,9 @@ internal sealed class OtherNetwork : IAsyncDisposable
     /// <summary>Cuts the cable: neither end hears of the other any more, and nobody is told.</summary>
     public Task CutAsync() => IpThereAsync($"link set {_name} down");
 
+    /// <summary>Mends it.</summary>
+    public Task MendAsync() => IpThereAsync($"link set {_name} up");
+
     /// <summary>Takes it away.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -114,7 +114,7 @@ public class SettingsTests
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
                 "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576,
                 "Buffers": { "LowBytes": 15, "HighBytes": 16, "LimitBytes": 17, "TotalBytes": 18 },
-                "TcpKeepAlive": { "Idle": "00:00:19", "Interval": "00:00:20", "Probes": 21, "UserTimeout": "00:00:22" }
+                "TcpKeepAlive": { "Idle": "00:00:19", "Interval": "00:00:20", "Probes": 21, "UserTimeout": "00:07:22" }
               },
               "Hub": {
                 "Listen": "0.0.0.0:6280", "Backend": "tcp://[::1]:5222", "MaxPacketBytes": 64, "MaxSessions": 31,
@@ -122,7 +122,7 @@ public class SettingsTests
                 "Tls": { "Certificate": "/e.pem", "Key": "/e.key", "ClientCa": "/f.pem" },
                 "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
                 "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
-                "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:00:42" },
+                "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:28:42" },
               },
               "Admin": { "Listen": "127.0.0.1:0" },
               "Service": { "StopTimeout": "00:00:43", "KeepAlive": "00:00:44" },
