@@ -31,7 +31,8 @@ public class ProblemTests
               "Ecm": {
                 "Clients": [ { "Listen": "127.0.0.1:6280" }, { "Listen": "127.0.0.1:6281" } ],
                 "Link": { "To": "127.0.0.1:0", "Control": false, "Secret": "never printed", "RetryMin": "00:00:20", "RingBytes": 6000000 },
-                "Buffers": { "LowBytes": 70000, "LimitBytes": 60000 }
+                "Buffers": { "LowBytes": 70000, "LimitBytes": 60000 },
+                "TcpKeepAlive": { "UserTimeout": "00:01:00" }
               },
               "Hub": {
                 "Listen": "127.0.0.1:6280", "MaxPacketBytes": 2000000, "RingBytes": 4194304,
