@@ -60,26 +60,36 @@ def handshake(args):
 
 
 def talk(args):
-    """Each client says 200 bytes, hears them back, and waits until its turn comes again."""
+    """Each client says 200 bytes and hears them back, and then again: at once, or at a rate when its turn comes."""
     made = context(args)
     clients = [connect(args, made) for _ in range(args.connections)]
     selector = selectors.DefaultSelector()
     for client in clients:
         exchange(client)
         client.setblocking(False)
-        selector.register(client, selectors.EVENT_READ, [0])
+        selector.register(client, selectors.EVENT_READ)
+    unheard = dict.fromkeys(clients, 0)
     print("READY", flush=True)
-    pace, began, sent, heard = args.rate, time.monotonic(), 0, 0
+    began, sent, heard = time.monotonic(), 0, 0
+    if not args.rate:
+        for client in clients:
+            client.send(b"y" * 200)
     while (now := time.monotonic()) < began + args.seconds:
-        while sent < (now - began) * pace:
+        while args.rate and sent < (now - began) * args.rate:
             clients[sent % len(clients)].send(b"y" * 200)
             sent += 1
         for key, _ in selector.select(0.0005):
+            client = key.fileobj
             try:
-                heard += len(key.fileobj.recv(16384))
+                unheard[client] += len(client.recv(16384))
             except ssl.SSLWantReadError:
-                pass
-    print(json.dumps({"sent": sent, "heard": heard // 200, "seconds": time.monotonic() - began}), flush=True)
+                continue
+            while unheard[client] >= 200:
+                unheard[client] -= 200
+                heard += 1
+                if not args.rate:
+                    client.send(b"y" * 200)
+    print(json.dumps({"heard": heard, "seconds": time.monotonic() - began}), flush=True)
     sys.stdin.read()
 
 
@@ -88,7 +98,7 @@ parser.add_argument("what", choices=["idle", "handshake", "talk"])
 parser.add_argument("--to", required=True)
 parser.add_argument("--connections", type=int, default=1)
 parser.add_argument("--seconds", type=float, default=3)
-parser.add_argument("--rate", type=float, default=3000)
+parser.add_argument("--rate", type=float, default=0, help="messages a second, all together; 0: each as soon as its last one is back")
 parser.add_argument("--resume", action="store_true")
 parser.add_argument("--ciphers", help="TLS 1.2 with these, instead of TLS 1.3")
 args = parser.parse_args()

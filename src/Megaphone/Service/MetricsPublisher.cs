@@ -143,6 +143,11 @@ internal sealed class MetricsPublisher : IDisposable
             null,
             "Time for which garbage collection stopped everything.");
         Meter.CreateObservableCounter(
+            "megaphone_gc_collections_total",
+            () => GC.CollectionCount(0),
+            null,
+            "Garbage collections.");
+        Meter.CreateObservableCounter(
             "process_cpu_seconds_total",
             () => Environment.CpuUsage.TotalTime.TotalSeconds,
             null,
