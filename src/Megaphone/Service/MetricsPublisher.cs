@@ -144,7 +144,7 @@ internal sealed class MetricsPublisher : IDisposable
             "Time for which garbage collection stopped everything.");
         Meter.CreateObservableCounter(
             "megaphone_gc_collections_total",
-            () => GC.CollectionCount(0),
+            () => (long)GC.CollectionCount(0),
             null,
             "Garbage collections.");
         Meter.CreateObservableCounter(
