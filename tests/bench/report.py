@@ -63,7 +63,8 @@ One ECM process, one link to a hub with the backend `echo:`, on a machine where 
 one that was made for it, so that memory means something here, and speed does not. Every client opens a session; then messages of
 random clients must come back. Resident is all of it, pages of the file included. What the garbage collector stopped everything
 for is read every ten seconds from `megaphone_gc_pause_seconds_total`; the most that it grew by from one look to the next is an upper
-bound of the longest pause.""",
+bound of the longest pause. Where the processor was emulated, twenty to thirty times slower than this one, so were its collections. What
+is left at the end is garbage of the closing, which is kept until there is reason to collect it.""",
     "closing": """
 All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
 at once. Memory is looked at ten times a second; nothing is collected for it.""",

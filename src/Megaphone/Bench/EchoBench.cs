@@ -67,7 +67,9 @@ internal sealed class EchoBench : IBench, ITcpHandler
         sent = Play("playing", _options.Time, counted, sent);
         _playing = false;
         double took = Stopwatch.GetElapsedTime(counted).TotalSeconds;
-        long answers = latencies.Count;
+
+        // At a rate all that were sent in time count, whenever they come back; else those that came back in time.
+        if (!HasRate) Volatile.Write(ref _latencies, new LatencyHistogram());
         _pacer.Reach("played");
         if (HasRate) _pacer.WaitUntil(() => Volatile.Read(ref _answered) >= sent, () => Volatile.Read(ref _answered));
 
@@ -77,6 +79,7 @@ internal sealed class EchoBench : IBench, ITcpHandler
         Volatile.Write(ref _closed, _connected);
         _pacer.WaitOn(_options.Run.After);
         _watch.Dispose();
+        long answers = latencies.Count;
         Report.Add("connections", "connections", _connected);
         Report.Add("messages", "messages that came back", answers);
         Report.Add("messages_missing", "messages that did not", missing);
