@@ -44,6 +44,9 @@ internal struct ConnectionSlot
     /// <summary>Gives the gate back.</summary>
     public void Exit() => Volatile.Write(ref Gate, 0);
 
+    /// <summary>Whether this is still that connection's, and not closed.</summary>
+    public readonly bool Serves(ConnectionId id) => Generation == id.Generation && !Is(ConnectionFlags.Closed);
+
     /// <summary>Whether all of <paramref name="flag"/> is set.</summary>
     public readonly bool Is(ConnectionFlags flag) => (Flags & flag) == flag;
 

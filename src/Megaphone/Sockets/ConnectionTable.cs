@@ -139,7 +139,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         // A generation does not come again. Memory that was given back is not to come back only for being looked at.
         if (Volatile.Read(ref slot.Generation) != id.Generation) return false;
         slot.Enter();
-        if (slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed)) return true;
+        if (slot.Serves(id)) return true;
         slot.Exit();
         return false;
     }
@@ -148,9 +148,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     public bool IsThere(ConnectionId id)
     {
         int index = id.Slot;
-        if (index >= Used || id.Generation == 0) return false;
-        ref ConnectionSlot slot = ref Slot(index);
-        return slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed);
+        return index < Used && id.Generation != 0 && Slot(index).Serves(id);
     }
 
     /// <summary>Frees the native memory. No thread may use the table any more.</summary>

@@ -165,7 +165,7 @@ internal sealed unsafe partial class Reactor<TState>
     private void Serve(ConnectionId id, uint events)
     {
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        if (!IsLive(id, ref slot)) return;
+        if (!slot.Serves(id)) return;
 
         if (slot.Is(ConnectionFlags.Connecting))
         {
@@ -177,7 +177,7 @@ internal sealed unsafe partial class Reactor<TState>
         {
             if (slot.Is(ConnectionFlags.WantsRoom)) HasRoom(id);
             Flush(id, ref slot);
-            if (!IsLive(id, ref slot)) return;
+            if (!slot.Serves(id)) return;
         }
 
         if ((events & (Libc.EpollIn | Libc.EpollHangUp | Libc.EpollError)) == 0) return;
@@ -308,9 +308,6 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Set(ConnectionFlags.HalfOpenArmed);
         _halfOpen.Arm(id, Environment.TickCount64);
     }
-
-    private static bool IsLive(ConnectionId id, ref ConnectionSlot slot) =>
-        slot.Generation == id.Generation && !slot.Is(ConnectionFlags.Closed);
 
     /// <summary>Tells the handler that the connection became slow, or is no longer. The gate is held.</summary>
     /// <remarks>

@@ -265,7 +265,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
             }
 
             Look(id);
-            if (read && IsLive(id, ref slot) && !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadEnded)) Receive(id, ref slot);
+            if (read && slot.Serves(id) && !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadEnded)) Receive(id, ref slot);
             if (!_table.TryEnter(id)) continue;
             Watch(id, ref slot);
             slot.Exit();
