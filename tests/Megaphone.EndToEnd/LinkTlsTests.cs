@@ -121,7 +121,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         }
 
         await hub.ReachesAsync(garbage.Length, "megaphone_refused_total", "role=hub", "reason=tls");
-        Assert.Equal(garbage.Length, hub.Complaints("Link ").Count);
+        await hub.ComplainsAsync(garbage.Length, "Link ");
         Assert.Equal(1, (await hub.MetricsAsync())["megaphone_links", "role=hub"]);
     }
 
@@ -149,8 +149,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         await client.AssertEchoesAsync();
 
         using MegaphoneProcess refused = await EcmAsync(hub.Hub);
-        await Patience.UntilAsync(
-            () => refused.Complaints("refused by the other side: the certificate CN=edge").Count == 1, "a line that says why");
+        await refused.ComplainsAsync(1, "refused by the other side: the certificate CN=edge");
         using MegaphoneProcess other = await EcmAsync(hub.Hub, $"Ecm:Link:Tls:Certificate={PathOf("other.pem")}", $"Ecm:Link:Tls:Key={PathOf("other.key")}");
         await other.HasLinksAsync(1, "ecm");
     }

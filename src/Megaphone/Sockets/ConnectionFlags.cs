@@ -76,7 +76,7 @@ internal enum ConnectionFlags
     /// <summary>OpenSSL holds bytes that the kernel does not report any more; to be read as soon as reading is allowed.</summary>
     HoldsUnread = 1 << 22,
 
-    /// <summary>OpenSSL goes on, with reading or with our end, when the kernel takes more.</summary>
+    /// <summary>OpenSSL goes on, with reading or with our end, when the kernel takes more. Nothing is read before.</summary>
     WantsRoom = 1 << 23,
 
     /// <summary>OpenSSL sends what waits when the peer has sent more.</summary>

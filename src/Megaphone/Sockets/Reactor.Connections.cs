@@ -175,8 +175,8 @@ internal sealed unsafe partial class Reactor<TState>
 
         if ((events & Libc.EpollOut) != 0)
         {
-            if (slot.Is(ConnectionFlags.WantsRoom)) HasRoom(id);
             Flush(id, ref slot);
+            if (slot.Serves(id) && slot.Is(ConnectionFlags.WantsRoom)) HasRoom(id);
             if (!slot.Serves(id)) return;
         }
 
@@ -301,7 +301,7 @@ internal sealed unsafe partial class Reactor<TState>
     }
 
     private static bool MayRead(ref ConnectionSlot slot) =>
-        !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
+        !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.WantsRoom);
 
     private void ArmHalfOpen(ConnectionId id, ref ConnectionSlot slot)
     {

@@ -111,7 +111,7 @@ internal sealed unsafe partial class Reactor<TState>
     private void Watch(ConnectionId id, ref ConnectionSlot slot)
     {
         if (slot.Descriptor < 0 || slot.Is(ConnectionFlags.Connecting)) return;
-        bool input = !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded);
+        bool input = MayRead(ref slot);
         bool output = slot.Is(ConnectionFlags.WantsRoom)
             || (_table.Backlog(id.Slot) is not null && !slot.Is(ConnectionFlags.WantsInput));
         ConnectionFlags wanted = (input ? ConnectionFlags.WatchesIn : 0) | (output ? ConnectionFlags.WatchesOut : 0);

@@ -8,8 +8,9 @@ namespace Megaphone.Sockets;
 /// Connections on which TLS is spoken. A session is used under its slot's gate throughout, for reading too: any thread sends.
 /// </content>
 /// <remarks>
-/// Reading may have to wait for the kernel to take something (the answer to a key update), and sending for the peer (the rest of
-/// a handshake message that it has begun): <see cref="ConnectionFlags.WantsRoom"/>, <see cref="ConnectionFlags.WantsInput"/>.
+/// Reading may have to wait for the kernel to take something (a record of ours, or the answer to a key update), and sending for
+/// the peer (the rest of a handshake message that it has begun): <see cref="ConnectionFlags.WantsRoom"/>,
+/// <see cref="ConnectionFlags.WantsInput"/>.
 /// </remarks>
 internal sealed unsafe partial class Reactor<TState>
 {
@@ -43,7 +44,8 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Enter();
         TlsSession session = _table.Session(id.Slot);
         Span<byte> into = new(_receiveBuffer, Math.Min(room, SecuredReadBytes));
-        TlsStatus status = session.Read(into, out int count);
+        bool recordWaits = _table.Backlog(id.Slot) is not null;
+        TlsStatus status = recordWaits ? session.ReadOne(into, out int count) : session.Read(into, out count);
         int errno = status == TlsStatus.Broken ? Marshal.GetLastPInvokeError() : 0;
 
         // Full: what is left is only known to OpenSSL.

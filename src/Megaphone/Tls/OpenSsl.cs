@@ -15,9 +15,12 @@ internal static unsafe partial class OpenSsl
     public const int ControlServerNameCallback = 53;
     public const int ControlServerNameArgument = 54;
     public const int ControlMinProtocol = 123;
+    public const int ControlClearMode = 78;
     public const int ModePartialWrite = 1;
     public const int ModeMovingWriteBuffer = 2;
+    public const int ModeAutoRetry = 4;
     public const int ModeReleaseBuffers = 0x10;
+    public const int KeyUpdateNone = -1;
     public const ulong OptionNoTicket = 1UL << 14;
     public const ulong OptionNoRenegotiation = 1UL << 30;
     public const int ErrorSsl = 1;
@@ -91,6 +94,15 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_fd")]
     public static partial int SetDescriptor(nint ssl, int descriptor);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_ctrl")]
+    public static partial nint Control(nint ssl, int command, nint number, nint pointer);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_read_ahead")]
+    public static partial void SetReadAhead(nint ssl, int yes);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_key_update_type")]
+    public static partial int KeyUpdateType(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_accept_state")]
     public static partial void SetAcceptState(nint ssl);

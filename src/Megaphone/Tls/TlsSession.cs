@@ -54,6 +54,37 @@ internal readonly unsafe struct TlsSession(nint handle)
         return TlsStatus.Done;
     }
 
+    /// <summary>
+    /// Reads one record of what has arrived, while one of ours has gone out in part: as <see cref="Read"/>, but it stops at a key
+    /// update that is to be answered.
+    /// </summary>
+    /// <remarks>
+    /// The answer goes out behind our record (RFC 8446, section 4.6.3). To be asked a second time before that is legal, and makes
+    /// OpenSSL put its answer into the middle of the record, which it then refuses to do.
+    /// </remarks>
+    /// <param name="into">Where it goes; not empty.</param>
+    /// <param name="count">Bytes read, whatever the status.</param>
+    /// <returns><see cref="TlsStatus.WantWrite"/>: no more until our record has gone out.</returns>
+    public TlsStatus ReadOne(Span<byte> into, out int count)
+    {
+        count = 0;
+        if (OpenSsl.KeyUpdateType(handle) != OpenSsl.KeyUpdateNone) return TlsStatus.WantWrite;
+        OpenSsl.SetReadAhead(handle, 0);
+        _ = OpenSsl.Control(handle, OpenSsl.ControlClearMode, OpenSsl.ModeAutoRetry, 0);
+        OpenSsl.ClearErrors();
+        TlsStatus status = TlsStatus.Done;
+        fixed (byte* start = into)
+        {
+            int read = OpenSsl.Read(handle, start, into.Length);
+            if (read > 0) count = read;
+            else status = Explain(read);
+        }
+
+        _ = OpenSsl.Control(handle, OpenSsl.ControlMode, OpenSsl.ModeAutoRetry, 0);
+        OpenSsl.SetReadAhead(handle, 1);
+        return status;
+    }
+
     /// <summary>Sends bytes.</summary>
     /// <param name="bytes">Not empty. After <see cref="TlsStatus.WantWrite"/> or <see cref="TlsStatus.WantRead"/> the next
     /// call must bring the same bytes from the first unsent one on, wherever they lie then.</param>

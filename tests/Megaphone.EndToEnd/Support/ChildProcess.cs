@@ -53,6 +53,21 @@ internal sealed class ChildProcess : IDisposable
         }
     }
 
+    /// <summary>Waits until it is seen to use hardly any processor time: what waits in it does not do so in a loop.</summary>
+    public async Task RestsAsync()
+    {
+        for (int look = 0; look < 100; look++)
+        {
+            _process.Refresh();
+            TimeSpan before = _process.TotalProcessorTime;
+            await Task.Delay(Patience.Short);
+            _process.Refresh();
+            if (_process.TotalProcessorTime - before < Patience.Short / 4) return;
+        }
+
+        Assert.Fail("It never rests.");
+    }
+
     /// <summary>Starts it in the folder, with these environment variables more (null takes one away).</summary>
     public static ChildProcess Start(
         IReadOnlyList<string> command, string? folder = null, IReadOnlyDictionary<string, string?>? environment = null)

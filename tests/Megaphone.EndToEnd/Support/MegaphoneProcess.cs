@@ -154,6 +154,10 @@ internal sealed class MegaphoneProcess : IDisposable
     public List<string> Complaints(string text = "") =>
         [.. _process.Output.Where(line => (line.Contains(" warn: ") || line.Contains(" fail: ") || line.Contains(" crit: ")) && line.Contains(text))];
 
+    /// <summary>Waits until the log has so many of these lines: what has been counted and seen may yet have to be logged.</summary>
+    public Task ComplainsAsync(int lines, string text = "") =>
+        Patience.UntilAsync(() => Complaints(text).Count == lines, $"{lines} lines \"{text}\" in the log");
+
     /// <summary>Lines of the log that contain the text.</summary>
     public int LogLines(string text) => _process.Output.Count(line => line.Contains(text, StringComparison.OrdinalIgnoreCase));
 
