@@ -20,8 +20,8 @@ internal struct ConnectionSlot
     /// <summary>Whose it is, in the handler's own numbering; requests that name another owner find nothing.</summary>
     public int Owner;
 
-    /// <summary>The next free slot, while this one is free.</summary>
-    public int NextFree;
+    /// <summary>The next free slot, while this one is free; else the next one in the queue of the stalled, while it is in there.</summary>
+    public int Next;
 
     /// <summary>Why it is being closed; meaningful with <see cref="ConnectionFlags.Aborting"/> or Closed.</summary>
     public CloseReason Reason;

@@ -58,7 +58,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
             if (!TryMakeStates(_lowest)) return RefusalReason.Memory;
 
             int index = chunk.FirstFree;
-            if (index != NoSlot) chunk.FirstFree = Slot(index).NextFree;
+            if (index != NoSlot) chunk.FirstFree = Slot(index).Next;
             else index = (_lowest << ChunkBits) + chunk.Used++;
             chunk.Count++;
             _count++;
@@ -83,7 +83,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         {
             int number = index >> ChunkBits;
             ref Chunk chunk = ref _chunks[number];
-            Slot(index).NextFree = chunk.FirstFree;
+            Slot(index).Next = chunk.FirstFree;
             chunk.FirstFree = index;
             chunk.Count--;
             _count--;

@@ -169,11 +169,18 @@ internal sealed unsafe partial class Reactor<TState>
         Look(id);
     }
 
+    /// <summary>Whether the deadline of this attempt still matters.</summary>
+    private bool IsConnecting(ConnectionId id, byte attempt)
+    {
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        return _table.IsThere(id) && slot.Is(ConnectionFlags.Connecting) && slot.Attempt == attempt;
+    }
+
     private void ConnectTimedOut(ConnectionId id, byte attempt)
     {
         if (!_table.TryEnter(id)) return;
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        bool late = slot.Is(ConnectionFlags.Connecting) && slot.Attempt == attempt;
+        bool late = IsConnecting(id, attempt);
         if (late) FailConnect(ref slot, CloseReason.BackendTimeout);
         slot.Exit();
         if (late) Look(id);

@@ -29,7 +29,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private readonly Waker _waker = new();
     private readonly DeadlineQueue _halfOpen;
     private readonly DeadlineQueue _connecting;
-    private readonly Queue<ConnectionId> _stalled = new();
+    private readonly StalledQueue<TState> _stalled;
     private readonly Lock _postLock = new();
     private readonly List<Acceptor> _acceptors = [];
     private readonly AcceptedClient _take;
@@ -62,8 +62,9 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         _metrics = metrics;
         _take = take;
         _table = new ConnectionTable<TState>(index, capacity);
-        _halfOpen = new DeadlineQueue(options.HalfOpenTimeout, _table.IsThere);
-        _connecting = new DeadlineQueue(options.ConnectTimeout, _table.IsThere);
+        _stalled = new StalledQueue<TState>(_table);
+        _halfOpen = new DeadlineQueue(options.HalfOpenTimeout, capacity, (id, _) => _table.IsThere(id));
+        _connecting = new DeadlineQueue(options.ConnectTimeout, capacity, IsConnecting);
         _sweepQuotaPerMillisecond = options.CloseRate == 0 ? double.PositiveInfinity : options.CloseRate / 1000.0 / options.Reactors;
         _thread = new Thread(Run, 256 << 10) { Name = $"{options.Name} {index}", IsBackground = true };
         _epoll.Add(_waker.Descriptor, Libc.EpollIn, WakerData);
@@ -113,6 +114,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         _epoll.Dispose();
         _waker.Dispose();
         _table.Dispose();
+        _halfOpen.Dispose();
+        _connecting.Dispose();
         NativeMemory.Free(_receiveBuffer);
     }
 
@@ -191,6 +194,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         long now = Environment.TickCount64;
         while (_halfOpen.TryTakeDue(now, out ConnectionId id, out _)) CloseFor(id, CloseReason.HalfOpenTimeout);
         while (_connecting.TryTakeDue(now, out ConnectionId id, out byte attempt)) ConnectTimedOut(id, attempt);
+        _halfOpen.Sift(_table.Count);
+        _connecting.Sift(_table.Count);
         if (_sweepCursor >= 0) SweepSome(now);
         if (_acceptAgainAt != 0 && now >= _acceptAgainAt)
         {
@@ -270,8 +275,6 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
             Watch(id, ref slot);
             slot.Exit();
         }
-
-        if (_stalled.Count == 0 && _stalled.Capacity > FewIds) _stalled.TrimExcess();
     }
 
     private void Stall(ConnectionId id, ref ConnectionSlot slot)

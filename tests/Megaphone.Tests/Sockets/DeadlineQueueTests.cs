@@ -1,3 +1,4 @@
+using System.Globalization;
 using Megaphone.Sockets;
 using Xunit;
 
@@ -9,7 +10,7 @@ public class DeadlineQueueTests
     [Fact]
     public void Deadlines_fall_due_in_order_and_not_before_their_time()
     {
-        DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), _ => true);
+        using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), 10, (_, _) => true);
         Assert.Equal(int.MaxValue, queue.UntilNext(1000));
         queue.Arm(new ConnectionId(1), 1000);
         queue.Arm(new ConnectionId(2), 1050);
@@ -31,22 +32,78 @@ public class DeadlineQueueTests
     }
 
     [Fact]
-    public void It_does_not_grow_for_connections_that_are_gone()
+    public void Each_comes_with_its_attempt()
     {
+        using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), 10, (_, _) => true);
+        foreach (byte attempt in (byte[])[0, 1, 255]) queue.Arm(new ConnectionId(ulong.MaxValue), long.MaxValue >> 9, attempt);
+
+        Assert.False(queue.TryTakeDue((long.MaxValue >> 9) + 99, out _, out _));
+        foreach (byte expected in (byte[])[0, 1, 255])
+        {
+            Assert.True(queue.TryTakeDue((long.MaxValue >> 9) + 100, out ConnectionId id, out byte attempt));
+            Assert.Equal((ulong.MaxValue, expected), (id.Value, attempt));
+        }
+    }
+
+    [Fact]
+    public void Those_of_connections_that_are_gone_never_outnumber_the_others_by_far()
+    {
+        const int Connections = 10_000;
         ulong oldest = 0;
-        DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), id => id.Value >= oldest);
+        using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), Connections, (id, _) => id.Value >= oldest);
         long before = GC.GetAllocatedBytesForCurrentThread();
+        long most = 0;
         for (ulong id = 1; id <= 1_000_000; id++)
         {
             queue.Arm(new ConnectionId(id), 1000);
             oldest = id - Math.Min(id, 1000);
+            if (id % 500 == 0) queue.Sift(1001);
+            most = Math.Max(most, queue.Count);
         }
 
-        // Room for a million would be 24 MB.
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1_000_000);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.InRange(most, 1001, 2 * 1001 + 4096 + 500);
         List<ulong> due = [];
         while (queue.TryTakeDue(1100, out ConnectionId id, out _)) due.Add(id.Value);
         Assert.Equal(due.Order(), due);
         Assert.Equal(Enumerable.Range(0, 1001).Select(i => (ulong)(999_000 + i)), due.SkipWhile(id => id < oldest));
     }
+
+    [Fact]
+    public void It_never_runs_over_when_nobody_sifts()
+    {
+        const int Connections = 1_000;
+        ulong oldest = 0;
+        using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), Connections, (id, _) => id.Value > oldest);
+        for (ulong id = 1; id <= 1_000_000; id++)
+        {
+            queue.Arm(new ConnectionId(id), 1000);
+            oldest = id - Math.Min(id, Connections);
+        }
+
+        List<ulong> due = [];
+        while (queue.TryTakeDue(1100, out ConnectionId id, out _)) due.Add(id.Value);
+        Assert.Equal(due.Order(), due);
+        Assert.Equal(Enumerable.Range(1, Connections).Select(i => (ulong)(1_000_000 - Connections + i)), due.SkipWhile(id => id <= oldest));
+    }
+
+    [Fact]
+    public void A_million_deadlines_that_passed_leave_no_memory_behind()
+    {
+        using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), 1_000_000, (_, _) => true);
+
+        // Other tests take and give back memory meanwhile, but not each time.
+        Assert.Contains(Enumerable.Range(0, 20), _ =>
+        {
+            long before = OwnKilobytes();
+            for (ulong id = 1; id <= 1_000_000; id++) queue.Arm(new ConnectionId(id), 1000);
+            long full = OwnKilobytes();
+            while (queue.TryTakeDue(1100, out ConnectionId _, out byte _)) ;
+            return full - before is > 14_000 and < 18_000 && full - OwnKilobytes() is > 14_000 and < 18_000;
+        });
+    }
+
+    private static long OwnKilobytes() => long.Parse(
+        File.ReadLines("/proc/self/status").Single(line => line.StartsWith("RssAnon:", StringComparison.Ordinal)).Split(' ')[^2],
+        CultureInfo.InvariantCulture);
 }
