@@ -36,9 +36,6 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     private int _used;
     private int _count;
 
-    /// <summary>The number of the reactor whose table this is.</summary>
-    public int Reactor => reactor;
-
     /// <summary>Connections in the table now.</summary>
     public int Count => Volatile.Read(ref _count);
 
@@ -98,6 +95,9 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     /// <summary>The slot with this index, which must be within the capacity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref ConnectionSlot Slot(int index) => ref ((ConnectionSlot*)_slots.Start)[index];
+
+    /// <summary>Whose slot this is, or was last; the id of nobody where its memory was given back.</summary>
+    public ConnectionId IdAt(int index) => new(Volatile.Read(ref Slot(index).Generation), reactor, index);
 
     /// <summary>The handler's state for a slot.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -18,9 +18,6 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private const int SweepInterval = 20;
     private const int SweepStep = 256;
 
-    /// <summary>Ids for which there may be room in a queue without need.</summary>
-    private const int FewIds = 4096;
-
     private readonly IConnectionHandler<TState> _handler;
     private readonly ReactorOptions _options;
     private readonly RoleMetrics _metrics;
@@ -36,8 +33,9 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private readonly Thread _thread;
     private readonly byte* _receiveBuffer = (byte*)NativeMemory.Alloc(ReceiveBufferBytes);
     private readonly double _sweepQuotaPerMillisecond;
-    private List<ConnectionId> _posted = [];
-    private List<ConnectionId> _attending = [];
+    private PostedIds _posted = new();
+    private PostedIds _attending = new();
+    private bool _allPosted;
     private bool _releasePosted;
     private bool _sweepPosted;
     private bool _stopAcceptingPosted;
@@ -114,6 +112,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         _epoll.Dispose();
         _waker.Dispose();
         _table.Dispose();
+        _posted.Dispose();
+        _attending.Dispose();
         _halfOpen.Dispose();
         _connecting.Dispose();
         NativeMemory.Free(_receiveBuffer);
@@ -128,7 +128,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     /// <summary>Has the reactor's thread look at a connection that needs what only it may do.</summary>
     private void Attend(ConnectionId id)
     {
-        lock (_postLock) _posted.Add(id);
+        lock (_postLock) _allPosted |= !_posted.TryAdd(id);
         _waker.Signal();
     }
 
@@ -158,20 +158,17 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private bool DoPosted()
     {
         _waker.Reset();
-        bool release, sweep, stopAccepting, stop;
+        bool all, release, sweep, stopAccepting, stop;
         lock (_postLock)
         {
             (_posted, _attending) = (_attending, _posted);
-            (release, sweep, stopAccepting, stop) = (_releasePosted, _sweepPosted, _stopAcceptingPosted, _stopPosted);
-            _releasePosted = _sweepPosted = _stopAcceptingPosted = false;
+            (all, release, sweep, stopAccepting, stop) = (_allPosted, _releasePosted, _sweepPosted, _stopAcceptingPosted, _stopPosted);
+            _allPosted = _releasePosted = _sweepPosted = _stopAcceptingPosted = false;
         }
 
-        foreach (ConnectionId id in _attending) Look(id);
-
-        // All who left at the same time made it as long as it will not be needed again.
-        bool isWide = _attending.Capacity > FewIds && _attending.Count < _attending.Capacity / 8;
+        if (all) LookAtAll();
+        else foreach (ConnectionId id in _attending.Ids) Look(id);
         _attending.Clear();
-        if (isWide) _attending.Capacity = 0;
 
         if (stopAccepting)
         {
@@ -187,6 +184,11 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
 
         if (release) RetryStalled();
         return !stop;
+    }
+
+    private void LookAtAll()
+    {
+        for (int index = 0; index < _table.Used; index++) Look(_table.IdAt(index));
     }
 
     private void DoDue()
@@ -236,7 +238,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         for (; _sweepCursor < end && _sweepQuota >= 1; _sweepCursor++)
         {
             ref ConnectionSlot slot = ref _table.Slot(_sweepCursor);
-            ConnectionId id = new(slot.Generation, _table.Reactor, _sweepCursor);
+            ConnectionId id = _table.IdAt(_sweepCursor);
             if (!_table.TryEnter(id)) continue;
             if (_handler.Doomed(slot.Owner, ref _table.State(_sweepCursor)) is { } reason)
             {

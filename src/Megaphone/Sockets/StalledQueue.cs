@@ -24,10 +24,9 @@ internal sealed class StalledQueue<TState>(ConnectionTable<TState> table)
     /// <summary>Takes the one that came first; there must be one.</summary>
     public ConnectionId Dequeue()
     {
-        int index = _first;
-        ref ConnectionSlot slot = ref table.Slot(index);
-        _first = slot.Next;
+        ConnectionId id = table.IdAt(_first);
+        _first = table.Slot(_first).Next;
         Count--;
-        return new ConnectionId(slot.Generation, table.Reactor, index);
+        return id;
     }
 }

@@ -317,6 +317,40 @@ public class ReactorTests
     }
 
     [Fact]
+    public async Task More_requests_than_a_reactor_can_be_told_of_one_by_one_are_all_served()
+    {
+        using TestReactors reactors = new();
+        (Socket slow, TestConnection waiting) = reactors.Connect(receiveBuffer: 4096);
+        byte[] much = new byte[3 << 20];
+        Assert.True(reactors.Send(waiting, much));
+        (_, TestConnection ending) = reactors.Connect();
+        (Socket holder, _) = reactors.Connect();
+        using ManualResetEventSlim held = new(), goOn = new();
+        reactors.Handler.Received = (_, _) =>
+        {
+            held.Set();
+            goOn.Wait(Patience.Long);
+        };
+        holder.Send("x"u8);
+        Assert.True(held.Wait(Patience.Long));
+
+        // The reactor's thread stands still while it is told the same again and again, and something else at last.
+        for (int i = 0; i < PostedIds.Capacity; i++)
+            reactors.Group.CloseWhenFlushed(waiting.Id, waiting.Owner, CloseReason.LinkLost);
+        Assert.True(reactors.Group.Abort(ending.Id, ending.Owner, CloseReason.IdleTimeout));
+        goOn.Set();
+
+        await Patience.UntilAsync(() => ending.Told == "closed:IdleTimeout", "the close");
+        Assert.Equal(much, TestReactors.ReadToEnd(slow));
+        await Patience.UntilAsync(() => waiting.Closed == CloseReason.LinkLost, "the other close");
+
+        // And afterwards it is told of each again.
+        (_, TestConnection next) = reactors.Connect();
+        Assert.True(reactors.Group.Abort(next.Id, next.Owner, CloseReason.IdleTimeout));
+        await Patience.UntilAsync(() => next.Told == "closed:IdleTimeout", "the last close");
+    }
+
+    [Fact]
     public async Task A_client_that_resets_is_closed_with_a_socket_error()
     {
         using TestReactors reactors = new();
