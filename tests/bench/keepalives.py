@@ -6,7 +6,7 @@ from harness import CLIENTS, Benchmark, ecm, time
 
 USERS = 5_000
 KEEPALIVES = 20_000  # per second, all users together
-SETTLED = 15  # seconds; sessions that come over a link fall asleep after ten
+SETTLED = 15  # seconds; sessions that come over a link are asleep by then
 WATCHED = 10  # seconds of those that follow
 
 
