@@ -140,9 +140,13 @@ while is_alive "$bench"; do
 done
 wait "$bench" || status=$?
 (( status == 0 )) || { cat "$work/run.log" >&2; say "the load generator was not content (exit status $status)" >&2; }
-# What a link holds of sessions that end is told at the speed of the machine, which an emulator has little of.
-wait_until 900 are_gone || say "not all clients and sessions have gone" >&2
-sleep 2
+# What a link holds of sessions that end is told at the speed of the machine, which an emulator has little of. It is not asked more
+# often than before.
+ended=$SECONDS
+until are_gone; do
+  (( SECONDS - ended < 900 )) || { say "not all clients and sessions have gone" >&2; break; }
+  sleep "$every"
+done
 sample
 sessions_left=$(( $(metric ecm megaphone_ecm_clients) + $(metric hub megaphone_hub_sessions) ))
 after=$(resident "$pid_ecm" VmRSS) own_after=$(resident "$pid_ecm" RssAnon)

@@ -65,6 +65,9 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         {
             Name = "bench",
             Reactors = _options.Reactors,
+
+            // What is measured is how long the other side takes.
+            Rests = false,
             MaxConnections = _ids.Length,
             HalfOpenTimeout = TimeSpan.FromMinutes(1),
             ConnectTimeout = TimeSpan.FromMinutes(1),

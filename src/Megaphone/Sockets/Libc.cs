@@ -62,6 +62,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "madvise", SetLastError = true)]
     public static partial int Advise(void* address, nuint length, int advice);
 
+    [LibraryImport(Library, EntryPoint = "usleep", SetLastError = true)]
+    public static partial int Sleep(uint microseconds);
+
     [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
     public static partial int Socket(int family, int type, int protocol);
 

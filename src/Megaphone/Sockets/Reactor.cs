@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Megaphone.Metrics;
 
@@ -135,6 +136,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private void Run()
     {
         EpollEvent* events = stackalloc EpollEvent[EventBatch];
+        BatchRest rest = default;
         while (true)
         {
             int count = _epoll.Wait(events, EventBatch, Timeout());
@@ -150,6 +152,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
             if (woken && !DoPosted()) return;
             DoDue();
             _handler.BatchEnded();
+            if (_options.Rests && rest.IsDueAfter(count, Stopwatch.GetTimestamp())) Libc.Sleep(BatchRest.Microseconds);
         }
     }
 
