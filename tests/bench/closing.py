@@ -7,7 +7,7 @@ from ejabberd import Crowd, Ejabberd
 from harness import Benchmark, time
 
 SESSIONS = 200_000
-IDLE = 15  # seconds; sessions fall asleep after ten
+IDLE = 15  # seconds; all sessions are asleep by then
 PATIENCE = 120  # seconds for closing, which takes 40 at the default close_rate
 
 

@@ -186,7 +186,3 @@ def grown(figures, server, what, until, since="before"):
     """By how much a process has grown from one phase to another: "memory_bytes", or "cpu_seconds"."""
     phases = figures["phases"]
     return phases[until][str(server.pid)][what] - phases[since][str(server.pid)][what]
-
-
-# ejabberd is in a session of its own and would outlive this process, if that did not unwind.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

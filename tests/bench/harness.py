@@ -1,6 +1,7 @@
 """What the benchmarks have in common: the processes they start and watch, rounds, tables, and the record of results."""
 
 import argparse
+import atexit
 import contextlib
 import datetime
 import json
@@ -8,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -35,6 +37,10 @@ RAW = "127.88.0.5:7000"
 NGINX_PEER = "127.88.0.7:5222"
 
 
+# What was started ends with this process only if that unwinds.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 class Child:
     """A process that ends with this one. `ready` is the line with which it said that it is."""
 
@@ -44,6 +50,8 @@ class Child:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=ROOT,
             env={**os.environ, **(env or {})})
+        # It would outlive this process if that ends before anybody holds it with `with`.
+        atexit.register(self.stop)
         self.pid = self.process.pid
         self.ready = None
         if ready:
@@ -209,7 +217,8 @@ class Nginx(Child):
 
     def stop(self):
         super().stop()
-        self.folder.cleanup()
+        with contextlib.suppress(FileNotFoundError):
+            self.folder.cleanup()
 
 
 def echo_server():

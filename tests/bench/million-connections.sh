@@ -87,8 +87,10 @@ start() {
 
 # metrics NAME PORT: one look at the metrics of a process, for metric.
 metrics() { http_get 127.88.0.6 "$2" /metrics >"$work/$1.metrics"; }
-# metric NAME METRIC: the sum over its labels.
-metric() { awk -v name="$2" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { printf "%.9g\n", sum }' "$work/$1.metrics"; }
+# metric NAME METRIC: the sum over its labels; -1 when there is none of that name.
+metric() {
+  awk -v name="$2" '$1 == name || index($1, name "{") == 1 { sum += $2; found = 1 } END { printf "%.9g\n", found ? sum : -1 }' "$work/$1.metrics"
+}
 
 # resident PID KEY: a line of its status, in KiB.
 resident() { awk -v key="$2:" '$1 == key { print $2 }' "/proc/$1/status"; }
@@ -139,6 +141,7 @@ while is_alive "$bench"; do
   sleep "$every"
 done
 wait "$bench" || status=$?
+[[ -s $work/run.json ]] || { cat "$work/run.log" >&2; fail "the load generator left no figures; nothing is recorded"; }
 (( status == 0 )) || { cat "$work/run.log" >&2; say "the load generator was not content (exit status $status)" >&2; }
 # What a link holds of sessions that end is told at the speed of the machine, which an emulator has little of. It is not asked more
 # often than before.
