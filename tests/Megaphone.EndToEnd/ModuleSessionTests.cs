@@ -71,6 +71,29 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
+    public async Task A_session_that_has_slept_is_held_to_its_shaper_as_before()
+    {
+        (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 1", "shaper: [{2000: all}]");
+        (XmppClient client, _) = link.Open();
+        await client.LogInAsync("juliet", "bed");
+        await server.Ejabberd.ComesToAsync(
+            "{current_function,{erlang,hibernate,3}}",
+            "process_info(ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"bed\">>), current_function)");
+
+        // Ten thousand bytes at two thousand a second.
+        long began = Environment.TickCount64;
+        for (int i = 1; i <= 10; i++)
+            await client.SendAsync($"<iq type='get' id='shaped-{i}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{new string('x', 1000)}'/></iq>");
+        await client.ExpectAsync("shaped-10-");
+
+        Assert.True(Environment.TickCount64 - began > 2_000, $"all answered after {Environment.TickCount64 - began} ms");
+        await client.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        link.Dispose();
+        await stop();
+    }
+
+    [Fact]
     public async Task Whitespace_of_clients_does_not_cross_the_link_and_wakes_nobody()
     {
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza");
@@ -339,7 +362,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     private async Task<(StanzaEcm Link, Func<Task> Stop)> OnListenerOfItsOwnAsync(params string[] options)
     {
         (System.Net.IPEndPoint address, Func<Task> stop) = await server.Ejabberd.AddListenerAsync(
-            ["module: ejabberd_megaphone", "shaper: none", .. options]);
+            ["module: ejabberd_megaphone", .. options.Any(option => option.StartsWith("shaper:", StringComparison.Ordinal)) ? options : [.. options, "shaper: none"]]);
         return (await StanzaEcm.ConnectAsync(address), stop);
     }
 }

@@ -7,24 +7,25 @@
 -import(ejabberd_megaphone_control, [decode/1, encode/1, check_hello/2]).
 
 a_hello_is_read_test() ->
-    {ok, {hello, Hello}} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"e\",\"secret\":\"s\",\"framing\":\"stanza\","
-                                    "\"maxPacket\":4096,\"more\":[]}">>),
+    {ok, {hello, Hello}, 1} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"e\",\"secret\":\"s\",\"framing\":\"stanza\","
+                                       "\"maxPacket\":4096,\"more\":[]}">>),
     ?assertEqual(#{version => 1, name => <<"e">>, secret => <<"s">>, framing => <<"stanza">>, max_packet => 4096}, Hello).
 
 a_hello_needs_no_more_than_a_version_test() ->
-    {ok, {hello, Hello}} = decode(<<"{\"op\":\"hello\",\"version\":1}">>),
+    {ok, {hello, Hello}, 0} = decode(<<"{\"op\":\"hello\",\"version\":1}">>),
     ?assertEqual(ok, check_hello(Hello, #options{})).
 
 ops_are_read_test_() ->
-    [{Text, ?_assertEqual({ok, Message}, decode(list_to_binary(Text)))}
-     || {Text, Message} <- [{"{\"op\":\"ping\",\"token\":{\"a\":[1]}}", {ping, #{<<"a">> => [1]}}},
-                            {"{\"op\":\"pong\",\"token\":\"x\"}", {pong, <<"x">>}},
-                            {"{\"op\":\"pause\",\"id\":\"7\"}", {pause, 7}},
-                            {"{\"op\":\"resume\",\"id\":\"18446744073709551615\"}", {resume, 16#FFFFFFFFFFFFFFFF}},
-                            {"{\"op\":\"reset\",\"id\":\"7\",\"reason\":\"r\"}", {reset, 7, <<"r">>}},
-                            {"{\"op\":\"drain\",\"after\":1.5}", {drain, 1.5}},
-                            {"{\"op\":\"unheard-of\"}", ignored},
-                            {"{\"op\":\"welcome\",\"version\":1}", ignored}]].
+    [{Text, ?_assertEqual({ok, Message, Ignored}, decode(list_to_binary(Text)))}
+     || {Text, Message, Ignored} <-
+            [{"{\"op\":\"ping\",\"token\":{\"a\":[1]}}", {ping, #{<<"a">> => [1]}}, 0},
+             {"{\"op\":\"pong\",\"token\":\"x\"}", {pong, <<"x">>}, 0},
+             {"{\"op\":\"pause\",\"id\":\"7\",\"reason\":\"r\",\"more\":1}", {pause, 7}, 2},
+             {"{\"op\":\"resume\",\"id\":\"18446744073709551615\"}", {resume, 16#FFFFFFFFFFFFFFFF}, 0},
+             {"{\"op\":\"reset\",\"id\":\"7\",\"reason\":\"r\"}", {reset, 7, <<"r">>}, 0},
+             {"{\"op\":\"drain\",\"after\":1.5,\"why\":null}", {drain, 1.5}, 1},
+             {"{\"op\":\"unheard-of\",\"more\":1}", ignored, 1},
+             {"{\"op\":\"welcome\",\"version\":1}", ignored, 1}]].
 
 what_is_no_control_packet_is_an_error_test_() ->
     [{Text, ?_assertMatch({error, _}, decode(list_to_binary(Text)))}
@@ -37,7 +38,7 @@ what_is_no_control_packet_is_an_error_test_() ->
 
 a_control_packet_has_4096_bytes_at_most_test() ->
     Padded = fun(Size) -> <<"{\"op\":\"x\"}", (binary:copy(<<" ">>, Size - 10))/binary>> end,
-    ?assertEqual({ok, ignored}, decode(Padded(4096))),
+    ?assertEqual({ok, ignored, 1}, decode(Padded(4096))),
     ?assertMatch({error, _}, decode(Padded(4097))).
 
 nothing_makes_it_fail_test_() ->

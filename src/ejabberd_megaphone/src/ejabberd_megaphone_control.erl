@@ -20,17 +20,31 @@
                  | {drain, Seconds :: number()}
                  | ignored.
 
-%% @doc Reads the content of a control packet. `ignored': an op that is unknown, or that makes no sense from an ECM.
--spec decode(Content :: binary()) -> {ok, message()} | {error, Why :: string()}.
+%% @doc Reads the content of a control packet, and counts the members that are not known. `ignored': an op that is not known, or that
+%% makes no sense from an ECM.
+-spec decode(Content :: binary()) -> {ok, message(), Ignored :: non_neg_integer()} | {error, Why :: string()}.
 decode(Content) when byte_size(Content) > ?MAX_BYTES ->
     {error, "a control packet is longer than 4096 bytes"};
 decode(Content) ->
     try json_decode(Content) of
-        #{<<"op">> := Op} = Members when is_binary(Op) -> message(Op, Members);
+        #{<<"op">> := Op} = Members when is_binary(Op) ->
+            case message(Op, Members) of
+                {ok, ignored} -> {ok, ignored, 1};
+                {ok, Message} -> {ok, Message, map_size(maps:without([<<"op">> | members(Op)], Members))};
+                Error -> Error
+            end;
         _ -> {error, "a control packet is no JSON object with a string \"op\""}
     catch
         _:_ -> {error, "a control packet is no JSON"}
     end.
+
+members(<<"hello">>) -> [<<"version">>, <<"name">>, <<"framing">>, <<"secret">>, <<"maxPacket">>];
+members(<<"ping">>) -> [<<"token">>];
+members(<<"pong">>) -> [<<"token">>];
+members(<<"pause">>) -> [<<"id">>];
+members(<<"resume">>) -> [<<"id">>];
+members(<<"reset">>) -> [<<"id">>, <<"reason">>];
+members(<<"drain">>) -> [<<"after">>].
 
 message(<<"hello">>, Members) ->
     case Members of

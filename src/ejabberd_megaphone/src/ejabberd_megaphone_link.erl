@@ -113,6 +113,8 @@ init({Connection, Receiver, Listener, SockPeerName, {OptionsKey, Counters}}) ->
             ejabberd_megaphone_counters:add(Counters, links_opened),
             {ok, #state{link = Link, options = Options, keeper = Keeper}};
         {error, no_listener} ->
+            %% An end with `ignore' would not reach it.
+            exit(Sender, shutdown),
             ignore
     end.
 

@@ -253,8 +253,11 @@ max_packet(#state{options = #options{max_packet = Max}}) ->
 
 packet(0, Content, State) ->
     case ejabberd_megaphone_control:decode(Content) of
-        {ok, Message} -> control(Message, State);
-        {error, Why} -> protocol_error(Why, State)
+        {ok, Message, Ignored} ->
+            _ = [ejabberd_megaphone_counters:add((State#state.link)#link.counters, control_ignored, Ignored) || Ignored > 0],
+            control(Message, State);
+        {error, Why} ->
+            protocol_error(Why, State)
     end;
 packet(_Id, _Content, #state{phase = first, options = #options{secret = Secret}} = State) when Secret =/= <<>> ->
     protocol_error("a packet came before a hello, and a secret is wanted", State);
@@ -475,7 +478,6 @@ control({reset, Id, _Reason}, State) ->
     forget_held(Id, State);
 control(_DrainOrIgnored, State) ->
     %% Only an ECM opens sessions, so it is nothing to us that it will not.
-    ejabberd_megaphone_counters:add((State#state.link)#link.counters, control_ignored),
     State.
 
 is_open(Id, #state{link = #link{sessions = Sessions}}) ->

@@ -182,7 +182,8 @@ may_wait(Size, _Held, Waiting) ->
     ejabberd_megaphone_waiting:try_add(Waiting, Size) orelse <<"buffer_total">>.
 
 flush(State, 0, 0, []) ->
-    {noreply, State};
+    %% What was held back for paused clients is not queued any more.
+    {noreply, let_in(State)};
 flush(#state{connection = {Transport, Socket}} = State, Bytes, Packets, Batch) ->
     case Transport:send(Socket, Batch) of
         ok ->

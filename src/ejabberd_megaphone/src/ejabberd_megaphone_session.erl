@@ -3,7 +3,7 @@
 %%%
 %%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it: it
 %%% sends them to its own process. `setopts(Socket, [{active, once}])' therefore only marks the begin: ejabberd would say it
-%%% again after each piece that it was given through xmpp_socket, and none is. What it is for is done by counting: see taken/2
+%%% again after each piece that it was given through xmpp_socket, and none is. What it is for is done by counting: see taken/3
 %%% in ejabberd_megaphone_receiver.
 -module(ejabberd_megaphone_session).
 -behaviour(xmpp_socket).
@@ -33,7 +33,7 @@
          last = now_ms() :: integer(),                % when something came or went
          is_fresh = false :: boolean(),               % it has never slept
          timer :: reference() | undefined,            % for the time to sleep
-         shaper = none :: none | p1_shaper:state(),
+         shaper = none :: none | p1_shaper:state() | forgotten,
          is_shaped = false :: boolean(),              % the shaper says to wait
          waiting = queue:new() :: queue:queue(binary())}).
 
@@ -206,7 +206,7 @@ process(Content, #here{options = Key, shaper = Shaper0} = Here, State) ->
     Events = events(Content, ejabberd_megaphone_shared:get(Key), State),
     lists:foreach(fun(Event) -> self() ! {'$gen_event', Event} end, Events),
     taken(Content, Here),
-    {Shaper, Pause} = update(Shaper0, byte_size(Content)),
+    {Shaper, Pause} = update(shaper(Shaper0, State), byte_size(Content)),
     _ = [erlang:send_after(Pause, self(), {ejabberd_megaphone, shaped}) || Pause > 0],
     Here#here{last = now_ms(), shaper = Shaper, is_shaped = Pause > 0, is_over = lists:any(fun is_end/1, Events)}.
 
@@ -231,6 +231,14 @@ is_end({xmlstreamend, _}) -> true;
 is_end({xmlstreamerror, _}) -> true;
 is_end(_) -> false.
 
+%% A session that has slept has forgotten how fast it may be, which ejabberd says once, after the login.
+shaper(forgotten, #{shaper := none}) ->
+    none;
+shaper(forgotten, #{shaper := Rules, lserver := Host, user := User, server := Server, resource := Resource, ip := {IP, _}}) ->
+    ejabberd_shaper:new(ejabberd_shaper:match(Host, Rules, #{usr => jid:split(jid:make(User, Server, Resource)), ip => IP}));
+shaper(Shaper, _State) ->
+    Shaper.
+
 update(none, _Size) -> {none, 0};
 update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 
@@ -239,7 +247,8 @@ update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 %% @doc Called when a sleeping session has woken up. It will find out what for.
 -spec woken(socket() | closed, ejabberd_megaphone_shared:key()) -> ok.
 woken(Socket, Key) ->
-    put_here(start_timer(#here{options = Key, socket = Socket, is_over = Socket =:= closed, is_closed = Socket =:= closed})).
+    IsClosed = Socket =:= closed,
+    put_here(start_timer(#here{options = Key, socket = Socket, is_over = IsClosed, is_closed = IsClosed, shaper = forgotten})).
 
 sleep_when_due(#here{options = Key, socket = Socket, is_closed = IsClosed, is_shaped = false} = Here, State) ->
     case due(Here) =< now_ms() of
