@@ -84,10 +84,18 @@ internal sealed class LinkCredentials
         }
 
         if (problems.Count > before) return null;
-        if (!MayBeUsedFor(chain[0], use))
+        try
         {
-            string missing = use == ServerUse ? "serverAuth" : "clientAuth";
-            problems.Add($"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}");
+            if (!MayBeUsedFor(chain[0], use))
+            {
+                string missing = use == ServerUse ? "serverAuth" : "clientAuth";
+                problems.Add($"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}");
+            }
+        }
+        catch (CryptographicException error)
+        {
+            // What is inside an extension is only read when it is asked for.
+            problems.Add($"{files.Certificate}: {error.Message}");
         }
 
         try
@@ -117,6 +125,10 @@ internal sealed class LinkCredentials
         // Old ones may stay in the file beside their successors.
         DateTime last = authorities.Max(authority => authority.NotAfter);
         if (last <= now) problems.Add($"{file}: the last of its authorities expired on {Text(last)}");
+
+        // A chain that does not end in one that issued itself is never trusted.
+        if (!authorities.Any(authority => authority.SubjectName.RawData.AsSpan().SequenceEqual(authority.IssuerName.RawData)))
+            problems.Add($"{file}: none of its authorities is a root; put the certificate of {authorities[^1].Issuer} behind them");
         validity.Add((file, last));
         return authorities;
     }

@@ -27,7 +27,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     private long _packets;
     private long _bytes;
 
-    /// <summary>Accepts longer packets from the next batch on. Only for the sink, while it takes a packet.</summary>
+    /// <summary>Accepts packets up to this length from the next one on. Before receiving begins, or by the sink while it takes a packet.</summary>
     public void AcceptUpTo(int maxPacketBytes) => _maxPacketBytes = maxPacketBytes;
 
     /// <summary>Packets received.</summary>

@@ -131,7 +131,15 @@ internal sealed class LinkTls : IDisposable
     private static async ValueTask<byte?> FirstByteAsync(Socket socket)
     {
         byte[] first = new byte[1];
-        return await socket.ReceiveAsync(first, SocketFlags.Peek).ConfigureAwait(false) == 1 ? first[0] : null;
+        try
+        {
+            return await socket.ReceiveAsync(first, SocketFlags.Peek).ConfigureAwait(false) == 1 ? first[0] : null;
+        }
+        catch (SocketException)
+        {
+            // A reset, as some ask in this way whether a port is open.
+            return null;
+        }
     }
 
     private string WhyFailed(Exception error, SecuredSocket? secured)

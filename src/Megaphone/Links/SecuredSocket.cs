@@ -11,7 +11,8 @@ internal sealed class SecuredSocket : IDisposable
 {
     private readonly Records _records;
     private readonly SslStream _tls;
-    private bool _ended;
+    private readonly Lock _ending = new();
+    private Task? _ended;
 
     /// <summary>Takes a connected socket, which stays its owner's.</summary>
     public SecuredSocket(Socket socket)
@@ -52,11 +53,20 @@ internal sealed class SecuredSocket : IDisposable
     /// <summary>Nobody receives any more.</summary>
     public void EndReceiving() => _records.Leave();
 
-    /// <summary>Says <c>close_notify</c>, once: nothing more is sent. Nobody may be sending.</summary>
+    /// <summary>Says <c>close_notify</c>, once, whoever asks how often: nothing more is sent. Nobody may be sending.</summary>
     /// <param name="atMost">The longest wait for the receiver, and again for the kernel.</param>
-    public async Task EndSendingAsync(TimeSpan atMost)
+    public Task EndSendingAsync(TimeSpan atMost)
     {
-        if (Interlocked.Exchange(ref _ended, true) || !await _records.EnterAsync(atMost).ConfigureAwait(false)) return;
+        // Who comes second would close the socket before the first has said it.
+        lock (_ending) return _ended ??= SayEndAsync(atMost);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _tls.Dispose();
+
+    private async Task SayEndAsync(TimeSpan atMost)
+    {
+        if (!await _records.EnterAsync(atMost).ConfigureAwait(false)) return;
         try
         {
             Task sending;
@@ -76,9 +86,6 @@ internal sealed class SecuredSocket : IDisposable
             // The connection is gone, or nobody reads at its other end: there is nobody to be told.
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _tls.Dispose();
 
     /// <summary>The records below TLS; it keeps receiving and the end of sending apart.</summary>
     /// <remarks>

@@ -50,6 +50,13 @@ internal sealed partial class SettingsSchema
         return wanted ? tls : null;
     }
 
+    /// <summary>Certificates that nobody is shown are a listener that was forgotten, which would take passwords in the clear.</summary>
+    private void RequireTlsListener(bool speaksTls)
+    {
+        if (!speaksTls && _reader.Has("Ecm:Tls") is true)
+            _reader.Refuse("Ecm:Clients:0:Tls", "must be given, on one listener at least, where there is Ecm:Tls", "starttls");
+    }
+
     private List<string> ReadNames(string section)
     {
         List<string> items = [.. _reader.Below(section).Where(name => name.All(char.IsAsciiDigit))];

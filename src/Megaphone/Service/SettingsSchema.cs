@@ -138,13 +138,15 @@ internal sealed partial class SettingsSchema
             ValueFormats.LongNumber(1 << 20, 1L << 50, defaults.IncompleteBytes),
             defaults.IncompleteBytes);
         if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(clients, link, incompleteBytes);
+        bool speaksTls = clients.Any(client => client.Tls != ClientTls.None);
+        if (runs) RequireTlsListener(speaksTls);
         return new EcmOptions
         {
             Clients = clients,
             Connect = connect,
             Link = link with { Framing = framing },
             Proxy = _reader.Read("Ecm:Proxy", ValueFormats.Proxy, defaults.Proxy),
-            Tls = ReadTls(runs && clients.Any(client => client.Tls != ClientTls.None)),
+            Tls = ReadTls(runs && speaksTls),
             MaxClients = Number("Ecm:MaxClients", 1, 16_000_000, 20_000, defaults.MaxClients),
             Reactors = Number("Ecm:Reactors", 1, 64, 4, defaults.Reactors),
             Backlog = Number("Ecm:Backlog", 1, 65_535, 4096, defaults.Backlog),

@@ -34,6 +34,12 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         {
             return Check(files, chain, now, problems);
         }
+        catch (CryptographicException error)
+        {
+            // What is inside an extension is only read when it is asked for.
+            problems.Add($"{file}: {error.Message}");
+            return null;
+        }
         finally
         {
             foreach (X509Certificate2 certificate in chain) certificate.Dispose();

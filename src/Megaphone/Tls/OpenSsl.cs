@@ -23,7 +23,6 @@ internal static unsafe partial class OpenSsl
     public const int KeyUpdateNone = -1;
     public const ulong OptionNoTicket = 1UL << 14;
     public const ulong OptionNoRenegotiation = 1UL << 30;
-    public const int ErrorSsl = 1;
     public const int ErrorWantRead = 2;
     public const int ErrorWantWrite = 3;
     public const int ErrorSystemCall = 5;

@@ -27,9 +27,13 @@ internal static unsafe class TicketKeys
 
     private static readonly Lock Gate = new();
 
-    /// <summary>The newest first; each name, cipher key, MAC key.</summary>
-    private static readonly byte[] Keys = RandomNumberGenerator.GetBytes(Kept * KeyBytes);
-    private static long _rotatedAt = Environment.TickCount64;
+    /// <summary>The newest first; each name, cipher key, MAC key. Pinned: the collector leaves no copies behind.</summary>
+    private static readonly byte[] Keys = GC.AllocateArray<byte>(Kept * KeyBytes, pinned: true);
+
+    // Old keys go whether anybody comes or not.
+    private static readonly Timer Clock = new(_ => Rotate(), null, Period, Period);
+
+    static TicketKeys() => RandomNumberGenerator.Fill(Keys);
 
     /// <summary>For how long a key encrypts. A ticket is good for two hours, which is OpenSSL's default.</summary>
     public static TimeSpan Period { get; } = TimeSpan.FromHours(1);
@@ -54,7 +58,6 @@ internal static unsafe class TicketKeys
         Span<byte> key = stackalloc byte[KeyBytes];
         lock (Gate)
         {
-            RotateIfDue(Environment.TickCount64);
             int at = encrypt != 0 ? 0 : Find(new ReadOnlySpan<byte>(name, NameBytes));
             if (at < 0) return UnknownTicket;
             Keys.AsSpan(at, KeyBytes).CopyTo(key);
@@ -80,15 +83,6 @@ internal static unsafe class TicketKeys
             CryptographicOperations.ZeroMemory(key);
             return keyed == 1 && macSet == 1 ? Good : Failure;
         }
-    }
-
-    /// <summary>One key for each period that has passed: after a long silence none of the old ones is left.</summary>
-    private static void RotateIfDue(long now)
-    {
-        long period = (long)Period.TotalMilliseconds;
-        if (now - _rotatedAt < period) return;
-        for (long due = Math.Min((now - _rotatedAt) / period, Kept); due > 0; due--) Rotate();
-        _rotatedAt = now;
     }
 
     private static int Find(ReadOnlySpan<byte> name)

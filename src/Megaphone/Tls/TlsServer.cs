@@ -58,7 +58,6 @@ internal sealed unsafe class TlsServer
     {
         CertificateSet set = _current;
         nint ssl = OpenSsl.New((host is null ? null : set.Find(host)) ?? set.Front);
-        GC.KeepAlive(set);
         if (ssl == 0) return null;
         if (OpenSsl.SetDescriptor(ssl, descriptor) != 1)
         {

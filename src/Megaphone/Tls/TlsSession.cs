@@ -56,7 +56,7 @@ internal readonly unsafe struct TlsSession(nint handle)
 
     /// <summary>
     /// Reads one record of what has arrived, while one of ours has gone out in part: as <see cref="Read"/>, but it stops at a key
-    /// update that is to be answered.
+    /// update that is to be answered, unless more had been read ahead before.
     /// </summary>
     /// <remarks>
     /// The answer goes out behind our record (RFC 8446, section 4.6.3). To be asked a second time before that is legal, and makes

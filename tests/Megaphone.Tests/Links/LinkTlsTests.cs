@@ -319,7 +319,9 @@ public sealed class LinkTlsTests : IDisposable
     [InlineData("key", "hub.key: ")]
     [InlineData("missing", "hub.pem: ")]
     [InlineData("garbage", "hub.pem: there is no certificate in it")]
+    [InlineData("broken use", "hub.pem: ")]
     [InlineData("authority", "none.pem: ")]
+    [InlineData("no root", "hub.pem: none of its authorities is a root; put the certificate of CN=Authority of a test behind them")]
     public void Files_that_cannot_be_used_are_named(string wrong, string problem)
     {
         LinkTlsOptions options = HubOptions();
@@ -328,6 +330,8 @@ public sealed class LinkTlsTests : IDisposable
         if (wrong == "key") File.Copy(_authority.Issue("other").Key, options.Own!.Value.Key, overwrite: true);
         if (wrong == "missing") File.Delete(options.Own!.Value.Certificate);
         if (wrong == "garbage") File.WriteAllText(options.Own!.Value.Certificate, "garbage");
+        if (wrong == "broken use") _authority.IssueBroken("hub", "2.5.29.37");
+        if (wrong == "no root") options = options with { Authorities = options.Own!.Value.Certificate };
         if (wrong == "authority") options = options with { Authorities = Path.Combine(Path.GetDirectoryName(_authority.File)!, "none.pem") };
         CertificateException error = Assert.Throws<CertificateException>(() => LinkCredentials.Load(options, DateTimeOffset.UtcNow));
         Assert.Contains(problem, Assert.Single(error.Problems), StringComparison.Ordinal);

@@ -41,6 +41,27 @@ internal sealed class TestAuthority : IDisposable
         else if (name is not null) alternatives.AddDnsName(name);
         if (name is not null) request.CertificateExtensions.Add(alternatives.Build());
         if (use is not null) request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(use)], false));
+        return Sign(file, request, key, days);
+    }
+
+    /// <summary>Issues a certificate of which one extension cannot be read.</summary>
+    public (string Certificate, string Key) IssueBroken(string file, string extension)
+    {
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        CertificateRequest request = new("CN=" + file, key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509Extension(extension, [0x30, 0x10, 0x82], critical: false));
+        return Sign(file, request, key, days: 90);
+    }
+
+    public void Dispose()
+    {
+        _certificate.Dispose();
+        _key.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private (string Certificate, string Key) Sign(string file, CertificateRequest request, ECDsa key, double days)
+    {
         byte[] serial = RandomNumberGenerator.GetBytes(8);
         serial[0] = (byte)(serial[0] & 0x7f | 0x40);
         using X509Certificate2 certificate = request.Create(
@@ -50,12 +71,5 @@ internal sealed class TestAuthority : IDisposable
         System.IO.File.WriteAllText(files.Certificate, certificate.ExportCertificatePem());
         System.IO.File.WriteAllText(files.Key, key.ExportPkcs8PrivateKeyPem());
         return files;
-    }
-
-    public void Dispose()
-    {
-        _certificate.Dispose();
-        _key.Dispose();
-        Directory.Delete(_folder, recursive: true);
     }
 }

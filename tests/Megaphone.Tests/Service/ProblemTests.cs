@@ -52,6 +52,7 @@ public class ProblemTests
             Lines("""{ "Ecm": { "Link": { "Tls": true } } }"""),
             Lines("""{ "Ecm": {}, "Hub": { "Tls": { "Certificate": "/hub.pem", "Key": "/hub.key" } } }"""),
             Lines("""{ "Ecm": { "Link": { "Tls": {} } }, "Hub": {} }"""),
+            Lines("""{ "Ecm": { "Tls": { "Certificates": [ { "Certificate": "/c.pem", "Key": "/k.pem" } ] } } }"""),
         ]));
     }
 

@@ -1,0 +1,32 @@
+using Megaphone.Tests.Links;
+using Megaphone.Tls;
+using Xunit;
+
+namespace Megaphone.Tests.Tls;
+
+/// <summary>What a file says is believed when it can be read, and named when it cannot.</summary>
+public sealed class CertificateChainTests : IDisposable
+{
+    private readonly TestAuthority _authority = new();
+
+    [Fact]
+    public void A_certificate_is_for_the_hosts_that_it_names()
+    {
+        List<string> problems = [];
+        (string certificate, string key) = _authority.Issue("server", "Example.ORG");
+        CertificateChain chain = CertificateChain.Read(new CertificateFiles(certificate, key, []), DateTimeOffset.UtcNow, problems)!;
+        Assert.Empty(problems);
+        Assert.Equal(["example.org"], chain.Names);
+    }
+
+    [Fact]
+    public void Names_that_cannot_be_read_are_a_problem_and_nothing_worse()
+    {
+        List<string> problems = [];
+        (string certificate, string key) = _authority.IssueBroken("server", "2.5.29.17");
+        Assert.Null(CertificateChain.Read(new CertificateFiles(certificate, key, []), DateTimeOffset.UtcNow, problems));
+        Assert.StartsWith(certificate + ": ", Assert.Single(problems), StringComparison.Ordinal);
+    }
+
+    public void Dispose() => _authority.Dispose();
+}
