@@ -13,24 +13,25 @@ public sealed class VanishedClientTests
         using TestConnection client = await TestConnection.ConnectAsync(both.Clients);
         await client.AssertEchoesAsync();
 
-        // Of the socket's line in /proc/net/tcp: timer 2 is keepalive, and its time is in hundredths of a second.
-        string server = Hexadecimal(client.Remote), other = Hexadecimal(client.Local);
-        (string timer, long hundredths) = ("", 0);
-        await Patience.UntilAsync(
-            () =>
-            {
-                string[] line = File.ReadLines("/proc/net/tcp")
-                    .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                    .Single(line => line[1] == server && line[2] == other);
-                timer = line[5][..2];
-                hundredths = long.Parse(line[5].AsSpan(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-                // Timer 1 is there for a moment, until what was sent is acknowledged.
-                return Task.FromResult(timer != "01");
-            },
-            () => "the acknowledgement of what was sent");
+        Assert.InRange(await KeepAliveAsync(client), 7000, 10_000);
+    }
 
-        Assert.Equal("02", timer);
-        Assert.InRange(hundredths, 7000, 10_000);
+    [Fact]
+    public async Task Clients_that_came_together_are_not_all_asked_together()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync("Ecm:TcpKeepAlive:Idle=00:16:40", "Ecm:TcpKeepAlive:UserTimeout=00:30:00");
+        List<TestConnection> clients = await TestConnection.ConnectManyAsync(both.Clients, 30);
+        List<long> due = [];
+        foreach (TestConnection client in clients)
+        {
+            await client.AssertEchoesAsync();
+            due.Add(await KeepAliveAsync(client));
+        }
+
+        // Some are asked a minute after others, at least.
+        Assert.All(due, hundredths => Assert.InRange(hundredths, 70_000, 100_000));
+        Assert.True(due.Max() - due.Min() > 6_000, string.Join(' ', due));
+        clients.ForEach(client => client.Dispose());
     }
 
     [Fact]
@@ -91,6 +92,29 @@ public sealed class VanishedClientTests
         await link.AssertControlAsync("reset", first.Id);
         await ecm.HasClosedAsync(1, "ecm", "vanished");
         await ecm.HasClientsAsync(0);
+    }
+
+    /// <summary>Hundredths of a second until the kernel asks a client whether it is there.</summary>
+    private static async Task<long> KeepAliveAsync(TestConnection client)
+    {
+        // Of the socket's line in /proc/net/tcp: timer 2 is keepalive, and its time is in hundredths of a second.
+        string server = Hexadecimal(client.Remote), other = Hexadecimal(client.Local);
+        (string timer, long hundredths) = ("", 0);
+        await Patience.UntilAsync(
+            () =>
+            {
+                string[] line = File.ReadLines("/proc/net/tcp")
+                    .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                    .Single(line => line[1] == server && line[2] == other);
+                timer = line[5][..2];
+                hundredths = long.Parse(line[5].AsSpan(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                // Timer 1 is there for a moment, until what was sent is acknowledged.
+                return Task.FromResult(timer != "01");
+            },
+            () => "the acknowledgement of what was sent");
+
+        Assert.Equal("02", timer);
+        return hundredths;
     }
 
     private static string Hexadecimal(IPEndPoint address) =>

@@ -6,7 +6,10 @@ namespace Megaphone.Ecm;
 internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposable
 {
     private const int Seconds = 10;
-    private static readonly RefusalReason[] Reasons = Enum.GetValues<RefusalReason>();
+
+    /// <summary>Why clients are refused, in the order of the line in the log.</summary>
+    private static readonly RefusalReason[] Reasons =
+        [RefusalReason.NoLink, RefusalReason.TooMany, RefusalReason.Descriptors, RefusalReason.Memory, RefusalReason.LinkFull];
 
     private readonly long[] _told = new long[Reasons.Length];
     private Timer? _timer;
@@ -19,19 +22,14 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
 
     private void Tell()
     {
-        long sum = 0;
         long[] fresh = new long[Reasons.Length];
-        foreach (RefusalReason reason in Reasons)
+        for (int i = 0; i < Reasons.Length; i++)
         {
-            long count = metrics.Refused(reason);
-            fresh[(int)reason] = count - _told[(int)reason];
-            _told[(int)reason] = count;
-            sum += fresh[(int)reason];
+            long count = metrics.Refused(Reasons[i]);
+            fresh[i] = count - _told[i];
+            _told[i] = count;
         }
 
-        if (sum == 0) return;
-        log.Refused(
-            Seconds, fresh[(int)RefusalReason.NoLink], fresh[(int)RefusalReason.TooMany], fresh[(int)RefusalReason.Descriptors],
-            fresh[(int)RefusalReason.Memory], fresh[(int)RefusalReason.LinkFull]);
+        if (fresh.Sum() > 0) log.Refused(Seconds, fresh[0], fresh[1], fresh[2], fresh[3], fresh[4]);
     }
 }

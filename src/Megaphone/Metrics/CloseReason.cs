@@ -54,7 +54,4 @@ internal enum CloseReason : byte
 
     /// <summary>Descriptors or memory ran out on this machine.</summary>
     OutOfResources,
-
-    /// <summary>This process was asked to stop.</summary>
-    Shutdown,
 }

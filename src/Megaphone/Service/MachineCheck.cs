@@ -150,7 +150,8 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private void OpenFiles()
     {
         long links = (settings.Ecm?.Connect.Count ?? 0) + (settings.Hub?.MaxLinks ?? 0);
-        long needed = Clients + BackendConnections + links + OtherDescriptors;
+        long handshakes = settings.Ecm?.Tls?.MaxHandshakes ?? 0;
+        long needed = Clients + handshakes + BackendConnections + links + OtherDescriptors;
 
         if (machine.OpenFilesCeiling is { } ceiling && ceiling < needed)
             Add(

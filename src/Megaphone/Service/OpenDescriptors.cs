@@ -46,9 +46,11 @@ internal static partial class OpenDescriptors
         long count = 0;
         for (int first = 0; first < end; first += Batch)
         {
-            for (int i = 0; i < Batch; i++) requests[i] = new PollRequest { Descriptor = first + i };
-            if (Poll(requests, Batch, 0) < 0) continue;
-            foreach (ref readonly PollRequest request in requests) count += (request.Result & NotOpen) == 0 ? 1 : 0;
+            // The kernel takes no more of them than the process may have descriptors.
+            Span<PollRequest> some = requests[..Math.Min(Batch, end - first)];
+            for (int i = 0; i < some.Length; i++) some[i] = new PollRequest { Descriptor = first + i };
+            if (Poll(some, (nuint)some.Length, 0) < 0) continue;
+            foreach (ref readonly PollRequest request in some) count += (request.Result & NotOpen) == 0 ? 1 : 0;
         }
 
         return count;

@@ -15,6 +15,7 @@ internal sealed unsafe class Acceptor : IDisposable
     private const int Batch = 64;
 
     private readonly int _number;
+    private readonly TcpLivenessOptions _liveness;
     private readonly RoleMetrics _metrics;
     private int _spare;
 
@@ -23,6 +24,7 @@ internal sealed unsafe class Acceptor : IDisposable
     public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
     {
         _number = number;
+        _liveness = liveness;
         _metrics = metrics;
         Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
         Listening = NativeSocket.LocalAddress(Descriptor).ToEndPoint();
@@ -48,6 +50,7 @@ internal sealed unsafe class Acceptor : IDisposable
             int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
             if (client >= 0)
             {
+                NativeSocket.SpreadKeepAlive(client, _liveness);
                 take(client, peer, _number);
                 continue;
             }

@@ -7,7 +7,7 @@ namespace Megaphone.Sockets;
 /// <summary>The connections of one reactor: slots in native memory, the handler's state beside them.</summary>
 /// <remarks>
 /// Slots never move, so one may be used by reference while others are taken. They are taken from the lowest chunk that has
-/// room, and a chunk that nobody uses any more gives its memory back. Taking and freeing are thread-safe; what is in a slot
+/// room, and a chunk that nobody uses any more gives its memory back, but for states that hold references. Taking and freeing are thread-safe; what is in a slot
 /// is guarded by the slot's own gate.
 /// </remarks>
 internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) : IDisposable

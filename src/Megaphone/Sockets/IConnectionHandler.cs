@@ -11,7 +11,7 @@ namespace Megaphone.Sockets;
 /// <typeparam name="TState">What the room keeps for each connection; a small struct, or a reference.</typeparam>
 internal interface IConnectionHandler<TState>
 {
-    /// <summary>Whether a client may be taken now; null when it may, else why not.</summary>
+    /// <summary>Whether a client may be taken now; null when it may, else why not. Any thread.</summary>
     RefusalReason? Refusal();
 
     /// <summary>
@@ -49,6 +49,6 @@ internal interface IConnectionHandler<TState>
     /// <summary>Asked of each connection during a sweep: why it is to be closed, or null if it may stay.</summary>
     CloseReason? Doomed(int owner, ref TState state);
 
-    /// <summary>A batch of events was handled: time to pass on what was gathered.</summary>
+    /// <summary>A batch of events was handled: time to pass on what this thread has gathered. Any thread.</summary>
     void BatchEnded();
 }

@@ -19,7 +19,7 @@ internal static unsafe class NativeSocket
             // "[::]" takes IPv4 too, whatever the machine's default is.
             if (address is { Family: Libc.AfInet6, IsAny: true }) _ = Libc.SetSocketOption(descriptor, Libc.IpProtoV6, Libc.V6Only, 0);
 
-            // Linux copies these to every accepted connection, which saves six system calls for each.
+            // Linux copies these to every accepted connection, which saves five system calls for each.
             SetOptions(descriptor, liveness);
             if (Libc.Bind(descriptor, &address, address.Length) == 0 && Libc.Listen(descriptor, backlog) == 0) return descriptor;
         }
@@ -28,6 +28,10 @@ internal static unsafe class NativeSocket
         if (descriptor >= 0) _ = Libc.Close(descriptor);
         throw new IOException($"cannot listen on {endPoint}: {reason}");
     }
+
+    /// <summary>Gives an accepted connection a time of its own after which it is asked whether it is there.</summary>
+    public static void SpreadKeepAlive(int descriptor, TcpLivenessOptions liveness) =>
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, Spread(liveness.Idle));
 
     /// <summary>Begins a connection.</summary>
     /// <returns>The descriptor, connecting; or -1 with <paramref name="errno"/>.</returns>

@@ -355,7 +355,7 @@ internal sealed unsafe partial class Reactor<TState>
         {
             // An orderly end says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent
             // its alert, which a reset could take away again.
-            bool orderly = reason is CloseReason.Ended or CloseReason.LinkLost or CloseReason.Shutdown;
+            bool orderly = reason is CloseReason.Ended or CloseReason.LinkLost;
             if (slot.Is(ConnectionFlags.Secured)) CloseSecured(id.Slot, ref slot, orderly);
             if (!orderly && reason != CloseReason.TlsError) Libc.AbortOnClose(slot.Descriptor);
             _ = Libc.Close(slot.Descriptor);

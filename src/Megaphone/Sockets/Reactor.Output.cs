@@ -72,7 +72,9 @@ internal sealed unsafe partial class Reactor<TState>
         bool look = false;
         if (_table.Backlog(id.Slot) is { } backlog)
         {
-            int sent = SendNow(id, ref slot, backlog.Waiting, out CloseReason? failure);
+            ReadOnlySpan<byte> waiting = backlog.Waiting;
+            if (slot.Is(ConnectionFlags.Secured)) waiting = waiting[..Math.Min(waiting.Length, SecuredFlushBytes)];
+            int sent = SendNow(id, ref slot, waiting, out CloseReason? failure);
             if (failure is { } reason)
             {
                 Close(id, ref slot, reason);

@@ -14,10 +14,17 @@ namespace Megaphone.Sockets;
 /// </remarks>
 internal sealed unsafe partial class Reactor<TState>
 {
+    /// <summary>
+    /// What is encrypted in one hold of the gate, of what waits: some records of full length. Others who have something for the same client
+    /// wait for it.
+    /// </summary>
+    private const int SecuredFlushBytes = 64 << 10;
+
     /// <summary>What is decrypted in one hold of the gate: a record of full length, some ten microseconds.</summary>
     private const int SecuredReadBytes = 16 << 10;
 
-    private static void CloseUnused(int descriptor, TlsSession session)
+    /// <summary>Closes a descriptor that no connection was made of, with its TLS if it has any.</summary>
+    public static void CloseUnused(int descriptor, TlsSession session)
     {
         if (session.Handle != 0)
         {

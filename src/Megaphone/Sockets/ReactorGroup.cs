@@ -118,7 +118,11 @@ internal sealed class ReactorGroup<TState>
     /// <inheritdoc cref="Reactor{TState}.TryAdopt"/>
     public void Admit(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
     {
-        if (Least().TryAdopt(descriptor, peer, listener, session, tls) is { } reason) _metrics.AddRefused(reason);
+        // Whose handshake took its time may come when the last place has been taken.
+        RefusalReason? refusal = RefusalReason.TooMany;
+        if (Count < _options.MaxConnections) refusal = Least().TryAdopt(descriptor, peer, listener, session, tls);
+        else Reactor<TState>.CloseUnused(descriptor, session);
+        if (refusal is { } reason) _metrics.AddRefused(reason);
     }
 
     /// <summary>Passes on what this thread's clients have brought.</summary>

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Megaphone.Sockets;
 
 /// <summary>Address space in which memory appears, zeroed, where it is touched, and from which it can be given back.</summary>
-/// <remarks>Reserving costs nothing. Not thread-safe where the same part is used and given back.</remarks>
+/// <remarks>Reserving costs nothing, but where the kernel counts what it promises (vm.overcommit_memory=2). Not thread-safe where the same part is used and given back.</remarks>
 internal sealed unsafe class ReservedMemory : IDisposable
 {
     private readonly nuint _bytes;

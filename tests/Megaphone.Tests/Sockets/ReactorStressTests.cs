@@ -131,7 +131,7 @@ public class ReactorStressTests
         Assert.InRange(served, 20, int.MaxValue);
 
         while (reactors.Handler.Accepted.TryTake(out TestConnection? connection))
-            reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.Shutdown);
+            reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.LinkLost);
         await Patience.UntilAsync(() => reactors.Group.Count == 0, "an empty table");
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
     }
