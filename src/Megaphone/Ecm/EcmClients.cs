@@ -115,7 +115,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     public Told TellSlow(ConnectionId id, int owner, ref EcmClient state, bool slow)
     {
         if (LinkOf(owner, state) is not { HasControl: true } link) return Told.Done;
-        if (!link.TryWrite(slow ? ControlMessage.Pause(id.Value) : ControlMessage.Resume(id.Value))) return Told.NoRoom;
+        if (!link.TryWrite(slow ? SessionControl.Pause(id.Value) : SessionControl.Resume(id.Value))) return Told.NoRoom;
         if (slow) metrics.AddPause();
         return Told.Done;
     }
@@ -167,7 +167,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     {
         if (link.HasControl && reason != CloseReason.Ended)
         {
-            if (!link.TryWrite(ControlMessage.Reset(id.Value, Label.Of(reason)))) return false;
+            if (!link.TryWrite(SessionControl.Reset(id.Value, Label.Of(reason)))) return false;
         }
         else if (!state.EndTold)
         {

@@ -118,7 +118,7 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
             sessions.Metrics.AddBuffered(content.Length);
             if (hold.Bytes >= _buffers.HighBytes && !hold.PausedEcm && session.Link.Link.HasControl)
             {
-                hold.PausedEcm = session.Link.Link.TryWrite(ControlMessage.Pause(session.Id));
+                hold.PausedEcm = session.Link.Link.TryWrite(SessionControl.Pause(session.Id));
                 if (hold.PausedEcm) sessions.Metrics.AddPause();
             }
 
@@ -137,7 +137,7 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
             sessions.Metrics.AddBuffered(-content.Length);
         }
 
-        if (hold.PausedEcm && !session.Link.Link.TryWrite(ControlMessage.Resume(session.Id))) return;
+        if (hold.PausedEcm && !session.Link.Link.TryWrite(SessionControl.Resume(session.Id))) return;
         Forget(session);
     }
 

@@ -47,7 +47,7 @@ internal sealed class HubSessions(HubOptions options, RoleMetrics metrics, HubLo
     public static bool TryTellOver(HubLink link, ulong id, CloseReason reason, bool outputEnded)
     {
         if (link.Closing || reason is CloseReason.ResetByPeer or CloseReason.LinkLost) return true;
-        if (link.Link.HasControl && reason != CloseReason.Ended) return link.Link.TryWrite(ControlMessage.Reset(id, Label.Of(reason)));
+        if (link.Link.HasControl && reason != CloseReason.Ended) return link.Link.TryWrite(SessionControl.Reset(id, Label.Of(reason)));
         if (outputEnded) return true;
         if (!link.Link.TryWriteUrgent(id, [])) return false;
         FlushBatch.Add(link.Link);

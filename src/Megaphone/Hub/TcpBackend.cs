@@ -148,7 +148,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     {
         Link link = state.Link.Link;
         if (state.Link.Closing || !link.HasControl) return Told.Done;
-        if (!link.TryWrite(slow ? ControlMessage.Pause(state.Id) : ControlMessage.Resume(state.Id))) return Told.NoRoom;
+        if (!link.TryWrite(slow ? SessionControl.Pause(state.Id) : SessionControl.Resume(state.Id))) return Told.NoRoom;
         if (slow) _sessions.Metrics.AddPause();
         return Told.Done;
     }

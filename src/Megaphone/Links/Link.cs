@@ -156,12 +156,13 @@ internal sealed partial class Link : IPacketSink, IDisposable
 
     /// <summary>Queues and flushes a control packet if the link has control. Thread-safe.</summary>
     /// <returns>False when there is no room for it now; <see cref="ILinkHandler.RoomAgain"/> will be called.</returns>
-    public bool TryWrite(ControlMessage message)
+    public bool TryWrite(ControlMessage message) => TryWriteControl(message.ToUtf8());
+
+    /// <inheritdoc cref="TryWrite(ControlMessage)"/>
+    public bool TryWrite(SessionControl message)
     {
-        if (!HasControl || _phase == LinkPhase.Down) return true;
-        if (!_sender!.TryWriteUrgent(PacketHeader.ControlId, message.ToUtf8())) return false;
-        _sender.Flush();
-        return true;
+        Span<byte> content = stackalloc byte[SessionControl.MaxBytes];
+        return TryWriteControl(content[..message.Format(content)]);
     }
 
     /// <summary>Queues a small packet that may use the room that is kept for such, to be sent at the next <see cref="Flush"/>.</summary>
@@ -289,6 +290,14 @@ internal sealed partial class Link : IPacketSink, IDisposable
         if (_secured is not null && _sender is { Ended.IsCompleted: true })
             await _secured.EndSendingAsync(TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
         LinkSocket.EndSending(_socket);
+    }
+
+    private bool TryWriteControl(ReadOnlySpan<byte> content)
+    {
+        if (!HasControl || _phase == LinkPhase.Down) return true;
+        if (!_sender!.TryWriteUrgent(PacketHeader.ControlId, content)) return false;
+        _sender.Flush();
+        return true;
     }
 
     private void SendControl(ControlMessage message)

@@ -7,7 +7,8 @@ namespace Megaphone.Protocol;
 
 /// <summary>
 /// A control message, the content of a packet on connection id 0 (section 4 of the link protocol):
-/// <c>{"op":"pause","id":"7"}</c>. Made by the method named after its op, or read by <see cref="ControlReader"/>.
+/// <c>{"op":"drain","after":5}</c>. Made by the method named after its op, or read by <see cref="ControlReader"/>; those about one
+/// session are made by <see cref="SessionControl"/>.
 /// Members that do not belong to the op, or were not sent, are null. Immutable.
 /// </summary>
 internal sealed record ControlMessage
@@ -86,16 +87,6 @@ internal sealed record ControlMessage
 
     /// <summary>Answers a ping with the token that it carried.</summary>
     public static ControlMessage Pong(ControlMessage ping) => new() { Op = ControlOp.Pong, Token = ping.Token };
-
-    /// <summary>Asks the other end to stop sending data on <paramref name="id"/>.</summary>
-    public static ControlMessage Pause(ulong id) => new() { Op = ControlOp.Pause, Id = id };
-
-    /// <summary>Asks the other end to go on sending data on <paramref name="id"/>.</summary>
-    public static ControlMessage Resume(ulong id) => new() { Op = ControlOp.Resume, Id = id };
-
-    /// <summary>Aborts a session.</summary>
-    public static ControlMessage Reset(ulong id, string reason) =>
-        new() { Op = ControlOp.Reset, Id = id, Reason = reason };
 
     /// <summary>Asks the other end to open no new sessions on this link.</summary>
     public static ControlMessage Drain(TimeSpan after) => new() { Op = ControlOp.Drain, After = after };

@@ -40,7 +40,7 @@ public class LinkTests
         link.Say(7, "hi");
         await link.HandledAsync("up, 7:hi");
         Assert.False(link.Link.HasControl);
-        Assert.True(link.Link.TryWrite(Megaphone.Protocol.ControlMessage.Pause(7)));
+        Assert.True(link.Link.TryWrite(Megaphone.Protocol.SessionControl.Pause(7)));
         Assert.True(link.Link.TryWrite(9, "x"u8));
         link.Link.Flush();
         Assert.Equal("9:x", link.Hear());

@@ -21,9 +21,6 @@ public class ControlMessageTests
             ControlMessage.Ping(42),
             ControlMessage.Pong(Read("""{"op":"ping","token":{"a" : [1.50, "\u00e9é", null]}}""")),
             ControlMessage.Pong(Read("""{"op":"ping"}""")),
-            ControlMessage.Pause(7),
-            ControlMessage.Resume(ulong.MaxValue),
-            ControlMessage.Reset(7, "the backend is gone"),
             ControlMessage.Drain(TimeSpan.Zero),
             ControlMessage.Drain(TimeSpan.FromSeconds(10)),
         ];
@@ -65,7 +62,7 @@ public class ControlMessageTests
     {
         string reason = string.Concat(Enumerable.Repeat(character, 5_000));
 
-        byte[] bytes = ControlMessage.Reset(7, reason).ToUtf8();
+        byte[] bytes = ControlMessage.Refuse(reason).ToUtf8();
 
         Assert.InRange(bytes.Length, ControlMessage.MaxBytes - 13, ControlMessage.MaxBytes);
         string kept = Read(Encoding.UTF8.GetString(bytes)).Reason!;
@@ -89,9 +86,6 @@ public class ControlMessageTests
             ControlMessage.Welcome("hub-1", 1 << 20, TimeSpan.FromMilliseconds(250)),
             ControlMessage.Refuse("é𝄞 \"\\\n"),
             ControlMessage.Ping(long.MinValue),
-            ControlMessage.Pause(1),
-            ControlMessage.Resume(ulong.MaxValue),
-            ControlMessage.Reset(7, ""),
             ControlMessage.Drain(TimeSpan.FromSeconds(10)),
         ];
 
@@ -101,8 +95,8 @@ public class ControlMessageTests
     [Fact]
     public void Every_message_is_json_for_others_too()
     {
-        using JsonDocument json = JsonDocument.Parse(ControlMessage.Pause(7).ToUtf8());
-        Assert.Equal("7", json.RootElement.GetProperty("id").GetString());
+        using JsonDocument json = JsonDocument.Parse(ControlMessage.Refuse("no").ToUtf8());
+        Assert.Equal("no", json.RootElement.GetProperty("reason").GetString());
     }
 
     private static ControlMessage Read(string json)

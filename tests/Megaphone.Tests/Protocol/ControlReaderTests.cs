@@ -139,11 +139,11 @@ public class ControlReaderTests
 
     [Fact]
     public void Of_two_members_of_one_name_the_last_counts() =>
-        Assert.Equal(ControlMessage.Resume(2), Read("""{"op":"pause","id":"1","op":"resume","id":"2"}"""));
+        Assert.Equal(new ControlMessage { Op = ControlOp.Resume, Id = 2 }, Read("""{"op":"pause","id":"1","op":"resume","id":"2"}"""));
 
     [Fact]
     public void White_space_around_and_escapes_within_are_json_as_usual() => Assert.Equal(
-        ControlMessage.Pause(7),
+        new ControlMessage { Op = ControlOp.Pause, Id = 7 },
         Read(" {\r\n\t\"\\u006fp\" : \"paus\\u0065\" , \"id\" : \"\\u0037\" }\n"));
 
     [Fact]
