@@ -119,12 +119,12 @@ play 1000 5000 "$work/first.json" >/dev/null 2>"$work/first.log" || { cat "$work
 wait_until 60 are_gone || fail "the first clients did not leave"
 before=$(resident "$pid_ecm" VmRSS) own_before=$(resident "$pid_ecm" RssAnon)
 
-# Samples: seconds, clients, KiB resident, KiB of its own, seconds of GC pauses and collections so far. While a million connections end, a machine
-# may have no time to let another one in.
+# Samples: seconds, clients, KiB resident, KiB of its own, seconds of GC pauses and collections so far. While a million connections
+# end, a machine may have no time to let another one in, or to answer.
 sample() {
   metrics ecm "$admin_ecm" || return 0
   # One process for all of it: a slow machine has better things to do.
-  awk -v seconds="$SECONDS" '{ value[$1] = $2 } END { print seconds, value["megaphone_ecm_clients"], value["VmRSS:"], value["RssAnon:"],
+  awk -v seconds="$SECONDS" '{ value[$1] = $2 } END { if ("megaphone_ecm_clients" in value) print seconds, value["megaphone_ecm_clients"], value["VmRSS:"], value["RssAnon:"],
     value["megaphone_gc_pause_seconds_total"], value["megaphone_gc_collections_total"] }' "$work/ecm.metrics" "/proc/$pid_ecm/status" >>"$work/samples"
 }
 

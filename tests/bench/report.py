@@ -64,7 +64,7 @@ one that was made for it, so that memory means something here, and speed does no
 random clients must come back. Resident is all of it, pages of the file included. What the garbage collector stopped everything
 for is read every ten seconds from `megaphone_gc_pause_seconds_total`; the most that it grew by from one look to the next is an upper
 bound of the longest pause. Where the processor was emulated, twenty to thirty times slower than this one, so were its collections. What
-is left at the end is garbage of the closing, which is kept until there is reason to collect it.""",
+is left at the end is the link's ring, which so many who leave at once fill for the first time, and what the looks left behind.""",
     "closing": """
 All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
 at once. Memory is looked at ten times a second; nothing is collected for it.""",
