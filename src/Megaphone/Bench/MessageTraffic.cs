@@ -7,15 +7,16 @@ namespace Megaphone.Bench;
 
 /// <summary>Numbered messages between random pairs of users, and what became of each.</summary>
 /// <remarks>
-/// <para>The users stand in a circle in random order; each one writes to the next. A message's sender is chosen by its number,
-/// so that nothing has to be remembered of it but one bit: whether it has arrived. As a user hears from one other only, and a
-/// server must keep the order between two users (RFC 6120, section 10.1), a number below the last one is out of place.</para>
+/// <para>The users stand in a circle in random order; each one writes to the next. Or a few of them write, each
+/// to some of the others. A message's pair is chosen by its number, so that nothing has to be remembered of it but one bit:
+/// whether it has arrived. As a user hears from one other only, and a server must keep the order between two users (RFC 6120, section 10.1), a number below the last one is out of place.</para>
 /// <para>A latency counts from the time at which the message was to be sent, whether or not it could be. Thread-safe for
 /// arrivals.</para>
 /// </remarks>
 internal sealed class MessageTraffic
 {
-    private readonly int[] _circle;
+    private readonly int[] _users;
+    private readonly int _senders;
     private readonly ulong[] _arrived;
     private readonly byte[] _text;
     private readonly string _domain;
@@ -33,10 +34,12 @@ internal sealed class MessageTraffic
     /// <param name="pace">When each is to be sent.</param>
     /// <param name="bytes">The length of each message's text.</param>
     /// <param name="domain">The users' domain; null: what they send comes back to themselves.</param>
-    public MessageTraffic(int[] users, int count, Pace pace, int bytes, string? domain)
+    /// <param name="senders">How many of the users write, to the others; 0, or as many as there are: everybody.</param>
+    public MessageTraffic(int[] users, int count, Pace pace, int bytes, string? domain, int senders = 0)
     {
         Random.Shared.Shuffle(users);
-        _circle = users;
+        _users = users;
+        _senders = senders < users.Length ? senders : 0;
         _arrived = new ulong[(count + 63) / 64];
         _text = new byte[bytes];
         _text.AsSpan().Fill((byte)'x');
@@ -74,7 +77,11 @@ internal sealed class MessageTraffic
     public long Due(int number) => _pace.Due(number);
 
     /// <summary>Which session sends a message.</summary>
-    public int SenderOf(int number) => _circle[Place(number)];
+    public int SenderOf(int number)
+    {
+        int place = Place(number);
+        return _users[_senders > 0 ? place % _senders : place];
+    }
 
     /// <summary>Writes a message.</summary>
     /// <param name="number">0 to <see cref="Planned"/> - 1.</param>
@@ -145,15 +152,22 @@ internal sealed class MessageTraffic
         at += text.Length;
     }
 
-    private int ReceiverOf(int number) => _circle[_echoed ? Place(number) : (Place(number) + 1) % _circle.Length];
+    private int ReceiverOf(int number)
+    {
+        if (_echoed) return SenderOf(number);
+        int place = Place(number);
+        return _users[_senders > 0 ? place : (place + 1) % _users.Length];
+    }
 
-    /// <summary>The sender's place in the circle: the number's bits well mixed (the finaliser of MurmurHash3).</summary>
+    /// <summary>If only a few write, the receiver's place behind theirs: each has its turn, so that it has been idle for as long as
+    /// can be. Else the sender's, which is the number's bits well mixed (the finaliser of MurmurHash3).</summary>
     private int Place(int number)
     {
+        if (_senders > 0) return _senders + number % (_users.Length - _senders);
         uint mixed = (uint)number;
         mixed = (mixed ^ (mixed >> 16)) * 0x85EBCA6B;
         mixed = (mixed ^ (mixed >> 13)) * 0xC2B2AE35;
         mixed ^= mixed >> 16;
-        return (int)(((ulong)mixed * (uint)_circle.Length) >> 32);
+        return (int)(((ulong)mixed * (uint)_users.Length) >> 32);
     }
 }

@@ -25,6 +25,8 @@ internal sealed record PlayOptions
     private static readonly BenchOption MessageRateOption = new(
         "message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
     private static readonly BenchOption MessageBytesOption = new("message-bytes", "N", "50", "length of each message's text");
+    private static readonly BenchOption SendersOption = new(
+        "senders", "N", "0", "clients that send them, to all the others, who only listen; 0: each client to one other");
     private static readonly BenchOption EndOption = new(
         "end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
 
@@ -32,7 +34,7 @@ internal sealed record PlayOptions
     public static IReadOnlyList<BenchOption> All { get; } =
     [
         SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, RateOption, PendingOption, HoldOption, KeepAlivesOption,
-        MessagesOption, MessageRateOption, MessageBytesOption, EndOption,
+        MessagesOption, MessageRateOption, MessageBytesOption, SendersOption, EndOption,
     ];
 
     /// <summary>How many clients are played.</summary>
@@ -62,6 +64,9 @@ internal sealed record PlayOptions
     /// <summary>Bytes of each message's text.</summary>
     public required int MessageBytes { get; init; }
 
+    /// <summary>How many clients send messages, to all the others; 0: everybody, each to one other.</summary>
+    public required int Senders { get; init; }
+
     /// <summary>Whether what carries the clients is just dropped at the end.</summary>
     public required bool Cut { get; init; }
 
@@ -72,6 +77,7 @@ internal sealed record PlayOptions
         yield return $"--{FirstOption.Name}={Login.First + SplitBench.Before(Sessions, part, parts)}";
         yield return $"--{PendingOption.Name}={Math.Max(1, SplitBench.ShareOf(Pending, part, parts))}";
         yield return $"--{MessagesOption.Name}={SplitBench.ShareOf(Messages, part, parts)}";
+        if (Senders > 0) yield return $"--{SendersOption.Name}={Math.Max(1, SplitBench.ShareOf(Senders, part, parts))}";
         yield return SplitBench.RateOf(MessageRateOption.Name, MessageRate, parts);
         if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
         if (KeepAlives > 0) yield return SplitBench.RateOf(KeepAlivesOption.Name, KeepAlives, parts);
@@ -100,10 +106,13 @@ internal sealed record PlayOptions
             Messages = values.Get(MessagesOption, ValueFormats.Number(0, 1_000_000_000, 100_000)),
             MessageRate = values.Get(MessageRateOption, BenchFormats.Rate),
             MessageBytes = values.Get(MessageBytesOption, ValueFormats.Number(1, 60_000, 200)),
+            Senders = values.Get(SendersOption, ValueFormats.Number(0, 16_000_000, 1_000)),
             Cut = values.Get(EndOption, BenchFormats.Choice(("stream", false), ("cut", true))),
         };
         if (options.KeepAlives > 0 && !carriesWhiteSpace)
             values.Refuse(KeepAlivesOption, "white space is not carried with stanza framing", "for example --framing bytes");
+        if (options.Senders > 0 && options.Senders >= options.Sessions)
+            values.Refuse(SendersOption, $"must be fewer than --{SessionsOption.Name}, as they write to the others", "for example 1");
         return options;
     }
 }

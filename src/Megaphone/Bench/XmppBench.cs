@@ -153,7 +153,8 @@ internal sealed class XmppBench : IBench
         _pacer.Wait(Settling);
         long began = Stopwatch.GetTimestamp();
         string? domain = _options.Login.Method == LoginMethod.None ? null : _options.Login.Domain;
-        MessageTraffic traffic = new(users, _options.Messages, new Pace(began, _options.MessageRate), _options.MessageBytes, domain);
+        MessageTraffic traffic = new(
+            users, _options.Messages, new Pace(began, _options.MessageRate), _options.MessageBytes, domain, _options.Senders);
         _play.Count(traffic);
         int sent;
         using (_pacer.Tell("messages arriving", _options.Messages, () => traffic.Arrived))

@@ -30,11 +30,11 @@ public class BenchOptionsTests
         "link",
         "--to", "hub", "--sessions", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5", "--domain", "a b",
         "--user", "", "--rate", "-1", "--pending", "many", "--hold", "1:00", "--keepalives", "0", "--messages", "-1", "--message-rate", "1e9",
-        "--message-bytes", "0", "--end", "slam", "--patience", "x", "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
+        "--message-bytes", "0", "--senders", "-1", "--end", "slam", "--patience", "x", "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
 
     [Fact]
     public void What_must_be_there_and_what_does_not_go_together_has_a_line_too() => Snapshot.Match(Problems(
-        "link", "--sessions", "3", "--links", "4", "--keepalives", "10"));
+        "link", "--sessions", "3", "--links", "4", "--keepalives", "10", "--senders", "3"));
 
     [Theory]
     [InlineData("connect", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--connections: is missing; for example 10000")]

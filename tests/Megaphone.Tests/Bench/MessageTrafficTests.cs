@@ -46,6 +46,19 @@ public sealed class MessageTrafficTests : IDisposable
     }
 
     [Fact]
+    public void A_few_can_write_to_all_the_others_of_whom_each_hears_from_one()
+    {
+        MessageTraffic traffic = Traffic(senders: 3);
+        (int Sender, int Receiver)[] pairs = [.. Enumerable.Range(0, Count)
+            .Select(number => (traffic.SenderOf(number), ReceiverOf(Written(traffic, number)))).Distinct()];
+        int[] senders = [.. pairs.Select(pair => pair.Sender).Distinct()];
+        int[] receivers = [.. pairs.Select(pair => pair.Receiver)];
+
+        Assert.Equal(3, senders.Length);
+        Assert.Equal(Enumerable.Range(0, Users).Except(senders), receivers.Order());
+    }
+
+    [Fact]
     public void What_arrives_in_order_is_counted_and_nothing_else()
     {
         MessageTraffic traffic = Traffic();
@@ -93,7 +106,8 @@ public sealed class MessageTrafficTests : IDisposable
         Assert.Equal((1, 0), (traffic.Arrived, traffic.Stray));
     }
 
-    private static MessageTraffic Traffic() => new([.. Enumerable.Range(0, Users)], Count, new Pace(Stopwatch.GetTimestamp(), 1e6), 5, "localhost");
+    private static MessageTraffic Traffic(int senders = 0) =>
+        new([.. Enumerable.Range(0, Users)], Count, new Pace(Stopwatch.GetTimestamp(), 1e6), 5, "localhost", senders);
 
     private static int ReceiverOf(string text) => text.Split('\'')[1][1] - '0';
 
