@@ -25,7 +25,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         (XmppClient waker, _) = link.Open();
         await sleeper.LogInAsync("juliet", "bed");
         await waker.LogInAsync("romeo", "orchard");
-        string session = "ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"bed\">>)";
+        string session = SessionOf("juliet@localhost/bed");
 
         for (int night = 1; night <= 3; night++)
         {
@@ -56,7 +56,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 600");
         (XmppClient sleeper, _) = link.Open();
         await sleeper.LogInAsync("juliet", "bed");
-        string doing = "process_info(ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"bed\">>), current_function)";
+        string doing = $"process_info({SessionOf("juliet@localhost/bed")}, current_function)";
         const string Asleep = "{current_function,{erlang,hibernate,3}}";
 
         await server.Ejabberd.ComesToAsync(Asleep, doing);
@@ -71,6 +71,53 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
+    public async Task Who_has_slept_for_long_and_hears_one_thing_sleeps_again_at_once_and_who_hears_more_stays_awake()
+    {
+        const int Seconds = 5;
+        (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync($"hibernate_after: {Seconds}");
+        (XmppClient sleeper, _) = link.Open();
+        (XmppClient waker, _) = link.Open();
+        await sleeper.LogInAsync("juliet", "bed");
+        await waker.LogInAsync("romeo", "orchard");
+        string session = SessionOf("juliet@localhost/bed");
+        string doing = $"process_info({session}, current_function)";
+        const string Asleep = "{current_function,{erlang,hibernate,3}}";
+
+        await server.Ejabberd.ComesToAsync(Asleep, doing);
+        await Task.Delay(TimeSpan.FromSeconds(Seconds + 0.5));
+        long woken = Environment.TickCount64;
+        await waker.SayAsync("juliet@localhost", "good morning");
+        await sleeper.ExpectAsync("good morning</body></message>");
+        await server.Ejabberd.ComesToAsync(Asleep, doing);
+        Assert.True(Environment.TickCount64 - woken < Seconds * 1000, $"asleep again after {Environment.TickCount64 - woken} ms");
+
+        // And what changes meanwhile is not forgotten.
+        await waker.SayAsync("juliet@localhost", "are you up?");
+        await sleeper.ExpectAsync("are you up?</body></message>");
+        await sleeper.SendAsync("<presence><status>not yet</status></presence>");
+        await sleeper.ExpectAsync("not yet</status>");
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.NotEqual(Asleep, await server.Ejabberd.EvaluateAsync(doing));
+        await server.Ejabberd.ComesToAsync(Asleep, doing);
+        Assert.Contains("not yet", await server.Ejabberd.EvaluateAsync($"ejabberd_c2s:get_presence({session})"), StringComparison.Ordinal);
+
+        // A stanza of its own goes through its mailbox twice, as a packet and as an event. (The question above has woken it too.)
+        await server.Ejabberd.ComesToAsync(Asleep, doing);
+        await Task.Delay(TimeSpan.FromSeconds(Seconds + 0.5));
+        woken = Environment.TickCount64;
+        await sleeper.SayAsync("romeo@localhost/orchard", "now I am");
+        await waker.ExpectAsync("now I am</body></message>");
+        await server.Ejabberd.ComesToAsync(Asleep, doing);
+        Assert.True(Environment.TickCount64 - woken < Seconds * 1000, $"asleep again after {Environment.TickCount64 - woken} ms");
+
+        await sleeper.LogOutAsync();
+        await waker.LogOutAsync();
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        link.Dispose();
+        await stop();
+    }
+
+    [Fact]
     public async Task A_session_that_has_slept_is_held_to_its_shaper_as_before()
     {
         (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 1", "shaper: [{2000: all}]");
@@ -78,7 +125,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         await client.LogInAsync("juliet", "bed");
         await server.Ejabberd.ComesToAsync(
             "{current_function,{erlang,hibernate,3}}",
-            "process_info(ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"bed\">>), current_function)");
+            $"process_info({SessionOf("juliet@localhost/bed")}, current_function)");
 
         // Ten thousand bytes at two thousand a second.
         long began = Environment.TickCount64;
@@ -128,12 +175,13 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         foreach (XmppClient client in new[] { flooder, one, other }) await client.LogInAsync();
         string padding = new('x', 2000);
         int sent = 0;
-
         // Far more than may wait in a session's mailbox, and less than the 16 MiB at which a client that does not stop is reset.
         while (!IsPaused(link, id) && sent < 5_000)
         {
-            for (int i = 0; i < 50; i++)
-                await flooder.SendAsync($"<iq type='get' id='flood-{++sent}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{padding}'/></iq>");
+            // In one piece: one by one they might not come faster than they are answered.
+            await link.Link.SendRawAsync(Enumerable.Range(sent + 1, 500).SelectMany(number => Packet.Format(
+                id, $"<iq type='get' id='flood-{number}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{padding}'/></iq>")).ToArray());
+            sent += 500;
         }
 
         Assert.True(IsPaused(link, id), $"no pause after {sent} stanzas");
@@ -252,6 +300,13 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     /// <summary>What is no XMPP, and what its sender is told.</summary>
+    /// <summary>In Erlang, the process of a session.</summary>
+    private static string SessionOf(string address)
+    {
+        string[] parts = address.Split('@', '/');
+        return $"ejabberd_sm:get_session_pid(<<\"{parts[0]}\">>, <<\"{parts[1]}\">>, <<\"{parts[2]}\">>)";
+    }
+
     private static readonly (string What, string Said, string Condition)[] Wrongs =
     [
         ("a comment", "<!-- who -->", "restricted-xml"),

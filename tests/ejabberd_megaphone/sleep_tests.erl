@@ -33,7 +33,7 @@ is_asleep(Pid, Tries) ->
 %% It is the function's name that is kept of where it will go on, not its code.
 a_process_sleeps_on_when_the_modules_are_loaded_anew_twice_test() ->
     Key = ejabberd_megaphone_shared:publish(#options{compact = false}),
-    Pid = spawn(fun() -> ejabberd_megaphone_sleep:sleep(#{}, closed, Key) end),
+    Pid = spawn(fun() -> ejabberd_megaphone_sleep:sleep(#{}, closed, Key, 0) end),
     ?assert(is_asleep(Pid, 100)),
     lists:foreach(fun(Module) ->
                           ?assert(code:soft_purge(Module)),

@@ -8,7 +8,7 @@
 -module(ejabberd_megaphone_session).
 -behaviour(xmpp_socket).
 
--export([start/4, woken/2]).
+-export([start/4, woken/3]).
 -export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
          sockname/1, peername/1, setopts/2, reset_stream/1]).
 -export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3]).
@@ -21,6 +21,8 @@
 -define(AFTER_CLOSE, 100).
 %% ms without input and output after which a session that has never slept is taken to be done with its login.
 -define(LOGGED_IN, 1000).
+%% How often a session that was woken looks whether it is done. A stanza from the client goes through its mailbox twice.
+-define(LOOKS, 2).
 
 -opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % how the client came to its ECM
 
@@ -192,7 +194,9 @@ handle({packet, Content}, Here, State) ->
 handle(shaped, Here, State) ->
     process_waiting(Here#here{is_shaped = false}, State);
 handle(idle, Here, State) ->
-    sleep_when_due(Here#here{timer = undefined}, State).
+    sleep_when_due(Here#here{timer = undefined}, State);
+handle({look, Left}, Here, State) ->
+    sleep_when_done(Left, Here, State).
 
 process_waiting(#here{is_shaped = true} = Here, _State) ->
     Here;
@@ -244,27 +248,48 @@ update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 
 %%% Sleep
 
-%% @doc Called when a sleeping session has woken up. It will find out what for.
--spec woken(socket() | closed, ejabberd_megaphone_shared:key()) -> ok.
-woken(Socket, Key) ->
+%% @doc Called when a sleeping session has woken up. It will find out what for. `Since' is when it fell asleep; see sleep/4 in
+%% ejabberd_megaphone_sleep.
+-spec woken(socket() | closed, ejabberd_megaphone_shared:key(), Since :: integer()) -> ok.
+woken(Socket, Key, Since) ->
     IsClosed = Socket =:= closed,
-    put_here(start_timer(#here{options = Key, socket = Socket, is_over = IsClosed, is_closed = IsClosed, shaper = forgotten})).
+    Here = #here{options = Key, socket = Socket, is_over = IsClosed, is_closed = IsClosed, shaper = forgotten},
+    #options{hibernate_after = After} = ejabberd_megaphone_shared:get(Key),
+    %% Who is written to once in a while sleeps again as soon as that is done, while all of it is in the processor's cache. A timer
+    %% would wake the scheduler once more, and leave the memory in use until then. Who was awake just now is in a conversation.
+    put_here(case now_ms() - Since >= After of
+                 true -> look(?LOOKS, Here);
+                 false -> start_timer(Here)
+             end).
 
-sleep_when_due(#here{options = Key, socket = Socket, is_closed = IsClosed, is_shaped = false} = Here, State) ->
+%% Behind what is in the mailbox.
+look(0, Here) -> start_timer(Here);
+look(Left, Here) -> self() ! {ejabberd_megaphone, {look, Left - 1}}, Here.
+
+sleep_when_done(Left, #here{is_shaped = IsShaped} = Here, State) ->
+    case not IsShaped andalso ejabberd_megaphone_sleep:may(State) of
+        true -> sleep(Here, State);
+        false -> look(Left, Here)
+    end.
+
+sleep_when_due(#here{is_shaped = false} = Here, State) ->
     case due(Here) =< now_ms() of
         true ->
             case ejabberd_megaphone_sleep:may(State) of
-                true ->
-                    erase(?MODULE),
-                    ejabberd_megaphone_sleep:sleep(State, if IsClosed -> closed; true -> Socket end, Key);
-                false ->
-                    start_timer(Here#here{last = now_ms()})
+                true -> sleep(Here, State);
+                false -> start_timer(Here#here{last = now_ms()})
             end;
         false ->
             start_timer(Here)
     end;
 sleep_when_due(Here, _State) ->
     start_timer(Here).
+
+-spec sleep(#here{}, ejabberd_c2s:state()) -> no_return().
+sleep(#here{options = Key, socket = Socket, is_closed = IsClosed, timer = Timer}, State) ->
+    _ = [erlang:cancel_timer(Timer, [{async, true}, {info, false}]) || Timer =/= undefined],
+    erase(?MODULE),
+    ejabberd_megaphone_sleep:sleep(State, if IsClosed -> closed; true -> Socket end, Key, now_ms()).
 
 due(#here{is_closed = true, last = Last}) -> Last + ?AFTER_CLOSE;
 due(#here{options = Key, is_fresh = IsFresh, last = Last}) ->

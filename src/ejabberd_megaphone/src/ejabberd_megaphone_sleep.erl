@@ -5,7 +5,7 @@
 %%% but p1_server exports the function in which it wakes up. It is not documented. Where it is missing sessions stay awake.
 -module(ejabberd_megaphone_sleep).
 
--export([is_possible/0, may/1, sleep/3, wake/3, pack/1, unpack/1]).
+-export([is_possible/0, may/1, sleep/4, wake/4, pack/1, unpack/1]).
 
 -include("ejabberd_megaphone.hrl").
 
@@ -36,23 +36,29 @@ not_any_more() ->
     ejabberd_megaphone_keeper:warn_once(no_sleep, "p1_server has no wake_hib/6 any more: idle sessions stay awake from now on"),
     false.
 
-%% @doc Puts the calling c2s process to sleep until a message comes. `Key' is that of its #options{}. Does not return; what was
-%% running in the process is forgotten.
--spec sleep(ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed, ejabberd_megaphone_shared:key()) -> no_return().
-sleep(State, Socket, Key) ->
+%% @doc Puts the calling c2s process to sleep until a message comes. `Key' is that of its #options{}, `Now' the time
+%% that it will be told when it wakes. Does not return; what was running in the process is forgotten.
+-spec sleep(ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed, ejabberd_megaphone_shared:key(), Now :: integer()) ->
+          no_return().
+sleep(State, Socket, Key, Now) ->
     #options{compact = Compact} = ejabberd_megaphone_shared:get(Key),
-    Kept = case Compact of true -> pack(State); false -> State end,
+    Kept = case {Compact, erase(?MODULE)} of
+               {false, _} -> State;
+               {true, {State, Packed}} when is_tuple(Packed) -> Packed;   % nothing has changed since it woke up
+               {true, _} -> pack(State)
+           end,
     %% The state of the random number generator is the larger part of what is left. It makes itself a new one when needed.
     erase(rand_seed),
-    proc_lib:hibernate(?MODULE, wake, [Kept, Socket, Key]).
+    proc_lib:hibernate(?MODULE, wake, [Kept, Socket, Key, Now]).
 
 %% @private
 -spec wake(tuple() | ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed,
-           ejabberd_megaphone_shared:key()) -> no_return().
-wake(Kept, Socket, Key) ->
-    ok = ejabberd_megaphone_session:woken(Socket, Key),
+           ejabberd_megaphone_shared:key(), Since :: integer()) -> no_return().
+wake(Kept, Socket, Key, Since) ->
+    ok = ejabberd_megaphone_session:woken(Socket, Key, Since),
     #options{max_queue = MaxQueue} = ejabberd_megaphone_shared:get(Key),
     State = unpack(Kept),
+    put(?MODULE, {State, Kept}),
     case is_possible() of
         true ->
             %% Parent and name of a p1_server that was started without link and name are the process itself.
