@@ -2,17 +2,19 @@
 %%% hands the packet on as it is. XML is read in the process of the session, so that one busy link keeps all schedulers busy
 %%% and not this process.
 %%%
-%%% A session that does not keep up has at most ?LOAD_HIGH packets in its mailbox. What comes on top of them waits here, the
-%%% other end is asked to pause that client, and above ?HELD_LIMIT, or when all sessions together make wait more than
-%%% `buffer_total', the session is reset.
+%%% A session that does not keep up has at most ?LOAD_HIGH packets in its mailbox. What comes on top of them waits here
+%%% (ejabberd_megaphone_held), the other end is asked to pause that client, and when that does not help, or when all sessions
+%%% together make wait more than `buffer_total', the session is reset.
 %%%
 %%% Every byte of a packet for a session is counted as waiting (ejabberd_megaphone_waiting) from when it has come until it is
 %%% taken up. What a session has left when its process ends only this process can tell, as nobody else adds to it: gone/2.
 -module(ejabberd_megaphone_receiver).
 -behaviour(gen_server).
 
--export([start/3, accept/1, packet_bytes/1, taken/3, ended/2, gone/2, reset/3, drain/1]).
+-export([start/3, accept/1, taken/3, ended/2, gone/2, reset/3, drain/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+
+-import(ejabberd_megaphone_waiting, [packet_bytes/1]).
 
 -include("ejabberd_megaphone.hrl").
 -include("logger.hrl").
@@ -20,10 +22,6 @@
 %% Packets that a session may have in its mailbox, and the number at which more are sent to it again.
 -define(LOAD_HIGH, 64).
 -define(LOAD_LOW, 16).
-%% Bytes that wait here for one session before its client is asked to pause, and at most: more than a link can hold in its
-%% rings and socket buffers, so that no client is reset for what was under way when it was asked to pause.
--define(PAUSE_MARK, 65536).
--define(HELD_LIMIT, 16777216).
 %% The longest packet that a session for which nothing waits may always have, so that it does not end because others use up
 %% `buffer_total'.
 -define(ALWAYS, 4096).
@@ -41,11 +39,6 @@
          monitor :: reference(),
          settings :: {shared(), {endpoint(), endpoint()} | undefined}}).
 
--record(held,
-        {bytes = 0 :: non_neg_integer(),
-         packets = queue:new() :: queue:queue(binary()),
-         paused = false :: boolean()}).
-
 -record(state,
         {transport :: gen_tcp | ssl,
          socket :: gen_tcp:socket() | ssl:sslsocket(),
@@ -56,7 +49,7 @@
          size = 0 :: non_neg_integer(),                 % bytes in them
          need = 1 :: pos_integer(),                     % bytes that must be there before it is worth a look
          offset = 0 :: non_neg_integer(),               % bytes of the stream before them
-         held = #{} :: #{ejabberd_megaphone_wire:id() => #held{}},
+         held = ejabberd_megaphone_held:new() :: ejabberd_megaphone_held:held(),
          draining = false :: boolean(),                 % begins no more sessions
          heard = true :: boolean(),                     % since the last look at the clock
          silence = 0 :: non_neg_integer()}).            % looks in a row at which nothing had been heard
@@ -75,10 +68,6 @@ start(Socket, Listener, Settings) ->
 %% @doc Begins: the socket belongs to the process by now.
 -spec accept(pid()) -> ok.
 accept(Receiver) -> Receiver ! accept, ok.
-
-%% @doc What a packet counts while it waits. An empty one takes room as well.
--spec packet_bytes(Content :: binary()) -> pos_integer().
-packet_bytes(Content) -> byte_size(Content) + 32.
 
 %% @doc Called by a session that has taken up a packet: it is one less in its mailbox.
 -spec taken(#link{}, ejabberd_megaphone_wire:id(), Content :: binary()) -> ok.
@@ -321,16 +310,20 @@ accept(#session{id = Id, c2s = C2S, load = Load}, Content, State) ->
 may_wait(0, Bytes, Waiting) when Bytes =< ?ALWAYS -> ejabberd_megaphone_waiting:add(Waiting, Bytes), true;
 may_wait(_Load, Bytes, Waiting) -> ejabberd_megaphone_waiting:try_add(Waiting, Bytes).
 
-deliver(Id, _C2S, Content, #state{held = Held} = State) when is_map_key(Id, Held) ->
-    hold(Id, Content, State);
-deliver(Id, C2S, Content, #state{link = #link{sessions = Sessions}} = State) ->
+deliver(Id, C2S, Content, #state{held = Held} = State) ->
+    case ejabberd_megaphone_held:is_held(Id, Held) of
+        true -> hold(Id, Content, State);
+        false -> hand_over(Id, C2S, Content, State)
+    end.
+
+hand_over(Id, C2S, Content, #state{link = #link{sessions = Sessions}, held = Held} = State) ->
     C2S ! {ejabberd_megaphone, {packet, compact(Content)}},
     case add_load(Sessions, Id, 1, packet_bytes(Content)) of
         ?LOAD_HIGH ->
             case add_load(Sessions, Id, ?HELD, 0) of
                 Load when Load > ?HELD + ?LOAD_LOW ->
                     %% The session passes the low mark on its way down, and says so.
-                    State#state{held = (State#state.held)#{Id => #held{}}};
+                    State#state{held = ejabberd_megaphone_held:add(Id, Held)};
                 _ ->
                     add_load(Sessions, Id, -?HELD, 0),
                     State
@@ -354,53 +347,40 @@ compact(Content) ->
         false -> Content
     end.
 
-hold(Id, Content, #state{held = AllHeld} = State) ->
-    #held{bytes = Bytes0, packets = Packets, paused = Paused} = Held = maps:get(Id, AllHeld),
-    Bytes = Bytes0 + packet_bytes(Content),
-    if
-        Bytes > ?HELD_LIMIT ->
-            ejabberd_megaphone_waiting:remove((State#state.link)#link.waiting, packet_bytes(Content)),
-            reset_session(Id, <<"buffer_limit">>, State);
-        true ->
-            MustPause = Bytes > ?PAUSE_MARK andalso State#state.phase =:= control,
-            _ = [begin
-                     ejabberd_megaphone_counters:add((State#state.link)#link.counters, pauses),
-                     say({pause, Id}, State)
-                 end || MustPause, not Paused],
-            NewHeld = Held#held{bytes = Bytes, packets = queue:in(compact(Content), Packets), paused = Paused orelse MustPause},
-            State#state{held = AllHeld#{Id := NewHeld}}
+hold(Id, Content, #state{held = Held, phase = Phase, link = #link{waiting = Waiting, counters = Counters}} = State) ->
+    case ejabberd_megaphone_held:put(Id, compact(Content), Phase =:= control, Held) of
+        {ok, NewHeld} ->
+            State#state{held = NewHeld};
+        {pause, NewHeld} ->
+            ejabberd_megaphone_counters:add(Counters, pauses),
+            say({pause, Id}, State),
+            State#state{held = NewHeld};
+        full ->
+            ejabberd_megaphone_waiting:remove(Waiting, packet_bytes(Content)),
+            reset_session(Id, <<"buffer_limit">>, State)
     end.
 
 %% The session has room again.
-send_held(Id, #state{link = #link{sessions = Sessions}, held = AllHeld} = State) ->
-    case {AllHeld, ets:lookup(Sessions, Id)} of
-        {#{Id := #held{packets = Packets} = Held}, [#session{c2s = C2S, load = Load}]} when is_pid(C2S) ->
-            {Now, Later} = queue:split(max(0, min(?LOAD_HIGH - (Load - ?HELD), queue:len(Packets))), Packets),
-            Sent = [C2S ! {ejabberd_megaphone, {packet, Content}} || Content <- queue:to_list(Now)],
-            SentBytes = lists:sum([packet_bytes(Content) || {_, {packet, Content}} <- Sent]),
-            NewLoad = add_load(Sessions, Id, length(Sent), SentBytes),
-            case queue:is_empty(Later) of
-                true ->
-                    add_load(Sessions, Id, -?HELD, 0),
-                    _ = [say({resume, Id}, State) || Held#held.paused],
-                    State#state{held = maps:remove(Id, AllHeld)};
-                false ->
+send_held(Id, #state{link = #link{sessions = Sessions}, held = Held} = State) ->
+    case {ejabberd_megaphone_held:is_held(Id, Held), ets:lookup(Sessions, Id)} of
+        {true, [#session{c2s = C2S, load = Load}]} when is_pid(C2S) ->
+            {After, Packets, NewHeld} = ejabberd_megaphone_held:take(Id, max(0, ?LOAD_HIGH - (Load - ?HELD)), Held),
+            lists:foreach(fun(Content) -> C2S ! {ejabberd_megaphone, {packet, Content}} end, Packets),
+            NewLoad = add_load(Sessions, Id, length(Packets), lists:sum([packet_bytes(Content) || Content <- Packets])),
+            _ = case After of
                     %% It may have run so fast that it passed the mark before it could be seen from above.
-                    _ = [self() ! {taken, Id} || NewLoad =< ?HELD + ?LOAD_LOW],
-                    State#state{held = AllHeld#{Id := Held#held{bytes = Held#held.bytes - SentBytes, packets = Later}}}
-            end;
+                    more -> [self() ! {taken, Id} || NewLoad =< ?HELD + ?LOAD_LOW];
+                    _ -> add_load(Sessions, Id, -?HELD, 0), [say({resume, Id}, State) || After =:= resume]
+                end,
+            State#state{held = NewHeld};
         _ ->
             forget_held(Id, State)
     end.
 
-forget_held(Id, #state{link = #link{waiting = Waiting}, held = AllHeld} = State) ->
-    case maps:take(Id, AllHeld) of
-        {#held{bytes = Bytes}, Others} ->
-            ejabberd_megaphone_waiting:remove(Waiting, Bytes),
-            State#state{held = Others};
-        error ->
-            State
-    end.
+forget_held(Id, #state{link = #link{waiting = Waiting}, held = Held} = State) ->
+    {Bytes, Others} = ejabberd_megaphone_held:forget(Id, Held),
+    ejabberd_megaphone_waiting:remove(Waiting, Bytes),
+    State#state{held = Others}.
 
 forget_mailbox(Id, #state{link = #link{sessions = Sessions, waiting = Waiting}}) ->
     case ets:lookup(Sessions, Id) of

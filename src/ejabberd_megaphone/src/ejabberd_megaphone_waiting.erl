@@ -2,10 +2,14 @@
 %%% that sessions have not taken up yet, and output for paused clients. Any process may count.
 -module(ejabberd_megaphone_waiting).
 
--export([new/1, try_add/2, add/2, remove/2, bytes/1]).
+-export([packet_bytes/1, new/1, try_add/2, add/2, remove/2, bytes/1]).
 -export_type([count/0]).
 
 -opaque count() :: {atomics:atomics_ref(), Limit :: pos_integer()}.
+
+%% @doc What a packet counts while it waits. An empty one takes room as well.
+-spec packet_bytes(Content :: binary()) -> pos_integer().
+packet_bytes(Content) -> byte_size(Content) + 32.
 
 %% @doc Nothing waits, and never more than `Limit' bytes shall.
 -spec new(Limit :: pos_integer()) -> count().
