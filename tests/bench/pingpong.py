@@ -1,7 +1,9 @@
 """CLIENTS × 200-byte ping-pong through ECM and hub to an echo server, beside one hop of HAProxy, and of nginx, to the same
-server: as fast as answers come, and at a fixed rate."""
+server: as fast as answers come, and at a fixed rate. A bare relay (bare_relay.c) tells how little two processes can take for it."""
 
-from harness import CLIENTS, ECHO, NGINX_PEER, PEER, Benchmark, Nginx, echo_server, ecm, haproxy, hub, load
+import os
+
+from harness import CLIENTS, ECHO, LINK, NGINX_PEER, PEER, Benchmark, Child, Nginx, echo_server, ecm, haproxy, hub, load
 
 CONNECTIONS = 1_000
 BYTES = 200
@@ -9,6 +11,8 @@ RATE = 4_000
 SECONDS = 3
 OURS = ("ECM and hub", "ECM and hub with echo")
 PEERS = ("HAProxy", "nginx")
+BARE = "bare relay", "bare relay with echo"
+BARE_RELAY = os.environ["BARE_RELAY"]
 
 
 def play(name, address, processes, rate):
@@ -49,12 +53,36 @@ def other_peer(rate):
         play("nginx", NGINX_PEER, [hop], rate)
 
 
+def bare(rate):
+    with echo_server(), bare_far(ECHO) as far, bare_edge() as edge:
+        play("bare relay", CLIENTS, [edge, far], rate)
+
+
+def bare_echo(rate):
+    with bare_far() as far, bare_edge() as edge:
+        play("bare relay with echo", CLIENTS, [edge, far], rate)
+
+
+def bare_far(*backend):
+    return Child(BARE_RELAY, "far", LINK, *backend, ready="ready")
+
+
+def bare_edge():
+    return Child(BARE_RELAY, "edge", CLIENTS, LINK, ready="ready")
+
+
 def ratios(how):
     for figure in ("CPU µs/message", "p99 µs"):
-        for name in OURS:
+        for name, floor in zip(OURS, BARE):
             for beside in PEERS:
-                benchmark.add(f"{how}: {figure}, {name} : {beside}",
-                              benchmark.values[f"{how}, {name}: {figure}"][-1] / benchmark.values[f"{how}, {beside}: {figure}"][-1])
+                ratio(how, figure, name, beside)
+            ratio(how, figure, name, floor)
+            ratio(how, figure, floor, "HAProxy")
+
+
+def ratio(how, figure, name, beside):
+    benchmark.add(f"{how}: {figure}, {name} : {beside}",
+                  benchmark.values[f"{how}, {name}: {figure}"][-1] / benchmark.values[f"{how}, {beside}: {figure}"][-1])
 
 
 def budgets(name):
@@ -70,7 +98,7 @@ def budgets(name):
 
 benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)))
 for number in benchmark.each_round():
-    steps = [ours, peer, ours_echo, other_peer]
+    steps = [ours, bare, peer, ours_echo, bare_echo, other_peer]
     for rate in (0, RATE):
         for step in steps if number % 2 else reversed(steps):
             step(rate)

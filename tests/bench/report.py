@@ -69,8 +69,11 @@ is left at the end is the link's ring, which so many who leave at once fill for 
 All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
 at once. Memory is looked at ten times a second; nothing is collected for it.""",
     "sleepers": """
-Sessions fall asleep after a second here, so that at the fixed rate nearly every message wakes two: the sender's and the receiver's.
-Those who are connected directly never sleep, as ejabberd has it. Both without ejabberd's own modules.""",
+A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
+second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
+message for each; at the fixed rates each hears one in three seconds, or nine, and what it costs to fall asleep again is counted. At
+2,000 messages a second most of what either takes is Erlang's schedulers, which wake for each message and then spin for a while: that
+is why a message costs more there than at 6,000, and how much more changes from run to run.""",
     "keepalives": """
 Clients send white space to keep their connections alive, 20,000 times a second all together. An ECM with stanza framing keeps it
 to itself; otherwise ejabberd reads, parses and drops it. What is told is the processor time of ejabberd alone.""",
@@ -98,9 +101,12 @@ machine at the edge that holds them pays the ECM's few bytes and the kernel's so
 with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up, as that of nginx's
 two workers is. "With echo" the hub answers itself, so that the two do as many hops as a proxy and its server. Nine tenths of the time is the kernel's; with a
 server behind the hub a message that travels alone takes four sends, four receives and four wake-ups of sleeping threads,
-where HAProxy takes two of each; when many travel together the links' share of that is small. At the fixed
-rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should have left. The
-ratios are taken round by round.""",
+where HAProxy takes two of each, and sleeps between them only if the server is slow; when many travel together the links' share of
+that is small. At the fixed rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should
+have left. The ratios are taken round by round. The bare relay (`tests/bench/bare_relay.c`) stands beside them as the least that two
+processes with a link between them can take on this machine: a hundred and fifty lines of C with the same calls to the kernel, which
+check nothing and bound nothing. It tells what is left to be had, and what is not: with a server behind the hub it takes twice what
+HAProxy takes for a message that travels alone.""",
     "tls": """
 Clients are Python's, with TLS 1.3. Memory is the slope between 500 and 5,000 clients that have made their handshake and said
 nothing; HAProxy has a connection to its server for each. Handshakes are as many as two programs make one after the other,
