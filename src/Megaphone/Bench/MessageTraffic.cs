@@ -7,9 +7,10 @@ namespace Megaphone.Bench;
 
 /// <summary>Numbered messages between random pairs of users, and what became of each.</summary>
 /// <remarks>
-/// <para>The users stand in a circle in random order; each one writes to the next. Or a few of them write, each
-/// to some of the others. A message's pair is chosen by its number, so that nothing has to be remembered of it but one bit:
-/// whether it has arrived. As a user hears from one other only, and a server must keep the order between two users (RFC 6120, section 10.1), a number below the last one is out of place.</para>
+/// <para>The users stand in a circle in random order; each one writes to the next. Or a few of them write, each to some of the
+/// others. A message's pair is chosen by its number, so that nothing has to be remembered of it but one bit: whether it has
+/// arrived. As a user hears from one other only, and a server must keep the order between two users (RFC 6120, section 10.1), a
+/// number below the last one is out of place.</para>
 /// <para>A latency counts from the time at which the message was to be sent, whether or not it could be. Thread-safe for
 /// arrivals.</para>
 /// </remarks>
