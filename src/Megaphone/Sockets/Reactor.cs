@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Megaphone.Metrics;
 
@@ -137,9 +136,10 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     {
         EpollEvent* events = stackalloc EpollEvent[EventBatch];
         BatchRest rest = default;
+        long now = Environment.TickCount64;
         while (true)
         {
-            int count = _epoll.Wait(events, EventBatch, Timeout());
+            int count = _epoll.Wait(events, EventBatch, Timeout(now));
             bool woken = false;
             for (int i = 0; i < count; i++)
             {
@@ -150,9 +150,10 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
             }
 
             if (woken && !DoPosted()) return;
-            DoDue();
+            now = Environment.TickCount64;
+            DoDue(now);
             _handler.BatchEnded();
-            if (_options.Rests && rest.IsDueAfter(count, Stopwatch.GetTimestamp())) Libc.Sleep(BatchRest.Microseconds);
+            if (_options.Rests && rest.IsDueAfter(count, now)) Libc.Sleep(BatchRest.Microseconds);
         }
     }
 
@@ -194,9 +195,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         for (int index = 0; index < _table.Used; index++) Look(_table.IdAt(index));
     }
 
-    private void DoDue()
+    private void DoDue(long now)
     {
-        long now = Environment.TickCount64;
         while (_halfOpen.TryTakeDue(now, out ConnectionId id, out _)) CloseFor(id, CloseReason.HalfOpenTimeout);
         while (_connecting.TryTakeDue(now, out ConnectionId id, out byte attempt)) ConnectTimedOut(id, attempt);
         _halfOpen.Sift(_table.Count);
@@ -210,9 +210,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     }
 
     /// <summary>How long epoll may wait: for ever, unless something is due.</summary>
-    private int Timeout()
+    private int Timeout(long now)
     {
-        long now = Environment.TickCount64;
         int until = Math.Min(_halfOpen.UntilNext(now), _connecting.UntilNext(now));
         if (_sweepCursor >= 0) until = Math.Min(until, double.IsInfinity(_sweepQuotaPerMillisecond) ? 0 : SweepInterval);
         if (_acceptAgainAt != 0) until = (int)Math.Clamp(_acceptAgainAt - now, 0, until);
