@@ -45,11 +45,19 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         {
             for (int turn = 1; ; turn++)
             {
-                ValueTask<int> receiving = secured is null
-                    ? operation.ReceiveAsync(socket, _buffer, _end, _buffer.Length - _end)
-                    : secured.ReceiveAsync(_buffer.AsMemory(_end));
-                if (!receiving.IsCompleted) turn = 0;
-                int count = await receiving.ConfigureAwait(false);
+                int count;
+                if (secured is null)
+                {
+                    if (!operation.Receive(socket, _buffer, _end, _buffer.Length - _end).IsCompleted) turn = 0;
+                    count = await operation;
+                }
+                else
+                {
+                    ValueTask<int> receiving = secured.ReceiveAsync(_buffer.AsMemory(_end));
+                    if (!receiving.IsCompleted) turn = 0;
+                    count = await receiving.ConfigureAwait(false);
+                }
+
                 if (count <= 0) return EndOf(count, operation.SocketError, secured is { IsTruncated: true });
 
                 _end += count;

@@ -1,23 +1,37 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
-using System.Threading.Tasks.Sources;
+using System.Runtime.CompilerServices;
 
 namespace Megaphone.Links;
 
 /// <summary>A <see cref="SocketAsyncEventArgs"/> that can be awaited, and is used again by one link after another.</summary>
-/// <remarks>One receive at a time. A continuation runs where the receive completes.</remarks>
-internal sealed class ReceiveOperation : SocketAsyncEventArgs, IValueTaskSource<int>
+/// <remarks>
+/// One receive at a time. A continuation runs where the receive completes. It is its own awaiter: between a wake-up and the parser
+/// lies as little code as can be, for at each wake-up all of it has left the processor's caches.
+/// </remarks>
+internal sealed class ReceiveOperation : SocketAsyncEventArgs, ICriticalNotifyCompletion
 {
     private const int MaxPooled = 64;
     private static readonly ConcurrentBag<ReceiveOperation> Pool = [];
+    private static readonly Action Done = () => { };
 
-    private ManualResetValueTaskSourceCore<int> _source;
+    /// <summary>Null while a receive is under way that nobody awaits yet, <see cref="Done"/> when there is none.</summary>
+    private Action? _continuation = Done;
 
     // No execution context flows into a completion: nothing here reads one, and capturing it costs.
     private ReceiveOperation()
         : base(true)
     {
     }
+
+    /// <summary>Whether there is an <see cref="Outcome"/>.</summary>
+    public bool IsCompleted => ReferenceEquals(Volatile.Read(ref _continuation), Done);
+
+    /// <summary>
+    /// What the last receive brought: bytes; 0 when the peer has ended; -1 when the socket failed, with
+    /// <see cref="SocketAsyncEventArgs.SocketError"/>.
+    /// </summary>
+    public int Outcome => SocketError == SocketError.Success ? BytesTransferred : -1;
 
     /// <summary>Takes one from the pool.</summary>
     public static ReceiveOperation Rent() => Pool.TryTake(out ReceiveOperation? operation) ? operation : new ReceiveOperation();
@@ -30,27 +44,34 @@ internal sealed class ReceiveOperation : SocketAsyncEventArgs, IValueTaskSource<
         else Dispose();
     }
 
-    /// <summary>Receives into a part of an array, which must not be touched until then.</summary>
-    /// <returns>Bytes received; 0 when the peer has ended; -1 when the socket failed, with <see cref="SocketAsyncEventArgs.SocketError"/>.</returns>
-    public ValueTask<int> ReceiveAsync(Socket socket, byte[] buffer, int offset, int count)
+    /// <summary>Receives into a part of an array, which must not be touched until the operation is completed. It may be at once.</summary>
+    public ReceiveOperation Receive(Socket socket, byte[] buffer, int offset, int count)
     {
-        _source.Reset();
-        SetBuffer(buffer, offset, count);
-        return socket.ReceiveAsync(this) ? new ValueTask<int>(this, _source.Version) : new ValueTask<int>(Outcome());
+        if (!ReferenceEquals(Buffer, buffer)) SetBuffer(buffer, offset, count);
+        else if (Offset != offset || Count != count) SetBuffer(offset, count);
+
+        Volatile.Write(ref _continuation, null);
+        if (!socket.ReceiveAsync(this)) Volatile.Write(ref _continuation, Done);
+        return this;
+    }
+
+    /// <summary>For <c>await</c>.</summary>
+    public ReceiveOperation GetAwaiter() => this;
+
+    /// <summary>For <c>await</c>: the <see cref="Outcome"/>.</summary>
+    public int GetResult() => Outcome;
+
+    /// <inheritdoc/>
+    public void OnCompleted(Action continuation) => UnsafeOnCompleted(continuation);
+
+    /// <inheritdoc/>
+    public void UnsafeOnCompleted(Action continuation)
+    {
+        // Completed meanwhile, on another thread: it goes on, but not on top of this stack.
+        if (Interlocked.CompareExchange(ref _continuation, continuation, null) is not null)
+            ThreadPool.UnsafeQueueUserWorkItem(static go => go(), continuation, preferLocal: false);
     }
 
     /// <inheritdoc/>
-    public int GetResult(short token) => _source.GetResult(token);
-
-    /// <inheritdoc/>
-    public ValueTaskSourceStatus GetStatus(short token) => _source.GetStatus(token);
-
-    /// <inheritdoc/>
-    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _source.OnCompleted(continuation, state, token, flags);
-
-    /// <inheritdoc/>
-    protected override void OnCompleted(SocketAsyncEventArgs e) => _source.SetResult(Outcome());
-
-    private int Outcome() => SocketError == SocketError.Success ? BytesTransferred : -1;
+    protected override void OnCompleted(SocketAsyncEventArgs e) => Interlocked.Exchange(ref _continuation, Done)?.Invoke();
 }

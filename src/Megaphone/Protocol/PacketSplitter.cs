@@ -59,6 +59,7 @@ internal struct PacketSplitter(int maxPacketBytes)
     private SplitResult IncompleteOrMalformed(ReadOnlySpan<byte> unread)
     {
         if (Fault is not null) return SplitResult.Malformed;
+        if (unread.IsEmpty) return SplitResult.Incomplete;
 
         HeaderFaultKind kind = HeaderScanner.Scan(unread, _maxPacketBytes, out _, out int at);
         if (kind == HeaderFaultKind.None) return SplitResult.Incomplete;
