@@ -33,13 +33,13 @@ internal sealed class LinkSender
     private const int TurnTaken = 1;
 
     private readonly Socket _socket;
+    private readonly SafeSocketHandle _handle;
     private readonly SecuredSocket? _secured;
     private readonly RoleMetrics _metrics;
     private readonly SendRing _ring;
     private readonly Parker _parker = new();
     private readonly Thread _thread;
     private readonly Action<string> _whenFailed;
-    private readonly List<ArraySegment<byte>> _wrapped = new(2);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _draining;
     private volatile bool _stopped;
@@ -52,7 +52,7 @@ internal sealed class LinkSender
     private long _bytes;
 
     /// <summary>Makes the sender and starts its thread.</summary>
-    /// <param name="socket">The link's; made non-blocking here, but for TLS. The sender never closes it.</param>
+    /// <param name="socket">The link's. The sender never closes it.</param>
     /// <param name="ringBytes">See <see cref="LinkOptions.RingBytes"/>.</param>
     /// <param name="name">The thread's name.</param>
     /// <param name="metrics">Where packets and bytes are counted.</param>
@@ -63,8 +63,8 @@ internal sealed class LinkSender
         Socket socket, int ringBytes, string name, RoleMetrics metrics, Action roomAgain, Action<string> failed, SecuredSocket? secured = null)
     {
         _socket = socket;
+        _handle = socket.SafeHandle;
         _secured = secured;
-        if (secured is null) _socket.Blocking = false;
         _metrics = metrics;
         _whenFailed = failed;
         _ring = new SendRing(ringBytes, Math.Min(ControlReserve, ringBytes / 4), roomAgain);
@@ -200,8 +200,8 @@ internal sealed class LinkSender
     /// <returns>False when there is something left for the thread.</returns>
     private bool SendFew()
     {
-        int packets = _ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second);
-        return packets == 0 || (first.Count + second.Count <= FewBytes && TrySend(packets, first, second));
+        int packets = _ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
+        return packets == 0 || (first.Length + second.Length <= FewBytes && TrySend(packets, first, second));
     }
 
     /// <summary>What the thread does: sends everything that is queued now, waiting for the kernel as need be.</summary>
@@ -209,7 +209,7 @@ internal sealed class LinkSender
     private bool SendQueued()
     {
         if (!TryTakeTurn()) return false;
-        int packets = _ring.Peek(out ArraySegment<byte> first, out ArraySegment<byte> second);
+        int packets = _ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
         if (_secured is null)
         {
             while (packets > 0 && !TrySend(packets, first, second) && !_stopped && !_failed) WaitForKernel();
@@ -225,36 +225,16 @@ internal sealed class LinkSender
 
     /// <summary>Sends what the kernel takes at once. The turn is held.</summary>
     /// <returns>True when that was all of it, which is freed then.</returns>
-    private bool TrySend(int packets, ArraySegment<byte> first, ArraySegment<byte> second)
+    private bool TrySend(int packets, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
-        int total = first.Count + second.Count;
+        int total = first.Length + second.Length;
         while (_sentAhead < total)
         {
-            int sent;
-            try
-            {
-                SocketError error;
-                if (_sentAhead == 0 && second.Count > 0)
-                {
-                    _wrapped.Clear();
-                    _wrapped.Add(first);
-                    _wrapped.Add(second);
-                    sent = _socket.Send(_wrapped, SocketFlags.None, out error);
-                }
-                else
-                {
-                    ReadOnlySpan<byte> rest = _sentAhead < first.Count ? first.AsSpan(_sentAhead) : second.AsSpan(_sentAhead - first.Count);
-                    sent = _socket.Send(rest, SocketFlags.None, out error);
-                }
-
-                if (error == SocketError.WouldBlock) return false;
-                if (error != SocketError.Success) return Fail(new SocketException((int)error).Message);
-            }
-            catch (ObjectDisposedException)
-            {
-                return Fail("closed");
-            }
-
+            int sent = _sentAhead < first.Length
+                ? DirectSend.Send(_handle, first[_sentAhead..], second, out string? failure)
+                : DirectSend.Send(_handle, second[(_sentAhead - first.Length)..], [], out failure);
+            if (failure is not null) return Fail(failure);
+            if (sent == 0) return false;
             _sentAhead += sent;
         }
 
@@ -264,13 +244,13 @@ internal sealed class LinkSender
     }
 
     /// <summary>Sends through TLS, waiting for the kernel as need be. The turn is held.</summary>
-    private void SendSecured(SecuredSocket secured, int packets, ArraySegment<byte> first, ArraySegment<byte> second)
+    private void SendSecured(SecuredSocket secured, int packets, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
         try
         {
             secured.Send(first);
-            if (second.Count > 0) secured.Send(second);
-            Sent(packets, first.Count + second.Count);
+            if (!second.IsEmpty) secured.Send(second);
+            Sent(packets, first.Length + second.Length);
         }
         catch (Exception error) when (error is IOException or InvalidOperationException)
         {

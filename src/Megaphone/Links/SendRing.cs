@@ -126,7 +126,7 @@ internal sealed class SendRing
     /// <param name="first">Their bytes, up to the end of the ring.</param>
     /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
     /// <returns>How many packets there are; 0: none yet.</returns>
-    public int Peek(out ArraySegment<byte> first, out ArraySegment<byte> second)
+    public int Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second)
     {
         long head = _head;
         long end = head;
@@ -136,8 +136,8 @@ internal sealed class SendRing
         int offset = (int)head & _mask;
         int count = (int)(end - head);
         int contiguous = Math.Min(count, _bytes.Length - offset);
-        first = new ArraySegment<byte>(_bytes, offset, contiguous);
-        second = new ArraySegment<byte>(_bytes, 0, count - contiguous);
+        first = Slice(offset, contiguous);
+        second = Slice(0, count - contiguous);
         return packets;
     }
 
