@@ -113,17 +113,21 @@ class Child:
         return [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
 
-def ecm(*more):
+# Runs a command on the last core alone, as systemd's CPUAffinity= has a service do.
+ON_ONE_CORE = ["taskset", "-c", str(os.cpu_count() - 1)]
+
+
+def ecm(*more, before=()):
     """An ECM in a process of its own, whose link to LINK is up."""
-    child = Child(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
+    child = Child(*before, MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
     admin = re.search(r"admin=(\S+)", child.ready)[1]
     wait_until(lambda: is_ready(admin), "the link is up")
     return child
 
 
-def hub(backend, *more):
+def hub(backend, *more, before=()):
     """A hub in a process of its own, on LINK."""
-    return Child(MEGAPHONE, "--Hub:Listen", LINK, "--Hub:Backend", backend, *QUIET, *more, ready="megaphone ready")
+    return Child(*before, MEGAPHONE, "--Hub:Listen", LINK, "--Hub:Backend", backend, *QUIET, *more, ready="megaphone ready")
 
 
 def is_ready(admin):
@@ -161,12 +165,12 @@ WAIT_FOR_BYTES = """  tcp-request inspect-delay 1h
 """
 
 
-def haproxy(rules=""):
+def haproxy(rules="", before=()):
     """HAProxy, one hop from PEER to ECHO, in the foreground; does not log."""
     config = tempfile.NamedTemporaryFile("w", suffix=".cfg")
     config.write(HAPROXY_CONFIG.format(peer=PEER, echo=ECHO, rules=rules))
     config.flush()
-    child = Child(HAPROXY, "-db", "-q", "-f", config.name)
+    child = Child(*before, HAPROXY, "-db", "-q", "-f", config.name)
     child.config = config
     wait_until(lambda: takes_connections(PEER), "HAProxy listens")
     child.ready_after = time.monotonic() - child.began

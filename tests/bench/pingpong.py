@@ -1,9 +1,10 @@
 """CLIENTS × 200-byte ping-pong through ECM and hub to an echo server, beside one hop of HAProxy, and of nginx, to the same
-server: as fast as answers come, and at a fixed rate. A bare relay (bare_relay.c) tells how little two processes can take for it."""
+server: as fast as answers come, and at a fixed rate, where it matters on which cores they run. A bare relay (bare_relay.c) tells
+how little two processes can take for it."""
 
 import os
 
-from harness import CLIENTS, ECHO, LINK, NGINX_PEER, PEER, Benchmark, Child, Nginx, echo_server, ecm, haproxy, hub, load
+from harness import CLIENTS, ECHO, LINK, NGINX_PEER, ON_ONE_CORE, PEER, Benchmark, Child, Nginx, echo_server, ecm, haproxy, hub, load
 
 CONNECTIONS = 1_000
 BYTES = 200
@@ -12,6 +13,7 @@ SECONDS = 3
 OURS = ("ECM and hub", "ECM and hub with echo")
 PEERS = ("HAProxy", "nginx")
 BARE = "bare relay", "bare relay with echo"
+ONE_CORE = " on one core"
 BARE_RELAY = os.environ["BARE_RELAY"]
 
 
@@ -43,9 +45,24 @@ def ours_echo(rate):
         play("ECM and hub with echo", CLIENTS, [edge, far], rate)
 
 
+def ours_one_core(rate):
+    with echo_server(), hub(f"tcp://{ECHO}", before=ON_ONE_CORE) as far, ecm(before=ON_ONE_CORE) as edge:
+        play("ECM and hub" + ONE_CORE, CLIENTS, [edge, far], rate)
+
+
+def ours_echo_one_core(rate):
+    with hub("echo:", before=ON_ONE_CORE) as far, ecm(before=ON_ONE_CORE) as edge:
+        play("ECM and hub with echo" + ONE_CORE, CLIENTS, [edge, far], rate)
+
+
 def peer(rate):
     with echo_server(), haproxy() as hop:
         play("HAProxy", PEER, [hop], rate)
+
+
+def peer_one_core(rate):
+    with echo_server(), haproxy(before=ON_ONE_CORE) as hop:
+        play("HAProxy" + ONE_CORE, PEER, [hop], rate)
 
 
 def other_peer(rate):
@@ -78,6 +95,9 @@ def ratios(how):
                 ratio(how, figure, name, beside)
             ratio(how, figure, name, floor)
             ratio(how, figure, floor, "HAProxy")
+            if f"{how}, {name}{ONE_CORE}: {figure}" in benchmark.values:
+                ratio(how, figure, name + ONE_CORE, "HAProxy")
+                ratio(how, figure, name + ONE_CORE, "HAProxy" + ONE_CORE)
 
 
 def ratio(how, figure, name, beside):
@@ -89,6 +109,13 @@ def budgets(name):
     return [
         (f"CPU per message, flat out, {name} : HAProxy",
          benchmark.median(f"flat out: CPU µs/message, {name} : HAProxy"), 0.85, True),
+        *budgets_at_rate(name),
+        *budgets_at_rate(name + ONE_CORE),
+    ]
+
+
+def budgets_at_rate(name):
+    return [
         (f"CPU per message at {RATE}/s, {name} : HAProxy",
          benchmark.median(f"at {RATE} messages/s: CPU µs/message, {name} : HAProxy"), 1.6, True),
         (f"p99 latency at {RATE}/s, {name} : HAProxy",
@@ -99,8 +126,8 @@ def budgets(name):
 benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)))
 for number in benchmark.each_round():
     steps = [ours, bare, peer, ours_echo, bare_echo, other_peer]
-    for rate in (0, RATE):
-        for step in steps if number % 2 else reversed(steps):
+    for rate, more in (0, []), (RATE, [ours_one_core, peer_one_core, ours_echo_one_core]):
+        for step in steps + more if number % 2 else reversed(steps + more):
             step(rate)
     ratios("flat out")
     ratios(f"at {RATE} messages/s")
