@@ -39,7 +39,9 @@ internal static unsafe partial class Libc
     public const uint EpollOut = 4;
     public const uint EpollError = 8;
     public const uint EpollHangUp = 16;
+    public const uint EpollReadHangUp = 1u << 13;
     public const uint EpollOneShot = 1u << 30;
+    public const uint EpollEdge = 1u << 31;
     public const int EventFdNonBlock = 0x800;
     public const int EventFdCloseOnExec = 0x80000;
 

@@ -42,7 +42,7 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Owner = owner;
         slot.Set(ConnectionFlags.WatchesIn);
         bool unread = tls is not null && Secure(id, ref slot, session);
-        bool watched = _epoll.Add(descriptor, Libc.EpollIn, id.Value) == 0;
+        bool watched = _epoll.Add(descriptor, InterestIn(ref slot), id.Value) == 0;
         if (!watched) Fail(ref slot, CloseReason.OutOfResources);
         slot.Exit();
         if (!watched || unread) Attend(id);
@@ -184,7 +184,7 @@ internal sealed unsafe partial class Reactor<TState>
 
         if (MayRead(ref slot))
         {
-            Receive(id, ref slot);
+            Receive(id, ref slot, over: (events & (Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0);
         }
         else if ((events & Libc.EpollError) != 0)
         {
@@ -206,7 +206,11 @@ internal sealed unsafe partial class Reactor<TState>
         }
     }
 
-    private void Receive(ConnectionId id, ref ConnectionSlot slot)
+    /// <summary>Receives once, if the handler has room.</summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="slot">Its slot.</param>
+    /// <param name="over">Whether epoll has said that there is an end, or an error, behind what can be received.</param>
+    private void Receive(ConnectionId id, ref ConnectionSlot slot, bool over = false)
     {
         ref TState state = ref _table.State(id.Slot);
         int room = _handler.Reserve(slot.Owner, ref state);
@@ -226,13 +230,30 @@ internal sealed unsafe partial class Reactor<TState>
             return;
         }
 
-        nint count = Libc.Receive(slot.Descriptor, _receiveBuffer, (nuint)Math.Min(room, ReceiveBufferBytes), Libc.MsgDontWait);
+        int most = Math.Min(room, ReceiveBufferBytes);
+        nint count = Libc.Receive(slot.Descriptor, _receiveBuffer, (nuint)most, Libc.MsgDontWait);
         int errno = count < 0 ? Marshal.GetLastPInvokeError() : 0;
         _handler.Received(id, slot.Owner, ref state, new ReadOnlySpan<byte>(_receiveBuffer, (int)Math.Max(0, count)));
-        if (count > 0 || errno is Errno.TryAgain or Errno.Interrupted) return;
+        if (count > 0 || errno is Errno.TryAgain or Errno.Interrupted)
+        {
+            // Less than asked for is all there was; epoll speaks up by itself when more comes.
+            if (count == most || over || errno == Errno.Interrupted) HearAgain(id, ref slot);
+            return;
+        }
 
         if (errno != 0) CloseForError(id, errno);
         else ReadEnded(id, ref slot);
+    }
+
+    /// <summary>Has epoll report once more what it has reported already.</summary>
+    private void HearAgain(ConnectionId id, ref ConnectionSlot slot)
+    {
+        if (!_table.TryEnter(id)) return;
+
+        // In any other state it reports, or will be asked to report, what there is and not what is new.
+        if (slot.Is(ConnectionFlags.WatchesIn) && !slot.Is(ConnectionFlags.WatchesOut))
+            _epoll.Change(slot.Descriptor, InterestIn(ref slot), id.Value);
+        slot.Exit();
     }
 
     private void ReadEnded(ConnectionId id, ref ConnectionSlot slot)

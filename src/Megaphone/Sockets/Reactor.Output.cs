@@ -119,7 +119,7 @@ internal sealed unsafe partial class Reactor<TState>
         ConnectionFlags wanted = (input ? ConnectionFlags.WatchesIn : 0) | (output ? ConnectionFlags.WatchesOut : 0);
         if (wanted == (slot.Flags & (ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut))) return;
 
-        uint events = (input ? Libc.EpollIn : 0) | (output ? Libc.EpollOut : 0);
+        uint events = output ? Libc.EpollOut | (input ? Libc.EpollIn : 0) : input ? InterestIn(ref slot) : 0;
         if (!slot.Is(ConnectionFlags.Unwatched))
         {
             _epoll.Change(slot.Descriptor, events, id.Value);
@@ -133,6 +133,14 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Clear(ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut);
         slot.Set(wanted);
     }
+
+    /// <summary>What epoll is to report of a connection that only waits for input.</summary>
+    /// <remarks>
+    /// Each arrival once, where one receive takes all there is. Otherwise epoll looks at each connection again behind the batch, to find
+    /// that nothing is left. OpenSSL may leave something to the kernel, so with TLS it looks.
+    /// </remarks>
+    private static uint InterestIn(ref ConnectionSlot slot) =>
+        slot.Is(ConnectionFlags.Secured) ? Libc.EpollIn : Libc.EpollIn | Libc.EpollReadHangUp | Libc.EpollEdge;
 
     /// <summary>Begins to connect to one address.</summary>
     /// <returns>Null when that is under way, else why it cannot be.</returns>

@@ -108,6 +108,56 @@ public class ReactorTests
         await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
     }
 
+    /// <summary>epoll reports an arrival once: whoever leaves something, or was paused just then, must not wait for another.</summary>
+    [Theory]
+    [InlineData(1, 20_000)]
+    [InlineData(1000, 1_000_000)]
+    [InlineData(64 << 10, 4 << 20)]
+    public async Task Everything_is_read_to_its_end_however_little_is_taken_at_a_time(int room, int total)
+    {
+        using TestReactors reactors = new();
+        reactors.Handler.Reserve = _ => room;
+        (Socket client, TestConnection connection) = reactors.Connect();
+        byte[] all = new byte[total];
+        Random random = new(room);
+        for (int i = 0; i < total; i++) all[i] = (byte)('a' + random.Next(26));
+        Task pausing = Task.Run(() =>
+        {
+            for (bool pause = true; connection.Told == ""; pause = !pause) reactors.Group.PauseReading(connection.Id, connection.Owner, pause);
+            reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
+        });
+
+        for (int at = 0; at < total;)
+        {
+            int piece = Math.Min(total - at, random.Next(1, 2 * room));
+            client.Send(all, at, piece, SocketFlags.None);
+            at += piece;
+        }
+
+        client.Shutdown(SocketShutdown.Send);
+        await Patience.UntilAsync(() => connection.Told == "end", "the end of it");
+        await Patience.WithinAsync(pausing, "the pauses");
+        Assert.Equal(Encoding.ASCII.GetString(all), connection.Text);
+    }
+
+    [Theory]
+    [InlineData(100)]
+    [InlineData(101)]
+    [InlineData(200)]
+    public async Task What_came_with_the_end_is_read_and_so_is_the_end(int total)
+    {
+        using TestReactors reactors = new();
+        reactors.Handler.Reserve = _ => 100;
+        (Socket client, TestConnection connection) = reactors.Connect();
+        reactors.Group.PauseReading(connection.Id, connection.Owner, pause: true);
+        client.Send(Encoding.ASCII.GetBytes(new string('x', total)));
+        client.Shutdown(SocketShutdown.Send);
+        await Task.Delay(Patience.Short);
+        reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
+        await Patience.UntilAsync(() => connection.Told == "end", "the end");
+        Assert.Equal(new string('x', total), connection.Text);
+    }
+
     [Fact]
     public async Task While_reading_is_paused_nothing_is_read_and_nothing_is_lost()
     {
