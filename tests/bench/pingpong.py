@@ -9,7 +9,7 @@ from harness import CLIENTS, ECHO, LINK, NGINX_PEER, ON_ONE_CORE, PEER, Benchmar
 CONNECTIONS = 1_000
 BYTES = 200
 RATE = 4_000
-SECONDS = 3
+SECONDS = 2
 OURS = ("ECM and hub", "ECM and hub with echo")
 PEERS = ("HAProxy", "nginx")
 BARE = "bare relay", "bare relay with echo"
@@ -123,7 +123,7 @@ def budgets_at_rate(name):
     ]
 
 
-benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)))
+benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)), rounds=9)
 for number in benchmark.each_round():
     steps = [ours, bare, peer, ours_echo, bare_echo, other_peer]
     for rate, more in (0, []), (RATE, [ours_one_core, peer_one_core, ours_echo_one_core]):
