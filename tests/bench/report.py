@@ -105,8 +105,9 @@ where HAProxy takes two of each, and sleeps between them only if the server is s
 that is small. At the fixed rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should
 have left. The ratios are taken round by round. The bare relay (`tests/bench/bare_relay.c`) stands beside them as the least that two
 processes with a link between them can take on this machine: a hundred and fifty lines of C with the same calls to the kernel, which
-check nothing and bound nothing. It tells what is left to be had, and what is not: with a server behind the hub it takes twice what
-HAProxy takes for a message that travels alone.""",
+check nothing and bound nothing. It tells what is left to be had, and what is not: with a server behind the hub it takes nearly twice what
+HAProxy takes for a message that travels alone. Most of that is what it costs to wake a thread on another core, which has gone to sleep
+meanwhile; "on one core" ECM and hub share the last one (`taskset`), as systemd's `CPUAffinity=` has them do, and nobody wakes another.""",
     "tls": """
 Clients are Python's, with TLS 1.3. Memory is the slope between 500 and 5,000 clients that have made their handshake and said
 nothing; HAProxy has a connection to its server for each. Handshakes are as many as two programs make one after the other,

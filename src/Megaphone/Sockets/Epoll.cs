@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Sockets;
 
-/// <summary>One epoll instance. Level-triggered throughout. Adding, changing and removing are thread-safe.</summary>
+/// <summary>One epoll instance. Adding, changing and removing are thread-safe.</summary>
 internal sealed unsafe class Epoll : IDisposable
 {
     private readonly int _descriptor;
