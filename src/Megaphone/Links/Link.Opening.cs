@@ -104,12 +104,14 @@ internal sealed partial class Link
         PeerMaxContent = peerMaxPacket - PacketHeader.Size;
         _phase = LinkPhase.Up;
         WasUp = true;
-        _metrics.LinkUp();
         string kind = HasControl ? "control" : "plain";
         _log.Up(Peer, name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
         _handshakeTimer?.Dispose();
         if (HasControl) _signsOfLife.Watch(keepAlive);
         _handler.Up(this);
+
+        // Counted when it can be used: whoever looks at the count, as readiness does, brings clients next.
+        _metrics.LinkUp();
     }
 
     /// <summary>Who has not said the secret yet gets no more memory than a hello takes.</summary>

@@ -23,6 +23,19 @@ public class LinkTests
         Assert.Equal(1, link.Metrics.Links);
     }
 
+    /// <summary>Readiness looks at the count, and clients that come on its word must find the link.</summary>
+    [Fact]
+    public async Task A_link_is_counted_when_it_can_be_used()
+    {
+        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        long countedBefore = -1;
+        link.Handler.OnUp = _ => countedBefore = link.Metrics.Links;
+        link.Hear();
+        link.Say(0, Welcome);
+        await Patience.UntilAsync(() => link.Metrics.Links == 1, "the link in the count");
+        Assert.Equal(("up", 0), (link.Handler.Events, countedBefore));
+    }
+
     [Fact]
     public async Task A_link_that_connects_says_hello_first()
     {
