@@ -36,6 +36,7 @@ internal static unsafe partial class Libc
     public const int EpollDelete = 2;
     public const int EpollModify = 3;
     public const uint EpollIn = 1;
+    public const uint EpollPriority = 2;
     public const uint EpollOut = 4;
     public const uint EpollError = 8;
     public const uint EpollHangUp = 16;

@@ -11,6 +11,9 @@ internal sealed unsafe partial class Reactor<TState>
     private const ConnectionFlags TakesNoMore =
         ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
 
+    /// <summary>What a receive stops at, though there is something behind it: an end, and data that the peer calls urgent.</summary>
+    private const uint StopsReceive = Libc.EpollReadHangUp | Libc.EpollPriority;
+
     /// <summary>Takes a connected descriptor in. Any thread.</summary>
     /// <param name="descriptor">The socket, which is the reactor's from here on.</param>
     /// <param name="peer">The client's address.</param>
@@ -184,7 +187,7 @@ internal sealed unsafe partial class Reactor<TState>
 
         if (MayRead(ref slot))
         {
-            Receive(id, ref slot, over: (events & (Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0);
+            Receive(id, ref slot, more: (events & (StopsReceive | Libc.EpollHangUp | Libc.EpollError)) != 0);
         }
         else if ((events & Libc.EpollError) != 0)
         {
@@ -199,6 +202,13 @@ internal sealed unsafe partial class Reactor<TState>
                 return;
             }
 
+            // We may by now: whoever said so has had epoll report it once more.
+            if (MayRead(ref slot))
+            {
+                slot.Exit();
+                return;
+            }
+
             _epoll.Remove(slot.Descriptor);
             slot.Set(ConnectionFlags.Unwatched);
             slot.Clear(ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut);
@@ -209,8 +219,8 @@ internal sealed unsafe partial class Reactor<TState>
     /// <summary>Receives once, if the handler has room.</summary>
     /// <param name="id">The connection.</param>
     /// <param name="slot">Its slot.</param>
-    /// <param name="over">Whether epoll has said that there is an end, or an error, behind what can be received.</param>
-    private void Receive(ConnectionId id, ref ConnectionSlot slot, bool over = false)
+    /// <param name="more">Whether epoll has said that there is something behind what one receive takes.</param>
+    private void Receive(ConnectionId id, ref ConnectionSlot slot, bool more = false)
     {
         ref TState state = ref _table.State(id.Slot);
         int room = _handler.Reserve(slot.Owner, ref state);
@@ -236,8 +246,8 @@ internal sealed unsafe partial class Reactor<TState>
         _handler.Received(id, slot.Owner, ref state, new ReadOnlySpan<byte>(_receiveBuffer, (int)Math.Max(0, count)));
         if (count > 0 || errno is Errno.TryAgain or Errno.Interrupted)
         {
-            // Less than asked for is all there was; epoll speaks up by itself when more comes.
-            if (count == most || over || errno == Errno.Interrupted) HearAgain(id, ref slot);
+            // Otherwise less than asked for is all there was; epoll speaks up by itself when more comes.
+            if (count == most || more || errno == Errno.Interrupted) HearAgain(id, ref slot);
             return;
         }
 

@@ -158,6 +158,50 @@ public class ReactorTests
         Assert.Equal(new string('x', total), connection.Text);
     }
 
+    /// <summary>A receive stops at such data and leaves what is behind it; the urgent byte itself is nothing that XMPP knows.</summary>
+    [Fact]
+    public async Task What_stands_behind_urgent_data_is_read_too()
+    {
+        using TestReactors reactors = new();
+        (Socket client, TestConnection connection) = reactors.Connect();
+        reactors.Group.PauseReading(connection.Id, connection.Owner, pause: true);
+        client.Send("abc"u8);
+        client.Send("!"u8, SocketFlags.OutOfBand);
+        client.Send("def"u8);
+        await Task.Delay(Patience.Short);
+        reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
+        await Patience.UntilAsync(() => connection.Text == "abcdef", "both sides of the urgent byte");
+
+        client.Send("?"u8, SocketFlags.OutOfBand);
+        await Task.Delay(Patience.Short);
+        int batches = reactors.Handler.Batches;
+        await Task.Delay(Patience.Short);
+        Assert.InRange(reactors.Handler.Batches - batches, 0, 3);
+        client.Send("ghi"u8);
+        client.Shutdown(SocketShutdown.Send);
+        await Patience.UntilAsync(() => connection.Told == "end", "the end");
+        Assert.Equal("abcdefghi", connection.Text);
+    }
+
+    [Fact]
+    public async Task Whoever_is_paused_and_resumed_while_the_client_hangs_up_is_read_to_the_end()
+    {
+        using TestReactors reactors = new();
+        for (int i = 0; i < 1000; i++)
+        {
+            (Socket client, TestConnection connection) = reactors.Connect();
+            reactors.Group.PauseReading(connection.Id, connection.Owner, pause: true);
+            reactors.Group.EndWrite(connection.Id, connection.Owner);
+            Assert.Empty(TestReactors.ReadToEnd(client));
+            client.Send("last"u8);
+            Task resuming = Task.Run(() => reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false));
+            client.Shutdown(SocketShutdown.Send);
+            await resuming;
+            await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the end");
+            Assert.Equal("last", connection.Text);
+        }
+    }
+
     [Fact]
     public async Task While_reading_is_paused_nothing_is_read_and_nothing_is_lost()
     {
