@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 
 namespace Megaphone.Sockets;
 
@@ -60,12 +59,10 @@ internal sealed unsafe class DeadlineQueue : IDisposable
     }
 
     /// <summary>Milliseconds until the first deadline; <see cref="int.MaxValue"/> when there is none.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int UntilNext(long now) => Count == 0 ? int.MaxValue : (int)Math.Clamp(At(_head).Due - now, 0, int.MaxValue);
 
     /// <summary>Takes out what no longer matters, if that is the greater part. To be called now and then.</summary>
     /// <param name="connections">How many there are.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Sift(int connections)
     {
         if (Count > 2L * connections + Block) SiftAll();

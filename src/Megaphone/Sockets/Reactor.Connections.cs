@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Megaphone.Metrics;
 using Megaphone.Tls;
 
@@ -10,9 +9,6 @@ internal sealed unsafe partial class Reactor<TState>
     /// <summary>With any of these nothing more is taken to be sent.</summary>
     private const ConnectionFlags TakesNoMore =
         ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
-
-    /// <summary>What a receive stops at, though there is something behind it: an end, and data that the peer calls urgent.</summary>
-    private const uint StopsReceive = Libc.EpollReadHangUp | Libc.EpollPriority;
 
     /// <summary>Takes a connected descriptor in. Any thread.</summary>
     /// <param name="descriptor">The socket, which is the reactor's from here on.</param>
@@ -164,118 +160,6 @@ internal sealed unsafe partial class Reactor<TState>
         return accepted;
     }
 
-    /// <summary>Handles what epoll reported.</summary>
-    private void Serve(ConnectionId id, uint events)
-    {
-        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
-        if (!slot.Serves(id)) return;
-
-        if (slot.Is(ConnectionFlags.Connecting))
-        {
-            FinishConnect(id, ref slot);
-            return;
-        }
-
-        if ((events & Libc.EpollOut) != 0)
-        {
-            Flush(id, ref slot);
-            if (slot.Serves(id) && slot.Is(ConnectionFlags.WantsRoom)) HasRoom(id);
-            if (!slot.Serves(id)) return;
-        }
-
-        if ((events & (Libc.EpollIn | Libc.EpollHangUp | Libc.EpollError)) == 0) return;
-
-        if (MayRead(ref slot))
-        {
-            Receive(id, ref slot, more: (events & (StopsReceive | Libc.EpollHangUp | Libc.EpollError)) != 0);
-        }
-        else if ((events & Libc.EpollError) != 0)
-        {
-            CloseForError(id, Libc.TakeSocketError(slot.Descriptor));
-        }
-        else if ((events & Libc.EpollHangUp) != 0 && _table.TryEnter(id))
-        {
-            // Both directions are over, but what the peer sent first is still to be read when we may.
-            if (slot.Is(ConnectionFlags.ReadEnded))
-            {
-                Close(id, ref slot, CloseReason.Ended);
-                return;
-            }
-
-            // We may by now: whoever said so has had epoll report it once more.
-            if (MayRead(ref slot))
-            {
-                slot.Exit();
-                return;
-            }
-
-            _epoll.Remove(slot.Descriptor);
-            slot.Set(ConnectionFlags.Unwatched);
-            slot.Clear(ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut);
-            slot.Exit();
-        }
-    }
-
-    /// <summary>Receives once, if the handler has room.</summary>
-    /// <param name="id">The connection.</param>
-    /// <param name="slot">Its slot.</param>
-    /// <param name="more">Whether epoll has said that there is something behind what one receive takes.</param>
-    private void Receive(ConnectionId id, ref ConnectionSlot slot, bool more = false)
-    {
-        ref TState state = ref _table.State(id.Slot);
-        int room = _handler.Reserve(slot.Owner, ref state);
-        if (room <= 0)
-        {
-            if (!_table.TryEnter(id)) return;
-            slot.Set(room == 0 ? ConnectionFlags.ReadStalled : ConnectionFlags.ReadPaused);
-            if (room == 0) Stall(id, ref slot);
-            Watch(id, ref slot);
-            slot.Exit();
-            return;
-        }
-
-        if (slot.Is(ConnectionFlags.Secured))
-        {
-            ReceiveSecured(id, ref slot, ref state, room);
-            return;
-        }
-
-        int most = Math.Min(room, ReceiveBufferBytes);
-        nint count = Libc.Receive(slot.Descriptor, _receiveBuffer, (nuint)most, Libc.MsgDontWait);
-        int errno = count < 0 ? Marshal.GetLastPInvokeError() : 0;
-        _handler.Received(id, slot.Owner, ref state, new ReadOnlySpan<byte>(_receiveBuffer, (int)Math.Max(0, count)));
-        if (count > 0 || errno is Errno.TryAgain or Errno.Interrupted)
-        {
-            // Otherwise less than asked for is all there was; epoll speaks up by itself when more comes.
-            if (count == most || more || errno == Errno.Interrupted) HearAgain(id, ref slot);
-            return;
-        }
-
-        if (errno != 0) CloseForError(id, errno);
-        else ReadEnded(id, ref slot);
-    }
-
-    /// <summary>Has epoll report once more what it has reported already.</summary>
-    private void HearAgain(ConnectionId id, ref ConnectionSlot slot)
-    {
-        if (!_table.TryEnter(id)) return;
-
-        // In any other state it reports, or will be asked to report, what there is and not what is new.
-        if (slot.Is(ConnectionFlags.WatchesIn) && !slot.Is(ConnectionFlags.WatchesOut))
-            _epoll.Change(slot.Descriptor, InterestIn(ref slot), id.Value);
-        slot.Exit();
-    }
-
-    private void ReadEnded(ConnectionId id, ref ConnectionSlot slot)
-    {
-        if (!_table.TryEnter(id)) return;
-        slot.Set(ConnectionFlags.ReadEnded | ConnectionFlags.EndUntold);
-        if (!slot.Is(ConnectionFlags.HalfOpenArmed)) ArmHalfOpen(id, ref slot);
-        Watch(id, ref slot);
-        slot.Exit();
-        Look(id);
-    }
-
     /// <summary>Brings a connection up to date: tells what is untold, ends what is to be ended, closes what is to be closed.</summary>
     private void Look(ConnectionId id)
     {
@@ -331,9 +215,6 @@ internal sealed unsafe partial class Reactor<TState>
         if (slot.Is(ConnectionFlags.HoldsUnread) && MayRead(ref slot)) Receive(id, ref slot);
     }
 
-    private static bool MayRead(ref ConnectionSlot slot) =>
-        !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.WantsRoom);
-
     private void ArmHalfOpen(ConnectionId id, ref ConnectionSlot slot)
     {
         slot.Set(ConnectionFlags.HalfOpenArmed);
@@ -354,18 +235,6 @@ internal sealed unsafe partial class Reactor<TState>
         if (slow) slot.Set(ConnectionFlags.ToldSlow);
         else slot.Clear(ConnectionFlags.ToldSlow);
         return Told.Done;
-    }
-
-    /// <summary>Tells the handler that the peer has ended its direction, if it does not know yet.</summary>
-    private Told TellReadEnded(ConnectionId id, ref ConnectionSlot slot)
-    {
-        if (!slot.Is(ConnectionFlags.EndUntold)) return Told.Done;
-        Told told = _handler.TellReadEnded(id, slot.Owner, ref _table.State(id.Slot));
-        if (!_table.TryEnter(id)) return told;
-        if (told == Told.NoRoom) Stall(id, ref slot);
-        else slot.Clear(ConnectionFlags.EndUntold);
-        slot.Exit();
-        return told;
     }
 
     private void CloseForError(ConnectionId id, int errno) =>

@@ -134,14 +134,6 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Set(wanted);
     }
 
-    /// <summary>What epoll is to report of a connection that only waits for input.</summary>
-    /// <remarks>
-    /// Each arrival once, and with it whatever keeps one receive from taking all there is. Otherwise epoll looks at each connection again
-    /// behind the batch, to find that nothing is left. OpenSSL may leave something to the kernel, so with TLS it looks.
-    /// </remarks>
-    private static uint InterestIn(ref ConnectionSlot slot) =>
-        slot.Is(ConnectionFlags.Secured) ? Libc.EpollIn : Libc.EpollIn | StopsReceive | Libc.EpollEdge;
-
     /// <summary>Begins to connect to one address.</summary>
     /// <returns>Null when that is under way, else why it cannot be.</returns>
     private CloseReason? BeginConnect(ConnectionId id, ref ConnectionSlot slot, in NativeAddress to)
