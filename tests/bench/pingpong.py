@@ -35,34 +35,23 @@ def play(name, address, processes, rate):
         benchmark.add(f"{how}, {name}: waits/message", waited / messages)
 
 
-def ours(rate):
-    with echo_server(), hub(f"tcp://{ECHO}") as far, ecm() as edge:
-        play("ECM and hub", CLIENTS, [edge, far], rate)
+def ours(rate, where="", before=()):
+    with echo_server(), hub(f"tcp://{ECHO}", before=before) as far, ecm(before=before) as edge:
+        play("ECM and hub" + where, CLIENTS, [edge, far], rate)
 
 
-def ours_echo(rate):
-    with hub("echo:") as far, ecm() as edge:
-        play("ECM and hub with echo", CLIENTS, [edge, far], rate)
+def ours_echo(rate, where="", before=()):
+    with hub("echo:", before=before) as far, ecm(before=before) as edge:
+        play("ECM and hub with echo" + where, CLIENTS, [edge, far], rate)
 
 
-def ours_one_core(rate):
-    with echo_server(), hub(f"tcp://{ECHO}", before=ON_ONE_CORE) as far, ecm(before=ON_ONE_CORE) as edge:
-        play("ECM and hub" + ONE_CORE, CLIENTS, [edge, far], rate)
+def peer(rate, where="", before=()):
+    with echo_server(), haproxy(before=before) as hop:
+        play("HAProxy" + where, PEER, [hop], rate)
 
 
-def ours_echo_one_core(rate):
-    with hub("echo:", before=ON_ONE_CORE) as far, ecm(before=ON_ONE_CORE) as edge:
-        play("ECM and hub with echo" + ONE_CORE, CLIENTS, [edge, far], rate)
-
-
-def peer(rate):
-    with echo_server(), haproxy() as hop:
-        play("HAProxy", PEER, [hop], rate)
-
-
-def peer_one_core(rate):
-    with echo_server(), haproxy(before=ON_ONE_CORE) as hop:
-        play("HAProxy" + ONE_CORE, PEER, [hop], rate)
+def on_one_core(step):
+    return lambda rate: step(rate, ONE_CORE, ON_ONE_CORE)
 
 
 def other_peer(rate):
@@ -126,7 +115,7 @@ def budgets_at_rate(name):
 benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)), rounds=9)
 for number in benchmark.each_round():
     steps = [ours, bare, peer, ours_echo, bare_echo, other_peer]
-    for rate, more in (0, []), (RATE, [ours_one_core, peer_one_core, ours_echo_one_core]):
+    for rate, more in (0, []), (RATE, [on_one_core(step) for step in (ours, peer, ours_echo)]):
         for step in steps + more if number % 2 else reversed(steps + more):
             step(rate)
     ratios("flat out")
