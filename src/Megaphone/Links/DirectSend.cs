@@ -5,7 +5,7 @@ namespace Megaphone.Links;
 
 /// <summary>Sends on a socket, without waiting, by the system call itself.</summary>
 /// <remarks>
-/// <see cref="Socket.Send(ReadOnlySpan{byte})"/> lays a dozen methods around that call, 250 instructions, and wants a list of segments
+/// <see cref="Socket.Send(ReadOnlySpan{byte})"/> lays a dozen methods around that call, some 200 instructions, and wants a list of segments
 /// for what lies in two places.
 /// </remarks>
 internal static unsafe partial class DirectSend
