@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Megaphone.Cores;
 using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Links;
@@ -36,6 +37,7 @@ internal sealed class MegaphoneService(
     private AdminEndpoint? _admin;
     private MetricsPublisher? _publisher;
     private PrometheusText? _text;
+    private CoreKeeper? _cores;
     private volatile bool _stopping;
 
     /// <summary>Binds every listener, then says so: the ready line, and the service manager.</summary>
@@ -85,6 +87,7 @@ internal sealed class MegaphoneService(
     /// <inheritdoc/>
     public void Dispose()
     {
+        _cores?.Dispose();
         _admin?.Dispose();
         _ecm?.Dispose();
         _hub?.Dispose();
@@ -120,9 +123,13 @@ internal sealed class MegaphoneService(
             _ecm = role;
         }
 
+        // An ECM stays where it is, and its hub comes to it.
+        if (settings.KeepsToFewCores)
+            _cores = CoreKeeper.TryStart(() => _ecm is null ? _hub?.LinkCore : null, new CoreLog(loggers.CreateLogger<CoreKeeper>()));
+
         if (settings.Admin is { } admin)
         {
-            _publisher = new MetricsPublisher(metrics);
+            _publisher = new MetricsPublisher(metrics, () => _cores?.Count ?? Environment.ProcessorCount);
             _text = new PrometheusText(_publisher.Meter);
             _admin = new AdminEndpoint(
                 admin,

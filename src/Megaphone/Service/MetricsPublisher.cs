@@ -15,7 +15,9 @@ internal sealed class MetricsPublisher : IDisposable
     private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
 
     /// <summary>Makes the instruments for the roles that run.</summary>
-    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles)
+    /// <param name="roles">What they count.</param>
+    /// <param name="cores">How many cores the process keeps itself to now.</param>
+    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles, Func<int> cores)
     {
         _roles = roles;
         foreach (RoleMetrics metrics in roles)
@@ -152,6 +154,11 @@ internal sealed class MetricsPublisher : IDisposable
             () => Environment.CpuUsage.TotalTime.TotalSeconds,
             null,
             "Processor time used, user and system.");
+        Meter.CreateObservableGauge(
+            "megaphone_cores",
+            cores,
+            null,
+            "Cores that all threads are kept to now.");
         Meter.CreateObservableGauge(
             "process_resident_memory_bytes",
             () => Environment.WorkingSet,

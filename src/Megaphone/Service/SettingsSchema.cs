@@ -78,6 +78,7 @@ internal sealed partial class SettingsSchema
         IPEndPoint admin = _reader.Read("Admin:Listen", ValueFormats.Listen, DefaultAdmin);
         TimeSpan stopTimeout = Duration("Service:StopTimeout", TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10));
         TimeSpan keepAlive = Seconds("Service:KeepAlive", Second, Hour, new LinkOptions().KeepAlive);
+        bool keepsToFewCores = _reader.Read("Service:Cores", ValueFormats.Cores, true);
         IReadOnlyDictionary<string, LogLevel> logLevels = ReadLogLevels();
 
         bool linksToOwnHub = runsEcm && runsHub && LinksToHub(ecm, hub);
@@ -111,6 +112,7 @@ internal sealed partial class SettingsSchema
             MaxClientsGiven = _reader.IsGiven("Ecm:MaxClients"),
             MaxSessionsGiven = _reader.IsGiven("Hub:MaxSessions"),
             StopTimeout = stopTimeout,
+            KeepsToFewCores = keepsToFewCores,
             LogLevels = logLevels,
         };
         RefuseSharedAddresses(settings);

@@ -18,6 +18,7 @@ public class ProblemTests
               },
               "Hub": { "Listen": "127.0.0.1:65536", "Backend": "127.0.0.1:5222", "Secret": "short", "AllowOpenListener": 1, "IdleTimeout": "00:00:00" },
               "Admin": { "Listen": "" , "Port": 80 },
+              "Service": { "Cores": 1 },
               "Logging": { "LogLevel": { "Default": "Chatty", "Megaphone": 2 } }
             }
             """));

@@ -35,7 +35,7 @@ public class PrometheusTextTests
     [Fact]
     public void Scrapes_do_not_add_up()
     {
-        using MetricsPublisher publisher = new([new RoleMetrics(Role.Ecm)]);
+        using MetricsPublisher publisher = new([new RoleMetrics(Role.Ecm)], () => 1);
         using PrometheusText text = new(publisher.Meter);
 
         Assert.Equal(WithoutTheMachine(text.Write()), WithoutTheMachine(text.Write()));
@@ -53,7 +53,7 @@ public class PrometheusTextTests
 
     private static string Write(params RoleMetrics[] roles)
     {
-        using MetricsPublisher publisher = new(roles);
+        using MetricsPublisher publisher = new(roles, () => 7);
         using PrometheusText text = new(publisher.Meter);
         return WithoutTheMachine(text.Write());
     }
