@@ -113,21 +113,17 @@ class Child:
         return [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
 
-# Runs a command on the last core alone, as systemd's CPUAffinity= has a service do.
-ON_ONE_CORE = ["taskset", "-c", str(os.cpu_count() - 1)]
-
-
-def ecm(*more, before=()):
+def ecm(*more):
     """An ECM in a process of its own, whose link to LINK is up."""
-    child = Child(*before, MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
+    child = Child(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
     admin = re.search(r"admin=(\S+)", child.ready)[1]
     wait_until(lambda: is_ready(admin), "the link is up")
     return child
 
 
-def hub(backend, *more, before=()):
+def hub(backend, *more):
     """A hub in a process of its own, on LINK."""
-    return Child(*before, MEGAPHONE, "--Hub:Listen", LINK, "--Hub:Backend", backend, *QUIET, *more, ready="megaphone ready")
+    return Child(MEGAPHONE, "--Hub:Listen", LINK, "--Hub:Backend", backend, *QUIET, *more, ready="megaphone ready")
 
 
 def is_ready(admin):
