@@ -1,6 +1,6 @@
 """CLIENTS × 200-byte ping-pong through ECM and hub to an echo server, beside one hop of HAProxy, and of nginx, to the same
-server: as fast as answers come, and at a fixed rate, there also with all cores left to the system, and HAProxy on one. A bare
-relay (bare_relay.c) tells how little two processes can take for it."""
+server: as fast as answers come, and at a fixed rate, there also with all cores left to the system, and the others on one. A
+bare relay (bare_relay.c) tells how little two processes can take for it."""
 
 import os
 
@@ -14,14 +14,14 @@ WARMUP = 0.5
 OURS = ("ECM and hub", "ECM and hub with echo")
 PEERS = ("HAProxy", "nginx")
 BARE = "bare relay", "bare relay with echo"
-ONE_CORE = "HAProxy on one core"
+ONE_CORE = " on one core"
 ALL_CORES = " on all cores"
 BARE_RELAY = os.environ["BARE_RELAY"]
 
 
 def play(name, address, processes, rate):
     switches_before = [process.switches() for process in processes]
-    calls_before = calls_to_cores()
+    calls_before = calls_to_cores() if benchmark.options.quick else 0
     figures = load("pingpong", to=address, connections=CONNECTIONS, bytes=BYTES, seconds=SECONDS, warmup=WARMUP, rate=rate,
                    watch=",".join(str(pid) for process in processes for pid in process.pids()))
     if figures["errors"]:
@@ -38,7 +38,7 @@ def play(name, address, processes, rate):
         called = calls_to_cores() - calls_before
         all_messages = messages * (SECONDS + WARMUP) / SECONDS
         benchmark.add(f"{how}, {name}: waits/message", waited / all_messages)
-        benchmark.add(f"{how}, {name}: cores called/message", called / all_messages)
+        benchmark.add(f"{how}, {name}: cores called/message (whole machine)", called / all_messages)
 
 
 def calls_to_cores():
@@ -61,13 +61,13 @@ def on_all_cores(step):
     return lambda rate: step(rate, ALL_CORES, "all")
 
 
-def peer(rate, name="HAProxy", before=()):
+def peer(rate, where="", before=()):
     with echo_server(), haproxy(before=before) as hop:
-        play(name, PEER, [hop], rate)
+        play("HAProxy" + where, PEER, [hop], rate)
 
 
-def peer_on_one_core(rate):
-    peer(rate, ONE_CORE, before=["taskset", "-c", str(os.cpu_count() - 1)])
+def on_one_core(step):
+    return lambda rate: step(rate, ONE_CORE, ["taskset", "-c", str(os.cpu_count() - 1)])
 
 
 def other_peer(rate):
@@ -75,22 +75,22 @@ def other_peer(rate):
         play("nginx", NGINX_PEER, [hop], rate)
 
 
-def bare(rate):
-    with echo_server(), bare_far(ECHO) as far, bare_edge() as edge:
-        play("bare relay", CLIENTS, [edge, far], rate)
+def bare(rate, where="", before=()):
+    with echo_server(), bare_far(before, ECHO) as far, bare_edge(before) as edge:
+        play(BARE[0] + where, CLIENTS, [edge, far], rate)
 
 
-def bare_echo(rate):
-    with bare_far() as far, bare_edge() as edge:
-        play("bare relay with echo", CLIENTS, [edge, far], rate)
+def bare_echo(rate, where="", before=()):
+    with bare_far(before) as far, bare_edge(before) as edge:
+        play(BARE[1] + where, CLIENTS, [edge, far], rate)
 
 
-def bare_far(*backend):
-    return Child(BARE_RELAY, "far", LINK, *backend, ready="ready")
+def bare_far(before, *backend):
+    return Child(*before, BARE_RELAY, "far", LINK, *backend, ready="ready")
 
 
-def bare_edge():
-    return Child(BARE_RELAY, "edge", CLIENTS, LINK, ready="ready")
+def bare_edge(before):
+    return Child(*before, BARE_RELAY, "edge", CLIENTS, LINK, ready="ready")
 
 
 def ratios(how):
@@ -100,9 +100,10 @@ def ratios(how):
                 ratio(how, figure, name, beside)
             ratio(how, figure, name, floor)
             ratio(how, figure, floor, "HAProxy")
-            if f"{how}, {ONE_CORE}: {figure}" in benchmark.values:
-                ratio(how, figure, name, ONE_CORE)
+            if f"{how}, {name}{ALL_CORES}: {figure}" in benchmark.values:
                 ratio(how, figure, name + ALL_CORES, "HAProxy")
+                ratio(how, figure, name, "HAProxy" + ONE_CORE)
+                ratio(how, figure, name, floor + ONE_CORE)
 
 
 def ratio(how, figure, name, beside):
@@ -124,7 +125,7 @@ def budgets(name):
 benchmark = Benchmark("pingpong", __doc__.replace("CLIENTS", str(CONNECTIONS)), rounds=9)
 for number in benchmark.each_round():
     steps = [ours, bare, peer, ours_echo, bare_echo, other_peer]
-    for rate, more in (0, []), (RATE, [on_all_cores(ours), on_all_cores(ours_echo), peer_on_one_core]):
+    for rate, more in (0, []), (RATE, [on_all_cores(ours), on_all_cores(ours_echo), *map(on_one_core, (peer, bare, bare_echo))]):
         for step in steps + more if number % 2 else reversed(steps + more):
             step(rate)
     ratios("flat out")

@@ -108,7 +108,7 @@ processes with a link between them can take on this machine: a hundred and fifty
 check nothing and bound nothing. It tells what is left to be had, and what is not: with a server behind the hub it takes nearly twice what
 HAProxy takes for a message that travels alone. Most of that is what it costs to wake a thread on another core, which has gone to sleep
 meanwhile. At the fixed rate ECM and hub share a core, as they do by themselves (`Service:Cores`), and neither has to wake one for the
-other; "on all cores" is with that switched off, and HAProxy is there on one core too (`taskset`).""",
+other; "on all cores" is with that switched off, and HAProxy and the bare relay are there on one core too (`taskset`).""",
     "tls": """
 Clients are Python's, with TLS 1.3. Memory is the slope between 500 and 5,000 clients that have made their handshake and said
 nothing; HAProxy has a connection to its server for each. Handshakes are as many as two programs make one after the other,

@@ -8,10 +8,15 @@ internal struct CoreDemand
     public const double GatherBelow = 0.4;
 
     /// <summary>
-    /// The share of the time, running and waiting taken together, above which they leave the one core: it is full then, of whomever.
-    /// A thread that waits counts for itself, so several that wait for a stranger reach this sooner.
+    /// The share of the time, running and waiting taken together, above which they leave the one core: it is full then.
     /// </summary>
     public const double SpreadAbove = 0.8;
+
+    /// <summary>Waiting of so much, and so many times as much as running, is a stranger's doing, however little it is that waits.</summary>
+    public const double StrangerFrom = 0.05;
+
+    /// <inheritdoc cref="StrangerFrom"/>
+    public const double StrangerTimes = 4;
 
     /// <summary>Milliseconds for which they stay spread when they had to; doubled each time that it was soon after they gathered.</summary>
     public const int FirstPause = 1_000;
@@ -41,7 +46,7 @@ internal struct CoreDemand
             IsGathered = true;
             _gatheredAt = now;
         }
-        else if (IsGathered && ran + waited > SpreadAbove)
+        else if (IsGathered && (ran + waited > SpreadAbove || (waited > StrangerFrom && waited > StrangerTimes * ran)))
         {
             IsGathered = false;
             _pause = now - _gatheredAt >= LongestPause ? FirstPause : Math.Clamp(2 * _pause, FirstPause, LongestPause);

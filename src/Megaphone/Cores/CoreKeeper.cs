@@ -15,8 +15,11 @@ internal sealed class CoreKeeper : IDisposable
     /// <summary>Milliseconds from one look to the next.</summary>
     private const int Interval = 250;
 
-    /// <summary>Below this share of a core it is not asked who waited: there is hardly anybody who could.</summary>
-    private const double Idle = 0.01;
+    /// <summary>Milliseconds from one move after what comes in to the next: it may come in here and there.</summary>
+    private const int MoveInterval = 5_000;
+
+    /// <summary>Below this share of a core it is not asked who waited: next to nobody wants to run.</summary>
+    private const double Idle = 0.002;
 
     /// <summary>In place of a core's number: they are kept to none.</summary>
     private const int All = -1;
@@ -27,6 +30,7 @@ internal sealed class CoreKeeper : IDisposable
     private readonly CoreSet _allowed;
     private readonly Func<int?> _home;
     private readonly CoreLog _log;
+    private readonly ProcessThreads _threads;
     private readonly Lock _looking = new();
     private readonly Timer _timer;
     private CoreDemand _demand;
@@ -34,10 +38,14 @@ internal sealed class CoreKeeper : IDisposable
     private TimeSpan? _waited;
     private long _lookedAt = Stopwatch.GetTimestamp();
     private int _core = All;
+    private int _homeBefore = All;
+    private long _movedAt = -MoveInterval;
+    private bool _changed;
     private bool _over;
 
-    private CoreKeeper(CoreSet allowed, Func<int?> home, CoreLog log)
+    private CoreKeeper(CoreSet allowed, ProcessThreads threads, Func<int?> home, CoreLog log)
     {
+        _threads = threads;
         _allowed = allowed;
         _home = home;
         _log = log;
@@ -54,9 +62,10 @@ internal sealed class CoreKeeper : IDisposable
         try
         {
             CoreSet allowed = ProcessThreads.Allowed();
-            ProcessThreads.KeepTo(allowed);
-            ProcessThreads.Waited();
-            return new CoreKeeper(allowed, home, log);
+            ProcessThreads threads = new();
+            threads.KeepTo(allowed);
+            threads.Waited();
+            return new CoreKeeper(allowed, threads, home, log);
         }
         catch (Exception e) when (IsTheKernels(e))
         {
@@ -93,7 +102,7 @@ internal sealed class CoreKeeper : IDisposable
             }
             catch (Exception e) when (IsTheKernels(e))
             {
-                // Without descriptors, say: the next look tries again.
+                // The next look tries again.
                 _log.Failed(e.Message);
             }
 
@@ -108,40 +117,64 @@ internal sealed class CoreKeeper : IDisposable
         TimeSpan ranBefore = _ran;
         _ran = Environment.CpuUsage.TotalTime;
         double ran = (_ran - ranBefore) / passed;
-        double waited = _demand.IsGathered && ran >= Idle ? Waited(passed) : NotWatched();
-        _demand.Note(ran, waited, Environment.TickCount64);
+        double waited = Waited(ran, passed);
+        long now = Environment.TickCount64;
+        _demand.Note(ran, waited, now);
 
-        int core = !_demand.IsGathered ? All : _core < 0 || CoreDemand.IsLittle(ran) ? Home() : _core;
+        int core = !_demand.IsGathered ? All : _core < 0 ? Home() ?? ProcessThreads.CurrentCore() : Follow(ran, now);
         if (core != _core) KeepTo(core, ran, waited);
+        else if (_changed) KeepNewThreadsTo(core);
     }
 
-    private double Waited(TimeSpan passed)
+    private double Waited(double ran, TimeSpan passed)
     {
         TimeSpan? before = _waited;
-        _waited = ProcessThreads.Waited();
+        _waited = null;
+        if (!_demand.IsGathered || ran < Idle) return 0;
+        try
+        {
+            _waited = _threads.Waited();
+        }
+        catch (Exception e) when (IsTheKernels(e))
+        {
+            // Without descriptors, say: what they ran is known all the same.
+            _log.Failed(e.Message);
+        }
 
         // A thread that has ended has taken its share along.
         return before is { } known && _waited > known ? (_waited.Value - known) / passed : 0;
     }
 
-    private double NotWatched()
-    {
-        _waited = null;
-        return 0;
-    }
+    /// <summary>Where they should be, if that is among the cores that they may use.</summary>
+    private int? Home() => _home() is { } home && _allowed.Contains(home) ? home : null;
 
-    private int Home()
+    /// <summary>Stays, or moves on to where everything comes in now.</summary>
+    private int Follow(double ran, long now)
     {
-        if (_home() is { } home && _allowed.Contains(home)) return home;
-        return _core >= 0 ? _core : Thread.GetCurrentProcessorId();
+        int home = Home() ?? _core;
+        bool lasts = home == _homeBefore;
+        _homeBefore = home;
+        if (home == _core || !lasts || !CoreDemand.IsLittle(ran) || now - _movedAt < MoveInterval) return _core;
+        _movedAt = now;
+        return home;
     }
 
     private void KeepTo(int core, double ran, double waited)
     {
         Volatile.Write(ref _core, Unknown);
-        ProcessThreads.KeepTo(core == All ? _allowed : CoreSet.Of(core));
+        _threads.KeepTo(SetOf(core));
         Volatile.Write(ref _core, core);
+        _changed = true;
         if (core == All) _log.Spread(_allowed.Count, ran, waited);
         else _log.Gathered(core, ran);
     }
+
+    /// <summary>At the look after a change: also those that were being started then.</summary>
+    private void KeepNewThreadsTo(int core)
+    {
+        _threads.KeepTo(SetOf(core));
+        _changed = false;
+    }
+
+    private CoreSet SetOf(int core) => core == All ? _allowed : CoreSet.Of(core);
 }

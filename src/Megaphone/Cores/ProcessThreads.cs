@@ -4,14 +4,16 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Megaphone.Cores;
 
-/// <summary>The threads of this process, as the kernel schedules them.</summary>
-internal static unsafe partial class ProcessThreads
+/// <summary>The threads of this process, as the kernel schedules them. Not thread-safe.</summary>
+internal sealed unsafe partial class ProcessThreads
 {
     private const string Folder = "/proc/self/task";
     private const int NoSuchProcess = 3;
 
     /// <summary>How often the threads are listed until there is no new one.</summary>
     private const int MostPasses = 4;
+
+    private readonly HashSet<string> _known = [];
 
     /// <summary>The cores that the calling thread may run on.</summary>
     /// <exception cref="IOException">The kernel does not say.</exception>
@@ -26,28 +28,37 @@ internal static unsafe partial class ProcessThreads
         return new CoreSet(words);
     }
 
+    /// <summary>The core that the calling thread runs on.</summary>
+    /// <exception cref="IOException">The kernel does not say.</exception>
+    public static int CurrentCore() => GetCore() is >= 0 and var core ? core : throw Failure("sched_getcpu");
+
     /// <summary>Keeps all threads to these cores, and through them those that they will start.</summary>
-    /// <exception cref="IOException">The kernel refuses, or does not list them.</exception>
-    public static void KeepTo(CoreSet cores)
+    /// <remarks>A thread that is being started at this moment may miss it: whoever wants all of them calls once more, later.</remarks>
+    /// <exception cref="IOException">The kernel refuses; or there are no descriptors to list those that are new, the others are kept.</exception>
+    public void KeepTo(CoreSet cores)
     {
+        foreach (string thread in _known) KeepTo(thread, cores);
+
         // One whose turn has not come may start another meanwhile, for which the old cores hold: so they are listed again.
-        HashSet<string> kept = [];
+        HashSet<string> kept = [.. _known];
         for (int before = -1, pass = 0; pass < MostPasses && kept.Count > before; pass++)
         {
             before = kept.Count;
-            foreach (string thread in Directory.EnumerateDirectories(Folder))
+            List();
+            foreach (string thread in _known)
             {
-                if (kept.Add(thread)) KeepTo(int.Parse(Path.GetFileName(thread.AsSpan()), CultureInfo.InvariantCulture), cores);
+                if (kept.Add(thread)) KeepTo(thread, cores);
             }
         }
     }
 
     /// <summary>For how long those that there are now have waited for a core in all, able to run.</summary>
     /// <exception cref="IOException">The kernel does not say, or there are no descriptors.</exception>
-    public static TimeSpan Waited()
+    public TimeSpan Waited()
     {
         long nanoseconds = 0;
-        foreach (string thread in Directory.EnumerateDirectories(Folder))
+        List();
+        foreach (string thread in _known)
         {
             try
             {
@@ -62,6 +73,13 @@ internal static unsafe partial class ProcessThreads
         return new TimeSpan(nanoseconds / TimeSpan.NanosecondsPerTick);
     }
 
+    private void List()
+    {
+        string[] threads = Directory.GetDirectories(Folder);
+        _known.Clear();
+        _known.UnionWith(threads);
+    }
+
     private static long Waited(string path)
     {
         // Three numbers: nanoseconds on a core, nanoseconds waiting for one, and how often it got one.
@@ -74,8 +92,9 @@ internal static unsafe partial class ProcessThreads
             : throw new IOException($"{path} does not say for how long the thread has waited");
     }
 
-    private static void KeepTo(int thread, CoreSet cores)
+    private static void KeepTo(string folder, CoreSet cores)
     {
+        int thread = int.Parse(Path.GetFileName(folder.AsSpan()), CultureInfo.InvariantCulture);
         fixed (ulong* mask = cores.Words)
         {
             if (SetAffinity(thread, CoreSet.Bytes, mask) < 0 && Marshal.GetLastPInvokeError() != NoSuchProcess) throw Failure("sched_setaffinity");
@@ -89,4 +108,7 @@ internal static unsafe partial class ProcessThreads
 
     [LibraryImport("libc", EntryPoint = "sched_setaffinity", SetLastError = true)]
     private static partial int SetAffinity(int thread, nuint length, ulong* mask);
+
+    [LibraryImport("libc", EntryPoint = "sched_getcpu", SetLastError = true)]
+    private static partial int GetCore();
 }

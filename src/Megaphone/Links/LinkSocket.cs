@@ -77,7 +77,10 @@ internal static class LinkSocket
     }
 
     /// <summary>The core that took in what arrived last (SO_INCOMING_CPU); null before anything has, and when the socket is closed.</summary>
-    /// <remarks>From another process of this machine that is the core it sent on; else the one that serves the network card.</remarks>
+    /// <remarks>
+    /// From another process of this machine that is the core it sent on, else the one that serves the network card. An acknowledgement
+    /// counts, too: where this end alone sends, that may come from this end's own core.
+    /// </remarks>
     public static int? IncomingCore(Socket socket)
     {
         try

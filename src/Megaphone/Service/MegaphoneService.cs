@@ -129,7 +129,7 @@ internal sealed class MegaphoneService(
 
         if (settings.Admin is { } admin)
         {
-            _publisher = new MetricsPublisher(metrics, () => _cores?.Count ?? Environment.ProcessorCount);
+            _publisher = new MetricsPublisher(metrics, _cores is { } keeper ? () => keeper.Count : null);
             _text = new PrometheusText(_publisher.Meter);
             _admin = new AdminEndpoint(
                 admin,

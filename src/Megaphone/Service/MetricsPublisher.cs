@@ -16,8 +16,8 @@ internal sealed class MetricsPublisher : IDisposable
 
     /// <summary>Makes the instruments for the roles that run.</summary>
     /// <param name="roles">What they count.</param>
-    /// <param name="cores">How many cores the process keeps itself to now.</param>
-    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles, Func<int> cores)
+    /// <param name="cores">How many cores the process keeps itself to now; null: it does not.</param>
+    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles, Func<int>? cores = null)
     {
         _roles = roles;
         foreach (RoleMetrics metrics in roles)
@@ -154,11 +154,8 @@ internal sealed class MetricsPublisher : IDisposable
             () => Environment.CpuUsage.TotalTime.TotalSeconds,
             null,
             "Processor time used, user and system.");
-        Meter.CreateObservableGauge(
-            "megaphone_cores",
-            cores,
-            null,
-            "Cores that all threads are kept to now.");
+        if (cores is not null)
+            Meter.CreateObservableGauge("megaphone_cores", cores, null, "Cores that the process keeps itself to now.");
         Meter.CreateObservableGauge(
             "process_resident_memory_bytes",
             () => Environment.WorkingSet,

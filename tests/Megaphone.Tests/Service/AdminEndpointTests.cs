@@ -8,7 +8,7 @@ namespace Megaphone.Tests.Service;
 
 public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
 {
-    private readonly MetricsPublisher _publisher = new([new RoleMetrics(Role.Ecm)], () => 1);
+    private readonly MetricsPublisher _publisher = new([new RoleMetrics(Role.Ecm)]);
     private readonly PrometheusText _text;
     private readonly AdminEndpoint _endpoint;
     private readonly HttpClient _client = new();
