@@ -6,7 +6,7 @@ namespace Megaphone.Cores;
 /// <remarks>
 /// <para>A message makes its way through a chain of threads, each of which wakes the next. The scheduler puts a thread that wakes on
 /// a core that is idle, if there is one, and to wake that core costs the waker several times what the message does, above all in a
-/// virtual machine, where it is the hypervisor's work. On one core that costs nothing. An ECM and a hub of the same machine therefore
+/// virtual machine, where it is the hypervisor's work. On one core none has to be woken. An ECM and a hub of the same machine therefore
 /// share theirs: the hub comes to where its links come in.</para>
 /// <para>Whether the core is still enough is looked at four times a second, by how long the threads ran and waited.</para>
 /// </remarks>
