@@ -37,7 +37,8 @@ internal sealed unsafe partial class ProcessThreads
     /// <exception cref="IOException">The kernel refuses; or there are no descriptors to list those that are new, the others are kept.</exception>
     public void KeepTo(CoreSet cores)
     {
-        foreach (string thread in _known) KeepTo(thread, cores);
+        // They may have been listed long ago: the number of one that has ended may be that of somebody else's thread by now.
+        foreach (string thread in _known.Where(Directory.Exists)) KeepTo(thread, cores);
 
         // One whose turn has not come may start another meanwhile, for which the old cores hold: so they are listed again.
         HashSet<string> kept = [.. _known];
