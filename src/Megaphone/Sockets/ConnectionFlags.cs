@@ -73,7 +73,7 @@ internal enum ConnectionFlags
     /// <summary>TLS is spoken on it.</summary>
     Secured = 1 << 21,
 
-    /// <summary>OpenSSL holds bytes that the kernel does not report any more; to be read as soon as reading is allowed.</summary>
+    /// <summary>What was received of a connection with TLS waits to be opened or delivered, and the kernel does not report it any more.</summary>
     HoldsUnread = 1 << 22,
 
     /// <summary>OpenSSL goes on, with reading or with our end, when the kernel takes more. Nothing is read before.</summary>

@@ -29,7 +29,7 @@ internal struct ConnectionSlot
     /// <summary>Which address is being tried, while connecting.</summary>
     public byte Attempt;
 
-    /// <summary>Takes the gate. Held for the length of a system call, with TLS of some records, so waiting for it is short.</summary>
+    /// <summary>Takes the gate. Held for the length of a system call, with TLS of a record that is opened or sealed, so waiting for it is short.</summary>
     public void Enter()
     {
         if (Interlocked.CompareExchange(ref Gate, 1, 0) == 0) return;

@@ -29,7 +29,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
 
     private readonly TState[]?[] _states = new TState[RuntimeHelpers.IsReferenceOrContainsReferences<TState>() ? Chunks(capacity) : 0][];
     private readonly OutputBacklog?[]?[] _backlogs = new OutputBacklog?[Chunks(capacity)][];
-    private readonly nint[]?[] _sessions = new nint[Chunks(capacity)][];
+    private readonly SecuredState[]?[] _secured = new SecuredState[Chunks(capacity)][];
     private readonly Chunk[] _chunks = [.. Enumerable.Repeat(new Chunk { FirstFree = NoSlot }, Chunks(capacity))];
     private readonly Lock _lock = new();
     private int _lowest;
@@ -116,16 +116,16 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         chunk[index & (ChunkSlots - 1)] = backlog;
     }
 
-    /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>. The slot's gate must be held.</summary>
+    /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public TlsSession Session(int index) => new(_sessions[index >> ChunkBits]![index & (ChunkSlots - 1)]);
+    public ref SecuredState Secured(int index) => ref _secured[index >> ChunkBits]![index & (ChunkSlots - 1)];
 
-    /// <summary>Sets the TLS of a slot. The slot's gate must be held. Eight bytes, and only where there is TLS at all.</summary>
-    public void SetSession(int index, TlsSession session)
+    /// <summary>Gives a slot its TLS. The slot's gate must be held. There is memory for it only where there is TLS at all.</summary>
+    public void SetSecured(int index, TlsSession session)
     {
-        ref nint[]? chunk = ref _sessions[index >> ChunkBits];
-        if (chunk is null) Interlocked.CompareExchange(ref chunk, new nint[ChunkSlots], null);
-        chunk[index & (ChunkSlots - 1)] = session.Handle;
+        ref SecuredState[]? chunk = ref _secured[index >> ChunkBits];
+        if (chunk is null) Interlocked.CompareExchange(ref chunk, new SecuredState[ChunkSlots], null);
+        chunk[index & (ChunkSlots - 1)] = new SecuredState(session);
     }
 
     /// <summary>Finds a connection that is still there, and takes its gate.</summary>
@@ -176,7 +176,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         }
 
         _backlogs[number] = null;
-        _sessions[number] = null;
+        _secured[number] = null;
         _plainStates?.GiveBack((nuint)number * StateBytes, StateBytes);
         _slots.GiveBack((nuint)number * SlotBytes, SlotBytes);
         chunk.FirstFree = NoSlot;

@@ -40,11 +40,11 @@ internal sealed unsafe partial class Reactor<TState>
 
         slot.Owner = owner;
         slot.Set(ConnectionFlags.WatchesIn);
-        bool unread = tls is not null && Secure(id, ref slot, session);
+        if (tls is not null) Secure(id, ref slot, session);
         bool watched = _epoll.Add(descriptor, InterestIn(ref slot), id.Value) == 0;
         if (!watched) Fail(ref slot, CloseReason.OutOfResources);
         slot.Exit();
-        if (!watched || unread) Attend(id);
+        if (!watched) Attend(id);
         return watched ? null : RefusalReason.Memory;
     }
 

@@ -32,6 +32,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private readonly AcceptedClient _take;
     private readonly Thread _thread;
     private readonly byte* _receiveBuffer = (byte*)NativeMemory.Alloc(ReceiveBufferBytes);
+    private readonly SealedInput _sealed = new();
     private readonly double _sweepQuotaPerMillisecond;
     private PostedIds _posted = new();
     private PostedIds _attending = new();
@@ -116,6 +117,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         _attending.Dispose();
         _halfOpen.Dispose();
         _connecting.Dispose();
+        _sealed.Dispose();
         NativeMemory.Free(_receiveBuffer);
     }
 

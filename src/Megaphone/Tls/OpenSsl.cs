@@ -5,12 +5,12 @@ namespace Megaphone.Tls;
 /// <summary>The functions of OpenSSL 3 that TLS is made of here. Nothing is loaded before the first of them is called.</summary>
 /// <remarks>
 /// Every call that may fail leaves its reasons in a queue of the calling thread; whoever reads the queue afterwards clears it
-/// before the call. Handles are pointers: <c>ssl</c> an SSL, <c>context</c> an SSL_CTX.
+/// before the call. Handles are pointers: <c>ssl</c> an SSL, <c>context</c> an SSL_CTX. What only reads or sets a field is called
+/// without telling the garbage collector, which costs more than such a call does.
 /// </remarks>
 internal static unsafe partial class OpenSsl
 {
     public const int ControlMode = 33;
-    public const int ControlReadAhead = 41;
     public const int ControlSessionCacheMode = 44;
     public const int ControlServerNameCallback = 53;
     public const int ControlServerNameArgument = 54;
@@ -31,12 +31,16 @@ internal static unsafe partial class OpenSsl
     public const int ExtensionAlertFatal = 2;
     public const int ExtensionNoAcknowledge = 3;
     public const int AlertUnrecognizedName = 112;
-    public const int ReasonUnexpectedEnd = 294;
     public const int FileTypePem = 1;
     public const int Tls12 = 0x0303;
     public const int Tls13 = 0x0304;
     public const int ParameterUtf8 = 4;
     public const int ParameterOctets = 5;
+    public const int BioSourceOrSink = 0x400;
+    public const int BioControlFlush = 11;
+    public const int BioRetryRead = 1 | 8;
+    public const int BioRetryWrite = 2 | 8;
+    public const int BioRetryFlags = 1 | 2 | 4 | 8;
 
     private const string Ssl = "libssl.so.3";
     private const string Crypto = "libcrypto.so.3";
@@ -91,16 +95,14 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_free")]
     public static partial void Free(nint ssl);
 
-    [LibraryImport(Ssl, EntryPoint = "SSL_set_fd")]
-    public static partial int SetDescriptor(nint ssl, int descriptor);
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_bio")]
+    public static partial void SetBios(nint ssl, nint read, nint write);
 
-    [LibraryImport(Ssl, EntryPoint = "SSL_ctrl")]
-    public static partial nint Control(nint ssl, int command, nint number, nint pointer);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_set_read_ahead")]
-    public static partial void SetReadAhead(nint ssl, int yes);
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_rbio")]
+    public static partial nint ReadBio(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_get_key_update_type")]
+    [SuppressGCTransition]
     public static partial int KeyUpdateType(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_accept_state")]
@@ -122,12 +124,14 @@ internal static unsafe partial class OpenSsl
     public static partial int Shutdown(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_has_pending")]
+    [SuppressGCTransition]
     public static partial int HasPending(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_get_error")]
     public static partial int GetError(nint ssl, int result);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_version")]
+    [SuppressGCTransition]
     public static partial int Version(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_get_version")]
@@ -147,6 +151,39 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl, EntryPoint = "SSL_session_reused")]
     public static partial int SessionReused(nint ssl);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_meth_new", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint NewBioMethod(int type, string name);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_meth_set_read")]
+    public static partial int SetBioRead(nint method, delegate* unmanaged[Cdecl]<nint, byte*, int, int> read);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_meth_set_write")]
+    public static partial int SetBioWrite(nint method, delegate* unmanaged[Cdecl]<nint, byte*, int, int> write);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_meth_set_ctrl")]
+    public static partial int SetBioControl(nint method, delegate* unmanaged[Cdecl]<nint, int, nint, void*, nint> control);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_new")]
+    public static partial nint NewBio(nint method);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_set_data")]
+    public static partial void SetBioData(nint bio, nint data);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_get_data")]
+    [SuppressGCTransition]
+    public static partial nint BioData(nint bio);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_set_init")]
+    public static partial void SetBioReady(nint bio, int ready);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_set_flags")]
+    [SuppressGCTransition]
+    public static partial void SetBioFlags(nint bio, int flags);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_clear_flags")]
+    [SuppressGCTransition]
+    public static partial void ClearBioFlags(nint bio, int flags);
 
     [LibraryImport(Crypto, EntryPoint = "d2i_X509")]
     public static partial nint ReadCertificate(nint reuse, byte** der, nint length);
@@ -199,9 +236,6 @@ internal static unsafe partial class OpenSsl
             }
         }
     }
-
-    /// <summary>The number of the first reason in this thread's queue; 0 when there is none.</summary>
-    public static int FirstReason() => (int)(PeekError() & 0x7FFFFF);
 
     /// <summary>The first reason in this thread's queue, in OpenSSL's words.</summary>
     public static string DescribeError() =>

@@ -59,7 +59,7 @@ internal sealed unsafe class TlsServer
         CertificateSet set = _current;
         nint ssl = OpenSsl.New((host is null ? null : set.Find(host)) ?? set.Front);
         if (ssl == 0) return null;
-        if (OpenSsl.SetDescriptor(ssl, descriptor) != 1)
+        if (!TlsTransport.TryConnect(ssl, descriptor))
         {
             OpenSsl.Free(ssl);
             return null;
@@ -73,8 +73,9 @@ internal sealed unsafe class TlsServer
 
     private void Configure(TlsContext context, bool isFront)
     {
-        // Reading ahead: one system call takes header and body of a record, and more that has arrived behind it.
-        _ = OpenSsl.Control(context, OpenSsl.ControlReadAhead, 1, 0);
+        // Nothing is read ahead of a record, so that behind the handshake OpenSSL holds nothing; and a call that has read a handshake
+        // message returns, instead of reading on until there is data.
+        _ = OpenSsl.Control(context, OpenSsl.ControlClearMode, OpenSsl.ModeAutoRetry, 0);
         _ = OpenSsl.Control(
             context, OpenSsl.ControlMode,
             OpenSsl.ModePartialWrite | OpenSsl.ModeMovingWriteBuffer | OpenSsl.ModeReleaseBuffers, 0);

@@ -19,6 +19,9 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>Type of a record with a handshake message, or part of one.</summary>
     public const byte Handshake = 22;
 
+    /// <summary>Type of a record with an alert.</summary>
+    public const byte Alert = 21;
+
     /// <summary>Type of a record with what the application says.</summary>
     public const byte ApplicationData = 23;
 
@@ -109,23 +112,42 @@ internal sealed class HandmadeTls : IDisposable
     public async Task<byte[]> ReceiveAsync(int count)
     {
         using MemoryStream all = new();
-        byte[] some = new byte[64 << 10];
         while (all.Length < count)
         {
-            while (Take() is { } record)
-            {
-                if (record.Type == ApplicationData) all.Write(record.Content);
-                else if (record.Type == Handshake && record.Content[0] == KeyUpdate(false)[0])
-                    (_peerSecret, _taken) = (Expand(_peerSecret, "traffic upd", SecretBytes), 0);
-            }
-
-            if (all.Length >= count) break;
-            int read = await Patience.WithinAsync(_socket.ReceiveAsync(some), $"{count - all.Length} bytes more");
-            Assert.True(read > 0, "The connection ended.");
-            _received.AddRange(some.AsSpan(0, read));
+            (byte type, byte[] content) = await ReceiveRecordAsync($"{count - all.Length} bytes more");
+            if (type == ApplicationData) all.Write(content);
         }
 
         return all.ToArray();
+    }
+
+    /// <summary>Reads until the other end sends an alert.</summary>
+    /// <returns>Its description (RFC 8446, section 6).</returns>
+    public async Task<byte> ReceiveAlertAsync()
+    {
+        while (true)
+        {
+            (byte type, byte[] content) = await ReceiveRecordAsync("an alert");
+            if (type == Alert) return content[1];
+        }
+    }
+
+    private async Task<(byte Type, byte[] Content)> ReceiveRecordAsync(string what)
+    {
+        byte[] some = new byte[64 << 10];
+        while (true)
+        {
+            if (Take() is { } record)
+            {
+                if (record.Type == Handshake && record.Content[0] == KeyUpdate(false)[0])
+                    (_peerSecret, _taken) = (Expand(_peerSecret, "traffic upd", SecretBytes), 0);
+                return record;
+            }
+
+            int read = await Patience.WithinAsync(_socket.ReceiveAsync(some), what);
+            Assert.True(read > 0, $"The connection ended instead of {what}.");
+            _received.AddRange(some.AsSpan(0, read));
+        }
     }
 
     /// <summary>The message that says that this end uses its next keys (RFC 8446, section 4.6.3).</summary>

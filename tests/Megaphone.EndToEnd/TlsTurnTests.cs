@@ -1,0 +1,101 @@
+using System.Text;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>
+/// What a client may say behind its handshake that is no data: each record of it costs the ECM a good deal and gives nothing, so there is a
+/// bound to it.
+/// </summary>
+public sealed class TlsTurnTests : IDisposable
+{
+    /// <summary>Alerts of RFC 8446, section 6.</summary>
+    private const byte UnexpectedMessage = 10;
+
+    /// <summary>Types of handshake messages of RFC 8446, section 4.</summary>
+    private const byte ClientHello = 1, Certificate = 11, Finished = 20;
+
+    private readonly TestCertificates _certificates = new();
+
+    public TlsTurnTests() => _certificates.Issue("localhost", ["localhost"]);
+
+    public void Dispose() => _certificates.Dispose();
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Sixty_four_key_updates_in_a_row_are_taken_and_one_more_ends_the_client(bool ask)
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls client = await ConnectAsync(both);
+        await UpdateKeysAsync(client, 64, ask);
+        await client.SendAsync(HandmadeTls.ApplicationData, "there"u8);
+        Assert.Equal("there", Encoding.ASCII.GetString(await client.ReceiveAsync(5)));
+        await UpdateKeysAsync(client, 64, ask);
+        await client.SendAsync(HandmadeTls.ApplicationData, "still there"u8);
+        Assert.Equal("still there", Encoding.ASCII.GetString(await client.ReceiveAsync(11)));
+
+        await UpdateKeysAsync(client, 65, ask);
+
+        Assert.Equal(UnexpectedMessage, await client.ReceiveAlertAsync());
+        await both.HasClientsAsync(0);
+    }
+
+    [Fact]
+    public async Task A_key_update_in_many_records_counts_as_all_of_them()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls client = await ConnectAsync(both);
+
+        // Each of five bytes in a record of its own: the thirteenth update is the 65th record.
+        for (int updates = 0; updates < 13; updates++)
+        {
+            foreach (byte part in HandmadeTls.KeyUpdate(ask: false)) await client.SendAsync(HandmadeTls.Handshake, [part]);
+            client.UpdateOwnKeys();
+        }
+
+        Assert.Equal(UnexpectedMessage, await client.ReceiveAlertAsync());
+    }
+
+    [Theory]
+    [InlineData(ClientHello)]
+    [InlineData(Certificate)]
+    [InlineData(Finished)]
+    public async Task Any_other_handshake_message_ends_the_client(byte type)
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls client = await ConnectAsync(both);
+
+        await client.SendAsync(HandmadeTls.Handshake, [type, 0, 0, 0]);
+
+        Assert.Equal(UnexpectedMessage, await client.ReceiveAlertAsync());
+        await both.HasClientsAsync(0);
+    }
+
+    [Fact]
+    public async Task Records_that_come_byte_by_byte_and_many_at_once_are_all_taken_in_order()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls client = await ConnectAsync(both);
+        byte[] said = Sample.Bytes(20_000);
+        byte[] records = [.. said.Chunk(10).SelectMany(piece => client.Seal(HandmadeTls.ApplicationData, piece))];
+
+        foreach (byte one in records.AsSpan(0, 300).ToArray()) await client.SendRawAsync(new[] { one });
+        await client.SendRawAsync(records.AsMemory(300));
+
+        Sample.AssertSame(said, await client.ReceiveAsync(said.Length));
+    }
+
+    private static async Task UpdateKeysAsync(HandmadeTls client, int times, bool ask)
+    {
+        for (int update = 0; update < times; update++)
+        {
+            await client.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask));
+            client.UpdateOwnKeys();
+        }
+    }
+
+    private Task<HandmadeTls> ConnectAsync(MegaphoneProcess both) =>
+        HandmadeTls.ConnectAsync(both.Clients, _certificates.Files("keys").Key);
+
+    private Task<MegaphoneProcess> BothAsync() => MegaphoneProcess.BothAsync(["Ecm:Clients:0:Tls=direct", .. _certificates.Settings("localhost")]);
+}
