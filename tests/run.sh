@@ -41,7 +41,7 @@ install_clients() {
 }
 
 mkdir -p artifacts
-if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_clients
+if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_clients || ! tests/promtool.sh
 then
   failed=1
   finish

@@ -134,7 +134,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub);
         await ecm.HasLinksAsync(1, "ecm");
         using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
-        await hub.ReachesAsync(90, "megaphone_link_certificate_days_left", "role=hub", $"certificate={PathOf("hub.pem")}");
+        await hub.IsDaysAheadAsync(89, "megaphone_link_certificate_expiry_seconds", "role=hub", $"certificate={PathOf("hub.pem")}");
 
         await File.WriteAllTextAsync(PathOf("edges.pem"), "garbage");
         hub.Process.Signal(Signals.HangUp);
@@ -145,7 +145,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         await MakeCertificateAsync("other", days: 60);
         File.Copy(PathOf("other.pem"), PathOf("edges.pem"), overwrite: true);
         if (bySignal) hub.Process.Signal(Signals.HangUp);
-        await hub.ReachesAsync(60, "megaphone_link_certificate_days_left", "role=hub", $"certificate={PathOf("edges.pem")}");
+        await hub.IsDaysAheadAsync(59, "megaphone_link_certificate_expiry_seconds", "role=hub", $"certificate={PathOf("edges.pem")}");
         await client.AssertEchoesAsync();
 
         using MegaphoneProcess refused = await EcmAsync(hub.Hub);

@@ -81,11 +81,11 @@ public sealed class TlsCertificateTests : IDisposable
         using MegaphoneProcess both = await BothAsync("direct", "localhost");
         using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
         Assert.Equal(before, client.Serial);
-        Assert.Equal(90, (await both.MetricsAsync())["megaphone_ecm_certificate_days_left"]);
+        await both.IsDaysAheadAsync(90, "megaphone_ecm_certificate_expiry_seconds");
 
         string after = _certificates.Issue("localhost", ["localhost"], days: 50.5);
         if (bySignal) both.Process.Signal(Signals.HangUp);
-        await both.ReachesAsync(50, "megaphone_ecm_certificate_days_left");
+        await both.IsDaysAheadAsync(50, "megaphone_ecm_certificate_expiry_seconds");
 
         Assert.Equal(after, await SerialAsync(both, "localhost"));
         await client.AssertEchoesAsync();

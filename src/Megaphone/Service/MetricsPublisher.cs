@@ -52,11 +52,11 @@ internal sealed class MetricsPublisher : IDisposable
                     null,
                     "Clients' ways to TLS, by how they ended.");
                 Meter.CreateObservableGauge(
-                    "megaphone_ecm_certificate_days_left",
-                    () => metrics.Certificates.Select(certificate => new Measurement<double>(
-                        DaysLeft(certificate.NotAfter), LabelOf("certificate", certificate.File))),
+                    "megaphone_ecm_certificate_expiry_seconds",
+                    () => metrics.Certificates.Select(certificate => new Measurement<long>(
+                        certificate.NotAfter.ToUnixTimeSeconds(), LabelOf("certificate", certificate.File))),
                     null,
-                    "Days for which a certificate in use is still valid.");
+                    "When a certificate in use expires, in seconds since 1970.");
                 Meter.CreateObservableCounter(
                     "megaphone_ecm_certificate_reloads_total",
                     () => new[]
@@ -79,11 +79,11 @@ internal sealed class MetricsPublisher : IDisposable
 
         Meter.CreateObservableGauge("megaphone_links", ForRoles(role => role.Links), null, "Links up now.");
         Meter.CreateObservableGauge(
-            "megaphone_link_certificate_days_left",
-            () => _roles.SelectMany(role => role.LinkCertificates.Select(certificate => new Measurement<double>(
-                DaysLeft(certificate.NotAfter), RoleLabel(role), LabelOf("certificate", certificate.File)))),
+            "megaphone_link_certificate_expiry_seconds",
+            () => _roles.SelectMany(role => role.LinkCertificates.Select(certificate => new Measurement<long>(
+                certificate.NotAfter.ToUnixTimeSeconds(), RoleLabel(role), LabelOf("certificate", certificate.File)))),
             null,
-            "Days for which what is in a file for the TLS of links is still valid.");
+            "When what is in a file for the TLS of links expires, in seconds since 1970.");
         Meter.CreateObservableCounter(
             "megaphone_link_certificate_reloads_total",
             () => _roles.SelectMany(role => new[]
@@ -174,8 +174,6 @@ internal sealed class MetricsPublisher : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Meter.Dispose();
-
-    private static double DaysLeft(DateTimeOffset notAfter) => Math.Round((notAfter - DateTimeOffset.UtcNow).TotalDays, 2);
 
     private static KeyValuePair<string, object?> LabelOf(string name, string value) => new(name, value);
 

@@ -115,6 +115,15 @@ internal sealed class MegaphoneProcess : IDisposable
             () => $"{name} {string.Join(' ', labels)} is {last}, below {value}; the process said\n{_process.Said}");
     }
 
+    /// <summary>Waits until a metric that is a time lies so many whole days ahead.</summary>
+    public async Task IsDaysAheadAsync(long days, string name, params string[] labels)
+    {
+        long last = -1;
+        await Patience.UntilAsync(
+            async () => (last = ((await MetricsAsync())[name, labels] - DateTimeOffset.UtcNow.ToUnixTimeSeconds()) / 86_400) == days,
+            () => $"{name} {string.Join(' ', labels)} is {last} days ahead, not {days}; the process said\n{_process.Said}");
+    }
+
     /// <summary>Waits until so many links are up.</summary>
     public Task HasLinksAsync(int links, string role) => ReachesAsync(links, "megaphone_links", $"role={role}");
 
