@@ -143,6 +143,35 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Theory]
+    [InlineData("a' evil='1' x='.example.org")]
+    [InlineData("a&apos; evil=&apos;1.example.org")]
+    [InlineData("a><evil/>.example.org")]
+    [InlineData("*.example.org")]
+    public async Task What_is_no_name_of_a_host_is_unknown_and_never_echoed(string host)
+    {
+        using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
+        await client.SendPlainAsync(Header("HOST").Replace("'HOST'", $"\"{host}\""));
+
+        string said = await AssertRefusedAsync(client, "host-unknown", "<?xml version='1.0'?><stream:stream");
+        Assert.DoesNotContain("evil", said);
+        Assert.DoesNotContain("from=", said);
+    }
+
+    [Theory]
+    [InlineData("Chat.EXAMPLE.org.", "chat.example.org")]
+    [InlineData("m\u00fcnchen.example.org", "xn--mnchen-3ya.example.org")]
+    public async Task What_is_echoed_is_the_name_in_its_normal_form(string host, string echoed)
+    {
+        using TestConnection client = await TestConnection.ConnectAsync(_ecm.Clients);
+        await client.SendAsync(System.Text.Encoding.UTF8.GetBytes(Header(host)));
+
+        string expected = $" from='{echoed}' version='1.0'><stream:features>";
+        string said = "";
+        while (!said.Contains("</stream:features>")) said += await client.ReceiveTextAsync(1);
+        Assert.Contains(expected, said);
+    }
+
+    [Theory]
     [InlineData("GET / HTTP/1.1\r\n\r\n", "not-well-formed")]
     [InlineData("<html>", "bad-format")]
     public async Task What_is_no_XMPP_gets_the_error_for_it(string text, string condition)
@@ -191,7 +220,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     private static string Header(string host) =>
         $"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='{host}' version='1.0'>";
 
-    private async Task AssertRefusedAsync(TlsClient client, string condition, string beginning = "<stream:error>")
+    private async Task<string> AssertRefusedAsync(TlsClient client, string condition, string beginning = "<stream:error>")
     {
         string said = await client.ReceivePlainAsync("</stream:stream>");
         Assert.StartsWith(beginning, said, StringComparison.Ordinal);
@@ -203,5 +232,6 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
         await _ecm.ReachesAsync(1, "megaphone_ecm_stream_errors_total", $"condition={condition}");
         await _ecm.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=stream_error");
         await _ecm.ReachesAsync(0, "megaphone_ecm_handshaking");
+        return said;
     }
 }

@@ -157,7 +157,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
                 Listener = listener,
                 Place = _places.Pop(),
                 Due = Environment.TickCount64 + (long)_tls.HandshakeTimeout.TotalMilliseconds,
-                Dialogue = mode == ClientTls.StartTls ? new StartTlsDialogue(Serves) : null,
+                Dialogue = mode == ClientTls.StartTls ? new StartTlsDialogue(FindHost) : null,
             };
             _entrants[entrant.Place] = entrant;
             _byAge.Enqueue(entrant);
@@ -167,7 +167,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
         if (_epoll.Add(descriptor, Libc.EpollIn | Libc.EpollOneShot, DataOf(entrant)) != 0) Drop(entrant, HandshakeEnd.Dropped);
     }
 
-    private bool Serves(string host) => HostName.Normalize(host) is { } name && _server.Serves(name);
+    private string? FindHost(string host) => HostName.Normalize(host) is { } name && _server.Serves(name) ? name : null;
 
     /// <summary>Milliseconds until the first entrant's time is up; -1 when there is none.</summary>
     private int UntilExpiry()
@@ -227,7 +227,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
 
             if (!dialogue.Proceeds) continue;
             _splitter.Release(ref entrant.Stream, StartTlsDialogue.MaxPieceBytes);
-            entrant.Host = HostName.Normalize(dialogue.Host!);
+            entrant.Host = dialogue.Host;
             entrant.Dialogue = null;
             Arm(entrant, Libc.EpollIn);
             return;

@@ -9,8 +9,8 @@ namespace Megaphone.Ecm;
 /// and says what is to be answered. No I/O.
 /// </summary>
 /// <remarks>Used by one thread at a time.</remarks>
-/// <param name="serves">Whether a host is served here; gets what the client wrote.</param>
-internal sealed class StartTlsDialogue(Func<string, bool> serves)
+/// <param name="find">The normalized name of a host that is served here, null for any other; gets what the client wrote.</param>
+internal sealed class StartTlsDialogue(Func<string, string?> find)
 {
     /// <summary>The longest piece that makes sense here.</summary>
     public const int MaxPieceBytes = 4096;
@@ -18,7 +18,7 @@ internal sealed class StartTlsDialogue(Func<string, bool> serves)
     private const string Features =
         "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>";
 
-    /// <summary>The host that the client named in its stream header; null before.</summary>
+    /// <summary>The host that the client named in its stream header, normalized; null before.</summary>
     public string? Host { get; private set; }
 
     /// <summary>The client may begin its handshake: nothing in the clear counts any more.</summary>
@@ -67,9 +67,8 @@ internal sealed class StartTlsDialogue(Func<string, bool> serves)
         // The lexer has made sure that the first piece is a stream header, which may have ended itself.
         if (piece.EndsWith("/>"u8)) return Refuse(StreamCondition.PolicyViolation);
         string host = XmlTag.TryAttribute(piece, "to"u8, out ReadOnlySpan<byte> to) ? Encoding.UTF8.GetString(to) : "";
-        if (!serves(host)) return Refuse(StreamCondition.HostUnknown);
-        Host = host;
-        return [.. StreamErrorText.Header(NewId(), host), .. Encoding.ASCII.GetBytes(Features)];
+        Host = find(host);
+        return Host is null ? Refuse(StreamCondition.HostUnknown) : [.. StreamErrorText.Header(NewId(), Host), .. Encoding.ASCII.GetBytes(Features)];
     }
 
     /// <summary>The element has nothing in it, so its first tag is all of it, or only its end follows.</summary>

@@ -1,3 +1,4 @@
+using System.Security;
 using System.Text;
 
 namespace Megaphone.Framing;
@@ -21,13 +22,16 @@ internal static class StreamErrorText
     /// <summary>
     /// The stream header that must come before an error if the server has sent none yet (RFC 6120, section 4.9.1.2).
     /// </summary>
-    /// <param name="id">The stream's id: unpredictable, and without characters that XML would have escaped.</param>
-    /// <param name="from">The host that answers, as the client named it; null where it is not known.</param>
+    /// <param name="id">The stream's id: unpredictable.</param>
+    /// <param name="from">The host that answers; null where it is not known.</param>
+    /// <remarks>Both are escaped, whatever they are: nothing becomes an attribute of its own.</remarks>
     public static byte[] Header(string id, string? from = null) => Encoding.UTF8.GetBytes(
-        "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
-        + $"id='{id}'{(from is null ? "" : $" from='{from}'")} version='1.0'>");
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
+        + $"{Attribute("id", id)}{(from is null ? "" : Attribute("from", from))} version='1.0'>");
 
     /// <summary>The error, and the end of the stream.</summary>
     public static byte[] ErrorAndEnd(StreamCondition condition) => Encoding.ASCII.GetBytes(
         $"<stream:error><{NameOf(condition)} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>");
+
+    private static string Attribute(string name, string value) => $" {name}='{SecurityElement.Escape(value)}'";
 }

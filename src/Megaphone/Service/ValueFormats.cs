@@ -204,7 +204,7 @@ internal static class ValueFormats
 
     private static string? ReadHost(string text, out string value)
     {
-        value = HostName.Normalize(text) ?? "";
+        value = HostName.NormalizePattern(text) ?? "";
         string host = value.StartsWith("*.", StringComparison.Ordinal) ? value[2..] : value;
         return Uri.CheckHostName(host) == UriHostNameType.Dns ? null : "must be the name of a host";
     }

@@ -72,7 +72,7 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         [
             .. chain[0].Extensions.OfType<X509SubjectAlternativeNameExtension>()
                 .SelectMany(extension => extension.EnumerateDnsNames())
-                .Select(HostName.Normalize).OfType<string>().Distinct(),
+                .Select(HostName.NormalizePattern).OfType<string>().Distinct(),
         ];
         if (names.Count == 0) problems.Add($"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)");
         return problems.Count > before ? null : new CertificateChain(files, names, chain[0].GetKeyAlgorithm(), notAfter);

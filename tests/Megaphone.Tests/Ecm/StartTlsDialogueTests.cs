@@ -16,7 +16,7 @@ public class StartTlsDialogueTests
     [InlineData("<s:stream xml:lang='to' from='a@b' to='example.org'>")]
     public void The_header_names_the_host_and_is_answered_with_the_feature(string header)
     {
-        StartTlsDialogue dialogue = new(host => host == "example.org");
+        StartTlsDialogue dialogue = new(host => host == "example.org" ? host : null);
 
         string answer = Take(dialogue, header);
 
@@ -27,6 +27,18 @@ public class StartTlsDialogueTests
         Assert.False(dialogue.IsOver || dialogue.Proceeds);
     }
 
+    [Fact]
+    public void What_is_echoed_is_the_name_that_was_found_and_not_what_the_client_wrote()
+    {
+        StartTlsDialogue dialogue = new(host => host.Length > 0 ? "example.org" : null);
+
+        string answer = Take(dialogue, "<stream:stream to=\"a' evil='1' x='.example.org\">");
+
+        Assert.Equal("example.org", dialogue.Host);
+        Assert.Contains(" from='example.org' version='1.0'>", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("evil", answer, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("<stream:stream to='example.net'>")]
     [InlineData("<stream:stream>")]
@@ -35,7 +47,7 @@ public class StartTlsDialogueTests
     [InlineData("<stream:stream x=\"to='example.org'\">")]
     public void Another_host_or_none_is_unknown(string header)
     {
-        StartTlsDialogue dialogue = new(host => host == "example.org");
+        StartTlsDialogue dialogue = new(host => host == "example.org" ? host : null);
 
         Assert.Contains("<host-unknown ", Take(dialogue, header), StringComparison.Ordinal);
         Assert.Equal((true, StreamCondition.HostUnknown), (dialogue.IsOver, dialogue.Refusal));
@@ -89,7 +101,7 @@ public class StartTlsDialogueTests
 
     private static StartTlsDialogue Greeted()
     {
-        StartTlsDialogue dialogue = new(_ => true);
+        StartTlsDialogue dialogue = new(host => host);
         Take(dialogue, "<stream:stream to='example.org'>");
         return dialogue;
     }
