@@ -431,14 +431,18 @@ public sealed class HubBackendTests
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(
-            ["Hub:Listen=127.0.0.1:0", backend.Setting], launcher: ["prlimit", "--nofile=160:160"]);
+            ["Hub:Listen=127.0.0.1:0", "Hub:MaxLinks=16", backend.Setting], launcher: ["prlimit", "--nofile=300:300"]);
         using LinkPeer link = await LinkPeer.EcmAsync(hub);
 
         for (ulong id = 1; id <= 200; id++) await link.SendAsync(id, "x");
         await link.SendControlAsync("""{"op":"ping","token":1}""");
         int resets = 0;
         while ((await link.ReceiveControlAsync()).GetProperty("op").GetString() is "reset") resets++;
-        // The first thirty found a descriptor. They leave, because the admin endpoint needs one as well.
+        // While sessions hold all that they may have, other links and the admin endpoint still find some.
+        using (LinkPeer another = await LinkPeer.EcmAsync(hub)) await hub.HasLinksAsync(2, "hub");
+        await hub.HasLinksAsync(1, "hub");
+
+        // The first thirty found a descriptor, and leave.
         for (ulong id = 1; id <= 30; id++)
         {
             using TestConnection session = await backend.AcceptAsync();

@@ -145,7 +145,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData("a' evil='1' x='.example.org")]
     [InlineData("a&apos; evil=&apos;1.example.org")]
-    [InlineData("a><evil/>.example.org")]
+    [InlineData("a>b.example.org")]
     [InlineData("*.example.org")]
     public async Task What_is_no_name_of_a_host_is_unknown_and_never_echoed(string host)
     {

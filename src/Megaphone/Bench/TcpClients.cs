@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Metrics;
-using Megaphone.Service;
 using Megaphone.Sockets;
 using Megaphone.Tls;
 

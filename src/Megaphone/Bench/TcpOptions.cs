@@ -1,5 +1,6 @@
 using Megaphone.Links;
 using Megaphone.Service;
+using Megaphone.Sockets;
 
 namespace Megaphone.Bench;
 

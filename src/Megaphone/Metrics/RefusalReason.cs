@@ -12,7 +12,7 @@ internal enum RefusalReason
     /// <summary>There were <c>MaxClients</c> or <c>MaxLinks</c> already.</summary>
     TooMany,
 
-    /// <summary>The process or the machine has no descriptor left (EMFILE, ENFILE).</summary>
+    /// <summary>The process or the machine has no descriptor left (EMFILE, ENFILE), or none for a client.</summary>
     Descriptors,
 
     /// <summary>The machine has no memory left for a socket (ENOMEM, ENOBUFS).</summary>

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Megaphone.Links;
 using Megaphone.Protocol;
+using Megaphone.Sockets;
 using Megaphone.Tls;
 
 namespace Megaphone.Service;
@@ -24,9 +25,9 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private const int OwnBytesPerSession = 300;
 
     /// <summary>
-    /// Descriptors of the process besides clients, sessions and links: runtime, log, admin endpoint, reactors.
+    /// Descriptors that the process holds from the start: runtime, log, listeners, reactors. What it needs later is kept back from clients.
     /// </summary>
-    private const int OtherDescriptors = 512;
+    private const int OtherDescriptors = 384;
 
     /// <summary>Of so many connections one is taken to have data in flight at any moment, a page of it.</summary>
     private const int ConnectionsPerBusyOne = 10;
@@ -149,9 +150,8 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private void OpenFiles()
     {
-        long links = (settings.Ecm?.Connect.Count ?? 0) + (settings.Hub?.MaxLinks ?? 0);
         long handshakes = settings.Ecm?.Tls?.MaxHandshakes ?? 0;
-        long needed = Clients + handshakes + BackendConnections + links + OtherDescriptors;
+        long needed = Clients + handshakes + BackendConnections + settings.ReservedDescriptors + OtherDescriptors;
 
         if (machine.OpenFilesCeiling is { } ceiling && ceiling < needed)
             Add(
@@ -164,7 +164,8 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             machine.OpenFiles,
             "the limit of this process is",
             needed,
-            $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start");
+            $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start",
+            $"; clients get all but {Reserved(machine.OpenFiles)}");
         Compare(
             "fs.file-max",
             machine.OpenFilesOfMachine,
@@ -173,13 +174,14 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             $"sysctl -w fs.file-max={needed}");
     }
 
-    private void Compare(string topic, long? limit, string says, long needed, string mend)
+    private ulong Reserved(long? limit) => DescriptorReserve.Within((ulong)(limit ?? long.MaxValue), settings.ReservedDescriptors);
+
+    private void Compare(string topic, long? limit, string says, long needed, string mend, string also = "")
     {
         if (limit is null) return;
-        if (limit < needed)
-            Add(Shortfall, topic, $"{says} {limit}, and {needed} are needed", mend);
-        else
-            Add(Verdict.Ok, topic, $"{says} {limit}, and {needed} are needed");
+        string what = $"{says} {limit}, and {needed} are needed{also}";
+        if (limit < needed) Add(Shortfall, topic, what, mend);
+        else Add(Verdict.Ok, topic, what);
     }
 
     private void LocalPorts()

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Links;
+using Megaphone.Sockets;
 using Megaphone.Tls;
 
 namespace Megaphone.Service;

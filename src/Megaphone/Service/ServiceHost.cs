@@ -1,4 +1,5 @@
 using System.Collections;
+using Megaphone.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -23,6 +24,7 @@ internal static class ServiceHost
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddHostedService<MegaphoneService>();
 
+        DescriptorReserve.Size = settings.ReservedDescriptors;
         using IHost host = builder.Build();
         LogStart(host.Services.GetRequiredService<ILoggerFactory>(), settings.File);
         await host.RunAsync();

@@ -47,6 +47,13 @@ internal sealed record Settings
     /// <summary>The configuration file that was read; null: there was none.</summary>
     public string? File { get; init; }
 
+    /// <summary>
+    /// How many descriptors are kept back from clients: 64 for files and whatever comes up, and one for each link and each connection of
+    /// the admin endpoint that there may be.
+    /// </summary>
+    public int ReservedDescriptors =>
+        64 + (Ecm?.Connect.Count ?? 0) + (Hub?.MaxLinks ?? 0) + (Admin is null ? 0 : AdminOptions.MaxConnections);
+
     /// <summary>Every address that is listened on, with its key.</summary>
     public IReadOnlyList<(string Key, IPEndPoint Address)> Listeners =>
     [

@@ -6,8 +6,9 @@ namespace Megaphone.Sockets;
 
 /// <summary>Takes connections from one listening socket in batches. Used by one thread at a time.</summary>
 /// <remarks>
-/// When descriptors run out, a spare one is given up for a moment, so that the connecting client is refused instead of
-/// left waiting in the kernel's queue, where it would make a level-triggered epoll spin.
+/// Clients get the descriptors below <see cref="DescriptorReserve"/>; above it they are closed at once. When descriptors run out all the
+/// same, for the whole machine say, a spare one is given up for a moment, so that the connecting client is refused instead of left waiting
+/// in the kernel's queue, where it would make a level-triggered epoll spin.
 /// </remarks>
 internal sealed unsafe class Acceptor : IDisposable
 {
@@ -37,7 +38,7 @@ internal sealed unsafe class Acceptor : IDisposable
     /// <summary>The real address and port.</summary>
     public IPEndPoint Listening { get; }
 
-    /// <summary>Takes what is waiting, up to a batch.</summary>
+    /// <summary>Takes what is waiting, up to a batch; those that are refused count as well.</summary>
     /// <param name="take">Gets each descriptor and the client's address; it owns the descriptor from then on.</param>
     /// <param name="most">Clients to take at most, however many wait.</param>
     /// <returns>False when the machine is out of memory or descriptors and accepting should rest for a moment.</returns>
@@ -50,6 +51,13 @@ internal sealed unsafe class Acceptor : IDisposable
             int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
             if (client >= 0)
             {
+                if (DescriptorReserve.Includes(client))
+                {
+                    _ = Libc.Close(client);
+                    _metrics.AddRefused(RefusalReason.Descriptors);
+                    continue;
+                }
+
                 NativeSocket.SpreadKeepAlive(client, _liveness);
                 take(client, peer, _number);
                 continue;

@@ -33,7 +33,7 @@ internal static unsafe class NativeSocket
     public static void SpreadKeepAlive(int descriptor, TcpLivenessOptions liveness) =>
         _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, Spread(liveness.Idle));
 
-    /// <summary>Begins a connection.</summary>
+    /// <summary>Begins a connection for a client, which may not take what <see cref="DescriptorReserve"/> keeps back.</summary>
     /// <returns>The descriptor, connecting; or -1 with <paramref name="errno"/>.</returns>
     public static int Connect(in NativeAddress to, TcpLivenessOptions liveness, out int errno)
     {
@@ -42,6 +42,13 @@ internal static unsafe class NativeSocket
         if (descriptor < 0)
         {
             errno = Marshal.GetLastPInvokeError();
+            return -1;
+        }
+
+        if (DescriptorReserve.Includes(descriptor))
+        {
+            _ = Libc.Close(descriptor);
+            errno = Errno.TooManyFiles;
             return -1;
         }
 

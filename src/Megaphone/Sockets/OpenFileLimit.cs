@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Megaphone.Service;
+namespace Megaphone.Sockets;
 
 /// <summary>
 /// How many descriptors this process may have (RLIMIT_NOFILE): each client and each backend connection is one.
@@ -18,6 +18,9 @@ internal static partial class OpenFileLimit
             throw new IOException($"getrlimit: {Marshal.GetLastPInvokeErrorMessage()}");
         return (limit.Soft, limit.Hard);
     }
+
+    /// <summary>The soft limit now, which the kernel enforces; without end where it does not tell.</summary>
+    public static ulong Soft() => GetLimit(NumberOfFiles, out Limit limit) == 0 ? limit.Soft : ulong.MaxValue;
 
     /// <summary>Raises the soft limit to the hard one, which needs no privilege.</summary>
     /// <returns>The limit that holds now.</returns>

@@ -76,6 +76,13 @@ public class SettingsTests
         Assert.Null(Configured.Right("""{ "Hub": { "Secret": "long enough" } }""", [("MEGAPHONE_HUB__SECRET", "")]).Hub!.Link.Secret);
     }
 
+    [Theory]
+    [InlineData("""{ "Ecm": { "Link": { "Count": 3 } } }""", 64 + 3 + 64)]
+    [InlineData("""{ "Hub": { "MaxLinks": 7 }, "Admin": null }""", 64 + 7)]
+    [InlineData("{}", 64 + 1 + 256 + 64)]
+    public void Descriptors_are_kept_back_for_links_and_the_admin_endpoint(string json, int reserved) =>
+        Assert.Equal(reserved, Configured.Right(json).ReservedDescriptors);
+
     [Fact]
     public void The_last_source_that_says_anything_about_a_section_decides()
     {
