@@ -60,7 +60,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
     /// <param name="number">Its place in the configuration.</param>
     /// <param name="listener">What it is like; with TLS.</param>
     /// <returns>The real address.</returns>
-    /// <exception cref="IOException">It cannot be bound.</exception>
+    /// <exception cref="ListenException">It cannot be bound.</exception>
     public IPEndPoint Listen(int number, ClientListenerOptions listener)
     {
         Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics);

@@ -6,39 +6,56 @@ namespace Megaphone.Service;
 /// <summary>Finds out whether, and why not, an address can be listened on; without listening.</summary>
 internal static class BindProbe
 {
+    private const string ReservedPortsFile = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+
     /// <summary>Binds a socket there and closes it again.</summary>
     /// <returns>Why it cannot be bound; null when it can.</returns>
-    public static SocketError? Try(IPEndPoint address)
+    public static BindObstacle? Try(IPEndPoint address)
     {
         try
         {
             using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            if (address.Address.Equals(IPAddress.IPv6Any)) socket.DualMode = true;
             socket.Bind(address);
             return null;
         }
         catch (SocketException error)
         {
-            return error.SocketErrorCode;
+            return Describe(error.SocketErrorCode, address, ListeningSockets.Overlap(address), ReservedPorts());
         }
     }
 
-    /// <summary>Why, in words.</summary>
-    public static string Reason(SocketError error) => error switch
+    /// <summary>Says why.</summary>
+    /// <param name="error">What the kernel said.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="isListening">Whether something listens there; null: not known.</param>
+    /// <param name="reserved">The ports that outgoing connections do not get, as the kernel writes them.</param>
+    public static BindObstacle Describe(SocketError error, IPEndPoint address, bool? isListening, string reserved) => error switch
     {
-        SocketError.AddressAlreadyInUse => "something listens there already",
-        SocketError.AddressNotAvailable => "this machine has no such address",
-        SocketError.AccessDenied => "this user may not listen on that port",
-        SocketError.AddressFamilyNotSupported => "this machine has no IPv6",
-        _ => new SocketException((int)error).Message,
+        SocketError.AddressAlreadyInUse when isListening is false => new(
+            "an outgoing connection of this machine uses that port, and nothing listens there",
+            $"`ss -tanp 'sport = :{address.Port}'` shows the connection, which has to end; up to a minute later the port is free. "
+            + $"`sysctl -w net.ipv4.ip_local_reserved_ports={(reserved.Length > 0 ? reserved + "," : "")}{address.Port}` keeps the next ones off it"),
+        SocketError.AddressAlreadyInUse when isListening is true => new(
+            "something listens there already", $"`ss -ltnp 'sport = :{address.Port}'` shows what"),
+        SocketError.AddressAlreadyInUse => new("that port is in use", $"`ss -tanp 'sport = :{address.Port}'` shows by what"),
+        SocketError.AddressNotAvailable => new("this machine has no such address", "`ip address` shows those it has"),
+        SocketError.AccessDenied => new(
+            "this user may not listen on that port",
+            $"`sysctl -w net.ipv4.ip_unprivileged_port_start={address.Port}` allows it to everybody on this machine"),
+        SocketError.AddressFamilyNotSupported => new("this machine has no IPv6", "write an IPv4 address"),
+        _ => new(new SocketException((int)error).Message, "write another address"),
     };
 
-    /// <summary>What to do about it.</summary>
-    public static string Mend(SocketError error, IPEndPoint address) => error switch
+    private static string ReservedPorts()
     {
-        SocketError.AddressAlreadyInUse => $"`ss -ltnp 'sport = :{address.Port}'` shows what",
-        SocketError.AddressNotAvailable => "`ip address` shows those it has",
-        SocketError.AccessDenied => $"`sysctl -w net.ipv4.ip_unprivileged_port_start={address.Port}` allows it to everybody on this machine",
-        SocketError.AddressFamilyNotSupported => "write an IPv4 address",
-        _ => "write another address",
-    };
+        try
+        {
+            return File.ReadAllText(ReservedPortsFile).Trim();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
 }

@@ -80,8 +80,8 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     {
         foreach ((string key, IPEndPoint address) in settings.Listeners)
         {
-            if (machine.Bindable[address] is { } error)
-                Add(Verdict.Fail, key, $"{address}: {BindProbe.Reason(error)}", BindProbe.Mend(error, address));
+            if (machine.Bindable[address] is { } obstacle)
+                Add(Verdict.Fail, key, $"{address}: {obstacle.Reason}", obstacle.Mend);
             else
                 Add(Verdict.Ok, key, $"{address} can be bound");
         }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Megaphone.Tls;
 
 namespace Megaphone.Service;
@@ -32,7 +31,7 @@ internal sealed record MachineFacts
     public required long? TcpMemory { get; init; }
 
     /// <summary>For each address to listen on why it cannot be bound; null when it can.</summary>
-    public required IReadOnlyDictionary<IPEndPoint, SocketError?> Bindable { get; init; }
+    public required IReadOnlyDictionary<IPEndPoint, BindObstacle?> Bindable { get; init; }
 
     /// <summary>The certificates for clients; none when no client speaks TLS, or when they cannot be used.</summary>
     public IReadOnlyList<CertificateChain> Certificates { get; init; } = [];

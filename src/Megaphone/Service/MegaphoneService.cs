@@ -6,6 +6,7 @@ using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Megaphone.Sockets;
 using Megaphone.Tls;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -206,16 +207,16 @@ internal sealed class MegaphoneService(
     /// </summary>
     private StartFailedException CannotListen(Exception error, string section)
     {
+        // Those of its addresses that have been bound are in use by ourselves now.
+        IPEndPoint? failed = (error as ListenException)?.EndPoint;
         foreach ((string key, IPEndPoint address) in settings.Listeners)
         {
-            if (!key.StartsWith(section, StringComparison.Ordinal)) continue;
-            if (BindProbe.Try(address) is { } reason)
-                return new StartFailedException(
-                    $"{key} \"{address}\": {BindProbe.Reason(reason)}; {BindProbe.Mend(reason, address)}",
-                    error);
+            if (!key.StartsWith(section, StringComparison.Ordinal) || (failed is not null && !failed.Equals(address))) continue;
+            if (BindProbe.Try(address) is { } obstacle)
+                return new StartFailedException($"{key} \"{address}\": {obstacle.Reason}; {obstacle.Mend}", error);
         }
 
-        // Bound by somebody in between, or something else than the address: what the role says itself.
+        // Free again by now, or something else than the address: what the role says itself.
         return new StartFailedException($"{section.TrimEnd(':')}: {error.Message}", error);
     }
 }

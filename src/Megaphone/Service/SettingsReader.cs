@@ -18,6 +18,7 @@ internal sealed class SettingsReader(IConfigurationRoot configuration, List<Prob
     private readonly HashSet<string> _sections = new(StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> _secrets = new(StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> _refused = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<string> _malformed = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>The keys read so far, in the order of reading.</summary>
     public IReadOnlyList<string> Keys => _keys;
@@ -37,9 +38,16 @@ internal sealed class SettingsReader(IConfigurationRoot configuration, List<Prob
         string? wrong = format.Read(text, out T value);
         if (wrong is null) return value;
 
+        _malformed.Add(key);
         Refuse(key, wrong, format.Example);
         return fallback;
     }
+
+    /// <summary>Whether what was read for a key is what the operator meant: what is given is well formed, and nothing is missing.</summary>
+    public bool IsMeant(string key) => IsGiven(key) ? !_malformed.Contains(key) : !_refused.Contains(key);
+
+    /// <summary>Whether there is a problem with a key already.</summary>
+    public bool IsRefused(string key) => _refused.Contains(key);
 
     /// <summary>Whether a source gives the key a value.</summary>
     public bool IsGiven(string key) => !string.IsNullOrEmpty(configuration[key]);

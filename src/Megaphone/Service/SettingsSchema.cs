@@ -115,7 +115,7 @@ internal sealed partial class SettingsSchema
             KeepsToFewCores = keepsToFewCores,
             LogLevels = logLevels,
         };
-        RefuseSharedAddresses(settings);
+        RefuseOverlaps(settings);
         return settings;
     }
 
@@ -405,14 +405,33 @@ internal sealed partial class SettingsSchema
         || (ecm.Connect.To.Port == 0 && hub.Listen.Port == 0
             && ValueFormats.Listen.Read(ecm.Connect.To.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
 
-    private void RefuseSharedAddresses(Settings settings)
+    /// <summary>The kernel would refuse the second one, when everything else has started.</summary>
+    private void RefuseOverlaps(Settings settings)
     {
-        for (int i = 1; i < settings.Listeners.Count; i++)
+        List<(string Key, IPEndPoint Address)> earlier = [];
+        foreach ((string key, IPEndPoint address) in settings.Listeners.Where(listener => _reader.IsMeant(listener.Key)))
         {
-            (string key, IPEndPoint address) = settings.Listeners[i];
-            string? earlier = settings.Listeners.Take(i).FirstOrDefault(other => other.Address.Equals(address)).Key;
-            if (address.Port != 0 && earlier is not null)
-                _reader.Refuse(key, $"is the address of {earlier} too: {address}", "a port of its own");
+            (string Key, IPEndPoint Address) other = earlier.Find(one => ListenAddress.Overlap(one.Address, address));
+            earlier.Add((key, address));
+            if (other.Key is null) continue;
+
+            // A key has one line: if something else is wrong with this one, the other one tells it.
+            if (_reader.IsRefused(key)) RefuseOverlap(other.Key, other.Address, key, address);
+            else RefuseOverlap(key, address, other.Key, other.Address);
         }
+
+        void RefuseOverlap(string key, IPEndPoint address, string other, IPEndPoint otherAddress) => _reader.Refuse(
+            key,
+            $"overlaps {other}, which is {otherAddress} (this is {address}): only one of them can be listened on",
+            $"{FreeFor(settings, address)}, or one of the two alone");
+    }
+
+    /// <summary>The next port on which an address is nobody else's.</summary>
+    private static IPEndPoint FreeFor(Settings settings, IPEndPoint address)
+    {
+        IPEndPoint free = new(address.Address, address.Port);
+        while (settings.Listeners.Any(listener => ListenAddress.Overlap(listener.Address, free)))
+            free.Port = free.Port == IPEndPoint.MaxPort ? 1024 : free.Port + 1;
+        return free;
     }
 }

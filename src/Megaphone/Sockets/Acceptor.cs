@@ -21,7 +21,7 @@ internal sealed unsafe class Acceptor : IDisposable
     private int _spare;
 
     /// <summary>Binds the socket. The number, by which clients say where they came from, counts listeners from 0.</summary>
-    /// <exception cref="IOException">The address cannot be bound.</exception>
+    /// <exception cref="ListenException">The address cannot be bound.</exception>
     public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
     {
         _number = number;

@@ -7,7 +7,7 @@ namespace Megaphone.Sockets;
 internal static unsafe class NativeSocket
 {
     /// <summary>Makes a listening socket whose connections inherit TCP_NODELAY and the liveness options.</summary>
-    /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
+    /// <exception cref="ListenException">The address cannot be bound.</exception>
     public static int Listen(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
     {
         NativeAddress address = new(endPoint);
@@ -26,7 +26,7 @@ internal static unsafe class NativeSocket
 
         string reason = Libc.Describe(Marshal.GetLastPInvokeError());
         if (descriptor >= 0) _ = Libc.Close(descriptor);
-        throw new IOException($"cannot listen on {endPoint}: {reason}");
+        throw new ListenException(endPoint, reason);
     }
 
     /// <summary>Gives an accepted connection a time of its own after which it is asked whether it is there.</summary>

@@ -43,7 +43,7 @@ internal sealed class ReactorGroup<TState>
     /// <param name="endPoint">The address.</param>
     /// <param name="backlog">Connections that the kernel may hold ready.</param>
     /// <returns>The real address.</returns>
-    /// <exception cref="IOException">It cannot be bound.</exception>
+    /// <exception cref="ListenException">It cannot be bound.</exception>
     public IPEndPoint Listen(int number, IPEndPoint endPoint, int backlog)
     {
         Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics);

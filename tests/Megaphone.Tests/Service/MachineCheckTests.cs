@@ -24,7 +24,7 @@ public class MachineCheckTests
         LongestSynBacklog = 65_535,
         MemoryAvailable = 16L << 30,
         TcpMemory = 2L << 30,
-        Bindable = new Dictionary<IPEndPoint, SocketError?>(),
+        Bindable = new Dictionary<IPEndPoint, BindObstacle?>(),
         Unresolved = new Dictionary<string, string>(),
     };
 
@@ -64,11 +64,14 @@ public class MachineCheckTests
         Settings settings = Configured.Right(Configuration, [], "--Admin:Listen", "192.0.2.9:80");
         Snapshot.Match(Report(settings, Large with
         {
-            Bindable = new Dictionary<IPEndPoint, SocketError?>
+            Bindable = new Dictionary<IPEndPoint, BindObstacle?>
             {
-                [IPEndPoint.Parse("0.0.0.0:5222")] = SocketError.AddressAlreadyInUse,
-                [IPEndPoint.Parse("127.0.0.1:6280")] = SocketError.AccessDenied,
-                [IPEndPoint.Parse("192.0.2.9:80")] = SocketError.AddressNotAvailable,
+                [IPEndPoint.Parse("0.0.0.0:5222")] = BindProbe.Describe(
+                    SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: true, reserved: ""),
+                [IPEndPoint.Parse("127.0.0.1:6280")] = BindProbe.Describe(
+                    SocketError.AccessDenied, IPEndPoint.Parse("127.0.0.1:6280"), isListening: false, reserved: ""),
+                [IPEndPoint.Parse("192.0.2.9:80")] = BindProbe.Describe(
+                    SocketError.AddressNotAvailable, IPEndPoint.Parse("192.0.2.9:80"), isListening: false, reserved: ""),
             },
             Unresolved = new Dictionary<string, string> { ["hub.example.org"] = "Name or service not known" },
         }));
@@ -136,7 +139,7 @@ public class MachineCheckTests
         Assert.True(facts.OpenFiles > 0);
         Assert.True(facts.MemoryAvailable > 0);
         Assert.InRange(facts.LocalPorts!.Value.First, 1, facts.LocalPorts.Value.Last);
-        Assert.Equal(SocketError.AddressAlreadyInUse, facts.Bindable[(IPEndPoint)taken.LocalEndPoint!]);
+        Assert.Equal("something listens there already", facts.Bindable[(IPEndPoint)taken.LocalEndPoint!]!.Reason);
         Assert.Contains("name.invalid", facts.Unresolved.Keys);
     }
 
@@ -145,7 +148,7 @@ public class MachineCheckTests
 
     private static IReadOnlyList<Finding> Findings(Settings settings, MachineFacts machine)
     {
-        Dictionary<IPEndPoint, SocketError?> bindable = new(machine.Bindable);
+        Dictionary<IPEndPoint, BindObstacle?> bindable = new(machine.Bindable);
         foreach ((string _, IPEndPoint address) in settings.Listeners) bindable.TryAdd(address, null);
         return MachineCheck.Run(settings, machine with { Bindable = bindable });
     }

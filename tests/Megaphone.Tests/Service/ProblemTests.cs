@@ -44,6 +44,29 @@ public class ProblemTests
     }
 
     [Fact]
+    public void Addresses_that_cannot_be_listened_on_together_are_told_with_all_else_that_is_wrong()
+    {
+        Snapshot.Match(string.Join('\n',
+        [
+            Lines("""{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222" }, { "Listen": "127.0.0.1:5222" } ], "MaxClients": 0 } }"""),
+            Lines("""{ "Ecm": { "Clients": [ { "Listen": "127.0.0.1:5222" }, { "Listen": "[::]:5222" }, { "Listen": "127.0.0.1:5223" } ] } }"""),
+            Lines("""{ "Ecm": { "Clients": [ { "Listen": "127.0.0.1:6280" } ] }, "Hub": { "Listen": "0.0.0.0:6280" } }"""),
+            Lines("""{ "Ecm": { "Clients": [ { "Listen": "[::]:6281" } ] } }"""),
+            Lines("""{ "Ecm": { "Clients": [ { "Listen": "nowhere" }, { "Listen": "0.0.0.0:5222" }, { } ] } }"""),
+            Lines("""{ "Hub": { "Listen": "127.0.0.1:65535" }, "Admin": { "Listen": "127.0.0.1:65535" } }"""),
+        ]));
+    }
+
+    [Fact]
+    public void Other_addresses_and_any_port_can_be_listened_on_together() => Configured.Right(
+        """
+        {
+          "Ecm": { "Clients": [ { "Listen": "127.0.0.1:5222" }, { "Listen": "127.0.0.2:5222" }, { "Listen": "[::1]:5222" }, { "Listen": "0.0.0.0:0" } ] },
+          "Hub": { "Listen": "127.0.0.1:0" }, "Admin": { "Listen": "127.0.0.1:0" }
+        }
+        """);
+
+    [Fact]
     public void TLS_of_links_is_configured_whole_and_at_both_ends_of_a_process()
     {
         Snapshot.Match(string.Join('\n',
