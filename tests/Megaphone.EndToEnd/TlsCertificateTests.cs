@@ -115,8 +115,13 @@ public sealed class TlsCertificateTests : IDisposable
     [Theory]
     [InlineData("expired", "expired.pem: CN=expired expired on ")]
     [InlineData("nameless", "nameless.pem: CN=nameless names no host")]
-    [InlineData("stranger", "stranger.key: key values mismatch")]
-    [InlineData("missing", "missing.pem: ")]
+    [InlineData("stranger", "stranger.key: the key is not that of the certificate in ")]
+    [InlineData("other kind", "other kind.key: the key is not that of the certificate in ")]
+    [InlineData("encrypted", "encrypted.key: the key in it is encrypted, and nobody is here to give the passphrase")]
+    [InlineData("keyless", "keyless.key: there is no private key in it")]
+    [InlineData("without", "without.key: there is no such file")]
+    [InlineData("folder", "folder.key: it is a directory")]
+    [InlineData("missing", "missing.pem: there is no such file")]
     [InlineData("garbage", "garbage.pem: there is no certificate in it")]
     [InlineData("disordered", "disordered.pem: CN=disordered was issued by CN=Authority of a test, and behind it comes CN=other")]
     [InlineData("forged", "forged.pem: CN=forged was signed with another key than that of CN=Authority of a test")]
@@ -127,6 +132,17 @@ public sealed class TlsCertificateTests : IDisposable
         _certificates.Issue("stranger", ["localhost"]);
         _certificates.Issue("other", ["localhost"]);
         File.Copy(_certificates.Files("other").Key, _certificates.Files("stranger").Key, overwrite: true);
+        _certificates.Issue("other kind", ["localhost"], rsa: true);
+        File.Copy(_certificates.Files("other").Key, _certificates.Files("other kind").Key, overwrite: true);
+        _certificates.Issue("encrypted", ["localhost"]);
+        await EncryptAsync(_certificates.Files("encrypted").Key);
+        _certificates.Issue("keyless", ["localhost"]);
+        await File.WriteAllTextAsync(_certificates.Files("keyless").Key, "garbage");
+        _certificates.Issue("without", ["localhost"]);
+        File.Delete(_certificates.Files("without").Key);
+        _certificates.Issue("folder", ["localhost"]);
+        File.Delete(_certificates.Files("folder").Key);
+        Directory.CreateDirectory(_certificates.Files("folder").Key);
         _certificates.Issue("garbage", ["localhost"]);
         await File.WriteAllTextAsync(_certificates.Files("garbage").Certificate, "garbage");
 
@@ -151,8 +167,8 @@ public sealed class TlsCertificateTests : IDisposable
     public async Task A_certificate_that_does_not_cover_its_Names_is_told_with_key_file_and_name()
     {
         const string Names = "Ecm:Tls:Certificates:1:Names";
-        const string Problem = "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which "
-            + "Certificates:1:Names wants; in one that does, subjectAltName has for example DNS:conference.chat.example.org";
+        const string Problem = "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which Certificates:1:Names wants";
+        const string Mend = "in one that does, subjectAltName has for example DNS:conference.chat.example.org";
         _certificates.Issue("other", ["localhost"]);
         _certificates.Issue("narrow", ["example.org", "*.example.org"]);
         string[] settings =
@@ -171,6 +187,7 @@ public sealed class TlsCertificateTests : IDisposable
             {
                 Assert.Equal(expected, status);
                 Assert.Equal(expected == 1, process.Said.Contains(Problem, StringComparison.Ordinal));
+                Assert.Equal(expected == 1, process.Said.Contains(Mend, StringComparison.Ordinal));
             }
         }
     }
@@ -200,6 +217,13 @@ public sealed class TlsCertificateTests : IDisposable
             Assert.Equal(0, status);
             Assert.Contains(check.Output, line => line.Contains("soon.pem covers localhost, *.example.org for 5 more days"));
         }
+    }
+
+    private static async Task EncryptAsync(string key)
+    {
+        using ChildProcess openssl = ChildProcess.Start(["openssl", "pkey", "-in", key, "-aes128", "-passout", "pass:secret", "-out", key + ".new"]);
+        Assert.Equal(0, await openssl.EndAsync());
+        File.Move(key + ".new", key, overwrite: true);
     }
 
     private static async Task<string?> SerialAsync(MegaphoneProcess both, string name)

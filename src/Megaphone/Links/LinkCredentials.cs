@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -39,7 +38,7 @@ internal sealed class LinkCredentials
     /// <exception cref="CertificateException">Something is wrong; it names all of it.</exception>
     public static LinkCredentials Load(LinkTlsOptions options, DateTimeOffset now)
     {
-        List<string> problems = [];
+        List<CertificateProblem> problems = [];
         List<(string File, DateTimeOffset NotAfter)> validity = [];
         SslStreamCertificateContext? own = options.Own is { } files
             ? LoadOwn(files, options.Listens ? ServerUse : ClientUse, now, problems, validity)
@@ -71,7 +70,7 @@ internal sealed class LinkCredentials
         (string Certificate, string Key) files,
         string use,
         DateTimeOffset now,
-        List<string> problems,
+        List<CertificateProblem> problems,
         List<(string, DateTimeOffset)> validity)
     {
         int before = problems.Count;
@@ -79,8 +78,8 @@ internal sealed class LinkCredentials
         foreach (X509Certificate2 certificate in chain)
         {
             string which = $"{files.Certificate}: {certificate.Subject}";
-            if (certificate.NotBefore > now) problems.Add($"{which} is not valid before {Text(certificate.NotBefore)}");
-            if (certificate.NotAfter <= now) problems.Add($"{which} expired on {Text(certificate.NotAfter)}");
+            if (certificate.NotBefore > now) problems.Add(CertificateChain.NotYet(which, certificate.NotBefore));
+            if (certificate.NotAfter <= now) problems.Add(CertificateChain.Expired(which, certificate.NotAfter));
         }
 
         if (problems.Count > before) return null;
@@ -89,13 +88,20 @@ internal sealed class LinkCredentials
             if (!MayBeUsedFor(chain[0], use))
             {
                 string missing = use == ServerUse ? "serverAuth" : "clientAuth";
-                problems.Add($"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}");
+                problems.Add(new(
+                    $"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}", "issue one that has, or one without extendedKeyUsage"));
             }
         }
         catch (CryptographicException error)
         {
             // What is inside an extension is only read when it is asked for.
-            problems.Add($"{files.Certificate}: {error.Message}");
+            problems.Add(PemFile.Garbled(files.Certificate, error.Message));
+        }
+
+        if (PemFile.KeyObstacle(files.Key) is { } obstacle)
+        {
+            problems.Add(obstacle);
+            return null;
         }
 
         try
@@ -106,44 +112,50 @@ internal sealed class LinkCredentials
         }
         catch (ArgumentException)
         {
-            problems.Add($"{files.Key}: the key is not that of the certificate in {files.Certificate}");
+            problems.Add(PemFile.WrongKey(files.Key, files.Certificate));
             return null;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            problems.Add($"{files.Key}: {error.Message}");
+            problems.Add(PemFile.Garbled(files.Key, error.Message, isKey: true));
             return null;
         }
     }
 
     private static X509Certificate2Collection LoadAuthorities(
-        string file, DateTimeOffset now, List<string> problems, List<(string, DateTimeOffset)> validity)
+        string file, DateTimeOffset now, List<CertificateProblem> problems, List<(string, DateTimeOffset)> validity)
     {
         X509Certificate2Collection authorities = Import(file, problems);
         if (authorities.Count == 0) return authorities;
 
         // Old ones may stay in the file beside their successors.
         DateTime last = authorities.Max(authority => authority.NotAfter);
-        if (last <= now) problems.Add($"{file}: the last of its authorities expired on {Text(last)}");
+        if (last <= now) problems.Add(CertificateChain.Expired($"{file}: the last of its authorities", last));
 
         // A chain that does not end in one that issued itself is never trusted.
         if (!authorities.Any(authority => authority.SubjectName.RawData.AsSpan().SequenceEqual(authority.IssuerName.RawData)))
-            problems.Add($"{file}: none of its authorities is a root; put the certificate of {authorities[^1].Issuer} behind them");
+            problems.Add(new($"{file}: none of its authorities is a root", $"put the certificate of {authorities[^1].Issuer} behind them"));
         validity.Add((file, last));
         return authorities;
     }
 
-    private static X509Certificate2Collection Import(string file, List<string> problems)
+    private static X509Certificate2Collection Import(string file, List<CertificateProblem> problems)
     {
         X509Certificate2Collection certificates = [];
+        if (PemFile.Obstacle(file) is { } obstacle)
+        {
+            problems.Add(obstacle);
+            return certificates;
+        }
+
         try
         {
             certificates.ImportFromPemFile(file);
-            if (certificates.Count == 0) problems.Add($"{file}: there is no certificate in it");
+            if (certificates.Count == 0) problems.Add(PemFile.NoCertificate(file));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            problems.Add($"{file}: {error.Message}");
+            problems.Add(PemFile.Garbled(file, error.Message));
             certificates.Clear();
         }
 
@@ -154,6 +166,4 @@ internal sealed class LinkCredentials
     private static bool MayBeUsedFor(X509Certificate2 certificate, string use) =>
         certificate.Extensions.OfType<X509EnhancedKeyUsageExtension>()
             .All(extension => extension.EnhancedKeyUsages.Cast<Oid>().Any(oid => oid.Value == use));
-
-    private static string Text(DateTime time) => time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
 }

@@ -1,3 +1,5 @@
+using Megaphone.Tls;
+
 namespace Megaphone.Service;
 
 /// <summary>What <c>megaphone check</c> needs to know of the files for the TLS of a role's links.</summary>
@@ -5,4 +7,4 @@ namespace Megaphone.Service;
 /// <param name="Validity">Until when what is in each is valid; empty when they cannot be used.</param>
 /// <param name="Problems">What is wrong with them.</param>
 internal sealed record LinkTlsFacts(
-    string Section, IReadOnlyList<(string File, DateTimeOffset NotAfter)> Validity, IReadOnlyList<string> Problems);
+    string Section, IReadOnlyList<(string File, DateTimeOffset NotAfter)> Validity, IReadOnlyList<CertificateProblem> Problems);

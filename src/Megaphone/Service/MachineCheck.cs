@@ -89,8 +89,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private void Certificates()
     {
-        foreach (string problem in machine.CertificateProblems)
-            Add(Verdict.Fail, "Ecm:Tls", problem, "TLS does not start like this");
+        foreach (CertificateProblem problem in machine.CertificateProblems) Add(Verdict.Fail, "Ecm:Tls", problem.What, problem.Mend);
 
         foreach (CertificateChain chain in machine.Certificates)
         {
@@ -103,7 +102,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     {
         foreach (LinkTlsFacts facts in machine.LinkTls)
         {
-            foreach (string problem in facts.Problems) Add(Verdict.Fail, facts.Section, problem, "TLS does not start like this");
+            foreach (CertificateProblem problem in facts.Problems) Add(Verdict.Fail, facts.Section, problem.What, problem.Mend);
             foreach ((string file, DateTimeOffset notAfter) in facts.Validity)
             {
                 int days = (int)(notAfter - machine.Now).TotalDays;

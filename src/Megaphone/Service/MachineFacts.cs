@@ -37,7 +37,7 @@ internal sealed record MachineFacts
     public IReadOnlyList<CertificateChain> Certificates { get; init; } = [];
 
     /// <summary>What is wrong with the certificates for clients, or with the library that TLS needs.</summary>
-    public IReadOnlyList<string> CertificateProblems { get; init; } = [];
+    public IReadOnlyList<CertificateProblem> CertificateProblems { get; init; } = [];
 
     /// <summary>The files for the TLS of links, for each role whose links speak it.</summary>
     public IReadOnlyList<LinkTlsFacts> LinkTls { get; init; } = [];

@@ -17,7 +17,7 @@ internal static class MachineFactsReader
     /// </summary>
     public static async Task<MachineFacts> ReadAsync(Settings settings)
     {
-        (IReadOnlyList<CertificateChain> certificates, IReadOnlyList<string> problems) = ReadCertificates(settings.Ecm?.Tls?.Server);
+        (IReadOnlyList<CertificateChain> certificates, IReadOnlyList<CertificateProblem> problems) = ReadCertificates(settings.Ecm?.Tls?.Server);
         long[]? ports = Numbers("/proc/sys/net/ipv4/ip_local_port_range");
         return new MachineFacts
         {
@@ -38,7 +38,7 @@ internal static class MachineFactsReader
         };
     }
 
-    private static (IReadOnlyList<CertificateChain> Certificates, IReadOnlyList<string> Problems) ReadCertificates(TlsServerOptions? tls)
+    private static (IReadOnlyList<CertificateChain> Certificates, IReadOnlyList<CertificateProblem> Problems) ReadCertificates(TlsServerOptions? tls)
     {
         try
         {

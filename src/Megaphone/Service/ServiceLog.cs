@@ -28,4 +28,13 @@ internal static partial class ServiceLog
 
     [LoggerMessage(7, LogLevel.Warning, "An admin request failed")]
     public static partial void AdminRequestFailed(ILogger log, Exception error);
+
+    [LoggerMessage(
+        8,
+        LogLevel.Information,
+        "SIGHUP: certificates are looked at again; the configuration is not, whatever its file holds now: that takes a restart{Also}")]
+    public static partial void HungUp(ILogger log, string also);
+
+    [LoggerMessage(9, LogLevel.Warning, "{Signal} does nothing yet; SIGTERM stops the service, SIGHUP has certificates looked at{Also}")]
+    public static partial void SignalIgnored(ILogger log, string signal, string also);
 }

@@ -4,23 +4,38 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Service;
 
-/// <summary>Ends the service on SIGTERM and SIGINT: the first one in order, the second one at once.</summary>
+/// <summary>
+/// Ends the service on SIGTERM, SIGINT and SIGQUIT: the first one in order, the second one at once. No other signal that people or programs
+/// send ends it: each is told in the log.
+/// </summary>
+/// <remarks>Left alone are those by which the kernel tells of a fault or a limit (SIGSEGV, SIGXCPU), and those that the runtime uses.</remarks>
 internal sealed class SignalLifetime(
     Settings settings,
     IHostApplicationLifetime application,
     ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
+    /// <summary>Lines about one signal in a minute.</summary>
+    private const int MostLines = 5;
+    private const long Minute = 60_000;
+
+    /// <summary>Signals that mean nothing here and would end the process, by their numbers on x86-64 and arm64: signal(7).</summary>
+    private static readonly (int Number, string Name)[] Meaningless =
+    [
+        (10, "SIGUSR1"), (12, "SIGUSR2"), (14, "SIGALRM"), (16, "SIGSTKFLT"), (26, "SIGVTALRM"), (27, "SIGPROF"), (29, "SIGIO"), (30, "SIGPWR"),
+    ];
+
     private readonly List<PosixSignalRegistration> _registrations = [];
     private int _signals;
 
     /// <inheritdoc/>
     public Task WaitForStartAsync(CancellationToken cancellationToken)
     {
-        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal));
-        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal));
+        foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
+            _registrations.Add(PosixSignalRegistration.Create(signal, End));
 
-        // It would end the process. Who has something to read anew hears it too; where nobody has, it means nothing.
-        _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true));
+        // Who has certificates to read anew hears it too.
+        Hear((int)PosixSignal.SIGHUP, skipped => ServiceLog.HungUp(log, Also(skipped)));
+        foreach ((int number, string name) in Meaningless) Hear(number, skipped => ServiceLog.SignalIgnored(log, name, Also(skipped)));
         return Task.CompletedTask;
     }
 
@@ -30,7 +45,19 @@ internal sealed class SignalLifetime(
     /// <inheritdoc/>
     public void Dispose() => _registrations.ForEach(registration => registration.Dispose());
 
-    private void OnSignal(PosixSignalContext context)
+    private static string Also(long skipped) => skipped == 0 ? "" : $" (and {skipped} times before, untold)";
+
+    private void Hear(int number, Action<long> tell)
+    {
+        LineLimit limit = new(MostLines, Minute);
+        _registrations.Add(PosixSignalRegistration.Create((PosixSignal)number, context =>
+        {
+            context.Cancel = true;
+            if (limit.TryTake(Environment.TickCount64, out long skipped)) tell(skipped);
+        }));
+    }
+
+    private void End(PosixSignalContext context)
     {
         // From the second one on the signal does what it does by itself.
         if (Interlocked.Increment(ref _signals) > 1) return;

@@ -11,14 +11,32 @@ namespace Megaphone.Tls;
 /// <param name="NotAfter">Until when it, and all that stand behind it in the file, are valid.</param>
 internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<string> Names, string KeyKind, DateTimeOffset NotAfter)
 {
+    private const string IssuerNext = "put behind each certificate that of its issuer";
+
     /// <summary>Whether it is for a host, whose name is normalized.</summary>
     public bool Covers(string host) => Names.Any(pattern => HostName.Covers(pattern, host));
 
+    /// <summary>What to say of a certificate that is valid later.</summary>
+    public static CertificateProblem NotYet(string which, DateTimeOffset from) =>
+        new($"{which} is not valid before {Text(from)}", "`date -u` shows what time this machine takes it to be");
+
+    /// <summary>What to say of one that was valid.</summary>
+    public static CertificateProblem Expired(string which, DateTimeOffset until) => new($"{which} expired on {Text(until)}", "renew it");
+
+    /// <summary>A time as messages show it.</summary>
+    public static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+
     /// <summary>Reads a file and checks it. What is wrong is added to <paramref name="problems"/>.</summary>
     /// <returns>Null when something is.</returns>
-    public static CertificateChain? Read(CertificateFiles files, DateTimeOffset now, List<string> problems)
+    public static CertificateChain? Read(CertificateFiles files, DateTimeOffset now, List<CertificateProblem> problems)
     {
         string file = files.Certificate;
+        if (PemFile.Obstacle(file) is { } obstacle)
+        {
+            problems.Add(obstacle);
+            return null;
+        }
+
         X509Certificate2Collection chain = [];
         try
         {
@@ -26,7 +44,7 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            problems.Add($"{file}: {error.Message}");
+            problems.Add(PemFile.Garbled(file, error.Message));
             return null;
         }
 
@@ -37,7 +55,7 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         catch (CryptographicException error)
         {
             // What is inside an extension is only read when it is asked for.
-            problems.Add($"{file}: {error.Message}");
+            problems.Add(PemFile.Garbled(file, error.Message));
             return null;
         }
         finally
@@ -47,12 +65,12 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
     }
 
     private static CertificateChain? Check(
-        CertificateFiles files, X509Certificate2Collection chain, DateTimeOffset now, List<string> problems)
+        CertificateFiles files, X509Certificate2Collection chain, DateTimeOffset now, List<CertificateProblem> problems)
     {
         string file = files.Certificate;
         if (chain.Count == 0)
         {
-            problems.Add($"{file}: there is no certificate in it");
+            problems.Add(PemFile.NoCertificate(file));
             return null;
         }
 
@@ -62,8 +80,8 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         {
             X509Certificate2 certificate = chain[i];
             DateTimeOffset from = certificate.NotBefore, until = certificate.NotAfter;
-            if (from > now) problems.Add($"{file}: {certificate.Subject} is not valid before {Text(from)}");
-            if (until <= now) problems.Add($"{file}: {certificate.Subject} expired on {Text(until)}");
+            if (from > now) problems.Add(NotYet($"{file}: {certificate.Subject}", from));
+            if (until <= now) problems.Add(Expired($"{file}: {certificate.Subject}", until));
             if (until < notAfter) notAfter = until;
             if (i > 0) CheckIssuer(file, chain[i - 1], certificate, problems);
         }
@@ -74,18 +92,17 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
                 .SelectMany(extension => extension.EnumerateDnsNames())
                 .Select(HostName.NormalizePattern).OfType<string>().Distinct(),
         ];
-        if (names.Count == 0) problems.Add($"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)");
+        if (names.Count == 0)
+            problems.Add(new($"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)", "in one that does it has for example DNS:example.org"));
         return problems.Count > before ? null : new CertificateChain(files, names, chain[0].GetKeyAlgorithm(), notAfter);
     }
 
     /// <summary>What stands behind a certificate must be its issuer's: by its name, and because its key made the signature.</summary>
-    private static void CheckIssuer(string file, X509Certificate2 certificate, X509Certificate2 issuer, List<string> problems)
+    private static void CheckIssuer(string file, X509Certificate2 certificate, X509Certificate2 issuer, List<CertificateProblem> problems)
     {
         if (!certificate.IssuerName.RawData.AsSpan().SequenceEqual(issuer.SubjectName.RawData))
-            problems.Add($"{file}: {certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}");
+            problems.Add(new($"{file}: {certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}", IssuerNext));
         else if (!OpenSsl.IsSignedBy(certificate.RawData, issuer.RawData))
-            problems.Add($"{file}: {certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it");
+            problems.Add(new($"{file}: {certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it", IssuerNext));
     }
-
-    private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
 }

@@ -1,8 +1,14 @@
 namespace Megaphone.Tls;
 
-/// <summary>Certificates cannot be used; the message has one line for each thing that is wrong.</summary>
-internal sealed class CertificateException(IReadOnlyList<string> problems) : Exception(string.Join("; ", problems))
+/// <summary>Certificates cannot be used; the message has all that is wrong.</summary>
+internal sealed class CertificateException(IReadOnlyList<CertificateProblem> problems) : Exception(string.Join("; ", problems))
 {
+    /// <summary>With what is wrong in words.</summary>
+    public CertificateException(IReadOnlyList<string> problems)
+        : this([.. problems.Select(problem => new CertificateProblem(problem))])
+    {
+    }
+
     /// <summary>What is wrong, each with the file that it is about.</summary>
-    public IReadOnlyList<string> Problems => problems;
+    public IReadOnlyList<CertificateProblem> Problems => problems;
 }

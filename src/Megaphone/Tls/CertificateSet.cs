@@ -24,15 +24,16 @@ internal sealed class CertificateSet
     /// <exception cref="CertificateException">Something is wrong; it names all of it.</exception>
     public static CertificateSet Load(TlsServerOptions options, DateTimeOffset now, Action<TlsContext, bool> configure)
     {
-        List<string> problems = [];
+        List<CertificateProblem> problems = [];
         List<CertificateChain> chains = [];
         foreach ((int place, CertificateFiles files) in options.Certificates.Index())
         {
             if (CertificateChain.Read(files, now, problems) is not { } chain || !KeyFits(files, problems)) continue;
             foreach (string name in files.Names.Where(name => !chain.Covers(name)))
             {
-                problems.Add($"{files.Certificate}: it covers {string.Join(", ", chain.Names)} and not {name}, which Certificates:{place}:Names "
-                    + $"wants; in one that does, subjectAltName has for example DNS:{name}");
+                problems.Add(new(
+                    $"{files.Certificate}: it covers {string.Join(", ", chain.Names)} and not {name}, which Certificates:{place}:Names wants",
+                    $"in one that does, subjectAltName has for example DNS:{name}"));
             }
 
             chains.Add(chain);
@@ -70,26 +71,38 @@ internal sealed class CertificateSet
     private static TlsContext Make(List<CertificateChain> chains, bool isFront, Action<TlsContext, bool> configure)
     {
         TlsContext context = new();
-        List<string> problems = [];
+        List<CertificateProblem> problems = [];
         foreach (CertificateChain chain in chains) Use(context, chain.Files, problems);
         if (problems.Count > 0) throw new CertificateException(problems);
         configure(context, isFront);
         return context;
     }
 
-    private static bool KeyFits(CertificateFiles files, List<string> problems)
+    private static bool KeyFits(CertificateFiles files, List<CertificateProblem> problems)
     {
         using TlsContext context = new();
         return Use(context, files, problems);
     }
 
-    private static bool Use(TlsContext context, CertificateFiles files, List<string> problems)
+    private static bool Use(TlsContext context, CertificateFiles files, List<CertificateProblem> problems)
     {
+        if ((PemFile.Obstacle(files.Certificate) ?? PemFile.KeyObstacle(files.Key)) is { } obstacle)
+        {
+            problems.Add(obstacle);
+            return false;
+        }
+
         OpenSsl.ClearErrors();
-        string? wrong = OpenSsl.UseCertificateChain(context, files.Certificate) != 1 ? files.Certificate
-            : OpenSsl.UsePrivateKey(context, files.Key, OpenSsl.FileTypePem) != 1 ? files.Key
-            : null;
-        if (wrong is not null) problems.Add($"{wrong}: {(File.Exists(wrong) ? OpenSsl.DescribeError() : "there is no such file")}");
-        return wrong is null;
+        if (OpenSsl.UseCertificateChain(context, files.Certificate) != 1)
+        {
+            problems.Add(PemFile.Garbled(files.Certificate, OpenSsl.DescribeError()));
+            return false;
+        }
+
+        if (OpenSsl.UsePrivateKey(context, files.Key, OpenSsl.FileTypePem) == 1 && OpenSsl.CheckPrivateKey(context) == 1) return true;
+        problems.Add(OpenSsl.IsKeyOfAnother()
+            ? PemFile.WrongKey(files.Key, files.Certificate)
+            : PemFile.Garbled(files.Key, OpenSsl.DescribeError(), isKey: true));
+        return false;
     }
 }

@@ -3,11 +3,14 @@ using System.Security.Cryptography;
 
 namespace Megaphone.Tls;
 
-/// <summary>Calls when what is in files has changed, and on SIGHUP; one call at a time.</summary>
+/// <summary>Calls when what is in files has changed, and on SIGHUP; one call at a time, and for SIGHUP no more than one in a second.</summary>
 internal sealed class FileWatch : IDisposable
 {
     /// <summary>How often the files are looked at. They are read: how they were put in place does not matter then.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    /// <summary>Signals that follow each other sooner are answered together: each call may have a line in the log.</summary>
+    private static readonly TimeSpan BetweenSignals = TimeSpan.FromSeconds(1);
 
     private readonly IReadOnlyList<string> _files;
     private readonly Action _changed;
@@ -15,6 +18,8 @@ internal sealed class FileWatch : IDisposable
     private readonly Timer _timer;
     private readonly PosixSignalRegistration _signal;
     private byte[] _seen;
+    private bool _asked;
+    private long _answered;
 
     /// <summary>Begins to watch.</summary>
     /// <param name="files">Their paths; one that cannot be read counts as empty.</param>
@@ -23,11 +28,11 @@ internal sealed class FileWatch : IDisposable
     {
         (_files, _changed) = (files, changed);
         _seen = Digest();
-        _timer = new Timer(_ => Look(asked: false), null, Interval, Interval);
+        _timer = new Timer(_ => Look(), null, Interval, Interval);
         _signal = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
             context.Cancel = true;
-            Look(asked: true);
+            Ask();
         });
     }
 
@@ -38,12 +43,25 @@ internal sealed class FileWatch : IDisposable
         _timer.Dispose();
     }
 
-    private void Look(bool asked)
+    private void Ask()
+    {
+        lock (_lock)
+        {
+            if (_asked) return;
+            _asked = true;
+            long wait = _answered + (long)BetweenSignals.TotalMilliseconds - Environment.TickCount64;
+            _timer.Change(TimeSpan.FromMilliseconds(Math.Max(0, wait)), Interval);
+        }
+    }
+
+    private void Look()
     {
         lock (_lock)
         {
             byte[] now = Digest();
-            if (!asked && now.AsSpan().SequenceEqual(_seen)) return;
+            if (!_asked && now.AsSpan().SequenceEqual(_seen)) return;
+            if (_asked) _answered = Environment.TickCount64;
+            _asked = false;
             _seen = now;
             _changed();
         }

@@ -316,11 +316,14 @@ public sealed class LinkTlsTests : IDisposable
     [Theory]
     [InlineData("expired", "hub.pem: CN=hub expired on ")]
     [InlineData("use", "hub.pem: extendedKeyUsage of CN=hub does not have serverAuth")]
-    [InlineData("key", "hub.key: ")]
-    [InlineData("missing", "hub.pem: ")]
+    [InlineData("key", "hub.key: the key is not that of the certificate in ")]
+    [InlineData("no key", "hub.key: there is no private key in it; ")]
+    [InlineData("encrypted", "hub.key: the key in it is encrypted, ")]
+    [InlineData("folder", "hub.key: it is a directory; ")]
+    [InlineData("missing", "hub.pem: there is no such file; `ls -l /")]
     [InlineData("garbage", "hub.pem: there is no certificate in it")]
     [InlineData("broken use", "hub.pem: ")]
-    [InlineData("authority", "none.pem: ")]
+    [InlineData("authority", "none.pem: there is no such file; ")]
     [InlineData("no root", "hub.pem: none of its authorities is a root; put the certificate of CN=Authority of a test behind them")]
     public void Files_that_cannot_be_used_are_named(string wrong, string problem)
     {
@@ -328,13 +331,16 @@ public sealed class LinkTlsTests : IDisposable
         if (wrong == "expired") _authority.Issue("hub", "127.0.0.1", days: -1);
         if (wrong == "use") _authority.Issue("hub", "127.0.0.1", use: TestAuthority.ClientUse);
         if (wrong == "key") File.Copy(_authority.Issue("other").Key, options.Own!.Value.Key, overwrite: true);
+        if (wrong == "no key") File.WriteAllText(options.Own!.Value.Key, "garbage");
+        if (wrong == "encrypted") File.WriteAllText(options.Own!.Value.Key, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+        if (wrong == "folder") options = options with { Own = (options.Own!.Value.Certificate, Directory.CreateDirectory(options.Own!.Value.Certificate[..^4] + "/hub.key").FullName) };
         if (wrong == "missing") File.Delete(options.Own!.Value.Certificate);
         if (wrong == "garbage") File.WriteAllText(options.Own!.Value.Certificate, "garbage");
         if (wrong == "broken use") _authority.IssueBroken("hub", "2.5.29.37");
         if (wrong == "no root") options = options with { Authorities = options.Own!.Value.Certificate };
         if (wrong == "authority") options = options with { Authorities = Path.Combine(Path.GetDirectoryName(_authority.File)!, "none.pem") };
         CertificateException error = Assert.Throws<CertificateException>(() => LinkCredentials.Load(options, DateTimeOffset.UtcNow));
-        Assert.Contains(problem, Assert.Single(error.Problems), StringComparison.Ordinal);
+        Assert.Contains(problem, Assert.Single(error.Problems).ToString(), StringComparison.Ordinal);
     }
 
     public void Dispose()

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Service;
+using Megaphone.Tls;
 using Xunit;
 
 namespace Megaphone.Tests.Service;
@@ -117,7 +118,7 @@ public class MachineCheckTests
             LinkTls =
             [
                 new LinkTlsFacts("Ecm:Link:Tls", [("/edge.pem", Large.Now.AddDays(13.5)), ("/ca.pem", Large.Now.AddDays(100.5))], []),
-                new LinkTlsFacts("Hub:Tls", [], ["/hub.key: wrong"]),
+                new LinkTlsFacts("Hub:Tls", [], [new CertificateProblem("/hub.key: wrong", "mend it")]),
             ],
         };
 

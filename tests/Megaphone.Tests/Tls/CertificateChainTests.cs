@@ -12,7 +12,7 @@ public sealed class CertificateChainTests : IDisposable
     [Fact]
     public void A_certificate_is_for_the_hosts_that_it_names()
     {
-        List<string> problems = [];
+        List<CertificateProblem> problems = [];
         (string certificate, string key) = _authority.Issue("server", "Example.ORG");
         CertificateChain chain = CertificateChain.Read(new CertificateFiles(certificate, key, []), DateTimeOffset.UtcNow, problems)!;
         Assert.Empty(problems);
@@ -22,10 +22,10 @@ public sealed class CertificateChainTests : IDisposable
     [Fact]
     public void Names_that_cannot_be_read_are_a_problem_and_nothing_worse()
     {
-        List<string> problems = [];
+        List<CertificateProblem> problems = [];
         (string certificate, string key) = _authority.IssueBroken("server", "2.5.29.17");
         Assert.Null(CertificateChain.Read(new CertificateFiles(certificate, key, []), DateTimeOffset.UtcNow, problems));
-        Assert.StartsWith(certificate + ": ", Assert.Single(problems), StringComparison.Ordinal);
+        Assert.StartsWith(certificate + ": ", Assert.Single(problems).What, StringComparison.Ordinal);
     }
 
     public void Dispose() => _authority.Dispose();

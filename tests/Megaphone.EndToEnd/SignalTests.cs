@@ -1,0 +1,76 @@
+namespace Megaphone.EndToEnd;
+
+/// <summary>Signals do what the manual says, and never end the process without a word.</summary>
+public sealed class SignalTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("megaphone-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Signals_without_a_meaning_are_told_and_end_nothing()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        (int Number, string Name)[] signals =
+        [
+            (10, "SIGUSR1"), (12, "SIGUSR2"), (14, "SIGALRM"), (16, "SIGSTKFLT"), (26, "SIGVTALRM"), (27, "SIGPROF"), (29, "SIGIO"), (30, "SIGPWR"),
+        ];
+        foreach ((int number, string name) in signals)
+        {
+            both.Process.Signal(number);
+            await both.ComplainsAsync(1, $"{name} does nothing yet");
+        }
+
+        using TestConnection client = await TestConnection.ConnectAsync(both.Clients);
+        await client.AssertEchoesAsync();
+        await both.StopAsync();
+    }
+
+    [Fact]
+    public async Task Signals_that_come_again_and_again_leave_few_lines()
+    {
+        using TestCertificates certificates = new();
+        certificates.Issue("localhost", ["localhost"]);
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(["Ecm:Clients:0:Tls=direct", .. certificates.Settings("localhost")]);
+        for (int i = 0; i < 300; i++)
+        {
+            both.Process.Signal(Signals.HangUp);
+            both.Process.Signal(Signals.User1);
+            await Task.Delay(5);
+        }
+
+        await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=ok");
+        await Task.Delay(Patience.Short);
+        Assert.InRange(both.LogLines("SIGUSR1"), 1, 5);
+        Assert.InRange(both.LogLines("SIGHUP:"), 1, 5);
+        // One in a second, and a busy machine takes its time for 300 signals.
+        Assert.InRange(both.LogLines("taken into use"), 1, 30);
+    }
+
+    [Fact]
+    public async Task SIGHUP_says_that_the_configuration_is_not_read_again_whatever_is_in_its_file()
+    {
+        string file = Path.Combine(_folder, "megaphone.json");
+        await File.WriteAllTextAsync(file, """{ "Ecm": { "Clients": [ { "Listen": "127.0.0.1:0" } ] }, "Hub": { "Listen": "127.0.0.1:0" }, "Admin": { "Listen": "127.0.0.1:0" } }""");
+        using ChildProcess process = ChildProcess.Start([Repository.Binary, "--config", file], _folder);
+        await process.LineAsync("megaphone ready");
+
+        await File.WriteAllTextAsync(file, "{ broken");
+        process.Signal(Signals.HangUp);
+
+        await Patience.UntilAsync(
+            () => process.Output.Count(line => line.Contains("SIGHUP: certificates are looked at again; the configuration is not")) == 1, "a line about SIGHUP");
+        process.Signal(Signals.Terminate);
+        Assert.Equal(0, await process.EndAsync());
+    }
+
+    [Fact]
+    public async Task SIGQUIT_ends_it_as_SIGTERM_does()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        both.Process.Signal(Signals.Quit);
+
+        Assert.Equal(0, await both.Process.EndAsync());
+        Assert.Equal(1, both.LogLines("SIGQUIT: stopping"));
+    }
+}
