@@ -29,9 +29,12 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>The process id of its Erlang VM.</summary>
     public int Id => int.Parse(_settings["PID"], CultureInfo.InvariantCulture);
 
+    /// <summary>The folder of its log files, rotated ones included.</summary>
+    public string LogFolder => Path.Combine(_folder, "logs");
+
     /// <summary>What it has logged at warning level or above since it was started, in the order in which it happened.</summary>
     public IReadOnlyList<string> Complaints =>
-        [.. File.ReadLines(Path.Combine(_folder, "logs/ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
+        [.. File.ReadLines(Path.Combine(LogFolder, "ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
 
     /// <summary>Starts it, with accounts for juliet and romeo.</summary>
     public static async Task<Ejabberd> StartAsync() => await StartAsync(new Dictionary<string, string?>());
@@ -96,8 +99,7 @@ internal sealed class Ejabberd : IAsyncDisposable
             await Patience.UntilAsync(
                 () => Task.FromResult(_evaluator.Output.Count > answers), () => $"what {erlang} is; it was said\n{_evaluator.Said}");
             string value = _evaluator.Output.Last();
-            Assert.False(value.StartsWith("{badrpc", StringComparison.Ordinal), $"{erlang}: {value}");
-            return value;
+            return value.StartsWith("{badrpc", StringComparison.Ordinal) ? throw new InvalidOperationException($"{erlang}: {value}") : value;
         }
         finally
         {
@@ -162,8 +164,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     private async Task<IReadOnlyCollection<string>> RunAsync(string command, params string[] arguments)
     {
         (int status, ChildProcess script) = await TryAsync(command, arguments);
-        Assert.True(status == 0, $"ejabberd.sh {command} {string.Join(' ', arguments)} ended with {status}:\n{script.Said}");
-        return script.Output;
+        return status == 0
+            ? script.Output
+            : throw new InvalidOperationException($"ejabberd.sh {command} {string.Join(' ', arguments)} ended with {status}:\n{script.Said}");
     }
 
     private async Task<(int Status, ChildProcess Script)> TryAsync(string command, params string[] arguments)

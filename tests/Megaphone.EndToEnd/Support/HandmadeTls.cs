@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using System.Text;
 
 namespace Megaphone.EndToEnd.Support;
 
@@ -25,9 +24,14 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>Type of a record with what the application says.</summary>
     public const byte ApplicationData = 23;
 
+    /// <summary>Bytes of a record with a key update in it.</summary>
+    public const int KeyUpdateRecordBytes = HeaderBytes + 6 + TagBytes;
+
     private const int HeaderBytes = 5;
     private const int TagBytes = 16;
     private const int SecretBytes = 32;
+    private const int KeyBytes = 16;
+    private const int NonceBytes = 12;
 
     private readonly Socket _socket;
     private readonly List<byte> _received = [];
@@ -47,40 +51,16 @@ internal sealed class HandmadeTls : IDisposable
     /// <param name="keyLog">A file that may be written.</param>
     public static async Task<HandmadeTls> ConnectAsync(IPEndPoint to, string keyLog)
     {
-        using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        using ChildProcess client = ChildProcess.Start(
-            ["openssl", "s_client", "-connect", $"{listener.LocalEndPoint}", "-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256",
-                "-servername", "localhost", "-keylogfile", keyLog, "-brief"]);
-        using Socket near = await Patience.WithinAsync(listener.AcceptAsync(), "openssl");
-        Socket far = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await Patience.WithinAsync(far.ConnectAsync(to), $"a connection to {to}");
-
-        byte[] some = new byte[64 << 10];
         byte[]? own = null, peers = null;
-        List<byte> received = [];
-        bool established = false;
-        while (own is null || peers is null || !established)
+        RelayedHandshake made = await RelayedHandshake.MakeAsync(to, keyLog, ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"], () =>
         {
-            // Looked at before the last bytes are passed on: openssl says it behind its Finished.
-            established = client.Errors.Contains("CONNECTION ESTABLISHED");
-            foreach ((Socket from, Socket into) in ((Socket, Socket)[])[(near, far), (far, near)])
-            {
-                if (!from.Poll(10_000, SelectMode.SelectRead)) continue;
-                int read = await Patience.WithinAsync(from.ReceiveAsync(some), "the handshake");
-                Assert.True(read > 0, $"The handshake did not end well: {client.Said}");
-                if (from == far) received.AddRange(some.AsSpan(0, read));
-                await Patience.WithinAsync(into.SendAsync(some.AsMemory(0, read)).AsTask(), "the handshake");
-            }
-
             own = Secret(keyLog, "CLIENT_TRAFFIC_SECRET_0");
             peers = Secret(keyLog, "SERVER_TRAFFIC_SECRET_0");
-        }
-
-        HandmadeTls made = new(far, own, peers);
-        made._received.AddRange(received);
-        return made;
+            return own is not null && peers is not null;
+        });
+        HandmadeTls tls = new(made.Socket, own!, peers!);
+        tls._received.AddRange(made.Received);
+        return tls;
     }
 
     /// <summary>Sends one record.</summary>
@@ -98,15 +78,28 @@ internal sealed class HandmadeTls : IDisposable
     public byte[] Seal(byte type, ReadOnlySpan<byte> content)
     {
         byte[] record = new byte[HeaderBytes + content.Length + 1 + TagBytes];
-        Header(record, record.Length - HeaderBytes);
-        Span<byte> sealedContent = record.AsSpan(HeaderBytes, content.Length + 1);
-        using AesGcm cipher = new(Expand(_ownSecret, "key", 16), TagBytes);
-        cipher.Encrypt(Nonce(_ownSecret, _sent++), [.. content, type], sealedContent, record.AsSpan(^TagBytes..), record.AsSpan(0, HeaderBytes));
+        Seal(type, content, record);
         return record;
     }
 
+    /// <summary>Makes so many records with a key update each, which must be the next that are sent; some microseconds each.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="ask">Whether the other end is to use its next keys, too, each time.</param>
+    public byte[] SealKeyUpdates(int count, bool ask)
+    {
+        byte[] records = new byte[count * KeyUpdateRecordBytes];
+        byte[] update = KeyUpdate(ask);
+        for (int at = 0; at < records.Length; at += KeyUpdateRecordBytes)
+        {
+            Seal(Handshake, update, records.AsSpan(at, KeyUpdateRecordBytes));
+            UpdateOwnKeys();
+        }
+
+        return records;
+    }
+
     /// <summary>From now on this end uses its next keys: to be called when a whole key update has been sent.</summary>
-    public void UpdateOwnKeys() => (_ownSecret, _sent) = (Expand(_ownSecret, "traffic upd", SecretBytes), 0);
+    public void UpdateOwnKeys() => (_ownSecret, _sent) = (NextSecret(_ownSecret), 0);
 
     /// <summary>Reads application data until so much has come. What the other end says of keys and tickets is understood.</summary>
     public async Task<byte[]> ReceiveAsync(int count)
@@ -140,12 +133,12 @@ internal sealed class HandmadeTls : IDisposable
             if (Take() is { } record)
             {
                 if (record.Type == Handshake && record.Content[0] == KeyUpdate(false)[0])
-                    (_peerSecret, _taken) = (Expand(_peerSecret, "traffic upd", SecretBytes), 0);
+                    (_peerSecret, _taken) = (NextSecret(_peerSecret), 0);
                 return record;
             }
 
             int read = await Patience.WithinAsync(_socket.ReceiveAsync(some), what);
-            Assert.True(read > 0, $"The connection ended instead of {what}.");
+            if (read == 0) throw new EndOfStreamException($"The connection ended instead of {what}.");
             _received.AddRange(some.AsSpan(0, read));
         }
     }
@@ -160,6 +153,7 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>Takes the next record that is sealed with the other end's keys; null when it has not come.</summary>
     private (byte Type, byte[] Content)? Take()
     {
+        Span<byte> key = stackalloc byte[KeyBytes], nonce = stackalloc byte[NonceBytes];
         while (_received.Count >= HeaderBytes)
         {
             byte[] header = [.. _received.Take(HeaderBytes)];
@@ -171,10 +165,11 @@ internal sealed class HandmadeTls : IDisposable
             // The handshake's own records were sealed with other keys, and are nothing here.
             if (header[0] != ApplicationData || length <= TagBytes) continue;
             byte[] content = new byte[length - TagBytes];
-            using AesGcm cipher = new(Expand(_peerSecret, "key", 16), TagBytes);
+            KeyAndNonce(_peerSecret, _taken, key, nonce);
+            using AesGcm cipher = new(key, TagBytes);
             try
             {
-                cipher.Decrypt(Nonce(_peerSecret, _taken), body.AsSpan(..^TagBytes), body.AsSpan(^TagBytes..), content, header);
+                cipher.Decrypt(nonce, body.AsSpan(..^TagBytes), body.AsSpan(^TagBytes..), content, header);
             }
             catch (AuthenticationTagMismatchException) when (_taken == 0)
             {
@@ -196,24 +191,41 @@ internal sealed class HandmadeTls : IDisposable
         return secret?.Length == 2 * SecretBytes ? Convert.FromHexString(secret) : null;
     }
 
-    private static void Header(Span<byte> record, int length)
+    private void Seal(byte type, ReadOnlySpan<byte> content, Span<byte> record)
     {
         (record[0], record[1], record[2]) = (ApplicationData, 3, 3);
-        BinaryPrimitives.WriteUInt16BigEndian(record[3..], (ushort)length);
+        BinaryPrimitives.WriteUInt16BigEndian(record[3..], (ushort)(record.Length - HeaderBytes));
+        Span<byte> inner = record[HeaderBytes..^TagBytes], key = stackalloc byte[KeyBytes], nonce = stackalloc byte[NonceBytes];
+        content.CopyTo(inner);
+        inner[^1] = type;
+        KeyAndNonce(_ownSecret, _sent++, key, nonce);
+        using AesGcm cipher = new(key, TagBytes);
+        cipher.Encrypt(nonce, inner, inner, record[^TagBytes..], record[..HeaderBytes]);
     }
 
-    private static byte[] Nonce(byte[] secret, ulong number)
+    private static byte[] NextSecret(byte[] secret)
     {
-        byte[] nonce = Expand(secret, "iv", 12);
-        Span<byte> end = nonce.AsSpan(4);
+        byte[] next = new byte[SecretBytes];
+        Expand(secret, "tls13 traffic upd"u8, next);
+        return next;
+    }
+
+    private static void KeyAndNonce(byte[] secret, ulong number, Span<byte> key, Span<byte> nonce)
+    {
+        Expand(secret, "tls13 key"u8, key);
+        Expand(secret, "tls13 iv"u8, nonce);
+        Span<byte> end = nonce[4..];
         BinaryPrimitives.WriteUInt64BigEndian(end, BinaryPrimitives.ReadUInt64BigEndian(end) ^ number);
-        return nonce;
     }
 
-    /// <summary>HKDF-Expand-Label without a context (RFC 8446, section 7.1).</summary>
-    private static byte[] Expand(byte[] secret, string label, int length)
+    /// <summary>HKDF-Expand-Label without a context (RFC 8446, section 7.1), for no more than one block, which is one HMAC (RFC 5869, section 2.3).</summary>
+    private static void Expand(byte[] secret, ReadOnlySpan<byte> label, Span<byte> into)
     {
-        byte[] name = Encoding.ASCII.GetBytes("tls13 " + label);
-        return HKDF.Expand(HashAlgorithmName.SHA256, secret, length, [(byte)(length >> 8), (byte)length, (byte)name.Length, .. name, 0]);
+        Span<byte> info = stackalloc byte[5 + label.Length], block = stackalloc byte[SecretBytes];
+        info.Clear();
+        (info[1], info[2], info[^1]) = ((byte)into.Length, (byte)label.Length, 1);
+        label.CopyTo(info[3..]);
+        HMACSHA256.HashData(secret, info, block);
+        block[..into.Length].CopyTo(into);
     }
 }

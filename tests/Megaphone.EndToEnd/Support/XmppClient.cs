@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>One client's XMPP stream in a test's hands, over TCP or as a session of a <see cref="StanzaEcm"/>.</summary>
+/// <summary>One client's XMPP stream in a test's hands, over TCP or as a session of a <c>StanzaEcm</c>.</summary>
 /// <remarks>What comes is kept until it is expected. One caller at a time.</remarks>
 internal sealed class XmppClient : IDisposable
 {
@@ -73,7 +73,7 @@ internal sealed class XmppClient : IDisposable
     /// <summary>Sends bytes.</summary>
     public Task SendAsync(byte[] bytes) => _send(bytes);
 
-    /// <summary>Sends text: one piece of the stream, if it is carried by a <see cref="StanzaEcm"/>.</summary>
+    /// <summary>Sends text: one piece of the stream, if it is carried by a <c>StanzaEcm</c>.</summary>
     public Task SendAsync(string xml) => _send(Encoding.UTF8.GetBytes(xml));
 
     /// <summary>Says something to somebody.</summary>
