@@ -1,0 +1,31 @@
+using Megaphone.Attacks;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>The attacks of <c>tests/attacks</c>, each for a short time: nobody is harmed, nothing is forged, and the attacker is ended.</summary>
+/// <remarks>How long others wait is only bounded roughly here, where the machine may be busy; <c>tests/attacks/run.sh</c> measures it.</remarks>
+[Collection(Alone)]
+public sealed class AttackTests
+{
+    private const string Alone = "Attacks";
+
+    /// <summary>Milliseconds that an honest client may wait on a busy machine: less than an attack lasts.</summary>
+    private const double MaxWait = 1500;
+
+    /// <summary>The attacks.</summary>
+    public static TheoryData<string> Names => [.. AttackList.Names];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task Nobody_is_harmed_by_an_attack(string attack)
+    {
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(attack), Pace.Short);
+
+        string[] broken = [.. result.Broken(MaxWait)];
+        Assert.True(broken.Length == 0, $"{string.Join("; ", broken)}. {result.Outcome.Word}. {string.Join("; ", result.Harmed)}");
+    }
+
+    /// <summary>Waits are measured, so no other test runs at the same time.</summary>
+    [CollectionDefinition(Alone, DisableParallelization = true)]
+    public sealed class Definition;
+}

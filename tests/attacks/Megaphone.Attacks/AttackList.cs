@@ -1,0 +1,31 @@
+namespace Megaphone.Attacks;
+
+/// <summary>All attacks, in the order in which they are played.</summary>
+internal static class AttackList
+{
+    private static readonly Func<IAttack>[] All =
+    [
+        () => new KeyUpdateFlood(asks: false),
+        () => new KeyUpdateFlood(asks: true),
+        () => new ClientHelloFlood(),
+        () => new CollidingIds(module: false),
+        () => new CollidingIds(module: true),
+        () => new DescriptorHog(),
+        () => new InvalidHeaders(),
+        () => new GarbageLinks(module: false),
+        () => new GarbageLinks(module: true),
+        () => new SecretGuesses(module: false),
+        () => new SecretGuesses(module: true),
+        () => new SilentLinks(),
+        () => new SlowRequests(),
+        () => new ForgedLog(module: false),
+        () => new ForgedLog(module: true),
+        () => new ForgedAttribute(),
+    ];
+
+    /// <summary>What they are called.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(make => make().Name)];
+
+    /// <summary>Makes the one of that name.</summary>
+    public static IAttack Make(string name) => All.Select(make => make()).Single(attack => attack.Name == name);
+}

@@ -1,0 +1,41 @@
+using System.Runtime.InteropServices;
+
+namespace Megaphone.Attacks;
+
+/// <summary>
+/// Threads of attackers: not of the pool, where honest clients are at home, and with less right to the processor than others, because a
+/// real attacker has a machine of his own.
+/// </summary>
+internal static partial class AttackThread
+{
+    private const int ProcessOrThread = 0;
+    private const int Niceness = 10;
+
+    /// <summary>Runs something on as many threads as are wanted, each of which gets its number.</summary>
+    public static Task RunAsync(int count, Action<int> body) => Task.WhenAll(Enumerable.Range(0, count).Select(i => RunAsync(() => body(i))));
+
+    /// <summary>Runs something on a thread of its own.</summary>
+    public static Task RunAsync(Action body)
+    {
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() =>
+        {
+            // Linux takes 0 for the calling thread. Where it is not allowed the attack is only harder to bear.
+            _ = setpriority(ProcessOrThread, 0, Niceness);
+            try
+            {
+                body();
+                done.SetResult();
+            }
+            catch (Exception e)
+            {
+                done.SetException(e);
+            }
+        })
+        { IsBackground = true }.Start();
+        return done.Task;
+    }
+
+    [LibraryImport("libc")]
+    private static partial int setpriority(int which, int who, int priority);
+}

@@ -1,0 +1,20 @@
+using System.Net;
+using System.Text;
+
+namespace Megaphone.Attacks;
+
+/// <summary>What attackers on links share.</summary>
+internal static class Attackers
+{
+    /// <summary>Where they come from: not where honest ECMs do.</summary>
+    public static IPAddress Address { get; } = IPAddress.Parse("127.0.0.9");
+
+    /// <summary>A hello as it travels.</summary>
+    /// <param name="name">Between quotes already, and in any encoding.</param>
+    /// <param name="secret">The secret; null: none.</param>
+    public static byte[] Hello(ReadOnlySpan<byte> name, string? secret) => Packet.Format(0,
+    [
+        .. "{\"op\":\"hello\",\"version\":1,\"name\":"u8, .. name,
+        .. Encoding.UTF8.GetBytes(secret is null ? "" : $",\"secret\":\"{secret}\""), .. ",\"framing\":\"stanza\",\"maxPacket\":1048576}"u8,
+    ]);
+}

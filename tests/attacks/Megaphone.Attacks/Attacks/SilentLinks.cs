@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+
+namespace Megaphone.Attacks;
+
+/// <summary>
+/// Connections that say nothing, and such that begin with TLS and stop, take all the places that there are for links, and come again as
+/// soon as they are closed, while an honest ECM far away has lost its link and wants another.
+/// </summary>
+internal sealed class SilentLinks : IAttack
+{
+    private const int MaxLinks = 16;
+    private const int Connections = 48;
+    private const int Threads = 4;
+
+    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(200);
+    private static readonly IPAddress FarAway = IPAddress.Parse("127.0.0.2");
+
+    /// <summary>The head of a record with a ClientHello, and no more.</summary>
+    private static readonly byte[] HalfHello = [22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+
+    /// <inheritdoc/>
+    public string Name => "silent-links";
+
+    /// <inheritdoc/>
+    public string Summary => $"{Connections} silent links and half handshakes, for {MaxLinks} places, while an ECM comes back";
+
+    /// <inheritdoc/>
+    public Scene Scene => new()
+    {
+        AttacksServer = true, Secret = "a secret", LinkTls = true, Hub = [string.Create(CultureInfo.InvariantCulture, $"Hub:MaxLinks={MaxLinks}")],
+    };
+
+    /// <inheritdoc/>
+    public int LeastMoves => Connections;
+
+    /// <inheritdoc/>
+    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    {
+        using DelayingProxy cable = new(target.Links, FarAway, Delay);
+        using MegaphoneProcess ecm = await target.StartEcmAsync(cable.Address);
+        await ecm.HasLinksAsync(1, "ecm");
+
+        // It goes on until the ECM has its link again, or has waited long enough.
+        using CancellationTokenSource over = new();
+        long connected = 0;
+        Task attack = AttackThread.RunAsync(Threads, _ => Fill(target.Links, ref connected, over.Token));
+        await Task.Delay(pace.Length / 4, CancellationToken.None);
+        cable.Cut();
+        long cut = Stopwatch.GetTimestamp();
+        TimeSpan within = 2 * pace.AnswerWithin;
+        bool isBack = false;
+        while (!isBack && Stopwatch.GetElapsedTime(cut) < within)
+        {
+            await Task.Delay(20, CancellationToken.None);
+
+            // Up again: the second one, or the first would be taken for it.
+            isBack = ecm.LogLines(" is up: ") >= 2;
+        }
+
+        TimeSpan took = Stopwatch.GetElapsedTime(cut);
+        while (!end.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        await over.CancelAsync();
+        await attack;
+        string back = isBack ? $"back after {took.TotalMilliseconds:F0} ms" : $"not back after {took.TotalSeconds:F1} s";
+        return new Outcome(connected, $"{connected} connections, the ECM {back}", Harmed: isBack ? 0 : 1);
+    }
+
+    private static void Fill(IPEndPoint to, ref long connected, CancellationToken end)
+    {
+        List<AttackSocket> sockets = [];
+        while (!end.WaitHandle.WaitOne(1))
+        {
+            foreach (AttackSocket gone in sockets.Where(socket => socket.Drain() == 0 && socket.IsEnded).ToList())
+            {
+                gone.Dispose();
+                sockets.Remove(gone);
+            }
+
+            while (sockets.Count < Connections / Threads && AttackSocket.Connect(to, Attackers.Address, end) is { } made)
+            {
+                if (Interlocked.Increment(ref connected) % 2 == 0) made.Send(HalfHello, reads: false, end);
+                sockets.Add(made);
+            }
+        }
+
+        sockets.ForEach(socket => socket.Dispose());
+    }
+}

@@ -1,0 +1,65 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Megaphone.Attacks;
+
+/// <summary>A client that does nobody any harm: it says something, and waits for the answer.</summary>
+internal abstract class HonestClient : IDisposable
+{
+    private protected HonestClient(Stream stream) => Stream = stream;
+
+    /// <summary>TCP, or TLS on it.</summary>
+    private protected Stream Stream { get; }
+
+    /// <summary>Connects, and logs in where that is wanted.</summary>
+    /// <param name="target">What it is a client of.</param>
+    /// <param name="number">From 0 on. Every second one speaks TLS, every fourth TLS 1.2.</param>
+    public static async Task<HonestClient> ConnectAsync(Target target, int number)
+    {
+        bool tls = number % 2 == 1;
+        Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        Stream? stream = null;
+        try
+        {
+            IPEndPoint to = tls ? target.TlsClients : target.Clients;
+            await Patience.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
+            stream = new NetworkStream(socket, ownsSocket: true);
+            if (tls) stream = await SecureAsync(stream, number % 4 == 1 ? SslProtocols.Tls13 : SslProtocols.Tls12, target.Authority);
+            return target.Scene.Module ? await XmppHonestClient.LogInAsync(stream) : await EchoHonestClient.OpenAsync(stream, target.Scene.Stanzas, number);
+        }
+        catch
+        {
+            socket.Dispose();
+            if (stream is not null) await stream.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Says something and waits for the answer.</summary>
+    /// <exception cref="Exception">Whatever: there is no answer, or a wrong one.</exception>
+    public abstract Task PingAsync();
+
+    /// <inheritdoc/>
+    public virtual void Dispose() => Stream.Dispose();
+
+    private static async Task<Stream> SecureAsync(Stream stream, SslProtocols version, X509Certificate2 authority)
+    {
+        SslClientAuthenticationOptions options = new()
+        {
+            TargetHost = "localhost",
+            EnabledSslProtocols = version,
+            CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+                CustomTrustStore = { authority },
+            },
+        };
+        SslStream tls = new(stream);
+        await Patience.WithinAsync(tls.AuthenticateAsClientAsync(options), "an honest client's handshake");
+        return tls;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace Megaphone.Attacks;
+
+/// <summary>Honest clients that all ping at a fixed rate, and what they feel of it.</summary>
+internal sealed class HonestCrowd : IDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+
+    private readonly List<HonestClient> _clients = [];
+    private readonly ConcurrentDictionary<HonestClient, string> _harmed = new();
+
+    private HonestCrowd()
+    {
+    }
+
+    /// <summary>Those that were harmed so far: disconnected, or without an answer, or with a wrong one. And how.</summary>
+    public IReadOnlyCollection<string> Harmed => [.. _harmed.Values];
+
+    /// <summary>Connects them.</summary>
+    public static async Task<HonestCrowd> ConnectAsync(Target target, int count)
+    {
+        HonestCrowd crowd = new();
+        try
+        {
+            for (int i = 0; i < count; i++) crowd._clients.Add(await HonestClient.ConnectAsync(target, i));
+            return crowd;
+        }
+        catch
+        {
+            crowd.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Lets them all ping until something has happened, and waits for the answers that are still due then.</summary>
+    public async Task<Waits> PingUntilAsync(Task happens)
+    {
+        ConcurrentBag<double> waits = [];
+        await Task.WhenAll(_clients.Where(client => !_harmed.ContainsKey(client)).Select((client, i) => PingUntilAsync(client, i, happens, waits)));
+        return new Waits(waits);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _clients.ForEach(client => client.Dispose());
+
+    private async Task PingUntilAsync(HonestClient client, int number, Task happens, ConcurrentBag<double> waits)
+    {
+        // Spread, so that they do not all speak at the same time.
+        await Task.Delay(Interval * number / _clients.Count);
+        try
+        {
+            while (!happens.IsCompleted)
+            {
+                long began = Stopwatch.GetTimestamp();
+                await client.PingAsync();
+                TimeSpan wait = Stopwatch.GetElapsedTime(began);
+
+                // The pings that were to be sent meanwhile would have waited for the rest of it.
+                for (TimeSpan late = wait; late > TimeSpan.Zero; late -= Interval) waits.Add(late.TotalMilliseconds);
+                if (wait < Interval) await Task.Delay(Interval - wait);
+            }
+        }
+        catch (Exception harm)
+        {
+            _harmed[client] = $"client {number}: {harm.Message}";
+        }
+    }
+}

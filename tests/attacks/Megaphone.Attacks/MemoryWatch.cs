@@ -1,0 +1,56 @@
+namespace Megaphone.Attacks;
+
+/// <summary>Looks at the memory of a process all the time.</summary>
+internal sealed class MemoryWatch : IAsyncDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
+
+    private readonly CancellationTokenSource _end = new();
+    private readonly Task _watching;
+    private long _peak;
+
+    /// <summary>Begins.</summary>
+    /// <param name="process">Its id.</param>
+    public MemoryWatch(int process)
+    {
+        Before = _peak = Read(process) ?? 0;
+        _watching = WatchAsync(process);
+    }
+
+    /// <summary>Bytes when it began: anonymous memory that is resident.</summary>
+    public long Before { get; }
+
+    /// <summary>The most so far.</summary>
+    public long Peak => Volatile.Read(ref _peak);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _end.CancelAsync();
+        await _watching;
+        _end.Dispose();
+    }
+
+    private async Task WatchAsync(int process)
+    {
+        while (!_end.IsCancellationRequested)
+        {
+            if (Read(process) is { } now && now > _peak) Volatile.Write(ref _peak, now);
+            await Task.Delay(Interval, _end.Token).ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+    }
+
+    /// <returns>Null when the process is gone.</returns>
+    private static long? Read(int process)
+    {
+        try
+        {
+            string line = File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith("RssAnon:", StringComparison.Ordinal));
+            return 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        catch (Exception gone) when (gone is IOException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using System.Diagnostics;
+
+namespace Megaphone.Attacks;
+
+/// <summary>The processor time that another process uses.</summary>
+internal sealed class ProcessorShare : IDisposable
+{
+    private readonly Process _process;
+    private readonly TimeSpan _before;
+    private readonly long _began = Stopwatch.GetTimestamp();
+
+    /// <summary>Begins.</summary>
+    /// <param name="process">Its id.</param>
+    public ProcessorShare(int process)
+    {
+        _process = Process.GetProcessById(process);
+        _before = _process.TotalProcessorTime;
+    }
+
+    /// <summary>The share of one core since it began.</summary>
+    public double Measure()
+    {
+        _process.Refresh();
+        return (_process.TotalProcessorTime - _before) / Stopwatch.GetElapsedTime(_began);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _process.Dispose();
+}

@@ -1,0 +1,38 @@
+using Megaphone.Attacks;
+
+AttackOptions options;
+try
+{
+    options = AttackOptions.Parse(args);
+}
+catch (ArgumentException wrong)
+{
+    Console.Error.WriteLine(wrong.Message);
+    return 2;
+}
+
+Pace pace = Pace.Long(options.Length);
+Console.WriteLine(AttackReport.Head(pace));
+List<AttackResult> results = [];
+int broken = 0;
+foreach (string name in options.Names)
+{
+    try
+    {
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), pace);
+        Console.WriteLine(AttackReport.Row(result));
+        results.Add(result);
+        if (result.Broken(AttackReport.MaxLongest(result)).Any()) broken++;
+    }
+    catch (Exception failure)
+    {
+        // Whatever it is: the other attacks can be played all the same.
+        Console.WriteLine($"{name}\n    NOT PLAYED: {failure}");
+        broken++;
+    }
+}
+
+if (options.Json is { } file) AttackReport.Write(file, results);
+string count = $"{options.Names.Count} attacks";
+Console.WriteLine(broken == 0 ? $"\n{count}, all bounds kept" : $"\n{count}; bounds were not kept in {broken} of them");
+return broken == 0 ? 0 : 1;

@@ -1,0 +1,138 @@
+using System.Globalization;
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+
+namespace Megaphone.Attacks;
+
+/// <summary>The processes of a <see cref="Megaphone.Attacks.Scene"/> at work, on loopback and ports of their own.</summary>
+internal sealed class Target : IAsyncDisposable
+{
+    private const string AlsoInCertificates = "localhost";
+
+    private readonly TestCertificates _certificates = new();
+    private MegaphoneProcess? _ecm;
+
+    private Target(Scene scene)
+    {
+        Scene = scene;
+        Authority = X509CertificateLoader.LoadCertificateFromFile(_certificates.AuthorityFile);
+    }
+
+    /// <summary>What was wanted.</summary>
+    public Scene Scene { get; }
+
+    /// <summary>The ECM.</summary>
+    public MegaphoneProcess Ecm => _ecm!;
+
+    /// <summary>The hub, where there is one.</summary>
+    public MegaphoneProcess? Hub { get; private set; }
+
+    /// <summary>ejabberd, where there is one.</summary>
+    public Ejabberd? Ejabberd { get; private set; }
+
+    /// <summary>Where clients connect in the clear.</summary>
+    public IPEndPoint Clients => Ecm.ClientListeners[0];
+
+    /// <summary>Where clients connect with TLS.</summary>
+    public IPEndPoint TlsClients => Ecm.ClientListeners[1];
+
+    /// <summary>Where clients connect that use STARTTLS.</summary>
+    public IPEndPoint StartTlsClients => Ecm.ClientListeners[2];
+
+    /// <summary>Where links connect.</summary>
+    public IPEndPoint Links => Ejabberd?.LinkListener ?? Hub!.Hub;
+
+    /// <summary>Who has issued the certificates that clients are shown.</summary>
+    public X509Certificate2 Authority { get; }
+
+    /// <summary>The process that is attacked.</summary>
+    public int AttackedProcess => !Scene.AttacksServer ? Ecm.Process.Id : Ejabberd?.Id ?? Hub!.Process.Id;
+
+    /// <summary>A file that may be written and goes with this.</summary>
+    public string KeyLog(string name) => _certificates.Files(name).Key;
+
+    /// <summary>Starts them; the link is up.</summary>
+    public static async Task<Target> StartAsync(Scene scene)
+    {
+        Target target = new(scene);
+        try
+        {
+            await target.StartAsync();
+            return target;
+        }
+        catch
+        {
+            await target.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts another ECM for the same server.</summary>
+    /// <param name="linkTo">Where its link goes to.</param>
+    /// <param name="settings"><c>KEY=VALUE</c> each.</param>
+    public Task<MegaphoneProcess> StartEcmAsync(IPEndPoint linkTo, params string[] settings) => MegaphoneProcess.EcmAsync(
+        linkTo, [.. LinkSettings(), .. settings]);
+
+    /// <summary>Bytes that they all have written to their logs.</summary>
+    public long LogBytes() =>
+        Written(Ecm) + (Hub is null ? 0 : Written(Hub))
+        + (Ejabberd is null ? 0 : Directory.GetFiles(Ejabberd.LogFolder).Sum(file => new FileInfo(file).Length));
+
+    /// <summary>Lines of the log of the attacked server, the first ones left out.</summary>
+    /// <param name="skip">So many.</param>
+    public List<string> ServerLog(int skip = 0) => Ejabberd is null
+        ? [.. Hub!.Process.Output.Concat(Hub.Process.Errors).Skip(skip)]
+        : [.. File.ReadAllText(Path.Combine(Ejabberd.LogFolder, "ejabberd.log"), Encoding.Latin1).Split('\n').Skip(skip)];
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _ecm?.Dispose();
+        Hub?.Dispose();
+        if (Ejabberd is not null) await Ejabberd.DisposeAsync();
+        Authority.Dispose();
+        _certificates.Dispose();
+    }
+
+    private static long Written(MegaphoneProcess process) =>
+        process.Process.Output.Concat(process.Process.Errors).Sum(line => Encoding.UTF8.GetByteCount(line) + 1L);
+
+    private async Task StartAsync()
+    {
+        _certificates.Issue("host", [.. Scene.StartTlsHosts ?? [], AlsoInCertificates]);
+        if (Scene.Module)
+        {
+            Ejabberd = await Ejabberd.StartWithModuleAsync([.. Scene.Secret is null ? Array.Empty<string>() : [$"secret: \"{Scene.Secret}\""], .. Scene.Listener]);
+            if (Scene.EjabberdLogs is { } level) await Ejabberd.EvaluateAsync($"ejabberd_logger:set({level})");
+        }
+        else
+        {
+            (string certificate, string key) = _certificates.Files("host");
+            string[] tls = Scene.LinkTls ? [$"Hub:Tls:Certificate={certificate}", $"Hub:Tls:Key={key}"] : [];
+            string[] secret = Scene.Secret is null ? [] : [$"Hub:Secret={Scene.Secret}"];
+            Hub = await MegaphoneProcess.HubAsync([.. tls, .. secret, .. Scene.Hub]);
+        }
+
+        string framing = Scene.Stanzas || Scene.Module ? "stanza" : "bytes";
+        List<string> settings =
+        [
+            "Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Clients:0:Framing={framing}",
+            "Ecm:Clients:1:Listen=127.0.0.1:0", $"Ecm:Clients:1:Framing={framing}", "Ecm:Clients:1:Tls=direct",
+            $"Ecm:Link:To={Links}", "Ecm:Link:RetryMax=00:00:00.5", .. _certificates.Settings("host"), .. LinkSettings(), .. Scene.Ecm,
+        ];
+        if (Scene.StartTlsHosts is not null)
+            settings.AddRange(["Ecm:Clients:2:Listen=127.0.0.1:0", $"Ecm:Clients:2:Framing={framing}", "Ecm:Clients:2:Tls=starttls"]);
+        string[]? launcher = Scene.EcmDescriptors is { } descriptors
+            ? ["prlimit", string.Create(CultureInfo.InvariantCulture, $"--nofile={descriptors}:{descriptors}")]
+            : null;
+        _ecm = await MegaphoneProcess.StartAsync(settings, launcher);
+        await Ecm.HasLinksAsync(1, "ecm");
+    }
+
+    private string[] LinkSettings() =>
+    [
+        .. Scene.Secret is null ? Array.Empty<string>() : [$"Ecm:Link:Secret={Scene.Secret}"],
+        .. Scene.LinkTls ? [$"Ecm:Link:Tls:Ca={_certificates.AuthorityFile}", "Ecm:Link:Tls:Name=localhost"] : Array.Empty<string>(),
+    ];
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Plays attacks against out/megaphone (published if it is not there), and against Debian's ejabberd with the module, while
+# 50 honest clients ping, half of them in the clear and half over TLS 1.2 and 1.3. Some three minutes for all of them.
+#
+#   run.sh [--seconds N] [--json FILE] [ATTACK…]
+#
+#   --seconds N   how long each attack is played, and the same time without it before; 5
+#   --json FILE   writes what was measured there, too
+#   ATTACK        the attacks to play; all
+#
+#   key-updates, key-updates-asked    TLS 1.3 clients that never log in send key updates and nothing else
+#   client-hellos                     TLS 1.2 clients send headers of ClientHello messages behind their handshake
+#   colliding-ids[-module]            links open sessions whose ids have the same hash
+#   descriptors                       far more connections than the ECM has descriptors
+#   invalid-utf8                      stream headers that are no UTF-8, for the module
+#   garbage-links[-module]            links that speak garbage, one after the other
+#   secret-guesses[-module]           links that guess the secret
+#   silent-links                      silent links and half handshakes take all places, while an honest ECM comes back
+#   slow-requests                     requests to the admin endpoint that do not end
+#   forged-log[-module]               names in hello with line breaks and terminal codes
+#   forged-attribute                  stream headers before STARTTLS that would have attributes in their answer
+#
+# One row for each: how long honest clients waited (in milliseconds; of 100 pings 99, and the longest) without and with the
+# attack; how many clients, health checks and links were harmed (disconnected, refused, left without the right answer);
+# the attacked process's memory before and at its peak; bytes written to logs, ejabberd's included; what became of the attacker.
+#
+# Exit status 0: all bounds were kept. 1: one was not. Nobody may be harmed, no wait be longer than the longest without the
+# attack by more than 50 ms, no more than 64 KiB be logged, and the attacker not get what it wants. 2: wrong options.
+# The bound on waits wants a machine that has nothing else to do. Everything stays on loopback, on ports of its own.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/common.sh
+
+mkdir -p artifacts
+[[ -x out/megaphone ]] || ./publish.sh
+tests/ejabberd/install.sh artifacts/apt.log
+install_packages artifacts/apt.log libssl3 openssl util-linux
+
+project=tests/attacks/Megaphone.Attacks
+step "compiling the attacks" artifacts/attacks-build.log \
+  dotnet build "$project" -c Release -tl:off -nodeReuse:false -p:UseSharedCompilation=false
+program=$(find artifacts/*/bin/Megaphone.Attacks/release -name Megaphone.Attacks.dll | head -n 1)
+
+export MEGAPHONE_BINARY=$PWD/out/megaphone
+exec dotnet "$program" "$@"
