@@ -110,6 +110,16 @@ internal sealed class AttackSocket : IDisposable
         }
     }
 
+    /// <summary>Closes those that the other end has ended, and takes them out of the list.</summary>
+    public static void CloseEnded(List<AttackSocket> sockets)
+    {
+        foreach (AttackSocket ended in sockets.Where(socket => socket.Drain() == 0 && socket.IsEnded).ToList())
+        {
+            ended.Dispose();
+            sockets.Remove(ended);
+        }
+    }
+
     /// <summary>Tears the connection down with a reset, which leaves nothing behind.</summary>
     public void Dispose() => _socket.Close(0);
 

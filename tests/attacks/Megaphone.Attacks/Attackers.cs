@@ -3,11 +3,17 @@ using System.Text;
 
 namespace Megaphone.Attacks;
 
-/// <summary>What attackers on links share.</summary>
+/// <summary>What attackers share.</summary>
 internal static class Attackers
 {
-    /// <summary>Where they come from: not where honest ECMs do.</summary>
+    /// <summary>Where attackers on links come from: not where honest ECMs do.</summary>
     public static IPAddress Address { get; } = IPAddress.Parse("127.0.0.9");
+
+    /// <summary>Waits until it is time to end.</summary>
+    public static async Task UntilAsync(this CancellationToken end)
+    {
+        while (!end.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+    }
 
     /// <summary>A hello as it travels.</summary>
     /// <param name="name">Between quotes already, and in any encoding.</param>

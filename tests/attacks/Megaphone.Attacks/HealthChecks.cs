@@ -10,17 +10,18 @@ internal sealed record HealthChecks(int Asked, int Unanswered)
 {
     private const int Count = 10;
 
-    /// <summary>Asks ten times while an attack lasts, over a connection of its own each time, as probes do.</summary>
+    /// <summary>Asks ten times within half of an attack's time, over a connection of its own each time, as probes do.</summary>
+    /// <remarks>Until this is done the attack must not end, however long the answers take.</remarks>
     public static async Task<HealthChecks> AskAsync(MegaphoneProcess process, Pace pace)
     {
-        int unanswered = 0;
+        List<Task<bool>> checks = [];
         for (int i = 0; i < Count; i++)
         {
-            await Task.Delay(pace.Length / (Count + 2));
-            if (!await AnswersAsync(process.Admin, pace.AnswerWithin)) unanswered++;
+            await Task.Delay(pace.Length / (2 * Count));
+            checks.Add(AnswersAsync(process.Admin, pace.AnswerWithin));
         }
 
-        return new HealthChecks(Count, unanswered);
+        return new HealthChecks(Count, (await Task.WhenAll(checks)).Count(answers => !answers));
     }
 
     /// <inheritdoc/>

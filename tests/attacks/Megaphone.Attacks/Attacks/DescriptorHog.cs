@@ -3,12 +3,13 @@ using System.Net;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Connects far more clients than the ECM has descriptors for, and holds them: those that are not turned away at once.</summary>
+/// <summary>Connects far more clients than the ECM has descriptors for, and holds those that are not turned away.</summary>
 internal sealed class DescriptorHog : IAttack
 {
     private const int Descriptors = 400;
     private const int Connections = 600;
     private const int Threads = 4;
+    private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(50);
 
     /// <inheritdoc/>
     public string Name => "descriptors";
@@ -29,25 +30,34 @@ internal sealed class DescriptorHog : IAttack
     public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
     {
         long connected = 0, held = 0;
+        TimeSpan fill = pace.Length / 5;
+        using CancellationTokenSource over = new();
         Task attack = AttackThread.RunAsync(Threads, thread =>
         {
             IPEndPoint to = thread % 2 == 0 ? target.Clients : target.TlsClients;
             List<AttackSocket> sockets = [];
-            for (int i = 0; i < Connections / Threads && AttackSocket.Connect(to, IPAddress.Loopback, end) is { } made; i++)
+            for (long full = Environment.TickCount64 + (long)fill.TotalMilliseconds; Environment.TickCount64 < full; Thread.Sleep(Rest))
             {
-                sockets.Add(made);
-                Interlocked.Increment(ref connected);
+                // What is turned away comes again, so that no descriptor stays free that the ECM has had open for a moment.
+                AttackSocket.CloseEnded(sockets);
+                for (int i = sockets.Count; i < Connections / Threads && AttackSocket.Connect(to, IPAddress.Loopback, over.Token) is { } made; i++)
+                {
+                    sockets.Add(made);
+                    Interlocked.Increment(ref connected);
+                }
             }
 
-            end.WaitHandle.WaitOne();
-            sockets.ForEach(socket => socket.Drain());
-            Interlocked.Add(ref held, sockets.Count(socket => !socket.IsEnded));
+            over.Token.WaitHandle.WaitOne();
+            AttackSocket.CloseEnded(sockets);
+            Interlocked.Add(ref held, sockets.Count);
             sockets.ForEach(socket => socket.Dispose());
         });
-        await Task.Delay(pace.Length / 10, CancellationToken.None);
+        await Task.Delay(fill, CancellationToken.None);
         using ProcessorShare share = new(target.Ecm.Process.Id);
         HealthChecks health = await HealthChecks.AskAsync(target.Ecm, pace);
         double used = share.Measure();
+        await end.UntilAsync();
+        await over.CancelAsync();
         await attack;
         return new Outcome(
             connected, string.Create(CultureInfo.InvariantCulture, $"{held} of {connected} held, {health}, {used:F2} of a core"), Harmed: health.Unanswered);

@@ -51,7 +51,7 @@ internal sealed class ForgedLog(bool module) : IAttack
                 said++;
             }
         });
-        while (!end.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        await end.UntilAsync();
         await Task.Delay(LogSettles, CancellationToken.None);
         List<string> lines = target.ServerLog(Math.Max(0, known - 1));
         int forged = lines.Count(line => line.StartsWith(Mark, StringComparison.Ordinal)), coded = lines.Count(HasCodes);

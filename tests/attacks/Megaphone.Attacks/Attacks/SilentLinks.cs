@@ -63,7 +63,7 @@ internal sealed class SilentLinks : IAttack
         }
 
         TimeSpan took = Stopwatch.GetElapsedTime(cut);
-        while (!end.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        await end.UntilAsync();
         await over.CancelAsync();
         await attack;
         string back = isBack ? $"back after {took.TotalMilliseconds:F0} ms" : $"not back after {took.TotalSeconds:F1} s";
@@ -75,12 +75,7 @@ internal sealed class SilentLinks : IAttack
         List<AttackSocket> sockets = [];
         while (!end.WaitHandle.WaitOne(1))
         {
-            foreach (AttackSocket gone in sockets.Where(socket => socket.Drain() == 0 && socket.IsEnded).ToList())
-            {
-                gone.Dispose();
-                sockets.Remove(gone);
-            }
-
+            AttackSocket.CloseEnded(sockets);
             while (sockets.Count < Connections / Threads && AttackSocket.Connect(to, Attackers.Address, end) is { } made)
             {
                 if (Interlocked.Increment(ref connected) % 2 == 0) made.Send(HalfHello, reads: false, end);

@@ -58,7 +58,7 @@ internal sealed class SlowRequests : IAttack
         });
         await Task.Delay(Rest, CancellationToken.None);
         HealthChecks health = await HealthChecks.AskAsync(target.Ecm, pace);
-        while (!end.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        await end.UntilAsync();
         await over.CancelAsync();
         await attack;
         return new Outcome(connected, $"{connected} connections, {health}", Harmed: health.Unanswered);
