@@ -4,7 +4,7 @@ namespace Megaphone.EndToEnd;
 
 /// <summary>
 /// What a client may say behind its handshake that is no data: each record of it costs the ECM a good deal and gives nothing, so there is a
-/// bound to it.
+/// bound to it. What others notice of such a client is shown in <see cref="AttackTests"/>.
 /// </summary>
 public sealed class TlsTurnTests : IDisposable
 {
@@ -68,6 +68,24 @@ public sealed class TlsTurnTests : IDisposable
         await client.SendAsync(HandmadeTls.Handshake, [type, 0, 0, 0]);
 
         Assert.Equal(UnexpectedMessage, await client.ReceiveAlertAsync());
+        await both.HasClientsAsync(0);
+    }
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(HandmadeTls12.MaxContentBytes)]
+    public async Task With_TLS_1_2_the_first_attempt_to_renegotiate_is_answered_once_and_ends_the_client(int bytes)
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls12 client = await HandmadeTls12.ConnectAsync(both.Clients, _certificates.Files("keys").Key);
+        byte[] hellos = new byte[bytes];
+        for (int at = 0; at < bytes; at += 4) hellos[at] = ClientHello;
+
+        await client.SendRawAsync(client.Seal(HandmadeTls.Handshake, hellos));
+
+        // no_renegotiation and close_notify: what is in a record of TLS 1.2 is sealed, and its type is not.
+        byte[] answers = await client.ReceiveTypesAsync();
+        Assert.Equal([HandmadeTls.Alert, HandmadeTls.Alert], answers);
         await both.HasClientsAsync(0);
     }
 
