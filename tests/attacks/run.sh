@@ -4,7 +4,7 @@
 #
 #   run.sh [--seconds N] [--json FILE] [ATTACK…]
 #
-#   --seconds N   how long each attack is played, and the same time without it before; 5
+#   --seconds N   how long each attack is played, and the same time without it before; 5 (the forged ones take 2)
 #   --json FILE   writes what was measured there, too
 #   ATTACK        the attacks to play; all
 #

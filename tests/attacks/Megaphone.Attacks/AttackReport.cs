@@ -11,7 +11,7 @@ internal static class AttackReport
 
     /// <summary>The two lines above the rows.</summary>
     public static string Head(Pace pace) => string.Create(CultureInfo.InvariantCulture, $"""
-        {pace.Clients} honest clients, half plain and half TLS; {pace.Length.TotalSeconds:0.#} s without and {pace.Length.TotalSeconds:0.#} s with each attack; waits in ms, memory (RssAnon) in MiB, log in KiB
+        {pace.Clients} honest clients, half plain and half TLS; {pace.Length.TotalSeconds:0.#} s without and {pace.Length.TotalSeconds:0.#} s with each attack (two, where that shows as much); waits in ms, memory (RssAnon) in MiB, log in KiB
 
         {"",-NameWidth}  {"without",13}  {"with the attack",15}
         {"attack",-NameWidth}  {"p99",6} {"max",6}  {"p99",7} {"max",7}  {"harmed",6}  {"memory",13}  {"log",7}  what became of the attacker

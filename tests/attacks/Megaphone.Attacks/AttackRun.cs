@@ -9,8 +9,9 @@ internal static class AttackRun
     private static readonly TimeSpan LogsSettle = TimeSpan.FromSeconds(0.5);
 
     /// <summary>Plays it, and measures.</summary>
-    public static async Task<AttackResult> PlayAsync(IAttack attack, Pace pace)
+    public static async Task<AttackResult> PlayAsync(IAttack attack, Pace wanted)
     {
+        Pace pace = attack.IsBrief ? wanted.Brief : wanted;
         await using Target target = await Target.StartAsync(attack.Scene);
         using HonestCrowd crowd = await HonestCrowd.ConnectAsync(target, pace.Clients);
         await attack.PrepareAsync(target, pace);

@@ -16,6 +16,9 @@ internal interface IAttack
     /// <summary>At least so many of its moves must be made in two seconds, or it was not really played.</summary>
     int LeastMoves { get; }
 
+    /// <summary>Whether two seconds of it show as much as more would.</summary>
+    bool IsBrief => false;
+
     /// <summary>Makes everything that costs much processor time in advance: handshakes, records.</summary>
     Task PrepareAsync(Target target, Pace pace);
 

@@ -25,6 +25,9 @@ internal sealed class ForgedAttribute : IAttack
     public int LeastMoves => Hosts.Length;
 
     /// <inheritdoc/>
+    public bool IsBrief => true;
+
+    /// <inheritdoc/>
     public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
 
     /// <inheritdoc/>

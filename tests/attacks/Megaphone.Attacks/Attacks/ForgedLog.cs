@@ -33,6 +33,9 @@ internal sealed class ForgedLog(bool module) : IAttack
     public int LeastMoves => Links;
 
     /// <inheritdoc/>
+    public bool IsBrief => true;
+
+    /// <inheritdoc/>
     public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
 
     /// <inheritdoc/>
