@@ -74,7 +74,7 @@ internal sealed class HubLink(HubSessions sessions, ISessionBackend backend) : I
     public void Down(Link link)
     {
         Closing = true;
-        foreach (HubSession session in Sessions.Snapshot()) backend.LinkLost(session);
+        foreach (HubSession session in Sessions.Open()) backend.LinkLost(session);
 
         // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
         backend.RoomAgain(this);

@@ -93,7 +93,7 @@ internal sealed class HubRole : IDisposable
         foreach (Link link in _listener!.Links())
         {
             if (link.Handler is not HubLink hubLink) continue;
-            foreach (HubSession session in hubLink.Sessions.Snapshot())
+            foreach (HubSession session in hubLink.Sessions.Open())
             {
                 if (session.LastActivity < before) _backend!.Abort(session, CloseReason.IdleTimeout);
             }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Megaphone.Links;
 
 namespace Megaphone.Hub;
 
@@ -6,13 +7,14 @@ namespace Megaphone.Hub;
 /// <remarks>
 /// <para>An id that is over must not open a session again while packets for it may be in flight (section 2 of the link
 /// protocol), so it is remembered; the oldest is forgotten when there are more than <c>remembered</c>.</para>
-/// <para>Finding takes no lock: it is done for every packet.</para>
+/// <para>Finding takes no lock: it is done for every packet. What it costs does not depend on the ids, which the other side chooses
+/// (<see cref="KeyedComparer"/>).</para>
 /// </remarks>
 /// <param name="remembered">How many ended ids are kept.</param>
 internal sealed class SessionTable(int remembered)
 {
-    private readonly ConcurrentDictionary<ulong, HubSession> _sessions = new(concurrencyLevel: 1, capacity: 31);
-    private readonly HashSet<ulong> _ended = [];
+    private readonly ConcurrentDictionary<ulong, HubSession> _sessions = new(concurrencyLevel: 1, capacity: 31, KeyedComparer.Instance);
+    private readonly HashSet<ulong> _ended = new(KeyedComparer.Instance);
     private readonly Queue<ulong> _endedOrder = new();
     private readonly Lock _ending = new();
 
@@ -53,8 +55,9 @@ internal sealed class SessionTable(int remembered)
         lock (_ending) Remember(id);
     }
 
-    /// <summary>The sessions as they are now.</summary>
-    public ICollection<HubSession> Snapshot() => _sessions.Values;
+    /// <summary>The sessions that are open; whether it has those that begin or end meanwhile is left open.</summary>
+    /// <remarks>It takes no lock and copies nothing: a link with very many sessions goes on opening them while somebody looks at all.</remarks>
+    public IEnumerable<HubSession> Open() => _sessions.Select(entry => entry.Value);
 
     private void Remember(ulong id)
     {
