@@ -14,6 +14,9 @@ internal sealed partial class HubLog(ILogger<HubRole> logger)
     [LoggerMessage(302, LogLevel.Warning, "Sessions fail at the backend {Backend}: {Reason}; more such are counted, not told, for {Seconds} s")]
     public partial void BackendFails(string backend, string reason, int seconds);
 
+    [LoggerMessage(306, LogLevel.Warning, "{Count} more sessions failed at the backend {Backend} in the last {Seconds} s")]
+    public partial void BackendFailedMore(string backend, long count, int seconds);
+
     [LoggerMessage(303, LogLevel.Debug, "Session {Id} of link {Peer} is over: {Reason}")]
     public partial void SessionOver(ulong id, string peer, string reason);
 

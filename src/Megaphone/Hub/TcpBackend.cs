@@ -22,7 +22,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     private readonly BackendAddresses _addresses;
     private readonly ReactorGroup<HubSession> _reactors;
     private readonly bool _clocked;
-    private long _complainAgain;
+    private readonly LogLimiter _complaints;
 
     /// <summary>Starts the reactors.</summary>
     /// <exception cref="IOException">There are no descriptors for them.</exception>
@@ -32,6 +32,8 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
         _sessions = sessions;
         _log = log;
         _backend = backend;
+        _complaints = new LogLimiter(
+            1, TimeSpan.FromSeconds(ComplainSeconds), count => log.BackendFailedMore(backend.ToString(), count, ComplainSeconds));
         _clocked = options.IdleTimeout is not null;
         _addresses = new BackendAddresses(backend, log);
         ReactorOptions reactors = new()
@@ -88,7 +90,11 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     }
 
     /// <summary>Ends what runs in the background.</summary>
-    public void Dispose() => _addresses.Dispose();
+    public void Dispose()
+    {
+        _addresses.Dispose();
+        _complaints.Dispose();
+    }
 
     /// <inheritdoc/>
     RefusalReason? IConnectionHandler<HubSession>.Refusal() => throw new UnreachableException();
@@ -171,9 +177,6 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     /// <summary>Tells the operator, but not once for each of a million sessions.</summary>
     private void Complain(CloseReason reason)
     {
-        long now = Environment.TickCount64;
-        long again = Volatile.Read(ref _complainAgain);
-        if (now >= again && Interlocked.CompareExchange(ref _complainAgain, now + ComplainSeconds * 1000, again) == again)
-            _log.BackendFails(_backend.ToString(), Label.Of(reason), ComplainSeconds);
+        if (_complaints.TryPass()) _log.BackendFails(_backend.ToString(), Label.Of(reason), ComplainSeconds);
     }
 }
