@@ -1,4 +1,6 @@
 using System.Net;
+using Megaphone.Links;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -10,11 +12,15 @@ namespace Megaphone.Service;
 /// <summary>The admin endpoint: Kestrel with one application on it.</summary>
 /// <remarks>
 /// The server alone, without the web host around it: three fixed paths need no routing, no middleware and no services,
-/// and without those the process starts sooner and stays smaller. Bounds are low: it serves a few scrapers.
+/// and without those the process starts sooner and stays smaller. Bounds are low: it serves a few scrapers. At its bound it
+/// takes who comes and ends a connection that is there (<see cref="Crowd{T}"/>), so that those that say nothing keep nobody out.
 /// </remarks>
 internal sealed class AdminEndpoint : IDisposable
 {
+    private const int MaxConnections = 64;
+
     private readonly AdminApplication _application;
+    private readonly Crowd<ConnectionContext> _connections = new();
     private readonly KestrelServer _server;
     private readonly IPAddress _address;
 
@@ -25,12 +31,15 @@ internal sealed class AdminEndpoint : IDisposable
         _address = options.Listen.Address;
 
         KestrelServerOptions server = new() { AddServerHeader = false };
-        server.Limits.MaxConcurrentConnections = 64;
         server.Limits.MaxRequestBodySize = 1024;
         server.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
         server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
         server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(5);
-        server.Listen(options.Listen, listener => listener.Protocols = HttpProtocols.Http1);
+        server.Listen(options.Listen, listener =>
+        {
+            listener.Protocols = HttpProtocols.Http1;
+            listener.Use(next => connection => ServeAsync(connection, next));
+        });
 
         SocketTransportFactory transport = new(
             Options.Create(new SocketTransportOptions { IOQueueCount = 1 }),
@@ -57,4 +66,19 @@ internal sealed class AdminEndpoint : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _server.Dispose();
+
+    private async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        _connections.Add(connection, PeerAddress.Of(connection.RemoteEndPoint));
+        if (_connections.Count > MaxConnections && _connections.TryTakeOne(out ConnectionContext? another))
+            another.Abort(new ConnectionAbortedException("its place was needed"));
+        try
+        {
+            await next(connection);
+        }
+        finally
+        {
+            _connections.Remove(connection);
+        }
+    }
 }
