@@ -10,6 +10,9 @@ namespace Megaphone.Links;
 /// </remarks>
 internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSink sink)
 {
+    /// <summary>The longest packet of a link that has said nothing yet, where it is to authenticate first.</summary>
+    public const int LongestHello = PacketHeader.Size + ControlMessage.MaxBytes;
+
     /// <summary>Large enough that a busy link needs few system calls, small enough to stay in the second-level cache.</summary>
     private const int BufferBytes = 256 << 10;
 
@@ -138,8 +141,11 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     {
         int count = _end - _start;
         int size = _buffer.Length;
-        if (filled && size < BufferBytes) size = BufferBytes;
-        else if (count == size) size = (int)Math.Min(2L * size, Math.Max(BufferBytes, _maxPacketBytes));
+
+        // Who may send no more than a hello gets no more than one takes.
+        int most = Math.Max(_maxPacketBytes, _maxPacketBytes > LongestHello ? BufferBytes : FirstBufferBytes);
+        if (filled && size < BufferBytes) size = Math.Min(BufferBytes, most);
+        else if (count == size) size = (int)Math.Min(2L * size, most);
         else if (count == 0 && size > BufferBytes) size = BufferBytes;
 
         byte[] from = _buffer;

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Megaphone.Protocol;
 using Xunit;
 
 namespace Megaphone.Tests.Links;
@@ -77,6 +78,23 @@ public class LinkAllocationTests
         sender.Drain();
         await Patience.WithinAsync(sender.Ended, "the drained sender");
         Assert.InRange(allocated, 0, Count);
+    }
+
+    [Fact]
+    public async Task Whoever_has_not_said_the_secret_gets_no_more_than_a_hello_takes()
+    {
+        const int links = 40;
+        LinkOptions options = new() { Secret = "s3", SocketBufferBytes = 0 };
+        List<TestLink> all = [.. Enumerable.Range(0, links).Select(_ => new TestLink(LinkPhase.AwaitingFirstPacket, options))];
+        byte[] nearlyAll = Packets.Of(0, new byte[LinkReceiver.LongestHello - PacketHeader.Size])[..^1];
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        foreach (TestLink link in all) link.Peer.Send(nearlyAll);
+        await Patience.UntilAsync(() => all.Sum(link => link.Metrics.BytesIn) == links * nearlyAll.Length, "all that was sent");
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        all.ForEach(link => link.Dispose());
+        await Task.WhenAll(all.Select(link => link.OverAsync()));
+
+        Assert.InRange(allocated, 0, links * 16 << 10);
     }
 
     private sealed class Counter : IPacketSink
