@@ -104,7 +104,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         Random random = new(1);
         byte[][] garbage =
         [
-            .. Enumerable.Range(0, 40).Select(i =>
+            .. Enumerable.Range(0, 20).Select(i =>
             {
                 byte[] bytes = Sample.Bytes(random.Next(1, 5_000));
                 byte[] beginning = i % 2 == 0 ? [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3] : [];

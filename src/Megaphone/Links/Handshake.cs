@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Megaphone.Protocol;
@@ -35,7 +36,9 @@ internal static class Handshake
         if (refusal is not null) return Refuse(refusal);
         if (hello.Version != ControlMessage.CurrentVersion)
             return Refuse($"version {hello.Version} is not spoken here, only {ControlMessage.CurrentVersion}");
-        return SecretFits(hello.Secret, options.Secret) ? Up(hello) : Refuse("the secret is missing or wrong");
+        return SecretFits(hello.Secret, options.Secret)
+            ? Up(hello)
+            : Refuse("the secret is missing or wrong") with { WrongSecret = true };
     }
 
     /// <summary>The first packet after <c>hello</c> was said: <c>welcome</c> or <c>refuse</c>.</summary>
@@ -72,10 +75,16 @@ internal static class Handshake
     private static TimeSpan? Bounded(TimeSpan? keepAlive) =>
         keepAlive is { } asked ? TimeSpan.FromSeconds(Math.Clamp(asked.TotalSeconds, 0.1, 3600)) : null;
 
-    /// <summary>What the other side says may hold line breaks and terminal codes, which have no place in a log.</summary>
+    /// <summary>
+    /// What the other side says may hold line breaks, terminal codes and marks that turn the direction of writing, which have no place in a log.
+    /// </summary>
     [return: NotNullIfNotNull(nameof(said))]
     public static string? Shown(string? said) =>
-        said is null ? null : string.Concat(said.Take(LongestShown).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
+        said is null ? null : string.Concat(said.Take(LongestShown).Select(c => IsShown(c) ? c : '?'));
+
+    private static bool IsShown(char c) => char.GetUnicodeCategory(c) is not (
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.OtherNotAssigned);
 
     private static bool SecretFits(string? said, string? wanted)
     {

@@ -22,4 +22,7 @@ internal readonly record struct HandshakeResult(HandshakeOutcome Outcome, string
 
     /// <summary>With a breach: it was about the secret.</summary>
     public bool Unauthorized { get; init; }
+
+    /// <summary>With a refusal: a secret was looked at and was not the right one.</summary>
+    public bool WrongSecret { get; init; }
 }

@@ -21,6 +21,10 @@ internal sealed partial class Link
             _metrics.AddRefused(RefusalReason.Tls);
             Close($"no TLS handshake {within}");
         }
+        else if (_helloTimer is not null && _phase == LinkPhase.AwaitingFirstPacket)
+        {
+            Close($"its hello came late, and after wrong secrets from its address could not be looked at {within}");
+        }
         else if (_phase == LinkPhase.AwaitingFirstPacket && (_refusal is not null || _options.Secret is not null))
         {
             Close(_refusal ?? $"no hello {within}, and here a secret is wanted");
@@ -42,12 +46,12 @@ internal sealed partial class Link
         if ((result.Refusal ?? result.Failure) is not null && !result.Abandoned && !_closed)
         {
             // A connector tells failures itself, and not each time.
-            _offended = _accepted;
+            if (_accepted) _offence = LinkLine.TlsRefused;
             _metrics.AddRefused(RefusalReason.Tls);
         }
 
         if (result.Failure is not null) return new ReceiveEnd(result.Failure);
-        if (result.Refusal is not null) _receiver.AcceptUpTo(PacketHeader.Size + ControlMessage.MaxBytes);
+        if (result.Refusal is not null) _receiver.AcceptUpTo(LinkReceiver.LongestHello);
         else if (_accepted && _options.Secret is null) _handshakeTimer?.Dispose();
         return null;
     }
@@ -66,6 +70,33 @@ internal sealed partial class Link
         }
     }
 
+    /// <summary>
+    /// Holds back a <c>hello</c> whose secret may not be looked at yet, because wrong ones came from its address. Nothing more is read
+    /// from the link meanwhile.
+    /// </summary>
+    /// <returns>What becomes of the packet for now; null: it may be looked at.</returns>
+    private PacketVerdict? HoldBack(ulong id)
+    {
+        if (_admission is null || _options.Secret is null || id != PacketHeader.ControlId || _refusal is not null) return null;
+        _replyRoom.Remember();
+        if (_helloTimer is not null) return _closed ? PacketVerdict.Close : _helloIsDue ? null : PacketVerdict.NoRoom;
+        if (!_admission.WrongSecrets.TryTakeTurn(Address, out TimeSpan wait))
+        {
+            Refuse("too many wrong secrets from this address; try again later");
+            return PacketVerdict.Close;
+        }
+
+        if (wait == TimeSpan.Zero) return null;
+        _helloTimer = new Timer(_ => AllowHello(), null, wait, Timeout.InfiniteTimeSpan);
+        return PacketVerdict.NoRoom;
+    }
+
+    private void AllowHello()
+    {
+        _helloIsDue = true;
+        _replyRoom.Signal();
+    }
+
     /// <summary>Takes the packet that decides what the link will be.</summary>
     private bool TakeFirst(ulong id, ReadOnlySpan<byte> content)
     {
@@ -81,17 +112,48 @@ internal sealed partial class Link
                 BringUp(result.Name, result.MaxPacket ?? _options.MaxPacketBytes, result.KeepAlive ?? _options.KeepAlive);
                 return true;
             case HandshakeOutcome.Refuse:
-                StartSender();
-                SendControl(ControlMessage.Refuse(result.Reason));
-                if (_refusal is null) _metrics.AddRefused(RefusalReason.Hello);
-                _offended = true;
-                return End($"its hello was refused: {result.Reason}");
+                if (result.WrongSecret) _admission?.WrongSecrets.Add(Address, hadWaited: _helloTimer is not null);
+                return Refuse(result.Reason);
             case HandshakeOutcome.Breach:
                 if (result.Unauthorized) _metrics.AddRefused(RefusalReason.Hello);
                 return Breach(result.Reason);
             default:
                 return End(result.Reason);
         }
+    }
+
+    /// <summary>Refuses the <c>hello</c>: counted, told once, and the link ends behind the answer.</summary>
+    private bool Refuse(string reason)
+    {
+        _lastWords = Packet(ControlMessage.Refuse(reason));
+        if (_refusal is null) _metrics.AddRefused(RefusalReason.Hello);
+        _offence = _refusal is null ? LinkLine.HelloRefused : LinkLine.TlsRefused;
+        return End($"its hello was refused: {reason}");
+    }
+
+    /// <summary>Sends a <c>refuse</c> as the only thing that is ever sent here: whoever is refused is not worth a sender's thread.</summary>
+    private async Task SayLastWordsAsync(byte[] packet)
+    {
+        try
+        {
+            // Nothing was sent before it, so that the kernel has room for all of it.
+            if (_secured is null) DirectSend.Send(_socket.SafeHandle, packet, [], out _);
+            else await _secured.SendAsync(packet, TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
+            _metrics.AddOut(1, packet.Length);
+        }
+        catch (Exception error) when (error is IOException or InvalidOperationException or TimeoutException)
+        {
+            // The other end is gone, or does not read.
+        }
+    }
+
+    private static byte[] Packet(ControlMessage message)
+    {
+        byte[] content = message.ToUtf8();
+        byte[] packet = new byte[PacketHeader.Size + content.Length];
+        PacketHeader.Write(packet, packet.Length, PacketHeader.ControlId);
+        content.CopyTo(packet, PacketHeader.Size);
+        return packet;
     }
 
     private void BringUp(string? name, int peerMaxPacket, TimeSpan keepAlive)
@@ -104,8 +166,9 @@ internal sealed partial class Link
         PeerMaxContent = peerMaxPacket - PacketHeader.Size;
         _phase = LinkPhase.Up;
         WasUp = true;
+        _admission?.Silent.Remove(this);
         string kind = HasControl ? "control" : "plain";
-        _log.Up(Peer, name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
+        if (MayLog(LinkLine.Up)) _log.Up(Peer, name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
         _handshakeTimer?.Dispose();
         if (HasControl) _signsOfLife.Watch(keepAlive);
         _handler.Up(this);
@@ -117,6 +180,6 @@ internal sealed partial class Link
     /// <summary>Who has not said the secret yet gets no more memory than a hello takes.</summary>
     private static int FirstLimit(LinkPhase phase, LinkOptions options) =>
         phase == LinkPhase.AwaitingFirstPacket && options.Secret is not null
-            ? Math.Min(options.MaxPacketBytes, PacketHeader.Size + ControlMessage.MaxBytes)
+            ? Math.Min(options.MaxPacketBytes, LinkReceiver.LongestHello)
             : options.MaxPacketBytes;
 }

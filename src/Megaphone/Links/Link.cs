@@ -28,8 +28,11 @@ internal sealed partial class Link : IPacketSink, IDisposable
     private LinkSender? _sender;
     private readonly SignsOfLife _signsOfLife;
     private readonly LinkTls? _tls;
+    private readonly Admission? _admission;
     private readonly bool _accepted;
     private Timer? _handshakeTimer;
+    private Timer? _helloTimer;
+    private volatile bool _helloIsDue;
     private SecuredSocket? _secured;
     private string? _refusal;
     private volatile bool _tlsDone;
@@ -37,7 +40,8 @@ internal sealed partial class Link : IPacketSink, IDisposable
     private readonly ReplyRoom _replyRoom;
     private volatile LinkPhase _phase;
     private volatile bool _closed;
-    private bool _offended;
+    private LinkLine? _offence;
+    private byte[]? _lastWords;
     private string? _closeReason;
     private long _pings;
 
@@ -50,11 +54,20 @@ internal sealed partial class Link : IPacketSink, IDisposable
     /// <param name="metrics">Where everything is counted.</param>
     /// <param name="log">Where it is told.</param>
     /// <param name="tls">How it speaks TLS; null: it is plain.</param>
+    /// <param name="admission">What it shares with others that have not authenticated; null for a link that was not accepted.</param>
     public Link(
-        Socket socket, LinkPhase phase, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log, LinkTls? tls = null)
+        Socket socket,
+        LinkPhase phase,
+        LinkOptions options,
+        ILinkHandler handler,
+        RoleMetrics metrics,
+        LinkLog log,
+        LinkTls? tls = null,
+        Admission? admission = null)
     {
         _socket = socket;
         _tls = tls;
+        _admission = admission;
         _phase = phase;
         _accepted = phase == LinkPhase.AwaitingFirstPacket;
         _options = options;
@@ -69,6 +82,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
         _receiver = new LinkReceiver(socket, FirstLimit(phase, options), this);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
+        Address = PeerAddress.Of(socket.RemoteEndPoint);
     }
 
     /// <summary>A number of its own within this process, never 0.</summary>
@@ -76,6 +90,9 @@ internal sealed partial class Link : IPacketSink, IDisposable
 
     /// <summary>The address at the other end.</summary>
     public string Peer { get; }
+
+    /// <summary>Whom it is put down to, while it has not authenticated.</summary>
+    public PeerAddress Address { get; }
 
     /// <summary>What is done with its packets.</summary>
     public ILinkHandler Handler => _handler;
@@ -105,7 +122,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
     public bool WasUp { get; private set; }
 
     /// <summary>Whether its end was told as a warning of its own: the other side broke the protocol.</summary>
-    public bool IsBroken => _offended;
+    public bool IsBroken => _offence is not null;
 
     /// <summary>Why it is over, once it is.</summary>
     public string CloseReason => _closeReason ?? "";
@@ -125,7 +142,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
         catch (Exception e)
         {
             // Nothing that a packet causes may reach the thread pool and end the process.
-            _log.Unexpected(Peer, e);
+            if (MayLog(LinkLine.OwnError)) _log.Unexpected(Peer, e);
             end = new ReceiveEnd("an error of our own");
         }
 
@@ -211,6 +228,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
     {
         Close("closed");
         _handshakeTimer?.Dispose();
+        _helloTimer?.Dispose();
         _signsOfLife.Dispose();
     }
 
@@ -219,6 +237,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
     {
         if (_phase != LinkPhase.Up)
         {
+            if (HoldBack(id) is { } verdict) return verdict;
             if (!TakeFirst(id, content)) return PacketVerdict.Close;
             if (id == PacketHeader.ControlId) return PacketVerdict.Taken;
         }
@@ -260,8 +279,8 @@ internal sealed partial class Link : IPacketSink, IDisposable
                 _handler.Control(this, message);
                 return true;
             case ControlOp.Drain:
+                if (!Draining && MayLog(LinkLine.Draining)) _log.DrainAsked(Peer);
                 Draining = true;
-                _log.DrainAsked(Peer);
                 _handler.Control(this, message);
                 return true;
             case ControlOp.Refuse:
@@ -290,7 +309,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
     private async Task EndSendingAsync()
     {
         // Without a close_notify the other side takes what it has got for truncated, which it is when sending has not ended.
-        if (_secured is not null && _sender is { Ended.IsCompleted: true })
+        if (_secured is not null && _sender is null or { Ended.IsCompleted: true })
             await _secured.EndSendingAsync(TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
         LinkSocket.EndSending(_socket);
     }
@@ -313,7 +332,7 @@ internal sealed partial class Link : IPacketSink, IDisposable
     /// <summary>The other side broke the protocol: counted, told once, and the link ends.</summary>
     private bool Breach(string what)
     {
-        _offended = true;
+        _offence = LinkLine.ProtocolError;
         _metrics.AddProtocolError();
         return End($"protocol error: {what}");
     }
@@ -330,8 +349,8 @@ internal sealed partial class Link : IPacketSink, IDisposable
         if (end.Fault is { } fault) EndAtFault(fault);
         else if (end.Reason.Length > 0) End(end.Reason);
 
-        bool refused = _phase == LinkPhase.AwaitingFirstPacket && _sender is not null;
         _handshakeTimer?.Dispose();
+        _helloTimer?.Dispose();
         _signsOfLife.Dispose();
 
         // Sessions are over now; what they had queued still goes to a side that only ended its own direction.
@@ -341,7 +360,12 @@ internal sealed partial class Link : IPacketSink, IDisposable
             _handler.Down(this);
         }
 
-        if ((end.Orderly || refused) && _sender is { } sender)
+        if (_lastWords is { } words)
+        {
+            await SayLastWordsAsync(words).ConfigureAwait(false);
+            await EndSendingAsync().ConfigureAwait(false);
+        }
+        else if (end.Orderly && _sender is { } sender)
         {
             sender.Drain();
             await Task.WhenAny(sender.Ended, Task.Delay(_options.KeepAlive)).ConfigureAwait(false);
@@ -366,8 +390,17 @@ internal sealed partial class Link : IPacketSink, IDisposable
     private void Tell()
     {
         double seconds = Age.TotalSeconds;
-        if (_offended) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
+        if (!MayLog(_offence ?? (WasUp ? LinkLine.Down : LinkLine.Unused))) return;
+        if (_offence is not null) _log.Broken(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes);
         else if (!WasUp) _log.Unused(Peer, CloseReason);
         else _log.Down(Peer, CloseReason, seconds, _receiver.Packets, _receiver.Bytes, _sender?.Packets ?? 0, _sender?.Bytes ?? 0);
     }
+
+    /// <summary>
+    /// Whether a line is logged, and not only counted. What is said about links that have authenticated, and those that were connected
+    /// here, is told each time: not everybody can have them come and go.
+    /// </summary>
+    private bool MayLog(LinkLine line) => _admission is null || HasAuthenticated || _admission.Lines.TryPass(line);
+
+    private bool HasAuthenticated => WasUp && (_options.Secret is not null || _tls is { WantsCertificates: true });
 }

@@ -6,13 +6,12 @@ namespace Megaphone.Links;
 
 /// <summary>Takes links from one listening socket.</summary>
 /// <remarks>
-/// At most <c>maxLinks</c> at a time. When there are so many, a new one takes the place of the oldest that has never said
-/// a packet, so that silent connections cannot keep an ECM out.
+/// At most <c>maxLinks</c> at a time. When there are so many, one that has never said a packet gives way to a new one, so that silent
+/// connections cannot keep an ECM out: the oldest from the address that has the most of them, so that they cannot put one out either.
 /// </remarks>
 internal sealed class LinkListener : IDisposable
 {
     private const int RestMilliseconds = 100;
-    private const int TellInterval = 30_000;
 
     private readonly Socket _socket;
     private readonly int _maxLinks;
@@ -21,9 +20,9 @@ internal sealed class LinkListener : IDisposable
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
     private readonly LinkTls? _tls;
+    private readonly Admission _admission;
     private readonly LinkedList<Link> _links = new();
     private volatile bool _closed;
-    private long _tellAgain;
 
     /// <summary>Binds and begins to accept; each link gets a handler of its own.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
@@ -42,6 +41,7 @@ internal sealed class LinkListener : IDisposable
         _metrics = metrics;
         _log = log;
         _tls = tls;
+        _admission = new Admission(log);
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
@@ -72,11 +72,12 @@ internal sealed class LinkListener : IDisposable
         lock (_links) return [.. _links];
     }
 
-    /// <summary>Accepts no more links. Those that are there stay.</summary>
+    /// <summary>Accepts no more links. Those that are there stay. May be called again, to sum up what has not been logged of them.</summary>
     public void Dispose()
     {
         _closed = true;
         _socket.Dispose();
+        _admission.Dispose();
     }
 
     private async Task AcceptAsync()
@@ -97,7 +98,7 @@ internal sealed class LinkListener : IDisposable
             catch (SocketException e) when (!_closed)
             {
                 if (e.SocketErrorCode == SocketError.TooManyOpenSockets) _metrics.AddRefused(RefusalReason.Descriptors);
-                if (!failing) _log.AcceptFailed(e.Message);
+                if (!failing && _admission.Lines.TryPass(LinkLine.NotAccepted)) _log.AcceptFailed(e.Message);
                 failing = true;
                 await Task.Delay(RestMilliseconds).ConfigureAwait(false);
             }
@@ -113,7 +114,7 @@ internal sealed class LinkListener : IDisposable
         Link link;
         try
         {
-            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handlers(), _metrics, _log, _tls);
+            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handlers(), _metrics, _log, _tls, _admission);
         }
         catch (SocketException)
         {
@@ -124,8 +125,7 @@ internal sealed class LinkListener : IDisposable
 
         if (!TryAdd(link, out LinkedListNode<Link>? node))
         {
-            _metrics.AddRefused(RefusalReason.TooMany);
-            TellTooMany(link.Peer);
+            TurnAway(link);
             link.Dispose();
             return;
         }
@@ -135,16 +135,8 @@ internal sealed class LinkListener : IDisposable
         lock (_links)
         {
             if (node.List is not null) _links.Remove(node);
+            _admission.Silent.Remove(link);
         }
-    }
-
-    /// <summary>Tells it, but not again for a while: whoever is turned away comes again and again.</summary>
-    private void TellTooMany(string peer)
-    {
-        long now = Environment.TickCount64;
-        long again = Volatile.Read(ref _tellAgain);
-        if (now >= again && Interlocked.CompareExchange(ref _tellAgain, now + TellInterval, again) == again)
-            _log.TooMany(peer, _maxLinks);
     }
 
     private bool TryAdd(Link link, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out LinkedListNode<Link>? node)
@@ -153,17 +145,29 @@ internal sealed class LinkListener : IDisposable
         lock (_links)
         {
             node = null;
+            _admission.Silent.Add(link, link.Address);
             if (_links.Count >= _maxLinks)
             {
-                silent = _links.FirstOrDefault(other => other.Phase == LinkPhase.AwaitingFirstPacket);
-                if (silent is null) return false;
+                // It may be the new one itself, where all others are up.
+                if (!_admission.Silent.TryTakeOne(out silent) || silent == link) return false;
                 _links.Remove(silent);
             }
 
             node = _links.AddLast(link);
         }
 
-        silent?.Close("it had said nothing, and its place was needed");
+        if (silent is not null)
+        {
+            TurnAway(silent);
+            silent.Close("it had said nothing, and its place was needed");
+        }
+
         return true;
+    }
+
+    private void TurnAway(Link link)
+    {
+        _metrics.AddRefused(RefusalReason.TooMany);
+        if (_admission.Lines.TryPass(LinkLine.TooMany)) _log.TooMany(link.Peer, _maxLinks);
     }
 }

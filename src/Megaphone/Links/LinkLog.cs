@@ -41,6 +41,9 @@ internal sealed partial class LinkLog(ILogger<Link> logger)
     [LoggerMessage(111, LogLevel.Warning, "{Section}: new certificates cannot be used, those in use stay: {Problems}")]
     public partial void CertificatesNotReloaded(string section, string problems);
 
+    [LoggerMessage(EventId = 112, Message = "{Count} more links {What} in the last {Seconds} s; only the first are told one by one")]
+    public partial void More(LogLevel level, long count, string what, int seconds);
+
     [LoggerMessage(107, LogLevel.Error, "Link {Peer} met an error of our own")]
     public partial void Unexpected(string peer, Exception exception);
 }

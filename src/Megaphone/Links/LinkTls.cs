@@ -33,6 +33,9 @@ internal sealed class LinkTls : IDisposable
         _watch = new FileWatch(options.Files(), Reload);
     }
 
+    /// <summary>Whether links are taken only with a certificate that is accepted.</summary>
+    public bool WantsCertificates => _options is { Listens: true, Authorities: not null };
+
     /// <summary>Does the handshake on a connected socket. Takes as long as the other end does: closing the socket ends it.</summary>
     public async Task<TlsHandshakeResult> SecureAsync(Socket socket)
     {

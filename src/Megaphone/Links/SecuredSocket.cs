@@ -50,6 +50,13 @@ internal sealed class SecuredSocket : IDisposable
     /// <exception cref="IOException">The socket failed, or was closed.</exception>
     public void Send(ReadOnlySpan<byte> bytes) => _tls.Write(bytes);
 
+    /// <summary>Sends all of it, without holding a thread. Nobody else may be sending.</summary>
+    /// <param name="bytes">What to send.</param>
+    /// <param name="atMost">The longest wait for the kernel.</param>
+    /// <exception cref="IOException">The socket failed, or was closed.</exception>
+    /// <exception cref="TimeoutException">The other end does not read.</exception>
+    public Task SendAsync(ReadOnlyMemory<byte> bytes, TimeSpan atMost) => _tls.WriteAsync(bytes).AsTask().WaitAsync(atMost);
+
     /// <summary>Nobody receives any more.</summary>
     public void EndReceiving() => _records.Leave();
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Xunit;
@@ -31,6 +32,118 @@ public sealed class LinkListenerTests : IDisposable
         late.Send(Packets.Of(7, "hi"));
         await Patience.UntilAsync(() => _metrics.Links == 2, "the third link");
         Assert.Equal(2, _listener.Links().Length);
+        Assert.Equal(1, _metrics.Refused(RefusalReason.TooMany));
+    }
+
+    [Fact]
+    public async Task An_address_that_opens_very_many_puts_out_its_own_and_nobody_elses()
+    {
+        Socket honest = Connect();
+        await Patience.UntilAsync(() => _listener.Links().Length == 1, "the honest link");
+        for (int i = 0; i < 20; i++)
+        {
+            Socket another = Connect(from: "127.0.0.2");
+            await Patience.UntilAsync(() => _listener.Links().LastOrDefault()?.Peer == another.LocalEndPoint!.ToString(), "the next link");
+        }
+
+        honest.Send(Packets.Of(7, "hi"));
+        await Patience.UntilAsync(() => _metrics.Links == 1, "the honest link's packet");
+        Assert.Equal(2, _listener.Links().Length);
+    }
+
+    [Fact]
+    public async Task Lines_about_links_that_anybody_can_cause_are_logged_a_few_times_and_summed_up()
+    {
+        const int links = 60;
+        for (int i = 0; i < links; i++)
+        {
+            Socket good = Connect();
+            good.Send(Packets.Of(7, "hi"));
+            await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+            good.Dispose();
+            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Links().Length == 0, "its end");
+            Socket bad = Connect();
+            bad.Send(new byte[100]);
+            AssertEnded(bad);
+            await Patience.UntilAsync(() => _listener.Links().Length == 0, "its end");
+        }
+
+        _listener.Dispose();
+        foreach ((string each, string all) in new[]
+                 {
+                     (" is up: ", " more links came up in the last 30 s; "),
+                     (" is down after ", " more links went down in the last 30 s; "),
+                     ("protocol error: ", " more links were closed for a protocol error in the last 30 s; "),
+                 })
+        {
+            int told = _log.Lines.Count(line => line.Contains(each, StringComparison.Ordinal));
+            Assert.Equal(20, told);
+            Assert.StartsWith($"{links - told} more", Assert.Single(_log.Lines, line => line.Contains(all, StringComparison.Ordinal)), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Links_that_have_said_the_secret_are_told_each_time()
+    {
+        using LinkListener guarded = Guarded(links: 2);
+        for (int i = 0; i < 30; i++)
+        {
+            using Socket peer = Connect(guarded);
+            peer.Send(Packets.Of(0, Hello("s3")));
+            await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+            peer.Dispose();
+            await Patience.UntilAsync(() => _metrics.Links == 0 && guarded.Links().Length == 0, "its end");
+        }
+
+        Assert.Equal(30, _log.Lines.Count(line => line.Contains(" is up: ", StringComparison.Ordinal)));
+        Assert.Equal(30, _log.Lines.Count(line => line.Contains(" is down after ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_wrong_secret_costs_its_address_a_second_and_no_other_address()
+    {
+        using LinkListener guarded = Guarded(links: 64);
+        using Socket wrong = Connect(guarded);
+        wrong.Send(Packets.Of(0, Hello("guess")));
+        Assert.Contains("the secret is missing or wrong", Answer(wrong), StringComparison.Ordinal);
+
+        // The right one waits as well, and what comes behind it is not read before it.
+        long began = Environment.TickCount64;
+        using Socket right = Connect(guarded);
+        right.Send([.. Packets.Of(0, Hello("s3")), .. Packets.Of(7, "hi")]);
+        using Socket elsewhere = Connect(guarded, "127.0.0.2");
+        elsewhere.Send(Packets.Of(0, Hello("s3")));
+        Assert.Contains("welcome", Answer(elsewhere), StringComparison.Ordinal);
+        Assert.Contains("welcome", Answer(right), StringComparison.Ordinal);
+        Assert.InRange(Environment.TickCount64 - began, 500, (long)Patience.Long.TotalMilliseconds);
+        await Patience.UntilAsync(() => _metrics.Links == 2 && _metrics.PacketsIn == 3, "both links, and the packet");
+    }
+
+    [Fact]
+    public async Task A_link_whose_hello_waits_ends_when_it_is_closed()
+    {
+        using LinkListener guarded = Guarded(links: 64);
+        List<Socket> peers = [.. Enumerable.Range(0, 6).Select(_ => Connect(guarded))];
+        foreach (Socket peer in peers) peer.Send(Packets.Of(0, Hello("guess")));
+        Assert.Contains("the secret is missing or wrong", Answer(peers[0]), StringComparison.Ordinal);
+        foreach (Link link in guarded.Links()) link.Close("the test wants it so");
+        await Patience.UntilAsync(() => guarded.Links().Length == 0, "the end of all, long before their turn");
+    }
+
+    [Fact]
+    public async Task When_too_many_guesses_wait_the_next_is_refused_unlooked_at_and_counted()
+    {
+        const int guesses = 40;
+        using LinkListener guarded = Guarded(links: 64);
+        long began = Environment.TickCount64;
+        List<Socket> peers = [.. Enumerable.Range(0, guesses).Select(_ => Connect(guarded))];
+        foreach (Socket peer in peers) peer.Send(Packets.Of(0, Hello("guess")));
+        string[] answers = await Task.WhenAll(peers.Select(peer => Task.Run(() => Answer(peer))));
+
+        int looked = answers.Count(answer => answer.Contains("the secret is missing or wrong", StringComparison.Ordinal));
+        Assert.Equal(guesses - looked, answers.Count(answer => answer.Contains("too many wrong secrets from this address", StringComparison.Ordinal)));
+        Assert.InRange(looked, 1, 8 + ((Environment.TickCount64 - began) / 1000));
+        await Patience.UntilAsync(() => _metrics.Refused(RefusalReason.Hello) == guesses, "all in the count");
     }
 
     [Fact]
@@ -135,12 +248,26 @@ public sealed class LinkListenerTests : IDisposable
         }
     }
 
-    private Socket Connect()
+    private static string Hello(string secret) => $$"""{"op":"hello","version":1,"secret":"{{secret}}"}""";
+
+    /// <summary>What the other end says first.</summary>
+    private static string Answer(Socket peer)
+    {
+        byte[] answer = new byte[1_000];
+        return Encoding.UTF8.GetString(answer, 0, peer.Receive(answer));
+    }
+
+    /// <summary>A listener that wants a secret.</summary>
+    private LinkListener Guarded(int links) => new(
+        new IPEndPoint(IPAddress.Loopback, 0), links, new LinkOptions { Secret = "s3" }, () => new RecordingHandler(), _metrics, new LinkLog(_log));
+
+    private Socket Connect(LinkListener? to = null, string from = "127.0.0.1")
     {
         Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         _peers.Add(peer);
         peer.ReceiveTimeout = (int)Patience.Long.TotalMilliseconds;
-        peer.Connect(_listener.Listening);
+        peer.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
+        peer.Connect((to ?? _listener).Listening);
         return peer;
     }
 }

@@ -77,6 +77,26 @@ public class LinkTests
     }
 
     [Fact]
+    public async Task A_name_that_would_forge_a_line_of_the_log_cannot()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, """{"op":"hello","version":1,"name":"a\n\u001b[2Jb\u2028c\u202ed\ud83d\ude00e"}""");
+        await link.HandledAsync("up");
+        Assert.Contains(": a??[2Jb?c?d??e, control", Assert.Single(link.Log.Lines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_drain_that_is_asked_for_again_and_again_is_told_once()
+    {
+        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        link.Say(0, Hello);
+        for (int i = 0; i < 100; i++) link.Say(0, """{"op":"drain","after":0}""");
+        link.Say(7, "hi");
+        await Patience.UntilAsync(() => link.Handler.Events.EndsWith("7:hi", StringComparison.Ordinal), "all of them");
+        Assert.Single(link.Log.Lines, line => line.Contains("is draining", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Another_version_is_refused()
     {
         using TestLink link = new(LinkPhase.AwaitingFirstPacket);
