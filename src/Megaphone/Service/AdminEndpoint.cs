@@ -17,8 +17,6 @@ namespace Megaphone.Service;
 /// </remarks>
 internal sealed class AdminEndpoint : IDisposable
 {
-    private const int MaxConnections = 64;
-
     private readonly AdminApplication _application;
     private readonly Crowd<ConnectionContext> _connections = new();
     private readonly KestrelServer _server;
@@ -70,7 +68,7 @@ internal sealed class AdminEndpoint : IDisposable
     private async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         _connections.Add(connection, PeerAddress.Of(connection.RemoteEndPoint));
-        if (_connections.Count > MaxConnections && _connections.TryTakeOne(out ConnectionContext? another))
+        if (_connections.Count > AdminOptions.MaxConnections && _connections.TryTakeOne(out ConnectionContext? another))
             another.Abort(new ConnectionAbortedException("its place was needed"));
         try
         {

@@ -32,9 +32,12 @@ internal static partial class ServiceLog
     [LoggerMessage(
         8,
         LogLevel.Information,
-        "SIGHUP: certificates are looked at again; the configuration is not, whatever its file holds now: that takes a restart{Also}")]
-    public static partial void HungUp(ILogger log, string also);
+        "SIGHUP: certificates are looked at again; the configuration is not, whatever its file holds now: that takes a restart")]
+    public static partial void HungUp(ILogger log);
 
-    [LoggerMessage(9, LogLevel.Warning, "{Signal} does nothing yet; SIGTERM stops the service, SIGHUP has certificates looked at{Also}")]
-    public static partial void SignalIgnored(ILogger log, string signal, string also);
+    [LoggerMessage(9, LogLevel.Warning, "{Signal} does nothing yet; SIGTERM stops the service, SIGHUP has certificates looked at")]
+    public static partial void SignalIgnored(ILogger log, string signal);
+
+    [LoggerMessage(10, LogLevel.Information, "{Signal} came {Count} times more within {Seconds} s, which was not told")]
+    public static partial void SignalsMore(ILogger log, string signal, long count, int seconds);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Megaphone.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -14,9 +15,9 @@ internal sealed class SignalLifetime(
     IHostApplicationLifetime application,
     ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
-    /// <summary>Lines about one signal in a minute.</summary>
+    /// <summary>Lines about one signal in an interval.</summary>
     private const int MostLines = 5;
-    private const long Minute = 60_000;
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
     /// <summary>Signals that mean nothing here and would end the process, by their numbers on x86-64 and arm64: signal(7).</summary>
     private static readonly (int Number, string Name)[] Meaningless =
@@ -25,6 +26,7 @@ internal sealed class SignalLifetime(
     ];
 
     private readonly List<PosixSignalRegistration> _registrations = [];
+    private readonly List<LogLimiter> _limiters = [];
     private int _signals;
 
     /// <inheritdoc/>
@@ -34,8 +36,8 @@ internal sealed class SignalLifetime(
             _registrations.Add(PosixSignalRegistration.Create(signal, End));
 
         // Who has certificates to read anew hears it too.
-        Hear((int)PosixSignal.SIGHUP, skipped => ServiceLog.HungUp(log, Also(skipped)));
-        foreach ((int number, string name) in Meaningless) Hear(number, skipped => ServiceLog.SignalIgnored(log, name, Also(skipped)));
+        Hear((int)PosixSignal.SIGHUP, "SIGHUP", () => ServiceLog.HungUp(log));
+        foreach ((int number, string name) in Meaningless) Hear(number, name, () => ServiceLog.SignalIgnored(log, name));
         return Task.CompletedTask;
     }
 
@@ -43,17 +45,20 @@ internal sealed class SignalLifetime(
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public void Dispose() => _registrations.ForEach(registration => registration.Dispose());
-
-    private static string Also(long skipped) => skipped == 0 ? "" : $" (and {skipped} times before, untold)";
-
-    private void Hear(int number, Action<long> tell)
+    public void Dispose()
     {
-        LineLimit limit = new(MostLines, Minute);
+        _registrations.ForEach(registration => registration.Dispose());
+        _limiters.ForEach(limiter => limiter.Dispose());
+    }
+
+    private void Hear(int number, string name, Action tell)
+    {
+        LogLimiter limiter = new(MostLines, Interval, count => ServiceLog.SignalsMore(log, name, count, (int)Interval.TotalSeconds));
+        _limiters.Add(limiter);
         _registrations.Add(PosixSignalRegistration.Create((PosixSignal)number, context =>
         {
             context.Cancel = true;
-            if (limit.TryTake(Environment.TickCount64, out long skipped)) tell(skipped);
+            if (limiter.TryPass()) tell();
         }));
     }
 
