@@ -26,7 +26,7 @@ run='
   Modules = [list_to_atom(filename:basename(File, ".beam")) || File <- filelib:wildcard("tests/*_tests.beam")],
   _ = eunit:test(Modules, [{print_depth, 100}]),
   init:stop().'
-timeout 120 erl -noinput -pa tests ejabberd_megaphone/ebin -eval "$run" | tee tests.log || true
+timeout 240 erl -noinput -pa tests ejabberd_megaphone/ebin -eval "$run" | tee tests.log || true
 
 # EUnit says "All 152 tests passed." or "Failed: 2.  Skipped: 0.  Passed: 150."; nothing of it if the run came to no end.
 counts=$(sed -nE 's/.*All ([0-9]+) tests passed.*/\1 0/p; s/.*Failed: ([0-9]+)\..*Passed: ([0-9]+)\..*/\2 \1/p' tests.log)

@@ -6,7 +6,7 @@
 
 -define(NAMES, [links_opened, links_lost, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out, bytes_out,
                 packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total, tls_failed,
-                tls_missing]).
+                tls_missing, secret_wrong, secret_throttled, proxy_refused, failures, log_suppressed]).
 
 -type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
               | packets_dropped     % for an id that is over
@@ -16,7 +16,12 @@
               | resets              % sessions ended because a bound was passed
               | resets_buffer_total % those of them for which it was the bound over all sessions
               | tls_failed          % links that came to no TLS
-              | tls_missing.        % clients refused because they came to their ECM without TLS (starttls_required)
+              | tls_missing         % clients refused because they came to their ECM without TLS (starttls_required)
+              | secret_wrong        % links refused for a wrong secret
+              | secret_throttled    % links refused, their secret not looked at, for the wrong ones from their address
+              | proxy_refused       % sessions refused for their PROXY header, or for having none (proxy_header)
+              | failures            % exceptions of this module for what came; each ended its session or link
+              | log_suppressed.     % lines that the log was spared
 
 -spec new() -> counters:counters_ref().
 new() -> counters:new(length(?NAMES), [write_concurrency]).
@@ -45,4 +50,9 @@ index(pauses) -> 12;
 index(resets) -> 13;
 index(resets_buffer_total) -> 14;
 index(tls_failed) -> 15;
-index(tls_missing) -> 16.
+index(tls_missing) -> 16;
+index(secret_wrong) -> 17;
+index(secret_throttled) -> 18;
+index(proxy_refused) -> 19;
+index(failures) -> 20;
+index(log_suppressed) -> 21.
