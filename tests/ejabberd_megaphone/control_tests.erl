@@ -4,7 +4,7 @@
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
 -include("ejabberd_megaphone.hrl").
--import(ejabberd_megaphone_control, [decode/1, encode/1, check_hello/2]).
+-import(ejabberd_megaphone_control, [decode/1, encode/1, is_secret/2, check_hello/1]).
 
 a_hello_is_read_test() ->
     {ok, {hello, Hello}, 1} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"e\",\"secret\":\"s\",\"framing\":\"stanza\","
@@ -13,7 +13,7 @@ a_hello_is_read_test() ->
 
 a_hello_needs_no_more_than_a_version_test() ->
     {ok, {hello, Hello}, 0} = decode(<<"{\"op\":\"hello\",\"version\":1}">>),
-    ?assertEqual(ok, check_hello(Hello, #options{})).
+    ?assertEqual(ok, check_hello(Hello)).
 
 ops_are_read_test_() ->
     [{Text, ?_assertEqual({ok, Message, Ignored}, decode(list_to_binary(Text)))}
@@ -41,24 +41,62 @@ a_control_packet_has_4096_bytes_at_most_test() ->
     ?assertEqual({ok, ignored, 1}, decode(Padded(4096))),
     ?assertMatch({error, _}, decode(Padded(4097))).
 
+%% It is written to the log and listed by a command.
+the_name_in_a_hello_is_made_fit_to_be_shown_test() ->
+    Name = fun(Json) ->
+                   {ok, {hello, #{name := Name}}, 0} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"", Json/binary, "\"}">>),
+                   Name
+           end,
+    ?assertEqual(<<"edge?2026-01-01 [error] forged">>, Name(<<"edge\\n2026-01-01 [error] forged">>)),
+    ?assertEqual(<<"a????b">>, Name(<<"a\\u0085\\u2028\\u202e\\u0000b">>)),
+    ?assertEqual(<<"Zürich"/utf8>>, Name(<<"Zürich"/utf8>>)),
+    ?assertEqual(200, byte_size(Name(binary:copy(<<"x">>, 1000)))).
+
+no_number_in_a_hello_is_longer_than_a_packet_header_can_say_test() ->
+    {ok, {hello, #{max_packet := Max}}, 0} =
+        decode(<<"{\"op\":\"hello\",\"version\":1,\"maxPacket\":1", (binary:copy(<<"0">>, 4000))/binary, "}">>),
+    ?assertEqual(9999999999, Max).
+
 nothing_makes_it_fail_test_() ->
-    property:test(?FORALL(Content, binary(), lists:member(element(1, decode(Content)), [ok, error])), 500).
+    [property:test(?FORALL(Content, Kind, is_decoded(Content)), 1000)
+     || Kind <- [binary(), hostile:bytes([<<"{">>, <<"}">>, <<"\"op\":">>, <<"\"hello\"">>, <<"\"version\":1">>, <<"\"name\":">>,
+                                          <<"\"reset\"">>, <<"\"id\":">>, <<"\"7\"">>, <<"\"reason\":">>, <<",">>, <<"\"">>,
+                                          <<"\\ud800">>, <<"1e999">>, <<"null">>, <<"[">>])]].
+
+bytes_that_are_no_utf_8_are_an_error_wherever_they_are_test() ->
+    [?assert(is_decoded(Content))
+     || Whole <- [<<"{\"op\":\"hello\",\"version\":1,\"name\":\"edge\",\"secret\":\"s\"}">>, <<"{\"op\":\"reset\",\"id\":\"7\",\"reason\":\"r\"}">>],
+        Content <- hostile:spoilt(Whole)].
+
+%% And what is to be given back can be written again.
+is_decoded(Content) ->
+    case decode(Content) of
+        {ok, {ping, Token}, _} -> is_binary(encode({pong, Token}));
+        {ok, {hello, #{name := Name}}, _} -> is_list(unicode:characters_to_list(Name));
+        {ok, _, _} -> true;
+        {error, Why} -> io_lib:printable_list(Why)
+    end.
+
+a_token_comes_back_whatever_is_in_it_test_() ->
+    [{Json, ?_assert(is_decoded(list_to_binary(["{\"op\":\"ping\",\"token\":", Json, "}"])))}
+     || Json <- ["\"\\ud800\"", "\"\\udfff\\ud800\"", "\"\\ud83d\\ude00\"", "\"\\u0000\\u001f\\u007f\"", "1e308", "1e309", "-0.0", "[[[[]]]]",
+                 "{\"\":{\"\":1}}", lists:duplicate(300, $9), "\"\\uffff\\ufffe\""]].
 
 only_version_1_is_spoken_test() ->
-    ?assertMatch({refuse, _}, check_hello((hello())#{version := 2}, #options{})).
+    ?assertMatch({refuse, _}, check_hello((hello())#{version := 2})).
 
 bytes_are_refused_in_words_test() ->
-    {refuse, Reason} = check_hello((hello())#{framing := <<"bytes">>}, #options{}),
+    {refuse, Reason} = check_hello((hello())#{framing := <<"bytes">>}),
     ?assertMatch({match, _}, re:run(Reason, "stanza")).
 
 the_secret_must_be_the_same_test() ->
     Options = #options{secret = <<"open sesame">>},
-    ?assertEqual(ok, check_hello((hello())#{secret := <<"open sesame">>}, Options)),
-    [?assertMatch({refuse, _}, check_hello((hello())#{secret := Wrong}, Options))
+    ?assert(is_secret((hello())#{secret := <<"open sesame">>}, Options)),
+    [?assertNot(is_secret((hello())#{secret := Wrong}, Options))
      || Wrong <- [<<>>, <<"open sesam">>, <<"open sesame!">>, <<"Open sesame">>]].
 
 a_secret_that_nobody_wants_is_no_error_test() ->
-    ?assertEqual(ok, check_hello((hello())#{secret := <<"any">>}, #options{})).
+    ?assert(is_secret((hello())#{secret := <<"any">>}, #options{})).
 
 what_is_said_can_be_read_test() ->
     ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => <<"ejabberd_megaphone">>,

@@ -172,7 +172,7 @@ a_stopped_link_over_tls_says_that_this_is_its_end_test() ->
 what_is_no_tls_is_refused_where_it_is_wanted_and_counted_test() ->
     {ok, _} = application:ensure_all_started(ssl),
     test_certificates:with(fun(#{folder := Folder}) ->
-        with_listener(#{certfile => test_certificates:file(Folder, server), cafile => undefined}, fun(Socket, Counters) ->
+        with_listener(#options{tls = #{certfile => test_certificates:file(Folder, server), cafile => undefined}}, fun(Socket, Counters) ->
             send(Socket, packet(0, <<"{\"op\":\"hello\",\"version\":1}">>)),
             wait_until(fun() -> counted(tls_failed, Counters) =:= 1 end),
             %% An alert may come before the end.
@@ -181,9 +181,119 @@ what_is_no_tls_is_refused_where_it_is_wanted_and_counted_test() ->
         end)
     end).
 
+%%% What fails, and what is refused
+
+a_first_packet_that_cannot_be_read_is_the_end_of_its_session_alone_test() ->
+    with_link(fun(Socket, Link) ->
+        begin_session(Link, 1),
+        hostile:with_failing({ejabberd_megaphone_proxy, client, 2}, error, fun() ->
+            send(Socket, packet(2, binary:copy(<<"PROXY ">>, 50000))),
+            ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>, <<"reason">> := <<"bad_proxy_header">>}, control(Socket))
+        end),
+        send(Socket, packet(1, <<"in">>)),
+        ?assertEqual(<<"in">>, packet_for(1)),
+        ?assertEqual({1, 1}, {counted(failures, Link), counted(proxy_refused, Link)}),
+        ?assertEqual(32 + 2, waiting(Link))
+    end).
+
+%% And not of a process that writes to the log what it holds.
+whatever_comes_a_link_ends_in_order_test_() ->
+    [{atom_to_list(Class), fun() ->
+        with_link(fun(Socket, Link) ->
+            C2S = begin_session(Link, 1),
+            Monitor = monitor(process, Link#link.receiver),
+            hostile:with_failing({ejabberd_megaphone_control, decode, 1}, Class, fun() ->
+                send(Socket, op(<<"ping">>, <<"1">>)),
+                ?assertEqual({shutdown, protocol_error}, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 5000 -> none end)
+            end),
+            ?assertEqual(1, counted(failures, Link)),
+            ?assertEqual([C2S], closed(1))
+        end)
+     end} || Class <- [error, exit, throw]].
+
+a_session_without_a_PROXY_header_is_refused_where_one_is_required_test() ->
+    with_link(#options{proxy_header = required}, fun(Socket, Link) ->
+        [begin
+             send(Socket, packet(Id, Content)),
+             IdText = integer_to_binary(Id),
+             ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := IdText, <<"reason">> := <<"bad_proxy_header">>}, control(Socket)),
+             ?assertMatch([#session{c2s = ended}], ets:lookup(Link#link.sessions, Id))
+         end || {Id, Content} <- [{1, <<"<stream:stream>">>}, {2, <<"PROXY UNKNOWN\r\n">>}]],
+        ?assertEqual(2, counted(proxy_refused, Link))
+    end).
+
+a_session_with_a_PROXY_header_is_refused_where_none_may_be_test() ->
+    with_link(#options{proxy_header = forbidden}, fun(Socket, Link) ->
+        send(Socket, packet(1, <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>)),
+        ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"1">>, <<"reason">> := <<"bad_proxy_header">>}, control(Socket)),
+        ?assertEqual(1, counted(proxy_refused, Link))
+    end).
+
+%%% Secrets
+
+a_wrong_secret_is_refused_and_the_next_one_from_there_waits_test() ->
+    with_secret(fun(Connect, Counters) ->
+        ?assertEqual({refuse, <<"wrong or no secret">>}, hello(Connect(), <<"wrong">>)),
+        ?assertEqual(1, counted(secret_wrong, Counters)),
+        {Time, Answer} = timer:tc(fun() -> hello(Connect(), <<"open sesame">>) end),
+        ?assertEqual(welcome, Answer),
+        ?assert(Time > 500000)
+    end).
+
+links_that_are_up_do_not_wait_while_others_guess_test() ->
+    with_secret(fun(Connect, Counters) ->
+        Up = Connect(),
+        ?assertEqual(welcome, hello(Up, <<"open sesame">>)),
+        Guesses = [Connect() || _ <- lists:seq(1, 30)],
+        [send(Guess, hello(<<"wrong">>)) || Guess <- Guesses],
+        wait_until(fun() -> counted(secret_throttled, Counters) + counted(secret_wrong, Counters) >= 22 end),
+        send(Up, op(<<"ping">>, <<"0">>)),
+        ?assertMatch(#{<<"op">> := <<"pong">>}, control(Up)),
+        ?assert(counted(secret_wrong, Counters) < 10)
+    end).
+
+%% What came behind its hello is kept, and in order.
+a_link_that_had_to_wait_is_like_any_other_test() ->
+    with_secret(fun(Connect, _Counters) ->
+        ?assertMatch({refuse, _}, hello(Connect(), <<"wrong">>)),
+        Socket = Connect(),
+        send(Socket, [hello(<<"open sesame">>), op(<<"ping">>, <<"0">>)]),
+        ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
+        ?assertMatch(#{<<"op">> := <<"pong">>}, control(Socket)),
+        send(Socket, op(<<"ping">>, <<"0">>)),
+        ?assertMatch(#{<<"op">> := <<"pong">>}, control(Socket))
+    end).
+
+%% Ten seconds, whatever it waits for.
+who_has_to_wait_ends_by_the_time_for_a_hello_test_() ->
+    {timeout, 60, fun() ->
+        with_secret(fun(Connect, Counters) ->
+            Late = Connect(),
+            timer:sleep(5000),
+            Guesses = [Connect() || _ <- lists:seq(1, 8)],
+            [send(Guess, hello(<<"wrong">>)) || Guess <- Guesses],
+            wait_until(fun() -> counted(secret_wrong, Counters) >= 1 end),
+            timer:sleep(200),
+            send(Late, hello(<<"open sesame">>)),
+            ?assertMatch({error, closed}, recv(Late, 1, 15000)),
+            ?assert(counted(protocol_errors, Counters) >= 1)
+        end)
+    end}.
+
+hello(Secret) -> packet(0, ["{\"op\":\"hello\",\"version\":1,\"secret\":\"", Secret, "\"}"]).
+
+hello(Socket, Secret) ->
+    send(Socket, hello(Secret)),
+    case control(Socket) of
+        #{<<"op">> := <<"welcome">>} -> welcome;
+        #{<<"op">> := <<"refuse">>, <<"reason">> := Reason} -> {refuse, Reason}
+    end.
+
 %%% The link
 
-with_link(Test) -> with_link(none, fun(Socket) -> Socket end, Test).
+with_link(Test) -> with_link(#options{}, Test).
+
+with_link(Options, Test) -> with_link(Options, fun(Socket) -> Socket end, Test).
 
 %% The same with a link over TLS.
 with_tls_link(Test) ->
@@ -195,39 +305,45 @@ with_tls_link(Test) ->
                                {ok, TlsSocket} = ssl:connect(Socket, Ecm, 2000),
                                {ssl, TlsSocket}
                        end,
-              with_link(Settings, Secure, Test)
+              with_link(#options{tls = Settings}, Secure, Test)
       end).
 
-with_link(Tls, Secure, Test) ->
-    with_listener(Tls, fun(Connected, _Counters) ->
+with_link(Options, Secure, Test) ->
+    with_listener(Options, fun(Connected, _Counters) ->
         Socket = Secure(Connected),
         send(Socket, packet(0, <<"{\"op\":\"hello\",\"version\":1}">>)),
         ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
         [Link] = ets:tab2list(?LINKS),
-        try Test(Socket, Link)
-        after
-            exit(Link#link.owner, kill),
-            forget_packets()
-        end
+        Test(Socket, Link)
     end).
 
-with_listener(Tls, Test) ->
+with_listener(Options, Test) ->
+    with_listener_for_more(Options, fun(Connect, Counters) -> Test(Connect(), Counters) end).
+
+%% A listener that wants a secret, and any number of links.
+with_secret(Test) -> with_listener_for_more(#options{secret = <<"open sesame">>}, Test).
+
+with_listener_for_more(Options, Test) ->
     Keeper = keeper(),
     {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}, {sndbuf, 65536}, {recbuf, 65536}]),
+    Key = ejabberd_megaphone_shared:publish(Options#options{buffer_total = ?TOTAL, close_rate = 400}),
+    Counters = ejabberd_megaphone_counters:new(),
+    try Test(fun() -> connect(Listening, {Key, Counters}) end, Counters)
+    after
+        [exit(Owner, kill) || #link{owner = Owner} <- ets:tab2list(?LINKS)],
+        gen_tcp:close(Listening),
+        stop(Keeper),
+        forget_packets()
+    end.
+
+connect(Listening, Shared) ->
     {ok, Port} = inet:port(Listening),
     {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {recbuf, 65536}]),
     {ok, Accepted} = gen_tcp:accept(Listening, 1000),
-    Options = ejabberd_megaphone_shared:publish(#options{buffer_total = ?TOTAL, close_rate = 400, tls = Tls}),
-    Counters = ejabberd_megaphone_counters:new(),
-    {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {{Options, Counters}, undefined}),
+    {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {Shared, undefined}),
     ok = gen_tcp:controlling_process(Accepted, Receiver),
     ejabberd_megaphone_receiver:accept(Receiver),
-    try Test(Socket, Counters)
-    after
-        gen_tcp:close(Socket),
-        gen_tcp:close(Listening),
-        stop(Keeper)
-    end.
+    Socket.
 
 forget_packets() ->
     receive
@@ -236,23 +352,30 @@ forget_packets() ->
     after 0 -> ok
     end.
 
-%% In the place of ejabberd_megaphone_keeper: it keeps the table of links.
+%% In the place of ejabberd_megaphone_keeper: it keeps the table of links, and what wrong secrets cost.
 keeper() ->
     Test = self(),
     Pid = spawn(fun() ->
                         ets:new(?LINKS, [named_table, public, {keypos, #link.owner}]),
                         register(ejabberd_megaphone_keeper, self()),
                         Test ! {keeps, self()},
-                        receive
-                            {'$gen_call', From, {add_link, Link, _}} ->
-                                ets:insert(?LINKS, Link),
-                                gen_server:reply(From, {ok, self()}),
-                                receive stop -> ok end;
-                            stop ->
-                                ok
-                        end
+                        keep(ejabberd_megaphone_guesses:new())
                 end),
     receive {keeps, Pid} -> Pid after 1000 -> exit(no_keeper) end.
+
+keep(Guesses0) ->
+    receive
+        {'$gen_call', From, {add_link, Link, _}} ->
+            ets:insert(?LINKS, Link),
+            gen_server:reply(From, {ok, self()}),
+            keep(Guesses0);
+        {'$gen_call', From, {attempt, Peer, IsRight}} ->
+            {Turn, Guesses} = ejabberd_megaphone_guesses:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Guesses0),
+            gen_server:reply(From, Turn),
+            keep(Guesses);
+        stop ->
+            ok
+    end.
 
 stop(Keeper) ->
     Monitor = monitor(process, Keeper),
@@ -308,8 +431,11 @@ op(Op, Id) -> packet(0, ["{\"op\":\"", Op, "\",\"id\":\"", Id, "\",\"token\":\"\
 send({ssl, Socket}, Packets) -> ok = ssl:send(Socket, Packets);
 send(Socket, Packets) -> ok = gen_tcp:send(Socket, Packets).
 
-recv({ssl, Socket}, Size) -> ssl:recv(Socket, Size, 1000);
-recv(Socket, Size) -> gen_tcp:recv(Socket, Size, 1000).
+%% Far longer than anything takes that works.
+recv(Socket, Size) -> recv(Socket, Size, 10000).
+
+recv({ssl, Socket}, Size, Time) -> ssl:recv(Socket, Size, Time);
+recv(Socket, Size, Time) -> gen_tcp:recv(Socket, Size, Time).
 
 control(Socket) ->
     {0, Content} = received(Socket),
@@ -324,7 +450,7 @@ received(Socket) ->
             {binary_to_integer(Id), Content}
     end.
 
-wait_until(Condition) -> wait_until(Condition, 200).
+wait_until(Condition) -> wait_until(Condition, 1000).
 
 wait_until(Condition, 0) -> ?assert(Condition());
 wait_until(Condition, Tries) ->

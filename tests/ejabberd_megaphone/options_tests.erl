@@ -9,14 +9,19 @@ every_option_of_our_own_has_a_type_that_its_default_is_of_test_() ->
      || {Name, Written, Value} <- [{framing, stanza, stanza}, {secret, <<>>, <<>>}, {allow_open_listener, false, false},
                                    {keep_alive, 15, 15000}, {max_packet, 1048576, 1048576}, {hibernate_after, 10, 10000},
                                    {compact, true, true}, {close_rate, 5000, 5000}, {buffer_total, 268435456, 268435456},
-                                   {starttls_required, false, false}]].
+                                   {starttls_required, false, false}, {proxy_header, optional, optional}]].
+
+proxy_header_is_one_of_three_words_test() ->
+    Type = ejabberd_megaphone:listen_opt_type(proxy_header),
+    [?assertEqual(Word, Type(Word)) || Word <- [required, optional, forbidden]],
+    [?assertError(_, Type(Word)) || Word <- [true, none, <<"v2">>]].
 
 every_default_is_in_the_list_of_options_test_() ->
     [{atom_to_list(Name), ?_assertEqual({Name, Value}, lists:keyfind(Name, 1, ejabberd_megaphone:listen_options()))}
      || {Name, Value} <- [{framing, stanza}, {secret, <<>>}, {allow_open_listener, false}, {keep_alive, 15000},
                           {max_packet, 1048576}, {hibernate_after, 10000}, {compact, true}, {close_rate, 5000},
                           {buffer_total, 268435456}, {backlog, 1024}, {tls, false}, {certfile, undefined},
-                          {cafile, undefined}, {starttls_required, false}]].
+                          {cafile, undefined}, {starttls_required, false}, {proxy_header, optional}]].
 
 %% Section 6 of the link protocol.
 beyond_loopback_a_listener_wants_a_secret_or_certificates_or_the_operators_word_test_() ->
@@ -35,7 +40,10 @@ beyond_loopback_a_listener_wants_a_secret_or_certificates_or_the_operators_word_
              {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}]},
              {false, {127, 0, 0, 1}, [{cafile, <<"ecms.pem">>}]},
              {false, {127, 0, 0, 1}, [{certfile, <<"server.pem">>}]},
-             {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}, {secret, <<"secret">>}]}]].
+             {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}, {secret, <<"secret">>}]},
+             {true, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, required}]},
+             %% Nobody could say that he speaks TLS.
+             {false, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, forbidden}]}]].
 
 listens(Ip, Options) ->
     %% In the place of ejabberd_megaphone_keeper.

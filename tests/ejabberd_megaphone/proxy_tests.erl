@@ -3,7 +3,7 @@
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
--import(ejabberd_megaphone_proxy, [parse/1]).
+-import(ejabberd_megaphone_proxy, [parse/1, client/2]).
 
 -define(SIGNATURE, "\r\n\r\n\0\r\nQUIT\n").
 
@@ -74,13 +74,46 @@ what_begins_like_a_header_and_is_none_is_an_error_test_() ->
 a_stream_header_is_none_test() ->
     ?assertEqual(none, parse(<<"<stream:stream to='localhost'>">>)).
 
-nothing_makes_it_fail_test_() ->
-    property:test(prop_total(), 500).
+%% What a listener makes of each kind of first packet, with proxy_header required, optional and forbidden.
+a_header_is_taken_or_refused_as_the_listener_says_test_() ->
+    V1 = <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>,
+    V2 = <<?SIGNATURE, 16#21, 16#11, 12:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16>>,
+    V2Tls = <<?SIGNATURE, 16#21, 16#11, 30:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16, 16#20, 15:16, 1, 0:32, 16#21, 7:16, "TLSv1.3">>,
+    Client = {{{198, 51, 100, 1}, 5222}, {{192, 0, 2, 7}, 51234}},
+    [{lists:flatten(io_lib:format("~0p ~0p", [Policy, Head])),
+      case Expected of
+          refused -> ?_assertMatch({error, _}, client(<<Head/binary, "<a/>">>, Policy));
+          {Who, Transport} -> ?_assertEqual({ok, Who, Transport, <<"<a/>">>}, client(<<Head/binary, "<a/>">>, Policy))
+      end}
+     || {Head, Required, Optional, Forbidden} <-
+            [{<<>>, refused, {unknown, tcp}, {unknown, tcp}},
+             {V1, {Client, tcp}, {Client, tcp}, refused},
+             {V2, {Client, tcp}, {Client, tcp}, refused},
+             {V2Tls, {Client, tls}, {Client, tls}, refused},
+             %% These say nothing of the client.
+             {<<"PROXY UNKNOWN\r\n">>, refused, {unknown, tcp}, refused},
+             {<<?SIGNATURE, 16#20, 0, 0, 0>>, refused, {unknown, tcp}, refused},
+             {<<?SIGNATURE, 16#21, 16#31, 0, 0>>, refused, {unknown, tcp}, refused},
+             %% These are none.
+             {<<"PROXY TCP4 here there 1 2\r\n">>, refused, refused, refused},
+             {<<"PROXY ">>, refused, refused, refused},
+             {<<?SIGNATURE, 16#31, 16#11, 0, 0>>, refused, refused, refused}],
+        {Policy, Expected} <- [{required, Required}, {optional, Optional}, {forbidden, Forbidden}]].
 
-prop_total() ->
-    ?FORALL({Head, Tail}, {oneof([<<>>, <<"PROXY ">>, <<"PROXY TCP4 ">>, <<?SIGNATURE>>, <<?SIGNATURE, 16#21>>]), binary()},
-            case parse(<<Head/binary, Tail/binary>>) of
-                none -> true;
-                {ok, _, Rest} -> is_binary(Rest);
-                {error, Why} -> is_list(Why)
-            end).
+bytes_that_are_no_utf_8_are_no_address_test() ->
+    [?assert(is_answer(parse(Data)))
+     || Whole <- [<<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>, <<"PROXY TCP6 2001:db8::7 ::1 1 5222\r\n">>], Data <- hostile:spoilt(Whole)].
+
+nothing_makes_it_fail_test_() ->
+    Parts = [<<"PROXY ">>, <<"TCP4 ">>, <<"TCP6 ">>, <<"UNKNOWN">>, <<"1.2.3.4 ">>, <<"::1 ">>, <<"1 ">>, <<"65536">>, <<"-1">>, <<"\r\n">>,
+             <<?SIGNATURE>>, <<16#21>>, <<16#11>>, <<0, 12>>],
+    [property:test(?FORALL({Head, Tail, Policy}, {oneof([<<>> | Parts]), Kind, oneof([required, optional, forbidden])},
+                           begin
+                               Data = <<Head/binary, Tail/binary>>,
+                               is_answer(parse(Data)) andalso lists:member(element(1, client(Data, Policy)), [ok, error])
+                           end), 2000)
+     || Kind <- [binary(), hostile:bytes(Parts)]].
+
+is_answer(none) -> true;
+is_answer({ok, _, Rest}) -> is_binary(Rest);
+is_answer({error, Why}) -> is_list(Why).

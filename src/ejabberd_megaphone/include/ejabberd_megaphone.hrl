@@ -4,6 +4,7 @@
 -record(options,
         {tls = none :: ejabberd_megaphone_tls:settings() | none,    % of links
          starttls_required = false :: boolean(),             % clients without TLS at their ECM are refused
+         proxy_header = optional :: ejabberd_megaphone_proxy:policy(),    % at the head of a session
          secret = <<>> :: binary(),                          % empty: none wanted
          keep_alive = 15000 :: pos_integer(),                % ms
          max_packet = 1048576 :: pos_integer(),              % bytes, the header of 32 included
@@ -28,7 +29,7 @@
          options :: ejabberd_megaphone_shared:key() | '_',   % of #options{}
          max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the other end takes
          sock_peer_name :: {endpoint(), endpoint()} | '_',   % our own end and the other
-         name = <<>> :: binary() | '_'}).                    % what the other end calls itself; empty without hello
+         name = <<>> :: binary() | '_'}).                    % what the other end calls itself, fit to be shown; empty without hello
 
 -define(LINKS, ejabberd_megaphone).
 

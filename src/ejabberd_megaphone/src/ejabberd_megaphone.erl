@@ -8,7 +8,7 @@
 -behaviour(ejabberd_listener).
 
 -export([start/3, start_link/3, accept/1, tcp_init/2, listen_opt_type/1, listen_options/0]).
--export([info/0, endpoint/1, commands/0, links_command/0, counters_command/0]).
+-export([info/0, peer/1, endpoint/1, commands/0, links_command/0, counters_command/0]).
 
 -include("ejabberd_megaphone.hrl").
 -include("ejabberd_commands.hrl").
@@ -65,11 +65,15 @@ counters_command() ->
     #{counters := Counters} = info(),
     Counters.
 
+%% @doc The other end of a link as it is written in logs.
+-spec peer(#link{}) -> iolist().
+peer(#link{sock_peer_name = {_, Peer}}) -> endpoint(Peer).
+
 %% @doc An address as it is written in logs.
 -spec endpoint(endpoint() | {local, binary()}) -> iolist().
 endpoint({Address, Port}) when tuple_size(Address) =:= 4 -> [inet:ntoa(Address), $:, integer_to_list(Port)];
 endpoint({Address, Port}) when tuple_size(Address) =:= 8 -> [$[, inet:ntoa(Address), "]:", integer_to_list(Port)];
-endpoint({local, Path}) -> ["unix:", Path].
+endpoint({local, Path}) -> ["unix:", ejabberd_megaphone_text:shown(Path)].
 
 %%% ejabberd_listener
 
@@ -108,14 +112,15 @@ may_listen(Address, Given) ->
     Get = getter(Given),
     HasFile = Get(certfile) =/= undefined orelse Get(cafile) =/= undefined,
     IsOpen = not is_loopback(Address) andalso Get(secret) =:= <<>> andalso Get(cafile) =:= undefined,
-    case {HasFile andalso not Get(tls), IsOpen andalso not Get(allow_open_listener)} of
-        {true, _} ->
-            {false, "it has a certfile or cafile, which say nothing without tls: true"};
-        {_, true} ->
-            {false, "anybody who reaches it could bring clients with any address. Give it a secret (and the ECM the same), "
-                    "or tls: true with a cafile, or an ip that is loopback, or write allow_open_listener: true"};
-        _ ->
-            true
+    Wrong = [{HasFile andalso not Get(tls), "it has a certfile or cafile, which say nothing without tls: true"},
+             {Get(starttls_required) andalso Get(proxy_header) =:= forbidden,
+              "starttls_required lets in whom a PROXY header says to speak TLS, and proxy_header: forbidden refuses all of those"},
+             {IsOpen andalso not Get(allow_open_listener),
+              "anybody who reaches it could bring clients with any address. Give it a secret (and the ECM the same), "
+              "or tls: true with a cafile, or an ip that is loopback, or write allow_open_listener: true"}],
+    case lists:keyfind(true, 1, Wrong) of
+        {true, Why} -> {false, Why};
+        false -> true
     end.
 
 %% Links are refused for as long as that is so; it may be mended without ejabberd being told, and may come from ACME later.
@@ -134,6 +139,7 @@ options(Given) ->
     Get = getter(Given),
     #options{tls = tls(Get),
              starttls_required = Get(starttls_required),
+             proxy_header = Get(proxy_header),
              secret = Get(secret),
              keep_alive = Get(keep_alive),
              max_packet = Get(max_packet),
@@ -177,6 +183,7 @@ listen_options() ->
      {certfile, undefined},
      {cafile, undefined},
      {starttls_required, false},
+     {proxy_header, optional},
      {secret, <<>>},
      {allow_open_listener, false},
      {keep_alive, 15000},
@@ -202,6 +209,7 @@ listen_opt_type(framing) ->
               econf:fail({bad_enum, [stanza], bytes})
       end);
 listen_opt_type(starttls_required) -> econf:bool();
+listen_opt_type(proxy_header) -> econf:enum([required, optional, forbidden]);
 listen_opt_type(secret) -> econf:binary();
 listen_opt_type(allow_open_listener) -> econf:bool();
 listen_opt_type(keep_alive) -> econf:timeout(second);

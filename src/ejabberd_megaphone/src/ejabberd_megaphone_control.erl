@@ -1,7 +1,7 @@
 %%% @doc Control packets: what is said on connection id 0 (section 4 of the link protocol). No processes, no I/O.
 -module(ejabberd_megaphone_control).
 
--export([decode/1, encode/1, check_hello/2]).
+-export([decode/1, encode/1, is_secret/2, check_hello/1]).
 -export_type([message/0, hello/0]).
 
 -include("ejabberd_megaphone.hrl").
@@ -10,6 +10,8 @@
 -define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
 %% The least that carries a stanza in pieces of a sane size.
 -define(MIN_PACKET, 64).
+%% The most that a packet's header can say.
+-define(MAX_PACKET, 9999999999).
 
 -type hello() :: #{name := binary(), framing := binary(), max_packet := pos_integer(),
                    secret := binary(), version := integer()}.
@@ -81,7 +83,8 @@ message(_Op, _Members) ->
 
 hello(#{name := Name, framing := Framing, secret := Secret, max_packet := Max} = Hello)
   when is_binary(Name), is_binary(Framing), is_integer(Max), Max >= ?MIN_PACKET, is_binary(Secret) ->
-    {ok, {hello, Hello}};
+    %% The name is for operators' eyes alone.
+    {ok, {hello, Hello#{name := ejabberd_megaphone_text:shown(Name), max_packet := min(Max, ?MAX_PACKET)}}};
 hello(#{secret := null} = Hello) ->
     hello(Hello#{secret := <<>>});
 hello(_) ->
@@ -97,16 +100,15 @@ about_id(Op, #{<<"id">> := Text}) when is_binary(Text) ->
 about_id(_Op, _Members) ->
     {error, "a control packet has no id, or one that is no string"}.
 
-%% @doc Whether a hello is good enough; the reason for a refuse if not.
--spec check_hello(hello(), #options{}) -> ok | {refuse, Reason :: binary()}.
-check_hello(#{version := Version}, _Options) when Version =/= 1 ->
-    {refuse, <<"only version 1 is spoken here">>};
-check_hello(#{framing := Framing, secret := Secret}, #options{secret = Wanted}) ->
-    case {Wanted =:= <<>> orelse is_equal(Secret, Wanted), Framing} of
-        {false, _} -> {refuse, <<"wrong or no secret">>};
-        {true, <<"stanza">>} -> ok;
-        {true, _} -> {refuse, <<"framing must be \"stanza\": there is no parser per session here">>}
-    end.
+%% @doc Whether a hello says the secret, if one is wanted.
+-spec is_secret(hello(), #options{}) -> boolean().
+is_secret(#{secret := Secret}, #options{secret = Wanted}) -> Wanted =:= <<>> orelse is_equal(Secret, Wanted).
+
+%% @doc Whether a hello is good enough otherwise; the reason for a refuse if not.
+-spec check_hello(hello()) -> ok | {refuse, Reason :: binary()}.
+check_hello(#{version := Version}) when Version =/= 1 -> {refuse, <<"only version 1 is spoken here">>};
+check_hello(#{framing := <<"stanza">>}) -> ok;
+check_hello(_) -> {refuse, <<"framing must be \"stanza\": there is no parser per session here">>}.
 
 %% In a time that depends on nothing of what is compared: the hashes are, and an early difference of theirs tells nothing.
 is_equal(A, B) ->

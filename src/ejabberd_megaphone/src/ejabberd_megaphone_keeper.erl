@@ -1,12 +1,12 @@
 %%% @doc Keeps what all links of this node have in common, for as long as there is a listener or a link: the table of links,
-%%% the counters, the hooks and commands in ejabberd, and the shared terms. Begins with the first listener, ends after the
-%%% last link, and leaves nothing behind.
+%%% the counters, the hooks and commands in ejabberd, the shared terms, what wrong secrets cost, and how often the log has been
+%%% told. Begins with the first listener, ends after the last link, and leaves nothing behind.
 %%%
 %%% Listeners and links are linked to this process. It notices when they end; and should it crash, they end and begin anew.
 -module(ejabberd_megaphone_keeper).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, add_template/2, warn_once/2, counters/0]).
+-export([add_listener/1, add_link/2, add_template/2, attempt/2, warn_once/2, counters/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export([host_up/1, host_down/1]).
 
@@ -24,7 +24,8 @@
         {counters :: counters:counters_ref(),
          listeners = #{} :: #{pid() => true},
          links = #{} :: #{Owner :: pid() => Listener :: pid()},
-         templates = 0 :: non_neg_integer()}).
+         templates = 0 :: non_neg_integer(),
+         guesses = ejabberd_megaphone_guesses:new() :: ejabberd_megaphone_guesses:guesses()}).
 
 %% @doc Called by the process of a listener, which is linked with the keeper from then on.
 -spec add_listener(#options{}) -> {ejabberd_megaphone_shared:key(), counters:counters_ref()}.
@@ -51,6 +52,10 @@ add_template(Key, Template) ->
     try gen_server:call(?MODULE, {add_template, Key, Template})
     catch exit:_ -> none
     end.
+
+%% @doc Called by the receiver of a link that has said a secret: when that may be looked at (see ejabberd_megaphone_guesses).
+-spec attempt(Peer :: endpoint() | {local, binary()}, IsRight :: boolean()) -> now | {wait, Ms :: pos_integer()} | too_many.
+attempt(Peer, IsRight) -> gen_server:call(?MODULE, {attempt, Peer, IsRight}).
 
 %% @doc Says `Text' in the log, once for all sessions. `Key' stands for it.
 -spec warn_once(Key :: atom(), Text :: string()) -> ok.
@@ -87,6 +92,7 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 -spec init([]) -> {ok, #state{}}.
 init([]) ->
     process_flag(trap_exit, true),
+    ok = ejabberd_megaphone_log:new(),
     ?LINKS = ets:new(?LINKS, [named_table, public, set, {keypos, #link.owner}, {read_concurrency, true}]),
     lists:foreach(fun host_up/1, ejabberd_option:hosts()),
     ejabberd_hooks:add(host_up, ?MODULE, host_up, 50),
@@ -115,6 +121,9 @@ handle_call({add_template, Key, Template}, _From, #state{templates = Count} = St
         Known ->
             {reply, Known, State}
     end;
+handle_call({attempt, Peer, IsRight}, _From, #state{guesses = Before} = State) ->
+    {Turn, Guesses} = ejabberd_megaphone_guesses:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Before),
+    {reply, Turn, State#state{guesses = Guesses}};
 handle_call(counters, _From, State) ->
     {reply, State#state.counters, State}.
 
@@ -146,6 +155,9 @@ handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links}
         _ ->
             {stop, shutdown, State}              % the supervisor's wish
     end;
+handle_info({log_interval_ends, Kind}, State) ->
+    ejabberd_megaphone_log:end_interval(Kind),
+    {noreply, State};
 handle_info(_Unknown, State) ->
     {noreply, State}.
 
@@ -158,6 +170,7 @@ stop_when_alone(State) ->
 %% @private
 -spec terminate(term(), #state{}) -> ok.
 terminate(_Reason, _State) ->
+    ejabberd_megaphone_log:end_all(),
     ejabberd_commands:unregister_commands(ejabberd_megaphone:commands()),
     ejabberd_hooks:delete(host_up, ?MODULE, host_up, 50),
     ejabberd_hooks:delete(host_down, ?MODULE, host_down, 50),

@@ -160,8 +160,10 @@ handle_info(linger, State) ->
     {noreply, State};
 handle_info({'EXIT', Pid, _Reason}, #state{link = #link{receiver = Pid}} = State) ->
     next(lost(State));
-handle_info({'EXIT', Pid, Reason}, #state{link = #link{sender = Pid, receiver = Receiver}} = State) when Reason =/= normal ->
-    ?WARNING_MSG("Nothing more can be sent on link ~p: ~p", [self(), Reason]),
+handle_info({'EXIT', Pid, Reason}, #state{link = #link{sender = Pid, receiver = Receiver, counters = Counters} = Link} = State)
+  when Reason =/= normal ->
+    _ = [?WARNING_MSG("Nothing more can be sent on link ~ts: ~ts", [ejabberd_megaphone:peer(Link), ejabberd_megaphone_text:term(Reason)])
+         || ejabberd_megaphone_log:allows(send_failed, Counters)],
     exit(Receiver, shutdown),
     {noreply, State};
 handle_info({'EXIT', Pid, _Reason}, #state{keeper = Pid} = State) ->
@@ -187,8 +189,9 @@ lost(#state{link = #link{sender = Sender} = Link0} = State) ->
     ets:insert(?LINKS, Link),
     exit(Sender, shutdown),
     ejabberd_megaphone_counters:add(Link#link.counters, links_lost),
-    ?INFO_MSG("Closing the ~b sessions of link ~p, at most ~b per second",
-              [State#state.live, self(), (State#state.options)#options.close_rate]),
+    _ = [?INFO_MSG("Closing the ~b sessions of link ~ts, at most ~b per second",
+                   [State#state.live, ejabberd_megaphone:peer(Link), (State#state.options)#options.close_rate])
+         || State#state.live > 0, ejabberd_megaphone_log:allows(link_lost, Link#link.counters)],
     close_sessions(State#state{link = Link}).
 
 close_sessions(#state{closing = no, link = #link{sessions = Sessions}} = State) ->

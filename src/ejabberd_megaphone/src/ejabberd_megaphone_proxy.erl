@@ -2,7 +2,8 @@
 %%% protocol). Both versions as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
 -module(ejabberd_megaphone_proxy).
 
--export([parse/1, transport/1]).
+-export([client/2, parse/1, transport/1]).
+-export_type([policy/0]).
 
 -include("ejabberd_megaphone.hrl").
 
@@ -13,6 +14,24 @@
 %% The longest line of version 1, with its line end.
 -define(V1_MAX, 107).
 -define(V2_SIGNATURE, "\r\n\r\n\0\r\nQUIT\n").
+
+-type policy() :: required | optional | forbidden.
+
+%% @doc Who the client is and how it came to its ECM, as a session's first packet says, and what is left of that packet. `unknown':
+%% it says nothing. Where a header is `required' it has to name the client, for an ECM that knows its clients says who they are. Where
+%% it is `forbidden' there must be none of any kind, for the ECM sends none: it would be the client's own word.
+-spec client(Data :: binary(), policy()) ->
+          {ok, {endpoint(), endpoint()} | unknown, tcp | tls, Rest :: binary()}
+        | {error, Why :: string()}.
+client(Data, Policy) ->
+    case parse(Data) of
+        none when Policy =:= required -> {error, "it begins with no PROXY header (proxy_header: required)"};
+        none -> {ok, unknown, tcp, Data};
+        _ when Policy =:= forbidden -> {error, "it begins with a PROXY header (proxy_header: forbidden)"};
+        {ok, unknown, _} when Policy =:= required -> {error, "its PROXY header names no client (proxy_header: required)"};
+        {ok, Addresses, Rest} -> {ok, Addresses, transport(Data), Rest};
+        {error, Why} -> {error, "it begins with " ++ Why}
+    end.
 
 %% @doc Takes a PROXY header off the head of `Data'. The addresses are `{SockName, PeerName}': whom the client connected to,
 %% and the client. `unknown': the header says nothing about the client (UNKNOWN, LOCAL, or a family without ports).

@@ -123,7 +123,8 @@ secure_link({_, There} = Ends, #options{tls = Settings} = Options, #new{socket =
             begin_link({ssl, TlsSocket}, Ends, Options, New);
         {error, Why} ->
             ejabberd_megaphone_counters:add(Counters, tls_failed),
-            ?WARNING_MSG("Link ~ts is refused: ~ts", [ejabberd_megaphone:endpoint(There), Why]),
+            _ = [?WARNING_MSG("Link ~ts is refused: ~ts", [ejabberd_megaphone:endpoint(There), Why])
+                 || ejabberd_megaphone_log:allows(tls_failed, Counters)],
             {stop, normal, New}
     end.
 
@@ -145,13 +146,13 @@ ends(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
 %% While the link takes nothing more, nothing more is read: what comes may want an answer.
 activate(#state{transport = Transport, socket = Socket, link = Link}) ->
     _ = ejabberd_megaphone_sender:wait_for_room(Link),
-    case set_active(Transport, Socket) of
+    case set_active(Transport, Socket, ?ACTIVE) of
         ok -> ok;
         {error, Reason} -> self() ! {tcp_error, Socket, Reason}, ok
     end.
 
-set_active(gen_tcp, Socket) -> inet:setopts(Socket, [{active, ?ACTIVE}]);
-set_active(ssl, Socket) -> ssl:setopts(Socket, [{active, ?ACTIVE}]).
+set_active(gen_tcp, Socket, Active) -> inet:setopts(Socket, [{active, Active}]);
+set_active(ssl, Socket, Active) -> ssl:setopts(Socket, [{active, Active}]).
 
 %% @private
 -spec handle_call(term(), gen_server:from(), #new{} | #state{}) -> {noreply, #new{} | #state{}}.
@@ -171,7 +172,7 @@ handle_info(accept, #new{monitor = Monitor} = New) ->
 handle_info({'DOWN', Monitor, process, _, _}, #new{monitor = Monitor} = New) ->
     {stop, normal, New};
 handle_info({Tag, Socket, Data}, #state{socket = Socket} = State) when Tag =:= tcp; Tag =:= ssl ->
-    {noreply, received(Data, State)};
+    {noreply, safely(Data, State)};
 handle_info({Tag, Socket}, #state{socket = Socket} = State) when Tag =:= tcp_passive; Tag =:= ssl_passive ->
     activate(State),
     {noreply, State};
@@ -189,7 +190,7 @@ handle_info({reset, Id, Reason}, State) ->
 handle_info({Tag, Socket}, #state{socket = Socket} = State) when Tag =:= tcp_closed; Tag =:= ssl_closed ->
     close("closed by the other end", State);
 handle_info({Tag, Socket, Reason}, #state{socket = Socket} = State) when Tag =:= tcp_error; Tag =:= ssl_error ->
-    close(io_lib:format("~p", [Reason]), State);
+    close(ejabberd_megaphone_text:term(Reason), State);
 handle_info(hello_timeout, #state{phase = first} = State) ->
     protocol_error("no hello came within 10 seconds, and a secret is wanted", State);
 handle_info(drain, State) ->
@@ -199,6 +200,17 @@ handle_info(_Unknown, State) ->
     {noreply, State}.
 
 %%% The stream.
+
+%% Whatever comes, the link ends in order. A process that fails would write to the log all that it holds.
+safely(Data, State) ->
+    try received(Data, State)
+    catch
+        exit:{shutdown, _} = End ->
+            exit(End);
+        Class:Reason:Stack ->
+            ejabberd_megaphone_counters:add((State#state.link)#link.counters, failures),
+            protocol_error(failure, ["what came made this module fail: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)], State)
+    end.
 
 received(Data, #state{link = #link{counters = Counters}} = State) ->
     ejabberd_megaphone_counters:add(Counters, bytes_in, byte_size(Data)),
@@ -276,14 +288,23 @@ open(Id, _Content, #state{link = Link, draining = true} = State) ->
     ejabberd_megaphone_link:refused(Link, Id),
     tell_reset(Id, <<"draining">>, State);
 open(Id, Content, #state{link = Link} = State) ->
-    case ejabberd_megaphone_proxy:parse(Content) of
-        none -> open(Id, Link#link.sock_peer_name, tcp, Content, State);
-        {ok, unknown, Rest} -> open(Id, Link#link.sock_peer_name, tcp, Rest, State);
-        {ok, Addresses, Rest} -> open(Id, Addresses, ejabberd_megaphone_proxy:transport(Content), Rest, State);
+    case client(Content, State) of
+        {ok, unknown, Transport, Rest} -> open(Id, Link#link.sock_peer_name, Transport, Rest, State);
+        {ok, Addresses, Transport, Rest} -> open(Id, Addresses, Transport, Rest, State);
         {error, Why} ->
-            ?WARNING_MSG("Session ~b of link ~ts begins with ~ts: it is refused", [Id, peer(State), Why]),
+            ejabberd_megaphone_counters:add(Link#link.counters, proxy_refused),
+            _ = [?WARNING_MSG("Session ~b of link ~ts is refused: ~ts", [Id, peer(State), Why])
+                 || ejabberd_megaphone_log:allows(proxy_refused, Link#link.counters)],
             ejabberd_megaphone_link:refused(Link, Id),
             tell_reset(Id, <<"bad_proxy_header">>, State)
+    end.
+
+client(Content, #state{options = #options{proxy_header = Policy}, link = #link{counters = Counters}}) ->
+    try ejabberd_megaphone_proxy:client(Content, Policy)
+    catch
+        Class:Reason:Stack ->
+            ejabberd_megaphone_counters:add(Counters, failures),
+            {error, ["what it begins with cannot be read: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)]}
     end.
 
 open(Id, SockPeerName, Transport, Content, #state{link = Link} = State) ->
@@ -296,7 +317,8 @@ open(Id, SockPeerName, Transport, Content, #state{link = Link} = State) ->
                 _ -> accept(#session{id = Id, c2s = C2S}, Content, State)
             end;
         {error, Reason} ->
-            ?WARNING_MSG("Session ~b of link ~ts cannot be started: ~p", [Id, peer(State), Reason]),
+            _ = [?WARNING_MSG("Session ~b of link ~ts cannot be started: ~ts", [Id, peer(State), ejabberd_megaphone_text:term(Reason)])
+                 || ejabberd_megaphone_log:allows(session_refused, Link#link.counters)],
             ejabberd_megaphone_link:refused(Link, Id),
             tell_reset(Id, <<"backend_refused">>, State)
     end.
@@ -422,18 +444,15 @@ tell_reset(Id, _Reason, #state{link = Link} = State) ->
 
 %%% Control.
 
-control({hello, Hello}, #state{phase = first, options = Options, link = Link0} = State0) ->
-    case ejabberd_megaphone_control:check_hello(Hello, Options) of
-        ok ->
-            Link = ejabberd_megaphone_link:greeted(Link0, Hello),
-            State = State0#state{phase = control, link = Link},
-            say({welcome, Options}, State),
-            plan_look(State),
-            ?INFO_MSG("Link ~ts is up: \"~ts\", packets up to ~b bytes", [peer(State), Link#link.name, Link#link.max_out]),
-            State;
-        {refuse, Reason} ->
-            say({refuse, Reason}, State0),
-            protocol_error(["its hello was refused: ", Reason], State0)
+control({hello, Hello}, #state{phase = first, options = #options{secret = Wanted} = Options} = State) ->
+    IsRight = ejabberd_megaphone_control:is_secret(Hello, Options),
+    case Wanted =:= <<>> orelse take_turn(IsRight, State) of
+        too_many ->
+            refuse(secret_throttled, <<"too many wrong secrets from this address">>, State);
+        _ when not IsRight ->
+            refuse(secret_wrong, <<"wrong or no secret">>, State);
+        _ ->
+            greet(Hello, State)
     end;
 control({hello, _}, State) ->
     protocol_error("a hello that is not the link's first packet", State);
@@ -459,6 +478,45 @@ control({reset, Id, _Reason}, State) ->
 control(_DrainOrIgnored, State) ->
     %% Only an ECM opens sessions, so it is nothing to us that it will not.
     State.
+
+greet(Hello, #state{options = Options, link = Link0} = State0) ->
+    case ejabberd_megaphone_control:check_hello(Hello) of
+        ok ->
+            Link = ejabberd_megaphone_link:greeted(Link0, Hello),
+            State = State0#state{phase = control, link = Link},
+            say({welcome, Options}, State),
+            plan_look(State),
+            _ = [?INFO_MSG("Link ~ts is up: \"~ts\", packets up to ~b bytes", [peer(State), Link#link.name, Link#link.max_out])
+                 || ejabberd_megaphone_log:allows(link_up, Link#link.counters)],
+            State;
+        {refuse, Reason} ->
+            say({refuse, Reason}, State0),
+            protocol_error(["its hello was refused: ", Reason], State0)
+    end.
+
+%% For a secret: it, and what it was refused for, are counted apart.
+-spec refuse(secret_wrong | secret_throttled, binary(), #state{}) -> no_return().
+refuse(Counter, Reason, #state{link = #link{counters = Counters}} = State) ->
+    ejabberd_megaphone_counters:add(Counters, Counter),
+    say({refuse, Reason}, State),
+    protocol_error(secret_wrong, ["its hello was refused: ", Reason], State).
+
+%% Waits until the secret may be looked at. It is this link's own process that waits; it takes nothing from its socket meanwhile, as
+%% nobody has shown yet that he may be here.
+take_turn(IsRight, #state{link = #link{sock_peer_name = {_, Peer}}} = State) ->
+    case ejabberd_megaphone_keeper:attempt(Peer, IsRight) of
+        {wait, Time} -> wait_for_turn(Time, State);
+        Turn -> Turn
+    end.
+
+wait_for_turn(Time, #state{transport = Transport, socket = Socket} = State) ->
+    _ = set_active(Transport, Socket, false),
+    receive
+        hello_timeout -> protocol_error("wrong secrets have come from its address, and 10 seconds have passed before it was its turn", State)
+    after Time ->
+        activate(State),
+        now
+    end.
 
 is_open(Id, #state{link = #link{sessions = Sessions}}) ->
     case ets:lookup(Sessions, Id) of
@@ -486,18 +544,23 @@ look_at_clock(#state{silence = Silence} = State) ->
 %%% The end.
 
 -spec protocol_error(iolist(), #state{}) -> no_return().
-protocol_error(Why, #state{link = #link{counters = Counters, sender = Sender}} = State) ->
+protocol_error(Why, #state{phase = first} = State) -> protocol_error(stranger_closed, Why, State);
+protocol_error(Why, State) -> protocol_error(link_closed, Why, State).
+
+-spec protocol_error(ejabberd_megaphone_log:kind(), iolist(), #state{}) -> no_return().
+protocol_error(Kind, Why, #state{link = #link{counters = Counters, sender = Sender}} = State) ->
     ejabberd_megaphone_counters:add(Counters, protocol_errors),
-    ?ERROR_MSG("Link ~ts is closed: ~ts", [peer(State), Why]),
+    _ = [?ERROR_MSG("Link ~ts is closed: ~ts", [peer(State), Why]) || ejabberd_megaphone_log:allows(Kind, Counters)],
     %% A refuse that was said should get there.
     Monitor = erlang:monitor(process, Sender),
     ejabberd_megaphone_sender:stop(Sender),
     receive {'DOWN', Monitor, process, _, _} -> ok after 1000 -> ok end,
     exit({shutdown, protocol_error}).
 
--spec close(iolist(), #state{}) -> no_return().
-close(Why, State) ->
-    ?INFO_MSG("Link ~ts is down: ~ts", [peer(State), Why]),
+-spec close(iodata(), #state{}) -> no_return().
+close(Why, #state{phase = Phase, link = #link{counters = Counters}} = State) ->
+    Kind = if Phase =:= first -> stranger_down; true -> link_down end,
+    _ = [?INFO_MSG("Link ~ts is down: ~ts", [peer(State), Why]) || ejabberd_megaphone_log:allows(Kind, Counters)],
     exit({shutdown, closed}).
 
-peer(#state{link = #link{sock_peer_name = {_, Peer}}}) -> ejabberd_megaphone:endpoint(Peer).
+peer(#state{link = Link}) -> ejabberd_megaphone:peer(Link).
