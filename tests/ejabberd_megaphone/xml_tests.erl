@@ -49,6 +49,37 @@ what_is_no_single_complete_piece_is_an_error_test_() ->
                    "</stream:stream><a/>", "</stream:streams>", "</stream:stream", "<?xml", "<?xml version='1.0'?><a/><b/>",
                    ?HEADER, ?HEADER "><a/>", ?HEADER "></stream:stream><a/>", "<stream:streams>"]].
 
+%% ejabberd would write it to its log.
+what_comes_in_the_place_of_a_header_is_an_error_test_() ->
+    [{Packet, ?_assertMatch([{xmlstreamerror, {_, _}}], events(list_to_binary(Packet), true))}
+     || Packet <- ["<presence/>", "<message>text</message>", "<stream:error/>", "<s:stream xmlns:s='x'/>", "<?xml version='1.0'?><a/>", "text"]].
+
+bytes_that_are_no_utf_8_are_no_piece_test_() ->
+    [{atom_to_list(Wants), ?_assertEqual([], [Packet || Packet <- hostile:spoilt(Whole), not is_refused(events(Packet, Wants), Packet)])}
+     || Whole <- [<<?HEADER, ">">>, <<?HEADER, "/> ">>, <<"<message to='a'>b</message>">>],
+        Wants <- [true, false]].
+
+%% What comes of it is an error, unless it is white space or the closing tag or a piece, which then is UTF-8.
+is_refused([{xmlstreamerror, {Code, Text}}], _Packet) -> is_integer(Code) andalso byte_size(Text) < 200;
+is_refused(_Events, Packet) -> is_list(unicode:characters_to_list(Packet)).
+
+a_large_header_that_is_no_utf_8_is_an_error_that_says_nothing_of_it_test() ->
+    Junk = binary:copy(<<"to='", 16#C3, "(' ", 16#FF>>, 30000),
+    [{xmlstreamerror, {_, Text}}] = events(<<"<stream:stream ", Junk/binary, ">">>, true),
+    ?assertEqual(nomatch, binary:match(Text, <<"to=">>)).
+
+nothing_makes_it_fail_test_() ->
+    Kinds = [binary(), hostile:bytes([<<?HEADER>>, <<">">>, <<"/>">>, <<"<stream:stream">>, <<"</stream:stream">>, <<"<?xml">>, <<"?>">>, <<"<a">>,
+                                      <<"<a>">>, <<"</a>">>, <<" ">>, <<"<stream:a/>">>, <<"&#55296;">>, <<0>>])],
+    [property:test(?FORALL(Packet, Kind, are_events(events(Packet, Wants))), 3000) || Kind <- Kinds, Wants <- [true, false]].
+
+are_events(Events) ->
+    lists:all(fun({xmlstreamstart, Name, Attributes}) -> is_binary(Name) andalso is_list(Attributes);
+                 ({xmlstreamelement, Element}) -> is_record(Element, xmlel);
+                 ({xmlstreamend, Name}) -> is_binary(Name);
+                 ({xmlstreamerror, {Code, Text}}) -> is_integer(Code) andalso is_binary(Text)
+              end, Events).
+
 %% The judge is ejabberd's stream parser: fed a header, the packet and the closing tag, it gives the same single element and
 %% nothing else, or the packet is refused.
 a_packet_is_what_the_parser_of_a_stream_makes_of_it_test_() ->

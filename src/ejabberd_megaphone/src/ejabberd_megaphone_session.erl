@@ -15,6 +15,7 @@
 -export_type([socket/0]).
 
 -include("ejabberd_megaphone.hrl").
+-include("logger.hrl").
 -include_lib("xmpp/include/xmpp.hrl").
 
 %% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
@@ -23,6 +24,8 @@
 -define(LOGGED_IN, 1000).
 %% How often a session that was woken looks whether it is done. A stanza from the client goes through its mailbox twice.
 -define(LOOKS, 2).
+%% Expat's number, which ejabberd turns into not-well-formed.
+-define(XML_ERROR_INVALID_TOKEN, 4).
 
 -opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % how the client came to its ECM
 
@@ -36,7 +39,7 @@
          is_fresh = false :: boolean(),               % it has never slept
          timer :: reference() | undefined,            % for the time to sleep
          shaper = none :: none | p1_shaper:state() | forgotten,
-         is_shaped = false :: boolean(),              % the shaper says to wait
+         is_held = false :: boolean(),                % what comes has to wait: for the shaper, or for ejabberd to see what came before
          waiting = queue:new() :: queue:queue(binary())}).
 
 %% @doc Starts a session on a link. It begins with ejabberd_c2s:accept/1.
@@ -187,18 +190,18 @@ c2s_handle_info(State, _Info) ->
 handle({packet, Content}, #here{is_over = true} = Here, _State) ->
     taken(Content, Here),
     Here;
-handle({packet, Content}, #here{is_shaped = true, waiting = Waiting} = Here, _State) ->
+handle({packet, Content}, #here{is_held = true, waiting = Waiting} = Here, _State) ->
     Here#here{waiting = queue:in(Content, Waiting)};
 handle({packet, Content}, Here, State) ->
     process(Content, Here, State);
-handle(shaped, Here, State) ->
-    process_waiting(Here#here{is_shaped = false}, State);
+handle(go_on, Here, State) ->
+    process_waiting(Here#here{is_held = false}, State);
 handle(idle, Here, State) ->
     sleep_when_due(Here#here{timer = undefined}, State);
 handle({look, Left}, Here, State) ->
     sleep_when_done(Left, Here, State).
 
-process_waiting(#here{is_shaped = true} = Here, _State) ->
+process_waiting(#here{is_held = true} = Here, _State) ->
     Here;
 process_waiting(#here{waiting = Waiting} = Here, State) ->
     case queue:out(Waiting) of
@@ -206,13 +209,46 @@ process_waiting(#here{waiting = Waiting} = Here, State) ->
         {empty, _} -> Here
     end.
 
-process(Content, #here{options = Key, shaper = Shaper0} = Here, State) ->
-    Events = events(Content, ejabberd_megaphone_shared:get(Key), State),
+process(Content, #here{shaper = Shaper0} = Here, State) ->
+    Events = safe_events(Content, Here, State),
     lists:foreach(fun(Event) -> self() ! {'$gen_event', Event} end, Events),
     taken(Content, Here),
     {Shaper, Pause} = update(shaper(Shaper0, State), byte_size(Content)),
-    _ = [erlang:send_after(Pause, self(), {ejabberd_megaphone, shaped}) || Pause > 0],
-    Here#here{last = now_ms(), shaper = Shaper, is_shaped = Pause > 0, is_over = lists:any(fun is_end/1, Events)}.
+    IsHeld = Pause > 0 orelse must_wait(length(Events), Here, State),
+    _ = [go_on_after(Pause) || IsHeld],
+    Here#here{last = now_ms(), shaper = Shaper, is_held = IsHeld, is_over = lists:any(fun is_end/1, Events)}.
+
+go_on_after(0) -> self() ! {ejabberd_megaphone, go_on};
+go_on_after(Pause) -> erlang:send_after(Pause, self(), {ejabberd_megaphone, go_on}).
+
+%% Before the stream is established each packet decides whether a stream header is due next, so that the next one has to wait until
+%% ejabberd has seen this one's events. It does so by itself if they are all that is in the mailbox.
+must_wait(_Events, _Here, #{stream_state := established}) ->
+    false;
+must_wait(Events, #here{waiting = Waiting}, _State) ->
+    not queue:is_empty(Waiting) orelse get('$internal_queue_len') =/= 0
+        orelse process_info(self(), message_queue_len) =/= {message_queue_len, Events}.
+
+%% Whatever a packet is, its session ends in order, and the log does not get the packet.
+safe_events(Content, #here{options = Key, socket = Socket}, State) ->
+    try events(Content, ejabberd_megaphone_shared:get(Key), State)
+    catch
+        Class:Reason:Stack ->
+            tell_failure(ejabberd_megaphone_text:failure(Class, Reason, Stack), byte_size(Content), Socket),
+            [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, <<"cannot be read">>}}]
+    end.
+
+tell_failure(What, Size, {_Transport, Owner, Id}) ->
+    case ejabberd_megaphone_link:find(Owner) of
+        {ok, #link{counters = Counters} = Link} ->
+            ejabberd_megaphone_counters:add(Counters, failures),
+            _ = [?ERROR_MSG("Session ~b of link ~ts is ended: a packet of ~b bytes made this module fail: ~ts",
+                            [Id, ejabberd_megaphone:peer(Link), Size, What])
+                 || ejabberd_megaphone_log:allows(failure, Counters)],
+            ok;
+        error ->
+            ok
+    end.
 
 taken(Content, #here{socket = {_Transport, Owner, Id}}) ->
     case ejabberd_megaphone_link:find(Owner) of
@@ -266,13 +302,13 @@ woken(Socket, Key, Since) ->
 look(0, Here) -> start_timer(Here);
 look(Left, Here) -> self() ! {ejabberd_megaphone, {look, Left - 1}}, Here.
 
-sleep_when_done(Left, #here{is_shaped = IsShaped} = Here, State) ->
-    case not IsShaped andalso ejabberd_megaphone_sleep:may(State) of
+sleep_when_done(Left, #here{is_held = IsHeld} = Here, State) ->
+    case not IsHeld andalso ejabberd_megaphone_sleep:may(State) of
         true -> sleep(Here, State);
         false -> look(Left, Here)
     end.
 
-sleep_when_due(#here{is_shaped = false} = Here, State) ->
+sleep_when_due(#here{is_held = false} = Here, State) ->
     case due(Here) =< now_ms() of
         true ->
             case ejabberd_megaphone_sleep:may(State) of

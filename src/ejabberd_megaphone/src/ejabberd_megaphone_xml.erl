@@ -22,7 +22,7 @@
 
 %% @doc The events that a packet is: one, as a rule. None: white space, which means nothing between stanzas. What is no complete
 %% single piece is an `xmlstreamerror', which ejabberd answers as RFC 6120, section 4.9 wants it, and ends the stream.
-%% `WantsHeader': a stream header is due, so that even one with a prefix of its own is known for what it is.
+%% `WantsHeader': a stream header is due, so that even one with a prefix of its own is known for what it is, and nothing else is taken.
 -spec events(Packet :: binary(), WantsHeader :: boolean()) -> [event()].
 events(<<"<stream:stream", _/binary>> = Packet, _WantsHeader) ->
     header(Packet);
@@ -47,16 +47,18 @@ events(<<>>, _WantsHeader) ->
     [];
 events(Packet, WantsHeader) ->
     case fxml_stream:parse_element(Packet) of
+        %% ejabberd would refuse it too, and write it to its log, however long it is.
+        #xmlel{} when WantsHeader -> not_well_formed(<<"a stream header is due">>);
         #xmlel{} = Element -> [{xmlstreamelement, Element}];
         {error, {?XML_ERROR_NO_ELEMENTS, _}} when WantsHeader -> header(Packet);
-        {error, {?XML_ERROR_UNBOUND_PREFIX, _} = Error} -> within_stream(Packet, Error);
+        {error, {?XML_ERROR_UNBOUND_PREFIX, _} = Error} when not WantsHeader -> within_stream(Packet, Error);
         {error, Error} -> xml_error(Error)
     end.
 
 %% A header is a start tag, which is a complete element once its last `>' is a `/>'. One that ends in `/>' anyway is header and
 %% closing tag at once.
 header(Packet) ->
-    Trimmed = string:trim(Packet, trailing, " \t\r\n"),
+    Trimmed = trim_end(Packet),
     case binary:longest_common_suffix([Trimmed, <<"/>">>]) of
         2 -> start(Trimmed, [stream_end()]);
         1 -> start(<<(binary:part(Trimmed, 0, byte_size(Trimmed) - 1))/binary, "/>">>, []);
@@ -89,12 +91,20 @@ is_space(#xmlel{}) -> false.
 stream_end() -> {xmlstreamend, <<"stream:stream">>}.
 
 xml_error({Code, Text}) when is_binary(Text) -> [{xmlstreamerror, {Code, Text}}];
-xml_error(Reason) -> not_well_formed(iolist_to_binary(io_lib:format("~p", [Reason]))).
+xml_error(Reason) -> not_well_formed(ejabberd_megaphone_text:term(Reason)).
 
 not_well_formed(Text) -> [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, Text}}].
 
 skip_space(<<Space, Rest/binary>>) when ?IS_SPACE(Space) -> skip_space(Rest);
 skip_space(Rest) -> Rest.
+
+%% Bytes, and no characters: what has come may be no UTF-8, which the parser finds out.
+trim_end(Packet) ->
+    Size = byte_size(Packet) - 1,
+    case Packet of
+        <<Rest:Size/binary, Space>> when ?IS_SPACE(Space) -> trim_end(Rest);
+        _ -> Packet
+    end.
 
 %% @doc The bytes for the client of what ejabberd gives to `send_xml/2'.
 -spec encode(xmpp_socket:stream_element()) -> iodata().
