@@ -29,6 +29,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         _other = _bystander.Open().Client;
         await _one.LogInAsync();
         await _other.LogInAsync();
+        await server.Ejabberd.ForgetLogLimitsAsync();
         _complaints = server.Ejabberd.Complaints.Count;
         _protocolErrors = await CounterAsync("protocol_errors");
         _memory = await server.Ejabberd.MemoryAsync();
@@ -45,7 +46,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task Random_bytes_end_that_link_with_one_log_line_each()
+    public async Task Random_bytes_end_that_link_and_the_first_few_are_told()
     {
         for (int seed = 1; seed <= 20; seed++)
         {
@@ -87,6 +88,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
             using StanzaEcm link = await StanzaEcm.ConnectPlainAsync(server.Ejabberd.LinkListener);
             (XmppClient client, _) = link.Open();
             await client.LogInAsync();
+            await server.Ejabberd.ForgetLogLimitsAsync();
             // The offset of the header: everything that the client said comes before it.
             int offset = link.Link.BytesSent, complaints = server.Ejabberd.Complaints.Count;
 
@@ -97,7 +99,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
             Assert.Contains($"offset {offset}", server.Ejabberd.Complaints[complaints], StringComparison.Ordinal);
         }
 
-        await AssertProtocolErrorsAsync(MalformedHeaders.All.Count, "offset");
+        await AssertProtocolErrorsAsync(MalformedHeaders.All.Count, "offset", MalformedHeaders.All.Count);
         await AssertNothingElseSufferedAsync();
     }
 
@@ -317,6 +319,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         {
             (string what, string header) = ProxyHeaders[i];
             (XmppClient offender, ulong id) = link.Open();
+            await server.Ejabberd.ForgetLogLimitsAsync();
 
             await offender.SendAsync(Encoding.Latin1.GetBytes(header));
 
@@ -415,14 +418,15 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
 
     private List<string> NewComplaints() => [.. server.Ejabberd.Complaints.Skip(_complaints)];
 
-    /// <summary>So many links were closed for what they said since the test began, and the log has a line about each.</summary>
-    private async Task AssertProtocolErrorsAsync(int count, string text = "")
+    /// <summary>So many links were closed for what they said since the test began, and the log has lines about the first few of them.</summary>
+    private async Task AssertProtocolErrorsAsync(int count, string text = "", int? lines = null)
     {
+        int told = lines ?? Math.Min(count, 5);
         long errors = 0;
         await Patience.UntilAsync(
             async () => (errors = await CounterAsync("protocol_errors") - _protocolErrors) == count, () => $"{count} protocol errors, there are {errors}");
-        await Patience.UntilAsync(() => NewComplaints().Count >= count, "a line for each");
-        Assert.Equal(count, NewComplaints().Count);
+        await Patience.UntilAsync(() => NewComplaints().Count >= told, "a line for each");
+        Assert.Equal(told, NewComplaints().Count);
         Assert.All(NewComplaints(), line => Assert.Contains(text, line, StringComparison.Ordinal));
     }
 

@@ -36,6 +36,15 @@ internal sealed class Ejabberd : IAsyncDisposable
     public IReadOnlyList<string> Complaints =>
         [.. File.ReadLines(Path.Combine(LogFolder, "ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
 
+    /// <summary>The bytes of its log.</summary>
+    public long LogBytes => new FileInfo(Path.Combine(_folder, "logs/ejabberd.log")).Length;
+
+    /// <summary>The lines of its log.</summary>
+    public IEnumerable<string> Log => File.ReadLines(Path.Combine(_folder, "logs/ejabberd.log"));
+
+    /// <summary>Lets the module write lines that it has written often enough in the last half minute.</summary>
+    public Task ForgetLogLimitsAsync() => EvaluateAsync("ets:delete_all_objects(ejabberd_megaphone_log)");
+
     /// <summary>Starts it, with accounts for juliet and romeo.</summary>
     public static async Task<Ejabberd> StartAsync() => await StartAsync(new Dictionary<string, string?>());
 

@@ -29,9 +29,11 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     /// <summary>An ECM that only knows sections 1 to 3: it connects and says nothing.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="receiveBuffer">Bytes that the kernel may hold for a link that is not read; null: as it likes.</param>
-    public static async Task<LinkPeer> PlainEcmAsync(IPEndPoint to, int? receiveBuffer = null)
+    /// <param name="from">Where from; null: the kernel chooses.</param>
+    public static async Task<LinkPeer> PlainEcmAsync(IPEndPoint to, int? receiveBuffer = null, IPAddress? from = null)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (from is not null) socket.Bind(new IPEndPoint(from, 0));
         if (receiveBuffer is { } bytes)
         {
             // Never more at a time than fits whatever the segments cost. A kernel that has promised more throws segments away when
