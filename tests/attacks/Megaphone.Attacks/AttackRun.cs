@@ -8,6 +8,9 @@ internal static class AttackRun
     /// <summary>What is logged of it may be written a moment later.</summary>
     private static readonly TimeSpan LogsSettle = TimeSpan.FromSeconds(0.5);
 
+    // Handshakes of attackers that come back hold threads of the pool for some milliseconds each. Honest clients must not wait for one.
+    static AttackRun() => ThreadPool.SetMinThreads(32, 32);
+
     /// <summary>Plays it, and measures.</summary>
     public static async Task<AttackResult> PlayAsync(IAttack attack, Pace wanted)
     {

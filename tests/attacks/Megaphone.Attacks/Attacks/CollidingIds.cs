@@ -33,6 +33,8 @@ internal sealed class CollidingIds(bool module) : IAttack
 
     private int Links => module ? 1 : HubLinks;
 
+    private TimeSpan Rest => TimeSpan.FromMilliseconds(module ? 50 : 10);
+
     /// <summary>An empty packet opens a session and ends it.</summary>
     private string Content => module ? "" : "x";
 
@@ -61,8 +63,8 @@ internal sealed class CollidingIds(bool module) : IAttack
                 if (link.Send(some, reads: true, end) < some.Length) break;
                 Interlocked.Add(ref sent, IdsAtATime);
 
-                // As many as an ECM with very many clients brings, not as many as one core can send.
-                if (module && end.WaitHandle.WaitOne(50)) break;
+                // Not all at once: to open a session costs something whatever its id is.
+                if (end.WaitHandle.WaitOne(Rest)) break;
             }
 
             link.Hold(reads: true, end);

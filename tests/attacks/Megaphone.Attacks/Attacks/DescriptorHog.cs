@@ -17,8 +17,8 @@ internal sealed class DescriptorHog : IAttack
     /// <inheritdoc/>
     public string Summary => $"{Connections} connections, plain and TLS, to an ECM that may open {Descriptors} descriptors";
 
-    /// <inheritdoc/>
-    public Scene Scene => new() { EcmDescriptors = Descriptors };
+    /// <summary>With time for handshakes that do not come: nothing gets better by itself while this is played.</summary>
+    public Scene Scene => new() { EcmDescriptors = Descriptors, Ecm = ["Ecm:Tls:HandshakeTimeout=00:01:00"] };
 
     /// <inheritdoc/>
     public int LeastMoves => Descriptors;
