@@ -25,7 +25,7 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     {
         if (_holdCount > 0 && Hold(session, content) is { } held) return held;
         if (!session.Link.Link.TryWriteBack(session.Id, content)) return BackendVerdict.NoRoom;
-        Written(session, content);
+        if (content.IsEmpty) sessions.Over(session, CloseReason.Ended);
         return BackendVerdict.Taken;
     }
 
@@ -87,14 +87,9 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     private bool Write(HubSession session, ReadOnlySpan<byte> content)
     {
         if (!session.Link.Link.TryWrite(session.Id, content)) return false;
-        Written(session, content);
-        return true;
-    }
-
-    private void Written(HubSession session, ReadOnlySpan<byte> content)
-    {
         FlushBatch.Add(session.Link.Link);
         if (content.IsEmpty) sessions.Over(session, CloseReason.Ended);
+        return true;
     }
 
     /// <summary>Keeps what a paused session may not send, within the bounds of section 5 of the link protocol.</summary>

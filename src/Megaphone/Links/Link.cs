@@ -45,6 +45,9 @@ internal sealed partial class Link : IPacketSink, IDisposable
     private string? _closeReason;
     private long _pings;
 
+    /// <summary>The receiver wrote something back since the last batch ended. Receiver only.</summary>
+    private bool _wroteBack;
+
     /// <summary>Wraps a connected socket, which belongs to the link from now on.</summary>
     /// <param name="socket">Connected.</param>
     /// <param name="phase"><see cref="LinkPhase.AwaitingFirstPacket"/> for an accepted link,
@@ -165,12 +168,14 @@ internal sealed partial class Link : IPacketSink, IDisposable
 
     /// <summary>
     /// Queues a packet as <see cref="TryWrite(ulong, ReadOnlySpan{byte})"/> does, but acquires room for many at a time: for
-    /// what a received packet causes on the same link. Only for the link's receiver, within <see cref="ILinkHandler.TryTake"/>.
+    /// what a received packet causes on the same link. Only for the link's receiver, within <see cref="ILinkHandler.TryTake"/>; it
+    /// is sent with the batch that is being received, without a <see cref="Flush"/> of the caller's.
     /// </summary>
     public bool TryWriteBack(ulong id, ReadOnlySpan<byte> content)
     {
         if (!_replyRoom.TryAcquire(_sender!, PacketHeader.Size + content.Length)) return false;
         _sender!.Write(id, content);
+        _wroteBack = true;
         return true;
     }
 
@@ -254,6 +259,8 @@ internal sealed partial class Link : IPacketSink, IDisposable
         _signsOfLife.Heard();
         _metrics.AddIn(packets, bytes);
         if (_sender is { } sender) _replyRoom.Return(sender);
+        if (_wroteBack) FlushBatch.Add(this);
+        _wroteBack = false;
         if (_phase == LinkPhase.Up) _handler.BatchEnded(this);
     }
 
