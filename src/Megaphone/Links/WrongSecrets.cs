@@ -15,8 +15,8 @@ internal sealed class WrongSecrets(TimeProvider? time = null)
     /// <summary>What one wrong secret costs.</summary>
     public static readonly TimeSpan Cost = TimeSpan.FromSeconds(1);
 
-    /// <summary>The longest wait: shorter than a link has for its <c>hello</c>.</summary>
-    public static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(8);
+    /// <summary>The longest wait: less than ECMs wait for the answer to their <c>hello</c> (<c>Ecm:Link:ConnectTimeout</c>, 5 s).</summary>
+    public static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(4);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly long _start = (time ?? TimeProvider.System).GetTimestamp();

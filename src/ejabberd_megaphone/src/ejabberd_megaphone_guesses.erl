@@ -13,7 +13,8 @@
 
 %% ms that each costs, and that one waits at most.
 -define(COST, 1000).
--define(MOST, 8000).
+%% Less than an ECM waits for the answer to its hello (Ecm:Link:ConnectTimeout, 5 s).
+-define(MOST, 4000).
 %% Addresses that are remembered; when there are more, those whose time is up first are forgotten.
 -define(ADDRESSES, 4096).
 

@@ -22,16 +22,16 @@ public class WrongSecretsTests
     }
 
     [Fact]
-    public void Behind_a_wrong_one_each_takes_the_next_second_up_to_eight_and_others_are_not_held_up()
+    public void Behind_a_wrong_one_each_takes_the_next_second_up_to_four_and_others_are_not_held_up()
     {
         Fail(Guesser);
-        for (int i = 1; i <= 8; i++) Assert.Equal(i * Second, Wait(Guesser));
+        for (int i = 1; i <= 4; i++) Assert.Equal(i * Second, Wait(Guesser));
         Assert.Null(Wait(Guesser));
         Assert.Equal(TimeSpan.Zero, Wait(Address("192.0.2.2")));
 
         // Whoever was refused took no time.
         _time.Advance(Second);
-        Assert.Equal(8 * Second, Wait(Guesser));
+        Assert.Equal(4 * Second, Wait(Guesser));
         Assert.Null(Wait(Guesser));
     }
 
