@@ -26,6 +26,7 @@
 #
 # Exit status 0: all bounds were kept. 1: one was not. Nobody may be harmed, no wait be longer than the longest without the
 # attack by more than 50 ms, no more than 64 KiB be logged, and the attacker not get what it wants. 2: wrong options.
+# 130: interrupted; nothing keeps running.
 # The bound on waits wants a machine that has nothing else to do. Everything stays on loopback, on ports of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Megaphone.Attacks;
 
 AttackOptions options;
@@ -11,6 +12,17 @@ catch (ArgumentException wrong)
     return 2;
 }
 
+// ejabberd has a session of its own, and would not hear of Ctrl-C.
+using CancellationTokenSource stop = new();
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}
+
+using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+
 Pace pace = Pace.Long(options.Length);
 Console.WriteLine(AttackReport.Head(pace));
 List<AttackResult> results = [];
@@ -19,10 +31,14 @@ foreach (string name in options.Names)
 {
     try
     {
-        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), pace);
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), pace, stop.Token);
         Console.WriteLine(AttackReport.Row(result));
         results.Add(result);
         if (result.Broken(AttackReport.MaxLongest(result)).Any()) broken++;
+    }
+    catch (Exception) when (stop.IsCancellationRequested)
+    {
+        return 130;
     }
     catch (Exception failure)
     {
