@@ -40,7 +40,10 @@ internal sealed class SecretGuesses(bool module) : IAttack
                 string guess = string.Create(CultureInfo.InvariantCulture, $"guess {Interlocked.Increment(ref said)}");
                 link.Send(Attackers.Hello("\"guesses\""u8, guess), reads: false, end);
                 string answer = Encoding.Latin1.GetString(link.Receive(null, TimeSpan.FromSeconds(10), end));
-                if (answer.Contains("secret", StringComparison.Ordinal)) Interlocked.Increment(ref judged);
+
+                // The other answer is that there were too many wrong ones, which says nothing of this one.
+                if (answer.Contains("secret", StringComparison.Ordinal) && !answer.Contains("too many", StringComparison.Ordinal))
+                    Interlocked.Increment(ref judged);
             }
         });
         int most = (int)(MaxPerSecond * pace.Length.TotalSeconds);
