@@ -269,8 +269,8 @@ who_has_to_wait_ends_by_the_time_for_a_hello_test_() ->
     {timeout, 60, fun() ->
         with_secret(fun(Connect, Counters) ->
             Late = Connect(),
-            timer:sleep(5000),
-            Guesses = [Connect() || _ <- lists:seq(1, 8)],
+            timer:sleep(8000),
+            Guesses = [Connect() || _ <- lists:seq(1, 4)],
             [send(Guess, hello(<<"wrong">>)) || Guess <- Guesses],
             wait_until(fun() -> counted(secret_wrong, Counters) >= 1 end),
             timer:sleep(200),
