@@ -89,6 +89,9 @@ internal sealed class LinkListener : IDisposable
             {
                 Socket socket = await _socket.AcceptAsync().ConfigureAwait(false);
                 failing = false;
+
+                // Away from the socket engine's thread, which has links to serve: while many wait to be accepted none of this waits for anything.
+                await Task.Yield();
                 _ = RunAsync(socket);
             }
             catch (ObjectDisposedException)

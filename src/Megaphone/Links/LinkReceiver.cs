@@ -19,6 +19,11 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     /// <summary>Receives that may complete at once, one after another, before other links on this thread get their turn.</summary>
     private const int TurnLength = 64;
 
+    /// <summary>
+    /// Packets after which it is the others' turn all the same: to open a session takes thirty times as long as to pass on a packet.
+    /// </summary>
+    private const int PacketsInTurn = 8192;
+
     /// <summary>What a link begins with: one that says little, or nothing, is held for little.</summary>
     private const int FirstBufferBytes = 4 << 10;
 
@@ -46,20 +51,24 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         ReceiveOperation operation = ReceiveOperation.Rent();
         try
         {
+            long turnBegan = 0;
             for (int turn = 1; ; turn++)
             {
                 int count;
+                bool isNewTurn;
                 if (secured is null)
                 {
-                    if (!operation.Receive(socket, _buffer, _end, _buffer.Length - _end).IsCompleted) turn = 0;
+                    isNewTurn = !operation.Receive(socket, _buffer, _end, _buffer.Length - _end).IsCompleted;
                     count = await operation;
                 }
                 else
                 {
                     ValueTask<int> receiving = secured.ReceiveAsync(_buffer.AsMemory(_end));
-                    if (!receiving.IsCompleted) turn = 0;
+                    isNewTurn = !receiving.IsCompleted;
                     count = await receiving.ConfigureAwait(false);
                 }
+
+                if (isNewTurn) (turn, turnBegan) = (0, _packets);
 
                 if (count <= 0) return EndOf(count, operation.SocketError, secured is { IsTruncated: true });
 
@@ -77,9 +86,9 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                     return _splitter.Fault is { } fault ? new ReceiveEnd(fault.ToString(), Fault: fault) : new ReceiveEnd("");
 
                 MakeRoom(filled: _end == _buffer.Length);
-                if (turn >= TurnLength)
+                if (turn >= TurnLength || _packets - turnBegan >= PacketsInTurn)
                 {
-                    turn = 0;
+                    (turn, turnBegan) = (0, _packets);
                     await Task.Yield();
                 }
             }

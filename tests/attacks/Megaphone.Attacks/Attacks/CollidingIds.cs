@@ -8,7 +8,7 @@ namespace Megaphone.Attacks;
 /// <param name="module">Whether they go to the module, where each starts a process: they are over as soon as they have begun, and fewer.</param>
 internal sealed class CollidingIds(bool module) : IAttack
 {
-    private const int HubIds = 80_000;
+    private const int HubIds = 30_000;
     private const int ModuleIds = 5_000;
     private const int IdsAtATime = 500;
 
