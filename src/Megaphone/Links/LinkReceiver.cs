@@ -16,13 +16,11 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     /// <summary>Large enough that a busy link needs few system calls, small enough to stay in the second-level cache.</summary>
     private const int BufferBytes = 256 << 10;
 
-    /// <summary>Receives that may complete at once, one after another, before other links on this thread get their turn.</summary>
-    private const int TurnLength = 64;
-
     /// <summary>
-    /// Packets after which it is the others' turn all the same: to open a session takes thirty times as long as to pass on a packet.
+    /// For how long, in milliseconds, receives may complete at once, one after another, before other links on this thread get their turn. It is
+    /// looked at behind each receive: a packet that opens a session takes thirty times as long as one that is passed on.
     /// </summary>
-    private const int PacketsInTurn = 8192;
+    private const int TurnMilliseconds = 10;
 
     /// <summary>What a link begins with: one that says little, or nothing, is held for little.</summary>
     private const int FirstBufferBytes = 4 << 10;
@@ -51,8 +49,8 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         ReceiveOperation operation = ReceiveOperation.Rent();
         try
         {
-            long turnBegan = 0;
-            for (int turn = 1; ; turn++)
+            long turnBegan = Environment.TickCount64;
+            while (true)
             {
                 int count;
                 bool isNewTurn;
@@ -68,7 +66,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                     count = await receiving.ConfigureAwait(false);
                 }
 
-                if (isNewTurn) (turn, turnBegan) = (0, _packets);
+                if (isNewTurn) turnBegan = Environment.TickCount64;
 
                 if (count <= 0) return EndOf(count, operation.SocketError, secured is { IsTruncated: true });
 
@@ -86,10 +84,10 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                     return _splitter.Fault is { } fault ? new ReceiveEnd(fault.ToString(), Fault: fault) : new ReceiveEnd("");
 
                 MakeRoom(filled: _end == _buffer.Length);
-                if (turn >= TurnLength || _packets - turnBegan >= PacketsInTurn)
+                if (Environment.TickCount64 - turnBegan >= TurnMilliseconds)
                 {
-                    (turn, turnBegan) = (0, _packets);
                     await Task.Yield();
+                    turnBegan = Environment.TickCount64;
                 }
             }
         }
