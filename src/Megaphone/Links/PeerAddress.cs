@@ -25,5 +25,5 @@ internal readonly record struct PeerAddress(AddressFamily Family, ulong Network)
     }
 
     /// <inheritdoc/>
-    public override int GetHashCode() => KeyedComparer.Instance.GetHashCode(Network) ^ (int)Family;
+    public override int GetHashCode() => new KeyedNumber(Network).GetHashCode() ^ (int)Family;
 }
