@@ -66,7 +66,9 @@ public sealed class EcmTests
         }));
 
         await both.ReachesAsync(0, "megaphone_buffered_bytes");
-        Assert.InRange(both.Process.ResidentBytes - before, long.MinValue, 64 << 20);
+
+        // A buffer takes up to twice what is in it, and the allocator keeps some of what was given back.
+        Assert.InRange(both.Process.ResidentBytes - before, long.MinValue, 96 << 20);
     }
 
     [Fact]
