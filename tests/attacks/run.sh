@@ -40,7 +40,7 @@ install_packages artifacts/apt.log libssl3 openssl util-linux
 project=tests/attacks/Megaphone.Attacks
 step "compiling the attacks" artifacts/attacks-build.log \
   dotnet build "$project" -c Release -tl:off -nodeReuse:false -p:UseSharedCompilation=false
-program=$(find artifacts/*/bin/Megaphone.Attacks/release -name Megaphone.Attacks.dll | head -n 1)
+program=artifacts/bin/Megaphone.Attacks/release/Megaphone.Attacks.dll
 
 export MEGAPHONE_BINARY=$PWD/out/megaphone
 exec dotnet "$program" "$@"

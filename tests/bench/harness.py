@@ -24,7 +24,7 @@ BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent.parent
 RESULTS = BENCH / "results.jsonl"
 MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
-LOAD = os.environ.get("MEGAPHONE_LOAD", "artifacts/net10.0/bin/Megaphone.Load/release/Megaphone.Load")
+LOAD = os.environ.get("MEGAPHONE_LOAD", "artifacts/bin/Megaphone.Load/release/Megaphone.Load")
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 

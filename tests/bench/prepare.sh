@@ -10,7 +10,7 @@ tests/bench/install-nginx.sh "$logs/apt.log"
 export MEGAPHONE="${MEGAPHONE:-out/megaphone}"
 [[ -x $MEGAPHONE ]] || fail "there is no $MEGAPHONE; ./publish.sh makes it, or let MEGAPHONE name another"
 
-load=artifacts/net10.0/bin/Megaphone.Load/release/Megaphone.Load
+load=artifacts/bin/Megaphone.Load/release/Megaphone.Load
 if [[ ! -x $load || -n $(find tests/bench/Megaphone.Load -name '*.cs' -newer "$load" -print -quit) ]]; then
   step "building the load generator" "$logs/build.log" dotnet build -c Release tests/bench/Megaphone.Load
 fi
