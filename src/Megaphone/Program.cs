@@ -1,1 +1,1 @@
-return await Megaphone.Service.Entry.RunAsync(args);
+return await Megaphone.Cli.Entry.RunAsync(args);

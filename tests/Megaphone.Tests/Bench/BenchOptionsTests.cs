@@ -1,6 +1,7 @@
 using Megaphone.Bench;
 using Megaphone.Protocol;
-using Megaphone.Service;
+using Megaphone.Tests.Snapshots;
+using Megaphone.Values;
 using Xunit;
 
 namespace Megaphone.Tests.Bench;

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using Megaphone.Ecm;
-using Megaphone.Sockets;
+using Megaphone.Reactor;
 using Xunit;
 
 namespace Megaphone.Tests.Ecm;

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using Megaphone.Ecm;
-using Megaphone.Sockets;
+using Megaphone.Interop;
 using Megaphone.Tls;
 using Xunit;
 

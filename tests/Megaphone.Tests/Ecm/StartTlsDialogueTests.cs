@@ -1,6 +1,6 @@
 using System.Text;
 using Megaphone.Ecm;
-using Megaphone.Framing;
+using Megaphone.Xmpp;
 using Xunit;
 
 namespace Megaphone.Tests.Ecm;

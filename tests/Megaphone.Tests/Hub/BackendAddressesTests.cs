@@ -1,7 +1,7 @@
 using System.Net;
 using Megaphone.Hub;
-using Megaphone.Links;
-using Megaphone.Sockets;
+using Megaphone.Interop;
+using Megaphone.Values;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

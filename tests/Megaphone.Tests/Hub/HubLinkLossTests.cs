@@ -4,6 +4,7 @@ using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Tests.Links;
+using Megaphone.Values;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

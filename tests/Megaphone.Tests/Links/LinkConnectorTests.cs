@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Megaphone.Values;
 using Xunit;
 
 namespace Megaphone.Tests.Links;

@@ -6,6 +6,7 @@ using System.Text;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Tls;
+using Megaphone.Values;
 using Xunit;
 
 namespace Megaphone.Tests.Links;

@@ -1,4 +1,5 @@
 using Megaphone.Metrics;
+using Megaphone.Tests.Snapshots;
 using Xunit;
 
 namespace Megaphone.Tests.Metrics;

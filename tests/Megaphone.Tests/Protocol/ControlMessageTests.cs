@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Megaphone.Protocol;
+using Megaphone.Tests.Snapshots;
 using Xunit;
 
 namespace Megaphone.Tests.Protocol;

@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Megaphone.Protocol;
+using Megaphone.Tests.Snapshots;
 using Xunit;
 
 namespace Megaphone.Tests.Protocol;

@@ -1,5 +1,6 @@
 using System.Text;
 using Megaphone.Protocol;
+using Megaphone.Tests.Snapshots;
 using Xunit;
 
 namespace Megaphone.Tests.Protocol;

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Xunit.Sdk;
 
-namespace Megaphone.Tests;
+namespace Megaphone.Tests.Snapshots;
 
 /// <summary>
 /// Compares text with a file that was read and approved by a person. Names and places are those of the Verify package:

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Runtime.InteropServices;
-using Megaphone.Sockets;
+using Megaphone.Interop;
 
 namespace Megaphone.Load;
 

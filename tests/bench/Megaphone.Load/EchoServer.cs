@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Megaphone.Sockets;
+using Megaphone.Interop;
+using Megaphone.Reactor;
 
 namespace Megaphone.Load;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
-using Megaphone.Sockets;
+using Megaphone.Interop;
 
 namespace Megaphone.Load;
 

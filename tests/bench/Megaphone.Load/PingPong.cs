@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Megaphone.Bench;
-using Megaphone.Sockets;
+using Megaphone.Interop;
 
 namespace Megaphone.Load;
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Megaphone.Sockets;
+using Megaphone.Interop;
 
 namespace Megaphone.Load;
 

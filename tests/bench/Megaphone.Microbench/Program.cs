@@ -1,6 +1,6 @@
-using Megaphone.Framing;
 using Megaphone.Microbench;
 using Megaphone.Protocol;
+using Megaphone.Xmpp;
 
 // The hot paths of protocol and framing on one core, without any I/O: dotnet run -c Release --project
 // tests/bench/Megaphone.Microbench [headers | stanzas]

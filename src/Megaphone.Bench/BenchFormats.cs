@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Text;
+using Megaphone.Ecm;
+using Megaphone.Protocol;
+using Megaphone.Values;
+
+namespace Megaphone.Bench;
+
+/// <summary>How the values of options are written, where settings of the service have none like them.</summary>
+internal static class BenchFormats
+{
+    /// <summary>A number above zero, per second; null for as fast as it goes is no value but the lack of one.</summary>
+    public static ValueFormat<double> Rate { get; } = Decimal(0.001, 10_000_000, "1000");
+
+    /// <summary>A number of seconds.</summary>
+    public static ValueFormat<TimeSpan> Seconds { get; } = new(
+        (string text, out TimeSpan value) =>
+        {
+            string? wrong = ReadDecimal(text, 0, 86_400, out double seconds);
+            value = TimeSpan.FromSeconds(seconds);
+            return wrong;
+        },
+        "60");
+
+    /// <summary>What the packets of a session carry.</summary>
+    public static ValueFormat<LinkFraming> Framing { get; } = Choice(("stanza", LinkFraming.Stanza), ("bytes", LinkFraming.Bytes));
+
+    /// <summary>Whether sessions begin with a PROXY header.</summary>
+    public static ValueFormat<ProxyMode> Proxy { get; } =
+        Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
+
+    /// <summary>How clients log in.</summary>
+    public static ValueFormat<LoginMethod> Login { get; } = Choice(
+        ("none", LoginMethod.None), ("anonymous", LoginMethod.Anonymous), ("plain", LoginMethod.Plain),
+        ("scram-sha-1", LoginMethod.ScramSha1), ("scram-sha-256", LoginMethod.ScramSha256));
+
+    /// <summary>An XMPP domain.</summary>
+    public static ValueFormat<string> Domain { get; } = new(
+        (string text, out string value) =>
+        {
+            value = text;
+            return text.Length is > 0 and <= 255 && text.All(letter => char.IsLetterOrDigit(letter) || ".-_:[]".Contains(letter))
+                ? null
+                : "must be a domain";
+        },
+        "example.org");
+
+    /// <summary>A name or password; <c>{0}</c> in it stands for the session's number.</summary>
+    public static ValueFormat<string> Pattern { get; } = new(
+        (string text, out string value) =>
+        {
+            value = text;
+            return text.Length is > 0 and <= LoginMachine.MaxCredential - 10 && !text.Any(char.IsControl)
+                ? null
+                : $"must be 1 to {LoginMachine.MaxCredential - 10} printable characters";
+        },
+        "user{0}");
+
+    /// <summary>Where a file is to be written; <c>-</c> for standard output.</summary>
+    public static ValueFormat<string> File { get; } = new(
+        (string text, out string value) =>
+        {
+            value = text;
+            return text.Length > 0 ? null : "must name a file";
+        },
+        "result.json");
+
+    /// <summary>Where connections come from.</summary>
+    public static ValueFormat<SourceAddresses?> Sources { get; } = new(
+        (string text, out SourceAddresses? value) =>
+            (value = SourceAddresses.Parse(text)) is null ? "must be an IPv4 address, or one with 8 to 32 bits of a prefix" : null,
+        "127.64.0.0/10");
+
+    /// <summary>Processes to be watched.</summary>
+    public static ValueFormat<int[]> Processes { get; } = new(ReadProcesses, "4711,4712");
+
+    /// <summary>One of some words.</summary>
+    public static ValueFormat<T> Choice<T>(params (string Word, T Value)[] choices) => new(
+        (string text, out T value) =>
+        {
+            int found = Array.FindIndex(choices, choice => choice.Word == text);
+            value = found < 0 ? choices[0].Value : choices[found].Value;
+            return found >= 0 ? null : $"must be {Words(choices)}";
+        },
+        choices[0].Word);
+
+    private static string Words<T>((string Word, T Value)[] choices) =>
+        new StringBuilder(string.Join(", ", choices[..^1].Select(choice => choice.Word))).Append(" or ").Append(choices[^1].Word).ToString();
+
+    private static ValueFormat<double> Decimal(double least, double most, string example) =>
+        new((string text, out double value) => ReadDecimal(text, least, most, out value), example);
+
+    private static string? ReadDecimal(string text, double least, double most, out double value) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value) && value >= least && value <= most
+            ? null
+            : string.Create(CultureInfo.InvariantCulture, $"must be a number from {least} to {most}");
+
+    private static string? ReadProcesses(string text, out int[] value)
+    {
+        List<int> ids = [];
+        foreach (string part in text.Split(','))
+        {
+            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || ProcessUse.Of(id) is null)
+            {
+                value = [];
+                return "must be the ids of running processes, with commas between them";
+            }
+
+            ids.Add(id);
+        }
+
+        value = [.. ids];
+        return null;
+    }
+}

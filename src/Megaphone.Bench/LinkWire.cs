@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Ecm;
+using Megaphone.Interop;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Megaphone.Bench;
+
+/// <summary>The links of a played ECM.</summary>
+internal sealed class LinkWire : IXmppWire
+{
+    /// <summary>How long links may take to connect, to be welcomed, and to be drained.</summary>
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan RoomWait = TimeSpan.FromMilliseconds(1);
+
+    private readonly LinkBenchOptions _options;
+    private readonly XmppPlay _play;
+    private readonly RoleMetrics _metrics = new(Role.Ecm);
+    private readonly LinkPlayer[] _players;
+    private readonly List<Task> _links = [];
+
+    /// <summary>Makes them; nothing is connected yet.</summary>
+    public LinkWire(LinkBenchOptions options, XmppPlay play)
+    {
+        _options = options;
+        _play = play;
+        _players = new LinkPlayer[options.Links];
+        for (int i = 0; i < _players.Length; i++) _players[i] = new LinkPlayer(play, i, options.Links);
+    }
+
+    /// <summary>Where clients would come from: an address of its own for each.</summary>
+    private static SourceAddresses Clients { get; } = SourceAddresses.Parse("10.0.0.0/8", port: 50_000)!;
+
+    private static NativeAddress ListenerAddress { get; } = new(new IPEndPoint(IPAddress.Loopback, 5222));
+
+    /// <inheritdoc/>
+    public void Connect()
+    {
+        LinkOptions options = new() { Name = $"bench {Environment.ProcessId}", Secret = _options.Secret, Framing = _options.Framing };
+        LinkLog log = new(NullLogger<Link>.Instance);
+        foreach (LinkPlayer player in _players)
+        {
+            Link link = Connect(player, options, log);
+            Task running = link.RunAsync(Timeout);
+            _links.Add(running);
+            Task.WhenAny(player.WhenUp, running).GetAwaiter().GetResult();
+            if (!player.WhenUp.IsCompletedSuccessfully) throw new IOException($"no link to {_options.To}: {link.CloseReason}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryOpen(int index, long scheduled)
+    {
+        LinkPlayer player = PlayerOf(index);
+        if (player.Current is not { Draining: false } link)
+        {
+            _play.Open(index, scheduled);
+            string what = player.Current is null ? "gone" : "draining";
+            _play.Lose(index, $"a session's link was {what} before it was opened");
+            return true;
+        }
+
+        Span<byte> proxy = stackalloc byte[ProxyHeader.MaxBytes];
+        int length = _options.Proxy == ProxyMode.None
+            ? 0
+            : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress, tls: null);
+        return player.TryOpen(link, index, scheduled, proxy[..length]);
+    }
+
+    /// <inheritdoc/>
+    public bool TrySend(int index, ReadOnlySpan<byte> piece) => PlayerOf(index).TrySend(index, piece);
+
+    /// <inheritdoc/>
+    public void WaitForRoom(int index) => PlayerOf(index).WaitForRoom(RoomWait);
+
+    /// <inheritdoc/>
+    public void Flush()
+    {
+        foreach (LinkPlayer player in _players) player.Flush();
+    }
+
+    /// <inheritdoc/>
+    public void Disconnect(bool cut)
+    {
+        foreach (LinkPlayer player in _players) player.LossIsMeant = true;
+        using CancellationTokenSource deadline = new(Timeout);
+        List<Task> drains = [];
+        foreach (LinkPlayer player in _players)
+        {
+            if (player.Current is not { } link) continue;
+            if (cut) link.Close("cut");
+            else drains.Add(link.DrainAsync(deadline.Token));
+        }
+
+        Task.WaitAll([.. drains, .. _links]);
+    }
+
+    /// <inheritdoc/>
+    public void Tell(BenchReport report)
+    {
+        report.Add("pauses", "pauses asked for by the other side", _players.Sum(player => player.Pauses));
+        report.Add("packets_out", "packets sent", _metrics.PacketsOut);
+        report.Add("packets_in", "packets received", _metrics.PacketsIn);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (LinkPlayer player in _players) player.Dispose();
+    }
+
+    private Link Connect(LinkPlayer player, LinkOptions options, LinkLog log)
+    {
+        Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using CancellationTokenSource timeout = new(Timeout);
+            socket.ConnectAsync(_options.To.Host, _options.To.Port, timeout.Token).AsTask().GetAwaiter().GetResult();
+            return new Link(socket, LinkPhase.AwaitingWelcome, options, player, _metrics, log);
+        }
+        catch (Exception failure) when (failure is SocketException or OperationCanceledException)
+        {
+            socket.Dispose();
+            string reason = failure is SocketException ? failure.Message : $"no connection within {Timeout.TotalSeconds:0} s";
+            throw new IOException($"no link to {_options.To}: {reason}", failure);
+        }
+    }
+
+    private LinkPlayer PlayerOf(int index) => _players[index % _players.Length];
+}

@@ -1,0 +1,87 @@
+using System.Diagnostics.CodeAnalysis;
+using Megaphone.Values;
+
+namespace Megaphone.Bench;
+
+/// <summary>The options that were given for a mode. Every problem with them is collected.</summary>
+internal sealed class OptionValues
+{
+    private readonly Dictionary<string, string> _given = [];
+    private readonly BenchMode _mode;
+    private readonly string[] _arguments;
+    private readonly List<Problem> _problems;
+
+    /// <summary>Takes the arguments apart.</summary>
+    /// <param name="mode">Whose options they are.</param>
+    /// <param name="arguments"><c>--option value</c> or <c>--option=value</c>, as often as one likes.</param>
+    /// <param name="problems">Where problems are added.</param>
+    public OptionValues(BenchMode mode, ReadOnlySpan<string> arguments, List<Problem> problems)
+    {
+        _mode = mode;
+        _arguments = arguments.ToArray();
+        _problems = problems;
+        for (int next = 0; next < arguments.Length; next++)
+        {
+            string argument = arguments[next];
+            if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
+            {
+                problems.Add(new Problem(
+                    "command line", argument, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
+                continue;
+            }
+
+            int equals = argument.IndexOf('=');
+            string name = equals < 0 ? argument[2..] : argument[2..equals];
+            BenchOption? option = mode.Options.FirstOrDefault(option => option.Name == name);
+            string? value = equals >= 0 ? argument[(equals + 1)..] : null;
+            if (value is null && next + 1 < arguments.Length && !arguments[next + 1].StartsWith("--", StringComparison.Ordinal))
+                value = arguments[++next];
+
+            if (option is null)
+            {
+                string? nearest = NearestKey.To(name, mode.Options.Select(option => option.Name));
+                problems.Add(new Problem(
+                    $"--{name}", value, $"is no option of bench {mode.Name}",
+                    nearest is null ? $"see megaphone bench {mode.Name} --help" : $"did you mean --{nearest}?"));
+            }
+            else if (value is null)
+            {
+                problems.Add(new Problem($"--{name}", null, "has no value", $"for example {option.Default ?? option.Form}"));
+            }
+            else
+            {
+                _given[name] = value;
+            }
+        }
+    }
+
+    /// <summary>
+    /// A run that is split over processes: each gets these options too, and of one given twice the last one counts.
+    /// </summary>
+    /// <param name="parts">How many processes.</param>
+    /// <param name="share">The share of one, as options.</param>
+    /// <param name="run">What every mode is told.</param>
+    /// <param name="context">Ends it early.</param>
+    public IBench Split(int parts, Func<int, IEnumerable<string>> share, RunOptions run, RunContext context) =>
+        new SplitBench(
+            _mode.Name, [.. Enumerable.Range(0, parts).Select(part => (IReadOnlyList<string>)[.. _arguments, .. share(part)])], run, context);
+
+    /// <summary>An option's value, or its default.</summary>
+    [return: MaybeNull]
+    public T Get<T>(BenchOption option, ValueFormat<T> format)
+    {
+        if (!_given.TryGetValue(option.Name, out string? text) && (text = option.Default) is null)
+        {
+            if (option.Required) _problems.Add(new Problem($"--{option.Name}", null, "is missing", $"for example {format.Example}"));
+            return default;
+        }
+
+        if (format.Read(text, out T value) is { } wrong)
+            _problems.Add(new Problem($"--{option.Name}", format.IsSecret ? null : text, wrong, $"for example {format.Example}"));
+        return value;
+    }
+
+    /// <summary>Says that an option does not go with the others.</summary>
+    public void Refuse(BenchOption option, string wrong, string advice) =>
+        _problems.Add(new Problem($"--{option.Name}", _given.GetValueOrDefault(option.Name), wrong, advice));
+}

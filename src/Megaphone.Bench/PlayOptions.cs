@@ -1,0 +1,118 @@
+using Megaphone.Values;
+
+namespace Megaphone.Bench;
+
+/// <summary>What played XMPP clients are to do, however they reach the server.</summary>
+internal sealed record PlayOptions
+{
+    private static readonly BenchOption SessionsOption = new("sessions", "N", null, "clients to play", Required: true);
+    private static readonly BenchOption LoginOption = new(
+        "login", "METHOD", "anonymous", "none, anonymous, plain, scram-sha-1 or scram-sha-256; none is for echo:");
+    private static readonly BenchOption DomainOption = new("domain", "NAME", "localhost", "the server's domain");
+    private static readonly BenchOption UserOption = new(
+        "user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number");
+    private static readonly BenchOption PasswordOption = new("password", "PATTERN", "pass{0}", "accounts' passwords");
+    private static readonly BenchOption FirstOption = new("first", "N", "1", "the number of the first client");
+    private static readonly BenchOption RateOption = new(
+        "rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
+    private static readonly BenchOption PendingOption = new(
+        "pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
+    private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to stay logged in and idle");
+    private static readonly BenchOption KeepAlivesOption = new(
+        "keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
+    private static readonly BenchOption MessagesOption = new(
+        "messages", "N", "0", "messages to send between random pairs of clients");
+    private static readonly BenchOption MessageRateOption = new(
+        "message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
+    private static readonly BenchOption MessageBytesOption = new("message-bytes", "N", "50", "length of each message's text");
+    private static readonly BenchOption SendersOption = new(
+        "senders", "N", "0", "clients that send them, to all the others, who only listen; 0: each client to one other");
+    private static readonly BenchOption EndOption = new(
+        "end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
+
+    /// <summary>The options, in the order of the help.</summary>
+    public static IReadOnlyList<BenchOption> All { get; } =
+    [
+        SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, RateOption, PendingOption, HoldOption, KeepAlivesOption,
+        MessagesOption, MessageRateOption, MessageBytesOption, SendersOption, EndOption,
+    ];
+
+    /// <summary>How many clients are played.</summary>
+    public required int Sessions { get; init; }
+
+    /// <summary>How clients log in.</summary>
+    public required LoginOptions Login { get; init; }
+
+    /// <summary>Logins per second; 0: as fast as they are answered.</summary>
+    public required double Rate { get; init; }
+
+    /// <summary>The most logins, and at the end closings, under way at the same time.</summary>
+    public required int Pending { get; init; }
+
+    /// <summary>How long they stay idle.</summary>
+    public required TimeSpan Hold { get; init; }
+
+    /// <summary>White space per second during that time; 0: none.</summary>
+    public required double KeepAlives { get; init; }
+
+    /// <summary>Messages to be sent.</summary>
+    public required int Messages { get; init; }
+
+    /// <summary>Messages per second.</summary>
+    public required double MessageRate { get; init; }
+
+    /// <summary>Bytes of each message's text.</summary>
+    public required int MessageBytes { get; init; }
+
+    /// <summary>How many clients send messages, to all the others; 0: everybody, each to one other.</summary>
+    public required int Senders { get; init; }
+
+    /// <summary>Whether what carries the clients is just dropped at the end.</summary>
+    public required bool Cut { get; init; }
+
+    /// <summary>The share of one process among several, as options.</summary>
+    public IEnumerable<string> ShareOf(int part, int parts)
+    {
+        yield return $"--{SessionsOption.Name}={SplitBench.ShareOf(Sessions, part, parts)}";
+        yield return $"--{FirstOption.Name}={Login.First + SplitBench.Before(Sessions, part, parts)}";
+        yield return $"--{PendingOption.Name}={Math.Max(1, SplitBench.ShareOf(Pending, part, parts))}";
+        yield return $"--{MessagesOption.Name}={SplitBench.ShareOf(Messages, part, parts)}";
+        if (Senders > 0) yield return $"--{SendersOption.Name}={Math.Max(1, SplitBench.ShareOf(Senders, part, parts))}";
+        yield return SplitBench.RateOf(MessageRateOption.Name, MessageRate, parts);
+        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
+        if (KeepAlives > 0) yield return SplitBench.RateOf(KeepAlivesOption.Name, KeepAlives, parts);
+    }
+
+    /// <summary>Reads the options.</summary>
+    /// <param name="values">Where they are.</param>
+    /// <param name="carriesWhiteSpace">Whether keepalives can be sent.</param>
+    public static PlayOptions Read(OptionValues values, bool carriesWhiteSpace)
+    {
+        PlayOptions options = new()
+        {
+            Sessions = values.Get(SessionsOption, ValueFormats.Number(1, 16_000_000, 100_000)),
+            Login = new LoginOptions
+            {
+                Method = values.Get(LoginOption, BenchFormats.Login),
+                Domain = values.Get(DomainOption, BenchFormats.Domain)!,
+                User = values.Get(UserOption, BenchFormats.Pattern)!,
+                First = values.Get(FirstOption, ValueFormats.Number(1, 1_000_000_000, 1001)),
+                Password = values.Get(PasswordOption, BenchFormats.Pattern)!,
+            },
+            Rate = values.Get(RateOption, BenchFormats.Rate),
+            Pending = values.Get(PendingOption, ValueFormats.Number(1, 1_000_000, 500)),
+            Hold = values.Get(HoldOption, BenchFormats.Seconds),
+            KeepAlives = values.Get(KeepAlivesOption, BenchFormats.Rate),
+            Messages = values.Get(MessagesOption, ValueFormats.Number(0, 1_000_000_000, 100_000)),
+            MessageRate = values.Get(MessageRateOption, BenchFormats.Rate),
+            MessageBytes = values.Get(MessageBytesOption, ValueFormats.Number(1, 60_000, 200)),
+            Senders = values.Get(SendersOption, ValueFormats.Number(0, 16_000_000, 1_000)),
+            Cut = values.Get(EndOption, BenchFormats.Choice(("stream", false), ("cut", true))),
+        };
+        if (options.KeepAlives > 0 && !carriesWhiteSpace)
+            values.Refuse(KeepAlivesOption, "white space is not carried with stanza framing", "for example --framing bytes");
+        if (options.Senders > 0 && options.Senders >= options.Sessions)
+            values.Refuse(SendersOption, $"must be fewer than --{SessionsOption.Name}, as they write to the others", "for example 1");
+        return options;
+    }
+}

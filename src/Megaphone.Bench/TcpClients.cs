@@ -1,0 +1,193 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Tls;
+
+namespace Megaphone.Bench;
+
+/// <summary>Many connections to one server, on the reactors of the service itself: 40 bytes each while nothing happens.</summary>
+/// <remarks>Opening is for the pacer alone; sending and ending are thread-safe.</remarks>
+internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
+{
+    /// <summary>Connections that are being opened at the same time; more would overrun the server's queues.</summary>
+    private const int MaxOpening = 512;
+
+    /// <summary>Descriptors for everything that is no connection.</summary>
+    public const int OtherDescriptors = 64;
+
+    private const int Owner = 1;
+    private const int ReceiveBytes = 64 << 10;
+
+    private readonly TcpOptions _options;
+    private readonly ITcpHandler _handler;
+    private readonly ConnectionId[] _ids;
+    private readonly ConnectionOpener.Opened _opened;
+    private ConnectionOpener? _opener;
+    private Reactor<TcpClient>[] _reactors = [];
+    private NativeAddress _to;
+    private int _adopting;
+    private bool _stopped;
+
+    /// <summary>Makes places for connections.</summary>
+    public TcpClients(TcpOptions options, int count, ITcpHandler handler)
+    {
+        _options = options;
+        _handler = handler;
+        _ids = new ConnectionId[count];
+        _opened = Take;
+    }
+
+    /// <summary>Whether another connection may be opened now.</summary>
+    public bool HasRoom => _opener!.Pending < MaxOpening;
+
+    /// <summary>Whether connections are being opened.</summary>
+    public bool IsOpening => _opener!.Pending > 0;
+
+    /// <summary>Gets ready.</summary>
+    /// <exception cref="IOException">The server has no address, or this machine does not allow as many connections.</exception>
+    public void Start()
+    {
+        ulong limit = OpenFileLimit.RaiseToHard();
+        if ((ulong)_ids.Length + OtherDescriptors > limit)
+        {
+            throw new IOException(
+                $"{_ids.Length} connections need as many descriptors and {OtherDescriptors} more, and this process may have {limit}; "
+                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes");
+        }
+
+        IPEndPoint to = Resolve();
+        _to = new NativeAddress(to);
+        _opener = new ConnectionOpener(to, _options.From ?? (IPAddress.IsLoopback(to.Address) && _to.IsV4 ? SourceAddresses.Loopback : null));
+        ReactorOptions options = new()
+        {
+            Name = "bench",
+            Reactors = _options.Reactors,
+
+            // What is measured is how long the other side takes.
+            Rests = false,
+            MaxConnections = _ids.Length,
+            HalfOpenTimeout = TimeSpan.FromMinutes(1),
+            ConnectTimeout = TimeSpan.FromMinutes(1),
+            CloseRate = 0,
+            Buffers = new BufferOptions(),
+            Liveness = new TcpLivenessOptions(),
+        };
+        RoleMetrics metrics = new(Role.Ecm);
+        _reactors = new Reactor<TcpClient>[_options.Reactors];
+        for (int i = 0; i < _reactors.Length; i++)
+            _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, options, metrics, TakeNobody);
+        foreach (Reactor<TcpClient> reactor in _reactors) reactor.Start();
+    }
+
+    /// <summary>Begins to open a connection; <see cref="HasRoom"/> must hold.</summary>
+    public void Open(int index) => _opener!.Begin(index, _opened);
+
+    /// <summary>Takes in what has been opened.</summary>
+    public void Poll() => _opener?.Poll(_opened);
+
+    /// <summary>Sends; what a connection that is gone would have said is dropped.</summary>
+    public void Send(int index, ReadOnlySpan<byte> bytes) => ReactorOf(index).Send(_ids[index], Owner, bytes);
+
+    /// <summary>Says nothing more on a connection.</summary>
+    public void EndWrite(int index) => ReactorOf(index).EndWrite(_ids[index], Owner);
+
+    /// <summary>Closes everything, and tells nobody.</summary>
+    public void Stop()
+    {
+        if (_stopped) return;
+        _stopped = true;
+        foreach (Reactor<TcpClient> reactor in _reactors) reactor.Stop();
+        foreach (Reactor<TcpClient> reactor in _reactors) reactor.Dispose();
+        _opener?.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Stop();
+
+    /// <inheritdoc/>
+    public RefusalReason? Refusal() => null;
+
+    /// <inheritdoc/>
+    public RefusalReason? Accepted(
+        ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
+    {
+        state.Index = _adopting;
+        _ids[_adopting] = id;
+        owner = Owner;
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public void Connected(ConnectionId id, ref TcpClient state) => throw new UnreachableException();
+
+    /// <inheritdoc/>
+    public bool TryNextAddress(ref TcpClient state, out NativeAddress address) => throw new UnreachableException();
+
+    /// <inheritdoc/>
+    public int Reserve(int owner, ref TcpClient state) => ReceiveBytes;
+
+    /// <inheritdoc/>
+    public void Received(ConnectionId id, int owner, ref TcpClient state, ReadOnlySpan<byte> bytes)
+    {
+        if (!bytes.IsEmpty) _handler.Received(state.Index, bytes);
+    }
+
+    /// <inheritdoc/>
+    public Told TellReadEnded(ConnectionId id, int owner, ref TcpClient state)
+    {
+        _handler.Received(state.Index, []);
+        return Told.Done;
+    }
+
+    /// <inheritdoc/>
+    public Told TellSlow(ConnectionId id, int owner, ref TcpClient state, bool slow) => Told.Done;
+
+    /// <inheritdoc/>
+    public Told TellClosed(ConnectionId id, int owner, ref TcpClient state, CloseReason reason)
+    {
+        _handler.Closed(state.Index, reason == CloseReason.Ended ? null : $"a connection was lost: {Label.Of(reason)}");
+        return Told.Done;
+    }
+
+    /// <inheritdoc/>
+    public CloseReason? Doomed(int owner, ref TcpClient state) => null;
+
+    /// <inheritdoc/>
+    public void BatchEnded()
+    {
+        // What clients answered has gone to the descriptors already.
+    }
+
+    /// <summary>There is no listener.</summary>
+    private static void TakeNobody(int descriptor, in NativeAddress peer, int listener) => throw new UnreachableException();
+
+    private Reactor<TcpClient> ReactorOf(int index) => _reactors[_ids[index].Reactor];
+
+    private void Take(int index, int descriptor, string? problem)
+    {
+        if (problem is null)
+        {
+            _adopting = index;
+            Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
+            if (reactor.TryAdopt(descriptor, _to, listener: 0, session: default, tls: null) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+        }
+
+        if (problem is null) _handler.Connected(index);
+        else _handler.Closed(index, problem);
+    }
+
+    private IPEndPoint Resolve()
+    {
+        try
+        {
+            return new IPEndPoint(_options.To.Address ?? Dns.GetHostAddresses(_options.To.Host)[0], _options.To.Port);
+        }
+        catch (SocketException failure)
+        {
+            throw new IOException($"{_options.To.Host} has no address: {failure.Message}", failure);
+        }
+    }
+}

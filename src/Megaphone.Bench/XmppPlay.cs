@@ -1,0 +1,247 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Megaphone.Xmpp;
+
+namespace Megaphone.Bench;
+
+/// <summary>Many XMPP clients: what they do with what they hear, however it is carried.</summary>
+/// <remarks>Thread-safe, if what is heard for one session comes from one thread at a time.</remarks>
+internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tally problems)
+{
+    /// <summary>The longest piece that a server may say.</summary>
+    private const int MaxPieceBytes = 1 << 20;
+
+    /// <summary>For pieces that arrive in parts.</summary>
+    private const long PieceMemoryBytes = 256L << 20;
+
+    private static readonly double TenMicroseconds = Stopwatch.Frequency / 100_000.0;
+
+    private readonly StreamSplitter _splitter = new(new PieceMemory(PieceMemoryBytes));
+    private readonly ConcurrentDictionary<int, ScramExchange> _exchanges = [];
+    private readonly long _began = Stopwatch.GetTimestamp();
+    private long _opened;
+    private long _loggedIn;
+    private long _failed;
+    private long _online;
+    private long _over;
+    private long _otherStanzas;
+    private volatile MessageTraffic? _traffic;
+
+    /// <summary>The sessions.</summary>
+    public SessionStore Sessions => sessions;
+
+    /// <summary>What went wrong.</summary>
+    public Tally Problems => problems;
+
+    /// <summary>Sessions that were opened.</summary>
+    public long Opened => Volatile.Read(ref _opened);
+
+    /// <summary>Sessions whose login was completed.</summary>
+    public long LoggedIn => Volatile.Read(ref _loggedIn);
+
+    /// <summary>Sessions that ended before they were logged in.</summary>
+    public long Failed => Volatile.Read(ref _failed);
+
+    /// <summary>Logins under way.</summary>
+    public long Pending => Opened - LoggedIn - Failed;
+
+    /// <summary>Sessions that are logged in now.</summary>
+    public long Online => Volatile.Read(ref _online);
+
+    /// <summary>Sessions that have ended on both sides.</summary>
+    public long Over => Volatile.Read(ref _over);
+
+    /// <summary>Stanzas that came and that nobody counts elsewhere: presence, requests, what others say.</summary>
+    public long OtherStanzas => Volatile.Read(ref _otherStanzas);
+
+    /// <summary>From when a login was to begin to when it was completed.</summary>
+    public LatencyHistogram Logins { get; } = new();
+
+    /// <summary>What clients begin with.</summary>
+    public ReadOnlySpan<byte> Header => machine.Header;
+
+    /// <summary>Messages are counted here from now on.</summary>
+    public void Count(MessageTraffic traffic) => _traffic = traffic;
+
+    /// <summary>A session is about to be opened: its header will be sent at once.</summary>
+    /// <param name="index">Its place.</param>
+    /// <param name="scheduled">When that was to happen, in ticks of <see cref="Stopwatch"/>.</param>
+    public void Open(int index, long scheduled)
+    {
+        ref BenchSession session = ref sessions[index];
+        session.BeganAt = (uint)Math.Max(0, (scheduled - _began) / TenMicroseconds);
+        session.Phase = SessionPhase.Header;
+        Interlocked.Increment(ref _opened);
+    }
+
+    /// <summary>The server said something to a session.</summary>
+    /// <param name="carrier">Takes the answers.</param>
+    /// <param name="index">The session's place.</param>
+    /// <param name="content">Any part of the server's stream; empty: it says nothing more.</param>
+    public void Take(ISessionCarrier carrier, int index, ReadOnlySpan<byte> content)
+    {
+        ref BenchSession session = ref sessions[index];
+        if (session.IsUnknown) return;
+        if (content.IsEmpty)
+        {
+            TakeEnd(carrier, index, ref session);
+            return;
+        }
+
+        while (!session.Stream.IsRefused)
+        {
+            switch (_splitter.Next(ref session.Stream, MaxPieceBytes, ref content, out ReadOnlySpan<byte> piece, out StreamFault? fault))
+            {
+                case SplitStep.Incomplete:
+                    return;
+                case SplitStep.Refused:
+                    Leave(carrier, index, ref session, $"what the server says is no XMPP: {fault!.Reason}");
+                    return;
+                default:
+                    TakePiece(carrier, index, ref session, piece);
+                    break;
+            }
+        }
+    }
+
+    /// <summary>A session is over without another word.</summary>
+    /// <param name="index">Its place.</param>
+    /// <param name="problem">Why; null: as it was meant to be.</param>
+    public void Lose(int index, string? problem)
+    {
+        ref BenchSession session = ref sessions[index];
+        if (session.IsUnknown) return;
+        if (problem is not null) problems.Add(problem);
+        Finish(index, ref session);
+    }
+
+    /// <summary>Frees what a session holds. Nothing may be heard for it any more.</summary>
+    public void Release(int index) => _splitter.Release(ref sessions[index].Stream, MaxPieceBytes);
+
+    private void TakePiece(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    {
+        if (session.Phase == SessionPhase.Leaving) return;
+        if (XmlPiece.IsClosingTag(piece))
+        {
+            Leave(carrier, index, ref session, session.EndSaid ? null : "the server closed a stream");
+        }
+        else if (XmlPiece.IsStreamError(piece))
+        {
+            Leave(carrier, index, ref session, $"stream error: {XmlPiece.Condition(piece, "error"u8)}");
+        }
+        else if (session.Phase == SessionPhase.Online)
+        {
+            TakeStanza(carrier, index, ref session, piece);
+        }
+        else
+        {
+            TakeLogin(carrier, index, ref session, piece);
+        }
+    }
+
+    private void TakeLogin(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    {
+        Span<byte> reply = stackalloc byte[LoginMachine.MaxReply];
+        _exchanges.TryRemove(index, out ScramExchange? exchange);
+        string? problem = machine.Take(ref session, index + 1, ref exchange, piece, reply, out int length);
+        if (exchange is not null) _exchanges[index] = exchange;
+        if (session.Phase == SessionPhase.Online)
+        {
+            Interlocked.Increment(ref _online);
+            Logins.Add(Stopwatch.GetTimestamp() - _began - (long)(session.BeganAt * TenMicroseconds));
+            Interlocked.Increment(ref _loggedIn);
+        }
+
+        if (length > 0) Say(carrier, index, ref session, reply[..length]);
+        if (problem is not null) Leave(carrier, index, ref session, problem);
+    }
+
+    private void TakeStanza(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    {
+        ReadOnlySpan<byte> name = XmlPiece.Name(piece);
+        if (name.SequenceEqual("message"u8) && _traffic is { } traffic)
+        {
+            if (traffic.Take(index, ref session.LastMessage, piece) is { } condition) problems.Add($"a message came back: {condition}");
+            return;
+        }
+
+        Interlocked.Increment(ref _otherStanzas);
+        if (name.SequenceEqual("iq"u8)) Answer(carrier, index, piece);
+    }
+
+    /// <summary>
+    /// A request must be answered (RFC 6120, section 8.2.3): with an error, which also tells that the client is there.
+    /// </summary>
+    private void Answer(ISessionCarrier carrier, int index, ReadOnlySpan<byte> iq)
+    {
+        const int LongestAddress = 512;
+        bool request = XmlPiece.TryAttribute(iq, "type"u8, out ReadOnlySpan<byte> type)
+            && (type.SequenceEqual("get"u8) || type.SequenceEqual("set"u8));
+        if (!request || !XmlPiece.TryAttribute(iq, "id"u8, out ReadOnlySpan<byte> id)) return;
+        XmlPiece.TryAttribute(iq, "from"u8, out ReadOnlySpan<byte> from);
+        if (id.Length + from.Length > LongestAddress) return;
+
+        Span<byte> reply = stackalloc byte[LoginMachine.MaxReply];
+        int at = 0;
+        Append(reply, ref at, "<iq type='error' id=\""u8);
+        Append(reply, ref at, id);
+        if (!from.IsEmpty)
+        {
+            Append(reply, ref at, "\" to=\""u8);
+            Append(reply, ref at, from);
+        }
+
+        Append(
+            reply, ref at,
+            "\"><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"u8);
+        if (!carrier.TryReply(index, reply[..at])) problems.Add("a request was not answered, as there was no room");
+
+        static void Append(Span<byte> reply, ref int at, ReadOnlySpan<byte> text)
+        {
+            text.CopyTo(reply[at..]);
+            at += text.Length;
+        }
+    }
+
+    private void Say(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    {
+        if (!carrier.TryReply(index, piece)) Leave(carrier, index, ref session, "the server said several things that want an answer at once");
+    }
+
+    /// <summary>Says nothing more on a session.</summary>
+    private void Leave(ISessionCarrier carrier, int index, ref BenchSession session, string? problem)
+    {
+        if (session.Phase >= SessionPhase.Leaving) return;
+        if (problem is not null) problems.Add(problem);
+        BeforeLeaving(index, ref session);
+        session.Phase = SessionPhase.Leaving;
+
+        // Without room for it the session ends here alone; the other side finds out when its link or connection goes.
+        if (!carrier.TryReply(index, [])) Finish(index, ref session);
+    }
+
+    private void TakeEnd(ISessionCarrier carrier, int index, ref BenchSession session)
+    {
+        if (session.Phase != SessionPhase.Leaving)
+        {
+            if (!session.EndSaid) problems.Add("the server ended a session without closing its stream");
+            carrier.TryReply(index, []);
+        }
+
+        Finish(index, ref session);
+    }
+
+    private void BeforeLeaving(int index, ref BenchSession session)
+    {
+        if (session.Phase == SessionPhase.Online) Interlocked.Decrement(ref _online);
+        else if (session.IsLoggingIn) Interlocked.Increment(ref _failed);
+        _exchanges.TryRemove(index, out _);
+    }
+
+    private void Finish(int index, ref BenchSession session)
+    {
+        BeforeLeaving(index, ref session);
+        session.Phase = SessionPhase.Over;
+        Interlocked.Increment(ref _over);
+    }
+}

@@ -1,0 +1,198 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using Megaphone.Interop;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Megaphone.Protocol;
+using Megaphone.Reactor;
+using Megaphone.Tls;
+using Megaphone.Xmpp;
+
+namespace Megaphone.Ecm;
+
+/// <summary>Brings what clients say onto the links.</summary>
+internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log) : IConnectionHandler<EcmClient>
+{
+    private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
+    private ReactorGroup<EcmClient>? _clients;
+    private uint _next;
+    private volatile bool _stopping;
+
+    /// <summary>Gives it the reactors whose clients it serves; before they start.</summary>
+    public void Serve(ReactorGroup<EcmClient> clients) => _clients = clients;
+
+    /// <summary>From now on nothing more is read from clients.</summary>
+    public void StopReading() => _stopping = true;
+
+    /// <inheritdoc/>
+    public RefusalReason? Refusal()
+    {
+        foreach (EcmLink link in links)
+        {
+            if (link.IsUsable) return null;
+        }
+
+        return RefusalReason.NoLink;
+    }
+
+    /// <inheritdoc/>
+    public RefusalReason? Accepted(
+        ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
+    {
+        owner = 0;
+        int index = PickLink();
+        if (index < 0 || links[index].Current is not { } link) return RefusalReason.NoLink;
+
+        state.LinkIndex = (byte)index;
+        state.Listener = (byte)listener;
+        if (options.Proxy != ProxyMode.None)
+        {
+            // Told at once, so that the server knows its client before the client has said a word.
+            Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
+            int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls);
+            if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
+            FlushBatch.Add(link);
+            state.Open(metrics);
+        }
+
+        metrics.AddConnected();
+        owner = link.Number;
+        return null;
+    }
+
+    /// <inheritdoc/>
+    public void Connected(ConnectionId id, ref EcmClient state) => throw new UnreachableException();
+
+    /// <inheritdoc/>
+    public bool TryNextAddress(ref EcmClient state, out NativeAddress address) => throw new UnreachableException();
+
+    /// <inheritdoc/>
+    public int Reserve(int owner, ref EcmClient state)
+    {
+        if (_stopping || LinkOf(owner, state) is not { } link) return -1;
+        if (_stanzas is { } stanzas) return stanzas.Reserve(link, state);
+        return link.TryAcquire(link.MaxContent) ? link.MaxContent : 0;
+    }
+
+    /// <inheritdoc/>
+    public void Received(ConnectionId id, int owner, ref EcmClient state, ReadOnlySpan<byte> bytes)
+    {
+        // Lost between the reservation and now: its clients are about to be disconnected.
+        if (LinkOf(owner, state) is not { } link) return;
+        if (_stanzas is { } stanzas)
+        {
+            if (stanzas.Receive(link, id, ref state, bytes) is { } fault) Refuse(id, link, ref state, fault);
+            return;
+        }
+
+        if (bytes.IsEmpty)
+        {
+            link.Return(link.MaxContent);
+            return;
+        }
+
+        state.Open(metrics);
+        link.Write(id.Value, bytes);
+        link.Return(link.MaxContent, bytes.Length);
+        FlushBatch.Add(link);
+    }
+
+    /// <inheritdoc/>
+    public Told TellReadEnded(ConnectionId id, int owner, ref EcmClient state)
+    {
+        // Its session is over already, but it is to get its error as far as that has not gone out.
+        if (state.Stream.IsRefused) return Told.Done;
+        _stanzas?.End(ref state);
+
+        // A client that never said anything has no session that could be ended.
+        if (LinkOf(owner, state) is not { } link || !state.Opened) return Told.Close;
+        if (!link.TryWrite(id.Value, [])) return Told.NoRoom;
+        state.EndTold = true;
+        FlushBatch.Add(link);
+        return Told.Done;
+    }
+
+    /// <inheritdoc/>
+    public Told TellSlow(ConnectionId id, int owner, ref EcmClient state, bool slow)
+    {
+        if (LinkOf(owner, state) is not { HasControl: true } link) return Told.Done;
+        if (!link.TryWrite(slow ? SessionControl.Pause(id.Value) : SessionControl.Resume(id.Value))) return Told.NoRoom;
+        if (slow) metrics.AddPause();
+        return Told.Done;
+    }
+
+    /// <inheritdoc/>
+    public Told TellClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
+    {
+        bool refused = state.Stream.IsRefused;
+        if (refused) reason = CloseReason.StreamError;
+        else _stanzas?.End(ref state);
+
+        bool isKnown = reason is CloseReason.ResetByPeer or CloseReason.LinkLost || (refused && state.EndTold);
+        if (state.Opened && !isKnown && LinkOf(owner, state) is { } link && !TryTellOver(id, link, ref state, reason)) return Told.NoRoom;
+        metrics.RemoveConnected();
+
+        // A refused client's session was over, and counted, when it was refused.
+        if (state.Opened && !refused) metrics.AddSessionClosed(reason);
+        return Told.Done;
+    }
+
+    /// <inheritdoc/>
+    public CloseReason? Doomed(int owner, ref EcmClient state) =>
+        !_stopping && LinkOf(owner, state) is null ? CloseReason.LinkLost : null;
+
+    /// <inheritdoc/>
+    public void BatchEnded() => FlushBatch.Flush();
+
+    /// <summary>
+    /// Ends a session whose client broke XMPP: the client gets the stream error, and the end of our direction behind it; the
+    /// server is told now. The descriptor lives on until the client has ended too, or the half-open timeout passes: closed
+    /// with input unread, it would reset the client's end and could take the error away from it.
+    /// </summary>
+    private void Refuse(ConnectionId id, Link link, ref EcmClient state, StreamFault fault)
+    {
+        log.StreamRefused(id.Value, fault);
+        metrics.AddStreamError(fault.Condition);
+        byte[] opening = StreamErrorText.Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
+        _clients!.SendLast(id, link.Number, opening, StreamErrorText.ErrorAndEnd(fault.Condition));
+        if (!state.Opened) return;
+
+        // Without room it is told when the client is closed.
+        metrics.AddSessionClosed(CloseReason.StreamError);
+        TryTellOver(id, link, ref state, CloseReason.StreamError);
+    }
+
+    /// <summary>Tells the other end that a session is over, unless it knows.</summary>
+    /// <returns>False when there is no room for that now.</returns>
+    private static bool TryTellOver(ConnectionId id, Link link, ref EcmClient state, CloseReason reason)
+    {
+        if (link.HasControl && reason != CloseReason.Ended)
+        {
+            if (!link.TryWrite(SessionControl.Reset(id.Value, Label.Of(reason)))) return false;
+        }
+        else if (!state.EndTold)
+        {
+            if (!link.TryWriteUrgent(id.Value, [])) return false;
+            FlushBatch.Add(link);
+        }
+
+        state.EndTold = true;
+        return true;
+    }
+
+    /// <summary>The link that a client is on, or null when that connection of it is gone.</summary>
+    private Link? LinkOf(int owner, in EcmClient state) =>
+        links[state.LinkIndex].Current is { } link && link.Number == owner ? link : null;
+
+    /// <summary>The next link in turn that takes sessions; -1 when none does.</summary>
+    private int PickLink()
+    {
+        for (int tried = 0; tried < links.Length; tried++)
+        {
+            int index = (int)(Interlocked.Increment(ref _next) % (uint)links.Length);
+            if (links[index].IsUsable) return index;
+        }
+
+        return -1;
+    }
+}

@@ -1,0 +1,124 @@
+using System.Net;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Ecm;
+
+/// <summary>The external connection manager: holds clients and carries what they say over its links.</summary>
+internal sealed class EcmRole : IDisposable
+{
+    private readonly EcmOptions _options;
+    private readonly RoleMetrics _metrics;
+    private readonly EcmLog _log;
+    private readonly LinkLog _linkLog;
+    private readonly LinkTls? _linkTls;
+    private readonly EcmLink[] _links;
+    private readonly EcmClients _clients;
+    private readonly CancellationTokenSource _stopConnecting = new();
+    private readonly List<IPEndPoint> _listening = [];
+    private readonly RefusalReport _refusals;
+    private ReactorGroup<EcmClient>? _reactors;
+    private ClientEntrance? _entrance;
+    private CertificateReload? _reload;
+    private Task _connectors = Task.CompletedTask;
+
+    /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <exception cref="CertificateException">Links are to speak TLS, and its files cannot be used.</exception>
+    public EcmRole(EcmOptions options, RoleMetrics metrics, ILoggerFactory loggers)
+    {
+        _options = options;
+        _metrics = metrics;
+        _log = new EcmLog(loggers.CreateLogger<EcmRole>());
+        _linkLog = new LinkLog(loggers.CreateLogger<Link>());
+        _linkTls = options.Connect.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
+        _links = new EcmLink[options.Connect.Count];
+        for (int i = 0; i < _links.Length; i++) _links[i] = new EcmLink(metrics);
+        _clients = new EcmClients(options, metrics, _links, _log);
+        _refusals = new RefusalReport(metrics, _log);
+    }
+
+    /// <summary>Where clients are taken; the real ports, after <see cref="Start"/>.</summary>
+    public IReadOnlyList<IPEndPoint> Listening => _listening;
+
+    /// <summary>Null when at least one link takes sessions; else the reason, in words.</summary>
+    public string? NotReady =>
+        _links.Any(link => link.IsUsable) ? null
+        : _links.Any(link => link.Current is not null) ? $"every link to {_options.Connect.To} is draining"
+        : $"no link to {_options.Connect.To} is up";
+
+    /// <summary>Binds the listeners and begins to connect the links.</summary>
+    /// <exception cref="IOException">An address cannot be bound, or there are no descriptors.</exception>
+    /// <exception cref="CertificateException">TLS is wanted, and there is no library or no certificate for it.</exception>
+    public void Start()
+    {
+        TlsServer? server = _options.Tls is { } tls ? new TlsServer(tls.Server) : null;
+        _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics);
+        _clients.Serve(_reactors);
+        foreach (EcmLink link in _links) link.Serve(_reactors);
+        if (server is not null)
+        {
+            _entrance = new ClientEntrance(_options, _options.Tls!, server, _reactors, _metrics, _log);
+            _reload = new CertificateReload(server, _metrics, _log);
+        }
+
+        for (int i = 0; i < _options.Clients.Count; i++)
+        {
+            ClientListenerOptions client = _options.Clients[i];
+            _listening.Add(client.Tls == ClientTls.None
+                ? _reactors.Listen(i, client.Listen, _options.Backlog)
+                : _entrance!.Listen(i, client));
+        }
+
+        _reactors.Start();
+        _entrance?.Start();
+        _refusals.Start();
+        _connectors = Task.WhenAll(_links.Select(link =>
+            new LinkConnector(_options.Connect, _options.Link, link, _metrics, _linkLog, _linkTls).RunAsync(_stopConnecting.Token)));
+        _log.Listening(string.Join(", ", _listening), _links.Length, _options.Connect.To.ToString());
+    }
+
+    /// <summary>Takes no more clients, sends what is queued either way, and ends.</summary>
+    /// <param name="deadline">When to stop waiting for the other sides.</param>
+    public async Task StopAsync(CancellationToken deadline)
+    {
+        if (_reactors is not { } reactors) return;
+        _reactors = null;
+        _refusals.Dispose();
+        reactors.StopAccepting();
+        _entrance?.Dispose();
+        await Quiet.WaitAsync(_metrics, deadline).ConfigureAwait(false);
+
+        _clients.StopReading();
+        await _stopConnecting.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_links.Select(link => link.Current?.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
+        await Task.WhenAny(_connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
+
+        // The links are down; clients that are slow get what they have been sent as far as time allows.
+        while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);
+        reactors.Stop();
+    }
+
+    /// <summary>Releases what <see cref="StopAsync"/> does not need any more.</summary>
+    public void Dispose()
+    {
+        _refusals.Dispose();
+        _reload?.Dispose();
+        _linkTls?.Dispose();
+        _stopConnecting.Dispose();
+    }
+
+    private ReactorOptions ReactorOptions() => new()
+    {
+        Name = "ecm",
+        Reactors = _options.Reactors,
+        MaxConnections = _options.MaxClients,
+        HalfOpenTimeout = _options.HalfOpenTimeout,
+        ConnectTimeout = Timeout.InfiniteTimeSpan,
+        CloseRate = _options.CloseRate,
+        Buffers = _options.Buffers,
+        Liveness = _options.Liveness,
+    };
+}

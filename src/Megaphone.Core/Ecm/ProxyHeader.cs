@@ -1,0 +1,98 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Megaphone.Interop;
+using Megaphone.Tls;
+
+namespace Megaphone.Ecm;
+
+/// <summary>Writes the header of the PROXY protocol, version 1 or 2, as HAProxy's specification has it.</summary>
+internal static class ProxyHeader
+{
+    /// <summary>Room for any header that is written here: one of version 2 with the facts of TLS, each at its longest.</summary>
+    public const int MaxBytes = 512;
+
+    private const int V2AddressOffset = 16;
+    private const byte TypeAlpn = 0x01;
+    private const byte TypeAuthority = 0x02;
+    private const byte TypeTls = 0x20;
+    private const byte TypeTlsVersion = 0x21;
+    private const byte TypeTlsCipher = 0x23;
+    private const byte ClientSpeaksTls = 0x01;
+
+    /// <summary>Any value but 0: the client showed no certificate that was verified.</summary>
+    private const byte NotVerified = 0x01;
+
+    /// <summary>Longer names are left out: no host has one.</summary>
+    private const int LongestName = 255;
+
+    /// <summary>Writes the header for a client.</summary>
+    /// <param name="destination">At least <see cref="MaxBytes"/>.</param>
+    /// <param name="mode"><see cref="ProxyMode.V1"/> or <see cref="ProxyMode.V2"/>.</param>
+    /// <param name="client">The client's address.</param>
+    /// <param name="listener">The address that it connected to, of the same family.</param>
+    /// <param name="tls">What its TLS is like, which version 2 tells; null without TLS.</param>
+    /// <returns>The bytes written.</returns>
+    public static int Write(Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls) =>
+        mode == ProxyMode.V1 ? WriteText(destination, client, listener) : WriteBinary(destination, client, listener, tls);
+
+    /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c></summary>
+    private static int WriteText(Span<byte> destination, in NativeAddress client, in NativeAddress listener)
+    {
+        string text = string.Create(
+            CultureInfo.InvariantCulture,
+            $"PROXY {(client.IsV4 ? "TCP4" : "TCP6")} {new IPAddress(client.AddressBytes)} {new IPAddress(listener.AddressBytes)} {client.Port} {listener.Port}\r\n");
+        return Encoding.ASCII.GetBytes(text, destination);
+    }
+
+    /// <summary>Signature (12), version and command (1), family (1), length of the rest (2), addresses, ports, facts of TLS.</summary>
+    private static int WriteBinary(Span<byte> destination, in NativeAddress client, in NativeAddress listener, TlsFacts? tls)
+    {
+        ReadOnlySpan<byte> from = client.AddressBytes;
+        ReadOnlySpan<byte> to = listener.AddressBytes;
+        int rest = from.Length + to.Length + 4;
+
+        "\r\n\r\n\0\r\nQUIT\n"u8.CopyTo(destination);
+        destination[12] = 0x21;
+        destination[13] = client.IsV4 ? (byte)0x11 : (byte)0x21;
+        Span<byte> addresses = destination[V2AddressOffset..];
+        from.CopyTo(addresses);
+        to.CopyTo(addresses[from.Length..]);
+        BinaryPrimitives.WriteUInt16BigEndian(addresses[(from.Length + to.Length)..], client.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(addresses[(from.Length + to.Length + 2)..], listener.Port);
+        if (tls is not null) rest += WriteTls(addresses[rest..], tls);
+        BinaryPrimitives.WriteUInt16BigEndian(destination[14..], (ushort)rest);
+        return V2AddressOffset + rest;
+    }
+
+    /// <summary>Sections 2.2.1, 2.2.2 and 2.2.6 of the specification: ALPN, authority, and what the TLS is.</summary>
+    private static int WriteTls(Span<byte> destination, TlsFacts tls)
+    {
+        int length = 0;
+        if (tls.Protocol is { } protocol) length += WriteField(destination, TypeAlpn, protocol);
+        if (tls.ServerName is { Length: <= LongestName } name) length += WriteField(destination[length..], TypeAuthority, name);
+
+        Span<byte> field = destination[length..];
+        Span<byte> value = field[3..];
+        value[0] = ClientSpeaksTls;
+        BinaryPrimitives.WriteUInt32BigEndian(value[1..], NotVerified);
+        int valueLength = 5 + WriteField(value[5..], TypeTlsVersion, tls.Version);
+        valueLength += WriteField(value[valueLength..], TypeTlsCipher, tls.Cipher);
+        WriteTypeAndLength(field, TypeTls, valueLength);
+        return length + 3 + valueLength;
+    }
+
+    private static int WriteField(Span<byte> destination, byte type, string text)
+    {
+        int length = Encoding.ASCII.GetBytes(text, destination[3..]);
+        WriteTypeAndLength(destination, type, length);
+        return 3 + length;
+    }
+
+    private static void WriteTypeAndLength(Span<byte> destination, byte type, int length)
+    {
+        destination[0] = type;
+        BinaryPrimitives.WriteUInt16BigEndian(destination[1..], (ushort)length);
+    }
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Interop;
+using Megaphone.Values;
+
+namespace Megaphone.Hub;
+
+/// <summary>The addresses that a backend's name stands for, kept fresh in the background. Thread-safe.</summary>
+/// <remarks>
+/// Sessions never wait for a name server: they take what is known. The address that answered last is tried first, so
+/// that a name with one dead address costs one session a failed attempt, not every one.
+/// </remarks>
+internal sealed class BackendAddresses : IDisposable
+{
+    private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(30);
+    /// <summary>How long the start waits for a name server; the sessions that come before its answer are refused.</summary>
+    private static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
+
+    private readonly HostPort _backend;
+    private readonly HubLog _log;
+    private readonly Timer _timer;
+    private volatile NativeAddress[] _addresses = [];
+    private volatile string? _failure;
+    private int _preferred;
+
+    /// <summary>Resolves the name for the first time; that it cannot be resolved is told and tried again, no error.</summary>
+    public BackendAddresses(HostPort backend, HubLog log)
+    {
+        _backend = backend;
+        _log = log;
+        _timer = new Timer(_ => _ = RefreshAsync());
+        if (backend.Address is { } address) _addresses = [new NativeAddress(new IPEndPoint(address, backend.Port))];
+        else RefreshAsync().Wait(FirstAnswer);
+    }
+
+    /// <summary>Takes the addresses that a new session is to try.</summary>
+    /// <returns>False when the name could not be resolved.</returns>
+    public bool TryStart(out Candidates candidates, out NativeAddress first)
+    {
+        NativeAddress[] addresses = _addresses;
+        candidates = new Candidates(addresses, Volatile.Read(ref _preferred), 0);
+        return TryNext(ref candidates, out first);
+    }
+
+    /// <summary>Takes the next address after one failed.</summary>
+    public static bool TryNext(ref Candidates candidates, out NativeAddress address)
+    {
+        (NativeAddress[]? addresses, int preferred, int tried) = candidates;
+        if (addresses is null || tried >= addresses.Length)
+        {
+            address = default;
+            return false;
+        }
+
+        address = addresses[(preferred + tried) % addresses.Length];
+        candidates = candidates with { Tried = tried + 1 };
+        return true;
+    }
+
+    /// <summary>The address that was taken last has answered.</summary>
+    public void Succeeded(in Candidates candidates)
+    {
+        if (candidates.Tried > 1) Volatile.Write(ref _preferred, (candidates.Preferred + candidates.Tried - 1) % candidates.Addresses!.Length);
+    }
+
+    /// <summary>Ends the refreshing.</summary>
+    public void Dispose() => _timer.Dispose();
+
+    private async Task RefreshAsync()
+    {
+        string? failure = null;
+        try
+        {
+            IPAddress[] found = await Dns.GetHostAddressesAsync(_backend.Host).ConfigureAwait(false);
+            if (found.Length == 0) failure = "the name has no address";
+            else Use([.. found.Select(address => new NativeAddress(new IPEndPoint(address, _backend.Port)))]);
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException)
+        {
+            // What was known stays in use: a name server that is away is no reason to turn sessions away.
+            failure = e.Message;
+        }
+
+        if (failure is not null && failure != _failure) _log.Unresolved(_backend.Host, failure);
+        _failure = failure;
+        try
+        {
+            _timer.Change(failure is null ? RefreshInterval : RetryInterval, Timeout.InfiniteTimeSpan);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The hub has stopped meanwhile.
+        }
+    }
+
+    private void Use(NativeAddress[] addresses)
+    {
+        if (addresses.AsSpan().SequenceEqual(_addresses)) return;
+        _addresses = addresses;
+        Volatile.Write(ref _preferred, 0);
+    }
+
+    /// <summary>Where one session is in trying the addresses.</summary>
+    /// <param name="Addresses">All of them.</param>
+    /// <param name="Preferred">The one to begin with.</param>
+    /// <param name="Tried">How many have been taken.</param>
+    internal readonly record struct Candidates(NativeAddress[]? Addresses, int Preferred, int Tried);
+}

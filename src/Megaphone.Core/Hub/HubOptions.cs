@@ -1,0 +1,46 @@
+using System.Net;
+using Megaphone.Links;
+using Megaphone.Reactor;
+using Megaphone.Values;
+
+namespace Megaphone.Hub;
+
+/// <summary>The hub role's settings, checked.</summary>
+internal sealed record HubOptions
+{
+    /// <summary>Where links are taken; port 0 for any.</summary>
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Where each session is connected to; null: the built-in <c>echo:</c>.</summary>
+    public HostPort? Backend { get; init; }
+
+    /// <summary>What links are like.</summary>
+    public required LinkOptions Link { get; init; }
+
+    /// <summary>How links speak TLS; null: they are plain.</summary>
+    public LinkTlsOptions? Tls { get; init; }
+
+    /// <summary>Links held at the same time. 1 to 4096, default 256.</summary>
+    public int MaxLinks { get; init; } = 256;
+
+    /// <summary>Sessions held at the same time; more are reset. 1 to 16,000,000, default 1,000,000.</summary>
+    public int MaxSessions { get; init; } = 1_000_000;
+
+    /// <summary>Reactor threads. 1 to 64; default one for every two cores: links' receivers, which send, need the others.</summary>
+    public int Reactors { get; init; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 64);
+
+    /// <summary>Time for connecting to the backend. Default 5 s.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a session that ended on one side only is kept. Default 30 s.</summary>
+    public TimeSpan HalfOpenTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Silence, both ways, after which a session is ended; null: never.</summary>
+    public TimeSpan? IdleTimeout { get; init; }
+
+    /// <summary>What may wait for slow backends, and for backends that are still being connected.</summary>
+    public BufferOptions Buffers { get; init; } = new();
+
+    /// <summary>How vanished backends are found.</summary>
+    public TcpLivenessOptions Liveness { get; init; } = new();
+}

@@ -1,0 +1,102 @@
+using System.Net;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Megaphone.Protocol;
+using Microsoft.Extensions.Logging;
+using Megaphone.Tls;
+
+namespace Megaphone.Hub;
+
+/// <summary>The hub: takes links, gives each id on them a session of its own, and each session its place at the backend.</summary>
+internal sealed class HubRole : IDisposable
+{
+    private readonly HubOptions _options;
+    private readonly RoleMetrics _metrics;
+    private readonly HubLog _log;
+    private readonly LinkLog _linkLog;
+    private readonly LinkTls? _linkTls;
+    private readonly HubSessions _sessions;
+    private ISessionBackend? _backend;
+    private LinkListener? _listener;
+    private Timer? _idleTimer;
+
+    /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <exception cref="CertificateException">Links are to speak TLS, and its files cannot be used.</exception>
+    public HubRole(HubOptions options, RoleMetrics metrics, ILoggerFactory loggers)
+    {
+        _options = options;
+        _metrics = metrics;
+        _log = new HubLog(loggers.CreateLogger<HubRole>());
+        _linkLog = new LinkLog(loggers.CreateLogger<Link>());
+        _linkTls = options.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
+        _sessions = new HubSessions(options, metrics, _log);
+    }
+
+    /// <summary>Where links are taken; the real port, after <see cref="Start"/>.</summary>
+    public IPEndPoint Listening => _listener!.Listening;
+
+    /// <summary>The core on which the first link that is up comes in; null without one.</summary>
+    public int? LinkCore => _listener?.Links().FirstOrDefault(link => link.Phase == LinkPhase.Up)?.IncomingCore;
+
+    /// <summary>Binds the listener and begins.</summary>
+    /// <exception cref="IOException">The address cannot be bound, or there are no descriptors.</exception>
+    public void Start()
+    {
+        ISessionBackend backend = _options.Backend is { } address ? new TcpBackend(address, _sessions, _log) : new EchoBackend(_sessions);
+        _backend = backend;
+        _listener = new LinkListener(
+            _options.Listen, _options.MaxLinks, _options.Link, () => new HubLink(_sessions, backend), _metrics, _linkLog, _linkTls);
+        if (_options.IdleTimeout is { } idle)
+        {
+            TimeSpan interval = TimeSpan.FromMilliseconds(Math.Clamp(idle.TotalMilliseconds / 10, 20, 10_000));
+            _idleTimer = new Timer(_ => EndIdle(idle), null, interval, interval);
+        }
+
+        _log.Listening(Listening.ToString(), _options.Backend is null ? "echo:" : $"tcp://{_options.Backend}");
+    }
+
+    /// <summary>Takes no more links, asks ECMs for no more sessions, sends what is queued either way, and ends.</summary>
+    /// <param name="deadline">When to stop waiting for the other sides.</param>
+    public async Task StopAsync(CancellationToken deadline)
+    {
+        _idleTimer?.Dispose();
+        Link[] links = [];
+        if (_listener is not null)
+        {
+            _listener.Dispose();
+            links = _listener.Links();
+            foreach (Link link in links) link.TryWrite(ControlMessage.Drain(TimeSpan.Zero));
+            await Quiet.WaitAsync(_metrics, deadline).ConfigureAwait(false);
+        }
+
+        foreach (Link link in links)
+        {
+            if (link.Handler is HubLink hubLink) hubLink.Closing = true;
+        }
+
+        await Task.WhenAll(links.Select(link => link.DrainAsync(deadline))).ConfigureAwait(false);
+        if (_backend is not null) await _backend.StopAsync(deadline).ConfigureAwait(false);
+    }
+
+    /// <summary>Releases what is left after <see cref="StopAsync"/>.</summary>
+    public void Dispose()
+    {
+        _idleTimer?.Dispose();
+        _listener?.Dispose();
+        _linkTls?.Dispose();
+        _backend?.Dispose();
+    }
+
+    private void EndIdle(TimeSpan idle)
+    {
+        long before = Environment.TickCount64 - (long)idle.TotalMilliseconds;
+        foreach (Link link in _listener!.Links())
+        {
+            if (link.Handler is not HubLink hubLink) continue;
+            foreach (HubSession session in hubLink.Sessions.Open())
+            {
+                if (session.LastActivity < before) _backend!.Abort(session, CloseReason.IdleTimeout);
+            }
+        }
+    }
+}

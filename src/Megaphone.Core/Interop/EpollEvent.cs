@@ -1,0 +1,15 @@
+using System.Runtime.InteropServices;
+using Megaphone.Reactor;
+
+namespace Megaphone.Interop;
+
+/// <summary><c>struct epoll_event</c>, which is packed on x86-64.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+internal struct EpollEvent
+{
+    /// <summary>EPOLLIN and its like.</summary>
+    public uint Events;
+
+    /// <summary>What was given when the descriptor was added: a <see cref="ConnectionId"/>, or a number below 2^32.</summary>
+    public ulong Data;
+}

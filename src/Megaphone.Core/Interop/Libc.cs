@@ -1,0 +1,192 @@
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+[assembly: DisableRuntimeMarshalling]
+
+namespace Megaphone.Interop;
+
+/// <summary>Every system call that is made past the runtime. Linux on x86-64 only.</summary>
+/// <remarks>Each returns -1 on failure, with errno in <see cref="Marshal.GetLastPInvokeError"/>.</remarks>
+internal static unsafe partial class Libc
+{
+    public const int AfInet = 2;
+    public const int AfInet6 = 10;
+    public const int SockStream = 1;
+    public const int SockNonBlock = 0x800;
+    public const int SockCloseOnExec = 0x80000;
+    public const int SolSocket = 1;
+    public const int SoReuseAddress = 2;
+    public const int SoError = 4;
+    public const int SoKeepAlive = 9;
+    public const int SoLinger = 13;
+    public const int IpProtoTcp = 6;
+    public const int IpProtoV6 = 41;
+    public const int V6Only = 26;
+    public const int TcpNoDelay = 1;
+    public const int TcpKeepIdle = 4;
+    public const int TcpKeepInterval = 5;
+    public const int TcpKeepCount = 6;
+    public const int TcpUserTimeout = 18;
+    public const int MsgDontWait = 0x40;
+    public const int MsgNoSignal = 0x4000;
+    public const int ShutWrite = 1;
+    public const int ShutBoth = 2;
+    public const int EpollCloseOnExec = 0x80000;
+    public const int EpollAdd = 1;
+    public const int EpollDelete = 2;
+    public const int EpollModify = 3;
+    public const uint EpollIn = 1;
+    public const uint EpollPriority = 2;
+    public const uint EpollOut = 4;
+    public const uint EpollError = 8;
+    public const uint EpollHangUp = 16;
+    public const uint EpollReadHangUp = 1u << 13;
+    public const uint EpollOneShot = 1u << 30;
+    public const uint EpollEdge = 1u << 31;
+    public const int EventFdNonBlock = 0x800;
+    public const int EventFdCloseOnExec = 0x80000;
+
+    public const int ProtRead = 1;
+    public const int ProtWrite = 2;
+    public const int MapPrivate = 0x02;
+    public const int MapAnonymous = 0x20;
+    public const int MapNoReserve = 0x4000;
+    public const int AdviseDontNeed = 4;
+    public const int AdviseNoHugePage = 15;
+
+    public const int FutexWaitPrivate = 128;
+    public const int FutexWakePrivate = 129;
+    public const int SetTimerSlack = 29;
+    public const int NumberOfFiles = 7;
+
+    private const string Library = "libc";
+    private const long FutexCall = 202;
+
+    [LibraryImport(Library, EntryPoint = "mmap", SetLastError = true)]
+    public static partial void* Map(void* address, nuint length, int protection, int flags, int descriptor, nint offset);
+
+    [LibraryImport(Library, EntryPoint = "munmap", SetLastError = true)]
+    public static partial int Unmap(void* address, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "madvise", SetLastError = true)]
+    public static partial int Advise(void* address, nuint length, int advice);
+
+    [LibraryImport(Library, EntryPoint = "usleep", SetLastError = true)]
+    public static partial int Sleep(uint microseconds);
+
+    [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
+    public static partial int Socket(int family, int type, int protocol);
+
+    [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
+    public static partial int Bind(int descriptor, NativeAddress* address, uint length);
+
+    [LibraryImport(Library, EntryPoint = "listen", SetLastError = true)]
+    public static partial int Listen(int descriptor, int backlog);
+
+    [LibraryImport(Library, EntryPoint = "accept4", SetLastError = true)]
+    public static partial int Accept(int descriptor, NativeAddress* peer, uint* length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "connect", SetLastError = true)]
+    public static partial int Connect(int descriptor, NativeAddress* address, uint length);
+
+    [LibraryImport(Library, EntryPoint = "getsockname", SetLastError = true)]
+    public static partial int GetSocketName(int descriptor, NativeAddress* address, uint* length);
+
+    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    public static partial int SetSocketOption(int descriptor, int level, int option, void* value, uint length);
+
+    [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
+    public static partial int GetSocketOption(int descriptor, int level, int option, void* value, uint* length);
+
+    [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
+    public static partial nint Receive(int descriptor, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
+    public static partial nint Send(int descriptor, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
+    public static partial nint Send(SafeSocketHandle socket, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, EntryPoint = "sendmsg", SetLastError = true)]
+    public static partial nint Send(SafeSocketHandle socket, MessageHeader* message, int flags);
+
+    [LibraryImport(Library, EntryPoint = "shutdown", SetLastError = true)]
+    public static partial int Shutdown(int descriptor, int how);
+
+    [LibraryImport(Library, EntryPoint = "close", SetLastError = true)]
+    public static partial int Close(int descriptor);
+
+    [LibraryImport(Library, EntryPoint = "epoll_create1", SetLastError = true)]
+    public static partial int EpollCreate(int flags);
+
+    [LibraryImport(Library, EntryPoint = "epoll_ctl", SetLastError = true)]
+    public static partial int EpollControl(int epoll, int operation, int descriptor, EpollEvent* @event);
+
+    [LibraryImport(Library, EntryPoint = "epoll_wait", SetLastError = true)]
+    public static partial int EpollWait(int epoll, EpollEvent* events, int capacity, int timeoutMilliseconds);
+
+    [LibraryImport(Library, EntryPoint = "eventfd", SetLastError = true)]
+    public static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport(Library, EntryPoint = "read", SetLastError = true)]
+    public static partial nint Read(int descriptor, void* buffer, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
+    public static partial nint Write(int descriptor, void* buffer, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "getrlimit", SetLastError = true)]
+    public static partial int GetLimit(int resource, ResourceLimit* limit);
+
+    [LibraryImport(Library, EntryPoint = "setrlimit", SetLastError = true)]
+    public static partial int SetLimit(int resource, ResourceLimit* limit);
+
+    [LibraryImport(Library, EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int StatusOf(int directory, string path, int flags, uint mask, byte* status);
+
+    [LibraryImport(Library, EntryPoint = "poll")]
+    public static partial int Poll(PollRequest* requests, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport(Library, EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Access(string path, int mode);
+
+    [LibraryImport(Library, EntryPoint = "geteuid")]
+    public static partial uint EffectiveUser();
+
+    [LibraryImport(Library, EntryPoint = "nanosleep")]
+    public static partial int NanoSleep(long* time, long* left);
+
+    [LibraryImport(Library, EntryPoint = "prctl")]
+    public static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
+
+    /// <summary>futex(2), which has no function of its own.</summary>
+    public static long Futex(int* word, int operation, int value) => Call(FutexCall, word, operation, value, null, null, 0);
+
+    [LibraryImport(Library, EntryPoint = "syscall")]
+    private static partial long Call(long call, int* word, int operation, int value, void* timeout, int* word2, int value3);
+
+    /// <summary>Sets an option whose value is an int.</summary>
+    public static int SetSocketOption(int descriptor, int level, int option, int value) =>
+        SetSocketOption(descriptor, level, option, &value, sizeof(int));
+
+    /// <summary>The pending error of a socket (SO_ERROR), which this call clears; 0 when there is none.</summary>
+    public static int TakeSocketError(int descriptor)
+    {
+        int error = 0;
+        uint length = sizeof(int);
+        return GetSocketOption(descriptor, SolSocket, SoError, &error, &length) == 0
+            ? error
+            : Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>Makes the next <see cref="Close"/> abort the connection with RST instead of ending it with FIN.</summary>
+    public static void AbortOnClose(int descriptor)
+    {
+        // struct linger { int l_onoff; int l_linger; }
+        long linger = 1;
+        _ = SetSocketOption(descriptor, SolSocket, SoLinger, &linger, sizeof(long));
+    }
+
+    /// <summary>What the kernel says about an error number, with the number.</summary>
+    public static string Describe(int errno) => $"{Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})";
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+using Megaphone.Metrics;
+
+namespace Megaphone.Reactor;
+
+/// <summary>Takes connections from one listening socket in batches. Used by one thread at a time.</summary>
+/// <remarks>
+/// Clients get the descriptors below <see cref="DescriptorReserve"/>; above it they are closed at once. When descriptors run out all the
+/// same, for the whole machine say, a spare one is given up for a moment, so that the connecting client is refused instead of left waiting
+/// in the kernel's queue, where it would make a level-triggered epoll spin.
+/// </remarks>
+internal sealed unsafe class Acceptor : IDisposable
+{
+    /// <summary>Connections taken before other events get their turn.</summary>
+    private const int Batch = 64;
+
+    private readonly int _number;
+    private readonly TcpLivenessOptions _liveness;
+    private readonly RoleMetrics _metrics;
+    private int _spare;
+
+    /// <summary>Binds the socket. The number, by which clients say where they came from, counts listeners from 0.</summary>
+    /// <exception cref="ListenException">The address cannot be bound.</exception>
+    public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
+    {
+        _number = number;
+        _liveness = liveness;
+        _metrics = metrics;
+        Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
+        Listening = NativeSocket.LocalAddress(Descriptor).ToEndPoint();
+        _spare = TakeSpare();
+    }
+
+    /// <summary>The listening socket.</summary>
+    public int Descriptor { get; }
+
+    /// <summary>The real address and port.</summary>
+    public IPEndPoint Listening { get; }
+
+    /// <summary>Takes what is waiting, up to a batch; those that are refused count as well.</summary>
+    /// <param name="take">Gets each descriptor and the client's address; it owns the descriptor from then on.</param>
+    /// <param name="most">Clients to take at most, however many wait.</param>
+    /// <returns>False when the machine is out of memory or descriptors and accepting should rest for a moment.</returns>
+    public bool TryAccept(AcceptedClient take, int most = Batch)
+    {
+        for (int i = 0; i < Math.Min(most, Batch); i++)
+        {
+            NativeAddress peer = default;
+            uint length = NativeAddress.Size;
+            int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
+            if (client >= 0)
+            {
+                if (DescriptorReserve.Includes(client))
+                {
+                    _ = Libc.Close(client);
+                    _metrics.AddRefused(RefusalReason.Descriptors);
+                    continue;
+                }
+
+                NativeSocket.SpreadKeepAlive(client, _liveness);
+                take(client, peer, _number);
+                continue;
+            }
+
+            switch (Marshal.GetLastPInvokeError())
+            {
+                case Errno.TryAgain:
+                    return true;
+                case Errno.TooManyFiles or Errno.TooManyFilesInSystem:
+                    if (!RefuseWithSpare()) return false;
+                    break;
+                case Errno.OutOfMemory or Errno.NoBufferSpace:
+                    _metrics.AddRefused(RefusalReason.Memory);
+                    return false;
+                default:
+                    // The client was gone before it was taken (ECONNABORTED and the network errors of accept(2)).
+                    break;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Closes the socket: no more clients.</summary>
+    public void Dispose()
+    {
+        _ = Libc.Close(Descriptor);
+        if (_spare >= 0) _ = Libc.Close(_spare);
+    }
+
+    private static int TakeSpare() => Libc.EventFd(0, Libc.EventFdCloseOnExec);
+
+    private bool RefuseWithSpare()
+    {
+        if (_spare < 0 && (_spare = TakeSpare()) < 0) return false;
+        _ = Libc.Close(_spare);
+        int client = Libc.Accept(Descriptor, null, null, Libc.SockCloseOnExec);
+        if (client >= 0)
+        {
+            _ = Libc.Close(client);
+            _metrics.AddRefused(RefusalReason.Descriptors);
+        }
+
+        _spare = TakeSpare();
+        return client >= 0 && _spare >= 0;
+    }
+}

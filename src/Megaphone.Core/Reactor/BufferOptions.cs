@@ -1,0 +1,23 @@
+namespace Megaphone.Reactor;
+
+/// <summary>How much may wait for sockets that take data slowly (section 5 of the link protocol).</summary>
+internal sealed record BufferOptions
+{
+    /// <summary>A paused session is resumed when its buffer falls to this. Default 16 KiB.</summary>
+    public int LowBytes { get; init; } = 16 << 10;
+
+    /// <summary>A session is paused when its buffer reaches this. Default 64 KiB.</summary>
+    public int HighBytes { get; init; } = 64 << 10;
+
+    /// <summary>A session whose buffer would grow above this is reset. Default 16 MiB.</summary>
+    /// <remarks>
+    /// Should be more than one link can hold in both directions, rings and socket buffers, which is what may still arrive
+    /// after <c>pause</c>: then only a side that cannot or will not pause gets here.
+    /// </remarks>
+    public int LimitBytes { get; init; } = 16 << 20;
+
+    /// <summary>
+    /// The bound for the memory of all buffers together; a session that would exceed it is reset. Default 256 MiB.
+    /// </summary>
+    public long TotalBytes { get; init; } = 256L << 20;
+}

@@ -1,0 +1,219 @@
+using System.Runtime.CompilerServices;
+using Megaphone.Metrics;
+using Megaphone.Tls;
+
+namespace Megaphone.Reactor;
+
+/// <summary>The connections of one reactor: slots in native memory, the handler's state beside them.</summary>
+/// <remarks>
+/// Slots never move, so one may be used by reference while others are taken. They are taken from the lowest chunk that has
+/// room, and a chunk that nobody uses any more gives its memory back, but for states that hold references. Taking and freeing are thread-safe; what is in a slot
+/// is guarded by the slot's own gate.
+/// </remarks>
+internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) : IDisposable
+{
+    private const int ChunkBits = 10;
+    private const int ChunkSlots = 1 << ChunkBits;
+    private const int NoSlot = -1;
+
+    // Of a chunk: whole pages, as long as what a slot takes divides by four.
+    private static readonly nuint SlotBytes = ChunkSlots * (nuint)sizeof(ConnectionSlot);
+    private static readonly nuint StateBytes = ChunkSlots * (nuint)Unsafe.SizeOf<TState>();
+
+    private readonly ReservedMemory _slots = new((nuint)Chunks(capacity) * SlotBytes);
+
+    // Where the state refers to objects the collector has to see it; anything else costs it nothing.
+    private readonly ReservedMemory? _plainStates = RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
+        ? null
+        : new((nuint)Chunks(capacity) * StateBytes);
+
+    private readonly TState[]?[] _states = new TState[RuntimeHelpers.IsReferenceOrContainsReferences<TState>() ? Chunks(capacity) : 0][];
+    private readonly OutputBacklog?[]?[] _backlogs = new OutputBacklog?[Chunks(capacity)][];
+    private readonly SecuredState[]?[] _secured = new SecuredState[Chunks(capacity)][];
+    private readonly Chunk[] _chunks = [.. Enumerable.Repeat(new Chunk { FirstFree = NoSlot }, Chunks(capacity))];
+    private readonly Lock _lock = new();
+    private int _lowest;
+    private int _used;
+    private int _count;
+
+    /// <summary>Connections in the table now.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Walking the slots up to here meets every connection. Slots between them may be free.</summary>
+    public int Used => Volatile.Read(ref _used);
+
+    /// <summary>Takes a slot, with a new generation and its gate held by the caller.</summary>
+    /// <returns>Null when it was taken; else what there is too much or too little of.</returns>
+    public RefusalReason? TryTake(out ConnectionId id)
+    {
+        id = default;
+        lock (_lock)
+        {
+            if (_count == capacity) return RefusalReason.TooMany;
+            while (_chunks[_lowest].Count == SlotsOf(_lowest)) _lowest++;
+            ref Chunk chunk = ref _chunks[_lowest];
+            if (!TryMakeStates(_lowest)) return RefusalReason.Memory;
+
+            int index = chunk.FirstFree;
+            if (index != NoSlot) chunk.FirstFree = Slot(index).Next;
+            else index = (_lowest << ChunkBits) + chunk.Used++;
+            chunk.Count++;
+            _count++;
+            if (index >= _used) Volatile.Write(ref _used, index + 1);
+
+            ref ConnectionSlot slot = ref Slot(index);
+            slot.Enter();
+            uint last = slot.Generation == 0 ? chunk.Generation : slot.Generation;
+            slot.Generation = last == uint.MaxValue ? 1 : last + 1;
+            slot.Flags = ConnectionFlags.None;
+            slot.Descriptor = -1;
+            slot.Attempt = 0;
+            id = new ConnectionId(slot.Generation, reactor, index);
+            return null;
+        }
+    }
+
+    /// <summary>Frees a slot. The connection must be closed and its handler told, and the caller must not hold the gate.</summary>
+    public void Free(int index)
+    {
+        lock (_lock)
+        {
+            int number = index >> ChunkBits;
+            ref Chunk chunk = ref _chunks[number];
+            Slot(index).Next = chunk.FirstFree;
+            chunk.FirstFree = index;
+            chunk.Count--;
+            _count--;
+
+            // The chunk that the next connection comes to keeps its memory, for those who come and go.
+            int other = Math.Max(number, _lowest);
+            _lowest = Math.Min(number, _lowest);
+            if (other != _lowest && _chunks[other].Count == 0) GiveBack(other);
+        }
+    }
+
+    /// <summary>The slot with this index, which must be within the capacity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref ConnectionSlot Slot(int index) => ref ((ConnectionSlot*)_slots.Start)[index];
+
+    /// <summary>Whose slot this is, or was last; the id of nobody where its memory was given back.</summary>
+    public ConnectionId IdAt(int index) => new(Volatile.Read(ref Slot(index).Generation), reactor, index);
+
+    /// <summary>The handler's state for a slot.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref TState State(int index) => ref RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
+        ? ref _states[index >> ChunkBits]![index & (ChunkSlots - 1)]
+        : ref Unsafe.Add(ref Unsafe.AsRef<TState>(_plainStates!.Start), index);
+
+    /// <summary>What waits to be sent for a slot, null when nothing does. The slot's gate must be held.</summary>
+    public OutputBacklog? Backlog(int index) => _backlogs[index >> ChunkBits]?[index & (ChunkSlots - 1)];
+
+    /// <summary>Sets or takes away what waits. The slot's gate must be held.</summary>
+    public void SetBacklog(int index, OutputBacklog? backlog)
+    {
+        ref OutputBacklog?[]? chunk = ref _backlogs[index >> ChunkBits];
+        if (chunk is null) Interlocked.CompareExchange(ref chunk, new OutputBacklog?[ChunkSlots], null);
+        chunk[index & (ChunkSlots - 1)] = backlog;
+    }
+
+    /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref SecuredState Secured(int index) => ref _secured[index >> ChunkBits]![index & (ChunkSlots - 1)];
+
+    /// <summary>Gives a slot its TLS. The slot's gate must be held. There is memory for it only where there is TLS at all.</summary>
+    public void SetSecured(int index, TlsSession session)
+    {
+        ref SecuredState[]? chunk = ref _secured[index >> ChunkBits];
+        if (chunk is null) Interlocked.CompareExchange(ref chunk, new SecuredState[ChunkSlots], null);
+        chunk[index & (ChunkSlots - 1)] = new SecuredState(session);
+    }
+
+    /// <summary>Finds a connection that is still there, and takes its gate.</summary>
+    /// <returns>False, and no gate is held, when it is gone or was never there.</returns>
+    public bool TryEnter(ConnectionId id)
+    {
+        int index = id.Slot;
+        if (index >= Used || id.Generation == 0) return false;
+        ref ConnectionSlot slot = ref Slot(index);
+
+        // A generation does not come again. Memory that was given back is not to come back only for being looked at.
+        if (Volatile.Read(ref slot.Generation) != id.Generation) return false;
+        slot.Enter();
+        if (slot.Serves(id)) return true;
+        slot.Exit();
+        return false;
+    }
+
+    /// <summary>Whether a connection has not been freed. Only for the thread that frees.</summary>
+    public bool IsThere(ConnectionId id)
+    {
+        int index = id.Slot;
+        return index < Used && id.Generation != 0 && Slot(index).Serves(id);
+    }
+
+    /// <summary>Frees the native memory. No thread may use the table any more.</summary>
+    public void Dispose()
+    {
+        _slots.Dispose();
+        _plainStates?.Dispose();
+    }
+
+    private static int Chunks(int capacity) => (capacity + ChunkSlots - 1) / ChunkSlots;
+
+    private int SlotsOf(int chunk) => Math.Min(ChunkSlots, capacity - (chunk << ChunkBits));
+
+    /// <summary>Gives back the memory of a chunk of which every slot is free. The lock is held.</summary>
+    private void GiveBack(int number)
+    {
+        ref Chunk chunk = ref _chunks[number];
+        int first = number << ChunkBits;
+        for (int index = first; index < first + chunk.Used; index++)
+        {
+            // Whoever still looks whether it is there is let out first: the gates are opened by what zeroes them.
+            ref ConnectionSlot slot = ref Slot(index);
+            slot.Enter();
+            chunk.Generation = Math.Max(chunk.Generation, slot.Generation);
+        }
+
+        _backlogs[number] = null;
+        _secured[number] = null;
+        _plainStates?.GiveBack((nuint)number * StateBytes, StateBytes);
+        _slots.GiveBack((nuint)number * SlotBytes, SlotBytes);
+        chunk.FirstFree = NoSlot;
+        chunk.Used = 0;
+
+        int top = Used >> ChunkBits;
+        while (top > 0 && (top == _chunks.Length || _chunks[top].Used == 0)) top--;
+        Volatile.Write(ref _used, (top << ChunkBits) + _chunks[top].Used);
+    }
+
+    private bool TryMakeStates(int chunk)
+    {
+        if (!RuntimeHelpers.IsReferenceOrContainsReferences<TState>()) return true;
+        try
+        {
+            _states[chunk] ??= new TState[ChunkSlots];
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Slots that lie together.</summary>
+    private struct Chunk
+    {
+        /// <summary>The first of the free slots that have been used; <see cref="NoSlot"/> when there is none.</summary>
+        public int FirstFree;
+
+        /// <summary>The slots that have been used since the chunk was empty.</summary>
+        public int Used;
+
+        /// <summary>Connections in it.</summary>
+        public int Count;
+
+        /// <summary>The highest generation of its slots before its memory was given back.</summary>
+        public uint Generation;
+    }
+}

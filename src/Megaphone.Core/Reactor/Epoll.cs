@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+
+namespace Megaphone.Reactor;
+
+/// <summary>One epoll instance. Adding, changing and removing are thread-safe.</summary>
+internal sealed unsafe class Epoll : IDisposable
+{
+    private readonly int _descriptor;
+
+    /// <exception cref="IOException">The kernel gives no instance.</exception>
+    public Epoll()
+    {
+        _descriptor = Libc.EpollCreate(Libc.EpollCloseOnExec);
+        if (_descriptor < 0) throw new IOException($"epoll_create1: {Libc.Describe(Marshal.GetLastPInvokeError())}");
+    }
+
+    /// <summary>Begins to watch a descriptor.</summary>
+    /// <returns>0, or the error number.</returns>
+    public int Add(int descriptor, uint events, ulong data) => Control(Libc.EpollAdd, descriptor, events, data);
+
+    /// <summary>Changes what is watched.</summary>
+    public void Change(int descriptor, uint events, ulong data) => _ = Control(Libc.EpollModify, descriptor, events, data);
+
+    /// <summary>Ceases to watch a descriptor; closing it has the same effect.</summary>
+    public void Remove(int descriptor) => _ = Control(Libc.EpollDelete, descriptor, 0, 0);
+
+    /// <summary>Waits for events.</summary>
+    /// <param name="events">Where they go.</param>
+    /// <param name="capacity">How many fit.</param>
+    /// <param name="timeout">Milliseconds; -1: for ever.</param>
+    /// <returns>How many there are; 0 after the timeout, and when a signal interrupted.</returns>
+    public int Wait(EpollEvent* events, int capacity, int timeout) =>
+        Math.Max(0, Libc.EpollWait(_descriptor, events, capacity, timeout));
+
+    /// <summary>Closes the instance.</summary>
+    public void Dispose() => _ = Libc.Close(_descriptor);
+
+    private int Control(int operation, int descriptor, uint events, ulong data)
+    {
+        EpollEvent @event = new() { Events = events, Data = data };
+        return Libc.EpollControl(_descriptor, operation, descriptor, &@event) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+}

@@ -1,0 +1,10 @@
+using System.Net;
+
+namespace Megaphone.Reactor;
+
+/// <summary>An address cannot be listened on; the message says which, and why.</summary>
+internal sealed class ListenException(IPEndPoint endPoint, string reason) : IOException($"cannot listen on {endPoint}: {reason}")
+{
+    /// <summary>The address.</summary>
+    public IPEndPoint EndPoint => endPoint;
+}

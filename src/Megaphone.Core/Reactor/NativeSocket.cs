@@ -1,0 +1,100 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+
+namespace Megaphone.Reactor;
+
+/// <summary>Makes raw TCP descriptors, non-blocking and not inherited by other programs.</summary>
+internal static unsafe class NativeSocket
+{
+    /// <summary>Makes a listening socket whose connections inherit TCP_NODELAY and the liveness options.</summary>
+    /// <exception cref="ListenException">The address cannot be bound.</exception>
+    public static int Listen(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
+    {
+        NativeAddress address = new(endPoint);
+        int descriptor = Create(address.Family);
+        if (descriptor >= 0)
+        {
+            _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoReuseAddress, 1);
+
+            // "[::]" takes IPv4 too, whatever the machine's default is.
+            if (address is { Family: Libc.AfInet6, IsAny: true }) _ = Libc.SetSocketOption(descriptor, Libc.IpProtoV6, Libc.V6Only, 0);
+
+            // Linux copies these to every accepted connection, which saves five system calls for each.
+            SetOptions(descriptor, liveness);
+            if (Libc.Bind(descriptor, &address, address.Length) == 0 && Libc.Listen(descriptor, backlog) == 0) return descriptor;
+        }
+
+        string reason = Libc.Describe(Marshal.GetLastPInvokeError());
+        if (descriptor >= 0) _ = Libc.Close(descriptor);
+        throw new ListenException(endPoint, reason);
+    }
+
+    /// <summary>Gives an accepted connection a time of its own after which it is asked whether it is there.</summary>
+    public static void SpreadKeepAlive(int descriptor, TcpLivenessOptions liveness) =>
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, Spread(liveness.Idle));
+
+    /// <summary>Begins a connection for a client, which may not take what <see cref="DescriptorReserve"/> keeps back.</summary>
+    /// <returns>The descriptor, connecting; or -1 with <paramref name="errno"/>.</returns>
+    public static int Connect(in NativeAddress to, TcpLivenessOptions liveness, out int errno)
+    {
+        NativeAddress address = to;
+        int descriptor = Create(address.Family);
+        if (descriptor < 0)
+        {
+            errno = Marshal.GetLastPInvokeError();
+            return -1;
+        }
+
+        if (DescriptorReserve.Includes(descriptor))
+        {
+            _ = Libc.Close(descriptor);
+            errno = Errno.TooManyFiles;
+            return -1;
+        }
+
+        SetOptions(descriptor, liveness);
+        errno = Libc.Connect(descriptor, &address, address.Length) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        if (errno is 0 or Errno.InProgress)
+        {
+            errno = 0;
+            return descriptor;
+        }
+
+        _ = Libc.Close(descriptor);
+        return -1;
+    }
+
+    /// <summary>The address that a socket is bound to.</summary>
+    public static NativeAddress LocalAddress(int descriptor)
+    {
+        NativeAddress address = default;
+        uint length = NativeAddress.Size;
+        _ = Libc.GetSocketName(descriptor, &address, &length);
+        return address;
+    }
+
+    private static int Create(int family) =>
+        Libc.Socket(family, Libc.SockStream | Libc.SockNonBlock | Libc.SockCloseOnExec, 0);
+
+    private static void SetOptions(int descriptor, TcpLivenessOptions liveness)
+    {
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpNoDelay, 1);
+        _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoKeepAlive, 1);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, Spread(liveness.Idle));
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepInterval, Spread(liveness.Interval));
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepCount, liveness.Probes);
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpUserTimeout, (int)liveness.UserTimeout.TotalMilliseconds);
+    }
+
+    /// <summary>Between three quarters of a time and all of it, in seconds.</summary>
+    /// <remarks>
+    /// The kernel rounds timers of minutes to sixteen seconds, and sends the probes of all connections that fall due then at once: more
+    /// than queues of packets hold. Those that are lost must not all be sent again at once, too.
+    /// </remarks>
+    private static int Spread(TimeSpan time)
+    {
+        int seconds = (int)time.TotalSeconds;
+        return seconds - Random.Shared.Next((seconds / 4) + 1);
+    }
+}

@@ -1,0 +1,156 @@
+using System.Net;
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Tls;
+
+namespace Megaphone.Reactor;
+
+/// <summary>The reactors of one room: the first one accepts, and every connection goes to the one with the fewest.</summary>
+/// <remarks>Thread-safe, but for <see cref="Listen"/> and <see cref="Start"/>, which come first.</remarks>
+internal sealed class ReactorGroup<TState>
+{
+    private readonly IConnectionHandler<TState> _handler;
+    private readonly RoleMetrics _metrics;
+    private readonly Reactor<TState>[] _reactors;
+    private readonly ReactorOptions _options;
+
+    /// <summary>Makes the reactors; nothing runs yet.</summary>
+    /// <exception cref="IOException">No descriptors for them.</exception>
+    public ReactorGroup(IConnectionHandler<TState> handler, ReactorOptions options, RoleMetrics metrics)
+    {
+        _handler = handler;
+        _metrics = metrics;
+        _options = options;
+
+        // Any reactor may get more than its share while others close theirs; the group as a whole keeps the bound.
+        int capacity = Math.Min(options.MaxConnections, ConnectionId.MaxSlots);
+        _reactors = new Reactor<TState>[options.Reactors];
+        for (int i = 0; i < _reactors.Length; i++) _reactors[i] = new Reactor<TState>(i, capacity, handler, options, metrics, Take);
+    }
+
+    /// <summary>Connections of all reactors now.</summary>
+    public int Count
+    {
+        get
+        {
+            int count = 0;
+            foreach (Reactor<TState> reactor in _reactors) count += reactor.Count;
+            return count;
+        }
+    }
+
+    /// <summary>Binds a listener.</summary>
+    /// <param name="number">By which its clients say where they came from.</param>
+    /// <param name="endPoint">The address.</param>
+    /// <param name="backlog">Connections that the kernel may hold ready.</param>
+    /// <returns>The real address.</returns>
+    /// <exception cref="ListenException">It cannot be bound.</exception>
+    public IPEndPoint Listen(int number, IPEndPoint endPoint, int backlog)
+    {
+        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics);
+        _reactors[0].Listen(acceptor);
+        return acceptor.Listening;
+    }
+
+    /// <summary>Starts the threads.</summary>
+    public void Start()
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Start();
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.TryConnect"/>
+    public bool TryConnect(in NativeAddress to, int owner, TState state, out ConnectionId id)
+    {
+        id = default;
+        return Count < _options.MaxConnections && Least().TryConnect(to, owner, state, out id);
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.Send"/>
+    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes) =>
+        Find(id) is { } reactor && reactor.Send(id, owner, bytes);
+
+    /// <inheritdoc cref="Reactor{TState}.SendLast"/>
+    public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes) =>
+        Find(id)?.SendLast(id, owner, opening, bytes);
+
+    /// <inheritdoc cref="Reactor{TState}.EndWrite"/>
+    public bool EndWrite(ConnectionId id, int owner) => Find(id) is { } reactor && reactor.EndWrite(id, owner);
+
+    /// <inheritdoc cref="Reactor{TState}.CloseWhenFlushed"/>
+    public void CloseWhenFlushed(ConnectionId id, int owner, CloseReason reason) =>
+        Find(id)?.CloseWhenFlushed(id, owner, reason);
+
+    /// <inheritdoc cref="Reactor{TState}.Abort"/>
+    public bool Abort(ConnectionId id, int owner, CloseReason reason) =>
+        Find(id) is { } reactor && reactor.Abort(id, owner, reason);
+
+    /// <inheritdoc cref="Reactor{TState}.PauseReading"/>
+    public void PauseReading(ConnectionId id, int owner, bool pause) => Find(id)?.PauseReading(id, owner, pause);
+
+    /// <inheritdoc cref="Reactor{TState}.ReleaseStalled"/>
+    public void ReleaseStalled()
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.ReleaseStalled();
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.Sweep"/>
+    public void Sweep()
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Sweep();
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.StopAccepting"/>
+    public void StopAccepting() => _reactors[0].StopAccepting();
+
+    /// <summary>Ends the threads and closes every connection that is left.</summary>
+    public void Stop()
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Stop();
+        foreach (Reactor<TState> reactor in _reactors) reactor.Dispose();
+    }
+
+    /// <summary>Whether a client may be taken now; null when it may, else why not.</summary>
+    public RefusalReason? Refusal() => Count >= _options.MaxConnections ? RefusalReason.TooMany : _handler.Refusal();
+
+    /// <summary>
+    /// Takes a connected descriptor in, with its TLS if it has any, or closes it and counts why. Any thread; who is not a reactor
+    /// calls <see cref="Flush"/> afterwards.
+    /// </summary>
+    /// <inheritdoc cref="Reactor{TState}.TryAdopt"/>
+    public void Admit(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    {
+        // Whose handshake took its time may come when the last place has been taken.
+        RefusalReason? refusal = RefusalReason.TooMany;
+        if (Count < _options.MaxConnections) refusal = Least().TryAdopt(descriptor, peer, listener, session, tls);
+        else Reactor<TState>.CloseUnused(descriptor, session);
+        if (refusal is { } reason) _metrics.AddRefused(reason);
+    }
+
+    /// <summary>Passes on what this thread's clients have brought.</summary>
+    public void Flush() => _handler.BatchEnded();
+
+    private Reactor<TState>? Find(ConnectionId id) => id.Reactor < _reactors.Length ? _reactors[id.Reactor] : null;
+
+    private Reactor<TState> Least()
+    {
+        Reactor<TState> least = _reactors[0];
+        foreach (Reactor<TState> reactor in _reactors)
+        {
+            if (reactor.Count < least.Count) least = reactor;
+        }
+
+        return least;
+    }
+
+    private void Take(int descriptor, in NativeAddress peer, int listener)
+    {
+        if (Refusal() is not { } reason)
+        {
+            Admit(descriptor, peer, listener, default, tls: null);
+            return;
+        }
+
+        _ = Libc.Close(descriptor);
+        _metrics.AddRefused(reason);
+    }
+}

@@ -1,0 +1,32 @@
+namespace Megaphone.Reactor;
+
+/// <summary>How the reactors of one room treat their connections.</summary>
+internal sealed record ReactorOptions
+{
+    /// <summary>The name of the threads.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Reactor threads, 1 to <see cref="ConnectionId.MaxReactors"/>.</summary>
+    public required int Reactors { get; init; }
+
+    /// <summary>Connections of all reactors together.</summary>
+    public required int MaxConnections { get; init; }
+
+    /// <summary>How long a connection may be half open.</summary>
+    public required TimeSpan HalfOpenTimeout { get; init; }
+
+    /// <summary>How long connecting to one address may take.</summary>
+    public required TimeSpan ConnectTimeout { get; init; }
+
+    /// <summary>Connections closed per second by a sweep; 0: as fast as it goes.</summary>
+    public required int CloseRate { get; init; }
+
+    /// <summary>Whether threads rest between batches while very much comes; see <see cref="BatchRest"/>.</summary>
+    public bool Rests { get; init; } = true;
+
+    /// <summary>What may wait for slow connections.</summary>
+    public required BufferOptions Buffers { get; init; }
+
+    /// <summary>How vanished peers are found.</summary>
+    public required TcpLivenessOptions Liveness { get; init; }
+}

@@ -1,0 +1,32 @@
+namespace Megaphone.Reactor;
+
+/// <summary>Connections for which the handler had no room, in the order in which they came; linked through their slots.</summary>
+/// <remarks>
+/// Not thread-safe: it belongs to one reactor. A connection is in it once at most (<see cref="ConnectionFlags.InStalledQueue"/>), and
+/// its slot is not freed meanwhile.
+/// </remarks>
+internal sealed class StalledQueue<TState>(ConnectionTable<TState> table)
+{
+    private int _first;
+    private int _last;
+
+    /// <summary>How many there are.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Adds one that is not in it.</summary>
+    public void Enqueue(ConnectionId id)
+    {
+        if (Count++ == 0) _first = id.Slot;
+        else table.Slot(_last).Next = id.Slot;
+        _last = id.Slot;
+    }
+
+    /// <summary>Takes the one that came first; there must be one.</summary>
+    public ConnectionId Dequeue()
+    {
+        ConnectionId id = table.IdAt(_first);
+        _first = table.Slot(_first).Next;
+        Count--;
+        return id;
+    }
+}

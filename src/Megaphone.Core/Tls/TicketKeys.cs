@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Megaphone.Interop;
+
+namespace Megaphone.Tls;
+
+/// <summary>
+/// The keys of session tickets (RFC 5077, RFC 8446 section 4.6.1): the server remembers nothing of a session, the client
+/// brings it back encrypted.
+/// </summary>
+/// <remarks>
+/// A key encrypts for one <see cref="Period"/> and is good for reading tickets for two more; then it is overwritten, and what
+/// was recorded earlier cannot be read with what this process knows. One row of keys serves the process, whatever
+/// certificates are in use. Thread-safe.
+/// </remarks>
+internal static unsafe class TicketKeys
+{
+    private const int NameBytes = 16;
+    private const int CipherBytes = 32;
+    private const int MacBytes = 32;
+    private const int KeyBytes = NameBytes + CipherBytes + MacBytes;
+    private const int IvBytes = 16;
+    private const int Kept = 3;
+    private const int Failure = -1;
+    private const int UnknownTicket = 0;
+    private const int Good = 1;
+
+    private static readonly Lock Gate = new();
+
+    /// <summary>The newest first; each name, cipher key, MAC key. Pinned: the collector leaves no copies behind.</summary>
+    private static readonly byte[] Keys = GC.AllocateArray<byte>(Kept * KeyBytes, pinned: true);
+
+    // Old keys go whether anybody comes or not.
+    private static readonly Timer Clock = new(_ => Rotate(), null, Period, Period);
+
+    static TicketKeys() => RandomNumberGenerator.Fill(Keys);
+
+    /// <summary>For how long a key encrypts. A ticket is good for two hours, which is OpenSSL's default.</summary>
+    public static TimeSpan Period { get; } = TimeSpan.FromHours(1);
+
+    /// <summary>Has a context make and read tickets with these keys.</summary>
+    public static void Serve(TlsContext context) => _ = OpenSsl.SetTicketCallback(context, &Provide);
+
+    /// <summary>Puts a new key in front, and overwrites the oldest.</summary>
+    public static void Rotate()
+    {
+        lock (Gate)
+        {
+            Buffer.BlockCopy(Keys, 0, Keys, KeyBytes, (Kept - 1) * KeyBytes);
+            RandomNumberGenerator.Fill(Keys.AsSpan(0, KeyBytes));
+        }
+    }
+
+    /// <summary>OpenSSL asks for a key: to encrypt a ticket, or to read the one whose key has this name.</summary>
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static int Provide(nint ssl, byte* name, byte* iv, nint cipher, nint mac, int encrypt)
+    {
+        Span<byte> key = stackalloc byte[KeyBytes];
+        lock (Gate)
+        {
+            int at = encrypt != 0 ? 0 : Find(new ReadOnlySpan<byte>(name, NameBytes));
+            if (at < 0) return UnknownTicket;
+            Keys.AsSpan(at, KeyBytes).CopyTo(key);
+        }
+
+        if (encrypt != 0)
+        {
+            key[..NameBytes].CopyTo(new Span<byte>(name, NameBytes));
+            RandomNumberGenerator.Fill(new Span<byte>(iv, IvBytes));
+        }
+
+        fixed (byte* start = key, macKey = "key\0"u8, macDigest = "digest\0"u8, sha256 = "SHA256\0"u8)
+        {
+            byte* cipherKey = start + NameBytes;
+            int keyed = encrypt != 0
+                ? OpenSsl.EncryptInit(cipher, OpenSsl.Aes256Cbc(), 0, cipherKey, iv)
+                : OpenSsl.DecryptInit(cipher, OpenSsl.Aes256Cbc(), 0, cipherKey, iv);
+            OpenSslParameter* parameters = stackalloc OpenSslParameter[3];
+            parameters[0] = new() { Key = macKey, Type = OpenSsl.ParameterOctets, Data = cipherKey + CipherBytes, Size = MacBytes };
+            parameters[1] = new() { Key = macDigest, Type = OpenSsl.ParameterUtf8, Data = sha256, Size = 6 };
+            parameters[2] = default;
+            int macSet = OpenSsl.SetMacParameters(mac, parameters);
+            CryptographicOperations.ZeroMemory(key);
+            return keyed == 1 && macSet == 1 ? Good : Failure;
+        }
+    }
+
+    private static int Find(ReadOnlySpan<byte> name)
+    {
+        for (int at = 0; at < Keys.Length; at += KeyBytes)
+        {
+            if (Keys.AsSpan(at, NameBytes).SequenceEqual(name)) return at;
+        }
+
+        return -1;
+    }
+}

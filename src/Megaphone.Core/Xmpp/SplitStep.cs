@@ -1,0 +1,14 @@
+namespace Megaphone.Xmpp;
+
+/// <summary>What <see cref="StreamSplitter.Next"/> found.</summary>
+internal enum SplitStep
+{
+    /// <summary>A piece of the stream is whole.</summary>
+    Piece,
+
+    /// <summary>Everything was taken, and more is needed for the next piece.</summary>
+    Incomplete,
+
+    /// <summary>The stream is refused, and stays so.</summary>
+    Refused,
+}

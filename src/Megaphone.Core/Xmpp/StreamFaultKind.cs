@@ -1,0 +1,65 @@
+namespace Megaphone.Xmpp;
+
+/// <summary>What is wrong with a stream; <see cref="StreamFault"/> says it in words and knows the condition.</summary>
+internal enum StreamFaultKind : byte
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>Something else than white space, a declaration or an element comes before the stream header.</summary>
+    TextBeforeHeader,
+
+    /// <summary>Character data, plain or CDATA, between first-level elements.</summary>
+    TextBetweenElements,
+
+    /// <summary>A <c>&lt;</c> begins neither a tag nor anything else.</summary>
+    NoTag,
+
+    /// <summary>A tag is cut short by a <c>&lt;</c>.</summary>
+    LessInTag,
+
+    /// <summary>A <c>&lt;</c> in an attribute's value.</summary>
+    LessInAttribute,
+
+    /// <summary>A <c>/</c> in a start tag that does not end it.</summary>
+    SlashInTag,
+
+    /// <summary>A <c>"</c>, <c>'</c> or <c>/</c> in an end tag.</summary>
+    MalformedEndTag,
+
+    /// <summary>An end tag where nothing is open that it could end.</summary>
+    NothingToEnd,
+
+    /// <summary>A <c>&lt;![</c> that is no CDATA section.</summary>
+    NoCharacterData,
+
+    /// <summary>A comment.</summary>
+    Comment,
+
+    /// <summary>A processing instruction, or an XML declaration where none may be.</summary>
+    ProcessingInstruction,
+
+    /// <summary>A document type or one of its declarations.</summary>
+    DocumentType,
+
+    /// <summary>The XML declaration is not one.</summary>
+    MalformedDeclaration,
+
+    /// <summary>The XML declaration names another encoding than UTF-8.</summary>
+    Encoding,
+
+    /// <summary>An XML declaration is followed by something else than a stream header.</summary>
+    DeclarationWithoutHeader,
+
+    /// <summary>The first element is not <c>stream</c>.</summary>
+    NoStreamHeader,
+
+    /// <summary>Elements are nested deeper than <see cref="PieceLexer.MaxDepth"/>.</summary>
+    TooDeep,
+
+    /// <summary>A piece is longer than allowed.</summary>
+    TooLong,
+
+    /// <summary>The memory for incomplete pieces is used up.</summary>
+    NoMemory,
+}

@@ -1,0 +1,251 @@
+using System.Diagnostics;
+using System.Numerics;
+
+namespace Megaphone.Xmpp;
+
+/// <summary>
+/// Cuts clients' XMPP streams into their pieces: the stream header, each complete first-level element, and the closing tag,
+/// byte for byte as they came. What a stream needs between two calls is in its <see cref="StreamState"/>.
+/// </summary>
+/// <remarks>
+/// <para>The grammar, of which everything but <c>space</c> and <c>declaration</c> goes out (RFC 6120, sections 4.2, 4.4 and 11.1;
+/// the header comes again after SASL, section 4.3.3):</para>
+/// <code>
+/// stream = header ( header | element )* closing-tag, or a header that ends itself; with space before, between and after;
+///          what else follows the end is taken and means nothing
+/// header = [ declaration space ] '&lt;' [ prefix ':' ] 'stream' … '&gt;'
+/// </code>
+/// <para>A piece that arrives whole is not copied. One that is cut is kept in native memory of at most the piece's greatest
+/// length, taken from <see cref="PieceMemory"/> as it really comes.</para>
+/// <para>Thread-safe, if each stream is used by one thread at a time.</para>
+/// </remarks>
+/// <param name="memory">Where incomplete pieces wait.</param>
+internal sealed unsafe class StreamSplitter(PieceMemory memory)
+{
+    private const int SmallestBuffer = 256;
+
+    /// <summary>Finds the next piece.</summary>
+    /// <param name="stream">The client's; a piece found before is given up.</param>
+    /// <param name="maxPieceBytes">The longest piece that is taken, the same throughout a stream.</param>
+    /// <param name="unread">What has arrived; what is taken is cut off at its front.</param>
+    /// <param name="piece">
+    /// With <see cref="SplitStep.Piece"/>, the piece. It lies in <paramref name="unread"/> or in the stream's buffer, and is
+    /// valid until the next call for this stream, which frees the buffer: call until the answer is another one.
+    /// </param>
+    /// <param name="fault">With <see cref="SplitStep.Refused"/>, why. Nothing more may be given of that stream.</param>
+    public SplitStep Next(
+        ref StreamState stream, int maxPieceBytes, ref ReadOnlySpan<byte> unread, out ReadOnlySpan<byte> piece, out StreamFault? fault)
+    {
+        Debug.Assert(!stream.IsRefused);
+        piece = default;
+        fault = null;
+        if (!stream.IsWithinPiece) Free(ref stream, maxPieceBytes);
+        while (true)
+        {
+            int at = 0;
+            if (!stream.IsWithinPiece)
+            {
+                Take(ref stream, ref unread, XmlBytes.CountWhiteSpace(unread));
+                if (unread.IsEmpty) return SplitStep.Incomplete;
+                if (stream.Lexer is LexerState.Ended or LexerState.Deaf)
+                {
+                    // Who has closed its stream has nothing more to say on it (RFC 6120, section 4.4). Libraries that send an
+                    // acknowledgement or a keepalive late do no harm, and an error would tell them nothing.
+                    stream.Lexer = LexerState.Deaf;
+                    Take(ref stream, ref unread, unread.Length);
+                    return SplitStep.Incomplete;
+                }
+
+                if (!MayBegin(stream, unread[0], out StreamFaultKind wrong))
+                {
+                    fault = Refuse(ref stream, maxPieceBytes, wrong, 0);
+                    return SplitStep.Refused;
+                }
+
+                stream.Lexer = LexerState.Open;
+                at = 1;
+            }
+
+            switch (Continue(ref stream, maxPieceBytes, ref unread, ref at, out piece, out StreamFaultKind kind))
+            {
+                case LexerStop.InputEnd:
+                    return SplitStep.Incomplete;
+                case LexerStop.Fault:
+                    fault = Refuse(ref stream, maxPieceBytes, kind, at);
+                    return SplitStep.Refused;
+                case LexerStop.Declaration:
+                    Free(ref stream, maxPieceBytes);
+                    continue;
+                default:
+                    return SplitStep.Piece;
+            }
+        }
+    }
+
+    /// <summary>Refuses a stream for a reason that the caller knows, after the piece found last.</summary>
+    public StreamFault Refuse(ref StreamState stream, int maxPieceBytes, StreamFaultKind kind) =>
+        Refuse(ref stream, maxPieceBytes, kind, -1);
+
+    /// <summary>Frees what a stream holds: to be called once when its client goes. The stream is as if it had not begun.</summary>
+    public void Release(ref StreamState stream, int maxPieceBytes)
+    {
+        Free(ref stream, maxPieceBytes);
+        stream = default;
+    }
+
+    /// <summary>The memory that a stream holds, in bytes.</summary>
+    public static int HeldBy(in StreamState stream, int maxPieceBytes) => CapacityFor(stream.Length, maxPieceBytes);
+
+    private static bool MayBegin(in StreamState stream, byte first, out StreamFaultKind wrong)
+    {
+        wrong = stream switch
+        {
+            { Declared: true } => StreamFaultKind.DeclarationWithoutHeader,
+            { Depth: 0 } => StreamFaultKind.TextBeforeHeader,
+            _ => StreamFaultKind.TextBetweenElements,
+        };
+        return first == '<';
+    }
+
+    /// <summary>
+    /// Goes on with a piece, from <paramref name="at"/> on, until it is complete or the input ends. With
+    /// <see cref="LexerStop.Fault"/> the byte at <paramref name="at"/> is the one with which it went wrong.
+    /// </summary>
+    private LexerStop Continue(
+        ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
+        out StreamFaultKind fault)
+    {
+        piece = default;
+        ReadOnlySpan<byte> allowed = unread[..Math.Min(unread.Length, max - stream.Length)];
+        while (true)
+        {
+            LexerStop stop = PieceLexer.Run(ref stream, allowed, ref at, out fault);
+            if (stop == LexerStop.Fault)
+            {
+                at--;
+                return stop;
+            }
+
+            if (stop == LexerStop.InputEnd && allowed.Length < unread.Length)
+            {
+                fault = StreamFaultKind.TooLong;
+                return LexerStop.Fault;
+            }
+
+            // From here on what was looked at is in one place: whole in the input, or all of it in the buffer.
+            bool kept = stream.Length > 0 || stop == LexerStop.InputEnd;
+            if (kept && !TryKeep(ref stream, max, allowed[..at]))
+            {
+                at = Math.Max(0, at - 1);
+                fault = StreamFaultKind.NoMemory;
+                return LexerStop.Fault;
+            }
+
+            ReadOnlySpan<byte> whole = kept ? new ReadOnlySpan<byte>(stream.Buffer, stream.Length) : allowed[..at];
+            fault = Judge(ref stream, stop, whole, out bool complete);
+            if (fault != StreamFaultKind.None)
+            {
+                at--;
+                return LexerStop.Fault;
+            }
+
+            if (complete) piece = whole;
+            if (complete || kept)
+            {
+                Take(ref stream, ref unread, at);
+                allowed = allowed[at..];
+                at = 0;
+            }
+
+            if (complete || stop == LexerStop.InputEnd) return stop;
+        }
+    }
+
+    /// <summary>
+    /// Decides what it means that something at the first level is complete: <paramref name="whole"/> is the piece as far as it
+    /// has come, <paramref name="complete"/> whether it is all of it.
+    /// </summary>
+    private static StreamFaultKind Judge(ref StreamState stream, LexerStop stop, ReadOnlySpan<byte> whole, out bool complete)
+    {
+        complete = stop != LexerStop.InputEnd;
+        switch (stop)
+        {
+            case LexerStop.StartTag or LexerStop.EmptyTag:
+                bool isHeader = XmlBytes.IsStream(whole[1..], out _);
+                if (!isHeader && stream.Depth == 0) return StreamFaultKind.NoStreamHeader;
+                if (!isHeader && stream.Declared) return StreamFaultKind.DeclarationWithoutHeader;
+                stream.Declared = false;
+                if (stop == LexerStop.EmptyTag)
+                {
+                    stream.Lexer = isHeader ? LexerState.Ended : LexerState.Between;
+                }
+                else if (isHeader)
+                {
+                    // The first header, or one that takes the place of the one before: nothing but the stream is open.
+                    stream.Depth = 1;
+                    stream.Lexer = LexerState.Between;
+                }
+                else
+                {
+                    stream.Depth = 2;
+                    complete = false;
+                }
+
+                return StreamFaultKind.None;
+
+            case LexerStop.ClosingTag:
+                if (stream.Declared) return StreamFaultKind.DeclarationWithoutHeader;
+                if (!XmlBytes.IsStream(whole[2..], out ReadOnlySpan<byte> after)) return StreamFaultKind.NothingToEnd;
+                if (XmlBytes.CountWhiteSpace(after) != after.Length - 1) return StreamFaultKind.MalformedEndTag;
+                stream.Lexer = LexerState.Ended;
+                return StreamFaultKind.None;
+
+            case LexerStop.Element:
+                stream.Lexer = LexerState.Between;
+                return StreamFaultKind.None;
+
+            case LexerStop.Declaration:
+                stream.Declared = true;
+                return XmlDeclaration.Check(whole);
+
+            default:
+                return StreamFaultKind.None;
+        }
+    }
+
+    /// <summary>Keeps bytes of a piece that is not complete, or has become complete with them.</summary>
+    private bool TryKeep(ref StreamState stream, int max, ReadOnlySpan<byte> bytes)
+    {
+        int length = stream.Length + bytes.Length;
+        int from = CapacityFor(stream.Length, max), to = CapacityFor(length, max);
+        if (to > from && !memory.TryResize(ref stream.Buffer, from, to)) return false;
+        bytes.CopyTo(new Span<byte>(stream.Buffer + stream.Length, bytes.Length));
+        stream.Length = length;
+        return true;
+    }
+
+    /// <summary>How large a buffer is that holds so much: it doubles, up to what the longest piece needs.</summary>
+    private static int CapacityFor(int length, int max) =>
+        length == 0 ? 0 : Math.Min(max, (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(length, SmallestBuffer)));
+
+    private void Free(ref StreamState stream, int max)
+    {
+        if (stream.Length == 0) return;
+        memory.Free(ref stream.Buffer, CapacityFor(stream.Length, max));
+        stream.Length = 0;
+    }
+
+    private static void Take(ref StreamState stream, ref ReadOnlySpan<byte> unread, int count)
+    {
+        stream.Offset += count;
+        unread = unread[count..];
+    }
+
+    private StreamFault Refuse(ref StreamState stream, int max, StreamFaultKind kind, int at)
+    {
+        StreamFault fault = new(kind, stream.Offset + at);
+        Free(ref stream, max);
+        stream.Lexer = LexerState.Refused;
+        return fault;
+    }
+}

@@ -1,0 +1,66 @@
+using System.Text;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Admin;
+
+/// <summary>
+/// What the admin endpoint answers: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, to GET and HEAD.
+/// </summary>
+/// <param name="notReady">Why this process is not ready to serve clients, in words; null when it is.</param>
+/// <param name="metrics">What <c>/metrics</c> says.</param>
+/// <param name="log">Where a request that fails is noted.</param>
+internal sealed class AdminApplication(
+    Func<string?> notReady,
+    PrometheusText metrics,
+    ILogger<AdminApplication> log) : IHttpApplication<HttpContext>
+{
+    private const string PlainText = "text/plain; charset=utf-8";
+
+    /// <inheritdoc/>
+    public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
+
+    /// <inheritdoc/>
+    public void DisposeContext(HttpContext context, Exception? exception)
+    {
+        if (exception is not null and not OperationCanceledException)
+            AdminLog.RequestFailed(log, exception);
+    }
+
+    /// <inheritdoc/>
+    public Task ProcessRequestAsync(HttpContext context)
+    {
+        string? path = context.Request.Path.Value;
+        if (path is not ("/healthz" or "/readyz" or "/metrics"))
+            return Answer(context, StatusCodes.Status404NotFound, "There are /healthz, /readyz and /metrics.\n");
+
+        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
+        {
+            context.Response.Headers.Allow = "GET, HEAD";
+            return Answer(context, StatusCodes.Status405MethodNotAllowed, "Only GET and HEAD.\n");
+        }
+
+        return path switch
+        {
+            "/metrics" => Answer(context, StatusCodes.Status200OK, metrics.Write(), PrometheusText.ContentType),
+            "/readyz" when notReady() is { } reason => Answer(context, StatusCodes.Status503ServiceUnavailable, $"{reason}\n"),
+            "/readyz" => Answer(context, StatusCodes.Status200OK, "ready\n"),
+            _ => Answer(context, StatusCodes.Status200OK, "ok\n"),
+        };
+    }
+
+    private static Task Answer(HttpContext context, int status, string text, string contentType = PlainText)
+    {
+        byte[] body = Encoding.UTF8.GetBytes(text);
+        context.Response.StatusCode = status;
+        context.Response.ContentType = contentType;
+        context.Response.ContentLength = body.Length;
+        // Probes want the state of now.
+        context.Response.Headers.CacheControl = "no-store";
+        return HttpMethods.IsHead(context.Request.Method)
+            ? Task.CompletedTask
+            : context.Response.Body.WriteAsync(body, context.RequestAborted).AsTask();
+    }
+}

@@ -1,0 +1,83 @@
+using System.Net;
+using Megaphone.Configuration;
+using Megaphone.Links;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Megaphone.Admin;
+
+/// <summary>The admin endpoint: Kestrel with one application on it.</summary>
+/// <remarks>
+/// The server alone, without the web host around it: three fixed paths need no routing, no middleware and no services,
+/// and without those the process starts sooner and stays smaller. Bounds are low: it serves a few scrapers. At its bound it
+/// takes who comes and ends a connection that is there (<see cref="Crowd{T}"/>), so that those that say nothing keep nobody out.
+/// </remarks>
+internal sealed class AdminEndpoint : IDisposable
+{
+    private readonly AdminApplication _application;
+    private readonly Crowd<ConnectionContext> _connections = new();
+    private readonly KestrelServer _server;
+    private readonly IPAddress _address;
+
+    /// <summary>An endpoint that does not listen yet.</summary>
+    public AdminEndpoint(AdminOptions options, AdminApplication application, ILoggerFactory loggers)
+    {
+        _application = application;
+        _address = options.Listen.Address;
+
+        KestrelServerOptions server = new() { AddServerHeader = false };
+        server.Limits.MaxRequestBodySize = 1024;
+        server.Limits.MaxRequestHeadersTotalSize = 8 * 1024;
+        server.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
+        server.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(5);
+        server.Listen(options.Listen, listener =>
+        {
+            listener.Protocols = HttpProtocols.Http1;
+            listener.Use(next => connection => ServeAsync(connection, next));
+        });
+
+        SocketTransportFactory transport = new(
+            Options.Create(new SocketTransportOptions { IOQueueCount = 1 }),
+            loggers);
+        _server = new KestrelServer(Options.Create(server), transport, loggers);
+    }
+
+    /// <summary>Where it listens, with the real port; only after <see cref="StartAsync"/>.</summary>
+    public IPEndPoint Listening
+    {
+        get
+        {
+            string address = _server.Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+            return new IPEndPoint(_address, new Uri(address).Port);
+        }
+    }
+
+    /// <summary>Binds and serves.</summary>
+    /// <exception cref="IOException">The address cannot be bound.</exception>
+    public Task StartAsync(CancellationToken cancellation) => _server.StartAsync(_application, cancellation);
+
+    /// <summary>Lets requests end until the deadline, then closes what is left.</summary>
+    public Task StopAsync(CancellationToken deadline) => _server.StopAsync(deadline);
+
+    /// <inheritdoc/>
+    public void Dispose() => _server.Dispose();
+
+    private async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        _connections.Add(connection, PeerAddress.Of(connection.RemoteEndPoint));
+        if (_connections.Count > AdminOptions.MaxConnections && _connections.TryTakeOne(out ConnectionContext? another))
+            another.Abort(new ConnectionAbortedException("its place was needed"));
+        try
+        {
+            await next(connection);
+        }
+        finally
+        {
+            _connections.Remove(connection);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Admin;
+
+/// <summary>Every line that the admin endpoint logs.</summary>
+internal static partial class AdminLog
+{
+    [LoggerMessage(7, LogLevel.Warning, "An admin request failed")]
+    public static partial void RequestFailed(ILogger log, Exception error);
+}

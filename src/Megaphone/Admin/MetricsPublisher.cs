@@ -1,0 +1,216 @@
+using System.Diagnostics.Metrics;
+using Megaphone.Metrics;
+using Megaphone.Xmpp;
+
+namespace Megaphone.Admin;
+
+/// <summary>Publishes what the roles count, and what the process itself costs, as instruments of one meter.</summary>
+/// <remarks>
+/// All instruments are observable: nothing is measured until somebody looks. They carry the names that scrapers see.
+/// Every value of a label is there from the start, with 0, so that rates are right from the first event on.
+/// </remarks>
+internal sealed class MetricsPublisher : IDisposable
+{
+    private readonly IReadOnlyList<RoleMetrics> _roles;
+    private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
+
+    /// <summary>Makes the instruments for the roles that run.</summary>
+    /// <param name="roles">What they count.</param>
+    /// <param name="cores">How many cores the process keeps itself to now; null: it does not.</param>
+    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles, Func<int>? cores = null)
+    {
+        _roles = roles;
+        foreach (RoleMetrics metrics in roles)
+        {
+            if (metrics.Role == Role.Ecm)
+            {
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_clients",
+                    () => metrics.Connected,
+                    null,
+                    "Clients connected now.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_incomplete_bytes",
+                    () => metrics.IncompleteBytes,
+                    null,
+                    "Memory taken now for stanzas that have not arrived whole.");
+                Meter.CreateObservableCounter(
+                    "megaphone_ecm_stream_errors_total",
+                    () => Enum.GetValues<StreamCondition>().Select(condition => new Measurement<long>(
+                        metrics.StreamErrors(condition), LabelOf("condition", StreamErrorText.NameOf(condition)))),
+                    null,
+                    "Clients' streams refused, by the error that they were sent.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_handshaking",
+                    () => metrics.Handshaking,
+                    null,
+                    "Clients on their way to TLS now.");
+                Meter.CreateObservableCounter(
+                    "megaphone_ecm_handshakes_total",
+                    () => Enum.GetValues<HandshakeEnd>().Select(end => new Measurement<long>(
+                        metrics.Handshakes(end), LabelOf("result", Label.Of(end)))),
+                    null,
+                    "Clients' ways to TLS, by how they ended.");
+                Meter.CreateObservableGauge(
+                    "megaphone_ecm_certificate_expiry_seconds",
+                    () => metrics.Certificates.Select(certificate => new Measurement<long>(
+                        certificate.NotAfter.ToUnixTimeSeconds(), LabelOf("certificate", certificate.File))),
+                    null,
+                    "When a certificate in use expires, in seconds since 1970.");
+                Meter.CreateObservableCounter(
+                    "megaphone_ecm_certificate_reloads_total",
+                    () => new[]
+                    {
+                        new Measurement<long>(metrics.CertificateReloads(succeeded: true), LabelOf("result", "ok")),
+                        new Measurement<long>(metrics.CertificateReloads(succeeded: false), LabelOf("result", "failed")),
+                    },
+                    null,
+                    "Times that new certificates were taken into use, or could not be.");
+            }
+            else
+            {
+                Meter.CreateObservableGauge(
+                    "megaphone_hub_sessions",
+                    () => metrics.Connected,
+                    null,
+                    "Sessions open now.");
+            }
+        }
+
+        Meter.CreateObservableGauge("megaphone_links", ForRoles(role => role.Links), null, "Links up now.");
+        Meter.CreateObservableGauge(
+            "megaphone_link_certificate_expiry_seconds",
+            () => _roles.SelectMany(role => role.LinkCertificates.Select(certificate => new Measurement<long>(
+                certificate.NotAfter.ToUnixTimeSeconds(), RoleLabel(role), LabelOf("certificate", certificate.File)))),
+            null,
+            "When what is in a file for the TLS of links expires, in seconds since 1970.");
+        Meter.CreateObservableCounter(
+            "megaphone_link_certificate_reloads_total",
+            () => _roles.SelectMany(role => new[]
+            {
+                new Measurement<long>(role.LinkCertificateReloads(succeeded: true), RoleLabel(role), LabelOf("result", "ok")),
+                new Measurement<long>(role.LinkCertificateReloads(succeeded: false), RoleLabel(role), LabelOf("result", "failed")),
+            }),
+            null,
+            "Times that new files for the TLS of links were taken into use, or could not be.");
+        Count("megaphone_sessions_opened_total", "Sessions opened.", role => role.SessionsOpened);
+        CountByReason<CloseReason>(
+            "megaphone_sessions_closed_total",
+            "Sessions ended.",
+            (role, reason) => role.SessionsClosed(reason));
+        CountByDirection(
+            "megaphone_link_packets_total",
+            "Packets carried by links.",
+            role => role.PacketsIn,
+            role => role.PacketsOut);
+        CountByDirection(
+            "megaphone_link_bytes_total",
+            "Bytes carried by links, headers included.",
+            role => role.BytesIn,
+            role => role.BytesOut);
+        CountByReason<DropReason>(
+            "megaphone_dropped_packets_total",
+            "Packets not delivered.",
+            (role, reason) => role.Dropped(reason));
+        Count(
+            "megaphone_protocol_errors_total",
+            "Links closed because what they carried broke the protocol.",
+            role => role.ProtocolErrors);
+        Count(
+            "megaphone_pauses_total",
+            "Times that a session was paused because its socket was slow.",
+            role => role.Pauses);
+        Meter.CreateObservableGauge(
+            "megaphone_buffered_bytes",
+            ForRoles(role => role.BufferedBytes),
+            null,
+            "Bytes that wait now for slow sockets.");
+        CountByReason<RefusalReason>(
+            "megaphone_refused_total",
+            "Clients and links turned away.",
+            (role, reason) => role.Refused(reason));
+        Count(
+            "megaphone_control_ignored_total",
+            "Control packets, or members of them, that were not understood.",
+            role => role.ControlIgnored);
+
+        Meter.CreateObservableGauge(
+            "megaphone_build_info",
+            () => new Measurement<int>(1, LabelOf("version", ProductVersion.Current)),
+            null,
+            "Which version this is.");
+        Meter.CreateObservableCounter(
+            "megaphone_gc_pause_seconds_total",
+            () => GC.GetTotalPauseDuration().TotalSeconds,
+            null,
+            "Time for which garbage collection stopped everything.");
+        Meter.CreateObservableCounter(
+            "megaphone_gc_collections_total",
+            () => (long)GC.CollectionCount(0),
+            null,
+            "Garbage collections.");
+        Meter.CreateObservableCounter(
+            "process_cpu_seconds_total",
+            () => Environment.CpuUsage.TotalTime.TotalSeconds,
+            null,
+            "Processor time used, user and system.");
+        if (cores is not null)
+            Meter.CreateObservableGauge("megaphone_cores", cores, null, "Cores that the process keeps itself to now.");
+        Meter.CreateObservableGauge(
+            "process_resident_memory_bytes",
+            () => Environment.WorkingSet,
+            null,
+            "Memory resident now.");
+        Meter.CreateObservableGauge("process_open_fds", OpenDescriptors.Count, null, "Descriptors open now.");
+        Meter.CreateObservableGauge(
+            "process_start_time_seconds",
+            () => _started.ToUnixTimeMilliseconds() / 1000d,
+            null,
+            "When this process started, in seconds since 1970.");
+    }
+
+    /// <summary>The meter; its instruments stand in the order in which they were made.</summary>
+    public Meter Meter { get; } = new("Megaphone");
+
+    /// <inheritdoc/>
+    public void Dispose() => Meter.Dispose();
+
+    private static KeyValuePair<string, object?> LabelOf(string name, string value) => new(name, value);
+
+    private static KeyValuePair<string, object?> RoleLabel(RoleMetrics metrics) => LabelOf("role", Label.Of(metrics.Role));
+
+    private Func<IEnumerable<Measurement<long>>> ForRoles(Func<RoleMetrics, long> value) =>
+        () => _roles.Select(role => new Measurement<long>(value(role), RoleLabel(role)));
+
+    private void Count(string name, string help, Func<RoleMetrics, long> value) =>
+        Meter.CreateObservableCounter(name, ForRoles(value), null, help);
+
+    private void CountByDirection(
+        string name,
+        string help,
+        Func<RoleMetrics,
+        long> into,
+        Func<RoleMetrics,
+        long> outOf) =>
+        Meter.CreateObservableCounter(
+            name,
+            () => _roles.SelectMany(role => new[]
+            {
+                new Measurement<long>(into(role), RoleLabel(role), LabelOf("direction", "in")),
+                new Measurement<long>(outOf(role), RoleLabel(role), LabelOf("direction", "out")),
+            }),
+            null,
+            help);
+
+    private void CountByReason<T>(string name, string help, Func<RoleMetrics, T, long> value)
+        where T : struct, Enum
+    {
+        (T Value, string Name)[] reasons = [.. Enum.GetValues<T>().Select(reason => (reason, Label.Of(reason)))];
+        Meter.CreateObservableCounter(
+            name,
+            () => _roles.SelectMany(role => reasons.Select(reason =>
+                new Measurement<long>(value(role, reason.Value), RoleLabel(role), LabelOf("reason", reason.Name)))),
+            null,
+            help);
+    }
+}

@@ -1,0 +1,103 @@
+using Megaphone.Configuration;
+using Megaphone.Values;
+
+namespace Megaphone.Cli;
+
+/// <summary>
+/// The arguments, taken apart; what they mean for the settings is <see cref="SettingsSchema"/>'s business.
+/// </summary>
+/// <remarks>
+/// <code>
+/// megaphone [run | check | health] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
+/// megaphone bench MODE …
+/// megaphone --help | --version
+/// </code>
+/// </remarks>
+internal sealed record CommandLine
+{
+    /// <summary>What to do.</summary>
+    public required Command Command { get; init; }
+
+    /// <summary>The configuration file that was named; null: look in the usual places.</summary>
+    public string? ConfigFile { get; init; }
+
+    /// <summary>With <see cref="Command.Bench"/>, what stands behind it: another grammar.</summary>
+    public IReadOnlyList<string> BenchArguments { get; init; } = [];
+
+    /// <summary>The settings that were given; of a key given twice the last one.</summary>
+    public required IReadOnlyDictionary<string, string?> Settings { get; init; }
+
+    /// <summary>Takes the arguments apart. Every problem is added to <paramref name="problems"/>.</summary>
+    public static CommandLine Parse(IReadOnlyList<string> arguments, List<Problem> problems)
+    {
+        Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase);
+        Command command = Command.Run;
+        string? configFile = null;
+        int next = 0;
+
+        if (arguments.Count > 0 && !arguments[0].StartsWith('-'))
+        {
+            command = ParseCommand(arguments[0], problems);
+            next = 1;
+        }
+
+        if (command == Command.Bench)
+            return new CommandLine { Command = command, Settings = settings, BenchArguments = [.. arguments.Skip(next)] };
+
+        while (next < arguments.Count)
+        {
+            string argument = arguments[next++];
+            if (argument is "--help" or "-h")
+                return new CommandLine { Command = Command.Help, Settings = settings };
+            if (argument is "--version")
+                return new CommandLine { Command = Command.Version, Settings = settings };
+
+            if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
+            {
+                problems.Add(new Problem(
+                    "command line",
+                    argument,
+                    "is neither an option nor the value of one",
+                    "for example --Ecm:MaxClients 20000"));
+                continue;
+            }
+
+            int equals = argument.IndexOf('=');
+            string key = equals < 0 ? argument[2..] : argument[2..equals];
+            string? value = null;
+            if (equals >= 0)
+                value = argument[(equals + 1)..];
+            else if (next < arguments.Count && !arguments[next].StartsWith("--", StringComparison.Ordinal))
+                value = arguments[next++];
+
+            if (value is null)
+                problems.Add(new Problem($"--{key}", null, "has no value", $"for example {ExampleFor(key)}"));
+            else if (key == "config")
+                configFile = value;
+            else
+                settings[key] = value;
+        }
+
+        return new CommandLine { Command = command, ConfigFile = configFile, Settings = settings };
+    }
+
+    private static Command ParseCommand(string word, List<Problem> problems)
+    {
+        switch (word)
+        {
+            case "run": return Command.Run;
+            case "check": return Command.Check;
+            case "health": return Command.Health;
+            case "bench": return Command.Bench;
+            case "help": return Command.Help;
+            case "version": return Command.Version;
+            default:
+                problems.Add(new Problem("command", word, "is none of run, check, health and bench", "for example megaphone check"));
+                return Command.Run;
+        }
+    }
+
+    private static string ExampleFor(string key) => key == "config"
+        ? "--config /etc/megaphone/megaphone.json"
+        : $"--{key} VALUE, or --{key}=VALUE when the value begins with --";
+}

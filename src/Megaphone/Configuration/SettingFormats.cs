@@ -1,0 +1,128 @@
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Protocol;
+using Megaphone.Tls;
+using Megaphone.Values;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Configuration;
+
+/// <summary>The formats that only settings of the service are written in; <see cref="ValueFormats"/> has the others.</summary>
+internal static class SettingFormats
+{
+    /// <summary>An address to listen on.</summary>
+    public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::]:5222 or 127.0.0.1:0");
+
+    /// <summary>Where sessions are connected to; null for the built-in echo.</summary>
+    public static ValueFormat<HostPort?> Backend { get; } = new(ReadBackend, "tcp://127.0.0.1:5222 or echo:");
+
+    /// <summary>Whether sessions begin with a PROXY header.</summary>
+    public static ValueFormat<ProxyMode> Proxy { get; } = new(ReadProxy, "v2");
+
+    /// <summary>What packets of a session carry.</summary>
+    public static ValueFormat<LinkFraming> Framing { get; } = new(ReadFraming, "stanza");
+
+    /// <summary>Whether, and how, clients speak TLS.</summary>
+    public static ValueFormat<ClientTls> ClientTls { get; } = new(ReadClientTls, "starttls");
+
+    /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
+    public static ValueFormat<bool> TlsVersion { get; } = new(ReadTlsVersion, "1.2");
+
+    /// <summary>A host that a certificate is for, or a whole level of them; normalized.</summary>
+    public static ValueFormat<string> Host { get; } = new(ReadHost, "example.org or *.example.org");
+
+    /// <summary>Whether the process keeps to as few cores as are enough.</summary>
+    public static ValueFormat<bool> Cores { get; } = new(ReadCores, "few");
+
+    /// <summary>The path of a file.</summary>
+    public static ValueFormat<string> File(string example) => new(ReadFile, example);
+
+    /// <summary>A level of the log.</summary>
+    public static ValueFormat<LogLevel> Level { get; } = new(ReadLevel, "Information");
+
+    private static string? ReadListen(string text, out IPEndPoint value)
+    {
+        value = new IPEndPoint(IPAddress.Loopback, 0);
+        if (!HostPort.TryParse(text, out HostPort? given))
+            return "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 0 to 65535";
+
+        bool isLocal = given!.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
+        IPAddress? address = isLocal ? IPAddress.Loopback : given.Address;
+        if (address is null)
+            return "must be an address of this machine, not a name";
+
+        value = new IPEndPoint(address, given.Port);
+        return null;
+    }
+
+    private static string? ReadBackend(string text, out HostPort? value)
+    {
+        const string Tcp = "tcp://";
+        value = null;
+        if (text == "echo:") return null;
+
+        return text.StartsWith(Tcp, StringComparison.Ordinal)
+            && HostPort.TryParse(text[Tcp.Length..], out value) && value!.Port != 0
+            ? null
+            : "must be tcp://HOST:PORT or echo:, an IPv6 address in brackets, the port from 1 to 65535";
+    }
+
+    private static string? ReadProxy(string text, out ProxyMode value)
+    {
+        switch (text)
+        {
+            case "none": value = ProxyMode.None; return null;
+            case "v1": value = ProxyMode.V1; return null;
+            case "v2": value = ProxyMode.V2; return null;
+            default: value = ProxyMode.None; return "must be none, v1 or v2";
+        }
+    }
+
+    private static string? ReadFraming(string text, out LinkFraming value)
+    {
+        LinkFraming? framing = ControlNames.Framing(text);
+        value = framing ?? LinkFraming.Bytes;
+        return framing is null ? "must be bytes or stanza" : null;
+    }
+
+    private static string? ReadClientTls(string text, out ClientTls value)
+    {
+        switch (text)
+        {
+            case "none": value = Ecm.ClientTls.None; return null;
+            case "starttls": value = Ecm.ClientTls.StartTls; return null;
+            case "direct": value = Ecm.ClientTls.Direct; return null;
+            default: value = Ecm.ClientTls.None; return "must be none, starttls or direct";
+        }
+    }
+
+    private static string? ReadTlsVersion(string text, out bool allowsTls12)
+    {
+        allowsTls12 = text == "1.2";
+        return text is "1.2" or "1.3" ? null : "must be 1.2 or 1.3";
+    }
+
+    private static string? ReadCores(string text, out bool keepsToFew)
+    {
+        keepsToFew = text == "few";
+        return text is "few" or "all" ? null : "must be few or all";
+    }
+
+    private static string? ReadHost(string text, out string value)
+    {
+        value = HostName.NormalizePattern(text) ?? "";
+        string host = value.StartsWith("*.", StringComparison.Ordinal) ? value[2..] : value;
+        return Uri.CheckHostName(host) == UriHostNameType.Dns ? null : "must be the name of a host";
+    }
+
+    private static string? ReadFile(string text, out string value)
+    {
+        value = text;
+        return Path.IsPathFullyQualified(text) && !text.Contains('\0') ? null : "must be the full path of a file";
+    }
+
+    private static string? ReadLevel(string text, out LogLevel value) =>
+        Enum.TryParse(text, ignoreCase: true, out value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0])
+            ? null
+            : "must be Trace, Debug, Information, Warning, Error, Critical or None";
+}

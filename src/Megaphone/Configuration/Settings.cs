@@ -1,0 +1,71 @@
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Hub;
+using Megaphone.Values;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Configuration;
+
+/// <summary>Everything that was configured, checked.</summary>
+internal sealed record Settings
+{
+    /// <summary>The ECM role; null: it does not run.</summary>
+    public EcmOptions? Ecm { get; init; }
+
+    /// <summary>The hub role; null: it does not run.</summary>
+    public HubOptions? Hub { get; init; }
+
+    /// <summary>The admin endpoint; null: there is none.</summary>
+    public AdminOptions? Admin { get; init; }
+
+    /// <summary>
+    /// Whether the ECM's links go to the hub of this process, wherever that really listens: both roles run, and
+    /// <c>Ecm:Link:To</c> is not given or repeats a <c>Hub:Listen</c> whose port is 0.
+    /// </summary>
+    public bool LinksToOwnHub { get; init; }
+
+    /// <summary>
+    /// Whether <c>Ecm:MaxClients</c> was written by the operator. A number that was asked for and cannot be reached
+    /// is a failure; a default that cannot be reached is worth a warning only.
+    /// </summary>
+    public bool MaxClientsGiven { get; init; }
+
+    /// <summary>Whether <c>Hub:MaxSessions</c> was written by the operator.</summary>
+    public bool MaxSessionsGiven { get; init; }
+
+    /// <summary>How long the end may take once a signal has asked for it. 0 to 1 hour, default 10 s.</summary>
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Whether all threads stay on one core for as long as that is enough for them; default true.</summary>
+    public bool KeepsToFewCores { get; init; } = true;
+
+    /// <summary>
+    /// The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.
+    /// </summary>
+    public required IReadOnlyDictionary<string, LogLevel> LogLevels { get; init; }
+
+    /// <summary>The configuration file that was read; null: there was none.</summary>
+    public string? File { get; init; }
+
+    /// <summary>
+    /// How many descriptors are kept back from clients: 64 for files and whatever comes up, and one for each link and each connection of
+    /// the admin endpoint that there may be.
+    /// </summary>
+    public int ReservedDescriptors =>
+        64 + (Ecm?.Connect.Count ?? 0) + (Hub?.MaxLinks ?? 0) + (Admin is null ? 0 : AdminOptions.MaxConnections);
+
+    /// <summary>Every address that is listened on, with its key.</summary>
+    public IReadOnlyList<(string Key, IPEndPoint Address)> Listeners =>
+    [
+        .. (Ecm?.Clients ?? []).Select((client, i) => ($"Ecm:Clients:{i}:Listen", client.Listen)),
+        .. Hub is null ? Array.Empty<(string, IPEndPoint)>() : [("Hub:Listen", Hub.Listen)],
+        .. Admin is null ? Array.Empty<(string, IPEndPoint)>() : [("Admin:Listen", Admin.Listen)],
+    ];
+
+    /// <summary>Everything outside this process that is connected to, with its key.</summary>
+    public IReadOnlyList<(string Key, HostPort To)> Targets =>
+    [
+        .. Ecm is null || LinksToOwnHub ? Array.Empty<(string, HostPort)>() : [("Ecm:Link:To", Ecm.Connect.To)],
+        .. Hub?.Backend is null ? Array.Empty<(string, HostPort)>() : [("Hub:Backend", Hub.Backend)],
+    ];
+}

@@ -1,0 +1,73 @@
+using System.Collections;
+using Megaphone.Configuration;
+using Megaphone.Links;
+using Megaphone.Reactor;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Megaphone.Hosting;
+
+/// <summary>Runs the service in a generic host until a signal ends it.</summary>
+internal static class ServiceHost
+{
+    /// <summary>Runs it to its end.</summary>
+    /// <exception cref="StartFailedException">It cannot start.</exception>
+    public static async Task RunAsync(Settings settings, IDictionary environment)
+    {
+        InlineCompletions.SwitchOn();
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
+        ConfigureLogging(builder.Logging, settings.LogLevels);
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.StopTimeout);
+        builder.Services.AddSingleton(settings);
+        builder.Services.AddSingleton(services => new SystemdNotifier(
+            SystemdNotifier.AddressIn(environment), services.GetRequiredService<ILogger<SystemdNotifier>>()));
+        builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
+        builder.Services.AddHostedService<MegaphoneService>();
+
+        DescriptorReserve.Size = settings.ReservedDescriptors;
+        using IHost host = builder.Build();
+        LogStart(host.Services.GetRequiredService<ILoggerFactory>(), settings.File);
+        await host.RunAsync();
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, IReadOnlyDictionary<string, LogLevel> levels)
+    {
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+            console.UseUtcTimestamp = true;
+        });
+
+        // The host would repeat, at length, the one line that a failed start prints.
+        logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
+        foreach ((string category, LogLevel level) in levels)
+        {
+            if (category.Equals("Default", StringComparison.OrdinalIgnoreCase))
+                logging.SetMinimumLevel(level);
+            else
+                logging.AddFilter(category, level);
+        }
+    }
+
+    private static void LogStart(ILoggerFactory loggers, string? file)
+    {
+        ILogger log = loggers.CreateLogger<MegaphoneService>();
+        try
+        {
+            ServiceLog.Starting(
+                log,
+                ProductVersion.Current,
+                Environment.ProcessId,
+                file ?? "none",
+                OpenFileLimit.RaiseToHard());
+        }
+        catch (IOException error)
+        {
+            ServiceLog.OpenFilesUnchanged(log, error.Message);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Megaphone.Preflight;
+
+/// <summary>Finds out whether, and why not, an address can be listened on; without listening.</summary>
+internal static class BindProbe
+{
+    private const string ReservedPortsFile = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+
+    /// <summary>Binds a socket there and closes it again.</summary>
+    /// <returns>Why it cannot be bound; null when it can.</returns>
+    public static BindObstacle? Try(IPEndPoint address)
+    {
+        try
+        {
+            using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            if (address.Address.Equals(IPAddress.IPv6Any)) socket.DualMode = true;
+            socket.Bind(address);
+            return null;
+        }
+        catch (SocketException error)
+        {
+            return Describe(error.SocketErrorCode, address, ListeningSockets.Overlap(address), ReservedPorts());
+        }
+    }
+
+    /// <summary>Says why.</summary>
+    /// <param name="error">What the kernel said.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="isListening">Whether something listens there; null: not known.</param>
+    /// <param name="reserved">The ports that outgoing connections do not get, as the kernel writes them.</param>
+    public static BindObstacle Describe(SocketError error, IPEndPoint address, bool? isListening, string reserved) => error switch
+    {
+        SocketError.AddressAlreadyInUse when isListening is false => new(
+            "an outgoing connection of this machine uses that port, and nothing listens there",
+            $"`ss -tanp 'sport = :{address.Port}'` shows the connection, which has to end; up to a minute later the port is free. "
+            + $"`sysctl -w net.ipv4.ip_local_reserved_ports={(reserved.Length > 0 ? reserved + "," : "")}{address.Port}` keeps the next ones off it"),
+        SocketError.AddressAlreadyInUse when isListening is true => new(
+            "something listens there already", $"`ss -ltnp 'sport = :{address.Port}'` shows what"),
+        SocketError.AddressAlreadyInUse => new("that port is in use", $"`ss -tanp 'sport = :{address.Port}'` shows by what"),
+        SocketError.AddressNotAvailable => new("this machine has no such address", "`ip address` shows those it has"),
+        SocketError.AccessDenied => new(
+            "this user may not listen on that port",
+            $"`sysctl -w net.ipv4.ip_unprivileged_port_start={address.Port}` allows it to everybody on this machine"),
+        SocketError.AddressFamilyNotSupported => new("this machine has no IPv6", "write an IPv4 address"),
+        _ => new(new SocketException((int)error).Message, "write another address"),
+    };
+
+    private static string ReservedPorts()
+    {
+        try
+        {
+            return File.ReadAllText(ReservedPortsFile).Trim();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return "";
+        }
+    }
+}

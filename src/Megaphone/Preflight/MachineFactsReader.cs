@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Configuration;
+using Megaphone.Links;
+using Megaphone.Reactor;
+using Megaphone.Tls;
+using Megaphone.Values;
+
+namespace Megaphone.Preflight;
+
+/// <summary>Finds out the facts that matter for a configuration.</summary>
+internal static class MachineFactsReader
+{
+    private static readonly TimeSpan ResolveTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Looks at /proc, binds (and frees again) the addresses and resolves the names that are configured.
+    /// </summary>
+    public static async Task<MachineFacts> ReadAsync(Settings settings)
+    {
+        (IReadOnlyList<CertificateChain> certificates, IReadOnlyList<CertificateProblem> problems) = ReadCertificates(settings.Ecm?.Tls?.Server);
+        long[]? ports = Numbers("/proc/sys/net/ipv4/ip_local_port_range");
+        return new MachineFacts
+        {
+            OpenFiles = OpenFiles(),
+            OpenFilesCeiling = Numbers("/proc/sys/fs/nr_open")?[0],
+            OpenFilesOfMachine = Numbers("/proc/sys/fs/file-max")?[0],
+            LocalPorts = ports is null ? null : ((int)ports[0], (int)ports[1]),
+            LongestBacklog = Numbers("/proc/sys/net/core/somaxconn")?[0],
+            LongestSynBacklog = Numbers("/proc/sys/net/ipv4/tcp_max_syn_backlog")?[0],
+            MemoryAvailable = MemoryAvailable(),
+            TcpMemory = Numbers("/proc/sys/net/ipv4/tcp_mem")?[2] * Environment.SystemPageSize,
+            Bindable = settings.Listeners.Select(listener => listener.Address).Distinct()
+                .ToDictionary(address => address, BindProbe.Try),
+            Certificates = certificates,
+            CertificateProblems = problems,
+            LinkTls = [.. new[] { settings.Ecm?.Connect.Tls, settings.Hub?.Tls }.OfType<LinkTlsOptions>().Select(ReadLinkTls)],
+            Unresolved = await UnresolvedAsync(settings.Targets.Select(target => target.To)),
+        };
+    }
+
+    private static (IReadOnlyList<CertificateChain> Certificates, IReadOnlyList<CertificateProblem> Problems) ReadCertificates(TlsServerOptions? tls)
+    {
+        try
+        {
+            return (tls is null ? [] : new TlsServer(tls).Certificates, []);
+        }
+        catch (CertificateException error)
+        {
+            return ([], error.Problems);
+        }
+    }
+
+    private static LinkTlsFacts ReadLinkTls(LinkTlsOptions tls)
+    {
+        try
+        {
+            return new LinkTlsFacts(tls.Section, LinkCredentials.Load(tls, DateTimeOffset.UtcNow).Validity, []);
+        }
+        catch (CertificateException error)
+        {
+            return new LinkTlsFacts(tls.Section, [], error.Problems);
+        }
+    }
+
+    private static long? OpenFiles()
+    {
+        try
+        {
+            // RLIM_INFINITY has all bits set.
+            return (long)Math.Min(OpenFileLimit.Read().Hard, long.MaxValue);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private static long[]? Numbers(string path)
+    {
+        try
+        {
+            return [.. File.ReadAllText(path).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
+                .Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static long? MemoryAvailable()
+    {
+        // MemAvailable:   24112488 kB
+        const string Name = "MemAvailable:";
+        string? line = File.ReadLines("/proc/meminfo")
+            .FirstOrDefault(line => line.StartsWith(Name, StringComparison.Ordinal));
+        if (line is null) return null;
+
+        string kilobytes = line[Name.Length..].Replace("kB", "", StringComparison.Ordinal);
+        long machine = long.Parse(kilobytes, CultureInfo.InvariantCulture) * 1024;
+        return Math.Min(machine, ContainerMemoryAvailable() ?? machine);
+    }
+
+    /// <summary>What is left of a container's own limit (cgroup v2); null when there is none.</summary>
+    private static long? ContainerMemoryAvailable()
+    {
+        const string Limit = "/sys/fs/cgroup/memory.max";
+        const string Used = "/sys/fs/cgroup/memory.current";
+        if (!File.Exists(Limit) || !File.Exists(Used)) return null;
+        return long.TryParse(File.ReadAllText(Limit), CultureInfo.InvariantCulture, out long limit) &&
+            long.TryParse(File.ReadAllText(Used), CultureInfo.InvariantCulture, out long used)
+            ? Math.Max(0, limit - used)
+            : null;
+    }
+
+    private static async Task<Dictionary<string, string>> UnresolvedAsync(IEnumerable<HostPort> targets)
+    {
+        Dictionary<string, string> unresolved = [];
+        IEnumerable<string> names = targets.Where(target => target.Address is null).Select(target => target.Host);
+        foreach (string name in names.Distinct())
+        {
+            try
+            {
+                await Dns.GetHostAddressesAsync(name).WaitAsync(ResolveTimeout);
+            }
+            catch (Exception error) when (error is SocketException or TimeoutException or ArgumentException)
+            {
+                unresolved[name] = error.Message;
+            }
+        }
+
+        return unresolved;
+    }
+}

@@ -1,5 +1,0 @@
-namespace Megaphone.Service;
-
-/// <summary>Reads one setting's text.</summary>
-/// <returns>What is wrong with it, as the end of a sentence that begins with the key; null when nothing is.</returns>
-internal delegate string? ValueReader<T>(string text, out T value);

@@ -1,0 +1,64 @@
+using System.Diagnostics.Metrics;
+using System.Text.RegularExpressions;
+using Megaphone.Admin;
+using Megaphone.Metrics;
+using Megaphone.Tests.Snapshots;
+using Xunit;
+
+namespace Megaphone.Tests.Admin;
+
+public class PrometheusTextTests
+{
+    [Fact]
+    public void Everything_that_the_roles_count_is_there_from_the_start()
+    {
+        RoleMetrics ecm = new(Role.Ecm);
+        RoleMetrics hub = new(Role.Hub);
+        ecm.AddConnected();
+        ecm.AddIn(packets: 3, bytes: 1L << 40);
+        hub.AddOut(packets: 4, bytes: 5);
+        hub.AddSessionClosed(CloseReason.ResetByPeer);
+        hub.AddDropped(DropReason.SessionOver, 6);
+        ecm.AddRefused(RefusalReason.NoLink);
+
+        Snapshot.Match(Write(ecm, hub));
+    }
+
+    [Fact]
+    public void A_role_that_does_not_run_is_not_mentioned()
+    {
+        string text = Write(new RoleMetrics(Role.Hub));
+
+        Assert.DoesNotContain("ecm", text, StringComparison.Ordinal);
+        Assert.Contains("megaphone_hub_sessions 0\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Scrapes_do_not_add_up()
+    {
+        using MetricsPublisher publisher = new([new RoleMetrics(Role.Ecm)]);
+        using PrometheusText text = new(publisher.Meter);
+
+        Assert.Equal(WithoutTheMachine(text.Write()), WithoutTheMachine(text.Write()));
+    }
+
+    [Fact]
+    public void What_has_a_meaning_in_a_label_is_escaped()
+    {
+        using Meter meter = new("test");
+        meter.CreateObservableGauge("g", () => new Measurement<long>(1, new KeyValuePair<string, object?>("l", "a\"b\\c\nd")), null, "help");
+        using PrometheusText text = new(meter);
+
+        Assert.Equal("# HELP g help\n# TYPE g gauge\ng{l=\"a\\\"b\\\\c\\nd\"} 1\n", text.Write());
+    }
+
+    private static string Write(params RoleMetrics[] roles)
+    {
+        using MetricsPublisher publisher = new(roles, () => 7);
+        using PrometheusText text = new(publisher.Meter);
+        return WithoutTheMachine(text.Write());
+    }
+
+    private static string WithoutTheMachine(string text) =>
+        Regex.Replace(text.Replace(ProductVersion.Current, "VERSION", StringComparison.Ordinal), @"^((process|megaphone_gc)\S*) .*$", "$1 NUMBER", RegexOptions.Multiline);
+}

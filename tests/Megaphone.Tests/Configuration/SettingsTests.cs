@@ -1,0 +1,225 @@
+using System.Net;
+using Megaphone.Configuration;
+using Megaphone.Ecm;
+using Megaphone.Links;
+using Megaphone.Tests.Snapshots;
+using Megaphone.Values;
+using Microsoft.Extensions.Logging;
+using Xunit;
+
+namespace Megaphone.Tests.Configuration;
+
+public class SettingsTests
+{
+    [Fact]
+    public void Without_any_configuration_both_roles_run_and_the_hub_echoes()
+    {
+        Settings settings = Configured.Right();
+
+        Assert.Equal(IPEndPoint.Parse("127.0.0.1:5222"), Assert.Single(settings.Ecm!.Clients).Listen);
+        Assert.Equal(new HostPort("127.0.0.1", 6280), settings.Ecm.Connect.To);
+        Assert.True(settings.LinksToOwnHub);
+        Assert.Equal(IPEndPoint.Parse("127.0.0.1:6280"), settings.Hub!.Listen);
+        Assert.Null(settings.Hub.Backend);
+        Assert.Equal(IPEndPoint.Parse("127.0.0.1:6281"), settings.Admin!.Listen);
+        Assert.Equal(TimeSpan.FromSeconds(10), settings.StopTimeout);
+        Assert.True(settings.KeepsToFewCores);
+    }
+
+    [Theory]
+    [InlineData("""{ "Ecm": {} }""", true, false)]
+    [InlineData("""{ "Hub": {} }""", false, true)]
+    [InlineData("""{ "Hub": { "MaxLinks": 4 } }""", false, true)]
+    [InlineData("""{ "Ecm": {}, "Hub": {} }""", true, true)]
+    [InlineData("""{ "Ecm": {}, "Hub": null }""", true, false)]
+    [InlineData("""{ "Admin": null }""", true, true)]
+    public void A_role_runs_when_its_section_stands_in_the_configuration(string json, bool ecm, bool hub)
+    {
+        Settings settings = Configured.Right(json);
+
+        Assert.Equal(ecm, settings.Ecm is not null);
+        Assert.Equal(hub, settings.Hub is not null);
+    }
+
+    [Fact]
+    public void Links_speak_TLS_when_the_section_is_there()
+    {
+        Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": null } } }""").Ecm!.Connect.Tls);
+        LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": {} } } }""").Ecm!.Connect.Tls!;
+        Assert.Equal(("hub.example.org", null, null), (bare.PeerName, bare.Authorities, bare.Own));
+        LinkTlsOptions named = Configured.Right(
+            """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org", "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""").Ecm!.Connect.Tls!;
+        Assert.Equal(("hub.example.org", "/ca.pem"), (named.PeerName, named.Authorities));
+        Assert.Equal(("/c.pem", "/k.pem"), named.Own!.Value);
+
+        LinkTlsOptions hub = Configured.Right("""{ "Hub": { "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""").Hub!.Tls!;
+        Assert.True(hub.Listens);
+        Assert.Equal("/ca.pem", hub.Authorities);
+        Assert.Equal(("/c.pem", "/k.pem"), hub.Own!.Value);
+    }
+
+    [Fact]
+    public void A_hub_that_can_be_reached_from_outside_wants_certificates_or_a_secret()
+    {
+        const string Tls = """{ "Hub": { "Listen": "0.0.0.0:6280", "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""";
+        Assert.NotNull(Configured.Right(Tls).Hub!.Tls);
+        Assert.StartsWith(
+            "Hub:Listen \"0.0.0.0:6280\": is reachable from outside",
+            Assert.Single(Configured.Load(Tls.Replace("/ca.pem", "", StringComparison.Ordinal)).Problems),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Null_and_an_empty_value_mean_none()
+    {
+        Assert.Null(Configured.Right("""{ "Admin": null }""").Admin);
+        Assert.Null(Configured.Right(environment: [("MEGAPHONE_ADMIN", "")]).Admin);
+        Assert.Null(Configured.Right("""{ "Hub": { "Secret": null, "IdleTimeout": null } }""").Hub!.IdleTimeout);
+        Assert.Null(Configured.Right("""{ "Hub": { "Secret": "long enough" } }""", [("MEGAPHONE_HUB__SECRET", "")]).Hub!.Link.Secret);
+    }
+
+    [Theory]
+    [InlineData("""{ "Ecm": { "Link": { "Count": 3 } } }""", 64 + 3 + 64)]
+    [InlineData("""{ "Hub": { "MaxLinks": 7 }, "Admin": null }""", 64 + 7)]
+    [InlineData("{}", 64 + 1 + 256 + 64)]
+    public void Descriptors_are_kept_back_for_links_and_the_admin_endpoint(string json, int reserved) =>
+        Assert.Equal(reserved, Configured.Right(json).ReservedDescriptors);
+
+    [Fact]
+    public void The_last_source_that_says_anything_about_a_section_decides()
+    {
+        Assert.Null(Configured.Right("""{ "Admin": { "Listen": "127.0.0.1:1" } }""", [], "--Admin=").Admin);
+        Assert.NotNull(Configured.Right("""{ "Admin": null }""", [("MEGAPHONE_ADMIN__LISTEN", "127.0.0.1:1")]).Admin);
+    }
+
+    [Fact]
+    public void The_environment_goes_over_the_file_and_the_command_line_over_both()
+    {
+        const string File = """{ "Ecm": { "MaxClients": 1, "CloseRate": 1, "Backlog": 1 } }""";
+        EcmOptions ecm = Configured.Right(
+            File,
+            [("MEGAPHONE_ECM__CLOSERATE", "2"), ("MEGAPHONE_ECM__BACKLOG", "2")],
+            "--ecm:backlog", "3").Ecm!;
+
+        Assert.Equal((1, 2, 3), (ecm.MaxClients, ecm.CloseRate, ecm.Backlog));
+    }
+
+    [Fact]
+    public void Every_key_reaches_its_option()
+    {
+        Settings settings = Configured.Right("""
+            {
+              // Comments and trailing commas are allowed.
+              "Ecm": {
+                "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ],
+                "Tls": {
+                  "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key", "Names": [ "B.example", "*.b.example" ] } ],
+                  "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "00:00:23", "MaxHandshakes": 24
+                },
+                "Link": {
+                  "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
+                  "Tls": { "Ca": "/c.pem", "Name": "other.example.org", "Certificate": "/d.pem", "Key": "/d.key" },
+                  "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608, "SocketBufferBytes": 77777
+                },
+                "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
+                "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576,
+                "Buffers": { "LowBytes": 15, "HighBytes": 16, "LimitBytes": 17, "TotalBytes": 18 },
+                "TcpKeepAlive": { "Idle": "00:00:19", "Interval": "00:00:20", "Probes": 21, "UserTimeout": "00:07:22" }
+              },
+              "Hub": {
+                "Listen": "0.0.0.0:6280", "Backend": "tcp://[::1]:5222", "MaxPacketBytes": 64, "MaxSessions": 31,
+                "HalfOpenTimeout": "00:00:32", "IdleTimeout": "1.00:00:00", "Secret": "hub's secret", "AllowOpenListener": false,
+                "Tls": { "Certificate": "/e.pem", "Key": "/e.key", "ClientCa": "/f.pem" },
+                "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
+                "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
+                "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:28:42" },
+              },
+              "Admin": { "Listen": "127.0.0.1:0" },
+              "Service": { "StopTimeout": "00:00:43", "KeepAlive": "00:00:44", "Cores": "all" },
+              "Logging": { "LogLevel": { "Default": "Warning", "Megaphone.Hub": "Debug" } }
+            }
+            """);
+
+        // What a collection holds is not part of a record's own text.
+        Snapshot.Match($"""
+            {settings.Ecm}
+            {string.Join('\n', settings.Ecm!.Clients)}
+            {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
+            {string.Join(' ', settings.Ecm.Tls.Server.Certificates[1].Names)}
+            {settings.Hub}
+            {settings.Admin}
+            {settings.StopTimeout} {settings.KeepsToFewCores} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
+            {string.Join('\n', settings.LogLevels)}
+            """.Replace(", ", ",\n  ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_ring_grows_with_the_longest_packet_unless_it_is_given()
+    {
+        Assert.Equal(2 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 32 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(2 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 1048576 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(4 << 20, Configured.Right("""{ "Hub": { "MaxPacketBytes": 1048577 } }""").Hub!.Link.RingBytes);
+        Assert.Equal(1 << 30, Configured.Right("""{ "Hub": { "MaxPacketBytes": 536870912 } }""").Hub!.Link.RingBytes);
+    }
+
+    [Fact]
+    public void Links_follow_a_hub_of_the_same_process_to_whichever_port_it_gets()
+    {
+        Settings settings = Configured.Right("""
+            { "Ecm": { "Link": { "To": "localhost:0" } }, "Hub": { "Listen": "127.0.0.1:0", "Secret": "of the hub" } }
+            """);
+
+        Assert.True(settings.LinksToOwnHub);
+        Assert.Equal("of the hub", settings.Ecm!.Link.Secret);
+        Assert.Empty(settings.Targets);
+    }
+
+    [Fact]
+    public void A_link_elsewhere_does_not_take_the_secret_of_the_hub()
+    {
+        Settings settings = Configured.Right("""
+            { "Ecm": { "Link": { "To": "hub.example.org:6280" } }, "Hub": { "Secret": "of the hub" } }
+            """);
+
+        Assert.False(settings.LinksToOwnHub);
+        Assert.Null(settings.Ecm!.Link.Secret);
+    }
+
+    [Fact]
+    public void Keep_alive_is_the_same_for_both_roles()
+    {
+        Settings settings = Configured.Right("""{ "Service": { "KeepAlive": "00:00:03" } }""");
+
+        Assert.Equal(TimeSpan.FromSeconds(3), settings.Ecm!.Link.KeepAlive);
+        Assert.Equal(TimeSpan.FromSeconds(3), settings.Hub!.Link.KeepAlive);
+    }
+
+    [Fact]
+    public void The_framework_is_heard_from_warnings_on_unless_asked()
+    {
+        Assert.Equal(LogLevel.Warning, Configured.Right().LogLevels["Microsoft"]);
+        Assert.Equal(LogLevel.Debug, Configured.Right("""{ "Logging": { "LogLevel": { "Microsoft": "Debug" } } }""").LogLevels["Microsoft"]);
+    }
+
+    [Fact]
+    public void Variables_that_an_orchestrator_sets_for_a_service_called_megaphone_are_not_ours()
+    {
+        Configured.Right(environment: [("MEGAPHONE_SERVICE_HOST", "10.0.0.1"), ("MEGAPHONE_PORT", "tcp://10.0.0.1:5222")]);
+    }
+
+    [Theory]
+    [InlineData("0.0.0.0:6280")]
+    [InlineData("[::]:6280")]
+    [InlineData("192.0.2.1:6280")]
+    public void A_hub_open_to_the_network_wants_a_secret_or_the_operators_word(string listen)
+    {
+        string json = $$"""{ "Hub": { "Listen": "{{listen}}" } }""";
+
+        Assert.Equal(
+            $"Hub:Listen \"{listen}\": is reachable from outside, where anybody could open sessions: write a Hub:Secret and the "
+            + "same Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address; for example 127.0.0.1:6280",
+            Assert.Single(Configured.Load(json).Problems));
+        Configured.Right(json, [], "--Hub:Secret", "long enough");
+        Configured.Right(json, [], "--Hub:AllowOpenListener", "true");
+    }
+}

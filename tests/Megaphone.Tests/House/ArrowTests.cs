@@ -1,0 +1,85 @@
+using System.Reflection;
+using Megaphone.Bench;
+using Megaphone.Hosting;
+using Megaphone.Protocol;
+using Xunit;
+
+namespace Megaphone.Tests.House;
+
+/// <summary>Who may know whom: the assemblies, and the rooms in them, as docs/architecture.md has them.</summary>
+public sealed class ArrowTests
+{
+    private static readonly Assembly Core = typeof(PacketHeader).Assembly;
+    private static readonly Assembly Bench = typeof(BenchCommand).Assembly;
+    private static readonly Assembly Executable = typeof(MegaphoneService).Assembly;
+
+    /// <summary>The rooms of Megaphone.Core, and what each of them uses of the others.</summary>
+    public static TheoryData<string, string[]> RoomsOfCore => new()
+    {
+        { "Interop", [] },
+        { "Protocol", [] },
+        { "Xmpp", [] },
+        { "Values", [] },
+        { "Metrics", ["Xmpp"] },
+        { "Tls", ["Interop"] },
+        { "Reactor", ["Interop", "Metrics", "Tls"] },
+        { "Links", ["Interop", "Metrics", "Protocol", "Tls", "Values"] },
+        { "Ecm", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Xmpp"] },
+        { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values"] },
+    };
+
+    /// <summary>The rooms of the executable, and what each of them uses of the others there. Of Core any of them may use what it likes.</summary>
+    public static TheoryData<string, string[]> RoomsOfTheExecutable => new()
+    {
+        { "Configuration", [] },
+        { "Admin", ["Configuration"] },
+        { "Preflight", ["Configuration"] },
+        { "Cores", [] },
+        { "Hosting", ["Admin", "Configuration", "Cores", "Preflight"] },
+        { "Cli", ["Configuration", "Hosting", "Preflight"] },
+    };
+
+    [Fact]
+    public void Core_knows_no_other_assembly_and_Bench_only_Core()
+    {
+        Assert.Empty(References(Core));
+        Assert.Equal(["Megaphone.Core"], References(Bench));
+        Assert.Equal(["Megaphone.Bench", "Megaphone.Core"], References(Executable));
+    }
+
+    [Theory]
+    [MemberData(nameof(RoomsOfCore))]
+    public void Each_room_of_Core_uses_these_others(string room, string[] others) => AssertUses(Core, room, others);
+
+    [Theory]
+    [MemberData(nameof(RoomsOfTheExecutable))]
+    public void Each_room_of_the_executable_uses_these_others(string room, string[] others) => AssertUses(Executable, room, others);
+
+    [Fact]
+    public void There_are_no_other_rooms()
+    {
+        Assert.Equal(RoomsOfCore.Select(row => (string)row[0]).Order(), Rooms(Core));
+        Assert.Equal(RoomsOfTheExecutable.Select(row => (string)row[0]).Order(), Rooms(Executable));
+    }
+
+    private static void AssertUses(Assembly assembly, string room, string[] others)
+    {
+        var arrows = assembly.GetTypes().Where(type => RoomOf(type) == room)
+            .SelectMany(type => TypeUses.Of(type).Where(used => used.Assembly == assembly).Select(used => (To: RoomOf(used), How: $"{type.Name} uses {used.Name}")))
+            .Where(arrow => arrow.To is not null && arrow.To != room)
+            .ToLookup(arrow => arrow.To!, arrow => arrow.How);
+
+        string[] wrong = [.. arrows.Where(arrow => !others.Contains(arrow.Key)).Select(arrow => $"{room} ──► {arrow.Key}: {string.Join(", ", arrow.Distinct().Take(5))}")];
+        Assert.True(wrong.Length == 0, "These arrows are not to be:\n" + string.Join('\n', wrong));
+        Assert.Equal(others, arrows.Select(arrow => arrow.Key).Order());
+    }
+
+    private static string[] References(Assembly assembly) =>
+        [.. assembly.GetReferencedAssemblies().Select(name => name.Name!).Where(name => name.StartsWith("megaphone", StringComparison.OrdinalIgnoreCase)).Order()];
+
+    private static string[] Rooms(Assembly assembly) => [.. assembly.GetTypes().Select(RoomOf).OfType<string>().Distinct().Order()];
+
+    /// <summary>The part of a namespace behind the first; null for what is above the rooms, and what the compiler makes.</summary>
+    private static string? RoomOf(Type type) =>
+        type.Namespace?.Split('.') is ["Megaphone", string room, ..] ? room : null;
+}

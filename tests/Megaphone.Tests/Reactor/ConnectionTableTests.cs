@@ -1,0 +1,177 @@
+using System.Collections.Concurrent;
+using Megaphone.Reactor;
+using Megaphone.Tests.Links;
+using Xunit;
+
+namespace Megaphone.Tests.Reactor;
+
+/// <summary>Slots are taken and freed; an id that is over is never found again.</summary>
+public class ConnectionTableTests
+{
+    [Fact]
+    public void It_gives_as_many_as_it_has_and_no_more()
+    {
+        using ConnectionTable<int> table = new(3, 1500);
+        HashSet<ConnectionId> ids = [];
+        while (table.TryTake(out ConnectionId id) is null)
+        {
+            table.Slot(id.Slot).Exit();
+            Assert.True(ids.Add(id));
+            Assert.Equal(3, id.Reactor);
+            Assert.NotEqual(0u, id.Generation);
+        }
+
+        Assert.Equal((1500, 1500, 1500), (ids.Count, table.Count, table.Used));
+    }
+
+    [Fact]
+    public void An_id_is_not_found_once_its_slot_serves_another()
+    {
+        using ConnectionTable<int> table = new(0, 1);
+        ConnectionId before = Take(table);
+        Assert.True(table.TryEnter(before));
+        Close(table, before);
+        Assert.False(table.TryEnter(before));
+
+        ConnectionId after = Take(table);
+        Assert.Equal((before.Slot, before.Generation + 1), (after.Slot, after.Generation));
+        Assert.False(table.TryEnter(before));
+        Assert.True(table.TryEnter(after));
+        table.Slot(after.Slot).Exit();
+    }
+
+    [Fact]
+    public void The_generation_passes_over_0()
+    {
+        using ConnectionTable<int> table = new(0, 1);
+        ConnectionId id = Take(table);
+        table.Slot(0).Generation = uint.MaxValue;
+        table.Free(0);
+        Assert.Equal(1u, Take(table).Generation);
+        Assert.Equal(1u, id.Generation);
+    }
+
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(1UL)]
+    [InlineData(0x0000_0001_00_000001UL)]
+    [InlineData(0x0000_0002_00_000000UL)]
+    [InlineData(ulong.MaxValue)]
+    public void What_was_never_there_is_not_found(ulong value)
+    {
+        using ConnectionTable<int> table = new(0, 10);
+        Take(table);
+        Assert.False(table.TryEnter(new ConnectionId(value)));
+    }
+
+    [Fact]
+    public void A_chunk_that_is_empty_is_as_new_and_yet_no_id_comes_again()
+    {
+        using ConnectionTable<int> table = new(0, 5000);
+        HashSet<ConnectionId> ids = [];
+        foreach (bool upwards in new[] { true, false, true })
+        {
+            List<ConnectionId> taken = [.. Enumerable.Range(0, 5000).Select(_ => Take(table))];
+            Assert.All(taken, id => Assert.True(ids.Add(id), $"{id} came again"));
+            foreach (ConnectionId id in taken)
+            {
+                Assert.True(table.TryEnter(id));
+                table.State(id.Slot) = id.Slot;
+                table.Slot(id.Slot).Exit();
+            }
+
+            foreach (ConnectionId id in upwards ? taken : taken.AsEnumerable().Reverse()) Close(table, id);
+
+            Assert.Equal(0, table.Count);
+            Assert.InRange(table.Used, 0, 1024);
+            Assert.All(ids, id => Assert.False(table.TryEnter(id)));
+            Assert.Equal(0u, table.Slot(3000).Generation);
+            Assert.Equal(0, table.State(3000));
+        }
+    }
+
+    [Fact]
+    public void The_lowest_chunk_with_room_comes_first()
+    {
+        using ConnectionTable<int> table = new(0, 5000);
+        ConnectionId[] taken = [.. Enumerable.Range(0, 5000).Select(_ => Take(table))];
+        foreach (int slot in new[] { 4000, 2000, 3000, 10 }) Close(table, taken[slot]);
+
+        Assert.Equal([10, 2000, 3000, 4000], Enumerable.Range(0, 4).Select(_ => Take(table).Slot));
+    }
+
+    [Fact]
+    public void A_backlog_belongs_to_its_slot()
+    {
+        using ConnectionTable<int> table = new(0, 3000);
+        for (int i = 0; i < 3000; i++) Take(table);
+        OutputBacklog backlog = new();
+        table.SetBacklog(2500, backlog);
+        Assert.Null(table.Backlog(0));
+        Assert.Null(table.Backlog(2499));
+        Assert.Same(backlog, table.Backlog(2500));
+        table.SetBacklog(2500, null);
+        Assert.Null(table.Backlog(2500));
+    }
+
+    [Theory]
+    [InlineData(64, 16)]
+    [InlineData(4 * 1024, 1024)] // Chunks become empty, and are taken again, all the time.
+    public async Task Threads_that_take_and_free_never_hold_the_same_slot(int capacity, int each)
+    {
+        const int threads = 4;
+        const int rounds = 20_000;
+        using ConnectionTable<int> table = new(0, capacity);
+        ConcurrentDictionary<int, int> held = new();
+        ConcurrentQueue<string> problems = new();
+        await Patience.WithinAsync(
+            Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Run(() =>
+            {
+                Queue<ConnectionId> own = new();
+                bool fill = true;
+                for (int round = 0; round < rounds; round++)
+                {
+                    fill = own.Count == 0 || (fill && own.Count < each);
+                    if (fill && table.TryTake(out ConnectionId id) is null)
+                    {
+                        if (!held.TryAdd(id.Slot, thread)) problems.Enqueue($"slot {id.Slot} was given out twice");
+                        table.Slot(id.Slot).Exit();
+                        own.Enqueue(id);
+                    }
+                    else if (own.TryDequeue(out ConnectionId done))
+                    {
+                        if (!table.TryEnter(done)) problems.Enqueue($"{done} was not found");
+                        held.TryRemove(done.Slot, out _);
+                        Close(table, done);
+                        if (table.TryEnter(done)) problems.Enqueue($"{done} was found after its end");
+                    }
+                }
+
+                while (own.TryDequeue(out ConnectionId id))
+                {
+                    held.TryRemove(id.Slot, out _);
+                    table.TryEnter(id);
+                    Close(table, id);
+                }
+            }))),
+            "the threads");
+        Assert.Empty(problems);
+        Assert.Equal(0, table.Count);
+    }
+
+    private static ConnectionId Take(ConnectionTable<int> table)
+    {
+        Assert.Null(table.TryTake(out ConnectionId id));
+        table.Slot(id.Slot).Exit();
+        return id;
+    }
+
+    /// <summary>The gate is held, as when a reactor closes a connection.</summary>
+    private static void Close(ConnectionTable<int> table, ConnectionId id)
+    {
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        slot.Set(ConnectionFlags.Closed);
+        slot.Exit();
+        table.Free(id.Slot);
+    }
+}

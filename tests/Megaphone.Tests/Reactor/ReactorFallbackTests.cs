@@ -1,0 +1,77 @@
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Metrics;
+using Megaphone.Tests.Links;
+using Xunit;
+
+namespace Megaphone.Tests.Reactor;
+
+/// <summary>What happens to a connection between an address that failed and the next one.</summary>
+public class ReactorFallbackTests
+{
+    /// <summary>Refused by connect(2) itself, as an IPv6 address is where there is no route: TCP does not broadcast.</summary>
+    private static readonly IPEndPoint Unreachable = new(IPAddress.Parse("255.255.255.255"), 9);
+
+    [Fact]
+    public async Task What_is_sent_while_the_first_address_has_failed_and_the_next_is_not_begun_is_kept()
+    {
+        using TestReactors reactors = new(start: false);
+        using Socket server = Listener(IPAddress.Loopback);
+        TestConnection connection = reactors.ConnectTo(Unreachable, (IPEndPoint)server.LocalEndPoint!);
+        Assert.True(reactors.Send(connection, "first"));
+        reactors.Group.Start();
+
+        using Socket accepted = await server.AcceptAsync().WaitAsync(Patience.Long);
+        accepted.ReceiveTimeout = (int)Patience.Long.TotalMilliseconds;
+        Assert.Equal("first", TestReactors.ReadText(accepted, 5));
+    }
+
+    [Fact]
+    public async Task One_that_is_aborted_while_the_first_address_has_failed_tries_no_other()
+    {
+        using TestReactors reactors = new(start: false);
+        using Socket server = Listener(IPAddress.Loopback);
+        TestConnection connection = reactors.ConnectTo(Unreachable, (IPEndPoint)server.LocalEndPoint!);
+        Assert.True(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.ResetByPeer));
+        reactors.Group.Start();
+        await Patience.UntilAsync(() => connection.Closed is not null, "the end of what was aborted");
+        Assert.Equal("closed:ResetByPeer", connection.Told);
+        Assert.Equal(0, reactors.Group.Count);
+    }
+
+    [Fact]
+    public async Task One_that_is_to_close_when_flushed_is_not_forgotten_when_its_first_address_has_failed()
+    {
+        using TestReactors reactors = new(start: false);
+        using Socket server = Listener(IPAddress.Loopback);
+        TestConnection connection = reactors.ConnectTo(Unreachable, (IPEndPoint)server.LocalEndPoint!);
+        reactors.Group.CloseWhenFlushed(connection.Id, connection.Owner, CloseReason.LinkLost);
+        reactors.Group.Start();
+        await Patience.UntilAsync(() => reactors.Group.Count == 0, "the end of what was to be closed");
+    }
+
+    [Fact]
+    public async Task Each_address_has_the_whole_timeout_for_itself()
+    {
+        TimeSpan timeout = TimeSpan.FromMilliseconds(400);
+        using SilentServer first = new();
+        using SilentServer second = new();
+        using TestReactors reactors = new(connect: timeout);
+        long began = Environment.TickCount64;
+        TestConnection connection = reactors.ConnectTo(first.Address, second.Address);
+        await Task.Delay(50);
+
+        // Asks the reactor to look at the connection, which must not shorten anything.
+        reactors.Group.EndWrite(connection.Id, connection.Owner);
+        await Patience.UntilAsync(() => connection.Closed is not null, "the timeout");
+        Assert.InRange(Environment.TickCount64 - began, 2 * (long)timeout.TotalMilliseconds, long.MaxValue);
+    }
+
+    private static Socket Listener(IPAddress address)
+    {
+        Socket server = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        server.Bind(new IPEndPoint(address, 0));
+        server.Listen(16);
+        return server;
+    }
+}

@@ -1,0 +1,131 @@
+using System.Net;
+using System.Net.Sockets;
+using Megaphone.Reactor;
+using Megaphone.Tls;
+using Xunit;
+
+namespace Megaphone.Tests.Reactor;
+
+/// <summary>Records arrive in any pieces, and are handed on whole, once, in order, whatever turns their connection gets in between.</summary>
+public sealed class SealedInputTests : IDisposable
+{
+    private readonly SealedInput _input = new();
+    private readonly Socket _near;
+    private readonly Socket _far;
+
+    public SealedInputTests()
+    {
+        using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        _far = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        _far.Connect(listener.LocalEndPoint!);
+        _near = listener.Accept();
+    }
+
+    public void Dispose()
+    {
+        _near.Dispose();
+        _far.Dispose();
+        _input.Dispose();
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(3, 1)]
+    [InlineData(7, 100)]
+    [InlineData(50, 3)]
+    public void Records_come_whole_and_in_order_however_they_are_cut_and_however_many_are_taken_in_a_turn(int piece, int inTurn)
+    {
+        byte[][] records = [.. Enumerable.Range(0, 40).Select(i => Record(i % 7 * 11, (byte)i))];
+        byte[] stream = [.. records.SelectMany(record => record)];
+        SecuredState state = default;
+        List<byte[]> taken = [];
+
+        for (int at = 0; at < stream.Length || state.KeptBytes > 0; at += piece)
+        {
+            if (at < stream.Length) _far.Send(stream.AsSpan(at, Math.Min(piece, stream.Length - at)));
+            _input.Begin(ref state);
+            if (_input.Next.IsEmpty && at < stream.Length) Assert.True(Receive() > 0);
+            for (int i = 0; i < inTurn && !_input.Next.IsEmpty; i++)
+            {
+                taken.Add(_input.Next.ToArray());
+                _input.Skip(_input.Next.Length);
+            }
+
+            _input.End(ref state);
+        }
+
+        // What the last turns did not ask for is still in the socket.
+        while (taken.Count < records.Length)
+        {
+            _input.Begin(ref state);
+            if (_input.Next.IsEmpty) Assert.True(Receive() > 0);
+            while (!_input.Next.IsEmpty)
+            {
+                taken.Add(_input.Next.ToArray());
+                _input.Skip(_input.Next.Length);
+            }
+
+            _input.End(ref state);
+        }
+
+        Assert.Equal(records, taken);
+        Assert.Equal(0, state.KeptBytes);
+    }
+
+    [Fact]
+    public void Between_turns_of_one_connection_others_may_have_theirs()
+    {
+        SecuredState first = default, second = default;
+        byte[] one = Record(200, 1), other = Record(300, 2);
+        _far.Send(one.AsSpan(0, 100));
+        _input.Begin(ref first);
+        Receive();
+        _input.End(ref first);
+        Assert.Equal(100, first.KeptBytes);
+
+        _far.Send(other);
+        _input.Begin(ref second);
+        Receive();
+        Assert.Equal(other, _input.Next.ToArray());
+        _input.Skip(other.Length);
+        _input.End(ref second);
+        Assert.Equal(0, second.KeptBytes);
+
+        _far.Send(one.AsSpan(100));
+        _input.Begin(ref first);
+        Receive();
+        Assert.Equal(one, _input.Next.ToArray());
+        _input.Skip(one.Length);
+        _input.End(ref first);
+        Assert.Equal(0, first.KeptBytes);
+    }
+
+    [Fact]
+    public async Task The_longest_record_finds_room_behind_another_one()
+    {
+        SecuredState state = default;
+        byte[] small = Record(100, 1), longest = Record(TlsRecord.MaxBytes - TlsRecord.HeaderBytes, 2);
+        Task sending = Task.Run(() => _far.Send([.. small, .. longest]));
+        _input.Begin(ref state);
+        while (_input.Next.IsEmpty) Receive();
+        Assert.Equal(small, _input.Next.ToArray());
+        _input.Skip(small.Length);
+        while (_input.Next.IsEmpty) Receive();
+
+        await sending;
+        Assert.Equal(longest, _input.Next.ToArray());
+        _input.Skip(longest.Length);
+        _input.End(ref state);
+    }
+
+    private nint Receive()
+    {
+        _near.Poll(-1, SelectMode.SelectRead);
+        return _input.Receive((int)_near.Handle);
+    }
+
+    private static byte[] Record(int length, byte fill) =>
+        [23, 3, 3, (byte)(length >> 8), (byte)length, .. Enumerable.Repeat(fill, length)];
+}

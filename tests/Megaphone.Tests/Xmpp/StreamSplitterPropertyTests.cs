@@ -1,0 +1,100 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using FsCheck;
+using FsCheck.Fluent;
+using Xunit;
+
+namespace Megaphone.Tests.Xmpp;
+
+/// <summary>The splitter against a real XML parser, on streams that nobody thought of.</summary>
+public partial class StreamSplitterPropertyTests
+{
+    private const string End = "</stream:stream>";
+    private const int Limit = 400;
+
+    private static readonly Gen<byte[]> WrongStreams = XmppStreams.Spoilt.Or(XmppStreams.Garbage);
+
+    [Fact]
+    public void Any_stream_cut_anywhere_gives_exactly_the_judges_pieces() => Check(
+        Prop.ForAll(Arb.From(XmppStreams.Parts), Arb.From(XmppStreams.Cuts), (parts, cuts) =>
+        {
+            // The judge gets each beginning with an end of its own.
+            List<List<string>?> judged = [.. parts.Select(part => Judge.PiecesOf(part + End))];
+            Assert.DoesNotContain(null, judged);
+            List<string> expected = [.. judged.SelectMany(pieces => pieces![..^1]), End];
+
+            Reading reading = Reading.Of(Encoding.UTF8.GetBytes(string.Concat(parts) + End), cuts);
+            Assert.Null(reading.Fault);
+            Assert.Equal(expected, reading.Pieces.Select(FromLatin1));
+        }));
+
+    [Fact]
+    public void Any_wrong_stream_is_refused_in_the_same_way_however_it_is_cut() => Check(
+        Prop.ForAll(Arb.From(WrongStreams), Arb.From(XmppStreams.Cuts), (stream, cuts) =>
+        {
+            Reading whole = Reading.Of(stream, [int.MaxValue], Limit);
+            Reading cut = Reading.Of(stream, cuts, Limit);
+            Assert.Equal(whole.Fault, cut.Fault);
+            Assert.Equal(whole.Pieces, cut.Pieces);
+            Assert.InRange(cut.MostHeld, 0, Limit);
+        }));
+
+    [Fact]
+    public void A_fault_is_known_as_soon_as_its_byte_is_there() => Check(
+        Prop.ForAll(Arb.From(WrongStreams), stream =>
+        {
+            using Reading reading = new(Limit);
+            for (int at = 0; at < stream.Length && reading.Fault is null; at++)
+            {
+                reading.Feed([stream[at]]);
+                if (reading.Fault is not null) Assert.Equal(at, reading.Fault.Offset);
+            }
+        }));
+
+    [Fact]
+    public void What_the_judge_takes_is_never_refused() => Check(
+        Prop.ForAll(Arb.From(XmppStreams.Spoilt), stream =>
+        {
+            if (TextOf(stream) is not { } text || Judge.PiecesOf(text) is not { } judged) return;
+            Reading reading = Reading.Of(stream, [int.MaxValue]);
+            Assert.Null(reading.Fault);
+            Assert.Equal(judged, reading.Pieces.Select(FromLatin1));
+        }));
+
+    [Fact]
+    public void No_piece_is_half_an_element_or_two() => Check(
+        Prop.ForAll(Arb.From(WrongStreams), stream => Assert.All(Reading.Of(stream, [int.MaxValue], Limit).Pieces, piece =>
+        {
+            Assert.InRange(piece.Length, 1, Limit);
+            if (ClosingTag().IsMatch(piece)) return;
+
+            // A header is one tag: with an end it would be one empty element. What the judge refuses, the server will too.
+            Match header = HeaderTag().Match(piece);
+            string element = header.Success ? $"{piece}</{header.Groups[1].Value}>" : piece;
+            Assert.True(Judge.ElementsIn(element) is null or 1, piece);
+            Assert.False(Judge.IsHalf(element), piece);
+        })));
+
+    [GeneratedRegex("""^</([^<>"'/]*:)?stream[ \t\r\n]*>$""")]
+    private static partial Regex ClosingTag();
+
+    [GeneratedRegex("""^<((?:[^<>"'/: \t\r\n]*:)?stream)(?=[ \t\r\n>])(?:[^<>"'/]|"[^"]*"|'[^']*')*>$""")]
+    private static partial Regex HeaderTag();
+
+    private static string FromLatin1(string bytes) => Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(bytes));
+
+    private static string? TextOf(byte[] stream)
+    {
+        try
+        {
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(stream);
+        }
+        catch (DecoderFallbackException)
+        {
+            return null;
+        }
+    }
+
+    private static void Check(Property property) =>
+        FsCheck.Check.One(Config.QuickThrowOnFailure.WithMaxTest(2_000), property);
+}
