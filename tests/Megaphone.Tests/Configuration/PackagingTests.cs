@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using Megaphone.Configuration;
+using Megaphone.Ecm;
+using Megaphone.Protocol;
 using Xunit;
 
 namespace Megaphone.Tests.Configuration;
@@ -7,12 +9,13 @@ namespace Megaphone.Tests.Configuration;
 public class PackagingTests
 {
     [Fact]
-    public void The_example_that_is_shipped_is_a_right_one()
+    public void The_example_that_is_shipped_is_an_ECM_in_front_of_ejabberd_with_the_module()
     {
         Settings settings = Configured.Right(File.ReadAllText(Shipped("megaphone.json")));
 
-        Assert.NotNull(settings.Ecm);
-        Assert.NotNull(settings.Hub!.Backend);
+        Assert.Equal(LinkFraming.Stanza, settings.Ecm!.Link.Framing);
+        Assert.Equal(ProxyMode.V2, settings.Ecm.Proxy);
+        Assert.Null(settings.Hub);
     }
 
     [Fact]
