@@ -161,12 +161,12 @@ WAIT_FOR_BYTES = """  tcp-request inspect-delay 1h
 """
 
 
-def haproxy(rules="", before=()):
+def haproxy(rules=""):
     """HAProxy, one hop from PEER to ECHO, in the foreground; does not log."""
     config = tempfile.NamedTemporaryFile("w", suffix=".cfg")
     config.write(HAPROXY_CONFIG.format(peer=PEER, echo=ECHO, rules=rules))
     config.flush()
-    child = Child(*before, HAPROXY, "-db", "-q", "-f", config.name)
+    child = Child(HAPROXY, "-db", "-q", "-f", config.name)
     child.config = config
     wait_until(lambda: takes_connections(PEER), "HAProxy listens")
     child.ready_after = time.monotonic() - child.began

@@ -105,10 +105,9 @@ where HAProxy takes two of each, and sleeps between them only if the server is s
 that is small. At the fixed rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should
 have left. The ratios are taken round by round. The bare relay (`tests/bench/bare_relay.c`) stands beside them as the least that two
 processes with a link between them can do: a hundred and fifty lines of C with the same calls to the kernel, which
-check nothing and bound nothing. Where it runs is left to the scheduler, unless it says "on one core". It tells what is left to be had,
-and what is not: with a server behind the hub it takes nearly twice what HAProxy takes for a message that travels alone. Most of that is what it costs to wake a thread on another core, which has gone to sleep
-meanwhile. At the fixed rate ECM and hub share a core, as they do by themselves (`Service:Cores`), and neither has to wake one for the
-other; "on all cores" is with that switched off, and HAProxy and the bare relay are there on one core too (`taskset`).""",
+check nothing and bound nothing. It tells what is left to be had, and what is not: with a server behind the hub it takes nearly twice what
+HAProxy takes for a message that travels alone. Most of that is what it costs to wake a thread on another core, which has gone to sleep
+meanwhile. Which cores anything runs on is left to the system.""",
     "tls": """
 Clients are Python's, with TLS 1.3. Memory is the slope between 500 and 5,000 clients that have made their handshake and said
 nothing; HAProxy has a connection to its server for each. Handshakes are as many as two programs make one after the other,

@@ -35,9 +35,6 @@ internal sealed class HubRole : IDisposable
     /// <summary>Where links are taken; the real port, after <see cref="Start"/>.</summary>
     public IPEndPoint Listening => _listener!.Listening;
 
-    /// <summary>The core on which the first link that is up comes in; null without one.</summary>
-    public int? LinkCore => _listener?.Links().FirstOrDefault(link => link.Phase == LinkPhase.Up)?.IncomingCore;
-
     /// <summary>Binds the listener and begins.</summary>
     /// <exception cref="IOException">The address cannot be bound, or there are no descriptors.</exception>
     public void Start()

@@ -118,9 +118,6 @@ internal sealed partial class Link : IPacketSink, IDisposable
     /// <summary>How long it has been there.</summary>
     public TimeSpan Age => Stopwatch.GetElapsedTime(_created);
 
-    /// <summary>The core that took in what arrived last, where the kernel knows one.</summary>
-    public int? IncomingCore => LinkSocket.IncomingCore(_socket);
-
     /// <summary>Whether it ever was up.</summary>
     public bool WasUp { get; private set; }
 

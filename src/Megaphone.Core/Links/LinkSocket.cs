@@ -6,8 +6,6 @@ namespace Megaphone.Links;
 /// <summary>What a link does with its socket beside sending and receiving.</summary>
 internal static class LinkSocket
 {
-    private const int SolSocket = 1;
-    private const int SoIncomingCpu = 49;
     private const int IpProtoTcp = 6;
     private const int TcpCongestion = 13;
     private const int TcpUserTimeout = 18;
@@ -73,26 +71,6 @@ internal static class LinkSocket
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             return false;
-        }
-    }
-
-    /// <summary>The core that took in what arrived last (SO_INCOMING_CPU); null before anything has, and when the socket is closed.</summary>
-    /// <remarks>
-    /// From another process of this machine that is the core it sent on, else the one that serves the network card. An acknowledgement
-    /// counts, too: where this end alone sends, that may come from this end's own core.
-    /// </remarks>
-    public static int? IncomingCore(Socket socket)
-    {
-        try
-        {
-            Span<byte> core = stackalloc byte[sizeof(int)];
-            socket.GetRawSocketOption(SolSocket, SoIncomingCpu, core);
-            int number = BitConverter.ToInt32(core);
-            return number >= 0 ? number : null;
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            return null;
         }
     }
 

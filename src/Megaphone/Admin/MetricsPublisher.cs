@@ -16,8 +16,7 @@ internal sealed class MetricsPublisher : IDisposable
 
     /// <summary>Makes the instruments for the roles that run.</summary>
     /// <param name="roles">What they count.</param>
-    /// <param name="cores">How many cores the process keeps itself to now; null: it does not.</param>
-    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles, Func<int>? cores = null)
+    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles)
     {
         _roles = roles;
         foreach (RoleMetrics metrics in roles)
@@ -153,10 +152,7 @@ internal sealed class MetricsPublisher : IDisposable
             "process_cpu_seconds_total",
             () => Environment.CpuUsage.TotalTime.TotalSeconds,
             null,
-            "Processor time used, user and system.");
-        if (cores is not null)
-            Meter.CreateObservableGauge("megaphone_cores", cores, null, "Cores that the process keeps itself to now.");
-        Meter.CreateObservableGauge(
+            "Processor time used, user and system.");        Meter.CreateObservableGauge(
             "process_resident_memory_bytes",
             () => Environment.WorkingSet,
             null,

@@ -31,9 +31,6 @@ internal static class SettingFormats
     /// <summary>A host that a certificate is for, or a whole level of them; normalized.</summary>
     public static ValueFormat<string> Host { get; } = new(ReadHost, "example.org or *.example.org");
 
-    /// <summary>Whether the process keeps to as few cores as are enough.</summary>
-    public static ValueFormat<bool> Cores { get; } = new(ReadCores, "few");
-
     /// <summary>The path of a file.</summary>
     public static ValueFormat<string> File(string example) => new(ReadFile, example);
 
@@ -100,12 +97,6 @@ internal static class SettingFormats
     {
         allowsTls12 = text == "1.2";
         return text is "1.2" or "1.3" ? null : "must be 1.2 or 1.3";
-    }
-
-    private static string? ReadCores(string text, out bool keepsToFew)
-    {
-        keepsToFew = text == "few";
-        return text is "few" or "all" ? null : "must be few or all";
     }
 
     private static string? ReadHost(string text, out string value)

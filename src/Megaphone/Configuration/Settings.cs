@@ -36,9 +36,6 @@ internal sealed record Settings
     /// <summary>How long the end may take once a signal has asked for it. 0 to 1 hour, default 10 s.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Whether all threads stay on one core for as long as that is enough for them; default true.</summary>
-    public bool KeepsToFewCores { get; init; } = true;
-
     /// <summary>
     /// The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.
     /// </summary>

@@ -89,6 +89,15 @@ internal sealed class SettingsReader(IConfigurationRoot configuration, List<Prob
         problems.Add(new Problem(key, shown, wrong, $"for example {example}"));
     }
 
+    /// <summary>Adds a problem with a key of earlier versions, if it is set.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="instead">What holds in its place, as a sentence of its own.</param>
+    public void RefuseGone(string key, string instead)
+    {
+        _known.Add(key);
+        if (IsGiven(key)) problems.Add(new Problem(key, configuration[key], "is a key that exists no more", $"take it out: {instead}"));
+    }
+
     /// <summary>Adds a problem for every key that is set and that nobody has read. To be called last.</summary>
     public void RefuseUnknown()
     {

@@ -79,7 +79,7 @@ internal sealed partial class SettingsSchema
         IPEndPoint admin = _reader.Read("Admin:Listen", SettingFormats.Listen, DefaultAdmin);
         TimeSpan stopTimeout = Duration("Service:StopTimeout", TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10));
         TimeSpan keepAlive = Seconds("Service:KeepAlive", Second, Hour, new LinkOptions().KeepAlive);
-        bool keepsToFewCores = _reader.Read("Service:Cores", SettingFormats.Cores, true);
+        _reader.RefuseGone("Service:Cores", "which cores it runs on is left to the system");
         IReadOnlyDictionary<string, LogLevel> logLevels = ReadLogLevels();
 
         bool linksToOwnHub = runsEcm && runsHub && LinksToHub(ecm, hub);
@@ -113,7 +113,6 @@ internal sealed partial class SettingsSchema
             MaxClientsGiven = _reader.IsGiven("Ecm:MaxClients"),
             MaxSessionsGiven = _reader.IsGiven("Hub:MaxSessions"),
             StopTimeout = stopTimeout,
-            KeepsToFewCores = keepsToFewCores,
             LogLevels = logLevels,
         };
         RefuseOverlaps(settings);

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using Megaphone.Admin;
 using Megaphone.Configuration;
-using Megaphone.Cores;
 using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Links;
@@ -42,7 +41,6 @@ internal sealed class MegaphoneService(
     private AdminEndpoint? _admin;
     private MetricsPublisher? _publisher;
     private PrometheusText? _text;
-    private CoreKeeper? _cores;
     private volatile bool _stopping;
 
     /// <summary>Binds every listener, then says so: the ready line, and the service manager.</summary>
@@ -92,7 +90,6 @@ internal sealed class MegaphoneService(
     /// <inheritdoc/>
     public void Dispose()
     {
-        _cores?.Dispose();
         _admin?.Dispose();
         _ecm?.Dispose();
         _hub?.Dispose();
@@ -128,13 +125,9 @@ internal sealed class MegaphoneService(
             _ecm = role;
         }
 
-        // An ECM stays where it is, and its hub comes to it.
-        if (settings.KeepsToFewCores)
-            _cores = CoreKeeper.TryStart(() => _ecm is null ? _hub?.LinkCore : null, new CoreLog(loggers.CreateLogger<CoreKeeper>()));
-
         if (settings.Admin is { } admin)
         {
-            _publisher = new MetricsPublisher(metrics, _cores is { } keeper ? () => keeper.Count : null);
+            _publisher = new MetricsPublisher(metrics);
             _text = new PrometheusText(_publisher.Meter);
             _admin = new AdminEndpoint(
                 admin,

@@ -54,7 +54,7 @@ public class PrometheusTextTests
 
     private static string Write(params RoleMetrics[] roles)
     {
-        using MetricsPublisher publisher = new(roles, () => 7);
+        using MetricsPublisher publisher = new(roles);
         using PrometheusText text = new(publisher.Meter);
         return WithoutTheMachine(text.Write());
     }

@@ -23,7 +23,6 @@ public class SettingsTests
         Assert.Null(settings.Hub.Backend);
         Assert.Equal(IPEndPoint.Parse("127.0.0.1:6281"), settings.Admin!.Listen);
         Assert.Equal(TimeSpan.FromSeconds(10), settings.StopTimeout);
-        Assert.True(settings.KeepsToFewCores);
     }
 
     [Theory]
@@ -135,7 +134,7 @@ public class SettingsTests
                 "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:28:42" },
               },
               "Admin": { "Listen": "127.0.0.1:0" },
-              "Service": { "StopTimeout": "00:00:43", "KeepAlive": "00:00:44", "Cores": "all" },
+              "Service": { "StopTimeout": "00:00:43", "KeepAlive": "00:00:44" },
               "Logging": { "LogLevel": { "Default": "Warning", "Megaphone.Hub": "Debug" } }
             }
             """);
@@ -148,7 +147,7 @@ public class SettingsTests
             {string.Join(' ', settings.Ecm.Tls.Server.Certificates[1].Names)}
             {settings.Hub}
             {settings.Admin}
-            {settings.StopTimeout} {settings.KeepsToFewCores} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
+            {settings.StopTimeout} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
             {string.Join('\n', settings.LogLevels)}
             """.Replace(", ", ",\n  ", StringComparison.Ordinal));
     }

@@ -34,8 +34,7 @@ public sealed class ArrowTests
         { "Configuration", [] },
         { "Admin", ["Configuration"] },
         { "Preflight", ["Configuration"] },
-        { "Cores", [] },
-        { "Hosting", ["Admin", "Configuration", "Cores", "Preflight"] },
+        { "Hosting", ["Admin", "Configuration", "Preflight"] },
         { "Cli", ["Configuration", "Hosting", "Preflight"] },
     };
 

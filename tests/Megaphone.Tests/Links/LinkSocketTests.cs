@@ -20,16 +20,4 @@ public sealed class LinkSocketTests
         int length = pair.Ours.GetRawSocketOption(IpProtoTcp, TcpCongestion, name);
         Assert.Equal("reno", Encoding.ASCII.GetString(name, 0, length).TrimEnd('\0'));
     }
-
-    [Fact]
-    public void It_is_known_on_which_core_something_came_in_until_the_socket_is_closed()
-    {
-        using SocketPair pair = new();
-        pair.Peer.Send([1]);
-        pair.Ours.Receive(new byte[1]);
-
-        Assert.True(LinkSocket.IncomingCore(pair.Ours) >= 0);
-        pair.Ours.Dispose();
-        Assert.Null(LinkSocket.IncomingCore(pair.Ours));
-    }
 }
