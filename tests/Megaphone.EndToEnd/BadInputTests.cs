@@ -93,7 +93,8 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     {
         List<TestConnection> clients = [];
         for (int i = 0; i < 20; i++) clients.Add(await TestConnection.ConnectAsync(_both.Clients, receiveBuffer: 8 << 10));
-        byte[] flood = Sample.Bytes(16 << 20);
+        // More than both ends and the kernel hold for one of them.
+        byte[] flood = Sample.Bytes(40 << 20);
 
         Task[] floods = [.. clients.Select(async client =>
         {
@@ -101,7 +102,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         })];
         await Task.Delay(TimeSpan.FromSeconds(2));
 
-        // Twenty times 16 MiB would be 320. What may wait for a slow socket is limited per session, and both ends hold some.
+        // Twenty times 40 MiB would be 800. What may wait for a slow socket is limited per session, and both ends hold some.
         Assert.InRange(_both.Process.ResidentBytes - _memory, long.MinValue, 96 << 20);
         long echoed = Volatile.Read(ref _echoed);
         await Patience.UntilAsync(() => Volatile.Read(ref _echoed) > echoed + 3, "the bystanders' going on");
