@@ -1,10 +1,8 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
-using Megaphone.Tls;
 
 namespace Megaphone.Bench;
 
@@ -28,7 +26,6 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     private ConnectionOpener? _opener;
     private Reactor<TcpClient>[] _reactors = [];
     private NativeAddress _to;
-    private int _adopting;
     private bool _stopped;
 
     /// <summary>Makes places for connections.</summary>
@@ -37,7 +34,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         _options = options;
         _handler = handler;
         _ids = new ConnectionId[count];
-        _opened = Take;
+        _opened = OnOpened;
     }
 
     /// <summary>Whether another connection may be opened now.</summary>
@@ -78,7 +75,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         RoleMetrics metrics = new(Role.Ecm);
         _reactors = new Reactor<TcpClient>[_options.Reactors];
         for (int i = 0; i < _reactors.Length; i++)
-            _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, options, metrics, TakeNobody);
+            _reactors[i] = new Reactor<TcpClient>(i, _ids.Length, this, accepted: null, outgoing: null, options, metrics);
         foreach (Reactor<TcpClient> reactor in _reactors) reactor.Start();
     }
 
@@ -108,71 +105,45 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public void Dispose() => Stop();
 
     /// <inheritdoc/>
-    public RefusalReason? Refusal() => null;
-
-    /// <inheritdoc/>
-    public RefusalReason? Accepted(
-        ConnectionId id, ref TcpClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
+    public Outcome OnReadable(ConnectionId id, int owner, ref TcpClient state, IConnectionInput input)
     {
-        state.Index = _adopting;
-        _ids[_adopting] = id;
-        owner = Owner;
-        return null;
-    }
-
-    /// <inheritdoc/>
-    public void Connected(ConnectionId id, ref TcpClient state) => throw new UnreachableException();
-
-    /// <inheritdoc/>
-    public bool TryNextAddress(ref TcpClient state, out NativeAddress address) => throw new UnreachableException();
-
-    /// <inheritdoc/>
-    public int Reserve(int owner, ref TcpClient state) => ReceiveBytes;
-
-    /// <inheritdoc/>
-    public void Received(ConnectionId id, int owner, ref TcpClient state, ReadOnlySpan<byte> bytes)
-    {
+        ReadOnlySpan<byte> bytes = input.Receive(ReceiveBytes);
         if (!bytes.IsEmpty) _handler.Received(state.Index, bytes);
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public Told TellReadEnded(ConnectionId id, int owner, ref TcpClient state)
+    public Outcome OnPeerHalfClosed(ConnectionId id, int owner, ref TcpClient state)
     {
         _handler.Received(state.Index, []);
-        return Told.Done;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public Told TellSlow(ConnectionId id, int owner, ref TcpClient state, bool slow) => Told.Done;
+    public Outcome OnWritePressureChanged(ConnectionId id, int owner, ref TcpClient state, bool isHigh) => Outcome.Done;
 
     /// <inheritdoc/>
-    public Told TellClosed(ConnectionId id, int owner, ref TcpClient state, CloseReason reason)
+    public Outcome OnClosed(ConnectionId id, int owner, ref TcpClient state, CloseReason reason)
     {
         _handler.Closed(state.Index, reason == CloseReason.Ended ? null : $"a connection was lost: {Label.Of(reason)}");
-        return Told.Done;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public CloseReason? Doomed(int owner, ref TcpClient state) => null;
-
-    /// <inheritdoc/>
-    public void BatchEnded()
+    public void OnBatchEnd()
     {
         // What clients answered has gone to the descriptors already.
     }
 
-    /// <summary>There is no listener.</summary>
-    private static void TakeNobody(int descriptor, in NativeAddress peer, int listener) => throw new UnreachableException();
-
     private Reactor<TcpClient> ReactorOf(int index) => _reactors[_ids[index].Reactor];
 
-    private void Take(int index, int descriptor, string? problem)
+    private void OnOpened(int index, int descriptor, string? problem)
     {
         if (problem is null)
         {
-            _adopting = index;
             Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
-            if (reactor.TryAdopt(descriptor, _to, listener: 0, session: default, tls: null) is { } refusal) problem = $"no connection: {Label.Of(refusal)}";
+            if (reactor.Add(descriptor, Owner, new TcpClient { Index = index }, out _ids[index]) is { } refusal)
+                problem = $"no connection: {Label.Of(refusal)}";
         }
 
         if (problem is null) _handler.Connected(index);

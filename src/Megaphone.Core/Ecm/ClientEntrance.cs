@@ -141,7 +141,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
 
     private void Enter(ClientTls mode, int descriptor, in NativeAddress peer, int listener)
     {
-        if (_clients.Refusal() is { } reason)
+        if (_clients.GetRefusal() is { } reason)
         {
             _ = Libc.Close(descriptor);
             _metrics.AddRefused(reason);
@@ -282,7 +282,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
         _epoll.Remove(entrant.Descriptor);
         Remove(entrant);
         _metrics.AddHandshake(facts.Resumed ? HandshakeEnd.Resumed : HandshakeEnd.Full);
-        _clients.Admit(entrant.Descriptor, entrant.Peer, entrant.Listener, session, facts);
+        _clients.Accept(entrant.Descriptor, entrant.Peer, entrant.Listener, session, facts);
         _clients.Flush();
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using Megaphone.Interop;
 using Megaphone.Links;
@@ -11,7 +10,8 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>Brings what clients say onto the links.</summary>
-internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log) : IConnectionHandler<EcmClient>
+internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log)
+    : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>
 {
     private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
     private ReactorGroup<EcmClient>? _clients;
@@ -25,7 +25,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     public void StopReading() => _stopping = true;
 
     /// <inheritdoc/>
-    public RefusalReason? Refusal()
+    public RefusalReason? GetRefusal()
     {
         foreach (EcmLink link in links)
         {
@@ -36,7 +36,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     }
 
     /// <inheritdoc/>
-    public RefusalReason? Accepted(
+    public RefusalReason? OnAccepted(
         ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         owner = 0;
@@ -61,88 +61,77 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
     }
 
     /// <inheritdoc/>
-    public void Connected(ConnectionId id, ref EcmClient state) => throw new UnreachableException();
-
-    /// <inheritdoc/>
-    public bool TryNextAddress(ref EcmClient state, out NativeAddress address) => throw new UnreachableException();
-
-    /// <inheritdoc/>
-    public int Reserve(int owner, ref EcmClient state)
+    public Outcome OnReadable(ConnectionId id, int owner, ref EcmClient state, IConnectionInput input)
     {
-        if (_stopping || LinkOf(owner, state) is not { } link) return -1;
-        if (_stanzas is { } stanzas) return stanzas.Reserve(link, state);
-        return link.TryAcquire(link.MaxContent) ? link.MaxContent : 0;
-    }
-
-    /// <inheritdoc/>
-    public void Received(ConnectionId id, int owner, ref EcmClient state, ReadOnlySpan<byte> bytes)
-    {
-        // Lost between the reservation and now: its clients are about to be disconnected.
-        if (LinkOf(owner, state) is not { } link) return;
+        if (_stopping || LinkOf(owner, state) is not { } link) return Outcome.Closed;
         if (_stanzas is { } stanzas)
         {
-            if (stanzas.Receive(link, id, ref state, bytes) is { } fault) Refuse(id, link, ref state, fault);
-            return;
+            Outcome outcome = stanzas.Read(link, id, ref state, input, out StreamFault? fault);
+            if (fault is not null) Refuse(id, link, ref state, fault);
+            return outcome;
         }
 
+        if (!link.TryAcquire(link.MaxContent)) return Outcome.WouldBlock;
+        ReadOnlySpan<byte> bytes = input.Receive(link.MaxContent);
         if (bytes.IsEmpty)
         {
             link.Return(link.MaxContent);
-            return;
+            return Outcome.Done;
         }
 
         state.Open(metrics);
         link.Write(id.Value, bytes);
         link.Return(link.MaxContent, bytes.Length);
         FlushBatch.Add(link);
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public Told TellReadEnded(ConnectionId id, int owner, ref EcmClient state)
+    public Outcome OnPeerHalfClosed(ConnectionId id, int owner, ref EcmClient state)
     {
         // Its session is over already, but it is to get its error as far as that has not gone out.
-        if (state.Stream.IsRefused) return Told.Done;
+        if (state.Stream.IsRefused) return Outcome.Done;
         _stanzas?.End(ref state);
 
         // A client that never said anything has no session that could be ended.
-        if (LinkOf(owner, state) is not { } link || !state.Opened) return Told.Close;
-        if (!link.TryWrite(id.Value, [])) return Told.NoRoom;
+        if (LinkOf(owner, state) is not { } link || !state.Opened) return Outcome.Closed;
+        if (!link.TryWrite(id.Value, [])) return Outcome.WouldBlock;
         state.EndTold = true;
         FlushBatch.Add(link);
-        return Told.Done;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public Told TellSlow(ConnectionId id, int owner, ref EcmClient state, bool slow)
+    public Outcome OnWritePressureChanged(ConnectionId id, int owner, ref EcmClient state, bool isHigh)
     {
-        if (LinkOf(owner, state) is not { HasControl: true } link) return Told.Done;
-        if (!link.TryWrite(slow ? SessionControl.Pause(id.Value) : SessionControl.Resume(id.Value))) return Told.NoRoom;
-        if (slow) metrics.AddPause();
-        return Told.Done;
+        if (LinkOf(owner, state) is not { HasControl: true } link) return Outcome.Done;
+        if (!link.TryWrite(isHigh ? SessionControl.Pause(id.Value) : SessionControl.Resume(id.Value))) return Outcome.WouldBlock;
+        if (isHigh) metrics.AddPause();
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public Told TellClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
+    public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
     {
         bool refused = state.Stream.IsRefused;
         if (refused) reason = CloseReason.StreamError;
         else _stanzas?.End(ref state);
 
         bool isKnown = reason is CloseReason.ResetByPeer or CloseReason.LinkLost || (refused && state.EndTold);
-        if (state.Opened && !isKnown && LinkOf(owner, state) is { } link && !TryTellOver(id, link, ref state, reason)) return Told.NoRoom;
+        if (state.Opened && !isKnown && LinkOf(owner, state) is { } link && !TryTellOver(id, link, ref state, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
 
         // A refused client's session was over, and counted, when it was refused.
         if (state.Opened && !refused) metrics.AddSessionClosed(reason);
-        return Told.Done;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public CloseReason? Doomed(int owner, ref EcmClient state) =>
+    public CloseReason? GetCloseReason(int owner, ref EcmClient state) =>
         !_stopping && LinkOf(owner, state) is null ? CloseReason.LinkLost : null;
 
     /// <inheritdoc/>
-    public void BatchEnded() => FlushBatch.Flush();
+    public void OnBatchEnd() => FlushBatch.Flush();
 
     /// <summary>
     /// Ends a session whose client broke XMPP: the client gets the stream error, and the end of our direction behind it; the

@@ -55,7 +55,7 @@ internal sealed class EcmRole : IDisposable
     public void Start()
     {
         TlsServer? server = _options.Tls is { } tls ? new TlsServer(tls.Server) : null;
-        _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics);
+        _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients);
         _clients.Serve(_reactors);
         foreach (EcmLink link in _links) link.Serve(_reactors);
         if (server is not null)

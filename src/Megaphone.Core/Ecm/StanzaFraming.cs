@@ -28,25 +28,28 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     /// <summary>The longest stanza for which a ring has room, and bytes beside it to read its end with.</summary>
     public static int LargestFor(LinkOptions link) => Math.Min(link.MaxPacketBytes - PacketHeader.Size, link.RingBytes / 4);
 
-    /// <summary>Reserves room in the ring for whatever the next bytes of a client may turn out to be.</summary>
-    /// <returns>How many bytes may be read; 0: there is no room now.</returns>
-    public int Reserve(Link link, in EcmClient client)
+    /// <summary>Reads from a client and writes what packets that makes.</summary>
+    /// <param name="link">The client's link.</param>
+    /// <param name="id">Its id.</param>
+    /// <param name="client">What is kept of it.</param>
+    /// <param name="input">What it sends.</param>
+    /// <param name="fault">Why its stream is refused, from here on; else null.</param>
+    /// <returns>As <see cref="IConnectionHandler{TState}.OnReadable"/> does.</returns>
+    public Outcome Read(Link link, ConnectionId id, ref EcmClient client, IConnectionInput input, out StreamFault? fault)
     {
+        fault = null;
         int readable = Readable(client);
-        return MeansNothing(client) || link.TryAcquire(Room(client, readable)) ? readable : 0;
-    }
+        int room = Room(client, readable);
+        bool meansNothing = MeansNothing(client);
 
-    /// <summary>Takes what was read, and gives back what is left of the room reserved.</summary>
-    /// <returns>Why the client's stream is refused, from here on; else null.</returns>
-    public StreamFault? Receive(Link link, ConnectionId id, ref EcmClient client, ReadOnlySpan<byte> bytes)
-    {
-        if (MeansNothing(client)) return null;
+        // Whatever the next bytes may turn out to be, there must be room for it.
+        if (!meansNothing && !link.TryAcquire(room)) return Outcome.WouldBlock;
+        ReadOnlySpan<byte> bytes = input.Receive(readable);
+        if (meansNothing) return Outcome.Done;
 
         int max = _maxPieceBytes[client.Listener];
         int held = StreamSplitter.HeldBy(client.Stream, max);
-        int room = Room(client, Readable(client));
         int used = 0;
-        StreamFault? fault;
         while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault) == SplitStep.Piece)
         {
             // Configuration makes sure that the longest stanza fits what we would take; the other side may take less.
@@ -75,7 +78,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
 
         if (client.Stream.IsDeaf) metrics.AddDropped(DropReason.StreamEnded);
         metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max) - held);
-        return fault;
+        return Outcome.Done;
     }
 
     /// <summary>

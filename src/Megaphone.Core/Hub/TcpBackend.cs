@@ -1,10 +1,8 @@
-using System.Diagnostics;
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 using Megaphone.Reactor;
-using Megaphone.Tls;
 using Megaphone.Values;
 
 namespace Megaphone.Hub;
@@ -14,7 +12,7 @@ namespace Megaphone.Hub;
 /// What the client says goes to the descriptor on the receiver's thread; what the server says is read by a reactor and
 /// written into the ring of the session's link.
 /// </remarks>
-internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSession>
+internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSession>, IConnectHandler<HubSession>
 {
     private const int ComplainSeconds = 30;
 
@@ -49,7 +47,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
             Buffers = options.Buffers,
             Liveness = options.Liveness,
         };
-        _reactors = new ReactorGroup<HubSession>(this, reactors, sessions.Metrics);
+        _reactors = new ReactorGroup<HubSession>(this, reactors, sessions.Metrics, outgoing: this);
         _reactors.Start();
     }
 
@@ -99,17 +97,10 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     }
 
     /// <inheritdoc/>
-    RefusalReason? IConnectionHandler<HubSession>.Refusal() => throw new UnreachableException();
+    void IConnectHandler<HubSession>.OnConnected(ConnectionId id, ref HubSession state) => _addresses.Succeeded(state.Candidates);
 
     /// <inheritdoc/>
-    RefusalReason? IConnectionHandler<HubSession>.Accepted(ConnectionId id, ref HubSession state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner) =>
-        throw new UnreachableException();
-
-    /// <inheritdoc/>
-    void IConnectionHandler<HubSession>.Connected(ConnectionId id, ref HubSession state) => _addresses.Succeeded(state.Candidates);
-
-    /// <inheritdoc/>
-    bool IConnectionHandler<HubSession>.TryNextAddress(ref HubSession state, out NativeAddress address)
+    bool IConnectHandler<HubSession>.TryNextAddress(ref HubSession state, out NativeAddress address)
     {
         BackendAddresses.Candidates candidates = state.Candidates;
         bool another = BackendAddresses.TryNext(ref candidates, out address);
@@ -118,63 +109,56 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     }
 
     /// <inheritdoc/>
-    int IConnectionHandler<HubSession>.Reserve(int owner, ref HubSession state)
+    Outcome IConnectionHandler<HubSession>.OnReadable(ConnectionId id, int owner, ref HubSession state, IConnectionInput input)
     {
-        if (state.Link.Closing) return -1;
+        if (state.Link.Closing) return Outcome.Closed;
         Link link = state.Link.Link;
-        return link.TryAcquire(link.MaxContent) ? link.MaxContent : 0;
-    }
-
-    /// <inheritdoc/>
-    void IConnectionHandler<HubSession>.Received(ConnectionId id, int owner, ref HubSession state, ReadOnlySpan<byte> bytes)
-    {
-        Link link = state.Link.Link;
+        if (!link.TryAcquire(link.MaxContent)) return Outcome.WouldBlock;
+        ReadOnlySpan<byte> bytes = input.Receive(link.MaxContent);
         if (bytes.IsEmpty)
         {
             link.Return(link.MaxContent);
-            return;
+            return Outcome.Done;
         }
 
         if (_clocked) state.LastActivity = Environment.TickCount64;
         link.Write(state.Id, bytes);
         link.Return(link.MaxContent, bytes.Length);
         FlushBatch.Add(link);
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    Told IConnectionHandler<HubSession>.TellReadEnded(ConnectionId id, int owner, ref HubSession state)
+    Outcome IConnectionHandler<HubSession>.OnPeerHalfClosed(ConnectionId id, int owner, ref HubSession state)
     {
-        if (state.Link.Closing || state.OutputEnded) return Told.Done;
-        if (!state.Link.Link.TryWrite(state.Id, [])) return Told.NoRoom;
+        if (state.Link.Closing || state.OutputEnded) return Outcome.Done;
+        if (!state.Link.Link.TryWrite(state.Id, [])) return Outcome.WouldBlock;
         state.OutputEnded = true;
         FlushBatch.Add(state.Link.Link);
-        return Told.Done;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    Told IConnectionHandler<HubSession>.TellSlow(ConnectionId id, int owner, ref HubSession state, bool slow)
+    Outcome IConnectionHandler<HubSession>.OnWritePressureChanged(ConnectionId id, int owner, ref HubSession state, bool isHigh)
     {
         Link link = state.Link.Link;
-        if (state.Link.Closing || !link.HasControl) return Told.Done;
-        if (!link.TryWrite(slow ? SessionControl.Pause(state.Id) : SessionControl.Resume(state.Id))) return Told.NoRoom;
-        if (slow) _sessions.Metrics.AddPause();
-        return Told.Done;
+        if (state.Link.Closing || !link.HasControl) return Outcome.Done;
+        if (!link.TryWrite(isHigh ? SessionControl.Pause(state.Id) : SessionControl.Resume(state.Id))) return Outcome.WouldBlock;
+        if (isHigh) _sessions.Metrics.AddPause();
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    Told IConnectionHandler<HubSession>.TellClosed(ConnectionId id, int owner, ref HubSession state, CloseReason reason)
+    Outcome IConnectionHandler<HubSession>.OnClosed(ConnectionId id, int owner, ref HubSession state, CloseReason reason)
     {
-        if (!HubSessions.TryTellOver(state.Link, state.Id, reason, state.OutputEnded)) return Told.NoRoom;
+        if (!HubSessions.TryTellOver(state.Link, state.Id, reason, state.OutputEnded)) return Outcome.WouldBlock;
         if (reason is CloseReason.BackendRefused or CloseReason.BackendTimeout or CloseReason.OutOfResources) Complain(reason);
         _sessions.Over(state, reason);
-        return Told.Done;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    CloseReason? IConnectionHandler<HubSession>.Doomed(int owner, ref HubSession state) => null;
-
-    /// <inheritdoc/>
-    void IConnectionHandler<HubSession>.BatchEnded() => FlushBatch.Flush();
+    void IConnectionHandler<HubSession>.OnBatchEnd() => FlushBatch.Flush();
 
     /// <summary>Tells the operator, but not once for each of a million sessions.</summary>
     private void Complain(CloseReason reason)

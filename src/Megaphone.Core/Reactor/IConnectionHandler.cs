@@ -1,55 +1,45 @@
-using Megaphone.Interop;
 using Megaphone.Metrics;
-using Megaphone.Tls;
 
 namespace Megaphone.Reactor;
 
-/// <summary>What a room does with the connections of its reactors.</summary>
+/// <summary>What a room does with the connections of its reactors, wherever they come from.</summary>
 /// <remarks>
-/// Unless it says otherwise a method is called by the reactor that serves the connection, one at a time for each
-/// connection. None may block. <c>owner</c> is the number given when the connection was taken in.
+/// <para>Unless it says otherwise a method is called by the thread of the reactor that serves the connection, one at a time for each
+/// connection. None may block. <c>owner</c> is the number that the connection was given when the reactor got it.</para>
+/// <para>A handler of accepted connections is an <see cref="IAcceptHandler{TState}"/> as well, one of outgoing connections an
+/// <see cref="IConnectHandler{TState}"/>.</para>
 /// </remarks>
-/// <typeparam name="TState">What the room keeps for each connection; a small struct, or a reference.</typeparam>
+/// <typeparam name="TState">What the room keeps for each connection.</typeparam>
 internal interface IConnectionHandler<TState>
 {
-    /// <summary>Whether a client may be taken now; null when it may, else why not. Any thread.</summary>
-    RefusalReason? Refusal();
+    /// <summary>
+    /// There is something to receive. The handler claims room for it, calls <see cref="IConnectionInput.Receive"/> once, passes on what
+    /// that returns, and gives back the room that is left.
+    /// </summary>
+    /// <returns>
+    /// <see cref="Outcome.Done"/>: it has received. <see cref="Outcome.WouldBlock"/>: it has no room and has received nothing; it is asked
+    /// again after <c>ReleaseStalled</c>. <see cref="Outcome.Closed"/>: it has received nothing and never will again.
+    /// </returns>
+    Outcome OnReadable(ConnectionId id, int owner, ref TState state, IConnectionInput input);
+
+    /// <summary>The peer has ended its direction, and everything that came before has been received.</summary>
+    /// <returns>
+    /// <see cref="Outcome.WouldBlock"/>: there is no room to pass that on; it is called again after <c>ReleaseStalled</c>.
+    /// <see cref="Outcome.Closed"/>: the connection is of no use any more and is closed.
+    /// </returns>
+    Outcome OnPeerHalfClosed(ConnectionId id, int owner, ref TState state);
 
     /// <summary>
-    /// A client was accepted by a listener, counted from 0, and has its TLS, if any: fills in its state and says whose it is.
-    /// Any thread, and several at the same time.
+    /// More than <see cref="BufferOptions.HighBytes"/> wait to be sent, or no more than <see cref="BufferOptions.LowBytes"/> any longer.
+    /// Any thread, with the connection's gate held: it must not call the reactor.
     /// </summary>
-    /// <returns>Null, or why it is refused after all.</returns>
-    RefusalReason? Accepted(
-        ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner);
+    /// <returns><see cref="Outcome.WouldBlock"/>: there is no room to pass that on; it is called again after <c>ReleaseStalled</c>.</returns>
+    Outcome OnWritePressureChanged(ConnectionId id, int owner, ref TState state, bool isHigh);
 
-    /// <summary>An outgoing connection is established; what waited for it is being sent.</summary>
-    void Connected(ConnectionId id, ref TState state);
+    /// <summary>The connection is closed. After <see cref="Outcome.Done"/> its state is forgotten.</summary>
+    /// <returns><see cref="Outcome.WouldBlock"/>: there is no room to pass that on; it is called again after <c>ReleaseStalled</c>.</returns>
+    Outcome OnClosed(ConnectionId id, int owner, ref TState state, CloseReason reason);
 
-    /// <summary>An outgoing connection failed. The handler may name another address to try.</summary>
-    bool TryNextAddress(ref TState state, out NativeAddress address);
-
-    /// <summary>Reserves room for what is about to be read.</summary>
-    /// <returns>Bytes that may be read; 0: no room now, to be asked again after <c>ReleaseStalled</c>; less than 0: nothing
-    /// of this connection is wanted any more. After a positive answer <see cref="Received"/> is called exactly once.</returns>
-    int Reserve(int owner, ref TState state);
-
-    /// <summary>Takes what was read, within the room reserved; empty when there was nothing after all.</summary>
-    /// <remarks>The bytes belong to the reactor and are valid during the call only.</remarks>
-    void Received(ConnectionId id, int owner, ref TState state, ReadOnlySpan<byte> bytes);
-
-    /// <summary>The peer ended its direction, after everything that was received.</summary>
-    Told TellReadEnded(ConnectionId id, int owner, ref TState state);
-
-    /// <summary>The connection became slow to take data, or is no longer. Any thread; must not call the reactor.</summary>
-    Told TellSlow(ConnectionId id, int owner, ref TState state, bool slow);
-
-    /// <summary>The connection is closed. The last call for it; after <see cref="Told.Done"/> its state is forgotten.</summary>
-    Told TellClosed(ConnectionId id, int owner, ref TState state, CloseReason reason);
-
-    /// <summary>Asked of each connection during a sweep: why it is to be closed, or null if it may stay.</summary>
-    CloseReason? Doomed(int owner, ref TState state);
-
-    /// <summary>A batch of events was handled: time to pass on what this thread has gathered. Any thread.</summary>
-    void BatchEnded();
+    /// <summary>A batch of events has been handled: time to pass on what this thread has gathered. Any thread.</summary>
+    void OnBatchEnd();
 }

@@ -11,14 +11,14 @@ internal sealed unsafe partial class Reactor<TState>
     private const ConnectionFlags TakesNoMore =
         ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
 
-    /// <summary>Takes a connected descriptor in. Any thread.</summary>
+    /// <summary>Serves a client that was accepted, unless the handler refuses it. Any thread.</summary>
     /// <param name="descriptor">The socket, which is the reactor's from here on.</param>
     /// <param name="peer">The client's address.</param>
     /// <param name="listener">Where it was accepted.</param>
     /// <param name="session">Its TLS, with the handshake done, which is the reactor's from here on; or none.</param>
     /// <param name="tls">What the handshake agreed on; null without TLS.</param>
-    /// <returns>Null when it was taken; else why it was refused and closed.</returns>
-    public RefusalReason? TryAdopt(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    /// <returns>Null when it is served; else why it was refused and closed.</returns>
+    public RefusalReason? Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
     {
         if (_table.TryTake(out ConnectionId id) is { } full)
         {
@@ -28,7 +28,7 @@ internal sealed unsafe partial class Reactor<TState>
 
         ref ConnectionSlot slot = ref _table.Slot(id.Slot);
         slot.Descriptor = descriptor;
-        RefusalReason? refusal = _handler.Accepted(id, ref _table.State(id.Slot), peer, descriptor, listener, tls, out int owner);
+        RefusalReason? refusal = _accepted!.OnAccepted(id, ref _table.State(id.Slot), peer, descriptor, listener, tls, out int owner);
         if (refusal is not null)
         {
             CloseUnused(descriptor, session);
@@ -40,9 +40,36 @@ internal sealed unsafe partial class Reactor<TState>
         }
 
         slot.Owner = owner;
-        slot.Set(ConnectionFlags.WatchesIn);
         if (tls is not null) Secure(id, ref slot, session);
-        bool watched = _epoll.Add(descriptor, InterestIn(ref slot), id.Value) == 0;
+        return Begin(id, ref slot);
+    }
+
+    /// <summary>Serves a connection that somebody else has opened. Any thread.</summary>
+    /// <param name="descriptor">The socket, connected and non-blocking, which is the reactor's from here on.</param>
+    /// <param name="owner">Whose it is.</param>
+    /// <param name="state">What the handler keeps for it.</param>
+    /// <param name="id">Its id; set before the handler is first called for it.</param>
+    /// <returns>Null when it is served; else why not, and it is closed.</returns>
+    public RefusalReason? Add(int descriptor, int owner, TState state, out ConnectionId id)
+    {
+        if (_table.TryTake(out id) is { } full)
+        {
+            _ = Libc.Close(descriptor);
+            return full;
+        }
+
+        ref ConnectionSlot slot = ref _table.Slot(id.Slot);
+        slot.Descriptor = descriptor;
+        slot.Owner = owner;
+        _table.State(id.Slot) = state;
+        return Begin(id, ref slot);
+    }
+
+    /// <summary>Begins to watch a connected descriptor. The gate is held, and is given back.</summary>
+    private RefusalReason? Begin(ConnectionId id, ref ConnectionSlot slot)
+    {
+        slot.Set(ConnectionFlags.WatchesIn);
+        bool watched = _epoll.Add(slot.Descriptor, InterestIn(ref slot), id.Value) == 0;
         if (!watched) Fail(ref slot, CloseReason.OutOfResources);
         slot.Exit();
         if (!watched) Attend(id);
@@ -76,7 +103,7 @@ internal sealed unsafe partial class Reactor<TState>
         try
         {
             sendable = slot.Owner == owner && !slot.IsAny(TakesNoMore);
-            attend = sendable && (!SendOrKeep(id, ref slot, bytes) || TellSlow(id, ref slot) != Told.Done);
+            attend = sendable && (!SendOrKeep(id, ref slot, bytes) || TellSlow(id, ref slot) != Outcome.Done);
         }
         finally
         {
@@ -202,9 +229,9 @@ internal sealed unsafe partial class Reactor<TState>
             ArmHalfOpen(id, ref slot);
         }
 
-        if (TellSlow(id, ref slot) == Told.NoRoom) Stall(id, ref slot);
+        if (TellSlow(id, ref slot) == Outcome.WouldBlock) Stall(id, ref slot);
         slot.Exit();
-        if (TellReadEnded(id, ref slot) == Told.Close) CloseFor(id, CloseReason.Ended);
+        if (TellReadEnded(id, ref slot) == Outcome.Closed) CloseFor(id, CloseReason.Ended);
         if (!_table.TryEnter(id)) return;
         if (slot.Is(ConnectionFlags.ReadEnded | ConnectionFlags.WriteEnded) && !slot.Is(ConnectionFlags.EndUntold))
         {
@@ -227,15 +254,15 @@ internal sealed unsafe partial class Reactor<TState>
     /// With the gate held the order in which it is told is the order in which it happened, whichever thread tells it; and
     /// the thread that fills the buffer says so itself, before it goes on filling.
     /// </remarks>
-    private Told TellSlow(ConnectionId id, ref ConnectionSlot slot)
+    private Outcome TellSlow(ConnectionId id, ref ConnectionSlot slot)
     {
         bool slow = slot.Is(ConnectionFlags.AboveHigh);
-        if (slow == slot.Is(ConnectionFlags.ToldSlow)) return Told.Done;
-        Told told = _handler.TellSlow(id, slot.Owner, ref _table.State(id.Slot), slow);
-        if (told != Told.Done) return told;
+        if (slow == slot.Is(ConnectionFlags.ToldSlow)) return Outcome.Done;
+        Outcome told = _handler.OnWritePressureChanged(id, slot.Owner, ref _table.State(id.Slot), slow);
+        if (told != Outcome.Done) return told;
         if (slow) slot.Set(ConnectionFlags.ToldSlow);
         else slot.Clear(ConnectionFlags.ToldSlow);
-        return Told.Done;
+        return Outcome.Done;
     }
 
     private void CloseForError(ConnectionId id, int errno) =>
@@ -273,7 +300,7 @@ internal sealed unsafe partial class Reactor<TState>
         ref TState state = ref _table.State(id.Slot);
         if (!slot.Is(ConnectionFlags.CloseTold))
         {
-            if (_handler.TellClosed(id, slot.Owner, ref state, slot.Reason) == Told.NoRoom)
+            if (_handler.OnClosed(id, slot.Owner, ref state, slot.Reason) == Outcome.WouldBlock)
             {
                 Stall(id, ref slot);
                 return;

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Megaphone.Interop;
 using Megaphone.Metrics;
+using Megaphone.Tls;
 
 namespace Megaphone.Reactor;
 
@@ -62,19 +63,19 @@ internal sealed unsafe partial class Reactor<TState>
         }
     }
 
-    /// <summary>Receives once, if the handler has room.</summary>
+    /// <summary>Has the handler receive, and does what follows from what it met.</summary>
     /// <param name="id">The connection.</param>
     /// <param name="slot">Its slot.</param>
     /// <param name="more">Whether epoll has said that there is something behind what one receive takes.</param>
     private void Receive(ConnectionId id, ref ConnectionSlot slot, bool more = false)
     {
-        ref TState state = ref _table.State(id.Slot);
-        int room = _handler.Reserve(slot.Owner, ref state);
-        if (room <= 0)
+        _reading = new Reading { Id = id };
+        Outcome outcome = _handler.OnReadable(id, slot.Owner, ref _table.State(id.Slot), this);
+        if (outcome != Outcome.Done)
         {
             if (!_table.TryEnter(id)) return;
-            slot.Set(room == 0 ? ConnectionFlags.ReadStalled : ConnectionFlags.ReadPaused);
-            if (room == 0) Stall(id, ref slot);
+            slot.Set(outcome == Outcome.WouldBlock ? ConnectionFlags.ReadStalled : ConnectionFlags.ReadPaused);
+            if (outcome == Outcome.WouldBlock) Stall(id, ref slot);
             Watch(id, ref slot);
             slot.Exit();
             return;
@@ -82,23 +83,34 @@ internal sealed unsafe partial class Reactor<TState>
 
         if (slot.Is(ConnectionFlags.Secured))
         {
-            ReceiveSecured(id, ref slot, ref state, room);
+            FinishSecured(id, ref slot);
             return;
         }
 
-        int most = Math.Min(room, ReceiveBufferBytes);
-        nint count = Libc.Receive(slot.Descriptor, _receiveBuffer, (nuint)most, Libc.MsgDontWait);
-        int errno = count < 0 ? Marshal.GetLastPInvokeError() : 0;
-        _handler.Received(id, slot.Owner, ref state, new ReadOnlySpan<byte>(_receiveBuffer, (int)Math.Max(0, count)));
+        (nint count, int errno) = (_reading.Count, _reading.Errno);
         if (count > 0 || errno is Errno.TryAgain or Errno.Interrupted)
         {
             // Otherwise less than asked for is all there was; epoll speaks up by itself when more comes.
-            if (count == most || more || errno == Errno.Interrupted) HearAgain(id, ref slot);
+            if (count == _reading.Asked || more || errno == Errno.Interrupted) HearAgain(id, ref slot);
             return;
         }
 
         if (errno != 0) CloseForError(id, errno);
         else ReadEnded(id, ref slot);
+    }
+
+    /// <inheritdoc/>
+    ReadOnlySpan<byte> IConnectionInput.Receive(int mostBytes)
+    {
+        int most = Math.Min(mostBytes, ReceiveBufferBytes);
+        ref ConnectionSlot slot = ref _table.Slot(_reading.Id.Slot);
+        if (slot.Is(ConnectionFlags.Secured)) return ReceiveSecured(_reading.Id, ref slot, most);
+
+        nint count = Libc.Receive(slot.Descriptor, _receiveBuffer, (nuint)most, Libc.MsgDontWait);
+        _reading.Asked = most;
+        _reading.Count = count;
+        if (count < 0) _reading.Errno = Marshal.GetLastPInvokeError();
+        return new ReadOnlySpan<byte>(_receiveBuffer, (int)Math.Max(0, count));
     }
 
     /// <summary>Has epoll report once more what it has reported already.</summary>
@@ -123,12 +135,12 @@ internal sealed unsafe partial class Reactor<TState>
     }
 
     /// <summary>Tells the handler that the peer has ended its direction, if it does not know yet.</summary>
-    private Told TellReadEnded(ConnectionId id, ref ConnectionSlot slot)
+    private Outcome TellReadEnded(ConnectionId id, ref ConnectionSlot slot)
     {
-        if (!slot.Is(ConnectionFlags.EndUntold)) return Told.Done;
-        Told told = _handler.TellReadEnded(id, slot.Owner, ref _table.State(id.Slot));
+        if (!slot.Is(ConnectionFlags.EndUntold)) return Outcome.Done;
+        Outcome told = _handler.OnPeerHalfClosed(id, slot.Owner, ref _table.State(id.Slot));
         if (!_table.TryEnter(id)) return told;
-        if (told == Told.NoRoom) Stall(id, ref slot);
+        if (told == Outcome.WouldBlock) Stall(id, ref slot);
         else slot.Clear(ConnectionFlags.EndUntold);
         slot.Exit();
         return told;
@@ -144,4 +156,17 @@ internal sealed unsafe partial class Reactor<TState>
 
     private static bool MayRead(ref ConnectionSlot slot) =>
         !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.WantsRoom);
+
+    /// <summary>One receive: what was asked for, and what the reactor has to go into once the handler has returned.</summary>
+    private struct Reading
+    {
+        public ConnectionId Id;
+        public int Asked;
+        public nint Count;
+        public int Errno;
+        public TlsStatus Status;
+        public bool EndsBoth;
+        public bool Unread;
+        public bool Flush;
+    }
 }

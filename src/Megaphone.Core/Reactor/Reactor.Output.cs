@@ -161,7 +161,7 @@ internal sealed unsafe partial class Reactor<TState>
         {
             slot.Clear(ConnectionFlags.Connecting);
             slot.Exit();
-            _handler.Connected(id, ref _table.State(id.Slot));
+            _outgoing!.OnConnected(id, ref _table.State(id.Slot));
             Flush(id, ref slot);
             Look(id);
             return;
@@ -202,7 +202,7 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Clear(ConnectionFlags.ConnectFailed);
         if (slot.Descriptor >= 0) _ = Libc.Close(slot.Descriptor);
         slot.Descriptor = -1;
-        while (_handler.TryNextAddress(ref _table.State(id.Slot), out NativeAddress next))
+        while (_outgoing!.TryNextAddress(ref _table.State(id.Slot), out NativeAddress next))
         {
             if (BeginConnect(id, ref slot, next) is not null) continue;
             _connecting.Arm(id, Environment.TickCount64, ++slot.Attempt);

@@ -48,11 +48,11 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Set(ConnectionFlags.Secured);
     }
 
-    /// <summary>Reads from a connection with TLS, for which the handler has reserved room.</summary>
-    private void ReceiveSecured(ConnectionId id, ref ConnectionSlot slot, ref TState state, int room)
+    /// <summary>Receives from a connection with TLS, and brings its flags up to date.</summary>
+    private ReadOnlySpan<byte> ReceiveSecured(ConnectionId id, ref ConnectionSlot slot, int most)
     {
         ref SecuredState secured = ref _table.Secured(id.Slot);
-        Span<byte> into = new(_receiveBuffer, Math.Min(room, ReceiveBufferBytes));
+        Span<byte> into = new(_receiveBuffer, most);
         _sealed.Begin(ref secured);
         TlsStatus status = OpenRecords(id, ref slot, ref secured, into, out int count, out int errno);
         bool goesOn = status is TlsStatus.Done or TlsStatus.WantRead;
@@ -68,10 +68,18 @@ internal sealed unsafe partial class Reactor<TState>
         slot.Exit();
         _sealed.End(ref secured);
 
-        _handler.Received(id, slot.Owner, ref state, into[..count]);
-        switch (status)
+        (_reading.Status, _reading.Errno, _reading.EndsBoth, _reading.Unread, _reading.Flush) = (status, errno, endsBoth, unread, flush);
+        return into[..count];
+    }
+
+    /// <summary>Does what follows from what <see cref="ReceiveSecured"/> has met.</summary>
+    private void FinishSecured(ConnectionId id, ref ConnectionSlot slot)
+    {
+        // A copy: what is done here may receive again.
+        Reading reading = _reading;
+        switch (reading.Status)
         {
-            case TlsStatus.Ended when !endsBoth:
+            case TlsStatus.Ended when !reading.EndsBoth:
                 ReadEnded(id, ref slot);
                 break;
             case TlsStatus.Ended:
@@ -84,12 +92,12 @@ internal sealed unsafe partial class Reactor<TState>
                 CloseFor(id, CloseReason.TlsError);
                 break;
             case TlsStatus.Broken:
-                CloseForError(id, errno);
+                CloseForError(id, reading.Errno);
                 break;
             default:
                 // Others get their turn before the rest is read.
-                if (unread) Attend(id);
-                if (flush) Flush(id, ref slot);
+                if (reading.Unread) Attend(id);
+                if (reading.Flush) Flush(id, ref slot);
                 break;
         }
     }

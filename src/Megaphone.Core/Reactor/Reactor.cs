@@ -9,7 +9,7 @@ namespace Megaphone.Reactor;
 /// It alone reads and closes. Any thread may send, end, pause and abort: those take the gate of the connection's slot,
 /// act on the descriptor straight away, and leave what only the reactor may do to it through <see cref="Attend"/>.
 /// </remarks>
-internal sealed unsafe partial class Reactor<TState> : IDisposable
+internal sealed unsafe partial class Reactor<TState> : IConnectionInput, IDisposable
 {
     /// <summary>Data of the waker in epoll; connection ids are above 2^32, listeners count from 1.</summary>
     private const ulong WakerData = 0;
@@ -20,6 +20,8 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private const int SweepStep = 256;
 
     private readonly IConnectionHandler<TState> _handler;
+    private readonly IAcceptHandler<TState>? _accepted;
+    private readonly IConnectHandler<TState>? _outgoing;
     private readonly ReactorOptions _options;
     private readonly RoleMetrics _metrics;
     private readonly ConnectionTable<TState> _table;
@@ -30,10 +32,11 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     private readonly StalledQueue<TState> _stalled;
     private readonly Lock _postLock = new();
     private readonly List<Acceptor> _acceptors = [];
-    private readonly AcceptedClient _take;
     private readonly Thread _thread;
     private readonly byte* _receiveBuffer = (byte*)NativeMemory.Alloc(ReceiveBufferBytes);
     private readonly SealedInput _sealed = new();
+    private Reading _reading;
+    private AcceptedClient? _accept;
     private readonly double _sweepQuotaPerMillisecond;
     private PostedIds _posted = new();
     private PostedIds _attending = new();
@@ -51,16 +54,19 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     /// <param name="index">Its number in the group.</param>
     /// <param name="capacity">The connections it may hold.</param>
     /// <param name="handler">What is done with connections.</param>
+    /// <param name="accepted">What is done with those that are accepted; null: there are none.</param>
+    /// <param name="outgoing">What is done with those that <see cref="TryConnect"/> makes; null: there are none.</param>
     /// <param name="options">How they are treated.</param>
     /// <param name="metrics">Where buffered bytes, pauses and refusals are counted.</param>
-    /// <param name="take">What is done with each client that its acceptors take.</param>
     public Reactor(
-        int index, int capacity, IConnectionHandler<TState> handler, ReactorOptions options, RoleMetrics metrics, AcceptedClient take)
+        int index, int capacity, IConnectionHandler<TState> handler, IAcceptHandler<TState>? accepted, IConnectHandler<TState>? outgoing,
+        ReactorOptions options, RoleMetrics metrics)
     {
         _handler = handler;
+        _accepted = accepted;
+        _outgoing = outgoing;
         _options = options;
         _metrics = metrics;
-        _take = take;
         _table = new ConnectionTable<TState>(index, capacity);
         _stalled = new StalledQueue<TState>(_table);
         _halfOpen = new DeadlineQueue(options.HalfOpenTimeout, capacity, (id, _) => _table.IsThere(id));
@@ -76,9 +82,12 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     /// <summary>Starts the thread.</summary>
     public void Start() => _thread.Start();
 
-    /// <summary>Has this reactor take clients from a listener. To be called before <see cref="Start"/>.</summary>
-    public void Listen(Acceptor acceptor)
+    /// <summary>Has this reactor accept clients from a listener. To be called before <see cref="Start"/>.</summary>
+    /// <param name="acceptor">The listener, which is the reactor's from here on.</param>
+    /// <param name="accept">Gets each client; the same for all listeners.</param>
+    public void Listen(Acceptor acceptor, AcceptedClient accept)
     {
+        _accept = accept;
         _acceptors.Add(acceptor);
         _epoll.Add(acceptor.Descriptor, Libc.EpollIn, (ulong)_acceptors.Count);
     }
@@ -86,7 +95,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
     /// <summary>Tries again everything that the handler had no room for. Any thread.</summary>
     public void ReleaseStalled() => Post(ref _releasePosted);
 
-    /// <summary>Closes all connections that the handler calls doomed, at the configured rate. Any thread.</summary>
+    /// <summary>Closes all connections for which the handler has a reason, at the configured rate. Any thread.</summary>
     public void Sweep() => Post(ref _sweepPosted);
 
     /// <summary>Closes the listeners. Any thread.</summary>
@@ -149,13 +158,13 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
                 ulong data = events[i].Data;
                 if (data > uint.MaxValue) Serve(new ConnectionId(data), events[i].Events);
                 else if (data == WakerData) woken = true;
-                else Accept((int)data - 1);
+                else AcceptFrom((int)data - 1);
             }
 
             if (woken && !DoPosted()) return;
             now = Environment.TickCount64;
             DoDue(now);
-            _handler.BatchEnded();
+            _handler.OnBatchEnd();
             if (_options.Rests && rest.IsDueAfter(count, now)) Libc.Sleep(BatchRest.Microseconds);
         }
     }
@@ -221,10 +230,10 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
         return until == int.MaxValue ? -1 : until;
     }
 
-    private void Accept(int index)
+    private void AcceptFrom(int index)
     {
         // The listeners may have been closed by what this same batch of events brought.
-        if (index >= _acceptors.Count || _acceptors[index].TryAccept(_take)) return;
+        if (index >= _acceptors.Count || _acceptors[index].TryAccept(_accept!)) return;
         for (int i = 0; i < _acceptors.Count; i++) _epoll.Change(_acceptors[i].Descriptor, 0, (ulong)i + 1);
         _acceptAgainAt = Environment.TickCount64 + RestMilliseconds;
     }
@@ -245,7 +254,7 @@ internal sealed unsafe partial class Reactor<TState> : IDisposable
             ref ConnectionSlot slot = ref _table.Slot(_sweepCursor);
             ConnectionId id = _table.IdAt(_sweepCursor);
             if (!_table.TryEnter(id)) continue;
-            if (_handler.Doomed(slot.Owner, ref _table.State(_sweepCursor)) is { } reason)
+            if (_accepted!.GetCloseReason(slot.Owner, ref _table.State(_sweepCursor)) is { } reason)
             {
                 _sweepQuota--;
                 Close(id, ref slot, reason);

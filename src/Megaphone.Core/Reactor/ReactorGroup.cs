@@ -10,22 +10,32 @@ namespace Megaphone.Reactor;
 internal sealed class ReactorGroup<TState>
 {
     private readonly IConnectionHandler<TState> _handler;
+    private readonly IAcceptHandler<TState>? _accepted;
     private readonly RoleMetrics _metrics;
     private readonly Reactor<TState>[] _reactors;
     private readonly ReactorOptions _options;
 
     /// <summary>Makes the reactors; nothing runs yet.</summary>
+    /// <param name="handler">What is done with connections.</param>
+    /// <param name="options">How they are treated.</param>
+    /// <param name="metrics">Where buffered bytes, pauses and refusals are counted.</param>
+    /// <param name="accepted">What is done with accepted connections; wanted by <see cref="Listen"/>, <see cref="Accept"/> and <see cref="Sweep"/>.</param>
+    /// <param name="outgoing">What is done with outgoing connections; wanted by <see cref="TryConnect"/>.</param>
     /// <exception cref="IOException">No descriptors for them.</exception>
-    public ReactorGroup(IConnectionHandler<TState> handler, ReactorOptions options, RoleMetrics metrics)
+    public ReactorGroup(
+        IConnectionHandler<TState> handler, ReactorOptions options, RoleMetrics metrics,
+        IAcceptHandler<TState>? accepted = null, IConnectHandler<TState>? outgoing = null)
     {
         _handler = handler;
+        _accepted = accepted;
         _metrics = metrics;
         _options = options;
 
         // Any reactor may get more than its share while others close theirs; the group as a whole keeps the bound.
         int capacity = Math.Min(options.MaxConnections, ConnectionId.MaxSlots);
         _reactors = new Reactor<TState>[options.Reactors];
-        for (int i = 0; i < _reactors.Length; i++) _reactors[i] = new Reactor<TState>(i, capacity, handler, options, metrics, Take);
+        for (int i = 0; i < _reactors.Length; i++)
+            _reactors[i] = new Reactor<TState>(i, capacity, handler, accepted, outgoing, options, metrics);
     }
 
     /// <summary>Connections of all reactors now.</summary>
@@ -48,7 +58,7 @@ internal sealed class ReactorGroup<TState>
     public IPEndPoint Listen(int number, IPEndPoint endPoint, int backlog)
     {
         Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics);
-        _reactors[0].Listen(acceptor);
+        _reactors[0].Listen(acceptor, AcceptPlain);
         return acceptor.Listening;
     }
 
@@ -109,25 +119,25 @@ internal sealed class ReactorGroup<TState>
         foreach (Reactor<TState> reactor in _reactors) reactor.Dispose();
     }
 
-    /// <summary>Whether a client may be taken now; null when it may, else why not.</summary>
-    public RefusalReason? Refusal() => Count >= _options.MaxConnections ? RefusalReason.TooMany : _handler.Refusal();
+    /// <summary>Why no client may be accepted now; null when one may.</summary>
+    public RefusalReason? GetRefusal() => Count >= _options.MaxConnections ? RefusalReason.TooMany : _accepted!.GetRefusal();
 
     /// <summary>
-    /// Takes a connected descriptor in, with its TLS if it has any, or closes it and counts why. Any thread; who is not a reactor
-    /// calls <see cref="Flush"/> afterwards.
+    /// Serves a client that was accepted, or closes its socket and counts why. Any thread; one that is not a reactor's calls
+    /// <see cref="Flush"/> afterwards.
     /// </summary>
-    /// <inheritdoc cref="Reactor{TState}.TryAdopt"/>
-    public void Admit(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    /// <inheritdoc cref="Reactor{TState}.Accept"/>
+    public void Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
     {
-        // Whose handshake took its time may come when the last place has been taken.
+        // A client whose handshake took its time may come when there is no place left.
         RefusalReason? refusal = RefusalReason.TooMany;
-        if (Count < _options.MaxConnections) refusal = Least().TryAdopt(descriptor, peer, listener, session, tls);
+        if (Count < _options.MaxConnections) refusal = Least().Accept(descriptor, peer, listener, session, tls);
         else Reactor<TState>.CloseUnused(descriptor, session);
         if (refusal is { } reason) _metrics.AddRefused(reason);
     }
 
     /// <summary>Passes on what this thread's clients have brought.</summary>
-    public void Flush() => _handler.BatchEnded();
+    public void Flush() => _handler.OnBatchEnd();
 
     private Reactor<TState>? Find(ConnectionId id) => id.Reactor < _reactors.Length ? _reactors[id.Reactor] : null;
 
@@ -142,11 +152,11 @@ internal sealed class ReactorGroup<TState>
         return least;
     }
 
-    private void Take(int descriptor, in NativeAddress peer, int listener)
+    private void AcceptPlain(int descriptor, in NativeAddress peer, int listener)
     {
-        if (Refusal() is not { } reason)
+        if (GetRefusal() is not { } reason)
         {
-            Admit(descriptor, peer, listener, default, tls: null);
+            Accept(descriptor, peer, listener, default, tls: null);
             return;
         }
 

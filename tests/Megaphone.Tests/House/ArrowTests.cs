@@ -25,7 +25,7 @@ public sealed class ArrowTests
         { "Reactor", ["Interop", "Metrics", "Tls"] },
         { "Links", ["Interop", "Metrics", "Protocol", "Tls", "Values"] },
         { "Ecm", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Xmpp"] },
-        { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values"] },
+        { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
     };
 
     /// <summary>The rooms of the executable, and what each of them uses of the others there. Of Core any of them may use what it likes.</summary>

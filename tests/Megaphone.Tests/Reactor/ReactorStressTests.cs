@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Megaphone.Metrics;
-using Megaphone.Reactor;
 using Megaphone.Tests.Links;
 using Xunit;
 
@@ -16,7 +15,7 @@ public class ReactorStressTests
     public async Task A_thousand_connects_and_resets_leave_nothing_behind()
     {
         using TestReactors reactors = new(reactors: 2);
-        reactors.Handler.Answer = (_, what) => what == "end" ? Told.Close : Told.Done;
+        reactors.Handler.Answer = (_, what) => what == "end" ? Outcome.Closed : Outcome.Done;
         reactors.Connect().Client.Dispose();
         await Patience.UntilAsync(() => reactors.Group.Count == 0, "the first connection's end");
         int before = Descriptors();
@@ -45,7 +44,7 @@ public class ReactorStressTests
         ConcurrentDictionary<ulong, TestConnection> alive = new();
         int wrong = 0;
         int served = 0;
-        reactors.Handler.Reserve = connection =>
+        reactors.Handler.Room = connection =>
         {
             alive[connection.Id.Value] = connection;
             return 64 << 10;

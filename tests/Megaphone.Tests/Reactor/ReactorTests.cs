@@ -116,7 +116,7 @@ public class ReactorTests
     public async Task Everything_is_read_to_its_end_however_little_is_taken_at_a_time(int room, int total)
     {
         using TestReactors reactors = new();
-        reactors.Handler.Reserve = _ => room;
+        reactors.Handler.Room = _ => room;
         (Socket client, TestConnection connection) = reactors.Connect();
         byte[] all = new byte[total];
         Random random = new(room);
@@ -147,7 +147,7 @@ public class ReactorTests
     public async Task What_came_with_the_end_is_read_and_so_is_the_end(int total)
     {
         using TestReactors reactors = new();
-        reactors.Handler.Reserve = _ => 100;
+        reactors.Handler.Room = _ => 100;
         (Socket client, TestConnection connection) = reactors.Connect();
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: true);
         client.Send(Encoding.ASCII.GetBytes(new string('x', total)));
@@ -319,7 +319,7 @@ public class ReactorTests
     {
         using TestReactors reactors = new();
         int room = 1000;
-        reactors.Handler.Reserve = _ => Volatile.Read(ref room);
+        reactors.Handler.Room = _ => Volatile.Read(ref room);
         (Socket client, TestConnection connection) = reactors.Connect();
         byte[] stream = new byte[200_000];
         new Random(2).NextBytes(stream);
@@ -347,13 +347,36 @@ public class ReactorTests
     public async Task A_stalled_connection_costs_no_cpu_time()
     {
         using TestReactors reactors = new();
-        reactors.Handler.Reserve = _ => 0;
+        reactors.Handler.Room = _ => 0;
         (Socket client, _) = reactors.Connect();
         client.Send("x"u8);
         await Task.Delay(Patience.Short);
         int batches = reactors.Handler.Batches;
         await Task.Delay(Patience.Short);
         Assert.InRange(reactors.Handler.Batches - batches, 0, 2);
+    }
+
+    [Fact]
+    public async Task A_handler_that_wants_nothing_more_of_a_connection_is_not_asked_again()
+    {
+        using TestReactors reactors = new();
+        int asked = 0;
+        reactors.Handler.Room = _ =>
+        {
+            Interlocked.Increment(ref asked);
+            return -1;
+        };
+        (Socket client, TestConnection connection) = reactors.Connect();
+        client.Send("x"u8);
+        await Patience.UntilAsync(() => Volatile.Read(ref asked) == 1, "the question");
+        client.Send("y"u8);
+        client.Shutdown(SocketShutdown.Send);
+        await Task.Delay(Patience.Short);
+        Assert.Equal((1, "", ""), (Volatile.Read(ref asked), connection.Text, connection.Told));
+
+        // What goes the other way is none of this.
+        Assert.True(reactors.Send(connection, "z"));
+        Assert.Equal("z", TestReactors.ReadText(client, 1));
     }
 
     [Theory]
@@ -366,9 +389,9 @@ public class ReactorTests
         int asked = 0;
         reactors.Handler.Answer = (_, what) =>
         {
-            if (what != news) return Told.Done;
+            if (what != news) return Outcome.Done;
             Interlocked.Increment(ref asked);
-            return Volatile.Read(ref room) ? Told.Done : Told.NoRoom;
+            return Volatile.Read(ref room) ? Outcome.Done : Outcome.WouldBlock;
         };
         (Socket client, TestConnection connection) = reactors.Connect();
         if (news == "end") client.Shutdown(SocketShutdown.Send);
@@ -392,7 +415,7 @@ public class ReactorTests
     public async Task A_handler_that_has_no_use_for_a_connection_has_it_closed()
     {
         using TestReactors reactors = new();
-        reactors.Handler.Answer = (_, what) => what == "end" ? Told.Close : Told.Done;
+        reactors.Handler.Answer = (_, what) => what == "end" ? Outcome.Closed : Outcome.Done;
         (Socket client, TestConnection connection) = reactors.Connect();
         client.Shutdown(SocketShutdown.Send);
         Assert.Empty(TestReactors.ReadToEnd(client));
@@ -497,7 +520,7 @@ public class ReactorTests
             connections.Add(reactors.Connect().Connection);
         }
 
-        reactors.Handler.Dooms = owner => owner == 1 ? CloseReason.LinkLost : null;
+        reactors.Handler.CloseReasonOf = owner => owner == 1 ? CloseReason.LinkLost : null;
         long began = Environment.TickCount64;
         reactors.Group.Sweep();
         await Patience.UntilAsync(() => reactors.Group.Count == 30, "the sweep");
@@ -513,7 +536,7 @@ public class ReactorTests
     {
         using TestReactors reactors = new();
         for (int i = 0; i < 50; i++) reactors.Connect();
-        reactors.Handler.Dooms = _ => CloseReason.LinkLost;
+        reactors.Handler.CloseReasonOf = _ => CloseReason.LinkLost;
         reactors.Group.Sweep();
         await Patience.UntilAsync(() => reactors.Group.Count == 0, "the sweep");
     }

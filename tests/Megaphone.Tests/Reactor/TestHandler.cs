@@ -7,27 +7,27 @@ using Megaphone.Tls;
 namespace Megaphone.Tests.Reactor;
 
 /// <summary>Notes what the reactors tell, and answers as the test wants it.</summary>
-internal sealed class TestHandler : IConnectionHandler<TestConnection>
+internal sealed class TestHandler : IConnectionHandler<TestConnection>, IAcceptHandler<TestConnection>, IConnectHandler<TestConnection>
 {
     private int _batches;
 
     /// <summary>Every client that was accepted, in order.</summary>
     public BlockingCollection<TestConnection> Accepted { get; } = [];
 
-    /// <summary>How much may be read; as <see cref="IConnectionHandler{TState}.Reserve"/> says.</summary>
-    public Func<TestConnection, int> Reserve { get; set; } = _ => 64 << 10;
+    /// <summary>How many bytes there is room for; 0: none now; less than 0: nothing is wanted any more.</summary>
+    public Func<TestConnection, int> Room { get; set; } = _ => 64 << 10;
 
     /// <summary>What is done with what was read, after it was noted.</summary>
     public Action<TestConnection, byte[]> Received { get; set; } = (_, _) => { };
 
     /// <summary>The answers to news: <c>slow</c>, <c>fast</c>, <c>end</c>, <c>closed</c>.</summary>
-    public Func<TestConnection, string, Told> Answer { get; set; } = (_, _) => Told.Done;
+    public Func<TestConnection, string, Outcome> Answer { get; set; } = (_, _) => Outcome.Done;
 
     /// <summary>Whether clients are taken.</summary>
     public RefusalReason? Refuses { get; set; }
 
-    /// <summary>Which are closed by a sweep.</summary>
-    public Func<int, CloseReason?> Dooms { get; set; } = _ => null;
+    /// <summary>Why a sweep closes the connections of an owner.</summary>
+    public Func<int, CloseReason?> CloseReasonOf { get; set; } = _ => null;
 
     /// <summary>The owner of accepted clients.</summary>
     public int Owner { get; set; } = 1;
@@ -39,9 +39,9 @@ internal sealed class TestHandler : IConnectionHandler<TestConnection>
             ? connection
             : throw new TimeoutException("No client was accepted.");
 
-    RefusalReason? IConnectionHandler<TestConnection>.Refusal() => Refuses;
+    RefusalReason? IAcceptHandler<TestConnection>.GetRefusal() => Refuses;
 
-    RefusalReason? IConnectionHandler<TestConnection>.Accepted(
+    RefusalReason? IAcceptHandler<TestConnection>.OnAccepted(
         ConnectionId id, ref TestConnection state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         state = new TestConnection { Id = id, Owner = Owner };
@@ -50,41 +50,42 @@ internal sealed class TestHandler : IConnectionHandler<TestConnection>
         return null;
     }
 
-    void IConnectionHandler<TestConnection>.Connected(ConnectionId id, ref TestConnection state) => state.Tell("connected");
+    void IConnectHandler<TestConnection>.OnConnected(ConnectionId id, ref TestConnection state) => state.Tell("connected");
 
-    bool IConnectionHandler<TestConnection>.TryNextAddress(ref TestConnection state, out NativeAddress address) =>
+    bool IConnectHandler<TestConnection>.TryNextAddress(ref TestConnection state, out NativeAddress address) =>
         state.Others.TryDequeue(out address);
 
-    int IConnectionHandler<TestConnection>.Reserve(int owner, ref TestConnection state) => Reserve(state);
-
-    void IConnectionHandler<TestConnection>.Received(
-        ConnectionId id, int owner, ref TestConnection state, ReadOnlySpan<byte> bytes)
+    Outcome IConnectionHandler<TestConnection>.OnReadable(ConnectionId id, int owner, ref TestConnection state, IConnectionInput input)
     {
-        if (bytes.IsEmpty) return;
+        int room = Room(state);
+        if (room <= 0) return room == 0 ? Outcome.WouldBlock : Outcome.Closed;
+        ReadOnlySpan<byte> bytes = input.Receive(room);
+        if (bytes.IsEmpty) return Outcome.Done;
         state.Take(bytes);
         Received(state, bytes.ToArray());
+        return Outcome.Done;
     }
 
-    Told IConnectionHandler<TestConnection>.TellReadEnded(ConnectionId id, int owner, ref TestConnection state) => Tell(state, "end");
+    Outcome IConnectionHandler<TestConnection>.OnPeerHalfClosed(ConnectionId id, int owner, ref TestConnection state) => Tell(state, "end");
 
-    Told IConnectionHandler<TestConnection>.TellSlow(ConnectionId id, int owner, ref TestConnection state, bool slow) =>
-        Tell(state, slow ? "slow" : "fast");
+    Outcome IConnectionHandler<TestConnection>.OnWritePressureChanged(ConnectionId id, int owner, ref TestConnection state, bool isHigh) =>
+        Tell(state, isHigh ? "slow" : "fast");
 
-    Told IConnectionHandler<TestConnection>.TellClosed(ConnectionId id, int owner, ref TestConnection state, CloseReason reason)
+    Outcome IConnectionHandler<TestConnection>.OnClosed(ConnectionId id, int owner, ref TestConnection state, CloseReason reason)
     {
-        Told answer = Answer(state, "closed");
-        if (answer != Told.NoRoom) state.Close(reason);
+        Outcome answer = Answer(state, "closed");
+        if (answer != Outcome.WouldBlock) state.Close(reason);
         return answer;
     }
 
-    CloseReason? IConnectionHandler<TestConnection>.Doomed(int owner, ref TestConnection state) => Dooms(owner);
+    CloseReason? IAcceptHandler<TestConnection>.GetCloseReason(int owner, ref TestConnection state) => CloseReasonOf(owner);
 
-    void IConnectionHandler<TestConnection>.BatchEnded() => Interlocked.Increment(ref _batches);
+    void IConnectionHandler<TestConnection>.OnBatchEnd() => Interlocked.Increment(ref _batches);
 
-    private Told Tell(TestConnection state, string what)
+    private Outcome Tell(TestConnection state, string what)
     {
-        Told answer = Answer(state, what);
-        if (answer != Told.NoRoom) state.Tell(what);
+        Outcome answer = Answer(state, what);
+        if (answer != Outcome.WouldBlock) state.Tell(what);
         return answer;
     }
 }

@@ -30,7 +30,9 @@ internal sealed class TestReactors : IDisposable
                 Buffers = buffers ?? new BufferOptions(),
                 Liveness = new TcpLivenessOptions(),
             },
-            Metrics);
+            Metrics,
+            accepted: Handler,
+            outgoing: Handler);
         Address = Group.Listen(0, new IPEndPoint(IPAddress.Loopback, 0), 4096);
         if (start) Group.Start();
     }

@@ -1,0 +1,23 @@
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Tls;
+
+namespace Megaphone.Reactor;
+
+/// <summary>What a room does with the connections that its reactors accept, beside what <see cref="IConnectionHandler{TState}"/> says.</summary>
+internal interface IAcceptHandler<TState>
+{
+    /// <summary>Why no client may be accepted now; null when one may. Any thread.</summary>
+    RefusalReason? GetRefusal();
+
+    /// <summary>
+    /// A client was accepted by a listener, counted from 0, and has its TLS, if any: the handler fills in its state and says whose it is.
+    /// Any thread, and several at the same time; the connection's gate is held.
+    /// </summary>
+    /// <returns>Null, or why the client is refused after all.</returns>
+    RefusalReason? OnAccepted(
+        ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner);
+
+    /// <summary>Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>); null when it stays. The gate is held.</summary>
+    CloseReason? GetCloseReason(int owner, ref TState state);
+}
