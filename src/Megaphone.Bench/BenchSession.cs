@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Megaphone.Links;
 using Megaphone.Xmpp;
 
 namespace Megaphone.Bench;
@@ -9,7 +10,7 @@ namespace Megaphone.Bench;
 internal unsafe struct BenchSession
 {
     /// <summary>The longest local part of an address that is kept.</summary>
-    public const int MaxLocalBytes = 44;
+    public const int MaxLocalBytes = 43;
 
     /// <summary>What the server says.</summary>
     public StreamState Stream;
@@ -22,6 +23,9 @@ internal unsafe struct BenchSession
 
     /// <summary>How far it has come.</summary>
     public SessionPhase Phase;
+
+    /// <summary>Where it is carried by a link: how far it has come there. Guarded as <see cref="Paused"/> is.</summary>
+    public SessionLife Life;
 
     /// <summary>The other side does not want its data now. Guarded by whoever carries the session.</summary>
     public bool Paused;

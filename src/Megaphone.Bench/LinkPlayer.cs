@@ -14,8 +14,8 @@ namespace Megaphone.Bench;
 /// </remarks>
 internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHandler, ISessionCarrier, IDisposable
 {
-    /// <summary>What the answers to one packet may take, their headers included.</summary>
-    private const int ReplyRoom = 3 * (PacketHeader.Size + LoginMachine.MaxReply);
+    /// <summary>Packets with which a client answers one packet at most.</summary>
+    private const int MaxReplies = 3;
 
     private readonly TaskCompletionSource<Link> _up = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _room = new();
@@ -23,8 +23,7 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     private readonly Dictionary<int, Queue<byte[]>> _held = [];
     private readonly ConcurrentQueue<int> _resumed = new();
     private volatile Link? _current;
-    private Link? _replyLink;
-    private int _replyRoom;
+    private RingClaim _replyClaim;
     private long _pauses;
 
     /// <summary>The link, once it is up.</summary>
@@ -48,11 +47,12 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     public bool TryOpen(Link link, int index, long scheduled, ReadOnlySpan<byte> proxy)
     {
         _room.Reset();
-        int content = proxy.Length + (proxy.IsEmpty ? 0 : PacketHeader.Size) + play.Header.Length;
-        if (!link.TryAcquire(content)) return false;
+        if (!link.TryClaim(proxy.Length + play.Header.Length, out RingClaim claim, packets: 2)) return false;
         play.Open(index, scheduled);
-        if (!proxy.IsEmpty) link.Write(IdOf(index), proxy);
-        link.Write(IdOf(index), play.Header);
+        play.Sessions[index].Life.Open();
+        if (!proxy.IsEmpty) claim.Commit(IdOf(index), proxy);
+        claim.Commit(IdOf(index), play.Header);
+        claim.Release();
         return true;
     }
 
@@ -64,60 +64,58 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     {
         if (_current is not { } link || (play.Sessions[index].Paused && TryHold(index, piece))) return true;
         _room.Reset();
-        return link.TryWrite(IdOf(index), piece);
+        return TryWrite(link, index, piece);
     }
 
     /// <summary>Has everything sent that was queued, and what was held back for sessions that are resumed. For the pacer.</summary>
     public void Flush()
     {
         while (_resumed.TryPeek(out int index) && TryRelease(index)) _resumed.TryDequeue(out _);
-        _current?.Flush();
+        if (_current is { } link) FlushBatch.Add(link);
+        FlushBatch.Flush();
     }
 
     /// <summary>Waits until there is room again after a refusal. Returns early, or late, without harm.</summary>
     public void WaitForRoom(TimeSpan longest) => _room.Wait(longest);
 
     /// <inheritdoc/>
-    public void Up(Link link)
+    public void OnUp(Link link)
     {
         _current = link;
         _up.SetResult(link);
     }
 
     /// <inheritdoc/>
-    public bool TryTake(Link link, ulong id, ReadOnlySpan<byte> content)
+    public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
     {
         if (id - 1 >= (ulong)play.Sessions.Count || (int)(id - 1) % links != number)
         {
             play.Problems.Add("a packet came for a session that was never opened");
-            return true;
+            return Outcome.Done;
         }
 
         // Room first, for what is taken is answered. But who is online hears much and answers next to nothing, and must go on
         // hearing while the ring is full of messages: two ends that wait for each other's room would wait for ever.
         int index = (int)(id - 1);
-        bool room = link.TryAcquire(ReplyRoom - PacketHeader.Size);
-        if (!room && (play.Sessions[index].IsLoggingIn || play.Sessions[index].EndSaid)) return false;
-        _replyLink = link;
-        _replyRoom = room ? ReplyRoom : 0;
+        bool room = link.TryClaim(MaxReplies * LoginMachine.MaxReply, out _replyClaim, MaxReplies);
+        if (!room && (play.Sessions[index].IsLoggingIn || play.Sessions[index].EndSaid)) return Outcome.WouldBlock;
         play.Take(this, index, content);
-        if (room) link.Return(_replyRoom - PacketHeader.Size);
-        return true;
+        _replyClaim.Release();
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
     public bool TryReply(int index, ReadOnlySpan<byte> piece)
     {
         if (play.Sessions[index].Paused && TryHold(index, piece)) return true;
-        int bytes = PacketHeader.Size + piece.Length;
-        if (bytes > _replyRoom - PacketHeader.Size) return false;
-        _replyRoom -= bytes;
-        _replyLink!.Write(IdOf(index), piece);
+        if (piece.IsEmpty) return _current is not { } link || TryWrite(link, index, piece);
+        if (!_replyClaim.Fits(piece.Length)) return false;
+        _replyClaim.Commit(IdOf(index), piece);
         return true;
     }
 
     /// <inheritdoc/>
-    public void Control(Link link, ControlMessage message)
+    public void OnControl(Link link, ControlMessage message)
     {
         if (message.Id is not { } id || id - 1 >= (ulong)play.Sessions.Count || (int)(id - 1) % links != number) return;
         int index = (int)(id - 1);
@@ -142,13 +140,17 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     }
 
     /// <inheritdoc/>
-    public void BatchEnded(Link link) => link.Flush();
+    public void OnBatchEnded(Link link)
+    {
+        FlushBatch.Add(link);
+        FlushBatch.Flush();
+    }
 
     /// <inheritdoc/>
-    public void RoomAgain(Link link) => _room.Set();
+    public void OnWritable(Link link) => _room.Set();
 
     /// <inheritdoc/>
-    public void Down(Link link)
+    public void OnDown(Link link)
     {
         _current = null;
         string? problem = LossIsMeant ? null : "a session was lost with its link";
@@ -160,6 +162,14 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     public void Dispose() => _room.Dispose();
 
     private static ulong IdOf(int index) => (ulong)index + 1;
+
+    private bool TryWrite(Link link, int index, ReadOnlySpan<byte> piece)
+    {
+        if (!piece.IsEmpty) return link.TryWrite(IdOf(index), piece);
+
+        // The pacer ends a login that is never answered, and the receiver whatever the server ends.
+        lock (_pausing) return play.Sessions[index].Life.TrySendEnd(link, IdOf(index));
+    }
 
     private bool TryHold(int index, ReadOnlySpan<byte> piece)
     {
@@ -180,7 +190,7 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
             if (!_held.TryGetValue(index, out Queue<byte[]>? held)) return true;
             while (held.TryPeek(out byte[]? piece))
             {
-                if (_current is { } link && !link.TryWrite(IdOf(index), piece)) return false;
+                if (_current is { } link && !TryWrite(link, index, piece)) return false;
                 held.Dequeue();
             }
 

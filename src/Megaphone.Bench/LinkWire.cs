@@ -43,11 +43,11 @@ internal sealed class LinkWire : IXmppWire
         LinkLog log = new(NullLogger<Link>.Instance);
         foreach (LinkPlayer player in _players)
         {
-            Link link = Connect(player, options, log);
-            Task running = link.RunAsync(Timeout);
+            LinkConnection connection = Connect(player, options, log);
+            Task running = connection.RunAsync(Timeout);
             _links.Add(running);
             Task.WhenAny(player.WhenUp, running).GetAwaiter().GetResult();
-            if (!player.WhenUp.IsCompletedSuccessfully) throw new IOException($"no link to {_options.To}: {link.CloseReason}");
+            if (!player.WhenUp.IsCompletedSuccessfully) throw new IOException($"no link to {_options.To}: {connection.CloseReason}");
         }
     }
 
@@ -91,8 +91,8 @@ internal sealed class LinkWire : IXmppWire
         foreach (LinkPlayer player in _players)
         {
             if (player.Current is not { } link) continue;
-            if (cut) link.Close("cut");
-            else drains.Add(link.DrainAsync(deadline.Token));
+            if (cut) link.Connection.Close("cut");
+            else drains.Add(link.Connection.DrainAsync(deadline.Token));
         }
 
         Task.WaitAll([.. drains, .. _links]);
@@ -112,14 +112,14 @@ internal sealed class LinkWire : IXmppWire
         foreach (LinkPlayer player in _players) player.Dispose();
     }
 
-    private Link Connect(LinkPlayer player, LinkOptions options, LinkLog log)
+    private LinkConnection Connect(LinkPlayer player, LinkOptions options, LinkLog log)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
         try
         {
             using CancellationTokenSource timeout = new(Timeout);
             socket.ConnectAsync(_options.To.Host, _options.To.Port, timeout.Token).AsTask().GetAwaiter().GetResult();
-            return new Link(socket, LinkPhase.AwaitingWelcome, options, player, _metrics, log);
+            return new LinkConnection(socket, LinkOrigin.Connected, options, player, _metrics, log);
         }
         catch (Exception failure) when (failure is SocketException or OperationCanceledException)
         {

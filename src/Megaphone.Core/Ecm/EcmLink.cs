@@ -21,20 +21,20 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     public void Serve(ReactorGroup<EcmClient> clients) => _clients = clients;
 
     /// <inheritdoc/>
-    public void Up(Link link) => _current = link;
+    public void OnUp(Link link) => _current = link;
 
     /// <inheritdoc/>
-    public bool TryTake(Link link, ulong id, ReadOnlySpan<byte> content)
+    public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
     {
         // The id says where the client is, and the link's number whether it is this link's: nothing is looked up.
         ConnectionId client = new(id);
         bool taken = content.IsEmpty ? _clients!.EndWrite(client, link.Number) : _clients!.Send(client, link.Number, content);
         if (!taken) metrics.AddDropped(DropReason.SessionOver);
-        return true;
+        return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public void Control(Link link, ControlMessage message)
+    public void OnControl(Link link, ControlMessage message)
     {
         if (message.Id is not { } id) return;
         ConnectionId client = new(id);
@@ -43,16 +43,16 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     }
 
     /// <inheritdoc/>
-    public void BatchEnded(Link link)
+    public void OnBatchEnded(Link link)
     {
         // What arrived has gone to the descriptors already.
     }
 
     /// <inheritdoc/>
-    public void RoomAgain(Link link) => _clients!.ReleaseStalled();
+    public void OnWritable(Link link) => _clients!.ReleaseStalled();
 
     /// <inheritdoc/>
-    public void Down(Link link)
+    public void OnDown(Link link)
     {
         _current = null;
         _clients!.Sweep();

@@ -16,7 +16,7 @@ internal sealed class EcmRole : IDisposable
     private readonly LinkLog _linkLog;
     private readonly LinkTls? _linkTls;
     private readonly EcmLink[] _links;
-    private readonly EcmClients _clients;
+    private readonly ClientHandler _clients;
     private readonly CancellationTokenSource _stopConnecting = new();
     private readonly List<IPEndPoint> _listening = [];
     private readonly RefusalReport _refusals;
@@ -36,7 +36,7 @@ internal sealed class EcmRole : IDisposable
         _linkTls = options.Connect.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
         _links = new EcmLink[options.Connect.Count];
         for (int i = 0; i < _links.Length; i++) _links[i] = new EcmLink(metrics);
-        _clients = new EcmClients(options, metrics, _links, _log);
+        _clients = new ClientHandler(options, metrics, _links, _log);
         _refusals = new RefusalReport(metrics, _log);
     }
 
@@ -93,7 +93,7 @@ internal sealed class EcmRole : IDisposable
 
         _clients.StopReading();
         await _stopConnecting.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_links.Select(link => link.Current?.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
+        await Task.WhenAll(_links.Select(link => link.Current?.Connection.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
         await Task.WhenAny(_connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
 
         // The links are down; clients that are slow get what they have been sent as far as time allows.

@@ -39,17 +39,18 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     {
         fault = null;
         int readable = Readable(client);
-        int room = Room(client, readable);
-        bool meansNothing = MeansNothing(client);
+        if (IsDiscarding(client))
+        {
+            input.Receive(readable);
+            return Outcome.Done;
+        }
 
         // Whatever the next bytes may turn out to be, there must be room for it.
-        if (!meansNothing && !link.TryAcquire(room)) return Outcome.WouldBlock;
+        if (!link.TryClaim(client.Stream.Length + readable, out RingClaim claim, packets: 1 + (readable / ShortestPiece))) return Outcome.WouldBlock;
         ReadOnlySpan<byte> bytes = input.Receive(readable);
-        if (meansNothing) return Outcome.Done;
-
         int max = _maxPieceBytes[client.Listener];
         int held = StreamSplitter.HeldBy(client.Stream, max);
-        int used = 0;
+        bool committed = false;
         while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault) == SplitStep.Piece)
         {
             // Configuration makes sure that the longest stanza fits what we would take; the other side may take less.
@@ -60,23 +61,14 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
             }
 
             client.Open(metrics);
-            link.Write(id.Value, piece);
-            used += PacketHeader.Size + piece.Length;
+            claim.Commit(id.Value, piece);
+            committed = true;
         }
 
-        // The room was acquired as that of one packet, header included, and so it is given back. White space alone, or a part
-        // of a stanza, makes no packet: then nobody is woken.
-        if (used > 0)
-        {
-            link.Return(room, used - PacketHeader.Size);
-            FlushBatch.Add(link);
-        }
-        else
-        {
-            link.Return(room);
-        }
-
-        if (client.Stream.IsDeaf) metrics.AddDropped(DropReason.StreamEnded);
+        // White space alone, or a part of a stanza, makes no packet: then nobody is woken.
+        claim.Release();
+        if (committed) FlushBatch.Add(link);
+        if (client.Stream.IsDiscarding) metrics.AddDropped(DropReason.StreamEnded);
         metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max) - held);
         return Outcome.Done;
     }
@@ -97,12 +89,9 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     /// Whether what comes is read only so that the kernel lets the client have what it is still to get: its error after a fault, or
     /// the server's last words after its own.
     /// </summary>
-    private static bool MeansNothing(in EcmClient client) => client.Stream.IsRefused || client.Stream.IsDeaf;
+    private static bool IsDiscarding(in EcmClient client) => client.Stream.IsRefused || client.Stream.IsDiscarding;
 
-    /// <summary>How many bytes can be read so that the ring has room for them, with what is incomplete already.</summary>
+    /// <summary>How many bytes can be read so that a ring has room for what they make, with what is incomplete already.</summary>
     private int Readable(in EcmClient client) =>
-        Math.Min(ReadBytes, (_mostRoom - client.Stream.Length - PacketHeader.Size) / RingBytesPerByte);
-
-    /// <summary>The room for packets with so many bytes and what is incomplete already, as content of one packet.</summary>
-    private static int Room(in EcmClient client, int readable) => client.Stream.Length + (RingBytesPerByte * readable);
+        Math.Min(ReadBytes, (_mostRoom - RingClaim.BytesFor(client.Stream.Length)) / RingBytesPerByte);
 }

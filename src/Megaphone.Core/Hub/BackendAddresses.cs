@@ -20,7 +20,7 @@ internal sealed class BackendAddresses : IDisposable
     private readonly HostPort _backend;
     private readonly HubLog _log;
     private readonly Timer _timer;
-    private volatile NativeAddress[] _addresses = [];
+    private volatile AddressList _list = new([], 0);
     private volatile string? _failure;
     private int _preferred;
 
@@ -30,7 +30,7 @@ internal sealed class BackendAddresses : IDisposable
         _backend = backend;
         _log = log;
         _timer = new Timer(_ => _ = RefreshAsync());
-        if (backend.Address is { } address) _addresses = [new NativeAddress(new IPEndPoint(address, backend.Port))];
+        if (backend.Address is { } address) Use([new NativeAddress(new IPEndPoint(address, backend.Port))]);
         else RefreshAsync().Wait(FirstAnswer);
     }
 
@@ -38,30 +38,34 @@ internal sealed class BackendAddresses : IDisposable
     /// <returns>False when the name could not be resolved.</returns>
     public bool TryStart(out Candidates candidates, out NativeAddress first)
     {
-        NativeAddress[] addresses = _addresses;
-        candidates = new Candidates(addresses, Volatile.Read(ref _preferred), 0);
+        candidates = Begin(_list);
         return TryNext(ref candidates, out first);
     }
 
     /// <summary>Takes the next address after one failed.</summary>
-    public static bool TryNext(ref Candidates candidates, out NativeAddress address)
+    public bool TryNext(ref Candidates candidates, out NativeAddress address)
     {
-        (NativeAddress[]? addresses, int preferred, int tried) = candidates;
-        if (addresses is null || tried >= addresses.Length)
+        // Other addresses than the session began with: it begins with those.
+        AddressList list = _list;
+        if (candidates.Version != list.Version) candidates = Begin(list);
+        (_, ushort preferred, ushort tried) = candidates;
+        if (tried >= list.Addresses.Length)
         {
             address = default;
             return false;
         }
 
-        address = addresses[(preferred + tried) % addresses.Length];
-        candidates = candidates with { Tried = tried + 1 };
+        address = list.Addresses[(preferred + tried) % list.Addresses.Length];
+        candidates = candidates with { Tried = (ushort)(tried + 1) };
         return true;
     }
 
     /// <summary>The address that was taken last has answered.</summary>
     public void Succeeded(in Candidates candidates)
     {
-        if (candidates.Tried > 1) Volatile.Write(ref _preferred, (candidates.Preferred + candidates.Tried - 1) % candidates.Addresses!.Length);
+        AddressList list = _list;
+        if (candidates.Tried > 1 && candidates.Version == list.Version)
+            Volatile.Write(ref _preferred, (candidates.Preferred + candidates.Tried - 1) % list.Addresses.Length);
     }
 
     /// <summary>Ends the refreshing.</summary>
@@ -94,16 +98,23 @@ internal sealed class BackendAddresses : IDisposable
         }
     }
 
-    private void Use(NativeAddress[] addresses)
+    private Candidates Begin(AddressList list) =>
+        new(list.Version, (ushort)(Volatile.Read(ref _preferred) % Math.Max(1, list.Addresses.Length)), 0);
+
+    /// <summary>Takes a name server's answer into use.</summary>
+    internal void Use(NativeAddress[] addresses)
     {
-        if (addresses.AsSpan().SequenceEqual(_addresses)) return;
-        _addresses = addresses;
+        AddressList list = _list;
+        if (addresses.AsSpan().SequenceEqual(list.Addresses)) return;
         Volatile.Write(ref _preferred, 0);
+        _list = new AddressList(addresses, (ushort)(list.Version + 1));
     }
 
-    /// <summary>Where one session is in trying the addresses.</summary>
-    /// <param name="Addresses">All of them.</param>
+    /// <summary>Where one session is in trying the addresses. Plain data, kept with each connection.</summary>
+    /// <param name="Version">Which list they are from.</param>
     /// <param name="Preferred">The one to begin with.</param>
     /// <param name="Tried">How many have been taken.</param>
-    internal readonly record struct Candidates(NativeAddress[]? Addresses, int Preferred, int Tried);
+    internal readonly record struct Candidates(ushort Version, ushort Preferred, ushort Tried);
+
+    private sealed record AddressList(NativeAddress[] Addresses, ushort Version);
 }

@@ -1,6 +1,5 @@
 using Megaphone.Links;
 using Megaphone.Metrics;
-using Megaphone.Protocol;
 using Megaphone.Reactor;
 
 namespace Megaphone.Hub;
@@ -10,37 +9,41 @@ namespace Megaphone.Hub;
 /// A full ring pauses the link itself, which is where all this comes from. Only sessions that their ECM has paused hold
 /// anything here.
 /// </remarks>
-internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
+internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
 {
-    private readonly Dictionary<HubSession, EchoHold> _holds = [];
+    private readonly Dictionary<(HubLink Link, KeyedNumber Id), EchoHold> _holds = [];
     private readonly BufferOptions _buffers = sessions.Options.Buffers;
     private readonly Lock _lock = new();
     private volatile int _holdCount;
 
     /// <inheritdoc/>
-    public CloseReason? Open(HubSession session) => null;
-
-    /// <inheritdoc/>
-    public BackendVerdict Send(HubSession session, ReadOnlySpan<byte> content)
+    public CloseReason? Open(HubLink link, ulong id, out ConnectionId connection)
     {
-        if (_holdCount > 0 && Hold(session, content) is { } held) return held;
-        if (!session.Link.Link.TryWriteBack(session.Id, content)) return BackendVerdict.NoRoom;
-        if (content.IsEmpty) sessions.Over(session, CloseReason.Ended);
-        return BackendVerdict.Taken;
+        connection = default;
+        return null;
     }
 
     /// <inheritdoc/>
-    public BackendVerdict EndInput(HubSession session) => Send(session, []);
+    public Outcome Send(in HubSession session, ReadOnlySpan<byte> content)
+    {
+        if (_holdCount > 0 && Hold(session, content) is { } held) return held;
+        if (!session.Link.Link.TryReply(session.Id, content)) return Outcome.WouldBlock;
+        if (content.IsEmpty) sessions.End(session.Link, session.Id, CloseReason.Ended);
+        return Outcome.Done;
+    }
 
     /// <inheritdoc/>
-    public void Pause(HubSession session, bool pause)
+    public Outcome EndInput(in HubSession session) => Send(session, []);
+
+    /// <inheritdoc/>
+    public void Pause(in HubSession session, bool pause)
     {
         lock (_lock)
         {
-            if (!_holds.TryGetValue(session, out EchoHold? hold))
+            if (!_holds.TryGetValue(KeyOf(session), out EchoHold? hold))
             {
                 if (!pause) return;
-                _holds[session] = hold = new EchoHold();
+                _holds[KeyOf(session)] = hold = new EchoHold();
                 _holdCount = _holds.Count;
             }
 
@@ -52,25 +55,25 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     }
 
     /// <inheritdoc/>
-    public void Abort(HubSession session, CloseReason reason)
+    public void Abort(in HubSession session, CloseReason reason)
     {
         // On a full link the session stays; whoever wants it ended comes again.
-        if (!HubSessions.TryTellOver(session.Link, session.Id, reason, outputEnded: false)) return;
+        if (!TrySendOver(session, reason)) return;
         FlushBatch.Flush();
         End(session, reason);
     }
 
     /// <inheritdoc/>
-    public void LinkLost(HubSession session) => End(session, CloseReason.LinkLost);
+    public void LinkLost(in HubSession session) => End(session, CloseReason.LinkLost);
 
     /// <inheritdoc/>
-    public void RoomAgain(HubLink link)
+    public void OnWritable(HubLink link)
     {
         if (_holdCount == 0) return;
         lock (_lock)
         {
-            foreach ((HubSession session, EchoHold hold) in _holds.Where(held => held.Key.Link == link && !held.Value.Paused).ToArray())
-                Release(session, hold);
+            foreach ((var key, EchoHold hold) in _holds.Where(held => held.Key.Link == link && !held.Value.Paused).ToArray())
+                Release(new HubSession(key.Link, key.Id.Number), hold);
         }
 
         FlushBatch.Flush();
@@ -84,45 +87,52 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
     {
     }
 
-    private bool Write(HubSession session, ReadOnlySpan<byte> content)
+    private static (HubLink Link, KeyedNumber Id) KeyOf(in HubSession session) => (session.Link, new KeyedNumber(session.Id));
+
+    private static bool TrySendOver(in HubSession session, CloseReason reason)
+    {
+        SessionLife life = SessionLife.OfPeer();
+        return life.TrySendOver(session.Link.Usable, session.Id, reason);
+    }
+
+    private bool Write(in HubSession session, ReadOnlySpan<byte> content)
     {
         if (!session.Link.Link.TryWrite(session.Id, content)) return false;
         FlushBatch.Add(session.Link.Link);
-        if (content.IsEmpty) sessions.Over(session, CloseReason.Ended);
+        if (content.IsEmpty) sessions.End(session.Link, session.Id, CloseReason.Ended);
         return true;
     }
 
     /// <summary>Keeps what a paused session may not send, within the bounds of section 5 of the link protocol.</summary>
     /// <returns>Null when the session is not held.</returns>
-    private BackendVerdict? Hold(HubSession session, ReadOnlySpan<byte> content)
+    private Outcome? Hold(in HubSession session, ReadOnlySpan<byte> content)
     {
         lock (_lock)
         {
-            if (!_holds.TryGetValue(session, out EchoHold? hold)) return null;
+            if (!_holds.TryGetValue(KeyOf(session), out EchoHold? hold)) return null;
+            if (hold.HasEnded) return Outcome.Closed;
             bool tooMuch = hold.Bytes + content.Length > _buffers.LimitBytes;
             if (tooMuch || sessions.Metrics.BufferedBytes + content.Length > _buffers.TotalBytes)
             {
                 CloseReason reason = tooMuch ? CloseReason.BufferLimit : CloseReason.BufferTotal;
-                if (!HubSessions.TryTellOver(session.Link, session.Id, reason, outputEnded: false)) return BackendVerdict.NoRoom;
+                if (!TrySendOver(session, reason)) return Outcome.WouldBlock;
                 End(session, reason);
-                return BackendVerdict.Gone;
+                return Outcome.Closed;
             }
 
             hold.Contents.Enqueue(content.ToArray());
+            hold.HasEnded = content.IsEmpty;
             hold.Bytes += content.Length;
             sessions.Metrics.AddBuffered(content.Length);
-            if (hold.Bytes >= _buffers.HighBytes && !hold.PausedEcm && session.Link.Link.HasControl)
-            {
-                hold.PausedEcm = session.Link.Link.TryWrite(SessionControl.Pause(session.Id));
-                if (hold.PausedEcm) sessions.Metrics.AddPause();
-            }
+            if (hold.Bytes >= _buffers.HighBytes && !hold.PausedEcm && session.Link.Link is { HasControl: true } link)
+                hold.PausedEcm = link.TrySetPaused(session.Id, paused: true);
 
-            return BackendVerdict.Taken;
+            return Outcome.Done;
         }
     }
 
     /// <summary>Sends what was held, as far as there is room. The lock is held.</summary>
-    private void Release(HubSession session, EchoHold hold)
+    private void Release(in HubSession session, EchoHold hold)
     {
         while (hold.Contents.TryPeek(out byte[]? content))
         {
@@ -132,19 +142,19 @@ internal sealed class EchoBackend(HubSessions sessions) : ISessionBackend
             sessions.Metrics.AddBuffered(-content.Length);
         }
 
-        if (hold.PausedEcm && !session.Link.Link.TryWrite(SessionControl.Resume(session.Id))) return;
+        if (hold.PausedEcm && !session.Link.Link.TrySetPaused(session.Id, paused: false)) return;
         Forget(session);
     }
 
-    private void End(HubSession session, CloseReason reason)
+    private void End(in HubSession session, CloseReason reason)
     {
-        sessions.Over(session, reason);
+        sessions.End(session.Link, session.Id, reason);
         lock (_lock) Forget(session);
     }
 
-    private void Forget(HubSession session)
+    private void Forget(in HubSession session)
     {
-        if (!_holds.Remove(session, out EchoHold? hold)) return;
+        if (!_holds.Remove(KeyOf(session), out EchoHold? hold)) return;
         sessions.Metrics.AddBuffered(-hold.Bytes);
         _holdCount = _holds.Count;
     }

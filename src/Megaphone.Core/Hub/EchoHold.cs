@@ -9,6 +9,9 @@ internal sealed class EchoHold
     /// <summary>The bytes of them.</summary>
     public int Bytes { get; set; }
 
+    /// <summary>The last of them is the end: what comes behind it means nothing.</summary>
+    public bool HasEnded { get; set; }
+
     /// <summary>The ECM has paused the session.</summary>
     public bool Paused { get; set; }
 

@@ -15,7 +15,7 @@ internal sealed class HubRole : IDisposable
     private readonly HubLog _log;
     private readonly LinkLog _linkLog;
     private readonly LinkTls? _linkTls;
-    private readonly HubSessions _sessions;
+    private readonly SessionLifecycle _sessions;
     private ISessionBackend? _backend;
     private LinkListener? _listener;
     private Timer? _idleTimer;
@@ -29,7 +29,7 @@ internal sealed class HubRole : IDisposable
         _log = new HubLog(loggers.CreateLogger<HubRole>());
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
         _linkTls = options.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
-        _sessions = new HubSessions(options, metrics, _log);
+        _sessions = new SessionLifecycle(options, metrics, _log);
     }
 
     /// <summary>Where links are taken; the real port, after <see cref="Start"/>.</summary>
@@ -57,21 +57,17 @@ internal sealed class HubRole : IDisposable
     public async Task StopAsync(CancellationToken deadline)
     {
         _idleTimer?.Dispose();
-        Link[] links = [];
+        LinkConnection[] connections = [];
         if (_listener is not null)
         {
             _listener.Dispose();
-            links = _listener.Links();
-            foreach (Link link in links) link.TryWrite(ControlMessage.Drain(TimeSpan.Zero));
+            connections = _listener.Connections();
+            foreach (LinkConnection connection in connections) connection.Link?.TryWrite(ControlMessage.Drain(TimeSpan.Zero));
             await Quiet.WaitAsync(_metrics, deadline).ConfigureAwait(false);
         }
 
-        foreach (Link link in links)
-        {
-            if (link.Handler is HubLink hubLink) hubLink.Closing = true;
-        }
-
-        await Task.WhenAll(links.Select(link => link.DrainAsync(deadline))).ConfigureAwait(false);
+        foreach (HubLink link in connections.Select(connection => connection.Handler).OfType<HubLink>()) link.StopSending();
+        await Task.WhenAll(connections.Select(connection => connection.DrainAsync(deadline))).ConfigureAwait(false);
         if (_backend is not null) await _backend.StopAsync(deadline).ConfigureAwait(false);
     }
 
@@ -86,14 +82,9 @@ internal sealed class HubRole : IDisposable
 
     private void EndIdle(TimeSpan idle)
     {
-        long before = Environment.TickCount64 - (long)idle.TotalMilliseconds;
-        foreach (Link link in _listener!.Links())
+        foreach (HubLink link in _listener!.Connections().Select(connection => connection.Handler).OfType<HubLink>())
         {
-            if (link.Handler is not HubLink hubLink) continue;
-            foreach (HubSession session in hubLink.Sessions.Open())
-            {
-                if (session.LastActivity < before) _backend!.Abort(session, CloseReason.IdleTimeout);
-            }
+            foreach (HubSession session in link.OpenSessions((uint)idle.TotalMilliseconds)) _backend!.Abort(session, CloseReason.IdleTimeout);
         }
     }
 }

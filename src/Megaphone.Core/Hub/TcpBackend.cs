@@ -1,7 +1,6 @@
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
-using Megaphone.Protocol;
 using Megaphone.Reactor;
 using Megaphone.Values;
 
@@ -12,21 +11,21 @@ namespace Megaphone.Hub;
 /// What the client says goes to the descriptor on the receiver's thread; what the server says is read by a reactor and
 /// written into the ring of the session's link.
 /// </remarks>
-internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSession>, IConnectHandler<HubSession>
+internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendConnection>, IConnectHandler<BackendConnection>
 {
     private const int ComplainSeconds = 30;
 
-    private readonly HubSessions _sessions;
+    private readonly SessionLifecycle _sessions;
     private readonly HubLog _log;
     private readonly HostPort _backend;
     private readonly BackendAddresses _addresses;
-    private readonly ReactorGroup<HubSession> _reactors;
+    private readonly ReactorGroup<BackendConnection> _reactors;
     private readonly bool _clocked;
     private readonly LogLimiter _complaints;
 
     /// <summary>Starts the reactors.</summary>
     /// <exception cref="IOException">There are no descriptors for them.</exception>
-    public TcpBackend(HostPort backend, HubSessions sessions, HubLog log)
+    public TcpBackend(HostPort backend, SessionLifecycle sessions, HubLog log)
     {
         HubOptions options = sessions.Options;
         _sessions = sessions;
@@ -47,40 +46,38 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
             Buffers = options.Buffers,
             Liveness = options.Liveness,
         };
-        _reactors = new ReactorGroup<HubSession>(this, reactors, sessions.Metrics, outgoing: this);
+        _reactors = new ReactorGroup<BackendConnection>(this, reactors, sessions.Metrics, outgoing: this);
         _reactors.Start();
     }
 
     /// <inheritdoc/>
-    public CloseReason? Open(HubSession session)
+    public CloseReason? Open(HubLink link, ulong id, out ConnectionId connection)
     {
+        connection = default;
         if (!_addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first)) return CloseReason.BackendUnresolved;
-        session.Candidates = candidates;
-        if (!_reactors.TryConnect(first, session.Link.Link.Number, session, out ConnectionId backend)) return CloseReason.TooManySessions;
-        session.Backend = backend;
-        return null;
+        BackendConnection state = new() { Id = id, Link = link.Place, Life = SessionLife.OfPeer(), Candidates = candidates };
+        return _reactors.TryConnect(first, link.Link.Number, state, out connection) ? null : CloseReason.TooManySessions;
     }
 
     /// <inheritdoc/>
-    public BackendVerdict Send(HubSession session, ReadOnlySpan<byte> content) =>
-        _reactors.Send(session.Backend, session.Link.Link.Number, content) ? BackendVerdict.Taken : BackendVerdict.Gone;
+    public Outcome Send(in HubSession session, ReadOnlySpan<byte> content) =>
+        _reactors.Send(session.Connection, OwnerOf(session), content) ? Outcome.Done : Outcome.Closed;
 
     /// <inheritdoc/>
-    public BackendVerdict EndInput(HubSession session) =>
-        _reactors.EndWrite(session.Backend, session.Link.Link.Number) ? BackendVerdict.Taken : BackendVerdict.Gone;
+    public Outcome EndInput(in HubSession session) =>
+        _reactors.EndWrite(session.Connection, OwnerOf(session)) ? Outcome.Done : Outcome.Closed;
 
     /// <inheritdoc/>
-    public void Pause(HubSession session, bool pause) => _reactors.PauseReading(session.Backend, session.Link.Link.Number, pause);
+    public void Pause(in HubSession session, bool pause) => _reactors.PauseReading(session.Connection, OwnerOf(session), pause);
 
     /// <inheritdoc/>
-    public void Abort(HubSession session, CloseReason reason) => _reactors.Abort(session.Backend, session.Link.Link.Number, reason);
+    public void Abort(in HubSession session, CloseReason reason) => _reactors.Abort(session.Connection, OwnerOf(session), reason);
 
     /// <inheritdoc/>
-    public void LinkLost(HubSession session) =>
-        _reactors.CloseWhenFlushed(session.Backend, session.Link.Link.Number, CloseReason.LinkLost);
+    public void LinkLost(in HubSession session) => _reactors.CloseWhenFlushed(session.Connection, OwnerOf(session), CloseReason.LinkLost);
 
     /// <inheritdoc/>
-    public void RoomAgain(HubLink link) => _reactors.ReleaseStalled();
+    public void OnWritable(HubLink link) => _reactors.ReleaseStalled();
 
     /// <inheritdoc/>
     public async Task StopAsync(CancellationToken deadline)
@@ -97,68 +94,54 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<HubSessio
     }
 
     /// <inheritdoc/>
-    void IConnectHandler<HubSession>.OnConnected(ConnectionId id, ref HubSession state) => _addresses.Succeeded(state.Candidates);
+    void IConnectHandler<BackendConnection>.OnConnected(ConnectionId id, ref BackendConnection state) => _addresses.Succeeded(state.Candidates);
 
     /// <inheritdoc/>
-    bool IConnectHandler<HubSession>.TryNextAddress(ref HubSession state, out NativeAddress address)
-    {
-        BackendAddresses.Candidates candidates = state.Candidates;
-        bool another = BackendAddresses.TryNext(ref candidates, out address);
-        state.Candidates = candidates;
-        return another;
-    }
+    bool IConnectHandler<BackendConnection>.TryNextAddress(ref BackendConnection state, out NativeAddress address) =>
+        _addresses.TryNext(ref state.Candidates, out address);
 
     /// <inheritdoc/>
-    Outcome IConnectionHandler<HubSession>.OnReadable(ConnectionId id, int owner, ref HubSession state, IConnectionInput input)
+    Outcome IConnectionHandler<BackendConnection>.OnReadable(ConnectionId id, int owner, ref BackendConnection state, IConnectionInput input)
     {
-        if (state.Link.Closing) return Outcome.Closed;
-        Link link = state.Link.Link;
-        if (!link.TryAcquire(link.MaxContent)) return Outcome.WouldBlock;
+        HubLink hubLink = LinkOf(state);
+        if (hubLink.Usable is not { } link) return Outcome.Closed;
+        if (!link.TryClaim(link.MaxContent, out RingClaim claim)) return Outcome.WouldBlock;
         ReadOnlySpan<byte> bytes = input.Receive(link.MaxContent);
-        if (bytes.IsEmpty)
+        if (!bytes.IsEmpty)
         {
-            link.Return(link.MaxContent);
-            return Outcome.Done;
+            if (_clocked) hubLink.Sessions.Touch(state.Id);
+            claim.Commit(state.Id, bytes);
+            FlushBatch.Add(link);
         }
 
-        if (_clocked) state.LastActivity = Environment.TickCount64;
-        link.Write(state.Id, bytes);
-        link.Return(link.MaxContent, bytes.Length);
-        FlushBatch.Add(link);
+        claim.Release();
         return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    Outcome IConnectionHandler<HubSession>.OnPeerHalfClosed(ConnectionId id, int owner, ref HubSession state)
-    {
-        if (state.Link.Closing || state.OutputEnded) return Outcome.Done;
-        if (!state.Link.Link.TryWrite(state.Id, [])) return Outcome.WouldBlock;
-        state.OutputEnded = true;
-        FlushBatch.Add(state.Link.Link);
-        return Outcome.Done;
-    }
+    Outcome IConnectionHandler<BackendConnection>.OnPeerHalfClosed(ConnectionId id, int owner, ref BackendConnection state) =>
+        LinkOf(state).Usable is not { } link || state.Life.TrySendEnd(link, state.Id) ? Outcome.Done : Outcome.WouldBlock;
 
     /// <inheritdoc/>
-    Outcome IConnectionHandler<HubSession>.OnWritePressureChanged(ConnectionId id, int owner, ref HubSession state, bool isHigh)
-    {
-        Link link = state.Link.Link;
-        if (state.Link.Closing || !link.HasControl) return Outcome.Done;
-        if (!link.TryWrite(isHigh ? SessionControl.Pause(state.Id) : SessionControl.Resume(state.Id))) return Outcome.WouldBlock;
-        if (isHigh) _sessions.Metrics.AddPause();
-        return Outcome.Done;
-    }
+    Outcome IConnectionHandler<BackendConnection>.OnWritePressureChanged(ConnectionId id, int owner, ref BackendConnection state, bool isHigh) =>
+        LinkOf(state).Usable is not { } link || link.TrySetPaused(state.Id, isHigh) ? Outcome.Done : Outcome.WouldBlock;
 
     /// <inheritdoc/>
-    Outcome IConnectionHandler<HubSession>.OnClosed(ConnectionId id, int owner, ref HubSession state, CloseReason reason)
+    Outcome IConnectionHandler<BackendConnection>.OnClosed(ConnectionId id, int owner, ref BackendConnection state, CloseReason reason)
     {
-        if (!HubSessions.TryTellOver(state.Link, state.Id, reason, state.OutputEnded)) return Outcome.WouldBlock;
+        HubLink link = LinkOf(state);
+        if (!state.Life.TrySendOver(link.Usable, state.Id, reason)) return Outcome.WouldBlock;
         if (reason is CloseReason.BackendRefused or CloseReason.BackendTimeout or CloseReason.OutOfResources) Complain(reason);
-        _sessions.Over(state, reason);
+        _sessions.End(link, state.Id, reason);
         return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    void IConnectionHandler<HubSession>.OnBatchEnd() => FlushBatch.Flush();
+    void IConnectionHandler<BackendConnection>.OnBatchEnd() => FlushBatch.Flush();
+
+    private static int OwnerOf(in HubSession session) => session.Link.Link.Number;
+
+    private HubLink LinkOf(in BackendConnection state) => _sessions.Links[state.Link];
 
     /// <summary>Tells the operator, but not once for each of a million sessions.</summary>
     private void Complain(CloseReason reason)

@@ -4,8 +4,8 @@ namespace Megaphone.Links;
 /// <remarks>Each of them is bounded for whoever can connect, and none for a link that is up with its secret or certificate.</remarks>
 internal sealed class Admission(LinkLog log) : IDisposable
 {
-    /// <summary>The links that have not come up yet: where there are too many links, one of these gives way.</summary>
-    public Crowd<Link> Silent { get; } = new();
+    /// <summary>Those whose link has not come up yet: where there are too many links, one of these gives way.</summary>
+    public Crowd<LinkConnection> Silent { get; } = new();
 
     /// <summary>What wrong secrets cost.</summary>
     public WrongSecrets WrongSecrets { get; } = new();

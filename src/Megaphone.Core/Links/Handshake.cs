@@ -10,7 +10,7 @@ namespace Megaphone.Links;
 internal static class Handshake
 {
     /// <summary>How much of what the other side says about itself goes into a log line.</summary>
-    private const int LongestShown = 200;
+    private const int LongestLogged = 200;
 
     /// <summary>The first packet of an accepted link: <c>hello</c>, or any session's packet on a plain link.</summary>
     /// <param name="id">The packet's id.</param>
@@ -21,18 +21,18 @@ internal static class Handshake
     {
         if (id != PacketHeader.ControlId)
         {
-            if (refusal is not null) return new HandshakeResult(HandshakeOutcome.End, refusal);
-            if (options.Secret is null) return new HandshakeResult(HandshakeOutcome.Up);
+            if (refusal is not null) return new HandshakeResult(HandshakeResult.Kind.End, refusal);
+            if (options.Secret is null) return new HandshakeResult(HandshakeResult.Kind.Up);
             return new HandshakeResult(
-                HandshakeOutcome.Breach,
+                HandshakeResult.Kind.Violation,
                 "it said no hello, and here a secret is wanted: set Ecm:Link:Control true and Ecm:Link:Secret there")
             {
                 Unauthorized = true,
             };
         }
 
-        if (!ControlReader.TryRead(content, out ControlMessage? hello, out string? problem)) return Breach(problem);
-        if (hello.Op != ControlOp.Hello) return Breach($"{ControlNames.Of(hello.Op)} before hello");
+        if (!ControlReader.TryRead(content, out ControlMessage? hello, out string? problem)) return Violation(problem);
+        if (hello.Op != ControlOp.Hello) return Violation($"{ControlNames.Of(hello.Op)} before hello");
         if (refusal is not null) return Refuse(refusal);
         if (hello.Version != ControlMessage.CurrentVersion)
             return Refuse($"version {hello.Version} is not spoken here, only {ControlMessage.CurrentVersion}");
@@ -44,32 +44,32 @@ internal static class Handshake
     /// <summary>The first packet after <c>hello</c> was said: <c>welcome</c> or <c>refuse</c>.</summary>
     public static HandshakeResult OnAnswer(ulong id, ReadOnlySpan<byte> content)
     {
-        if (id != PacketHeader.ControlId) return Breach($"a packet on id {id} came before the answer to hello");
-        if (!ControlReader.TryRead(content, out ControlMessage? answer, out string? problem)) return Breach(problem);
-        if (answer.Op == ControlOp.Refuse) return new HandshakeResult(HandshakeOutcome.End, RefusedBecause(answer));
-        if (answer.Op != ControlOp.Welcome) return Breach($"{ControlNames.Of(answer.Op)} came instead of an answer to hello");
+        if (id != PacketHeader.ControlId) return Violation($"a packet on id {id} came before the answer to hello");
+        if (!ControlReader.TryRead(content, out ControlMessage? answer, out string? problem)) return Violation(problem);
+        if (answer.Op == ControlOp.Refuse) return new HandshakeResult(HandshakeResult.Kind.End, RefusedBecause(answer));
+        if (answer.Op != ControlOp.Welcome) return Violation($"{ControlNames.Of(answer.Op)} came instead of an answer to hello");
         return answer.Version == ControlMessage.CurrentVersion
             ? Up(answer)
             : new HandshakeResult(
-                HandshakeOutcome.End, $"the other side speaks version {answer.Version}, not {ControlMessage.CurrentVersion}");
+                HandshakeResult.Kind.End, $"the other side speaks version {answer.Version}, not {ControlMessage.CurrentVersion}");
     }
 
     /// <summary>What a <c>refuse</c> means, in words.</summary>
     public static string RefusedBecause(ControlMessage refusal) =>
-        $"refused by the other side: {Shown(refusal.Reason) ?? "no reason given"}";
+        $"refused by the other side: {SanitizeForLog(refusal.Reason) ?? "no reason given"}";
 
-    private static HandshakeResult Up(ControlMessage message) => new(HandshakeOutcome.Up)
+    private static HandshakeResult Up(ControlMessage message) => new(HandshakeResult.Kind.Up)
     {
         Control = true,
-        Name = Shown(message.Name),
+        Name = SanitizeForLog(message.Name),
         MaxPacket = message.MaxPacket,
         KeepAlive = Bounded(message.KeepAlive),
         Ignored = message.Ignored,
     };
 
-    private static HandshakeResult Breach(string reason) => new(HandshakeOutcome.Breach, reason);
+    private static HandshakeResult Violation(string reason) => new(HandshakeResult.Kind.Violation, reason);
 
-    private static HandshakeResult Refuse(string reason) => new(HandshakeOutcome.Refuse, reason);
+    private static HandshakeResult Refuse(string reason) => new(HandshakeResult.Kind.Refuse, reason);
 
     /// <summary>Within bounds: the other side shall not have us ping without pause, nor never.</summary>
     private static TimeSpan? Bounded(TimeSpan? keepAlive) =>
@@ -79,10 +79,10 @@ internal static class Handshake
     /// What the other side says may hold line breaks, terminal codes and marks that turn the direction of writing, which have no place in a log.
     /// </summary>
     [return: NotNullIfNotNull(nameof(said))]
-    public static string? Shown(string? said) =>
-        said is null ? null : string.Concat(said.Take(LongestShown).Select(c => IsShown(c) ? c : '?'));
+    public static string? SanitizeForLog(string? said) =>
+        said is null ? null : string.Concat(said.Take(LongestLogged).Select(c => IsPrintable(c) ? c : '?'));
 
-    private static bool IsShown(char c) => char.GetUnicodeCategory(c) is not (
+    private static bool IsPrintable(char c) => char.GetUnicodeCategory(c) is not (
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
         or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.OtherNotAssigned);
 

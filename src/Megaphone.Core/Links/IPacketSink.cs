@@ -6,13 +6,15 @@ internal interface IPacketSink
     /// <summary>Takes one packet.</summary>
     /// <param name="id">The connection id.</param>
     /// <param name="content">Belongs to the receiver and is valid during the call only.</param>
-    PacketVerdict Take(ulong id, ReadOnlySpan<byte> content);
+    /// <returns><see cref="Outcome.WouldBlock"/>: hand it over again after <see cref="WhenRoomAsync"/>, and read nothing until then.
+    /// <see cref="Outcome.Closed"/>: the connection must be closed; the sink knows why.</returns>
+    Outcome Take(ulong id, ReadOnlySpan<byte> content);
 
     /// <summary>Everything that arrived together has been handed over.</summary>
     /// <param name="packets">How many packets were taken.</param>
     /// <param name="bytes">How many bytes arrived.</param>
     void BatchEnded(int packets, int bytes);
 
-    /// <summary>Completes when a packet that was answered with <see cref="PacketVerdict.NoRoom"/> should be tried again.</summary>
+    /// <summary>Completes when a packet that was answered with <see cref="Outcome.WouldBlock"/> should be tried again.</summary>
     Task WhenRoomAsync();
 }

@@ -41,7 +41,7 @@ internal sealed class LinkConnector(
     /// </returns>
     private async Task<(string? Failure, bool Known)> ConnectAndRunAsync(CancellationToken stop)
     {
-        Link? connected = null;
+        LinkConnection? connected = null;
         Socket? socket = null;
         try
         {
@@ -50,7 +50,8 @@ internal sealed class LinkConnector(
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
             await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
-            connected = new Link(socket, connect.Control ? LinkPhase.AwaitingWelcome : LinkPhase.Up, options, handler, metrics, log, tls);
+            connected = new LinkConnection(
+                socket, connect.Control ? LinkOrigin.Connected : LinkOrigin.ConnectedPlain, options, handler, metrics, log, tls);
         }
         catch (OperationCanceledException)
         {
@@ -66,14 +67,14 @@ internal sealed class LinkConnector(
             if (connected is null) socket?.Dispose();
         }
 
-        using Link link = connected;
+        using LinkConnection connection = connected;
         using CancellationTokenRegistration registration = stop.Register(() =>
         {
             // One that is up is drained by its owner; one that is not has nothing to drain.
-            if (!link.WasUp) link.Close("asked to stop");
+            if (connection.Link is null) connection.Close("asked to stop");
         });
-        await link.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
-        return (link.WasUp && link.Age > connect.RetryMax ? null : link.CloseReason, link.IsBroken);
+        await connection.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
+        return (connection.Link is not null && connection.Age > connect.RetryMax ? null : connection.CloseReason, connection.HasWarned);
     }
 
     /// <summary>The wait doubles from RetryMin to RetryMax; half of it is left to chance.</summary>

@@ -21,7 +21,7 @@ internal sealed class LinkListener : IDisposable
     private readonly LinkLog _log;
     private readonly LinkTls? _tls;
     private readonly Admission _admission;
-    private readonly LinkedList<Link> _links = new();
+    private readonly LinkedList<LinkConnection> _links = new();
     private volatile bool _closed;
 
     /// <summary>Binds and begins to accept; each link gets a handler of its own.</summary>
@@ -67,7 +67,7 @@ internal sealed class LinkListener : IDisposable
     public IPEndPoint Listening { get; }
 
     /// <summary>The links that are there now.</summary>
-    public Link[] Links()
+    public LinkConnection[] Connections()
     {
         lock (_links) return [.. _links];
     }
@@ -114,10 +114,10 @@ internal sealed class LinkListener : IDisposable
 
     private async Task RunAsync(Socket socket)
     {
-        Link link;
+        LinkConnection connection;
         try
         {
-            link = new Link(socket, LinkPhase.AwaitingFirstPacket, _options, _handlers(), _metrics, _log, _tls, _admission);
+            connection = new LinkConnection(socket, LinkOrigin.Accepted, _options, _handlers(), _metrics, _log, _tls, _admission);
         }
         catch (SocketException)
         {
@@ -126,51 +126,51 @@ internal sealed class LinkListener : IDisposable
             return;
         }
 
-        if (!TryAdd(link, out LinkedListNode<Link>? node))
+        if (!TryAdd(connection, out LinkedListNode<LinkConnection>? node))
         {
-            TurnAway(link);
-            link.Dispose();
+            Reject(connection);
+            connection.Dispose();
             return;
         }
 
-        await link.RunAsync(Timeout.InfiniteTimeSpan).ConfigureAwait(false);
-        link.Dispose();
+        await connection.RunAsync(Timeout.InfiniteTimeSpan).ConfigureAwait(false);
+        connection.Dispose();
         lock (_links)
         {
             if (node.List is not null) _links.Remove(node);
-            _admission.Silent.Remove(link);
+            _admission.Silent.Remove(connection);
         }
     }
 
-    private bool TryAdd(Link link, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out LinkedListNode<Link>? node)
+    private bool TryAdd(LinkConnection connection, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out LinkedListNode<LinkConnection>? node)
     {
-        Link? silent = null;
+        LinkConnection? silent = null;
         lock (_links)
         {
             node = null;
-            _admission.Silent.Add(link, link.Address);
+            _admission.Silent.Add(connection, connection.Address);
             if (_links.Count >= _maxLinks)
             {
                 // It may be the new one itself, where all others are up.
-                if (!_admission.Silent.TryTakeOne(out silent) || silent == link) return false;
+                if (!_admission.Silent.TryTakeOne(out silent) || silent == connection) return false;
                 _links.Remove(silent);
             }
 
-            node = _links.AddLast(link);
+            node = _links.AddLast(connection);
         }
 
         if (silent is not null)
         {
-            TurnAway(silent);
+            Reject(silent);
             silent.Close("it had said nothing, and its place was needed");
         }
 
         return true;
     }
 
-    private void TurnAway(Link link)
+    private void Reject(LinkConnection connection)
     {
         _metrics.AddRefused(RefusalReason.TooMany);
-        if (_admission.Lines.TryPass(LinkLine.TooMany)) _log.TooMany(link.Peer, _maxLinks);
+        if (_admission.Lines.TryPass(LinkLine.TooMany)) _log.TooMany(connection.Peer, _maxLinks);
     }
 }

@@ -8,6 +8,9 @@ namespace Megaphone.Links;
 /// Only the incomplete tail of what arrived is ever moved. The buffer grows when a longer packet has really arrived as far
 /// as the buffer reaches, never because a header says so, and shrinks again after it.
 /// </remarks>
+/// <param name="socket">Connected; it stays its owner's.</param>
+/// <param name="maxPacketBytes">The longest packet that is accepted at first; see <see cref="AcceptUpTo"/>.</param>
+/// <param name="sink">Where packets go at first; see <see cref="Sink"/>.</param>
 internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSink sink)
 {
     /// <summary>The longest packet of a link that has said nothing yet, where it is to authenticate first.</summary>
@@ -30,17 +33,12 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     private int _end;
     private PacketSplitter _splitter = new(maxPacketBytes);
     private int _maxPacketBytes = maxPacketBytes;
-    private long _packets;
-    private long _bytes;
 
     /// <summary>Accepts packets up to this length from the next one on. Before receiving begins, or by the sink while it takes a packet.</summary>
     public void AcceptUpTo(int maxPacketBytes) => _maxPacketBytes = maxPacketBytes;
 
-    /// <summary>Packets received.</summary>
-    public long Packets => Volatile.Read(ref _packets);
-
-    /// <summary>Bytes received.</summary>
-    public long Bytes => Volatile.Read(ref _bytes);
+    /// <summary>Where packets go, from the next one on. Set before receiving begins, or by the sink while it takes a packet.</summary>
+    public IPacketSink Sink { get; set; } = sink;
 
     /// <summary>Receives until the stream ends, breaks, or is closed by somebody.</summary>
     /// <param name="secured">What to receive through, where the link speaks TLS.</param>
@@ -71,16 +69,15 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                 if (count <= 0) return EndOf(count, operation.SocketError, secured is { IsTruncated: true });
 
                 _end += count;
-                Volatile.Write(ref _bytes, _bytes + count);
-                PacketVerdict verdict;
+                Outcome outcome;
                 int arrived = count;
-                while ((verdict = HandOn(arrived)) == PacketVerdict.NoRoom)
+                while ((outcome = HandOn(arrived)) == Outcome.WouldBlock)
                 {
-                    await sink.WhenRoomAsync().ConfigureAwait(false);
+                    await Sink.WhenRoomAsync().ConfigureAwait(false);
                     arrived = 0;
                 }
 
-                if (verdict == PacketVerdict.Close)
+                if (outcome == Outcome.Closed)
                     return _splitter.Fault is { } fault ? new ReceiveEnd(fault.ToString(), Fault: fault) : new ReceiveEnd("");
 
                 MakeRoom(filled: _end == _buffer.Length);
@@ -106,11 +103,11 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     }
 
     /// <summary>Hands on the packets that are whole.</summary>
-    private PacketVerdict HandOn(int arrived)
+    private Outcome HandOn(int arrived)
     {
         ReadOnlySpan<byte> unread = _buffer.AsSpan(_start, _end - _start);
         int packets = 0;
-        PacketVerdict verdict = PacketVerdict.Taken;
+        Outcome outcome = Outcome.Done;
         PacketSplitter splitter = _splitter;
         while (true)
         {
@@ -120,12 +117,12 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
             SplitResult result = splitter.Next(unread, out PacketHeader header);
             if (result != SplitResult.Packet)
             {
-                if (result == SplitResult.Malformed) verdict = PacketVerdict.Close;
+                if (result == SplitResult.Malformed) outcome = Outcome.Closed;
                 break;
             }
 
-            verdict = sink.Take(header.ConnectionId, unread[PacketHeader.Size..header.Length]);
-            if (verdict != PacketVerdict.Taken)
+            outcome = Sink.Take(header.ConnectionId, unread[PacketHeader.Size..header.Length]);
+            if (outcome != Outcome.Done)
             {
                 splitter = before;
                 break;
@@ -137,9 +134,8 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
 
         _splitter = splitter;
         _start = _end - unread.Length;
-        Volatile.Write(ref _packets, _packets + packets);
-        sink.BatchEnded(packets, arrived);
-        return verdict;
+        Sink.BatchEnded(packets, arrived);
+        return outcome;
     }
 
     /// <summary>Makes sure that there is something to receive into.</summary>

@@ -18,10 +18,10 @@ internal static class PeerCertificate
         if (shown is not X509Certificate2 certificate || chain is null)
             return options.Listens ? "no certificate was shown: set Ecm:Link:Tls:Certificate" : "no certificate was shown";
 
-        string subject = $"the certificate {Handshake.Shown(certificate.Subject)}";
+        string subject = $"the certificate {Handshake.SanitizeForLog(certificate.Subject)}";
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return $"{subject} {WrongWithChain(certificate, chain, options)}";
         return options.PeerName is { } name && !Covers(certificate, name)
-            ? $"{subject} is for {Handshake.Shown(NamesOf(certificate))}, not for {name} ({options.Section}:Name)"
+            ? $"{subject} is for {Handshake.SanitizeForLog(NamesOf(certificate))}, not for {name} ({options.Section}:Name)"
             : null;
     }
 
@@ -31,7 +31,7 @@ internal static class PeerCertificate
         if ((flags & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
         {
             string from = options.Authorities is null ? "that this machine trusts" : $"in {options.AuthoritiesKey}";
-            return $"was issued by {Handshake.Shown(certificate.Issuer)}, which does not come from an authority {from}";
+            return $"was issued by {Handshake.SanitizeForLog(certificate.Issuer)}, which does not come from an authority {from}";
         }
 
         if (flags.HasFlag(X509ChainStatusFlags.NotTimeValid))

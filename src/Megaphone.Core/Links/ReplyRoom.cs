@@ -1,16 +1,16 @@
 namespace Megaphone.Links;
 
-/// <summary>Room in a link's own ring for what its received packets cause: acquired for many at a time, and waited for.</summary>
+/// <summary>Room in a link's own ring for what its received packets cause: claimed for many at a time, and waited for.</summary>
 /// <remarks>
-/// For the link's receiver, all but <see cref="Signal"/>, <see cref="Close"/> and <see cref="IsAwaited"/>, which are thread-safe.
+/// For the receiver, all but <see cref="Signal"/>, <see cref="Close"/> and <see cref="IsAwaited"/>, which are thread-safe.
 /// </remarks>
-/// <param name="mostAtATime">Bytes that are acquired ahead at most.</param>
-internal sealed class ReplyRoom(int mostAtATime)
+/// <param name="most">Bytes of content that are claimed ahead at most.</param>
+internal sealed class ReplyRoom(int most)
 {
-    private const int UsualAtATime = 64 << 10;
+    private const int Usual = 64 << 10;
 
+    private RingClaim _claim;
     private TaskCompletionSource? _waiting;
-    private int _held;
     private int _signals;
     private int _signalsRemembered;
     private volatile bool _closed;
@@ -21,29 +21,22 @@ internal sealed class ReplyRoom(int mostAtATime)
     /// <summary>Takes note of the room there is, before it is tried whether it is enough.</summary>
     public void Remember() => _signalsRemembered = Volatile.Read(ref _signals);
 
-    /// <summary>Acquires room for one packet, and for more of them if there is.</summary>
-    /// <param name="sender">Whose ring it is.</param>
-    /// <param name="bytes">The packet's, header included.</param>
-    public bool TryAcquire(LinkSender sender, int bytes)
+    /// <summary>Commits one packet, and claims room for more of them if there is.</summary>
+    /// <returns>False when there is no room for it.</returns>
+    public bool TryCommit(Link link, ulong id, ReadOnlySpan<byte> content)
     {
-        if (_held < bytes)
+        if (!_claim.Fits(content.Length))
         {
-            int more = Math.Max(bytes, Math.Min(UsualAtATime, mostAtATime)) - _held;
-            if (!sender.TryAcquireBytes(more) && !sender.TryAcquireBytes(more = bytes - _held)) return false;
-            _held += more;
+            _claim.Release();
+            if (!link.TryClaim(Math.Max(content.Length, Math.Min(Usual, most)), out _claim) && !link.TryClaim(content.Length, out _claim)) return false;
         }
 
-        _held -= bytes;
+        _claim.Commit(id, content);
         return true;
     }
 
-    /// <summary>Gives back what was acquired and not used.</summary>
-    public void Return(LinkSender sender)
-    {
-        if (_held == 0) return;
-        sender.ReturnBytes(_held);
-        _held = 0;
-    }
+    /// <summary>Releases what was claimed and not used.</summary>
+    public void Release() => _claim.Release();
 
     /// <summary>Waits until there has been room again since <see cref="Remember"/>, or <see cref="Close"/>.</summary>
     public async Task WaitAsync()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -6,16 +7,27 @@ using Megaphone.Protocol;
 namespace Megaphone.Links;
 
 /// <summary>
-/// The bounded ring in front of a link's sender thread: many threads write packets in place, one reads what is whole.
+/// The bounded ring in front of a link's sender: many threads write packets in place, one at a time reads what is whole.
 /// </summary>
 /// <remarks>
-/// <para>A writer first acquires room, which fails at once when there is none, then writes a packet into it. Acquiring and
-/// writing are apart so that data can be left in its source while there is no room for it: nothing is ever taken that
-/// cannot be queued. No writer waits for another; a packet becomes visible to the reader when its own mark is set.</para>
+/// <para>A writer first claims room, which fails at once when there is none, then commits packets into it (<see cref="RingClaim"/>). The two
+/// are apart so that data can be left in its source while there is no room for it: nothing is ever taken that cannot be queued. No writer
+/// waits for another; a packet becomes visible to the reader when its own mark is set.</para>
 /// <para>Positions count bytes since the beginning and never come again. No packet is shorter than a header, so at most one
 /// begins in each <see cref="Grain"/> bytes, and one mark per grain is enough: it holds the position where the packet that
 /// begins there ends. A mark left over from an earlier lap lies below the reader's position and so says nothing. A reader
 /// that has emptied the ring goes on at its beginning, as if the rest of it had been sent.</para>
+/// <code>
+/// A byte of the ring   becomes     by                                by whom
+/// free                 claimed     TryClaim                          any writer
+/// claimed              committed   RingClaim.Commit: copied, marked  who claimed it
+/// claimed              free        RingClaim.Release                 who claimed it
+/// committed            free        Free, after it has been sent      the holder of the reader's lock
+///
+/// The reader's lock    becomes     by
+/// unlocked             locked      TryLockReader: a writer's flush, or the sender's thread; Close, for good
+/// locked               unlocked    UnlockReader, by whoever holds it, who then looks once more for packets whose writers found it locked
+/// </code>
 /// </remarks>
 internal sealed class SendRing
 {
@@ -29,19 +41,23 @@ internal sealed class SendRing
     private readonly long[] _marks;
     private readonly int _mask;
     private readonly int _reserve;
-    private readonly Action _roomAgain;
+    private readonly Action _onWritable;
+    private readonly Action<int> _onLost;
 
     // Writers fight over these two: each has a cache line to itself.
     private PaddedLong _available;
     private PaddedLong _tail;
     private long _head;
     private int _starved;
+    private int _readerLock;
+    private volatile bool _closed;
 
     /// <summary>Makes an empty ring.</summary>
     /// <param name="capacity">Bytes, a power of two; at least twice the longest packet that will be written.</param>
-    /// <param name="reserve">Bytes of it that only <see cref="TryAcquireReserve"/> gives out, for control packets.</param>
-    /// <param name="roomAgain">Called once after room was refused, when half of the ring is free again; on any thread.</param>
-    public SendRing(int capacity, int reserve, Action roomAgain)
+    /// <param name="reserve">Bytes of it that only <see cref="TryClaimReserve"/> gives out, for control packets.</param>
+    /// <param name="onWritable">Called once after a claim was refused, when half of the ring is free again; on any thread.</param>
+    /// <param name="onLost">Called with a number of packets that will never be sent, because of <see cref="Close"/>; on any thread.</param>
+    public SendRing(int capacity, int reserve, Action onWritable, Action<int> onLost)
     {
         if (!BitOperations.IsPow2(capacity) || capacity < 2 * Grain || reserve > capacity / 2)
             throw new ArgumentOutOfRangeException(nameof(capacity), capacity, "A ring's size is a power of two, and its reserve at most half of it.");
@@ -50,48 +66,95 @@ internal sealed class SendRing
         _marks = new long[capacity >> GrainBits];
         _mask = capacity - 1;
         _reserve = reserve;
-        _roomAgain = roomAgain;
+        _onWritable = onWritable;
+        _onLost = onLost;
         _available.Value = capacity;
     }
 
-    /// <summary>Whether nothing is queued, and nobody has acquired room that is neither written to nor given back.</summary>
+    /// <summary>Whether nothing is queued, and nobody holds a claim.</summary>
     public bool IsIdle => Volatile.Read(ref _available.Value) == _bytes.Length;
 
-    /// <summary>Acquires room for packets. Thread-safe.</summary>
-    /// <param name="bytes">Headers included; at most half of what the ring has beside its reserve.</param>
-    /// <returns>False when there is no room now; <c>roomAgain</c> will be called.</returns>
-    public bool TryAcquire(int bytes)
-    {
-        if (TryTake(bytes, _reserve)) return true;
+    /// <summary>Claims room for packets. Thread-safe.</summary>
+    /// <param name="contentBytes">What they carry in all. With their headers at most half of what the ring has beside its reserve.</param>
+    /// <param name="claim">The room, to be released by the caller.</param>
+    /// <param name="packets">How many there may be.</param>
+    /// <returns>False when there is no room now; <c>onWritable</c> will be called.</returns>
+    public bool TryClaim(int contentBytes, out RingClaim claim, int packets = 1) =>
+        TryClaim(RingClaim.BytesFor(contentBytes, packets), _reserve, out claim);
 
-        // Said first and then looked again: either the room that was freed meanwhile is seen here, or the one who frees
-        // it sees that somebody waits.
-        Interlocked.Exchange(ref _starved, 1);
-        return TryTake(bytes, _reserve);
+    /// <summary>Claims room for one control packet, of what is kept for such. Thread-safe.</summary>
+    /// <returns>False when even that is used up; <c>onWritable</c> will be called.</returns>
+    public bool TryClaimReserve(int contentBytes, out RingClaim claim) => TryClaim(RingClaim.BytesFor(contentBytes), 0, out claim);
+
+    /// <summary>Whether the next packet to be sent is whole: certain for what the calling thread has written. Thread-safe.</summary>
+    public bool HasPackets
+    {
+        get
+        {
+            Interlocked.MemoryBarrier();
+            long head = Volatile.Read(ref _head);
+            return Volatile.Read(ref Mark(head)) > head;
+        }
     }
 
-    /// <summary>Acquires room that is kept for control packets. Thread-safe.</summary>
-    /// <returns>False when even that is used up; <c>roomAgain</c> will be called.</returns>
-    public bool TryAcquireReserve(int bytes)
+    /// <summary>Takes the reader's lock, without waiting. Thread-safe; a full fence.</summary>
+    public bool TryLockReader() => Interlocked.CompareExchange(ref _readerLock, 1, 0) == 0;
+
+    /// <summary>Gives the reader's lock back; a full fence.</summary>
+    public void UnlockReader() => Interlocked.Exchange(ref _readerLock, 0);
+
+    /// <summary>Finds the packets that are whole and next to be sent. For the holder of the reader's lock.</summary>
+    /// <param name="first">Their bytes, up to the end of the ring.</param>
+    /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
+    /// <returns>How many packets there are; 0: none yet.</returns>
+    public int Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second)
     {
-        if (TryTake(bytes, 0)) return true;
-        Interlocked.Exchange(ref _starved, 1);
-        return TryTake(bytes, 0);
+        AssertInvariants();
+        long head = _head;
+        long end = head;
+        int packets = 0;
+        for (long next; (next = Volatile.Read(ref Mark(end))) > end; end = next) packets++;
+
+        int offset = (int)head & _mask;
+        int count = (int)(end - head);
+        int contiguous = Math.Min(count, _bytes.Length - offset);
+        first = Slice(offset, contiguous);
+        second = Slice(0, count - contiguous);
+        return packets;
     }
 
-    /// <summary>Gives back room that was acquired and not written to. Thread-safe.</summary>
-    public void Return(int bytes)
+    /// <summary>Frees what has been sent: exactly the bytes that <see cref="Peek"/> gave. For the holder of the reader's lock.</summary>
+    public void Free(int bytes)
     {
-        if (bytes > 0) AddRoom(bytes);
+        long head = _head + bytes;
+
+        // Nothing else is queued: begin again where the memory is still in the cache, and leave the rest of it untouched.
+        if (((int)head & _mask) >= RewindBytes && Volatile.Read(ref _tail.Value) == head)
+        {
+            long start = (head | (uint)_mask) + 1;
+            if (Interlocked.CompareExchange(ref _tail.Value, start, head) == head) head = start;
+        }
+
+        Volatile.Write(ref _head, head);
+        AddRoom(bytes);
     }
 
-    /// <summary>Writes one packet into room that was acquired for it. Thread-safe; one thread's packets keep their order.</summary>
-    /// <remarks>The reader sees it at once if it is awake; waking it is the caller's affair.</remarks>
+    /// <summary>Ends reading, after whoever is reading: what is queued, and what is committed from now on, is lost and counted. Once.</summary>
+    public void Close()
+    {
+        while (!TryLockReader()) Thread.Yield();
+        int lost = Peek(out _, out _);
+        if (lost > 0) _onLost(lost);
+        _closed = true;
+    }
+
+    /// <summary>Writes one packet into claimed room; for <see cref="RingClaim"/>. Thread-safe; one thread's packets keep their order.</summary>
+    /// <remarks>The reader sees it at once if it is awake; to wake it is the caller's affair.</remarks>
     /// <param name="id">The connection id.</param>
     /// <param name="content">Copied.</param>
-    public void Write(ulong id, ReadOnlySpan<byte> content)
+    internal void Commit(ulong id, ReadOnlySpan<byte> content)
     {
-        int length = PacketHeader.Size + content.Length;
+        int length = RingClaim.BytesFor(content.Length);
         long start = Interlocked.Add(ref _tail.Value, length) - length;
         int offset = (int)start & _mask;
         if (offset + length <= _bytes.Length)
@@ -109,52 +172,43 @@ internal sealed class SendRing
         }
 
         Volatile.Write(ref Mark(start), start + length);
+        if (_closed) _onLost(1);
     }
 
-    /// <summary>Whether the next packet to be sent is whole: certain for what the calling thread has written. Thread-safe.</summary>
-    public bool HasPackets
+    /// <summary>Frees claimed room that nothing was written into; for <see cref="RingClaim"/>. Thread-safe.</summary>
+    internal void Release(int bytes)
     {
-        get
+        if (bytes > 0) AddRoom(bytes);
+    }
+
+    /// <summary>What of the ring's numbers does not fit together, in words; null when all do. For the holder of the reader's lock.</summary>
+    internal string? FindViolation()
+    {
+        // In this order: what writers claim and commit meanwhile only makes the room that is taken larger than the tail read first.
+        long tail = Volatile.Read(ref _tail.Value);
+        long available = Volatile.Read(ref _available.Value);
+        if (available < 0 || available > _bytes.Length) return $"{available} bytes are free in a ring of {_bytes.Length}";
+        if (tail < _head) return $"the tail, {tail}, lies before the head, {_head}";
+        return tail - _head > _bytes.Length - available ? $"{tail - _head} bytes are committed, and {_bytes.Length - available} were claimed" : null;
+    }
+
+    [Conditional("DEBUG")]
+    private void AssertInvariants() => Debug.Assert(FindViolation() is null, FindViolation());
+
+    private bool TryClaim(int bytes, int leave, out RingClaim claim)
+    {
+        if (TryTake(bytes, leave))
         {
-            Interlocked.MemoryBarrier();
-            long head = Volatile.Read(ref _head);
-            return Volatile.Read(ref Mark(head)) > head;
-        }
-    }
-
-    /// <summary>Finds the packets that are whole and next to be sent. Reader only.</summary>
-    /// <param name="first">Their bytes, up to the end of the ring.</param>
-    /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
-    /// <returns>How many packets there are; 0: none yet.</returns>
-    public int Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second)
-    {
-        long head = _head;
-        long end = head;
-        int packets = 0;
-        for (long next; (next = Volatile.Read(ref Mark(end))) > end; end = next) packets++;
-
-        int offset = (int)head & _mask;
-        int count = (int)(end - head);
-        int contiguous = Math.Min(count, _bytes.Length - offset);
-        first = Slice(offset, contiguous);
-        second = Slice(0, count - contiguous);
-        return packets;
-    }
-
-    /// <summary>Frees what has been sent: exactly the bytes that <see cref="Peek"/> gave. Reader only.</summary>
-    public void Free(int bytes)
-    {
-        long head = _head + bytes;
-
-        // Nothing else is queued: begin again where the memory is still in the cache, and leave the rest of it untouched.
-        if (((int)head & _mask) >= RewindBytes && Volatile.Read(ref _tail.Value) == head)
-        {
-            long start = (head | (uint)_mask) + 1;
-            if (Interlocked.CompareExchange(ref _tail.Value, start, head) == head) head = start;
+            claim = new RingClaim(this, bytes);
+            return true;
         }
 
-        Volatile.Write(ref _head, head);
-        AddRoom(bytes);
+        // Said first and then looked again: either the room that was freed meanwhile is seen here, or the one who frees
+        // it sees that somebody waits.
+        Interlocked.Exchange(ref _starved, 1);
+        bool taken = TryTake(bytes, leave);
+        claim = taken ? new RingClaim(this, bytes) : default;
+        return taken;
     }
 
     private bool TryTake(int bytes, int leave)
@@ -173,7 +227,7 @@ internal sealed class SendRing
     private void AddRoom(int bytes)
     {
         long available = Interlocked.Add(ref _available.Value, bytes);
-        if (Volatile.Read(ref _starved) != 0 && available >= _bytes.Length / 2 && Interlocked.Exchange(ref _starved, 0) != 0) _roomAgain();
+        if (Volatile.Read(ref _starved) != 0 && available >= _bytes.Length / 2 && Interlocked.Exchange(ref _starved, 0) != 0) _onWritable();
     }
 
     private void CopyIn(ReadOnlySpan<byte> source, int offset)

@@ -67,7 +67,7 @@ internal enum LexerState : byte
     Ended,
 
     /// <summary>Something else has followed the closing tag: it, and all that comes behind it, means nothing.</summary>
-    Deaf,
+    Discarding,
 
     /// <summary>The stream is refused, and stays so.</summary>
     Refused,

@@ -47,11 +47,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
             {
                 Take(ref stream, ref unread, XmlBytes.CountWhiteSpace(unread));
                 if (unread.IsEmpty) return SplitStep.Incomplete;
-                if (stream.Lexer is LexerState.Ended or LexerState.Deaf)
+                if (stream.Lexer is LexerState.Ended or LexerState.Discarding)
                 {
                     // Who has closed its stream has nothing more to say on it (RFC 6120, section 4.4). Libraries that send an
                     // acknowledgement or a keepalive late do no harm, and an error would tell them nothing.
-                    stream.Lexer = LexerState.Deaf;
+                    stream.Lexer = LexerState.Discarding;
                     Take(ref stream, ref unread, unread.Length);
                     return SplitStep.Incomplete;
                 }

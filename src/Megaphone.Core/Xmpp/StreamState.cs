@@ -35,9 +35,9 @@ internal unsafe struct StreamState
     public readonly bool IsRefused => Lexer == LexerState.Refused;
 
     /// <summary>Whether something other than white space has come behind the closing tag: nothing that comes is looked at any more.</summary>
-    public readonly bool IsDeaf => Lexer == LexerState.Deaf;
+    public readonly bool IsDiscarding => Lexer == LexerState.Discarding;
 
     /// <summary>Whether a piece has begun and is not complete.</summary>
     public readonly bool IsWithinPiece =>
-        Lexer is not (LexerState.Between or LexerState.Ended or LexerState.Deaf or LexerState.Refused);
+        Lexer is not (LexerState.Between or LexerState.Ended or LexerState.Discarding or LexerState.Refused);
 }

@@ -17,7 +17,7 @@ internal sealed class XmppClient : IDisposable
     private readonly StringBuilder _heard = new();
     private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _ended;
-    private volatile bool _isDeaf;
+    private volatile bool _stopsReading;
 
     /// <summary>A client whose bytes somebody else carries: to it through <see cref="Hear"/> and <see cref="HearEnd"/>.</summary>
     public XmppClient(Func<byte[], Task> send) => _send = send;
@@ -54,7 +54,7 @@ internal sealed class XmppClient : IDisposable
     }
 
     /// <summary>Reads no more from the connection, but for what it is reading already.</summary>
-    public void StopReading() => _isDeaf = true;
+    public void StopReading() => _stopsReading = true;
 
     /// <summary>Takes some of the stream.</summary>
     public void Hear(ReadOnlySpan<byte> bytes)
@@ -186,7 +186,7 @@ internal sealed class XmppClient : IDisposable
             while (await _socket!.ReceiveAsync(some.AsMemory()) is > 0 and int read)
             {
                 Hear(some.AsSpan(0, read));
-                if (_isDeaf) return;
+                if (_stopsReading) return;
             }
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)

@@ -121,7 +121,7 @@ public class LoginTests
     [InlineData("<iq type='error' id='bind'><bind/><error type='cancel'><conflict/></error></iq>", "binding refused: conflict")]
     [InlineData("<iq type='result' id='bind'><bind><jid>capulet.example</jid></bind></iq>", "the server bound a client to no address")]
     [InlineData("<iq type='result' id='bind'/>", "the server bound a client to no address")]
-    [InlineData("<iq type='result' id='bind'><bind><jid>123456789012345678901234567890123456789012345@b/c</jid></bind></iq>", "the server gave an address whose local part is longer than 44 bytes")]
+    [InlineData("<iq type='result' id='bind'><bind><jid>123456789012345678901234567890123456789012345@b/c</jid></bind></iq>", "the server gave an address whose local part is longer than 43 bytes")]
     public void A_client_without_an_address_has_failed(string answer, string problem)
     {
         using Conversation client = new();

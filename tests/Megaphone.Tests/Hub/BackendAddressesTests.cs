@@ -18,7 +18,7 @@ public class BackendAddressesTests
         using BackendAddresses addresses = new(new HostPort("192.0.2.7", 5222), Log);
         Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
         Assert.Equal(IPEndPoint.Parse("192.0.2.7:5222"), first.ToEndPoint());
-        Assert.False(BackendAddresses.TryNext(ref candidates, out _));
+        Assert.False(addresses.TryNext(ref candidates, out _));
     }
 
     [Fact]
@@ -38,22 +38,38 @@ public class BackendAddressesTests
     }
 
     [Fact]
-    public void Each_address_is_tried_once_beginning_with_the_preferred_one()
+    public void Each_address_is_tried_once_beginning_with_the_one_that_answered_last()
     {
-        NativeAddress[] three = [.. Enumerable.Range(1, 3).Select(i => new NativeAddress(IPEndPoint.Parse($"192.0.2.{i}:1")))];
+        NativeAddress[] three = Addresses(1, 2, 3);
+        using BackendAddresses addresses = new(new HostPort("192.0.2.7", 1), Log);
+        addresses.Use(three);
         for (int preferred = 0; preferred < 3; preferred++)
         {
-            BackendAddresses.Candidates candidates = new(three, preferred, 0);
-            List<NativeAddress> tried = [];
-            while (BackendAddresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);
+            Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
+            List<NativeAddress> tried = [first];
+            BackendAddresses.Candidates second = candidates;
+            while (addresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);
             Assert.Equal([three[preferred], three[(preferred + 1) % 3], three[(preferred + 2) % 3]], tried);
+
+            Assert.True(addresses.TryNext(ref second, out _));
+            addresses.Succeeded(second);
         }
     }
 
     [Fact]
-    public void The_default_has_no_address()
+    public void Who_is_trying_when_the_addresses_change_begins_with_the_new_ones()
     {
-        BackendAddresses.Candidates none = default;
-        Assert.False(BackendAddresses.TryNext(ref none, out _));
+        using BackendAddresses addresses = new(new HostPort("192.0.2.7", 1), Log);
+        addresses.Use(Addresses(1, 2));
+        Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out _));
+        NativeAddress[] others = Addresses(3, 4);
+        addresses.Use(others);
+        addresses.Succeeded(candidates);
+        List<NativeAddress> tried = [];
+        while (addresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);
+        Assert.Equal(others, tried);
     }
+
+    private static NativeAddress[] Addresses(params int[] last) =>
+        [.. last.Select(i => new NativeAddress(IPEndPoint.Parse($"192.0.2.{i}:1")))];
 }

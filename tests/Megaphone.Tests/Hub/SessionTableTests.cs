@@ -2,6 +2,7 @@ using System.Diagnostics;
 using FsCheck;
 using FsCheck.Fluent;
 using Megaphone.Hub;
+using Megaphone.Reactor;
 using Xunit;
 
 namespace Megaphone.Tests.Hub;
@@ -14,6 +15,7 @@ public class SessionTableTests
     private enum Step
     {
         Add,
+        Connect,
         End,
         Forget,
         Refuse,
@@ -38,7 +40,7 @@ public class SessionTableTests
             foreach (ulong id in ids)
             {
                 table.Find(id, out _);
-                table.Add(new HubSession(null!, id));
+                table.Add(id);
             }
 
             foreach (ulong id in ids) table.End(id);
@@ -47,8 +49,44 @@ public class SessionTableTests
         }
     }
 
+    /// <summary>Far more ids than one of its parts holds, so that parts grow, and entries move into the gaps that others leave.</summary>
+    [Fact]
+    public void Very_many_sessions_come_and_go_and_each_is_found()
+    {
+        const int sessions = 100_000;
+        SessionTable table = new(remembered: sessions / 10);
+        Random random = new(1);
+        ulong[] ids = [.. Enumerable.Range(1, sessions).Select(x => (ulong)x << random.Next(40))];
+        ids = [.. ids.Distinct()];
+        foreach (ulong id in ids) table.Add(id);
+        foreach (ulong id in ids) table.SetConnection(id, new ConnectionId(id));
+        random.Shuffle(ids);
+        foreach (ulong id in ids[..(ids.Length / 2)]) Assert.True(table.End(id));
+        foreach (ulong id in ids[(ids.Length / 2)..])
+        {
+            Assert.Equal(SessionTable.State.Open, table.Find(id, out ConnectionId connection));
+            Assert.Equal(new ConnectionId(id), connection);
+        }
+
+        Assert.Equal(ids[(ids.Length / 2)..].Order(), table.Open().Select(session => session.Id).Order());
+        Assert.Equal(sessions / 10, ids.Count(id => table.Find(id, out _) == SessionTable.State.Over));
+    }
+
+    [Fact]
+    public async Task Only_sessions_on_which_nothing_was_said_are_idle()
+    {
+        SessionTable table = new(Remembered);
+        table.Add(1);
+        table.Add(2);
+        Assert.Empty(table.Open(idleFor: 10_000));
+        await Task.Delay(100);
+        table.Touch(2);
+        Assert.Equal([1UL], table.Open(idleFor: 90).Select(session => session.Id));
+        Assert.Equal(2, table.Open().Count());
+    }
+
     private static readonly Gen<(Step Step, ulong Id)> Steps =
-        Gen.Elements(Step.Add, Step.Add, Step.End, Step.End, Step.Forget, Step.Refuse)
+        Gen.Elements(Step.Add, Step.Add, Step.Connect, Step.End, Step.End, Step.Forget, Step.Refuse)
             .SelectMany(_ => Gen.Choose(1, 12), (step, id) => (step, (ulong)id));
 
     [Fact]
@@ -57,15 +95,20 @@ public class SessionTableTests
         Prop.ForAll(Arb.From(Steps.ArrayOf()), steps =>
         {
             SessionTable table = new(Remembered);
-            Dictionary<ulong, HubSession> open = [];
+            Dictionary<ulong, ConnectionId> open = [];
             List<ulong> ended = [];
+            ulong connections = 0;
             foreach ((Step step, ulong id) in steps)
             {
                 switch (step)
                 {
                     case Step.Add when !open.ContainsKey(id) && !ended.Contains(id):
-                        open[id] = new HubSession(null!, id);
-                        table.Add(open[id]);
+                        table.Add(id);
+                        open[id] = default;
+                        break;
+                    case Step.Connect:
+                        if (open.ContainsKey(id)) open[id] = new ConnectionId(++connections);
+                        table.SetConnection(id, new ConnectionId(connections));
                         break;
                     case Step.End:
                         bool was = open.Remove(id);
@@ -84,11 +127,14 @@ public class SessionTableTests
 
                 for (ulong any = 1; any <= 12; any++)
                 {
-                    Assert.Same(open.GetValueOrDefault(any), table.Find(any, out bool wasEnded));
-                    Assert.Equal(!open.ContainsKey(any) && ended.Contains(any), wasEnded);
+                    SessionTable.State expected = open.ContainsKey(any) ? SessionTable.State.Open
+                        : ended.Contains(any) ? SessionTable.State.Over : SessionTable.State.Unknown;
+                    Assert.Equal(expected, table.Find(any, out ConnectionId connection));
+                    Assert.Equal(open.GetValueOrDefault(any), connection);
                 }
 
-                Assert.Equal(open.Values.ToHashSet(), [.. table.Open()]);
+                Assert.Equal(open.Count, table.OpenCount);
+                Assert.Equal(open.Select(session => (session.Key, session.Value)).OrderBy(session => session.Key), table.Open().OrderBy(session => session.Id));
             }
 
             void Remember(ulong id)

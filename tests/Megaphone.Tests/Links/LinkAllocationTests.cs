@@ -52,7 +52,7 @@ public class LinkAllocationTests
     {
         using SocketPair pair = new();
         RoleMetrics metrics = new(Role.Ecm);
-        LinkSender sender = new(pair.Ours, 1 << 20, "allocation", metrics, () => { }, _ => { });
+        TestSender sender = new(pair.Ours, 1 << 20, "allocation", metrics);
         byte[] content = new byte[32];
         byte[] buffer = new byte[1 << 20];
 
@@ -85,7 +85,7 @@ public class LinkAllocationTests
     {
         const int links = 40;
         LinkOptions options = new() { Secret = "s3", SocketBufferBytes = 0 };
-        List<TestLink> all = [.. Enumerable.Range(0, links).Select(_ => new TestLink(LinkPhase.AwaitingFirstPacket, options))];
+        List<TestLink> all = [.. Enumerable.Range(0, links).Select(_ => new TestLink(LinkOrigin.Accepted, options))];
         byte[] nearlyAll = Packets.Of(0, new byte[LinkReceiver.LongestHello - PacketHeader.Size])[..^1];
         long before = GC.GetTotalAllocatedBytes(precise: true);
         foreach (TestLink link in all) link.Peer.Send(nearlyAll);
@@ -102,7 +102,7 @@ public class LinkAllocationTests
         public int Sent;
         public int Received;
 
-        public PacketVerdict Take(ulong id, ReadOnlySpan<byte> content) => PacketVerdict.Taken;
+        public Outcome Take(ulong id, ReadOnlySpan<byte> content) => Outcome.Done;
 
         public void BatchEnded(int packets, int bytes) => Volatile.Write(ref Received, Received + packets);
 

@@ -25,13 +25,13 @@ public sealed class LinkListenerTests : IDisposable
         speaking.Send(Packets.Of(7, "hi"));
         await Patience.UntilAsync(() => _metrics.Links == 1, "the first link");
         Socket silent = Connect();
-        await Patience.UntilAsync(() => _listener.Links().Length == 2, "the second link");
+        await Patience.UntilAsync(() => _listener.Connections().Length == 2, "the second link");
 
         Socket late = Connect();
         AssertEnded(silent);
         late.Send(Packets.Of(7, "hi"));
         await Patience.UntilAsync(() => _metrics.Links == 2, "the third link");
-        Assert.Equal(2, _listener.Links().Length);
+        Assert.Equal(2, _listener.Connections().Length);
         Assert.Equal(1, _metrics.Refused(RefusalReason.TooMany));
     }
 
@@ -39,16 +39,16 @@ public sealed class LinkListenerTests : IDisposable
     public async Task An_address_that_opens_very_many_puts_out_its_own_and_nobody_elses()
     {
         Socket honest = Connect();
-        await Patience.UntilAsync(() => _listener.Links().Length == 1, "the honest link");
+        await Patience.UntilAsync(() => _listener.Connections().Length == 1, "the honest link");
         for (int i = 0; i < 20; i++)
         {
             Socket another = Connect(from: "127.0.0.2");
-            await Patience.UntilAsync(() => _listener.Links().LastOrDefault()?.Peer == another.LocalEndPoint!.ToString(), "the next link");
+            await Patience.UntilAsync(() => _listener.Connections().LastOrDefault()?.Peer == another.LocalEndPoint!.ToString(), "the next link");
         }
 
         honest.Send(Packets.Of(7, "hi"));
         await Patience.UntilAsync(() => _metrics.Links == 1, "the honest link's packet");
-        Assert.Equal(2, _listener.Links().Length);
+        Assert.Equal(2, _listener.Connections().Length);
     }
 
     [Fact]
@@ -61,11 +61,11 @@ public sealed class LinkListenerTests : IDisposable
             good.Send(Packets.Of(7, "hi"));
             await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
             good.Dispose();
-            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Links().Length == 0, "its end");
+            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Connections().Length == 0, "its end");
             Socket bad = Connect();
             bad.Send(new byte[100]);
             AssertEnded(bad);
-            await Patience.UntilAsync(() => _listener.Links().Length == 0, "its end");
+            await Patience.UntilAsync(() => _listener.Connections().Length == 0, "its end");
         }
 
         _listener.Dispose();
@@ -92,7 +92,7 @@ public sealed class LinkListenerTests : IDisposable
             peer.Send(Packets.Of(0, Hello("s3")));
             await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
             peer.Dispose();
-            await Patience.UntilAsync(() => _metrics.Links == 0 && guarded.Links().Length == 0, "its end");
+            await Patience.UntilAsync(() => _metrics.Links == 0 && guarded.Connections().Length == 0, "its end");
         }
 
         Assert.Equal(30, _log.Lines.Count(line => line.Contains(" is up: ", StringComparison.Ordinal)));
@@ -126,8 +126,8 @@ public sealed class LinkListenerTests : IDisposable
         List<Socket> peers = [.. Enumerable.Range(0, 6).Select(_ => Connect(guarded))];
         foreach (Socket peer in peers) peer.Send(Packets.Of(0, Hello("guess")));
         Assert.Contains("the secret is missing or wrong", Answer(peers[0]), StringComparison.Ordinal);
-        foreach (Link link in guarded.Links()) link.Close("the test wants it so");
-        await Patience.UntilAsync(() => guarded.Links().Length == 0, "the end of all, long before their turn");
+        foreach (LinkConnection connection in guarded.Connections()) connection.Close("the test wants it so");
+        await Patience.UntilAsync(() => guarded.Connections().Length == 0, "the end of all, long before their turn");
     }
 
     [Fact]
@@ -172,7 +172,7 @@ public sealed class LinkListenerTests : IDisposable
             peer.Send(Packets.Of(7, "hi"));
             await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
             peer.Dispose();
-            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Links().Length == 0, "its end");
+            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Connections().Length == 0, "its end");
         }
 
         Assert.Equal(0, _metrics.Refused(RefusalReason.TooMany));
@@ -210,7 +210,7 @@ public sealed class LinkListenerTests : IDisposable
         _listener.Dispose();
 
         // We end first, in order: the connection stays in TIME_WAIT on our side.
-        Task draining = _listener.Links()[0].DrainAsync(CancellationToken.None);
+        Task draining = _listener.Connections()[0].DrainAsync(CancellationToken.None);
         AssertEnded(peer);
         peer.Dispose();
         await Patience.WithinAsync(draining, "the drained link");
@@ -234,7 +234,7 @@ public sealed class LinkListenerTests : IDisposable
     public void Dispose()
     {
         _listener.Dispose();
-        foreach (Link link in _listener.Links()) link.Close("the test is over");
+        foreach (LinkConnection connection in _listener.Connections()) connection.Close("the test is over");
         _peers.ForEach(peer => peer.Dispose());
     }
 

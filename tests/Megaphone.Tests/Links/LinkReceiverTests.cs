@@ -51,7 +51,7 @@ public class LinkReceiverTests
             {
                 Assert.True(refused == 0 || refused == id, $"packet {id} came while {refused} waits");
                 refused = random.Next(3) == 0 ? id : 0;
-                return refused == 0 ? PacketVerdict.Taken : PacketVerdict.NoRoom;
+                return refused == 0 ? Outcome.Done : Outcome.WouldBlock;
             };
             sink.Room = async () =>
             {
@@ -95,7 +95,7 @@ public class LinkReceiverTests
     [Fact]
     public void The_sink_can_end_it()
     {
-        RecordingSink sink = new() { Answer = id => id == 2 ? PacketVerdict.Close : PacketVerdict.Taken };
+        RecordingSink sink = new() { Answer = id => id == 2 ? Outcome.Closed : Outcome.Done };
         ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. Packets.Of(2, "b"), .. Packets.Of(3, "c")], [1000]);
         Assert.Equal(["1:a"], sink.Taken);
         Assert.Equal(new ReceiveEnd(""), end);
@@ -156,7 +156,6 @@ public class LinkReceiverTests
         }
 
         if (!running.Wait(Patience.Long)) throw new TimeoutException("The receiver did not end.");
-        Assert.Equal(sink.Told, (receiver.Packets, receiver.Bytes));
         return running.Result;
     }
 

@@ -13,18 +13,18 @@ public class LinkRoomTests
     public async Task A_receiver_that_goes_to_wait_for_room_never_misses_it()
     {
         const int rounds = 30_000;
-        using TestLink link = new(LinkPhase.Up, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
+        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
         int refused = 0;
         int taken = 0;
         link.Handler.Takes = _ =>
         {
-            if (!link.Link.TryAcquire(Chunk))
+            if (!link.Link.TryClaim(Chunk, out RingClaim claim))
             {
                 Volatile.Write(ref refused, 1);
                 return false;
             }
 
-            link.Link.Return(Chunk);
+            claim.Release();
             Volatile.Write(ref taken, taken + 1);
             return true;
         };
@@ -33,15 +33,16 @@ public class LinkRoomTests
             () =>
             {
                 Random random = new(1);
+                List<RingClaim> held = [];
                 for (int round = 1; round <= rounds; round++)
                 {
-                    int held = 0;
-                    while (link.Link.TryAcquire(Chunk)) held++;
+                    held.Clear();
+                    while (link.Link.TryClaim(Chunk, out RingClaim claim)) held.Add(claim);
                     Volatile.Write(ref refused, 0);
                     link.Peer.Send(packet);
                     Wait(() => Volatile.Read(ref refused) == 1, $"the refusal of round {round}");
                     for (int spins = random.Next(400); spins > 0; spins--) Volatile.Read(ref refused);
-                    for (; held > 0; held--) link.Link.Return(Chunk);
+                    foreach (RingClaim claim in held) claim.Release();
                     Wait(() => Volatile.Read(ref taken) == round, $"the packet of round {round}");
                 }
             },

@@ -27,7 +27,7 @@ public class LinkSenderTests
         Socket ours = plain?.Ours ?? secured!.Ours;
         RoleMetrics metrics = new(Role.Ecm);
         Room room = new();
-        LinkSender sender = new(ours, RingBytes, "stress", metrics, room.Again, _ => { }, secured?.Secured);
+        TestSender sender = new(ours, RingBytes, "stress", metrics, room.Again, secured?.Secured);
         Task<long> reading = OnThread(() => ReadAndCheck(plain is null ? secured!.Peer : new NetworkStream(plain.Peer), stopAfter: 512 << 10));
 
         Task[] writing = [.. Enumerable.Range(0, writers).Select(writer => OnThread(() =>
@@ -53,8 +53,8 @@ public class LinkSenderTests
         ours.Shutdown(SocketShutdown.Send);
         await Patience.WithinAsync(reading, "the reader");
         Assert.Equal(writers * packetsPerWriter, await reading);
-        Assert.Equal(writers * packetsPerWriter, sender.Packets);
-        Assert.Equal((sender.Packets, sender.Bytes), (metrics.PacketsOut, metrics.BytesOut));
+        Assert.Equal(writers * packetsPerWriter, sender.Counters.PacketsOut);
+        Assert.Equal((sender.Counters.PacketsOut, sender.Counters.BytesOut), (metrics.PacketsOut, metrics.BytesOut));
         Assert.Equal(0, metrics.Dropped(DropReason.LinkLost));
     }
 
@@ -64,14 +64,15 @@ public class LinkSenderTests
         const int packets = 5_000;
         using SocketPair pair = new(SmallBuffers);
         Room room = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "shorter", new RoleMetrics(Role.Ecm), room.Again, _ => { });
+        TestSender sender = new(pair.Ours, RingBytes, "shorter", new RoleMetrics(Role.Ecm), room.Again);
         Task<long> reading = OnThread(() => ReadAndCheck(new NetworkStream(pair.Peer), stopAfter: 1 << 20));
         for (uint i = 0; i < packets; i++)
         {
             byte[] content = Content(7, i);
-            room.Wait(() => sender.TryAcquire(8 << 10));
-            sender.Write(7, content);
-            sender.Return(8 << 10, content.Length);
+            RingClaim claim = default;
+            room.Wait(() => sender.TryClaim(8 << 10, out claim));
+            claim.Commit(7, content);
+            claim.Release();
             sender.Flush();
         }
 
@@ -87,7 +88,7 @@ public class LinkSenderTests
     {
         const int rounds = 10_000;
         using SocketPair pair = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "wake-ups", new RoleMetrics(Role.Ecm), () => { }, _ => { });
+        TestSender sender = new(pair.Ours, RingBytes, "wake-ups", new RoleMetrics(Role.Ecm));
         Task waiting = OnThread(() =>
         {
             Random random = new(1);
@@ -113,7 +114,7 @@ public class LinkSenderTests
     public async Task Draining_sends_everything_that_was_queued_without_a_flush()
     {
         using SocketPair pair = new(SmallBuffers);
-        LinkSender sender = new(pair.Ours, RingBytes, "drain", new RoleMetrics(Role.Ecm), () => { }, _ => { });
+        TestSender sender = new(pair.Ours, RingBytes, "drain", new RoleMetrics(Role.Ecm));
         uint queued = 0;
         while (sender.TryWrite(7, Content(7, queued))) queued++;
         sender.Drain();
@@ -129,7 +130,7 @@ public class LinkSenderTests
     public async Task Draining_a_sender_that_sleeps_ends_it()
     {
         using SocketPair pair = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "asleep", new RoleMetrics(Role.Ecm), () => { }, _ => { });
+        TestSender sender = new(pair.Ours, RingBytes, "asleep", new RoleMetrics(Role.Ecm));
         await Task.Delay(20);
         sender.Drain();
         await Patience.WithinAsync(sender.Ended, "the drained sender");
@@ -140,13 +141,7 @@ public class LinkSenderTests
     {
         using SocketPair pair = new(SmallBuffers);
         RoleMetrics metrics = new(Role.Ecm);
-        int failures = 0;
-        TaskCompletionSource failed = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "closed", metrics, () => { }, _ =>
-        {
-            Interlocked.Increment(ref failures);
-            failed.TrySetResult();
-        });
+        TestSender sender = new(pair.Ours, RingBytes, "closed", metrics);
 
         // The reader takes nothing, so that the thread sits in a send when the socket goes.
         long written = 0;
@@ -161,22 +156,21 @@ public class LinkSenderTests
         pair.Ours.Dispose();
 
         await Patience.WithinAsync(sender.Ended, "the sender of a closed socket");
-        await Patience.WithinAsync(failed.Task, "the call that says so");
+        await Patience.WithinAsync(sender.Failed, "the call that says so");
         Assert.Equal(written, metrics.PacketsOut + metrics.Dropped(DropReason.LinkLost));
         Assert.True(metrics.Dropped(DropReason.LinkLost) > 0);
 
         sender.Flush();
         sender.Drain();
         await Task.Delay(20);
-        Assert.Equal(1, failures);
+        Assert.Equal(1, sender.Ends);
     }
 
     [Fact]
     public async Task A_peer_that_resets_ends_the_thread()
     {
         using SocketPair pair = new();
-        TaskCompletionSource failed = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "reset", new RoleMetrics(Role.Ecm), () => { }, _ => failed.SetResult());
+        TestSender sender = new(pair.Ours, RingBytes, "reset", new RoleMetrics(Role.Ecm));
         pair.Peer.LingerState = new LingerOption(true, 0);
         pair.Peer.Dispose();
         await Patience.UntilAsync(
@@ -184,7 +178,7 @@ public class LinkSenderTests
             {
                 sender.TryWrite(7, []);
                 sender.Flush();
-                return failed.Task.IsCompleted;
+                return sender.Failed.IsCompleted;
             },
             "the failure of a reset connection");
         await Patience.WithinAsync(sender.Ended, "the end of the thread");
@@ -194,10 +188,10 @@ public class LinkSenderTests
     public async Task A_sender_without_work_costs_no_cpu_time()
     {
         using SocketPair pair = new();
-        LinkSender sender = new(pair.Ours, RingBytes, "idle sender", new RoleMetrics(Role.Ecm), () => { }, _ => { });
+        TestSender sender = new(pair.Ours, RingBytes, "idle sender", new RoleMetrics(Role.Ecm));
         Assert.True(sender.TryWrite(7, []));
         sender.Flush();
-        await Patience.UntilAsync(() => sender.Packets == 1, "the first packet");
+        await Patience.UntilAsync(() => sender.Counters.PacketsOut == 1, "the first packet");
 
         long before = CpuTicksOf("idle sender");
         await Task.Delay(1000);

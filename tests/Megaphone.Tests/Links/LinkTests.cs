@@ -14,7 +14,7 @@ public class LinkTests
     [Fact]
     public async Task A_hello_is_answered_with_a_welcome_and_the_link_is_up()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         Assert.Equal("""0:{"op":"welcome","version":1,"name":"us","maxPacket":1048576,"keepAlive":15}""", link.Hear());
         link.Say(7, "hi");
@@ -27,9 +27,9 @@ public class LinkTests
     [Fact]
     public async Task A_link_is_counted_when_it_can_be_used()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        using TestLink link = new(LinkOrigin.Connected);
         long countedBefore = -1;
-        link.Handler.OnUp = _ => countedBefore = link.Metrics.Links;
+        link.Handler.WhenUp = _ => countedBefore = link.Metrics.Links;
         link.Hear();
         link.Say(0, Welcome);
         await Patience.UntilAsync(() => link.Metrics.Links == 1, "the link in the count");
@@ -39,7 +39,7 @@ public class LinkTests
     [Fact]
     public async Task A_link_that_connects_says_hello_first()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
+        using TestLink link = new(LinkOrigin.Connected, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
         Assert.Equal("""0:{"op":"hello","version":1,"name":"us","secret":"s3","framing":"bytes","maxPacket":1048576}""", link.Hear());
         Assert.Equal("", link.Handler.Events);
         link.Say(0, Welcome);
@@ -49,7 +49,7 @@ public class LinkTests
     [Fact]
     public async Task A_link_that_says_no_hello_is_plain_and_hears_no_control()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(7, "hi");
         await link.HandledAsync("up, 7:hi");
         Assert.False(link.Link.HasControl);
@@ -65,7 +65,7 @@ public class LinkTests
     [InlineData("s", "the secret is missing or wrong")]
     public async Task A_wrong_secret_is_refused_with_a_reason(string? secret, string reason)
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
+        using TestLink link = new(LinkOrigin.Accepted, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
         string member = secret is null ? "" : $""","secret":"{secret}" """;
         link.Say(0, $$"""{"op":"hello","version":1{{member}}}""");
         Assert.Equal($$"""0:{"op":"refuse","reason":"{{reason}}"}""", link.Hear());
@@ -79,7 +79,7 @@ public class LinkTests
     [Fact]
     public async Task A_name_that_would_forge_a_line_of_the_log_cannot()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, """{"op":"hello","version":1,"name":"a\n\u001b[2Jb\u2028c\u202ed\ud83d\ude00e"}""");
         await link.HandledAsync("up");
         Assert.Contains(": a??[2Jb?c?d??e, control", Assert.Single(link.Log.Lines), StringComparison.Ordinal);
@@ -88,7 +88,7 @@ public class LinkTests
     [Fact]
     public async Task A_drain_that_is_asked_for_again_and_again_is_told_once()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         for (int i = 0; i < 100; i++) link.Say(0, """{"op":"drain","after":0}""");
         link.Say(7, "hi");
@@ -99,7 +99,7 @@ public class LinkTests
     [Fact]
     public async Task Another_version_is_refused()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, """{"op":"hello","version":2}""");
         Assert.Equal("""0:{"op":"refuse","reason":"version 2 is not spoken here, only 1"}""", link.Hear());
         await link.OverAsync();
@@ -108,7 +108,7 @@ public class LinkTests
     [Fact]
     public async Task A_plain_link_is_closed_where_a_secret_is_wanted()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket, new LinkOptions { Secret = "s3", SocketBufferBytes = 0 });
+        using TestLink link = new(LinkOrigin.Accepted, new LinkOptions { Secret = "s3", SocketBufferBytes = 0 });
         link.Say(7, "hi");
         await link.OverAsync();
         Assert.Equal("", link.Handler.Events);
@@ -122,7 +122,7 @@ public class LinkTests
     [InlineData("", "must be one JSON object")]
     public async Task Anything_but_a_hello_on_id_0_is_a_protocol_error_at_first(string content, string said)
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, content);
         await link.OverAsync();
         Assert.Equal(1, link.Metrics.ProtocolErrors);
@@ -132,7 +132,7 @@ public class LinkTests
     [Fact]
     public async Task A_hello_that_comes_late_is_a_protocol_error()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(7, "hi");
         link.Say(0, Hello);
         await link.OverAsync();
@@ -144,7 +144,7 @@ public class LinkTests
     [Fact]
     public async Task A_second_hello_is_a_protocol_error()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         link.Say(0, Hello);
         await link.OverAsync();
@@ -160,7 +160,7 @@ public class LinkTests
     [InlineData("-1.5e300")]
     public void A_ping_is_answered_with_its_token(string token)
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         link.Hear();
         link.Say(0, $$"""{"op":"ping","token":{{token}}}""");
@@ -170,7 +170,7 @@ public class LinkTests
     [Fact]
     public void A_token_as_long_as_a_control_packet_may_be_comes_back_whole()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         link.Hear();
         string token = new('x', 4096 - """{"op":"ping","token":""}""".Length);
@@ -181,7 +181,7 @@ public class LinkTests
     [Fact]
     public async Task Unknown_ops_and_members_are_ignored_and_counted()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         link.Hear();
         link.Say(0, """{"op":"dance"}""");
@@ -194,7 +194,7 @@ public class LinkTests
     [Fact]
     public async Task Pause_resume_reset_and_drain_reach_the_handler()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, Hello);
         link.Say(0, """{"op":"pause","id":"7"}""");
         link.Say(0, """{"op":"resume","id":"7"}""");
@@ -207,17 +207,17 @@ public class LinkTests
     [Fact]
     public async Task A_refusal_ends_the_link_with_its_reason()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        using TestLink link = new(LinkOrigin.Connected);
         link.Say(0, """{"op":"refuse","reason":"not you"}""");
         await link.OverAsync();
-        Assert.False(link.Link.WasUp);
-        Assert.Equal("refused by the other side: not you", link.Link.CloseReason);
+        Assert.Null(link.Connection.Link);
+        Assert.Equal("refused by the other side: not you", link.Connection.CloseReason);
     }
 
     [Fact]
     public async Task Data_instead_of_a_welcome_is_a_protocol_error()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        using TestLink link = new(LinkOrigin.Connected);
         link.Say(7, "hi");
         await link.OverAsync();
         Assert.Equal(1, link.Metrics.ProtocolErrors);
@@ -227,41 +227,41 @@ public class LinkTests
     [Fact]
     public async Task Without_a_welcome_in_time_the_link_is_closed()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome, welcomeTimeout: TimeSpan.FromMilliseconds(100));
+        using TestLink link = new(LinkOrigin.Connected, welcomeTimeout: TimeSpan.FromMilliseconds(100));
         await link.OverAsync();
-        Assert.StartsWith("no answer to hello within 0.1 s", link.Link.CloseReason, StringComparison.Ordinal);
-        Assert.False(link.Link.WasUp);
+        Assert.StartsWith("no answer to hello within 0.1 s", link.Connection.CloseReason, StringComparison.Ordinal);
+        Assert.Null(link.Connection.Link);
     }
 
     [Fact]
     public async Task A_silent_link_is_pinged_and_closed_after_three_times_the_keep_alive_of_the_welcome()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        using TestLink link = new(LinkOrigin.Connected);
         link.Hear();
         link.Say(0, """{"op":"welcome","version":1,"keepAlive":0.2}""");
         long began = Environment.TickCount64;
         Assert.StartsWith("""0:{"op":"ping","token":""", link.Hear(), StringComparison.Ordinal);
         await link.OverAsync();
         Assert.InRange(Environment.TickCount64 - began, 590, 10_000);
-        Assert.StartsWith("silent for 0.", link.Link.CloseReason, StringComparison.Ordinal);
+        Assert.StartsWith("silent for 0.", link.Connection.CloseReason, StringComparison.Ordinal);
         Assert.Equal("up, down", link.Handler.Events);
     }
 
     [Fact]
     public void A_link_that_answers_pings_stays()
     {
-        using TestLink link = new(LinkPhase.AwaitingWelcome);
+        using TestLink link = new(LinkOrigin.Connected);
         link.Hear();
         link.Say(0, """{"op":"welcome","version":1,"keepAlive":0.3}""");
         for (int i = 0; i < 8; i++) link.Say(0, link.Hear()[2..].Replace("ping", "pong", StringComparison.Ordinal));
-        Assert.Equal("", link.Link.CloseReason);
+        Assert.Equal("", link.Connection.CloseReason);
         Assert.Equal("up", link.Handler.Events);
     }
 
     [Fact]
     public async Task A_plain_link_may_be_silent()
     {
-        using TestLink link = new(LinkPhase.Up, new LinkOptions { KeepAlive = TimeSpan.FromMilliseconds(30), SocketBufferBytes = 0 });
+        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { KeepAlive = TimeSpan.FromMilliseconds(30), SocketBufferBytes = 0 });
         await Task.Delay(300);
         Assert.False(link.Running.IsCompleted);
     }
@@ -272,7 +272,7 @@ public class LinkTests
     [InlineData(int.MaxValue, 64 << 10)]
     public async Task The_other_sides_maxPacket_bounds_content(int maxPacket, int content)
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(0, $$"""{"op":"hello","version":1,"maxPacket":{{maxPacket}}}""");
         await link.HandledAsync("up");
         Assert.Equal(content, link.Link.MaxContent);
@@ -282,17 +282,17 @@ public class LinkTests
     public async Task There_is_room_for_the_longest_content_in_an_empty_ring_of_any_size()
     {
         using TestLink link = new(
-            LinkPhase.AwaitingFirstPacket,
+            LinkOrigin.Accepted,
             new LinkOptions { MaxPacketBytes = 32 << 10, RingBytes = 64 << 10, SocketBufferBytes = 0 });
         link.Say(0, Hello);
         await link.HandledAsync("up");
-        Assert.True(link.Link.TryAcquire(link.Link.MaxContent));
+        Assert.True(link.Link.TryClaim(link.Link.MaxContent, out _));
     }
 
     [Fact]
     public async Task A_malformed_header_ends_the_link_with_one_line_and_one_count()
     {
-        using TestLink link = new(LinkPhase.AwaitingFirstPacket);
+        using TestLink link = new(LinkOrigin.Accepted);
         link.Say(7, "hi");
         link.Peer.Send("0000000031|00000000000000000007|"u8);
         await link.OverAsync();
@@ -305,7 +305,7 @@ public class LinkTests
     [Fact]
     public async Task An_orderly_end_gets_what_was_queued_and_an_end()
     {
-        using TestLink link = new(LinkPhase.Up);
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
         Assert.True(link.Link.TryWrite(7, "last"u8));
         link.Peer.Shutdown(SocketShutdown.Send);
         Assert.Equal("7:last", link.Hear());
@@ -317,20 +317,20 @@ public class LinkTests
     [Fact]
     public async Task A_link_that_dies_in_the_middle_of_a_packet_says_so()
     {
-        using TestLink link = new(LinkPhase.Up);
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Peer.Send("0000000041|00000000000000000007|PRES"u8);
         link.Peer.Shutdown(SocketShutdown.Send);
         await link.OverAsync();
-        Assert.Equal("ended by the other side in the middle of a packet, 36 bytes into it", link.Link.CloseReason);
+        Assert.Equal("ended by the other side in the middle of a packet, 36 bytes into it", link.Connection.CloseReason);
         Assert.Equal("up, down", link.Handler.Events);
     }
 
     [Fact]
     public async Task Draining_sends_all_ends_our_direction_and_waits_for_the_other()
     {
-        using TestLink link = new(LinkPhase.Up);
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
         for (ulong id = 1; id <= 100; id++) Assert.True(link.Link.TryWrite(id, "x"u8));
-        Task draining = link.Link.DrainAsync(CancellationToken.None);
+        Task draining = link.Connection.DrainAsync(CancellationToken.None);
         for (ulong id = 1; id <= 100; id++) Assert.Equal($"{id}:x", link.Hear());
         Assert.Equal("end", link.Hear());
         Assert.False(draining.IsCompleted);
@@ -339,44 +339,44 @@ public class LinkTests
         link.Peer.Shutdown(SocketShutdown.Send);
         await Patience.WithinAsync(draining, "the drained link");
         Assert.Equal("up, 7:still there, down", link.Handler.Events);
-        Assert.Equal("asked to stop", link.Link.CloseReason);
+        Assert.Equal("asked to stop", link.Connection.CloseReason);
         Assert.Equal(0, link.Metrics.Links);
     }
 
     [Fact]
     public async Task Draining_ends_at_its_deadline_when_the_other_side_does_not()
     {
-        using TestLink link = new(LinkPhase.Up);
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
         using CancellationTokenSource deadline = new(100);
-        await Patience.WithinAsync(link.Link.DrainAsync(deadline.Token), "the drained link");
+        await Patience.WithinAsync(link.Connection.DrainAsync(deadline.Token), "the drained link");
         Assert.Equal("up, down", link.Handler.Events);
     }
 
     [Fact]
     public async Task Draining_a_link_that_is_over_ends_at_once()
     {
-        using TestLink link = new(LinkPhase.Up);
-        link.Link.Close("enough");
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
+        link.Connection.Close("enough");
         await link.OverAsync();
-        await Patience.WithinAsync(link.Link.DrainAsync(CancellationToken.None), "the drained link");
-        Assert.Equal("enough", link.Link.CloseReason);
+        await Patience.WithinAsync(link.Connection.DrainAsync(CancellationToken.None), "the drained link");
+        Assert.Equal("enough", link.Connection.CloseReason);
     }
 
     [Fact]
     public async Task A_packet_that_found_no_room_comes_again_when_there_is_some()
     {
-        using TestLink link = new(LinkPhase.Up, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
+        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
         bool room = false;
         link.Handler.Takes = id => id != 8 || Volatile.Read(ref room);
-        int acquired = 0;
-        while (link.Link.TryAcquire(1000)) acquired++;
+        List<RingClaim> claims = [];
+        while (link.Link.TryClaim(1000, out RingClaim claim)) claims.Add(claim);
         link.Say(7, "a");
         link.Say(8, "b");
         link.Say(9, "c");
         await link.HandledAsync("up, 7:a");
         await Task.Delay(30);
         Volatile.Write(ref room, true);
-        for (int i = 0; i < acquired; i++) link.Link.Return(1000);
+        foreach (RingClaim claim in claims) claim.Release();
         await link.HandledAsync("up, 7:a, 8:b, 9:c");
         await Patience.UntilAsync(() => link.Handler.RoomCalls == 1, "the handler's own notice");
     }
@@ -384,12 +384,12 @@ public class LinkTests
     [Fact]
     public async Task Closing_a_link_that_waits_for_room_ends_it()
     {
-        using TestLink link = new(LinkPhase.Up);
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Handler.Takes = id => id != 8;
         link.Say(7, "a");
         link.Say(8, "b");
         await link.HandledAsync("up, 7:a");
-        link.Link.Close("enough");
+        link.Connection.Close("enough");
         await link.OverAsync();
         Assert.Equal("up, 7:a, down", link.Handler.Events);
     }
@@ -397,7 +397,7 @@ public class LinkTests
     [Fact]
     public async Task An_error_in_a_handler_ends_that_link_and_is_told()
     {
-        using TestLink link = new(LinkPhase.Up);
+        using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Handler.Takes = _ => throw new InvalidOperationException("on purpose");
         link.Say(7, "a");
         await Patience.WithinAsync(link.Running, "the end of the link");

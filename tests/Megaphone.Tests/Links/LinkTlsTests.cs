@@ -28,7 +28,7 @@ public sealed class LinkTlsTests : IDisposable
     private LinkListener? _listener;
     private LinkTls? _hubTls;
 
-    public LinkTlsTests() => _ecm.OnUp = link => _ecmLink.TrySetResult(link);
+    public LinkTlsTests() => _ecm.WhenUp = link => _ecmLink.TrySetResult(link);
 
     [Fact]
     public async Task Both_ends_show_certificates_and_packets_go_both_ways()
@@ -40,7 +40,7 @@ public sealed class LinkTlsTests : IDisposable
         ecm.TryWrite(7, "up"u8);
         ecm.Flush();
         await Patience.UntilAsync(() => _hub.Events == "up, 7:up", "the ECM's packet");
-        Link hub = _listener!.Links().Single();
+        Link hub = _listener!.Connections().Single().Link!;
         hub.TryWrite(7, "down"u8);
         hub.Flush();
         await Patience.UntilAsync(() => _ecm.Events == "up, 7:down", "the hub's packet");
@@ -209,7 +209,7 @@ public sealed class LinkTlsTests : IDisposable
         }
 
         await LinkAsync(listen: false);
-        await Patience.UntilAsync(() => _listener!.Links().Length == 1, "the end of those that stall");
+        await Patience.UntilAsync(() => _listener!.Connections().Length == 1, "the end of those that stall");
         await Patience.UntilAsync(() => _hubMetrics.Links == 1, "the link in the count");
         Assert.Equal(stalled.Count, _hubMetrics.Refused(RefusalReason.Tls));
     }
@@ -227,7 +227,7 @@ public sealed class LinkTlsTests : IDisposable
         socket.Connect(_listener!.Listening);
         socket.Send(Convert.FromHexString(hex));
         socket.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => _listener!.Links().Length == 0 && _hubLog.Lines.Length > 0, "the end of the link");
+        await Patience.UntilAsync(() => _listener!.Connections().Length == 0 && _hubLog.Lines.Length > 0, "the end of the link");
         Assert.Single(_hubLog.Lines);
         Assert.Equal(1, _hubMetrics.Refused(RefusalReason.Tls));
     }
@@ -255,7 +255,7 @@ public sealed class LinkTlsTests : IDisposable
         _hub.Takes = _ => Interlocked.Increment(ref toHub) > 0;
         _ecm.Takes = _ => Interlocked.Increment(ref toEcm) > 0;
         Link ecm = await LinkAsync();
-        Link hub = _listener!.Links().Single();
+        Link hub = _listener!.Connections().Single().Link!;
 
         Task Send(Link link) => Task.Run(async () =>
         {
@@ -269,7 +269,7 @@ public sealed class LinkTlsTests : IDisposable
         // Much of it is still on its way when both begin to end.
         await Patience.WithinAsync(Task.WhenAll(Send(ecm), Send(hub)), "everything to be queued");
         await Patience.WithinAsync(
-            Task.WhenAll(ecm.DrainAsync(CancellationToken.None), hub.DrainAsync(CancellationToken.None)), "both to be drained");
+            Task.WhenAll(ecm.Connection.DrainAsync(CancellationToken.None), hub.Connection.DrainAsync(CancellationToken.None)), "both to be drained");
         Assert.Equal((Count, Count), (toHub, toEcm));
         await Patience.UntilAsync(() => _ecmLog.Lines.Concat(_hubLog.Lines).Count(line => line.Contains("is down")) == 2, "both lines");
         Assert.DoesNotContain(_ecmLog.Lines.Concat(_hubLog.Lines), line => line.Contains("truncated") || line.Contains("error of our own"));
@@ -280,7 +280,7 @@ public sealed class LinkTlsTests : IDisposable
     {
         using SecuredPair pair = await SecuredPair.ConnectAsync(bufferBytes: 4096);
         RoleMetrics metrics = new(Role.Ecm);
-        LinkSender sender = new(pair.Ours, 1 << 20, "blocked", metrics, () => { }, _ => { }, pair.Secured);
+        TestSender sender = new(pair.Ours, 1 << 20, "blocked", metrics, secured: pair.Secured);
         while (sender.TryWrite(7, new byte[1000])) sender.Flush();
         await Task.Delay(100);
         Assert.False(sender.Ended.IsCompleted);
@@ -348,8 +348,8 @@ public sealed class LinkTlsTests : IDisposable
     {
         _stop.Cancel();
         _listener?.Dispose();
-        foreach (Link link in _listener?.Links() ?? []) link.Close("the test is over");
-        if (_ecmLink.Task.IsCompleted) _ecmLink.Task.Result.Close("the test is over");
+        foreach (LinkConnection connection in _listener?.Connections() ?? []) connection.Close("the test is over");
+        if (_ecmLink.Task.IsCompleted) _ecmLink.Task.Result.Connection.Close("the test is over");
         _opened.ForEach(opened => opened.Dispose());
         _authority.Dispose();
         _stranger.Dispose();

@@ -21,29 +21,29 @@ internal sealed class RecordingHandler : ILinkHandler
     public Func<ulong, bool> Takes { get; set; } = _ => true;
 
     /// <summary>What is done when the link is up.</summary>
-    public Action<Link> OnUp { get; set; } = _ => { };
+    public Action<Link> WhenUp { get; set; } = _ => { };
 
-    public void Up(Link link)
+    public void OnUp(Link link)
     {
         _events.Enqueue("up");
-        OnUp(link);
+        WhenUp(link);
     }
 
-    public bool TryTake(Link link, ulong id, ReadOnlySpan<byte> content)
+    public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
     {
-        if (!Takes(id)) return false;
+        if (!Takes(id)) return Outcome.WouldBlock;
         _events.Enqueue($"{id}:{Encoding.UTF8.GetString(content)}");
-        return true;
+        return Outcome.Done;
     }
 
-    public void Control(Link link, ControlMessage message) =>
+    public void OnControl(Link link, ControlMessage message) =>
         _events.Enqueue($"{message.Op.ToString().ToLowerInvariant()} {message.Id}".TrimEnd());
 
-    public void BatchEnded(Link link)
+    public void OnBatchEnded(Link link)
     {
     }
 
-    public void RoomAgain(Link link) => Interlocked.Increment(ref _roomCalls);
+    public void OnWritable(Link link) => Interlocked.Increment(ref _roomCalls);
 
-    public void Down(Link link) => _events.Enqueue("down");
+    public void OnDown(Link link) => _events.Enqueue("down");
 }

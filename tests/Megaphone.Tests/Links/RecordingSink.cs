@@ -12,18 +12,18 @@ internal sealed class RecordingSink : IPacketSink
     /// <summary>The packets that were taken, as <c>7:content</c>.</summary>
     public List<string> Taken { get; } = [];
 
-    /// <summary>What is answered; asked again for the same packet after <see cref="PacketVerdict.NoRoom"/>.</summary>
-    public Func<ulong, PacketVerdict> Answer { get; set; } = _ => PacketVerdict.Taken;
+    /// <summary>What is answered; asked again for the same packet after <see cref="Outcome.WouldBlock"/>.</summary>
+    public Func<ulong, Outcome> Answer { get; set; } = _ => Outcome.Done;
 
     public Func<Task> Room { get; set; } = () => Task.CompletedTask;
 
     public (long Packets, long Bytes) Told => (_packetsTold, _bytesTold);
 
-    public PacketVerdict Take(ulong id, ReadOnlySpan<byte> content)
+    public Outcome Take(ulong id, ReadOnlySpan<byte> content)
     {
-        PacketVerdict verdict = Answer(id);
-        if (verdict == PacketVerdict.Taken) Taken.Add($"{id}:{Encoding.Latin1.GetString(content)}");
-        return verdict;
+        Outcome outcome = Answer(id);
+        if (outcome == Outcome.Done) Taken.Add($"{id}:{Encoding.Latin1.GetString(content)}");
+        return outcome;
     }
 
     public void BatchEnded(int packets, int bytes)

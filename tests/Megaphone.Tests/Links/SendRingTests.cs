@@ -17,7 +17,7 @@ public class SendRingTests
         WriteUrgent,
         WriteShorter,
         Hold,
-        ReturnHeld,
+        ReleaseHeld,
         Send,
     }
 
@@ -28,7 +28,7 @@ public class SendRingTests
 
     /// <summary>A step, and a thousandth of the largest size that it may have: both ends come often.</summary>
     private static readonly Gen<(Step Step, int PerMille)> Steps =
-        Gen.Elements(Step.Write, Step.Write, Step.WriteUrgent, Step.WriteShorter, Step.Hold, Step.ReturnHeld, Step.Send, Step.Send)
+        Gen.Elements(Step.Write, Step.Write, Step.WriteUrgent, Step.WriteShorter, Step.Hold, Step.ReleaseHeld, Step.Send, Step.Send)
             .SelectMany(_ => Gen.OneOf(Gen.Constant(0), Gen.Constant(1000), Gen.Choose(0, 1000)), (step, size) => (step, size));
 
     [Fact]
@@ -45,14 +45,13 @@ public class SendRingTests
     [Fact]
     public void An_emptied_ring_begins_again_at_its_beginning()
     {
-        SendRing ring = new(1 << 20, 0, () => { });
+        SendRing ring = new(1 << 20, 0, () => { }, _ => { });
         byte[] content = new byte[1000];
         nint highest = 0;
         ReadOnlySpan<byte> beginning = [];
         for (int round = 0; round < 10_000; round++)
         {
-            Assert.True(ring.TryAcquire(PacketHeader.Size + content.Length));
-            ring.Write((ulong)round, content);
+            Write(ring, (ulong)round, content);
             Assert.Equal(1, ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second));
             Assert.Equal(Packets.Of((ulong)round, content), first);
             Assert.True(second.IsEmpty);
@@ -69,14 +68,13 @@ public class SendRingTests
     public void Packets_of_every_size_cross_the_end_at_every_place()
     {
         const int capacity = 256;
-        SendRing ring = new(capacity, 0, () => { });
+        SendRing ring = new(capacity, 0, () => { }, _ => { });
         byte[] content = new byte[capacity / 2 - PacketHeader.Size];
         for (int round = 0; round < 4 * capacity; round++)
         {
             int length = round % (content.Length + 1);
             content.AsSpan(0, length).Fill((byte)round);
-            Assert.True(ring.TryAcquire(PacketHeader.Size + length));
-            ring.Write((ulong)round, content.AsSpan(0, length));
+            Write(ring, (ulong)round, content.AsSpan(0, length));
 
             Assert.Equal(1, ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second));
             Assert.Equal(Packets.Of((ulong)round, content.AsSpan(0, length)), (byte[])[.. first, .. second]);
@@ -88,45 +86,40 @@ public class SendRingTests
     public void Two_packets_of_half_the_ring_fill_it_and_a_third_waits()
     {
         int calls = 0;
-        SendRing ring = new(256, 0, () => calls++);
+        SendRing ring = new(256, 0, () => calls++, _ => { });
         byte[] content = new byte[128 - PacketHeader.Size];
-        for (ulong id = 1; id <= 2; id++)
-        {
-            Assert.True(ring.TryAcquire(128));
-            ring.Write(id, content);
-        }
-
-        Assert.False(ring.TryAcquire(PacketHeader.Size));
+        for (ulong id = 1; id <= 2; id++) Write(ring, id, content);
+        Assert.False(ring.TryClaim(0, out _));
         Assert.Equal(0, calls);
         Assert.Equal(2, ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second));
         Assert.Equal(256, first.Length + second.Length);
         ring.Free(256);
         Assert.Equal(1, calls);
-        Assert.True(ring.TryAcquire(128));
+        Assert.True(ring.TryClaim(content.Length, out _));
     }
 
     [Fact]
     public void What_is_reserved_is_given_to_control_packets_only()
     {
-        SendRing ring = new(256, 64, () => { });
-        Assert.True(ring.TryAcquire(192));
-        Assert.False(ring.TryAcquire(PacketHeader.Size));
-        Assert.True(ring.TryAcquireReserve(32));
-        Assert.True(ring.TryAcquireReserve(32));
-        Assert.False(ring.TryAcquireReserve(32));
+        SendRing ring = new(256, 64, () => { }, _ => { });
+        Assert.True(ring.TryClaim(192 - PacketHeader.Size, out _));
+        Assert.False(ring.TryClaim(0, out _));
+        Assert.True(ring.TryClaimReserve(0, out _));
+        Assert.True(ring.TryClaimReserve(0, out _));
+        Assert.False(ring.TryClaimReserve(0, out _));
     }
 
     [Fact]
     public void Room_is_told_again_once_when_half_is_free_and_not_before()
     {
         int calls = 0;
-        SendRing ring = new(256, 0, () => calls++);
-        for (int i = 0; i < 8; i++) Assert.True(ring.TryAcquire(32));
-        Assert.False(ring.TryAcquire(32));
-        for (int freed = 32; freed <= 256; freed += 32)
+        SendRing ring = new(256, 0, () => calls++, _ => { });
+        RingClaim[] claims = Fill(ring);
+        Assert.False(ring.TryClaim(0, out _));
+        for (int freed = 1; freed <= claims.Length; freed++)
         {
-            ring.Return(32);
-            Assert.Equal(freed >= 128 ? 1 : 0, calls);
+            claims[freed - 1].Release();
+            Assert.Equal(freed >= claims.Length / 2 ? 1 : 0, calls);
         }
     }
 
@@ -134,9 +127,15 @@ public class SendRingTests
     public void Room_is_told_again_only_after_a_refusal()
     {
         int calls = 0;
-        SendRing ring = new(256, 0, () => calls++);
-        for (int i = 0; i < 8; i++) Assert.True(ring.TryAcquire(32));
-        ring.Return(256);
+        SendRing ring = new(256, 0, () => calls++, _ => { });
+        List<RingClaim> claims = [];
+        for (int i = 0; i < 8; i++)
+        {
+            Assert.True(ring.TryClaim(0, out RingClaim claim));
+            claims.Add(claim);
+        }
+
+        claims.ForEach(claim => claim.Release());
         Assert.Equal(0, calls);
     }
 
@@ -146,23 +145,79 @@ public class SendRingTests
     [InlineData(100, 0)]
     [InlineData(256, 129)]
     public void Sizes_that_cannot_work_are_refused(int capacity, int reserve) =>
-        Assert.Throws<ArgumentOutOfRangeException>(() => new SendRing(capacity, reserve, () => { }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new SendRing(capacity, reserve, () => { }, _ => { }));
 
     [Fact]
     public void Nothing_is_allocated_per_packet()
     {
-        SendRing ring = new(1 << 12, 0, () => { });
+        SendRing ring = new(1 << 12, 0, () => { }, _ => { });
         byte[] content = new byte[100];
         Assert.Equal(0, PacketHeaderTests.AllocatedBy(() =>
         {
             for (int i = 0; i < 1_000; i++)
             {
-                ring.TryAcquire(PacketHeader.Size + content.Length);
-                ring.Write(7, content);
+                Write(ring, 7, content);
                 ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
                 ring.Free(first.Length + second.Length);
             }
         }));
+    }
+
+    [Fact]
+    public void A_claim_takes_several_packets_and_gives_back_what_they_leave()
+    {
+        SendRing ring = new(256, 0, () => { }, _ => { });
+        Assert.True(ring.TryClaim(100, out RingClaim claim, packets: 3));
+        claim.Commit(1, new byte[10]);
+        Assert.True(claim.Fits(100 - 10 + PacketHeader.Size));
+        Assert.False(claim.Fits(100 - 10 + PacketHeader.Size + 1));
+        claim.Commit(2, []);
+        claim.Release();
+        claim.Release();
+        Assert.False(claim.Fits(0));
+        Assert.Equal(2, ring.Peek(out ReadOnlySpan<byte> first, out _));
+        ring.Free(first.Length);
+        Assert.True(ring.IsIdle);
+    }
+
+    [Fact]
+    public void What_a_closed_ring_will_never_send_is_counted()
+    {
+        int lost = 0;
+        SendRing ring = new(256, 0, () => { }, packets => lost += packets);
+        Write(ring, 1, []);
+        Write(ring, 2, []);
+        Assert.True(ring.TryClaim(0, out RingClaim claim));
+        ring.Close();
+        Assert.Equal(2, lost);
+        Assert.False(ring.TryLockReader());
+        claim.Commit(3, []);
+        Assert.Equal(3, lost);
+    }
+
+    [Fact]
+    public void One_at_a_time_reads()
+    {
+        SendRing ring = new(256, 0, () => { }, _ => { });
+        Assert.True(ring.TryLockReader());
+        Assert.False(ring.TryLockReader());
+        ring.UnlockReader();
+        Assert.True(ring.TryLockReader());
+    }
+
+    private static void Write(SendRing ring, ulong id, ReadOnlySpan<byte> content)
+    {
+        Assert.True(ring.TryClaim(content.Length, out RingClaim claim));
+        claim.Commit(id, content);
+        claim.Release();
+    }
+
+    /// <summary>Claims room for one empty packet after another until there is none.</summary>
+    private static RingClaim[] Fill(SendRing ring)
+    {
+        List<RingClaim> claims = [];
+        while (ring.TryClaim(0, out RingClaim claim)) claims.Add(claim);
+        return [.. claims];
     }
 
     /// <summary>The ring and what must be true of it.</summary>
@@ -171,7 +226,7 @@ public class SendRingTests
         private readonly int _capacity;
         private readonly int _reserve;
         private readonly List<byte> _queued = [];
-        private readonly Queue<int> _held = new();
+        private readonly Queue<(RingClaim Claim, int Bytes)> _held = new();
         private int _packets;
         private int _free;
         private bool _starved;
@@ -183,7 +238,7 @@ public class SendRingTests
         {
             _capacity = _free = capacity;
             _reserve = reserve;
-            Ring = new SendRing(capacity, reserve, () => _calls++);
+            Ring = new SendRing(capacity, reserve, () => _calls++, _ => { });
         }
 
         public SendRing Ring { get; }
@@ -195,53 +250,54 @@ public class SendRingTests
             switch (step)
             {
                 case Step.Write:
-                    if (Acquire(size, urgent: false)) Write(size);
+                    if (Claim(size, urgent: false) is { } claim) Write(claim, size, size);
                     break;
                 case Step.WriteUrgent:
-                    if (Acquire(size, urgent: true)) Write(size);
+                    if (Claim(size, urgent: true) is { } urgent) Write(urgent, size, size);
                     break;
                 case Step.WriteShorter:
-                    if (!Acquire(largest, urgent: false)) break;
-                    Write(size);
-                    Return(largest - size);
+                    if (Claim(largest, urgent: false) is { } longer) Write(longer, largest, size);
                     break;
                 case Step.Hold:
-                    if (Acquire(size, urgent: false)) _held.Enqueue(size);
+                    if (Claim(size, urgent: false) is { } held) _held.Enqueue((held, size));
                     break;
-                case Step.ReturnHeld:
-                    if (_held.TryDequeue(out int held)) Return(held);
+                case Step.ReleaseHeld:
+                    if (_held.TryDequeue(out (RingClaim Claim, int Bytes) oldest)) Release(oldest.Claim, oldest.Bytes);
                     break;
                 case Step.Send:
                     Send();
                     break;
             }
 
+            Assert.Null(Ring.FindViolation());
             Assert.Equal(_expectedCalls, _calls);
         }
 
-        private bool Acquire(int bytes, bool urgent)
+        private RingClaim? Claim(int bytes, bool urgent)
         {
+            int content = bytes - PacketHeader.Size;
             bool expected = _free - bytes >= (urgent ? 0 : _reserve);
-            bool actual = urgent ? Ring.TryAcquireReserve(bytes) : Ring.TryAcquire(bytes);
+            bool actual = urgent ? Ring.TryClaimReserve(content, out RingClaim claim) : Ring.TryClaim(content, out claim);
             Assert.Equal(expected, actual);
             if (actual) _free -= bytes;
             else _starved = true;
-            return actual;
+            return actual ? claim : null;
         }
 
-        private void Write(int size)
+        private void Write(RingClaim claim, int claimed, int size)
         {
             byte[] content = new byte[size - PacketHeader.Size];
             Array.Fill(content, (byte)_nextId);
-            Ring.Write(_nextId, content);
+            claim.Commit(_nextId, content);
             _queued.AddRange(Packets.Of(_nextId++, content));
             _packets++;
+            Release(claim, claimed - size);
         }
 
-        private void Return(int bytes)
+        private void Release(RingClaim claim, int bytes)
         {
             Freed(bytes);
-            Ring.Return(bytes);
+            claim.Release();
         }
 
         private void Send()

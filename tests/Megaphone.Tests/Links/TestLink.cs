@@ -11,14 +11,18 @@ internal sealed class TestLink : IDisposable
 {
     private readonly SocketPair _pair;
 
-    public TestLink(LinkPhase phase, LinkOptions? options = null, TimeSpan? welcomeTimeout = null, int bufferBytes = 0)
+    public TestLink(LinkOrigin origin, LinkOptions? options = null, TimeSpan? welcomeTimeout = null, int bufferBytes = 0)
     {
         _pair = new SocketPair(bufferBytes);
-        Link = new Link(_pair.Ours, phase, options ?? new LinkOptions { Name = "us", SocketBufferBytes = 0 }, Handler, Metrics, new LinkLog(Log));
-        Running = Link.RunAsync(welcomeTimeout ?? Patience.Long);
+        options ??= new LinkOptions { Name = "us", SocketBufferBytes = 0 };
+        Connection = new LinkConnection(_pair.Ours, origin, options, Handler, Metrics, new LinkLog(Log));
+        Running = Connection.RunAsync(welcomeTimeout ?? Patience.Long);
     }
 
-    public Link Link { get; }
+    public LinkConnection Connection { get; }
+
+    /// <summary>The link, which must be up, or have been.</summary>
+    public Link Link => Connection.Link!;
 
     public Socket Peer => _pair.Peer;
 
@@ -55,7 +59,7 @@ internal sealed class TestLink : IDisposable
 
     public void Dispose()
     {
-        Link.Dispose();
+        Connection.Dispose();
         _pair.Dispose();
     }
 
@@ -72,7 +76,7 @@ internal sealed class TestLink : IDisposable
         }
         catch (SocketException e)
         {
-            throw new IOException($"{e.Message}; the link: '{Link.CloseReason}', {string.Join(" / ", Log.Lines)}", e);
+            throw new IOException($"{e.Message}; the link: '{Connection.CloseReason}', {string.Join(" / ", Log.Lines)}", e);
         }
     }
 }

@@ -19,7 +19,7 @@ internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory =
     public int MostHeld { get; private set; }
 
     /// <summary>Whether something other than white space came behind the stream's end.</summary>
-    public bool IsDeaf { get; private set; }
+    public bool IsDiscarding { get; private set; }
 
     public int Held => StreamSplitter.HeldBy(_stream, maxPieceBytes);
 
@@ -52,7 +52,7 @@ internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory =
             SplitStep step = splitter.Next(ref _stream, maxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out StreamFault? fault);
             MostHeld = Math.Max(MostHeld, Held);
             Fault = fault;
-            IsDeaf = _stream.IsDeaf;
+            IsDiscarding = _stream.IsDiscarding;
             if (step != SplitStep.Piece) return this;
             _pieces.Add(Encoding.Latin1.GetString(piece));
         }

@@ -47,7 +47,7 @@ public class StreamSplitterTests
     public void A_header_that_ends_itself_is_the_whole_stream()
     {
         Assert.Equal(["<stream:stream/>"], Reading.Of("<stream:stream/> ").Pieces);
-        Assert.True(Reading.Of("<stream:stream/><a/>").IsDeaf);
+        Assert.True(Reading.Of("<stream:stream/><a/>").IsDiscarding);
     }
 
     [Theory]
@@ -65,14 +65,14 @@ public class StreamSplitterTests
             Reading reading = Reading.Of(Encoding.UTF8.GetBytes(Header + "<a/>" + End + more), [length]);
             Assert.Null(reading.Fault);
             Assert.Equal([Header, "<a/>", End], reading.Pieces);
-            Assert.True(reading.IsDeaf);
+            Assert.True(reading.IsDiscarding);
             Assert.Equal(0, reading.Held);
         }
     }
 
     [Fact]
     public void White_space_after_the_closing_tag_is_white_space() =>
-        Assert.False(Reading.Of(Header + End + " \r\n\t").IsDeaf);
+        Assert.False(Reading.Of(Header + End + " \r\n\t").IsDiscarding);
 
     [Fact]
     public void Only_the_first_level_knows_streams() =>

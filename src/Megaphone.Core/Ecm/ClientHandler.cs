@@ -10,7 +10,7 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>Brings what clients say onto the links.</summary>
-internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log)
+internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>
 {
     private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
@@ -47,7 +47,7 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
         state.Listener = (byte)listener;
         if (options.Proxy != ProxyMode.None)
         {
-            // Told at once, so that the server knows its client before the client has said a word.
+            // Sent at once, so that the server knows its client before the client has said a word.
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
             int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls);
             if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
@@ -71,18 +71,16 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
             return outcome;
         }
 
-        if (!link.TryAcquire(link.MaxContent)) return Outcome.WouldBlock;
+        if (!link.TryClaim(link.MaxContent, out RingClaim claim)) return Outcome.WouldBlock;
         ReadOnlySpan<byte> bytes = input.Receive(link.MaxContent);
-        if (bytes.IsEmpty)
+        if (!bytes.IsEmpty)
         {
-            link.Return(link.MaxContent);
-            return Outcome.Done;
+            state.Open(metrics);
+            claim.Commit(id.Value, bytes);
+            FlushBatch.Add(link);
         }
 
-        state.Open(metrics);
-        link.Write(id.Value, bytes);
-        link.Return(link.MaxContent, bytes.Length);
-        FlushBatch.Add(link);
+        claim.Release();
         return Outcome.Done;
     }
 
@@ -94,21 +92,13 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
         _stanzas?.End(ref state);
 
         // A client that never said anything has no session that could be ended.
-        if (LinkOf(owner, state) is not { } link || !state.Opened) return Outcome.Closed;
-        if (!link.TryWrite(id.Value, [])) return Outcome.WouldBlock;
-        state.EndTold = true;
-        FlushBatch.Add(link);
-        return Outcome.Done;
+        if (LinkOf(owner, state) is not { } link || !state.Life.IsOpened) return Outcome.Closed;
+        return state.Life.TrySendEnd(link, id.Value) ? Outcome.Done : Outcome.WouldBlock;
     }
 
     /// <inheritdoc/>
-    public Outcome OnWritePressureChanged(ConnectionId id, int owner, ref EcmClient state, bool isHigh)
-    {
-        if (LinkOf(owner, state) is not { HasControl: true } link) return Outcome.Done;
-        if (!link.TryWrite(isHigh ? SessionControl.Pause(id.Value) : SessionControl.Resume(id.Value))) return Outcome.WouldBlock;
-        if (isHigh) metrics.AddPause();
-        return Outcome.Done;
-    }
+    public Outcome OnWritePressureChanged(ConnectionId id, int owner, ref EcmClient state, bool isHigh) =>
+        LinkOf(owner, state) is not { } link || link.TrySetPaused(id.Value, isHigh) ? Outcome.Done : Outcome.WouldBlock;
 
     /// <inheritdoc/>
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
@@ -117,12 +107,11 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
         if (refused) reason = CloseReason.StreamError;
         else _stanzas?.End(ref state);
 
-        bool isKnown = reason is CloseReason.ResetByPeer or CloseReason.LinkLost || (refused && state.EndTold);
-        if (state.Opened && !isKnown && LinkOf(owner, state) is { } link && !TryTellOver(id, link, ref state, reason)) return Outcome.WouldBlock;
+        if (!state.Life.TrySendOver(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
 
         // A refused client's session was over, and counted, when it was refused.
-        if (state.Opened && !refused) metrics.AddSessionClosed(reason);
+        if (state.Life.IsOpened && !refused) metrics.AddSessionClosed(reason);
         return Outcome.Done;
     }
 
@@ -144,29 +133,11 @@ internal sealed class EcmClients(EcmOptions options, RoleMetrics metrics, EcmLin
         metrics.AddStreamError(fault.Condition);
         byte[] opening = StreamErrorText.Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
         _clients!.SendLast(id, link.Number, opening, StreamErrorText.ErrorAndEnd(fault.Condition));
-        if (!state.Opened) return;
+        if (!state.Life.IsOpened) return;
 
         // Without room it is told when the client is closed.
         metrics.AddSessionClosed(CloseReason.StreamError);
-        TryTellOver(id, link, ref state, CloseReason.StreamError);
-    }
-
-    /// <summary>Tells the other end that a session is over, unless it knows.</summary>
-    /// <returns>False when there is no room for that now.</returns>
-    private static bool TryTellOver(ConnectionId id, Link link, ref EcmClient state, CloseReason reason)
-    {
-        if (link.HasControl && reason != CloseReason.Ended)
-        {
-            if (!link.TryWrite(SessionControl.Reset(id.Value, Label.Of(reason)))) return false;
-        }
-        else if (!state.EndTold)
-        {
-            if (!link.TryWriteUrgent(id.Value, [])) return false;
-            FlushBatch.Add(link);
-        }
-
-        state.EndTold = true;
-        return true;
+        state.Life.TrySendOver(link, id.Value, CloseReason.StreamError);
     }
 
     /// <summary>The link that a client is on, or null when that connection of it is gone.</summary>

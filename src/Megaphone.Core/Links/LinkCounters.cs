@@ -1,0 +1,36 @@
+namespace Megaphone.Links;
+
+/// <summary>What went over one link, either way. One thread at a time counts each direction; any may read.</summary>
+internal sealed class LinkCounters
+{
+    private long _packetsIn;
+    private long _bytesIn;
+    private long _packetsOut;
+    private long _bytesOut;
+
+    /// <summary>Packets taken from the other side.</summary>
+    public long PacketsIn => Volatile.Read(ref _packetsIn);
+
+    /// <summary>Bytes received, headers included.</summary>
+    public long BytesIn => Volatile.Read(ref _bytesIn);
+
+    /// <summary>Packets handed to the kernel.</summary>
+    public long PacketsOut => Volatile.Read(ref _packetsOut);
+
+    /// <summary>Bytes handed to the kernel, headers included.</summary>
+    public long BytesOut => Volatile.Read(ref _bytesOut);
+
+    /// <summary>Counts what was received.</summary>
+    public void AddIn(int packets, int bytes)
+    {
+        Volatile.Write(ref _packetsIn, _packetsIn + packets);
+        Volatile.Write(ref _bytesIn, _bytesIn + bytes);
+    }
+
+    /// <summary>Counts what was sent.</summary>
+    public void AddOut(int packets, int bytes)
+    {
+        Volatile.Write(ref _packetsOut, _packetsOut + packets);
+        Volatile.Write(ref _bytesOut, _bytesOut + bytes);
+    }
+}
