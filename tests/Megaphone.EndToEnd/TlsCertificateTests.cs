@@ -168,7 +168,7 @@ public sealed class TlsCertificateTests : IDisposable
     {
         const string Names = "Ecm:Tls:Certificates:1:Names";
         const string Problem = "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which Certificates:1:Names wants";
-        const string Mend = "in one that does, subjectAltName has for example DNS:conference.chat.example.org";
+        const string Fix = "in one that does, subjectAltName has for example DNS:conference.chat.example.org";
         _certificates.Issue("other", ["localhost"]);
         _certificates.Issue("narrow", ["example.org", "*.example.org"]);
         string[] settings =
@@ -187,7 +187,7 @@ public sealed class TlsCertificateTests : IDisposable
             {
                 Assert.Equal(expected, status);
                 Assert.Equal(expected == 1, process.Said.Contains(Problem, StringComparison.Ordinal));
-                Assert.Equal(expected == 1, process.Said.Contains(Mend, StringComparison.Ordinal));
+                Assert.Equal(expected == 1, process.Said.Contains(Fix, StringComparison.Ordinal));
             }
         }
     }

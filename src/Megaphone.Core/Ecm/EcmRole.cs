@@ -61,7 +61,15 @@ internal sealed class EcmRole : IDisposable
         if (server is not null)
         {
             _entrance = new ClientEntrance(_options, _options.Tls!, server, _reactors, _metrics, _log);
-            _reload = new CertificateReload(server, _metrics, _log);
+            PublishCertificates(server);
+            _reload = new CertificateReload(
+                [.. server.Files.SelectMany(files => (string[])[files.Certificate, files.Key])],
+                () =>
+                {
+                    server.Reload();
+                    PublishCertificates(server);
+                },
+                problems => OnCertificatesReloaded(server, problems));
         }
 
         for (int i = 0; i < _options.Clients.Count; i++)
@@ -108,6 +116,16 @@ internal sealed class EcmRole : IDisposable
         _reload?.Dispose();
         _linkTls?.Dispose();
         _stopConnecting.Dispose();
+    }
+
+    private void PublishCertificates(TlsServer server) =>
+        _metrics.Certificates = [.. server.Certificates.Select(chain => (chain.Files.Certificate, chain.NotAfter))];
+
+    private void OnCertificatesReloaded(TlsServer server, string? problems)
+    {
+        _metrics.AddCertificateReload(succeeded: problems is null);
+        if (problems is null) _log.CertificatesReloaded(server.Certificates.Count, server.Certificates.Min(chain => chain.NotAfter).UtcDateTime);
+        else _log.CertificatesNotReloaded(problems);
     }
 
     private ReactorOptions ReactorOptions() => new()

@@ -38,15 +38,15 @@ internal sealed class LinkCredentials
     /// <exception cref="CertificateException">Something is wrong; it names all of it.</exception>
     public static LinkCredentials Load(LinkTlsOptions options, DateTimeOffset now)
     {
-        List<CertificateProblem> problems = [];
+        CertificateCheck check = new(now);
         List<(string File, DateTimeOffset NotAfter)> validity = [];
         SslStreamCertificateContext? own = options.Own is { } files
-            ? LoadOwn(files, options.Listens ? ServerUse : ClientUse, now, problems, validity)
+            ? LoadOwn(files, options.Listens ? ServerUse : ClientUse, check, validity)
             : null;
         X509Certificate2Collection? authorities = options.Authorities is { } file
-            ? LoadAuthorities(file, now, problems, validity)
+            ? LoadAuthorities(file, check, validity)
             : null;
-        if (problems.Count > 0) throw new CertificateException(problems);
+        check.ThrowIfAny();
         return new LinkCredentials(own, authorities, options.Listens ? ClientUse : ServerUse, validity);
     }
 
@@ -67,99 +67,52 @@ internal sealed class LinkCredentials
     }
 
     private static SslStreamCertificateContext? LoadOwn(
-        (string Certificate, string Key) files,
-        string use,
-        DateTimeOffset now,
-        List<CertificateProblem> problems,
-        List<(string, DateTimeOffset)> validity)
+        (string Certificate, string Key) files, string use, CertificateCheck check, List<(string, DateTimeOffset)> validity)
     {
-        int before = problems.Count;
-        X509Certificate2Collection chain = Import(files.Certificate, problems);
-        foreach (X509Certificate2 certificate in chain)
+        X509Certificate2Collection chain = check.Read(files.Certificate);
+        if (chain.Count == 0) return null;
+        int before = check.Problems.Count;
+        DateTimeOffset notAfter = check.CheckValidity(files.Certificate, chain);
+        if (check.Problems.Count > before) return null;
+
+        bool mayBeUsed = check.Inspect(files.Certificate, () => MayBeUsedFor(chain[0], use));
+        if (check.Problems.Count > before) return null;
+        if (!mayBeUsed)
         {
-            string which = $"{files.Certificate}: {certificate.Subject}";
-            if (certificate.NotBefore > now) problems.Add(CertificateChain.NotYet(which, certificate.NotBefore));
-            if (certificate.NotAfter <= now) problems.Add(CertificateChain.Expired(which, certificate.NotAfter));
+            string missing = use == ServerUse ? "serverAuth" : "clientAuth";
+            check.Problems.Add(new(
+                $"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}", "issue one that has, or one without extendedKeyUsage"));
         }
 
-        if (problems.Count > before) return null;
-        try
-        {
-            if (!MayBeUsedFor(chain[0], use))
-            {
-                string missing = use == ServerUse ? "serverAuth" : "clientAuth";
-                problems.Add(new(
-                    $"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}", "issue one that has, or one without extendedKeyUsage"));
-            }
-        }
-        catch (CryptographicException error)
-        {
-            // What is inside an extension is only read when it is asked for.
-            problems.Add(PemFile.Garbled(files.Certificate, error.Message));
-        }
-
-        if (PemFile.KeyObstacle(files.Key) is { } obstacle)
-        {
-            problems.Add(obstacle);
-            return null;
-        }
-
+        if (!check.CheckKey(files.Certificate, files.Key)) return null;
         try
         {
             X509Certificate2 own = X509Certificate2.CreateFromPem(chain[0].ExportCertificatePem(), File.ReadAllText(files.Key));
-            validity.Add((files.Certificate, chain.Min(certificate => certificate.NotAfter)));
+            validity.Add((files.Certificate, notAfter));
             return SslStreamCertificateContext.Create(own, [.. chain.Skip(1)], offline: true);
         }
-        catch (ArgumentException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            problems.Add(PemFile.WrongKey(files.Key, files.Certificate));
-            return null;
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
-        {
-            problems.Add(PemFile.Garbled(files.Key, error.Message, isKey: true));
+            // Of a kind that the framework does not know, say, or changed meanwhile.
+            check.Problems.Add(PemFile.Garbled(files.Key, error.Message, isKey: true));
             return null;
         }
     }
 
-    private static X509Certificate2Collection LoadAuthorities(
-        string file, DateTimeOffset now, List<CertificateProblem> problems, List<(string, DateTimeOffset)> validity)
+    private static X509Certificate2Collection LoadAuthorities(string file, CertificateCheck check, List<(string, DateTimeOffset)> validity)
     {
-        X509Certificate2Collection authorities = Import(file, problems);
+        X509Certificate2Collection authorities = check.Read(file);
         if (authorities.Count == 0) return authorities;
 
         // Old ones may stay in the file beside their successors.
         DateTime last = authorities.Max(authority => authority.NotAfter);
-        if (last <= now) problems.Add(CertificateChain.Expired($"{file}: the last of its authorities", last));
+        if (last <= check.Now) check.Problems.Add(CertificateProblem.Expired($"{file}: the last of its authorities", last));
 
         // A chain that does not end in one that issued itself is never trusted.
         if (!authorities.Any(authority => authority.SubjectName.RawData.AsSpan().SequenceEqual(authority.IssuerName.RawData)))
-            problems.Add(new($"{file}: none of its authorities is a root", $"put the certificate of {authorities[^1].Issuer} behind them"));
+            check.Problems.Add(new($"{file}: none of its authorities is a root", $"put the certificate of {authorities[^1].Issuer} behind them"));
         validity.Add((file, last));
         return authorities;
-    }
-
-    private static X509Certificate2Collection Import(string file, List<CertificateProblem> problems)
-    {
-        X509Certificate2Collection certificates = [];
-        if (PemFile.Obstacle(file) is { } obstacle)
-        {
-            problems.Add(obstacle);
-            return certificates;
-        }
-
-        try
-        {
-            certificates.ImportFromPemFile(file);
-            if (certificates.Count == 0) problems.Add(PemFile.NoCertificate(file));
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
-        {
-            problems.Add(PemFile.Garbled(file, error.Message));
-            certificates.Clear();
-        }
-
-        return certificates;
     }
 
     /// <summary>Without the extension a certificate is for everything (RFC 5280, section 4.2.1.12).</summary>

@@ -18,7 +18,7 @@ internal sealed class LinkTls : IDisposable
     private readonly LinkTlsOptions _options;
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
-    private readonly FileWatch _watch;
+    private readonly CertificateReload _reload;
     private volatile LinkCredentials _credentials;
 
     /// <summary>Reads the files and begins to watch them.</summary>
@@ -28,9 +28,8 @@ internal sealed class LinkTls : IDisposable
         _options = options;
         _metrics = metrics;
         _log = log;
-        _credentials = LinkCredentials.Load(options, DateTimeOffset.UtcNow);
-        _metrics.LinkCertificates = _credentials.Validity;
-        _watch = new FileWatch(options.Files(), Reload);
+        _credentials = Load();
+        _reload = new CertificateReload(options.Files(), () => _credentials = Load(), OnReloaded);
     }
 
     /// <summary>Whether links are taken only with a certificate that is accepted.</summary>
@@ -69,25 +68,24 @@ internal sealed class LinkTls : IDisposable
     }
 
     /// <summary>Reads the files again.</summary>
-    public void Reload()
-    {
-        if (_options.Files().Count == 0) return;
-        try
-        {
-            _credentials = LinkCredentials.Load(_options, DateTimeOffset.UtcNow);
-            _metrics.LinkCertificates = _credentials.Validity;
-            _metrics.AddLinkCertificateReload(succeeded: true);
-            _log.CertificatesReloaded(_options.Section, _credentials.Validity.Min(file => file.NotAfter).UtcDateTime);
-        }
-        catch (CertificateException error)
-        {
-            _metrics.AddLinkCertificateReload(succeeded: false);
-            _log.CertificatesNotReloaded(_options.Section, error.Message);
-        }
-    }
+    public void Reload() => _reload.Reload();
 
     /// <summary>Watches no longer.</summary>
-    public void Dispose() => _watch.Dispose();
+    public void Dispose() => _reload.Dispose();
+
+    private LinkCredentials Load()
+    {
+        LinkCredentials credentials = LinkCredentials.Load(_options, DateTimeOffset.UtcNow);
+        _metrics.LinkCertificates = credentials.Validity;
+        return credentials;
+    }
+
+    private void OnReloaded(string? problems)
+    {
+        _metrics.AddLinkCertificateReload(succeeded: problems is null);
+        if (problems is null) _log.CertificatesReloaded(_options.Section, _credentials.Validity.Min(file => file.NotAfter).UtcDateTime);
+        else _log.CertificatesNotReloaded(_options.Section, problems);
+    }
 
     private SslServerAuthenticationOptions ServerOptions(LinkCredentials credentials, Action<string?> judged)
     {

@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
+using Megaphone.Tls;
 
 namespace Megaphone.Links;
 
@@ -37,8 +37,8 @@ internal static class PeerCertificate
         if (flags.HasFlag(X509ChainStatusFlags.NotTimeValid))
         {
             DateTime now = DateTime.Now;
-            if (certificate.NotAfter <= now) return $"expired on {Text(certificate.NotAfter)}";
-            if (certificate.NotBefore > now) return $"is not valid before {Text(certificate.NotBefore)}";
+            if (certificate.NotAfter <= now) return $"expired on {CertificateProblem.Text(certificate.NotAfter)}";
+            if (certificate.NotBefore > now) return $"is not valid before {CertificateProblem.Text(certificate.NotBefore)}";
             return "was issued by an authority that has expired";
         }
 
@@ -72,6 +72,4 @@ internal static class PeerCertificate
 
         return names.Count == 0 ? "no host (subjectAltName)" : string.Join(", ", names);
     }
-
-    private static string Text(DateTime time) => time.ToUniversalTime().ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
 }

@@ -26,14 +26,14 @@ internal sealed class CertificateSet
     /// <exception cref="CertificateException">Something is wrong; it names all of it.</exception>
     public static CertificateSet Load(TlsServerOptions options, DateTimeOffset now, Action<TlsContext, bool> configure)
     {
-        List<CertificateProblem> problems = [];
+        CertificateCheck check = new(now);
         List<CertificateChain> chains = [];
         foreach ((int place, CertificateFiles files) in options.Certificates.Index())
         {
-            if (CertificateChain.Read(files, now, problems) is not { } chain || !KeyFits(files, problems)) continue;
+            if (CertificateChain.Read(files, check) is not { } chain || !check.CheckKey(files.Certificate, files.Key)) continue;
             foreach (string name in files.Names.Where(name => !chain.Covers(name)))
             {
-                problems.Add(new(
+                check.Problems.Add(new(
                     $"{files.Certificate}: it covers {string.Join(", ", chain.Names)} and not {name}, which Certificates:{place}:Names wants",
                     $"in one that does, subjectAltName has for example DNS:{name}"));
             }
@@ -41,8 +41,7 @@ internal sealed class CertificateSet
             chains.Add(chain);
         }
 
-        if (problems.Count > 0) throw new CertificateException(problems);
-
+        check.ThrowIfAny();
         CertificateSet set = new(chains, Make(For(chains[0].Names[0], chains), isFront: true, configure));
         Dictionary<string, TlsContext> made = [];
         foreach (string name in chains.SelectMany(chain => chain.Names).Distinct())
@@ -72,45 +71,11 @@ internal sealed class CertificateSet
 
     private static TlsContext Make(List<CertificateChain> chains, bool isFront, Action<TlsContext, bool> configure)
     {
-        TlsContext context = NewContext();
-        List<CertificateProblem> problems = [];
-        foreach (CertificateChain chain in chains) Use(context, chain.Files, problems);
-        if (problems.Count > 0) throw new CertificateException(problems);
+        TlsContext context = CertificateCheck.NewContext();
+        CertificateCheck check = new(DateTimeOffset.UtcNow);
+        foreach (CertificateChain chain in chains) check.TryUse(context, chain.Files.Certificate, chain.Files.Key);
+        check.ThrowIfAny();
         configure(context, isFront);
         return context;
-    }
-
-    private static TlsContext NewContext()
-    {
-        TlsContext context = new();
-        return context.IsInvalid ? throw new CertificateException(["OpenSSL gives no context"]) : context;
-    }
-
-    private static bool KeyFits(CertificateFiles files, List<CertificateProblem> problems)
-    {
-        using TlsContext context = NewContext();
-        return Use(context, files, problems);
-    }
-
-    private static bool Use(TlsContext context, CertificateFiles files, List<CertificateProblem> problems)
-    {
-        if ((PemFile.Obstacle(files.Certificate) ?? PemFile.KeyObstacle(files.Key)) is { } obstacle)
-        {
-            problems.Add(obstacle);
-            return false;
-        }
-
-        OpenSsl.ClearErrors();
-        if (OpenSsl.UseCertificateChain(context, files.Certificate) != 1)
-        {
-            problems.Add(PemFile.Garbled(files.Certificate, OpenSsl.DescribeError()));
-            return false;
-        }
-
-        if (OpenSsl.UsePrivateKey(context, files.Key, OpenSsl.FileTypePem) == 1 && OpenSsl.CheckPrivateKey(context) == 1) return true;
-        problems.Add(OpenSsl.IsKeyOfAnother()
-            ? PemFile.WrongKey(files.Key, files.Certificate)
-            : PemFile.Garbled(files.Key, OpenSsl.DescribeError(), isKey: true));
-        return false;
     }
 }

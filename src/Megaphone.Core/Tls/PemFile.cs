@@ -2,7 +2,7 @@ using Megaphone.Interop;
 
 namespace Megaphone.Tls;
 
-/// <summary>Looks at a PEM file before it is used, so that what is wrong can be told with what mends it.</summary>
+/// <summary>Looks at a PEM file before it is used, so that what is wrong can be told with what fixes it.</summary>
 internal static class PemFile
 {
     private const int MayPass = 1;

@@ -210,7 +210,7 @@ internal sealed class MegaphoneService(
         {
             if (!key.StartsWith(section, StringComparison.Ordinal) || (failed is not null && !failed.Equals(address))) continue;
             if (BindProbe.Try(address) is { } obstacle)
-                return new StartFailedException($"{key} \"{address}\": {obstacle.Reason}; {obstacle.Mend}", error);
+                return new StartFailedException($"{key} \"{address}\": {obstacle.Reason}; {obstacle.Fix}", error);
         }
 
         // Free again by now, or something else than the address: what the role says itself.

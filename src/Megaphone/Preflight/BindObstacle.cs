@@ -2,5 +2,5 @@ namespace Megaphone.Preflight;
 
 /// <summary>Why an address cannot be listened on.</summary>
 /// <param name="Reason">In words.</param>
-/// <param name="Mend">What to do about it.</param>
-internal sealed record BindObstacle(string Reason, string Mend);
+/// <param name="Fix">What to do about it.</param>
+internal sealed record BindObstacle(string Reason, string Fix);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Megaphone.Preflight;
 
-/// <summary>What <c>megaphone check</c> prints: a line for each finding, and under it what mends it.</summary>
+/// <summary>What <c>megaphone check</c> prints: a line for each finding, and under it what fixes it.</summary>
 internal static class CheckReport
 {
     /// <summary>Writes the table.</summary>
@@ -15,7 +15,7 @@ internal static class CheckReport
         {
             string verdict = finding.Verdict switch { Verdict.Ok => "ok", Verdict.Warn => "warn", _ => "FAIL" };
             report.Append($"  {verdict,-4}  {finding.Topic.PadRight(width)}  {finding.What}\n");
-            if (finding.Mend is not null) report.Append($"        {"".PadRight(width)}  mend: {finding.Mend}\n");
+            if (finding.Fix is not null) report.Append($"        {"".PadRight(width)}  fix: {finding.Fix}\n");
         }
 
         int warnings = findings.Count(finding => finding.Verdict == Verdict.Warn);

@@ -4,5 +4,5 @@ namespace Megaphone.Preflight;
 /// <param name="Verdict">How serious it is.</param>
 /// <param name="Topic">What was looked at, in a word or two, or a key.</param>
 /// <param name="What">What was found, with the numbers.</param>
-/// <param name="Mend">The command or the line that mends it; null when nothing needs mending.</param>
-internal sealed record Finding(Verdict Verdict, string Topic, string What, string? Mend = null);
+/// <param name="Fix">The command or the line that fixes it; null when nothing is needed.</param>
+internal sealed record Finding(Verdict Verdict, string Topic, string What, string? Fix = null);

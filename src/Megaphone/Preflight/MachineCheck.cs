@@ -83,7 +83,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         foreach ((string key, IPEndPoint address) in settings.Listeners)
         {
             if (machine.Bindable[address] is { } obstacle)
-                Add(Verdict.Fail, key, $"{address}: {obstacle.Reason}", obstacle.Mend);
+                Add(Verdict.Fail, key, $"{address}: {obstacle.Reason}", obstacle.Fix);
             else
                 Add(Verdict.Ok, key, $"{address} can be bound");
         }
@@ -91,7 +91,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private void Certificates()
     {
-        foreach (CertificateProblem problem in machine.CertificateProblems) Add(Verdict.Fail, "Ecm:Tls", problem.What, problem.Mend);
+        foreach (CertificateProblem problem in machine.CertificateProblems) Add(Verdict.Fail, "Ecm:Tls", problem.What, problem.Fix);
 
         foreach (CertificateChain chain in machine.Certificates)
         {
@@ -104,7 +104,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     {
         foreach (LinkTlsFacts facts in machine.LinkTls)
         {
-            foreach (CertificateProblem problem in facts.Problems) Add(Verdict.Fail, facts.Section, problem.What, problem.Mend);
+            foreach (CertificateProblem problem in facts.Problems) Add(Verdict.Fail, facts.Section, problem.What, problem.Fix);
             foreach ((string file, DateTimeOffset notAfter) in facts.Validity)
             {
                 int days = (int)(notAfter - machine.Now).TotalDays;
@@ -177,11 +177,11 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private ulong Reserved(long? limit) => DescriptorReserve.Within((ulong)(limit ?? long.MaxValue), settings.ReservedDescriptors);
 
-    private void Compare(string topic, long? limit, string says, long needed, string mend, string also = "")
+    private void Compare(string topic, long? limit, string says, long needed, string fix, string also = "")
     {
         if (limit is null) return;
         string what = $"{says} {limit}, and {needed} are needed{also}";
-        if (limit < needed) Add(Shortfall, topic, what, mend);
+        if (limit < needed) Add(Shortfall, topic, what, fix);
         else Add(Verdict.Ok, topic, what);
     }
 
@@ -198,11 +198,11 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             return;
         }
 
-        List<string> mend = [];
-        if (ports < MostLocalPorts) mend.Add("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"");
+        List<string> fix = [];
+        if (ports < MostLocalPorts) fix.Add("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"");
         if (Sessions > MostLocalPorts)
-            mend.Add($"\"MaxSessions\": {MostLocalPorts} (for more, another hub with a backend address of its own)");
-        Add(settings.MaxSessionsGiven ? Verdict.Fail : Verdict.Warn, "local ports", what, string.Join(", and ", mend));
+            fix.Add($"\"MaxSessions\": {MostLocalPorts} (for more, another hub with a backend address of its own)");
+        Add(settings.MaxSessionsGiven ? Verdict.Fail : Verdict.Warn, "local ports", what, string.Join(", and ", fix));
     }
 
     private void Backlog()
@@ -286,6 +286,6 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB");
 
-    private void Add(Verdict verdict, string topic, string what, string? mend = null) =>
-        _findings.Add(new Finding(verdict, topic, what, mend));
+    private void Add(Verdict verdict, string topic, string what, string? fix = null) =>
+        _findings.Add(new Finding(verdict, topic, what, fix));
 }

@@ -52,13 +52,13 @@ public class ListenAddressTests
         Assert.Equal("something listens there already", BindProbe.Try((IPEndPoint)listener.LocalEndPoint!)!.Reason);
         BindObstacle obstacle = BindProbe.Try(outgoing)!;
         Assert.Equal("an outgoing connection of this machine uses that port, and nothing listens there", obstacle.Reason);
-        Assert.Contains($"`ss -tanp 'sport = :{outgoing.Port}'`", obstacle.Mend, StringComparison.Ordinal);
-        Assert.Contains($"{outgoing.Port}` keeps the next ones off it", obstacle.Mend, StringComparison.Ordinal);
+        Assert.Contains($"`ss -tanp 'sport = :{outgoing.Port}'`", obstacle.Fix, StringComparison.Ordinal);
+        Assert.Contains($"{outgoing.Port}` keeps the next ones off it", obstacle.Fix, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Ports_that_are_reserved_already_stay_so() => Assert.Contains(
         "`sysctl -w net.ipv4.ip_local_reserved_ports=80,8000-8010,5222`",
-        BindProbe.Describe(SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: false, reserved: "80,8000-8010").Mend,
+        BindProbe.Describe(SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: false, reserved: "80,8000-8010").Fix,
         StringComparison.Ordinal);
 }

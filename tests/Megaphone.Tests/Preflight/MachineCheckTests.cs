@@ -121,7 +121,7 @@ public class MachineCheckTests
             LinkTls =
             [
                 new LinkTlsFacts("Ecm:Link:Tls", [("/edge.pem", Large.Now.AddDays(13.5)), ("/ca.pem", Large.Now.AddDays(100.5))], []),
-                new LinkTlsFacts("Hub:Tls", [], [new CertificateProblem("/hub.key: wrong", "mend it")]),
+                new LinkTlsFacts("Hub:Tls", [], [new CertificateProblem("/hub.key: wrong", "fix it")]),
             ],
         };
 

@@ -12,20 +12,20 @@ public sealed class CertificateChainTests : IDisposable
     [Fact]
     public void A_certificate_is_for_the_hosts_that_it_names()
     {
-        List<CertificateProblem> problems = [];
+        CertificateCheck check = new(DateTimeOffset.UtcNow);
         (string certificate, string key) = _authority.Issue("server", "Example.ORG");
-        CertificateChain chain = CertificateChain.Read(new CertificateFiles(certificate, key, []), DateTimeOffset.UtcNow, problems)!;
-        Assert.Empty(problems);
+        CertificateChain chain = CertificateChain.Read(new CertificateFiles(certificate, key, []), check)!;
+        Assert.Empty(check.Problems);
         Assert.Equal(["example.org"], chain.Names);
     }
 
     [Fact]
     public void Names_that_cannot_be_read_are_a_problem_and_nothing_worse()
     {
-        List<CertificateProblem> problems = [];
+        CertificateCheck check = new(DateTimeOffset.UtcNow);
         (string certificate, string key) = _authority.IssueBroken("server", "2.5.29.17");
-        Assert.Null(CertificateChain.Read(new CertificateFiles(certificate, key, []), DateTimeOffset.UtcNow, problems));
-        Assert.StartsWith(certificate + ": ", Assert.Single(problems).What, StringComparison.Ordinal);
+        Assert.Null(CertificateChain.Read(new CertificateFiles(certificate, key, []), check));
+        Assert.StartsWith(certificate + ": ", Assert.Single(check.Problems).What, StringComparison.Ordinal);
     }
 
     public void Dispose() => _authority.Dispose();
