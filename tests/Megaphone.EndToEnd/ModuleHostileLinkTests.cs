@@ -158,10 +158,10 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
         });
 
         await Patience.UntilAsync(async () => await CounterAsync("log_suppressed") - suppressed >= 600 + 300 - 10, () => "lines that were not written");
-        await server.Ejabberd.EvaluateAsync("[ejabberd_megaphone_keeper ! {log_interval_ends, Kind} || Kind <- [stranger_closed, proxy_refused]]");
+        await server.Ejabberd.EvaluateAsync("[ejabberd_megaphone_registry ! {log_interval_ends, Kind} || Kind <- [stranger_closed, proxy_refused]]");
         await Patience.UntilAsync(() => NewComplaints().Any(line => line.EndsWith("more sessions were refused for their PROXY header, or for having none", StringComparison.Ordinal)), "the line that says how many more");
 
-        Assert.Contains(NewComplaints(), line => line.Contains("595 more links were closed for the first that they said", StringComparison.Ordinal));
+        Assert.Contains(NewComplaints(), line => line.Contains("595 more connections were closed because of their first packet", StringComparison.Ordinal));
         Assert.InRange(NewComplaints().Count, 12, 14);
         Assert.InRange(server.Ejabberd.LogBytes - _log, 0, LogBound);
     }

@@ -11,13 +11,13 @@ sessions_together_let_no_more_wait_than_buffer_total_test() ->
     with_link(fun(Socket, Link) ->
         [begin_session(Link, Id) || Id <- [1, 2]],
         send(Socket, [packet(1, <<1:(100000 * 8)>>), packet(1, <<2:(100000 * 8)>>)]),
-        wait_until(fun() -> waiting(Link) =:= 200064 end),
+        wait_until(fun() -> buffered(Link) =:= 200064 end),
         %% It is session 2 that would add too much.
         send(Socket, [packet(2, <<3:(90000 * 8)>>), packet(2, <<4:(90000 * 8)>>)]),
         ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>, <<"reason">> := <<"buffer_total">>}, control(Socket)),
         ?assertMatch([#session{c2s = ended}], ets:lookup(Link#link.sessions, 2)),
         ?assertMatch([#session{c2s = C2S}] when is_pid(C2S), ets:lookup(Link#link.sessions, 1)),
-        ?assertEqual(290096, waiting(Link)),
+        ?assertEqual(290096, buffered(Link)),
         ?assertEqual({1, 1}, {counted(resets, Link), counted(resets_buffer_total, Link)})
     end).
 
@@ -26,7 +26,7 @@ a_session_for_which_nothing_waits_is_not_reset_for_what_others_let_wait_test() -
         [begin_session(Link, Id) || Id <- [1, 2]],
         send(Socket, [packet(1, <<1:(?TOTAL * 8 - 32 * 8)>>), packet(2, <<"a short one">>)]),
         ?assertMatch(<<"a short one">>, packet_for(2)),
-        ?assertEqual(?TOTAL + 32 + 11, waiting(Link)),
+        ?assertEqual(?TOTAL + 32 + 11, buffered(Link)),
         %% Now something waits for it.
         send(Socket, packet(2, <<"another">>)),
         ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>}, control(Socket))
@@ -37,23 +37,23 @@ what_is_taken_up_waits_no_more_test() ->
         begin_session(Link, 1),
         %% More than a mailbox may hold, so that the receiver holds some of it.
         send(Socket, [packet(1, <<N>>) || N <- lists:seq(1, 200)]),
-        wait_until(fun() -> waiting(Link) =:= 200 * 33 end),
+        wait_until(fun() -> buffered(Link) =:= 200 * 33 end),
         [begin
              Content = packet_for(1),
              ?assertEqual(<<N>>, Content),
-             ejabberd_megaphone_receiver:taken(Link, 1, Content)
+             ejabberd_megaphone_delivery:taken(Link, 1, Content)
          end || N <- lists:seq(1, 200)],
-        ?assertEqual(0, waiting(Link)),
-        ?assertMatch([#session{load = 0, bytes = 0}], ets:lookup(Link#link.sessions, 1))
+        ?assertEqual(0, buffered(Link)),
+        ?assertMatch([#session{packets = 0, bytes = 0}], ets:lookup(Link#link.sessions, 1))
     end).
 
 what_is_left_of_a_session_waits_no_more_once_its_process_has_ended_test() ->
     with_link(fun(Socket, Link) ->
         C2S = begin_session(Link, 1),
         send(Socket, [packet(1, <<N>>) || N <- lists:seq(1, 200)]),
-        wait_until(fun() -> waiting(Link) =:= 200 * 33 end),
+        wait_until(fun() -> buffered(Link) =:= 200 * 33 end),
         exit(C2S, kill),
-        wait_until(fun() -> waiting(Link) =:= 0 end)
+        wait_until(fun() -> buffered(Link) =:= 0 end)
     end).
 
 what_is_for_paused_clients_is_bounded_together_test() ->
@@ -64,13 +64,13 @@ what_is_for_paused_clients_is_bounded_together_test() ->
         ?assertMatch(#{<<"op">> := <<"pong">>}, control(Socket)),
         ejabberd_megaphone_sender:send(Link, 1, <<1:(200000 * 8)>>),
         ejabberd_megaphone_sender:send(Link, 2, <<2:(90000 * 8)>>),
-        wait_until(fun() -> waiting(Link) =:= 290064 end),
+        wait_until(fun() -> buffered(Link) =:= 290064 end),
         ejabberd_megaphone_sender:send(Link, 2, <<3:(90000 * 8)>>),
         ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"2">>, <<"reason">> := <<"buffer_total">>}, control(Socket)),
-        ?assertEqual(200032, waiting(Link)),
+        ?assertEqual(200032, buffered(Link)),
         send(Socket, op(<<"resume">>, <<"1">>)),
         ?assertMatch({1, <<1:(200000 * 8)>>}, received(Socket)),
-        ?assertEqual(0, waiting(Link))
+        ?assertEqual(0, buffered(Link))
     end).
 
 %% Its last words are what passed the bound, and they are thrown away: without a reset nobody would tell the client.
@@ -83,10 +83,10 @@ a_paused_client_whose_session_ends_above_the_bound_is_told_by_a_reset_test() ->
         ok = sys:suspend(Link#link.owner),           % so that the order of what follows is certain
         ejabberd_megaphone_link:end_session(Link, 1),
         ejabberd_megaphone_sender:send(Link, 1, <<1:((?TOTAL + 1) * 8)>>),
-        ejabberd_megaphone_sender:finish(Link, 1),
+        ejabberd_megaphone_sender:send_end(Link, 1),
         ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"1">>}, control(Socket)),
         ok = sys:resume(Link#link.owner),
-        wait_until(fun() -> waiting(Link) =:= 0 end)
+        wait_until(fun() -> buffered(Link) =:= 0 end)
     end).
 
 %% Each of them is awake, and takes memory, until it has ended.
@@ -132,7 +132,7 @@ a_link_over_tls_carries_what_any_other_does_test() ->
         [begin
              Content = packet_for(1),
              ?assertEqual(<<N>>, Content),
-             ejabberd_megaphone_receiver:taken(Link, 1, Content)
+             ejabberd_megaphone_delivery:taken(Link, 1, Content)
          end || N <- lists:seq(1, 200)],
         %% Many records, in each direction.
         send(Socket, packet(1, <<2:(200000 * 8)>>)),
@@ -193,7 +193,7 @@ a_first_packet_that_cannot_be_read_is_the_end_of_its_session_alone_test() ->
         send(Socket, packet(1, <<"in">>)),
         ?assertEqual(<<"in">>, packet_for(1)),
         ?assertEqual({1, 1}, {counted(failures, Link), counted(proxy_refused, Link)}),
-        ?assertEqual(32 + 2, waiting(Link))
+        ?assertEqual(32 + 2, buffered(Link))
     end).
 
 %% And not of a process that writes to the log what it holds.
@@ -336,13 +336,13 @@ with_listener_for_more(Options, Test) ->
         forget_packets()
     end.
 
-connect(Listening, Shared) ->
+connect(Listening, Terms) ->
     {ok, Port} = inet:port(Listening),
     {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}, {recbuf, 65536}]),
     {ok, Accepted} = gen_tcp:accept(Listening, 1000),
-    {ok, Receiver} = ejabberd_megaphone_receiver:start(Accepted, self(), {Shared, undefined}),
-    ok = gen_tcp:controlling_process(Accepted, Receiver),
-    ejabberd_megaphone_receiver:accept(Receiver),
+    {ok, Connection} = ejabberd_megaphone_connection:start(Accepted, self(), Terms, undefined),
+    ok = gen_tcp:controlling_process(Accepted, Connection),
+    ejabberd_megaphone_connection:accept(Connection),
     Socket.
 
 forget_packets() ->
@@ -352,14 +352,14 @@ forget_packets() ->
     after 0 -> ok
     end.
 
-%% In the place of ejabberd_megaphone_keeper: it keeps the table of links, and what wrong secrets cost.
+%% In the place of ejabberd_megaphone_registry: it keeps the table of links, and what wrong secrets cost.
 keeper() ->
     Test = self(),
     Pid = spawn(fun() ->
                         ets:new(?LINKS, [named_table, public, {keypos, #link.owner}]),
-                        register(ejabberd_megaphone_keeper, self()),
+                        register(ejabberd_megaphone_registry, self()),
                         Test ! {keeps, self()},
-                        keep(ejabberd_megaphone_guesses:new())
+                        keep(ejabberd_megaphone_wrong_secrets:new())
                 end),
     receive {keeps, Pid} -> Pid after 1000 -> exit(no_keeper) end.
 
@@ -370,7 +370,7 @@ keep(Guesses0) ->
             gen_server:reply(From, {ok, self()}),
             keep(Guesses0);
         {'$gen_call', From, {attempt, Peer, IsRight}} ->
-            {Turn, Guesses} = ejabberd_megaphone_guesses:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Guesses0),
+            {Turn, Guesses} = ejabberd_megaphone_wrong_secrets:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Guesses0),
             gen_server:reply(From, Turn),
             keep(Guesses);
         stop ->
@@ -415,7 +415,7 @@ closed_within(Time) ->
 told(Sessions) ->
     receive {closed, C2S} -> told([C2S | Sessions]) after 0 -> Sessions end.
 
-waiting(#link{waiting = Waiting}) -> ejabberd_megaphone_waiting:bytes(Waiting).
+buffered(#link{budget = Budget}) -> ejabberd_megaphone_budget:reserved(Budget).
 
 counted(Name, #link{counters = Counters}) -> counted(Name, Counters);
 counted(Name, Counters) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).

@@ -16,7 +16,7 @@ one_line_says_how_many_more_there_were_and_then_it_begins_anew_test() ->
     with_log(fun(Counters) ->
         [allows(tls_failed, Counters) || _ <- lists:seq(1, 100)],
         end_interval(tls_failed),
-        ?assertEqual(["95 more links came to no TLS"], written()),
+        ?assertEqual(["95 more connections failed in their TLS handshake"], written()),
         end_interval(tls_failed),
         ?assertEqual([], written()),
         ?assert(allows(tls_failed, Counters))
@@ -54,13 +54,13 @@ without_a_table_everything_is_written_test() ->
 the_keeper_is_told_when_an_interval_is_over_test_() ->
     {timeout, 60, fun() ->
         with_log(fun(Counters) ->
-            true = register(ejabberd_megaphone_keeper, self()),
+            true = register(ejabberd_megaphone_registry, self()),
             Begin = erlang:monotonic_time(millisecond),
             try
                 [allows(link_closed, Counters) || _ <- lists:seq(1, 100)],
                 ?assertEqual(ok, wait_for_end(link_closed, Begin + 30000))
             after
-                unregister(ejabberd_megaphone_keeper)
+                unregister(ejabberd_megaphone_registry)
             end
         end)
     end}.

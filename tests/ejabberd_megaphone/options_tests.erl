@@ -46,11 +46,11 @@ beyond_loopback_a_listener_wants_a_secret_or_certificates_or_the_operators_word_
              {false, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, forbidden}]}]].
 
 listens(Ip, Options) ->
-    %% In the place of ejabberd_megaphone_keeper.
+    %% In the place of ejabberd_megaphone_registry.
     Keeper = spawn(fun() ->
                            receive {'$gen_call', From, {add_listener, _, _}} -> gen_server:reply(From, {key, counters}) end
                    end),
-    register(ejabberd_megaphone_keeper, Keeper),
+    register(ejabberd_megaphone_registry, Keeper),
     {ok, Socket} = gen_tcp:listen(0, [{ip, Ip} || tuple_size(Ip) =:= 4] ++ [inet6 || tuple_size(Ip) =:= 8]),
     try ejabberd_megaphone:tcp_init(Socket, [{certfile, <<"missing.pem">>} || lists:member({tls, true}, Options)]
                                             ++ [{max_fsm_queue, 1000} | Options]) of
@@ -62,5 +62,5 @@ listens(Ip, Options) ->
     after
         gen_tcp:close(Socket),
         exit(Keeper, kill),
-        catch unregister(ejabberd_megaphone_keeper)
+        catch unregister(ejabberd_megaphone_registry)
     end.

@@ -59,7 +59,7 @@ packets_of_a_login_that_come_together_are_read_one_after_the_other_test() ->
         ?assertMatch([{xmlstreamstart, _, _}], events()),
         goes_on(wait_for_sasl_request),
         ?assertMatch([{xmlstreamelement, _}], events()),
-        ?assert(ejabberd_megaphone_waiting:bytes(Link#link.waiting) > 0),
+        ?assert(ejabberd_megaphone_budget:reserved(Link#link.budget) > 0),
         %% It was right, and a header would be due.
         goes_on(wait_for_stream),
         ?assertMatch([{xmlstreamerror, _}], events()),
@@ -73,7 +73,7 @@ packets_that_come_alone_or_after_the_login_need_not_wait_test_() ->
             [self() ! something_else || StreamState =:= established],
             arrives(Link, Packet, StreamState),
             ?assertMatch([_], events()),
-            ?assertEqual(nothing, receive {ejabberd_megaphone, go_on} -> something after 0 -> nothing end),
+            ?assertEqual(nothing, receive {ejabberd_megaphone, unblock} -> something after 0 -> nothing end),
             assert_nothing_waits(Link)
         end)
      end} || {StreamState, Packet} <- [{wait_for_stream, ?HEADER}, {wait_for_bind, <<"<iq/>">>}, {established, <<"<presence/>">>}]].
@@ -81,14 +81,14 @@ packets_that_come_alone_or_after_the_login_need_not_wait_test_() ->
 %%% The session
 
 %% What the receiver does with a packet, and what the hook then does.
-arrives(#link{sessions = Sessions, waiting = Waiting}, Content, StreamState) ->
-    Bytes = ejabberd_megaphone_waiting:packet_bytes(Content),
-    ejabberd_megaphone_waiting:add(Waiting, Bytes),
-    ets:update_counter(Sessions, ?ID, [{#session.load, 1}, {#session.bytes, Bytes}]),
+arrives(#link{sessions = Sessions, budget = Budget}, Content, StreamState) ->
+    Bytes = ejabberd_megaphone_budget:packet_bytes(Content),
+    ejabberd_megaphone_budget:reserve(Budget, Bytes),
+    ets:update_counter(Sessions, ?ID, [{#session.packets, 1}, {#session.bytes, Bytes}]),
     hook({packet, Content}, StreamState).
 
 goes_on(StreamState) ->
-    receive {ejabberd_megaphone, go_on} -> hook(go_on, StreamState) after 0 -> error(does_not_wait) end.
+    receive {ejabberd_megaphone, unblock} -> hook(unblock, StreamState) after 0 -> error(does_not_wait) end.
 
 hook(Message, StreamState) ->
     State = #{stream_state => StreamState},
@@ -100,9 +100,9 @@ events() ->
 lines() ->
     receive {line, Line} -> [Line | lines()] after 0 -> [] end.
 
-assert_nothing_waits(#link{sessions = Sessions, waiting = Waiting}) ->
-    ?assertEqual(0, ejabberd_megaphone_waiting:bytes(Waiting)),
-    ?assertMatch([#session{load = 0, bytes = 0}], ets:lookup(Sessions, ?ID)).
+assert_nothing_waits(#link{sessions = Sessions, budget = Budget}) ->
+    ?assertEqual(0, ejabberd_megaphone_budget:reserved(Budget)),
+    ?assertMatch([#session{packets = 0, bytes = 0}], ets:lookup(Sessions, ?ID)).
 
 counted(Name, #link{counters = Counters}) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).
 
@@ -112,8 +112,8 @@ with_session(Test) ->
     Sessions = ets:new(sessions, [public, {keypos, #session.id}]),
     true = ets:insert(Sessions, #session{id = ?ID, c2s = self()}),
     Link = #link{owner = self(), receiver = self(), sender = self(), sessions = Sessions, queued = atomics:new(1, []),
-                 waiting = ejabberd_megaphone_waiting:new(1 bsl 30), counters = ejabberd_megaphone_counters:new(),
-                 options = ejabberd_megaphone_shared:publish(#options{}), sock_peer_name = {{{127, 0, 0, 1}, 1}, {{127, 0, 0, 1}, 2}}},
+                 budget = ejabberd_megaphone_budget:new(1 bsl 30), counters = ejabberd_megaphone_counters:new(),
+                 options = ejabberd_megaphone_shared:publish(#options{}), addresses = {{{127, 0, 0, 1}, 1}, {{127, 0, 0, 1}, 2}}},
     true = ets:insert(?LINKS, Link),
     ok = ejabberd_megaphone_log:new(),
     ok = logger:add_handler(?MODULE, line_handler, #{config => self()}),

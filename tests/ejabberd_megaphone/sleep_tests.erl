@@ -68,7 +68,7 @@ packed_states_share_what_is_equal() ->
 %% Templates are kept by the keeper; its part in ejabberd is not needed for that.
 keeper() ->
     Pid = spawn(fun() -> keep(#{}) end),
-    register(ejabberd_megaphone_keeper, Pid),
+    register(ejabberd_megaphone_registry, Pid),
     Pid.
 
 stop(Pid) ->

@@ -1,50 +1,55 @@
-%% Terms that more than one module of ejabberd_megaphone handles.
+%% Terms that several modules of ejabberd_megaphone share.
 
-%% What a listener was configured with, as far as its links and sessions need to know it.
+%% A listener's configuration, as far as its links and sessions need it.
 -record(options,
         {tls = none :: ejabberd_megaphone_tls:settings() | none,    % of links
-         starttls_required = false :: boolean(),             % clients without TLS at their ECM are refused
+         starttls_required = false :: boolean(),             % refuse clients that do not use TLS towards their ECM
          proxy_header = optional :: ejabberd_megaphone_proxy:policy(),    % at the head of a session
-         secret = <<>> :: binary(),                          % empty: none wanted
+         secret = <<>> :: binary(),                          % empty: none is required
          keep_alive = 15000 :: pos_integer(),                % ms
-         max_packet = 1048576 :: pos_integer(),              % bytes, the header of 32 included
+         max_packet = 1048576 :: pos_integer(),              % bytes, including the header of 32
          hibernate_after = 10000 :: non_neg_integer(),       % ms; 0: never
          compact = true :: boolean(),
          close_rate = 5000 :: pos_integer(),                 % sessions per second
-         buffer_total = 268435456 :: pos_integer(),          % bytes that wait for all sessions of a link
+         buffer_total = 268435456 :: pos_integer(),          % bytes buffered for all sessions of a link
          send_timeout = 15000 :: timeout(),                  % ms
          max_stanza_size = infinity :: pos_integer() | infinity,
-         max_queue :: pos_integer() | undefined,             % messages for a c2s process, after which it ends
+         max_queue :: pos_integer() | undefined,             % messages that end a c2s process if they are queued for it
          c2s = [] :: [{atom(), term()}]}).                   % options for ejabberd_c2s
 
-%% One link, as its processes and its sessions see it: a row of the table ?LINKS, found by the pid of its owner.
+%% A link, as its processes and its sessions see it: a row of the table ?LINKS, whose key is the link's owner. Nothing in it belongs
+%% to the connection that carries the link; the processes `receiver' and `sender' are told which one that is.
 -record(link,
         {owner :: pid() | '_',
-         receiver :: pid() | '_',
-         sender :: pid() | undefined | '_',                  % undefined: the link is lost, its sessions are being closed
+         receiver :: pid() | undefined | '_',                % undefined: only while the link is being made
+         sender :: pid() | undefined | '_',                  % undefined: the link is lost, and its sessions are being closed
          sessions :: ets:tid() | '_',                        % #session{} by id
-         queued :: atomics:atomics_ref() | '_',              % bytes on their way to the socket, in slot 1
-         waiting :: ejabberd_megaphone_waiting:count() | '_',
+         queued :: atomics:atomics_ref() | '_',              % bytes queued for the socket, in slot 1
+         budget :: ejabberd_megaphone_budget:budget() | '_', % what is buffered for its sessions
          counters :: counters:counters_ref() | '_',
          options :: ejabberd_megaphone_shared:key() | '_',   % of #options{}
-         max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the other end takes
-         sock_peer_name :: {endpoint(), endpoint()} | '_',   % our own end and the other
-         name = <<>> :: binary() | '_'}).                    % what the other end calls itself, fit to be shown; empty without hello
+         has_control = false :: boolean() | '_',             % the ECM has sent a hello
+         name = <<>> :: binary() | '_',                      % of the ECM as its hello gives it, safe to print; empty without hello
+         max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the ECM accepts
+         addresses :: {endpoint(), endpoint()} | '_'}).      % of our end of the connection and of the ECM's
 
 -define(LINKS, ejabberd_megaphone).
 
-%% The connection of a link, for calls that gen_tcp and ssl both have.
+%% A TCP or TLS connection, for the calls that gen_tcp and ssl have in common.
 -type connection() :: {gen_tcp, gen_tcp:socket()} | {ssl, ssl:sslsocket()}.
 
 -type endpoint() :: {inet:ip_address(), inet:port_number()}.
 
-%% One session of a link.
+%% What all links of a listener share: the key of its #options{}, and the node's counters.
+-type listener_terms() :: {ejabberd_megaphone_shared:key(), counters:counters_ref()}.
+
+%% A session of a link.
 -record(session,
         {id :: ejabberd_megaphone_wire:id() | '_',
-         c2s :: pid() | ended | '_' | '$1',                  % ended: what comes for it is dropped
-         %% Packets that were sent to the c2s process and not taken up yet, and ?HELD on top of it while the receiver
-         %% holds back more of them.
-         load = 0 :: integer() | '_',
-         bytes = 0 :: integer() | '_' | '$2'}).               % in those packets, as packet_bytes/1 counts them
+         c2s :: pid() | ended | '_' | '$1',                  % ended: packets for it are dropped
+         %% Packets in the mailbox of the c2s process that it has not taken yet, plus ?BACKLOGGED while more of them wait in the
+         %% link's receiver.
+         packets = 0 :: integer() | '_',
+         bytes = 0 :: integer() | '_' | '$2'}).              % of the packets in the mailbox, as packet_bytes/1 counts them
 
--define(HELD, (1 bsl 32)).
+-define(BACKLOGGED, (1 bsl 32)).

@@ -1,9 +1,10 @@
-%%% @doc A listener for links: the connections over which an external connection manager (ECM) brings the clients that it
-%%% holds. Each client becomes a session of ejabberd's own, with neither a socket nor an XML parser of its own.
+%%% @doc A listener for links: the connections over which an external connection manager (ECM) brings the clients that it holds. Each
+%%% client becomes an ordinary session of ejabberd, with neither a socket nor an XML parser of its own.
 %%%
-%%% The processes of a link: `ejabberd_megaphone_receiver' reads it, `ejabberd_megaphone_sender' writes it,
-%%% `ejabberd_megaphone_link' owns its sessions; `ejabberd_megaphone_session' runs in the sessions. One
-%%% `ejabberd_megaphone_keeper' keeps what they share.
+%%% `ejabberd_megaphone_connection' is the process of an accepted connection until its first packet. Three processes last as long as the
+%%% link: `ejabberd_megaphone_link' owns its sessions, `ejabberd_megaphone_receiver' reads from its connection and
+%%% `ejabberd_megaphone_sender' writes to it. `ejabberd_megaphone_session' runs in the processes of the sessions. One
+%%% `ejabberd_megaphone_registry' holds what all links share.
 -module(ejabberd_megaphone).
 -behaviour(ejabberd_listener).
 
@@ -14,10 +15,10 @@
 -include("ejabberd_commands.hrl").
 -include("logger.hrl").
 
-%% @doc What there is and what was counted, for operators.
+%% @doc The links and the counters of this node, for operators.
 -spec info() -> #{links => [#{atom() => term()}], counters => [{ejabberd_megaphone_counters:name(), non_neg_integer()}]}.
 info() ->
-    case ejabberd_megaphone_keeper:counters() of
+    case ejabberd_megaphone_registry:counters() of
         {ok, Counters} ->
             #{links => [link_info(Link) || Link <- ets:tab2list(?LINKS)],
               counters => ejabberd_megaphone_counters:all(Counters)};
@@ -25,12 +26,12 @@ info() ->
             #{links => [], counters => []}
     end.
 
-link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name = {_, Peer}, sender = Sender,
-                queued = Queued, waiting = Waiting}) ->
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_, Peer}, sender = Sender,
+                queued = Queued, budget = Budget}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
     #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
-      queued_bytes => atomics:get(Queued, 1), waiting_bytes => ejabberd_megaphone_waiting:bytes(Waiting)}.
+      queued_bytes => atomics:get(Queued, 1), waiting_bytes => ejabberd_megaphone_budget:reserved(Budget)}.
 
 %%% Commands
 
@@ -38,15 +39,15 @@ link_info(#link{owner = Owner, sessions = Sessions, name = Name, sock_peer_name 
 -spec commands() -> [#ejabberd_commands{}].
 commands() ->
     [#ejabberd_commands{name = megaphone_links, tags = [session],
-                        desc = "List the links of ejabberd_megaphone: the other end, what it calls itself, whether the link is "
-                               "up (else its sessions are being closed), sessions, bytes on their way to it, and bytes that "
-                               "wait for its sessions or their clients",
+                        desc = "List the links of ejabberd_megaphone: address and name of the ECM, whether the link is up (else its "
+                               "sessions are being closed), sessions, bytes queued for its socket, and bytes buffered for its "
+                               "sessions and their clients",
                         module = ?MODULE, function = links_command, args = [],
                         result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
                                                                 {sessions, integer}, {queued_bytes, integer},
                                                                 {waiting_bytes, integer}]}}}}},
      #ejabberd_commands{name = megaphone_counters, tags = [session],
-                        desc = "Show what ejabberd_megaphone has counted",
+                        desc = "Show the counters of ejabberd_megaphone",
                         module = ?MODULE, function = counters_command, args = [],
                         result = {counters, {list, {counter, {tuple, [{name, atom}, {value, integer}]}}}}}].
 
@@ -65,34 +66,34 @@ counters_command() ->
     #{counters := Counters} = info(),
     Counters.
 
-%% @doc The other end of a link as it is written in logs.
+%% @doc The ECM's address, as it is written in logs.
 -spec peer(#link{}) -> iolist().
-peer(#link{sock_peer_name = {_, Peer}}) -> endpoint(Peer).
+peer(#link{addresses = {_, Peer}}) -> endpoint(Peer).
 
 %% @doc An address as it is written in logs.
 -spec endpoint(endpoint() | {local, binary()}) -> iolist().
 endpoint({Address, Port}) when tuple_size(Address) =:= 4 -> [inet:ntoa(Address), $:, integer_to_list(Port)];
 endpoint({Address, Port}) when tuple_size(Address) =:= 8 -> [$[, inet:ntoa(Address), "]:", integer_to_list(Port)];
-endpoint({local, Path}) -> ["unix:", ejabberd_megaphone_text:shown(Path)].
+endpoint({local, Path}) -> ["unix:", ejabberd_megaphone_text:sanitize(Path)].
 
 %%% ejabberd_listener
 
 -spec start(gen_tcp, gen_tcp:socket(), [{atom(), term()}]) -> {ok, pid()}.
 start(gen_tcp, Socket, Options) ->
-    {_, {Listener, Shared}} = lists:keyfind(?MODULE, 1, Options),
-    ejabberd_megaphone_receiver:start(Socket, Listener, {Shared, proplists:get_value(sock_peer_name, Options)}).
+    {_, {Listener, Terms}} = lists:keyfind(?MODULE, 1, Options),
+    ejabberd_megaphone_connection:start(Socket, Listener, Terms, proplists:get_value(sock_peer_name, Options)).
 
 -spec start_link(gen_tcp, gen_tcp:socket(), [{atom(), term()}]) -> {ok, pid()}.
 start_link(gen_tcp, Socket, Options) ->
-    {ok, Receiver} = start(gen_tcp, Socket, Options),
-    link(Receiver),
-    {ok, Receiver}.
+    {ok, Connection} = start(gen_tcp, Socket, Options),
+    link(Connection),
+    {ok, Connection}.
 
 -spec accept(pid()) -> ok.
-accept(Receiver) -> ejabberd_megaphone_receiver:accept(Receiver).
+accept(Connection) -> ejabberd_megaphone_connection:accept(Connection).
 
-%% @doc Called once, in the process of the listener, before it accepts links. A listener is not started that anybody could reach and
-%% that wants neither a secret nor a certificate: whoever links with it can say of its clients what it likes.
+%% @doc Called once, in the process of the listener, before it accepts connections. Refuses to listen where anybody could connect if neither a
+%% secret nor a certificate is required: whoever has a link can claim any address for its clients.
 -spec tcp_init(gen_tcp:socket(), [{atom(), term()}]) -> [{atom(), term()}].
 tcp_init(ListenSocket, Given) ->
     {ok, {Address, Port}} = inet:sockname(ListenSocket),
@@ -100,8 +101,8 @@ tcp_init(ListenSocket, Given) ->
         true ->
             #options{tls = Tls} = Options = options(Given),
             _ = [warn_of_tls(Port, Tls) || Tls =/= none],
-            Shared = ejabberd_megaphone_keeper:add_listener(Options),
-            [{?MODULE, {self(), Shared}} | Given];
+            Terms = ejabberd_megaphone_registry:add_listener(Options),
+            [{?MODULE, {self(), Terms}} | Given];
         {false, Why} ->
             ?CRITICAL_MSG("~s does not listen on ~ts port ~p: ~ts", [?MODULE, inet:ntoa(Address), Port, Why]),
             gen_tcp:close(ListenSocket),
@@ -112,18 +113,18 @@ may_listen(Address, Given) ->
     Get = getter(Given),
     HasFile = Get(certfile) =/= undefined orelse Get(cafile) =/= undefined,
     IsOpen = not is_loopback(Address) andalso Get(secret) =:= <<>> andalso Get(cafile) =:= undefined,
-    Wrong = [{HasFile andalso not Get(tls), "it has a certfile or cafile, which say nothing without tls: true"},
-             {Get(starttls_required) andalso Get(proxy_header) =:= forbidden,
-              "starttls_required lets in whom a PROXY header says to speak TLS, and proxy_header: forbidden refuses all of those"},
-             {IsOpen andalso not Get(allow_open_listener),
-              "anybody who reaches it could bring clients with any address. Give it a secret (and the ECM the same), "
-              "or tls: true with a cafile, or an ip that is loopback, or write allow_open_listener: true"}],
-    case lists:keyfind(true, 1, Wrong) of
+    Refusals = [{HasFile andalso not Get(tls), "it has a certfile or cafile, which have no effect without tls: true"},
+                {Get(starttls_required) andalso Get(proxy_header) =:= forbidden,
+                 "starttls_required accepts only clients whose PROXY header says that they use TLS, and proxy_header: forbidden refuses those"},
+                {IsOpen andalso not Get(allow_open_listener),
+                 "anybody who can connect to it could claim any address for its clients. Give it a secret (and the ECM the same), "
+                 "or tls: true with a cafile, or a loopback ip, or write allow_open_listener: true"}],
+    case lists:keyfind(true, 1, Refusals) of
         {true, Why} -> {false, Why};
         false -> true
     end.
 
-%% Links are refused for as long as that is so; it may be mended without ejabberd being told, and may come from ACME later.
+%% Not a reason not to listen: the files are read for each link, and may be put right, or come from ACME, later.
 warn_of_tls(Port, Tls) ->
     case ejabberd_megaphone_tls:check(Tls) of
         ok -> ok;
@@ -133,7 +134,7 @@ warn_of_tls(Port, Tls) ->
 is_loopback({127, _, _, _}) -> true;
 is_loopback({0, 0, 0, 0, 0, 0, 0, 1}) -> true;
 is_loopback({0, 0, 0, 0, 0, 16#FFFF, High, _}) -> High bsr 8 =:= 127;
-is_loopback(Address) -> not is_tuple(Address).      % a socket in the file system
+is_loopback(Address) -> not is_tuple(Address).      % a Unix socket
 
 options(Given) ->
     Get = getter(Given),
@@ -152,7 +153,7 @@ options(Given) ->
              max_queue = proplists:get_value(max_queue, ejabberd_config:fsm_limit_opts(Given)),
              c2s = [Option || {Name, _} = Option <- Given, lists:member(Name, [access, shaper, max_stanza_size, max_fsm_queue])]}.
 
-%% What equals its default is not among what is given.
+%% ejabberd leaves out options that equal their defaults.
 getter(Given) ->
     fun(Name) -> proplists:get_value(Name, Given, proplists:get_value(Name, listen_options())) end.
 
@@ -176,10 +177,10 @@ may_hibernate(After) ->
 -spec listen_options() -> [{atom(), term()}].
 listen_options() ->
     [{ip, {127, 0, 0, 1}},
-     {supervisor, false},                            % the processes of a link see to each other
-     {backlog, 1024},                                % many ECMs may come back at once
+     {supervisor, false},                            % the processes of a link monitor each other
+     {backlog, 1024},                                % many ECMs may reconnect at once
      {framing, stanza},
-     {tls, false},                                   % this and the files are ejabberd's own options and types
+     {tls, false},                                   % these three are options of ejabberd, with its types
      {certfile, undefined},
      {cafile, undefined},
      {starttls_required, false},
@@ -205,7 +206,7 @@ listen_opt_type(framing) ->
               stanza;
          (bytes) ->
               ?ERROR_MSG("~s has no parser for each of its sessions: each packet must be one whole piece of a client's "
-                         "stream. Write framing: stanza, here and for the clients of the ECM", [?MODULE]),
+                         "stream. Write framing: stanza, here and in the ECM's configuration of its clients", [?MODULE]),
               econf:fail({bad_enum, [stanza], bytes})
       end);
 listen_opt_type(starttls_required) -> econf:bool();

@@ -1,8 +1,8 @@
 %%% @doc Control packets: what is said on connection id 0 (section 4 of the link protocol). No processes, no I/O.
 -module(ejabberd_megaphone_control).
 
--export([decode/1, encode/1, is_secret/2, check_hello/1]).
--export_type([message/0, hello/0]).
+-export([decode/1, encode/1, packet/1, is_secret/2, check_hello/1]).
+-export_type([message/0, hello/0, outgoing/0]).
 
 -include("ejabberd_megaphone.hrl").
 
@@ -21,6 +21,13 @@
                  | {reset, ejabberd_megaphone_wire:id(), Reason :: binary()}
                  | {drain, Seconds :: number()}
                  | ignored.
+%% What this end sends.
+-type outgoing() :: {welcome, #options{}}
+                  | {refuse, Reason :: binary()}
+                  | {ping | pong, Token :: term()}
+                  | {pause | resume, ejabberd_megaphone_wire:id()}
+                  | {reset, ejabberd_megaphone_wire:id(), Reason :: binary()}
+                  | {drain, Seconds :: non_neg_integer()}.
 
 %% @doc Reads the content of a control packet, and counts the members that are not known. `ignored': an op that is not known, or that
 %% makes no sense from an ECM.
@@ -84,7 +91,7 @@ message(_Op, _Members) ->
 hello(#{name := Name, framing := Framing, secret := Secret, max_packet := Max} = Hello)
   when is_binary(Name), is_binary(Framing), is_integer(Max), Max >= ?MIN_PACKET, is_binary(Secret) ->
     %% The name is for operators' eyes alone.
-    {ok, {hello, Hello#{name := ejabberd_megaphone_text:shown(Name), max_packet := min(Max, ?MAX_PACKET)}}};
+    {ok, {hello, Hello#{name := ejabberd_megaphone_text:sanitize(Name), max_packet := min(Max, ?MAX_PACKET)}}};
 hello(#{secret := null} = Hello) ->
     hello(Hello#{secret := <<>>});
 hello(_) ->
@@ -115,10 +122,14 @@ is_equal(A, B) ->
     Key = crypto:strong_rand_bytes(32),
     crypto:mac(hmac, sha256, Key, A) =:= crypto:mac(hmac, sha256, Key, B).
 
+%% @doc A control packet that carries this message, and its length.
+-spec packet(outgoing()) -> {Bytes :: pos_integer(), iodata()}.
+packet(Message) ->
+    Content = encode(Message),
+    ejabberd_megaphone_wire:packets(0, Content, byte_size(Content) + 32).
+
 %% @doc The content of a control packet.
--spec encode({welcome, #options{}} | {refuse, binary()} | {ping | pong, Token :: term()}
-             | {pause | resume, ejabberd_megaphone_wire:id()} | {reset, ejabberd_megaphone_wire:id(), binary()}
-             | {drain, non_neg_integer()}) -> binary().
+-spec encode(outgoing()) -> binary().
 encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}}) ->
     json_encode(#{op => <<"welcome">>, version => 1, name => <<"ejabberd_megaphone">>,
                   maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000)});

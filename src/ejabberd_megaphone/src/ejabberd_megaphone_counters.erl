@@ -1,4 +1,4 @@
-%%% @doc What is counted, over all links of this node, since the first of them.
+%%% @doc Counters of all links of this node, since the first of them.
 -module(ejabberd_megaphone_counters).
 
 -export([new/0, add/2, add/3, all/1]).
@@ -9,19 +9,19 @@
                 tls_missing, secret_wrong, secret_throttled, proxy_refused, failures, log_suppressed]).
 
 -type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
-              | packets_dropped     % for an id that is over
-              | protocol_errors     % links closed for what they said
-              | control_ignored
-              | pauses              % sent, because of a session that does not keep up
-              | resets              % sessions ended because a bound was passed
-              | resets_buffer_total % those of them for which it was the bound over all sessions
-              | tls_failed          % links that came to no TLS
-              | tls_missing         % clients refused because they came to their ECM without TLS (starttls_required)
+              | packets_dropped     % for ids that were over
+              | protocol_errors     % links and connections closed for them
+              | control_ignored     % ops and members of control packets that are unknown
+              | pauses              % sent, for sessions that did not keep up
+              | resets              % sessions reset for exceeding a limit
+              | resets_buffer_total % of them, those that exceeded the limit for all sessions together
+              | tls_failed          % TLS handshakes that failed
+              | tls_missing         % clients refused for using no TLS towards their ECM (starttls_required)
               | secret_wrong        % links refused for a wrong secret
-              | secret_throttled    % links refused, their secret not looked at, for the wrong ones from their address
+              | secret_throttled    % links refused, without looking at their secret, for wrong ones from the same address
               | proxy_refused       % sessions refused for their PROXY header, or for having none (proxy_header)
-              | failures            % exceptions of this module for what came; each ended its session or link
-              | log_suppressed.     % lines that the log was spared
+              | failures            % exceptions raised in this module by what arrived; each ended its session or link
+              | log_suppressed.     % log lines that were not written
 
 -spec new() -> counters:counters_ref().
 new() -> counters:new(length(?NAMES), [write_concurrency]).

@@ -1,44 +1,42 @@
-%%% @doc The one process that writes to a link's socket. Sends whatever has come together in its mailbox with one call, and
-%%% holds back what is for clients that the other end has paused.
+%%% @doc The only process that writes to a link's socket. It sends whatever has arrived in its mailbox with one call, and keeps the output
+%%% for clients that the ECM has paused.
 %%%
-%%% What may wait here is bounded: on its way to the socket by ?QUEUE_MARK, above which those who send have to wait; for each
-%%% paused session by ?PAUSED_LIMIT, and for all of them by `buffer_total', above which the session that adds to it ends, as it
-%%% does in ejabberd for a slow socket.
+%%% The sender lasts as long as its link. connect/3 tells it which connection to write to; when that fails, it tells the link's owner and
+%%% drops what cannot be sent.
+%%%
+%%% Its memory is bounded: what is queued for the socket by ?QUEUE_HIGH, above which sessions wait when they send; what is kept for a paused
+%%% client by ?PAUSED_LIMIT, and for all of them by `buffer_total'. The session that would exceed one of these is reset, as ejabberd
+%%% ends a session whose socket is slow.
 -module(ejabberd_megaphone_sender).
 -behaviour(gen_server).
 
--export([start_link/3, send/3, wait_for_room/1, finish/2, control/2, pause/2, resume/2, forget/2, stop/1]).
+-export([start_link/1, connect/3, send/3, wait_for_room/1, send_end/2, control/2, pause/2, resume/2, forget/2, stop/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("ejabberd_megaphone.hrl").
 
-%% Bytes that may be on their way to the socket before senders wait for it.
--define(QUEUE_MARK, 4194304).
-%% Bytes that may wait for one paused session.
+%% Bytes that may be queued for the socket before sessions have to wait.
+-define(QUEUE_HIGH, 4194304).
+%% Bytes that may be kept for one paused client.
 -define(PAUSED_LIMIT, 1048576).
-%% ms that a paused client has to take what is held back for it once its session is over. After that it is sent anyway: the other
-%% end has a bound of its own, and may have no more interest in that client.
--define(LAST_WORDS, 30000).
-%% Bytes that go into one call of the socket at most; more than that saves nothing.
+%% ms for which output is kept for a paused client whose session is over. Then it is sent anyway: the ECM has a limit of its own, and may
+%% have lost interest in that client.
+-define(PAUSED_END_TIMEOUT, 30000).
+%% Bytes at which a batch is sent; larger ones save nothing.
 -define(BATCH, 262144).
 
 -define(EMPTY_PACKET, 32).
 
 -record(state,
-        {connection :: connection(),
-         receiver :: pid(),
-         queued :: atomics:atomics_ref(),
-         waiting_bytes :: ejabberd_megaphone_waiting:count(),
-         counters :: counters:counters_ref(),
+        {link :: #link{},
+         connection = none :: connection() | none,
          paused = #{} :: #{ejabberd_megaphone_wire:id() => {Bytes :: non_neg_integer(), Reversed :: [iodata()]}},
-         waiting = [] :: [gen_server:from()]}).       % those who want to know when there is room again
-
--type shared() :: {Queued :: atomics:atomics_ref(), ejabberd_megaphone_waiting:count(), counters:counters_ref()}.
+         callers = [] :: [gen_server:from()]}).                     % of wait_for_room/1
 
 %%% Called by c2s processes.
 
-%% @doc Sends what a session says. Waits while too much is queued for the link, for as long as ejabberd would wait for a
-%% socket (`send_timeout').
+%% @doc Sends a session's output. Waits while too much is queued for the link, as long as ejabberd would wait for a socket
+%% (`send_timeout').
 -spec send(#link{}, ejabberd_megaphone_wire:id(), iodata()) -> ok | {error, timeout | closed}.
 send(#link{sender = Sender, queued = Queued, max_out = Max} = Link, Id, Content) ->
     {Bytes, Packets} = ejabberd_megaphone_wire:packets(Id, Content, Max),
@@ -46,15 +44,15 @@ send(#link{sender = Sender, queued = Queued, max_out = Max} = Link, Id, Content)
     atomics:add(Queued, 1, Bytes),
     wait_for_room(Link).
 
-%% @doc Waits until the link has taken so much of what is queued that more may be said.
+%% @doc Waits until little enough is queued for the link.
 -spec wait_for_room(#link{}) -> ok | {error, timeout | closed}.
 wait_for_room(#link{sender = Sender, queued = Queued} = Link) ->
     case atomics:get(Queued, 1) of
-        Total when Total > ?QUEUE_MARK -> call_when_room(Sender, Link);
+        Total when Total > ?QUEUE_HIGH -> call_for_room(Sender, Link);
         _ -> ok
     end.
 
-call_when_room(Sender, Link) ->
+call_for_room(Sender, Link) ->
     #options{send_timeout = Timeout} = ejabberd_megaphone_link:options(Link),
     try gen_server:call(Sender, wait_for_room, Timeout)
     catch
@@ -62,9 +60,9 @@ call_when_room(Sender, Link) ->
         exit:_ -> {error, closed}
     end.
 
-%% @doc Says that nothing more will come from this end on `Id', behind all that was sent on it.
--spec finish(#link{}, ejabberd_megaphone_wire:id()) -> ok.
-finish(#link{sender = Sender, queued = Queued, max_out = Max}, Id) ->
+%% @doc Ends our direction of a session, behind everything that was sent on it.
+-spec send_end(#link{}, ejabberd_megaphone_wire:id()) -> ok.
+send_end(#link{sender = Sender, queued = Queued, max_out = Max}, Id) ->
     {Bytes, Packets} = ejabberd_megaphone_wire:packets(Id, <<>>, Max),
     atomics:add(Queued, 1, Bytes),
     Sender ! {send, Id, Bytes, Packets},
@@ -72,45 +70,53 @@ finish(#link{sender = Sender, queued = Queued, max_out = Max}, Id) ->
 
 %%% Called by the link's own processes.
 
+%% @doc Writes to this connection from now on, `Greeting' before anything else. `Link' is what the link has become by this connection.
+-spec connect(#link{}, connection(), Greeting :: ejabberd_megaphone_control:outgoing() | none) -> ok.
+connect(#link{sender = Sender} = Link, Connection, Greeting) ->
+    Sender ! {connect, Link, Connection},
+    _ = [control(Link, Greeting) || Greeting =/= none],
+    ok.
+
 %% @doc Sends a control packet.
--spec control(#link{}, Content :: binary()) -> ok.
-control(#link{sender = Sender, queued = Queued}, Content) ->
-    {Bytes, Packet} = ejabberd_megaphone_wire:packets(0, Content, byte_size(Content) + 32),
+-spec control(#link{}, ejabberd_megaphone_control:outgoing()) -> ok.
+control(#link{sender = Sender, queued = Queued}, Message) ->
+    {Bytes, Packet} = ejabberd_megaphone_control:packet(Message),
     atomics:add(Queued, 1, Bytes),
     Sender ! {control, Bytes, Packet},
     ok.
 
-%% @doc Holds back what is for `Id'.
+%% @doc Keeps the output for a client that is paused.
 -spec pause(pid(), ejabberd_megaphone_wire:id()) -> ok.
 pause(Sender, Id) -> Sender ! {pause, Id}, ok.
 
-%% @doc Sends what was held back for `Id', and what comes.
+%% @doc Sends the output that was kept for a client, and what follows.
 -spec resume(pid(), ejabberd_megaphone_wire:id()) -> ok.
 resume(Sender, Id) -> Sender ! {resume, Id}, ok.
 
-%% @doc Forgets what was held back for `Id': nobody is there to read it.
+%% @doc Discards the output that was kept for a client that is gone.
 -spec forget(pid(), ejabberd_megaphone_wire:id()) -> ok.
 forget(Sender, Id) -> Sender ! {forget, Id}, ok.
 
-%% @doc Sends all that is queued, then ends this direction of the connection and the process.
+%% @doc Sends all that is queued, then ends our direction of the connection and the process: the link is over.
 -spec stop(pid()) -> ok.
 stop(Sender) -> Sender ! stop, ok.
 
 %%% The process.
 
--spec start_link(connection(), Receiver :: pid(), shared()) -> {ok, pid()}.
-start_link(Connection, Receiver, Shared) -> gen_server:start_link(?MODULE, {Connection, Receiver, Shared}, []).
+%% @doc Starts the sender of a link, for its owner.
+-spec start_link(#link{}) -> {ok, pid()}.
+start_link(Link) -> gen_server:start_link(?MODULE, Link, []).
 
 %% @private
--spec init({connection(), pid(), shared()}) -> {ok, #state{}}.
-init({Connection, Receiver, {Queued, Waiting, Counters}}) ->
+-spec init(#link{}) -> {ok, #state{}}.
+init(Link) ->
     process_flag(message_queue_data, off_heap),
-    {ok, #state{connection = Connection, receiver = Receiver, queued = Queued, waiting_bytes = Waiting, counters = Counters}}.
+    {ok, #state{link = Link}}.
 
 %% @private
 -spec handle_call(wait_for_room, gen_server:from(), #state{}) -> {noreply, #state{}}.
 handle_call(wait_for_room, From, State) ->
-    {noreply, let_in(State#state{waiting = [From | State#state.waiting]})}.
+    {noreply, reply_if_room(State#state{callers = [From | State#state.callers]})}.
 
 %% @private
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
@@ -118,14 +124,16 @@ handle_cast(_Unknown, State) ->
     {noreply, State}.
 
 %% @private
--spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | {shutdown, term()}, #state{}}.
-handle_info(stop, #state{connection = {Transport, Socket}} = State) ->
-    _ = Transport:shutdown(Socket, write),
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
+handle_info({connect, Link, Connection}, State) ->
+    {noreply, State#state{link = Link, connection = Connection}};
+handle_info(stop, #state{connection = Connection} = State) ->
+    _ = [Transport:shutdown(Socket, write) || {Transport, Socket} <- [Connection]],
     {stop, normal, State};
 handle_info(Message, State) ->
     collect(Message, State, 0, 0, []).
 
-%% Takes what is to be sent for as long as there is any and the batch is small, then sends.
+%% Takes further output out of the mailbox until there is none or the batch is full, then sends the batch.
 collect(Message, State0, Bytes0, Packets0, Batch0) ->
     {State, Bytes, Packets, Batch} = take(Message, State0, Bytes0, Packets0, Batch0),
     receive
@@ -136,71 +144,79 @@ collect(Message, State0, Bytes0, Packets0, Batch0) ->
     end.
 
 take({send, Id, Size, Content}, #state{paused = Paused} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
-    ok = atomics:sub(State#state.queued, 1, Size),
-    {hold(Id, Size, Content, State), Bytes, Packets, Batch};
+    {keep(Id, Size, Content, State), Bytes, Packets, Batch};
 take({send, _Id, Size, Content}, State, Bytes, Packets, Batch) ->
     {State, Bytes + Size, Packets + 1, [Batch | Content]};
 take({control, Size, Packet}, State, Bytes, Packets, Batch) ->
     {State, Bytes + Size, Packets, [Batch | Packet]};
 take({pause, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) ->
     {State#state{paused = maps:merge(#{Id => {0, []}}, Paused)}, Bytes, Packets, Batch};
-take({resume, Id}, #state{paused = Paused0} = State, Bytes, Packets, Batch) ->
+take({resume, Id}, #state{paused = Paused0, link = #link{queued = Queued, budget = Budget}} = State, Bytes, Packets, Batch) ->
     case maps:take(Id, Paused0) of
         {{Size, Reversed}, Paused} ->
-            ejabberd_megaphone_waiting:remove(State#state.waiting_bytes, Size),
-            ok = atomics:add(State#state.queued, 1, Size),
+            ejabberd_megaphone_budget:release(Budget, Size),
+            ok = atomics:add(Queued, 1, Size),
             {State#state{paused = Paused}, Bytes + Size, Packets + length(Reversed), [Batch | lists:reverse(Reversed)]};
         error ->
             {State, Bytes, Packets, Batch}
     end;
-take({forget, Id}, #state{paused = Paused} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
+take({forget, Id}, #state{paused = Paused, link = #link{budget = Budget}} = State, Bytes, Packets, Batch) when is_map_key(Id, Paused) ->
     {{Size, _}, Others} = maps:take(Id, Paused),
-    ejabberd_megaphone_waiting:remove(State#state.waiting_bytes, Size),
+    ejabberd_megaphone_budget:release(Budget, Size),
     {State#state{paused = Others}, Bytes, Packets, Batch};
 take(_Unknown, State, Bytes, Packets, Batch) ->
     {State, Bytes, Packets, Batch}.
 
-hold(Id, Size, Content, #state{paused = Paused, waiting_bytes = Waiting} = State) ->
-    {Held, Reversed} = maps:get(Id, Paused),
-    case may_wait(Size, Held, Waiting) of
+keep(Id, Size, Content, #state{paused = Paused, link = #link{receiver = Receiver, queued = Queued, budget = Budget}} = State) ->
+    ok = atomics:sub(Queued, 1, Size),
+    {Kept, Reversed} = maps:get(Id, Paused),
+    case may_keep(Size, Kept, Budget) of
         true ->
-            _ = [erlang:send_after(?LAST_WORDS, self(), {resume, Id}) || Size =:= ?EMPTY_PACKET],
-            State#state{paused = Paused#{Id := {Held + Size, [Content | Reversed]}}};
+            _ = [erlang:send_after(?PAUSED_END_TIMEOUT, self(), {resume, Id}) || Size =:= ?EMPTY_PACKET],
+            State#state{paused = Paused#{Id := {Kept + Size, [Content | Reversed]}}};
         Reason ->
-            ejabberd_megaphone_receiver:reset(State#state.receiver, Id, Reason),
-            ejabberd_megaphone_waiting:remove(Waiting, Held),
+            ejabberd_megaphone_receiver:reset(Receiver, Id, Reason),
+            ejabberd_megaphone_budget:release(Budget, Kept),
             State#state{paused = Paused#{Id := {0, []}}}
     end.
 
-%% The end of a session always may: it is the last that comes.
-may_wait(?EMPTY_PACKET, _Held, Waiting) ->
-    ejabberd_megaphone_waiting:add(Waiting, ?EMPTY_PACKET),
+%% The end of a session is always kept: nothing comes behind it.
+may_keep(?EMPTY_PACKET, _Kept, Budget) ->
+    ejabberd_megaphone_budget:reserve(Budget, ?EMPTY_PACKET),
     true;
-may_wait(Size, Held, _Waiting) when Held + Size > ?PAUSED_LIMIT ->
+may_keep(Size, Kept, _Budget) when Kept + Size > ?PAUSED_LIMIT ->
     <<"buffer_limit">>;
-may_wait(Size, _Held, Waiting) ->
-    ejabberd_megaphone_waiting:try_add(Waiting, Size) orelse <<"buffer_total">>.
+may_keep(Size, _Kept, Budget) ->
+    ejabberd_megaphone_budget:try_reserve(Budget, Size) orelse <<"buffer_total">>.
 
 flush(State, 0, 0, []) ->
-    %% What was held back for paused clients is not queued any more.
-    {noreply, let_in(State)};
-flush(#state{connection = {Transport, Socket}} = State, Bytes, Packets, Batch) ->
-    case Transport:send(Socket, Batch) of
+    %% What was kept for paused clients is no longer queued.
+    {noreply, reply_if_room(State)};
+flush(#state{connection = Connection, link = #link{owner = Owner, queued = Queued, counters = Counters}} = State, Bytes, Packets, Batch) ->
+    Result = write(Connection, Batch),
+    ok = atomics:sub(Queued, 1, Bytes),
+    case Result of
         ok ->
-            ejabberd_megaphone_counters:add(State#state.counters, packets_out, Packets),
-            ejabberd_megaphone_counters:add(State#state.counters, bytes_out, Bytes),
-            ok = atomics:sub(State#state.queued, 1, Bytes),
-            {noreply, let_in(State)};
+            ejabberd_megaphone_counters:add(Counters, packets_out, Packets),
+            ejabberd_megaphone_counters:add(Counters, bytes_out, Bytes),
+            {noreply, reply_if_room(State)};
+        none ->
+            {noreply, reply_if_room(State)};
         {error, Reason} ->
-            {stop, {shutdown, {send, Reason}}, State}
+            ejabberd_megaphone_link:send_failed(Owner, Reason),
+            {noreply, reply_if_room(State#state{connection = none})}
     end.
 
-let_in(#state{waiting = []} = State) ->
+write({Transport, Socket}, Batch) -> Transport:send(Socket, Batch);
+write(none, _Batch) -> none.
+
+reply_if_room(#state{callers = []} = State) ->
     State;
-let_in(#state{waiting = Waiting} = State) ->
-    case atomics:get(State#state.queued, 1) of
-        Total when Total > ?QUEUE_MARK -> State;
+reply_if_room(#state{callers = Callers, link = #link{queued = Queued}} = State) ->
+    case atomics:get(Queued, 1) of
+        Total when Total > ?QUEUE_HIGH ->
+            State;
         _ ->
-            lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Waiting),
-            State#state{waiting = []}
+            lists:foreach(fun(From) -> gen_server:reply(From, ok) end, Callers),
+            State#state{callers = []}
     end.

@@ -1,10 +1,10 @@
-%%% @doc One session: what ejabberd's c2s process calls for its socket (behaviour xmpp_socket), and what runs in that process
-%%% when something comes from the link (hook c2s_handle_info). Everything here but start/4 runs in the c2s process.
+%%% @doc A session: the calls that ejabberd's c2s process makes for its socket (behaviour xmpp_socket), and what runs in that process when
+%%% something arrives from the link (hook c2s_handle_info). Everything here but start/4 runs in the c2s process.
 %%%
-%%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it: it
-%%% sends them to its own process. `setopts(Socket, [{active, once}])' therefore only marks the begin: ejabberd would say it
-%%% again after each piece that it was given through xmpp_socket, and none is. What it is for is done by counting: see taken/3
-%%% in ejabberd_megaphone_receiver.
+%%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it, which sends the
+%%% events to its own process. `setopts(Socket, [{active, once}])' therefore only marks the beginning: ejabberd would repeat it after each
+%%% piece of input that it gets through xmpp_socket, and it gets none that way. Its purpose, back pressure, is served by counting packets:
+%%% see ejabberd_megaphone_delivery.
 -module(ejabberd_megaphone_session).
 -behaviour(xmpp_socket).
 
@@ -18,44 +18,44 @@
 -include("logger.hrl").
 -include_lib("xmpp/include/xmpp.hrl").
 
-%% ms in which a session whose connection is closed has done what there is to do, and can sleep until it is resumed.
--define(AFTER_CLOSE, 100).
-%% ms without input and output after which a session that has never slept is taken to be done with its login.
--define(LOGGED_IN, 1000).
-%% How often a session that was woken looks whether it is done. A stanza from the client goes through its mailbox twice.
--define(LOOKS, 2).
-%% Expat's number, which ejabberd turns into not-well-formed.
+%% ms after which a session whose connection is closed has nothing left to do, and can sleep until it is resumed.
+-define(IDLE_AFTER_CLOSE, 100).
+%% ms without input and output after which the login of a session that has never slept is considered done.
+-define(IDLE_AFTER_LOGIN, 1000).
+%% Rounds through the mailbox after which a session that was woken sleeps again if nothing is left. A client's stanza takes two.
+-define(ROUNDS, 2).
+%% Expat's error code, which ejabberd turns into not-well-formed.
 -define(XML_ERROR_INVALID_TOKEN, 4).
 
--opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % how the client came to its ECM
+-opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % the client's transport to its ECM
 
-%% What the c2s process knows besides ejabberd's state, in its process dictionary. While it sleeps it has none.
--record(here,
+%% State of the c2s process besides ejabberd's, in its process dictionary. A sleeping process has none.
+-record(local,
         {options :: ejabberd_megaphone_shared:key(),
-         socket :: socket() | closed,                 % closed: it was, before the session fell asleep
+         socket :: socket() | closed,                 % closed: already before the session fell asleep
          is_over = false :: boolean(),                % the stream has ended: nothing more is read
          is_closed = false :: boolean(),
-         last = now_ms() :: integer(),                % when something came or went
+         last_active = now_ms() :: integer(),         % when there was input or output
          is_fresh = false :: boolean(),               % it has never slept
-         timer :: reference() | undefined,            % for the time to sleep
-         shaper = none :: none | p1_shaper:state() | forgotten,
-         is_held = false :: boolean(),                % what comes has to wait: for the shaper, or for ejabberd to see what came before
-         waiting = queue:new() :: queue:queue(binary())}).
+         timer :: reference() | undefined,            % until it may sleep
+         shaper = none :: none | p1_shaper:state() | unknown,
+         is_blocked = false :: boolean(),             % input waits for the shaper, or for ejabberd to process what came before
+         input = queue:new() :: queue:queue(binary())}).   % packets that wait
 
-%% @doc Starts a session on a link. It begins with ejabberd_c2s:accept/1.
+%% @doc Starts a session on a link, with the addresses of the client's connection to its ECM. It begins with ejabberd_c2s:accept/1.
 -spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}, tcp | tls) -> {ok, pid()} | {error, term()}.
-start(#link{owner = Owner} = Link, Id, SockPeerName, Transport) ->
+start(#link{owner = Owner} = Link, Id, Addresses, Transport) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, SockPeerName} | options(Transport) ++ Options]) of
+    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, Addresses} | options(Transport) ++ Options]) of
         {ok, Pid} -> {ok, Pid};
         {error, _} = Error -> Error;
         ignore -> {error, ignore}
     catch
-        error:system_limit -> {error, system_limit}          % of processes: the sessions that there are go on
+        error:system_limit -> {error, system_limit}          % of processes: existing sessions go on
     end.
 
-%% TLS that ended before ejabberd is what this option of newer ones was made for: SASL2 as over TLS, and SCRAM from clients that could
-%% bind it to the channel.
+%% This option of newer ejabberds is made for TLS that is terminated in front of them: they offer SASL2 as over TLS, and accept SCRAM from
+%% clients that support channel binding.
 options(tls) -> [{allow_unencrypted_sasl2, true}];
 options(tcp) -> [].
 
@@ -69,7 +69,7 @@ send_xml(Socket, Element) ->
 send({_Transport, Owner, Id}, Data) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sender = Sender} = Link} when Sender =/= undefined ->
-            change_here(fun(Here) -> Here#here{last = now_ms()} end),
+            update_local(fun(Local) -> Local#local{last_active = now_ms()} end),
             ejabberd_megaphone_sender:send(Link, Id, Data);
         _ ->
             {error, closed}
@@ -78,13 +78,13 @@ send({_Transport, Owner, Id}, Data) ->
 -spec get_owner(socket()) -> pid().
 get_owner({_Transport, Owner, _Id}) -> Owner.
 
-%% TLS, if any, is the ECM's, which says so in the PROXY header.
+%% What the PROXY header says: TLS, if any, is between client and ECM.
 -spec get_transport(socket()) -> tcp | tls.
 get_transport({Transport, _Owner, _Id}) -> Transport.
 
 -spec change_shaper(socket(), none | p1_shaper:state()) -> ok.
 change_shaper(_Socket, Shaper) ->
-    change_here(fun(Here) -> Here#here{shaper = Shaper} end).
+    update_local(fun(Local) -> Local#local{shaper = Shaper} end).
 
 -spec controlling_process(socket(), pid()) -> ok.
 controlling_process(_Socket, _Pid) -> ok.
@@ -94,33 +94,33 @@ close({_Transport, Owner, Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sender = Sender} = Link} ->
             IsFirst = ejabberd_megaphone_link:end_session(Link, Id),
-            _ = [ejabberd_megaphone_sender:finish(Link, Id) || IsFirst, Sender =/= undefined],
+            _ = [ejabberd_megaphone_sender:send_end(Link, Id) || IsFirst, Sender =/= undefined],
             ok;
         error ->
             ok
     end,
-    %% A session that waits to be resumed does so asleep.
-    change_here(fun(Here) -> start_timer(Here#here{is_closed = true, is_over = true, last = now_ms()}) end).
+    %% A session that waits to be resumed (XEP-0198) does so asleep.
+    update_local(fun(Local) -> start_timer(Local#local{is_closed = true, is_over = true, last_active = now_ms()}) end).
 
 -spec sockname(socket()) -> {ok, endpoint()} | {error, einval}.
 sockname({_Transport, Owner, _Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
-        {ok, #link{sock_peer_name = {Here, _}}} -> {ok, Here};
+        {ok, #link{addresses = {Here, _}}} -> {ok, Here};
         error -> {error, einval}
     end.
 
-%% Of the link. That of the client is in the options with which the session was started, which come first.
+%% Of the link. The client's address is in the options with which the session was started, which take precedence.
 -spec peername(socket()) -> {ok, endpoint()} | {error, einval}.
 peername({_Transport, Owner, _Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
-        {ok, #link{sock_peer_name = {_, There}}} -> {ok, There};
+        {ok, #link{addresses = {_, There}}} -> {ok, There};
         error -> {error, einval}
     end.
 
 -spec setopts(socket(), [{active, once}]) -> ok.
 setopts({_Transport, Owner, _Id} = Socket, _Options) ->
     case {get(?MODULE), ejabberd_megaphone_link:find(Owner)} of
-        {undefined, {ok, #link{options = Key}}} -> put_here(start_timer(#here{options = Key, socket = Socket, is_fresh = true}));
+        {undefined, {ok, #link{options = Key}}} -> put_local(start_timer(#local{options = Key, socket = Socket, is_fresh = true}));
         _ -> ok
     end.
 
@@ -128,15 +128,15 @@ setopts({_Transport, Owner, _Id} = Socket, _Options) ->
 -spec reset_stream(socket()) -> socket().
 reset_stream(Socket) -> Socket.
 
-%%% TLS is a client's with its ECM, and ejabberd cannot see into it. Until the login `stream_encrypted' is therefore false, as from it
-%%% ejabberd takes that it can bind SCRAM to the channel, and offers the -PLUS mechanisms. Whether TLS is required is decided here, as
-%%% with its own `starttls_required' ejabberd would offer STARTTLS, which there is nothing to put on.
+%%% TLS is between a client and its ECM, and ejabberd cannot see into it. `stream_encrypted' is therefore false until the login: ejabberd
+%%% would conclude from it that it can bind SCRAM to the channel, and offer the -PLUS mechanisms. Whether TLS is required is decided here:
+%%% with its own `starttls_required' ejabberd would offer STARTTLS, which is impossible on a session of a link.
 
-%% @doc The hook. A client that came to its ECM without TLS has no way to it here.
+%% @doc The hook. A client that uses no TLS towards its ECM cannot begin to use it here.
 -spec c2s_stream_started(ejabberd_c2s:state(), stream_start()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.
 c2s_stream_started(#{lang := Language} = State, _StreamStart) ->
     case get(?MODULE) of
-        #here{options = Key, socket = {tcp, Owner, _Id}} ->
+        #local{options = Key, socket = {tcp, Owner, _Id}} ->
             case ejabberd_megaphone_shared:get(Key) of
                 #options{starttls_required = true} ->
                     count(tls_missing, Owner),
@@ -148,11 +148,11 @@ c2s_stream_started(#{lang := Language} = State, _StreamStart) ->
             State
     end.
 
-%% @doc The hook. After the login nothing is derived from it any more, and modules shall see it as it is.
+%% @doc The hook. After the login ejabberd derives nothing more from `stream_encrypted', and modules should see it as it is.
 -spec c2s_auth_result(ejabberd_c2s:state(), true | {false, binary()}, binary()) -> ejabberd_c2s:state().
 c2s_auth_result(State, true, _User) ->
     case get(?MODULE) of
-        #here{socket = {tls, _Owner, _Id}} -> State#{stream_encrypted => true};
+        #local{socket = {tls, _Owner, _Id}} -> State#{stream_encrypted => true};
         _ -> State
     end;
 c2s_auth_result(State, _Failure, _User) ->
@@ -166,79 +166,79 @@ count(Name, Owner) ->
 
 %%% From the link
 
-%% @doc The hook. It comes before all others, and leaves to them what is not ours.
+%% @doc The hook. It runs before all others, and leaves to them what is not from the link.
 -spec c2s_handle_info(ejabberd_c2s:state(), term()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.
 c2s_handle_info(State, {ejabberd_megaphone, Message}) ->
     _ = case get(?MODULE) of
             undefined -> ok;
-            Here -> put_here(handle(Message, Here, State))
+            Local -> put_local(handle(Message, Local, State))
         end,
     {stop, State};
 c2s_handle_info(State, {'$gen_event', {xmlstreamstart, _, _}}) ->
-    %% It comes to here where no header was due. ejabberd's own parser cannot give one then, so nobody waits for it.
+    %% A stream header that was not due. ejabberd's own parser never yields one in that case, so that ejabberd has no answer to it.
     case get(?MODULE) of
         undefined ->
             State;
-        Here ->
+        Local ->
             self() ! {'$gen_event', {xmlstreamerror, {4, <<"unexpected stream header">>}}},
-            put_here(Here#here{is_over = true}),
+            put_local(Local#local{is_over = true}),
             {stop, State}
     end;
 c2s_handle_info(State, _Info) ->
     State.
 
-handle({packet, Content}, #here{is_over = true} = Here, _State) ->
-    taken(Content, Here),
-    Here;
-handle({packet, Content}, #here{is_held = true, waiting = Waiting} = Here, _State) ->
-    Here#here{waiting = queue:in(Content, Waiting)};
-handle({packet, Content}, Here, State) ->
-    process(Content, Here, State);
-handle(go_on, Here, State) ->
-    process_waiting(Here#here{is_held = false}, State);
-handle(idle, Here, State) ->
-    sleep_when_due(Here#here{timer = undefined}, State);
-handle({look, Left}, Here, State) ->
-    sleep_when_done(Left, Here, State).
+handle({packet, Content}, #local{is_over = true} = Local, _State) ->
+    taken(Content, Local),
+    Local;
+handle({packet, Content}, #local{is_blocked = true, input = Input} = Local, _State) ->
+    Local#local{input = queue:in(Content, Input)};
+handle({packet, Content}, Local, State) ->
+    process(Content, Local, State);
+handle(unblock, Local, State) ->
+    process_input(Local#local{is_blocked = false}, State);
+handle(idle, Local, State) ->
+    sleep_when_due(Local#local{timer = undefined}, State);
+handle({sleep_when_done, Rounds}, Local, State) ->
+    sleep_when_done(Rounds, Local, State).
 
-process_waiting(#here{is_held = true} = Here, _State) ->
-    Here;
-process_waiting(#here{waiting = Waiting} = Here, State) ->
-    case queue:out(Waiting) of
-        {{value, Content}, Rest} -> process_waiting(handle({packet, Content}, Here#here{waiting = Rest}, State), State);
-        {empty, _} -> Here
+process_input(#local{is_blocked = true} = Local, _State) ->
+    Local;
+process_input(#local{input = Input} = Local, State) ->
+    case queue:out(Input) of
+        {{value, Content}, Rest} -> process_input(handle({packet, Content}, Local#local{input = Rest}, State), State);
+        {empty, _} -> Local
     end.
 
-process(Content, #here{shaper = Shaper0} = Here, State) ->
-    Events = safe_events(Content, Here, State),
+process(Content, #local{shaper = Shaper0} = Local, State) ->
+    Events = safe_events(Content, Local, State),
     lists:foreach(fun(Event) -> self() ! {'$gen_event', Event} end, Events),
-    taken(Content, Here),
+    taken(Content, Local),
     {Shaper, Pause} = update(shaper(Shaper0, State), byte_size(Content)),
-    IsHeld = Pause > 0 orelse must_wait(length(Events), Here, State),
-    _ = [go_on_after(Pause) || IsHeld],
-    Here#here{last = now_ms(), shaper = Shaper, is_held = IsHeld, is_over = lists:any(fun is_end/1, Events)}.
+    IsBlocked = Pause > 0 orelse must_wait(length(Events), Local, State),
+    _ = [unblock_after(Pause) || IsBlocked],
+    Local#local{last_active = now_ms(), shaper = Shaper, is_blocked = IsBlocked, is_over = lists:any(fun is_end/1, Events)}.
 
-go_on_after(0) -> self() ! {ejabberd_megaphone, go_on};
-go_on_after(Pause) -> erlang:send_after(Pause, self(), {ejabberd_megaphone, go_on}).
+unblock_after(0) -> self() ! {ejabberd_megaphone, unblock};
+unblock_after(Pause) -> erlang:send_after(Pause, self(), {ejabberd_megaphone, unblock}).
 
-%% Before the stream is established each packet decides whether a stream header is due next, so that the next one has to wait until
-%% ejabberd has seen this one's events. It does so by itself if they are all that is in the mailbox.
+%% Before the stream is established, each packet decides whether a stream header is due next. So the next packet has to wait until ejabberd
+%% has processed the events of this one; if they are all that is in the mailbox, that happens anyway before the next packet arrives.
 must_wait(_Events, _Here, #{stream_state := established}) ->
     false;
-must_wait(Events, #here{waiting = Waiting}, _State) ->
-    not queue:is_empty(Waiting) orelse get('$internal_queue_len') =/= 0
+must_wait(Events, #local{input = Input}, _State) ->
+    not queue:is_empty(Input) orelse get('$internal_queue_len') =/= 0
         orelse process_info(self(), message_queue_len) =/= {message_queue_len, Events}.
 
-%% Whatever a packet is, its session ends in order, and the log does not get the packet.
-safe_events(Content, #here{options = Key, socket = Socket}, State) ->
+%% Whatever is in a packet, its session ends in order, and the packet does not get into the log.
+safe_events(Content, #local{options = Key, socket = Socket}, State) ->
     try events(Content, ejabberd_megaphone_shared:get(Key), State)
     catch
         Class:Reason:Stack ->
-            tell_failure(ejabberd_megaphone_text:failure(Class, Reason, Stack), byte_size(Content), Socket),
+            log_failure(ejabberd_megaphone_text:failure(Class, Reason, Stack), byte_size(Content), Socket),
             [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, <<"cannot be read">>}}]
     end.
 
-tell_failure(What, Size, {_Transport, Owner, Id}) ->
+log_failure(What, Size, {_Transport, Owner, Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{counters = Counters} = Link} ->
             ejabberd_megaphone_counters:add(Counters, failures),
@@ -250,15 +250,15 @@ tell_failure(What, Size, {_Transport, Owner, Id}) ->
             ok
     end.
 
-taken(Content, #here{socket = {_Transport, Owner, Id}}) ->
+taken(Content, #local{socket = {_Transport, Owner, Id}}) ->
     case ejabberd_megaphone_link:find(Owner) of
-        {ok, Link} -> ejabberd_megaphone_receiver:taken(Link, Id, Content);
+        {ok, Link} -> ejabberd_megaphone_delivery:taken(Link, Id, Content);
         error -> ok
     end;
-taken(_Content, #here{socket = closed}) ->
+taken(_Content, #local{socket = closed}) ->
     ok.
 
-%% An empty packet is the FIN of the client's connection, which to XMPP is the end of all of it.
+%% An empty packet stands for the FIN of the client's connection, which to XMPP is the end of both directions.
 events(<<>>, _Options, _State) ->
     [closed];
 events(Content, #options{max_stanza_size = Max}, _State) when byte_size(Content) >= Max ->
@@ -271,10 +271,10 @@ is_end({xmlstreamend, _}) -> true;
 is_end({xmlstreamerror, _}) -> true;
 is_end(_) -> false.
 
-%% A session that has slept has forgotten how fast it may be, which ejabberd says once, after the login.
-shaper(forgotten, #{shaper := none}) ->
+%% ejabberd sets the shaper once, after the login. A session that has slept has to derive it again.
+shaper(unknown, #{shaper := none}) ->
     none;
-shaper(forgotten, #{shaper := Rules, lserver := Host, user := User, server := Server, resource := Resource, ip := {IP, _}}) ->
+shaper(unknown, #{shaper := Rules, lserver := Host, user := User, server := Server, resource := Resource, ip := {IP, _}}) ->
     ejabberd_shaper:new(ejabberd_shaper:match(Host, Rules, #{usr => jid:split(jid:make(User, Server, Resource)), ip => IP}));
 shaper(Shaper, _State) ->
     Shaper.
@@ -284,71 +284,71 @@ update(Shaper, Size) -> p1_shaper:update(Shaper, Size).
 
 %%% Sleep
 
-%% @doc Called when a sleeping session has woken up. It will find out what for. `Since' is when it fell asleep; see sleep/4 in
-%% ejabberd_megaphone_sleep.
+%% @doc Called when a sleeping session was woken by a message, before that is handled. `Since' is the time at which it fell asleep, as
+%% ejabberd_megaphone_sleep:sleep/4 was given it.
 -spec woken(socket() | closed, ejabberd_megaphone_shared:key(), Since :: integer()) -> ok.
 woken(Socket, Key, Since) ->
     IsClosed = Socket =:= closed,
-    Here = #here{options = Key, socket = Socket, is_over = IsClosed, is_closed = IsClosed, shaper = forgotten},
+    Local = #local{options = Key, socket = Socket, is_over = IsClosed, is_closed = IsClosed, shaper = unknown},
     #options{hibernate_after = After} = ejabberd_megaphone_shared:get(Key),
-    %% Who is written to once in a while sleeps again as soon as that is done, while all of it is in the processor's cache. A timer
-    %% would wake the scheduler once more, and leave the memory in use until then. Who was awake just now is in a conversation.
-    put_here(case now_ms() - Since >= After of
-                 true -> look(?LOOKS, Here);
-                 false -> start_timer(Here)
-             end).
+    %% A session that gets a message once in a while sleeps again as soon as it has handled it, while its memory is in the processor's
+    %% cache: a timer would wake the scheduler once more, and the memory would be in use until then. A session that was awake not long ago
+    %% takes part in a conversation.
+    put_local(case now_ms() - Since >= After of
+                  true -> check_again(?ROUNDS, Local);
+                  false -> start_timer(Local)
+              end).
 
 %% Behind what is in the mailbox.
-look(0, Here) -> start_timer(Here);
-look(Left, Here) -> self() ! {ejabberd_megaphone, {look, Left - 1}}, Here.
+check_again(0, Local) -> start_timer(Local);
+check_again(Rounds, Local) -> self() ! {ejabberd_megaphone, {sleep_when_done, Rounds - 1}}, Local.
 
-sleep_when_done(Left, #here{is_held = IsHeld} = Here, State) ->
-    case not IsHeld andalso ejabberd_megaphone_sleep:may(State) of
-        true -> sleep(Here, State);
-        false -> look(Left, Here)
+sleep_when_done(Rounds, #local{is_blocked = IsBlocked} = Local, State) ->
+    case not IsBlocked andalso ejabberd_megaphone_sleep:is_possible_in(State) of
+        true -> sleep(Local, State);
+        false -> check_again(Rounds, Local)
     end.
 
-sleep_when_due(#here{is_held = false} = Here, State) ->
-    case due(Here) =< now_ms() of
+sleep_when_due(#local{is_blocked = false} = Local, State) ->
+    case due(Local) =< now_ms() of
         true ->
-            case ejabberd_megaphone_sleep:may(State) of
-                true -> sleep(Here, State);
-                false -> start_timer(Here#here{last = now_ms()})
+            case ejabberd_megaphone_sleep:is_possible_in(State) of
+                true -> sleep(Local, State);
+                false -> start_timer(Local#local{last_active = now_ms()})
             end;
         false ->
-            start_timer(Here)
+            start_timer(Local)
     end;
-sleep_when_due(Here, _State) ->
-    start_timer(Here).
+sleep_when_due(Local, _State) ->
+    start_timer(Local).
 
--spec sleep(#here{}, ejabberd_c2s:state()) -> no_return().
-sleep(#here{options = Key, socket = Socket, is_closed = IsClosed, timer = Timer}, State) ->
+-spec sleep(#local{}, ejabberd_c2s:state()) -> no_return().
+sleep(#local{options = Key, socket = Socket, is_closed = IsClosed, timer = Timer}, State) ->
     _ = [erlang:cancel_timer(Timer, [{async, true}, {info, false}]) || Timer =/= undefined],
     erase(?MODULE),
     ejabberd_megaphone_sleep:sleep(State, if IsClosed -> closed; true -> Socket end, Key, now_ms()).
 
-due(#here{is_closed = true, last = Last}) -> Last + ?AFTER_CLOSE;
-due(#here{options = Key, is_fresh = IsFresh, last = Last}) ->
+due(#local{is_closed = true, last_active = LastActive}) -> LastActive + ?IDLE_AFTER_CLOSE;
+due(#local{options = Key, is_fresh = IsFresh, last_active = LastActive}) ->
     #options{hibernate_after = After} = ejabberd_megaphone_shared:get(Key),
-    %% A login leaves five times as much garbage as there is to keep, and many may log in before the first of them is to sleep.
-    Last + if IsFresh -> min(After, ?LOGGED_IN); true -> After end.
+    %% A login leaves five times as much garbage as data, and many may log in before the first of them may sleep.
+    LastActive + if IsFresh -> min(After, ?IDLE_AFTER_LOGIN); true -> After end.
 
-%% One timer at most, and none while the session sleeps. It is not started anew for each packet: when it fires, it may find
-%% that it has to be started once more.
-start_timer(#here{options = Key, timer = Timer} = Here) ->
+%% At most one timer, and none while the session sleeps. It is not restarted for each packet; it may have to be when it fires.
+start_timer(#local{options = Key, timer = Timer} = Local) ->
     _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
     case ejabberd_megaphone_shared:get(Key) of
-        #options{hibernate_after = 0} -> Here;
-        _ -> Here#here{timer = erlang:send_after(max(?AFTER_CLOSE, due(Here) - now_ms()), self(), {ejabberd_megaphone, idle})}
+        #options{hibernate_after = 0} -> Local;
+        _ -> Local#local{timer = erlang:send_after(max(?IDLE_AFTER_CLOSE, due(Local) - now_ms()), self(), {ejabberd_megaphone, idle})}
     end.
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
-put_here(Here) -> put(?MODULE, Here), ok.
+put_local(Local) -> put(?MODULE, Local), ok.
 
-%% There is nothing to change when the link was lost before the session had begun.
-change_here(Change) ->
+%% There is none if the link was lost before the session began.
+update_local(Change) ->
     case get(?MODULE) of
         undefined -> ok;
-        Here -> put_here(Change(Here))
+        Local -> put_local(Change(Local))
     end.

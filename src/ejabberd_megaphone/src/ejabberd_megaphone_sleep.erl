@@ -1,15 +1,15 @@
-%%% @doc The sleep of a session that has nothing to do: its c2s process hibernates, and what is equal in its state and in
-%%% those of other sessions is kept once.
+%%% @doc The sleep of a session that has nothing to do: its c2s process hibernates, and what its state has in common with those of other
+%%% sessions is kept once.
 %%%
-%%% ejabberd's c2s process is a p1_server, which hibernates when its callback module asks for it. xmpp_stream_in never does;
-%%% but p1_server exports the function in which it wakes up. It is not documented. Where it is missing sessions stay awake.
+%%% ejabberd's c2s process is a p1_server, which hibernates if its callback module asks for it. xmpp_stream_in never does; but p1_server
+%%% exports the function in which it wakes up. That function is not documented; where it is missing, sessions stay awake.
 -module(ejabberd_megaphone_sleep).
 
--export([is_possible/0, may/1, sleep/4, wake/4, pack/1, unpack/1]).
+-export([is_possible/0, is_possible_in/1, sleep/4, wake/4, pack/1, unpack/1]).
 
 -include("ejabberd_megaphone.hrl").
 
-%% What is a session's own in any case, and not for keeping.
+%% Keys whose values are always a session's own, and must not be kept in a template.
 -define(OWN, [owner, socket, socket_monitor, stream_id, ip, user, resource, jid, sid, pres_last, pres_timestamp,
               mgmt_id, mgmt_queue]).
 
@@ -18,10 +18,10 @@
 is_possible() ->
     code:ensure_loaded(p1_server) =:= {module, p1_server} andalso erlang:function_exported(p1_server, wake_hib, 6).
 
-%% @doc Whether the calling c2s process may sleep in this state: the stream is established, or over and waiting to be resumed
-%% (XEP-0198); and there is nothing in its mailbox, nor in the queue that p1_server moves messages to, which would be lost.
--spec may(ejabberd_c2s:state()) -> boolean().
-may(State) ->
+%% @doc Whether the calling c2s process can sleep in this state: the stream is established, or over and waiting to be resumed (XEP-0198);
+%% and there is no message in its mailbox, nor in p1_server's internal queue, which would be lost.
+-spec is_possible_in(ejabberd_c2s:state()) -> boolean().
+is_possible_in(State) ->
     IsQuiet = case State of
                   #{stream_state := established, stream_timeout := infinity} -> true;
                   #{stream_state := disconnected, mgmt_state := pending, stream_timeout := infinity} -> true;
@@ -29,25 +29,25 @@ may(State) ->
               end,
     IsQuiet andalso get('$internal_queue_len') =:= 0
         andalso process_info(self(), message_queue_len) =:= {message_queue_len, 0}
-        andalso (is_possible() orelse not_any_more()).
+        andalso (is_possible() orelse warn()).
 
-%% It was when the listener was started, but p1_server has been upgraded since.
-not_any_more() ->
-    ejabberd_megaphone_keeper:warn_once(no_sleep, "p1_server has no wake_hib/6 any more: idle sessions stay awake from now on"),
+%% It was possible when the listener was started; p1_server has been upgraded since.
+warn() ->
+    ejabberd_megaphone_registry:warn_once(no_sleep, "p1_server has no wake_hib/6 any more: idle sessions stay awake from now on"),
     false.
 
-%% @doc Puts the calling c2s process to sleep until a message comes. `Key' is that of its #options{}, `Now' the time
-%% that it will be told when it wakes. Does not return; what was running in the process is forgotten.
+%% @doc Puts the calling c2s process to sleep until a message arrives. `Key' is that of its #options{}, `Now' the time that
+%% ejabberd_megaphone_session:woken/3 is given when it wakes. Does not return: the call stack is discarded.
 -spec sleep(ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed, ejabberd_megaphone_shared:key(), Now :: integer()) ->
           no_return().
 sleep(State, Socket, Key, Now) ->
     #options{compact = Compact} = ejabberd_megaphone_shared:get(Key),
     Kept = case {Compact, erase(?MODULE)} of
                {false, _} -> State;
-               {true, {State, Packed}} when is_tuple(Packed) -> Packed;   % nothing has changed since it woke up
+               {true, {State, Packed}} when is_tuple(Packed) -> Packed;   % unchanged since it woke up
                {true, _} -> pack(State)
            end,
-    %% The state of the random number generator is the larger part of what is left. It makes itself a new one when needed.
+    %% The state of the random number generator is the larger part of the process dictionary, and is made anew when it is needed.
     erase(rand_seed),
     proc_lib:hibernate(?MODULE, wake, [Kept, Socket, Key, Now]).
 
@@ -68,13 +68,13 @@ wake(Kept, Socket, Key, Since) ->
             p1_server:enter_loop(xmpp_stream_in, [{max_queue, MaxQueue} || MaxQueue =/= undefined], State)
     end.
 
-%% @doc The state as a tuple that holds only what differs from a template: `{Hash, Mask, Value...}'. Bit N of the mask stands
-%% for the Nth key of the template. A state of a kind that cannot be kept any more stays as it is.
+%% @doc The state as a tuple of what differs from a template: `{Hash, Mask, Value...}'. Bit N of the mask stands for the Nth key of the
+%% template. A state for which there is no template, because there are too many, stays as it is.
 -spec pack(map()) -> tuple() | map().
 pack(State) ->
     Hash = erlang:phash2(maps:keys(State)),
     case template(Hash, State) of
-        %% Else there are too many of them, or these are other keys with the same hash.
+        %% Otherwise there are too many templates, or this one has other keys with the same hash.
         Template when is_map(Template), map_size(Template) =:= map_size(State) ->
             try differences(maps:to_list(Template), State, 1, 0, []) of
                 {Mask, Values} -> list_to_tuple([Hash, Mask | share(Values, maps:values(Template))])
@@ -89,7 +89,7 @@ template(Hash, State) ->
     case ejabberd_megaphone_shared:get({template, Hash}, none) of
         none ->
             Template = maps:merge(State, maps:with(maps:keys(State), maps:from_keys(?OWN, own))),
-            ejabberd_megaphone_keeper:add_template({template, Hash}, Template);
+            ejabberd_megaphone_registry:add_template({template, Hash}, Template);
         Template ->
             Template
     end.
@@ -102,8 +102,8 @@ differences([{Key, Shared} | Rest], State, Bit, Mask, Values) ->
 differences([], _State, _Bit, Mask, Values) ->
     {Mask, lists:reverse(Values)}.
 
-%% The same terms, with equal ones kept once. A session's own address alone is in its state four times, as are its parts; and the
-%% name of the server is in the template.
+%% The same terms, with equal ones kept once. A session's JID alone is in its state four times, and so are its parts; and the name of the
+%% server is in the template.
 share(Terms, Known) ->
     Seen = maps:from_list([{Term, Term} || Term <- Known, is_binary(Term)]),
     element(1, lists:mapfoldl(fun share_term/2, Seen, Terms)).
@@ -122,7 +122,7 @@ share_same(Term, Seen) ->
         _ -> {Term, Seen#{Term => Term}}
     end.
 
-%% @doc What pack/1 was given.
+%% @doc The state that pack/1 was given.
 -spec unpack(tuple() | map()) -> map().
 unpack(State) when is_map(State) ->
     State;

@@ -112,5 +112,5 @@ read(File) ->
 
 describe(timeout) -> "it came to no TLS within 10 seconds";
 describe(closed) -> "it was closed before it came to TLS";
-describe({tls_alert, {_Name, Text}}) -> ["it came to no TLS: ", ejabberd_megaphone_text:shown(string:trim(Text))];
+describe({tls_alert, {_Name, Text}}) -> ["it came to no TLS: ", ejabberd_megaphone_text:sanitize(string:trim(Text))];
 describe(Reason) -> ["it came to no TLS: ", ejabberd_megaphone_text:term(Reason)].

@@ -1,9 +1,9 @@
 %%% What wrong secrets cost the addresses that they come from. Times are ms.
--module(guesses_tests).
+-module(wrong_secrets_tests).
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
--import(ejabberd_megaphone_guesses, [new/0, attempt/4]).
+-import(ejabberd_megaphone_wrong_secrets, [new/0, attempt/4]).
 
 -define(PEER, {{192, 0, 2, 7}, 1}).
 -define(OTHER, {{192, 0, 2, 8}, 1}).
@@ -11,7 +11,7 @@
 the_right_secret_is_never_delayed_where_no_wrong_one_came_from_test() ->
     {Turns, Guesses} = attempts([{?PEER, true, 0} || _ <- lists:seq(1, 1000)], new()),
     ?assertEqual([now], lists:usort(Turns)),
-    ?assertEqual(0, ejabberd_megaphone_guesses:size(Guesses)).
+    ?assertEqual(0, ejabberd_megaphone_wrong_secrets:size(Guesses)).
 
 %% All at the same time: one is free, four wait for their turns, a second apart, and the others are not looked at.
 of_a_thousand_at_once_one_is_free_test() ->
@@ -35,7 +35,7 @@ after_a_second_without_any_it_is_forgotten_test() ->
     {_, Guesses} = attempts([{?PEER, false, 0}], new()),
     ?assertMatch({{wait, 1}, _}, attempt(?PEER, true, 999, Guesses)),
     {now, Empty} = attempt(?PEER, true, 1000, Guesses),
-    ?assertEqual(0, ejabberd_megaphone_guesses:size(Empty)).
+    ?assertEqual(0, ejabberd_megaphone_wrong_secrets:size(Empty)).
 
 other_addresses_do_not_wait_test() ->
     {_, Guesses} = attempts([{?PEER, false, 0} || _ <- lists:seq(1, 100)], new()),
@@ -59,7 +59,7 @@ the_table_is_bounded_test() ->
     Peer = fun(Nth) -> {{10, 0, Nth div 256, Nth rem 256}, 1} end,
     Longest = [{Peer(0), false, 0} || _ <- lists:seq(1, 5)],
     {_, Guesses} = attempts(Longest ++ [{Peer(Nth), false, 0} || Nth <- lists:seq(1, 10000)], new()),
-    ?assertEqual(4096, ejabberd_megaphone_guesses:size(Guesses)),
+    ?assertEqual(4096, ejabberd_megaphone_wrong_secrets:size(Guesses)),
     ?assertMatch({too_many, _}, attempt(Peer(0), true, 0, Guesses)).
 
 %% However many come, from however many addresses: no address has more turns than seconds, and one; nobody waits longer than 4 s; and

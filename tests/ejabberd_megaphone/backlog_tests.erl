@@ -1,20 +1,20 @@
 %%% What is held back for sessions that do not keep up.
--module(held_tests).
+-module(backlog_tests).
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
--import(ejabberd_megaphone_held, [new/0, is_held/2, add/2, put/4, take/3, forget/2]).
+-import(ejabberd_megaphone_backlog, [new/0, is_member/2, add/2, put/4, take/3, delete/2]).
 
 -define(KIB, 1024).
 -define(HEADER, 32).
 
 a_session_is_held_from_when_it_is_added_until_all_of_it_is_taken_test() ->
-    ?assertNot(is_held(7, new())),
+    ?assertNot(is_member(7, new())),
     {ok, Held} = put(7, <<"a">>, true, add(7, new())),
-    ?assert(is_held(7, Held)),
-    ?assertNot(is_held(8, Held)),
+    ?assert(is_member(7, Held)),
+    ?assertNot(is_member(8, Held)),
     {done, [<<"a">>], Rest} = take(7, 64, Held),
-    ?assertNot(is_held(7, Rest)).
+    ?assertNot(is_member(7, Rest)).
 
 the_client_is_asked_to_pause_once_and_to_resume_when_nothing_is_left_test() ->
     Packet = binary:copy(<<"x">>, 10 * ?KIB),
@@ -33,8 +33,8 @@ no_session_holds_more_than_16_mib_headers_included_and_each_has_its_own_test() -
     {pause, Full} = put(7, binary:copy(<<"x">>, Most - ?HEADER), true, add(7, new())),
     ?assertEqual(full, put(7, <<>>, true, Full)),
     ?assertMatch({ok, _}, put(8, <<>>, true, add(8, Full))),
-    {Most, Others} = forget(7, Full),
-    ?assertEqual({0, Others}, forget(7, Others)).
+    {Most, Others} = delete(7, Full),
+    ?assertEqual({0, Others}, delete(7, Others)).
 
 packets_come_back_in_order_and_are_counted_test_() ->
     property:test(prop_order(), 300).
@@ -46,12 +46,12 @@ prop_order() ->
                 Held = lists:foldl(fun(Packet, Held) -> element(2, put(7, Packet, true, Held)) end, add(7, new()), Packets),
                 {Taken, Rest} = lists:foldl(fun some/2, {[], Held}, Counts),
                 Left = lists:nthtail(length(Taken), Packets),
-                {Bytes, _} = forget(7, Rest),
+                {Bytes, _} = delete(7, Rest),
                 lists:prefix(Taken, Packets) andalso Bytes =:= lists:sum([byte_size(Packet) + ?HEADER || Packet <- Left])
             end).
 
 some(Count, {Taken, Held}) ->
-    case is_held(7, Held) of
+    case is_member(7, Held) of
         true ->
             {_After, Packets, Rest} = take(7, Count, Held),
             {Taken ++ Packets, Rest};

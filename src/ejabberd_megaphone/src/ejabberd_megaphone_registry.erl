@@ -1,9 +1,9 @@
-%%% @doc Keeps what all links of this node have in common, for as long as there is a listener or a link: the table of links,
-%%% the counters, the hooks and commands in ejabberd, the shared terms, what wrong secrets cost, and how often the log has been
-%%% told. Begins with the first listener, ends after the last link, and leaves nothing behind.
+%%% @doc What all links of this node share, as long as there is a listener or a link: the table of links, the counters, the hooks and commands
+%%% in ejabberd, the shared terms, the delays for wrong secrets, and the limits of repeated log lines. The process is started by the first
+%%% listener, ends after the last listener and link, and leaves nothing behind.
 %%%
-%%% Listeners and links are linked to this process. It notices when they end; and should it crash, they end and begin anew.
--module(ejabberd_megaphone_keeper).
+%%% Listeners and owners of links are linked to this process. It notices when they end; and if it crashes, they end with it, and begin anew.
+-module(ejabberd_megaphone_registry).
 -behaviour(gen_server).
 
 -export([add_listener/1, add_link/2, add_template/2, attempt/2, warn_once/2, counters/0]).
@@ -13,26 +13,29 @@
 -include("ejabberd_megaphone.hrl").
 -include("logger.hrl").
 
-%% Before the hooks of ejabberd itself (from 50 on), which need not see what is between a link and its sessions.
+%% Before ejabberd's own hooks (from 50 on), which need not see what passes between a link and its sessions.
 -define(HOOK_SEQUENCE, 1).
-%% Functions of ejabberd_megaphone_session, too.
+%% The functions of ejabberd_megaphone_session that run in these hooks have the same names.
 -define(HOOKS, [c2s_handle_info, c2s_stream_started, c2s_auth_result]).
-%% Kinds of states of sleeping sessions that are kept.
+%% Templates for the states of sleeping sessions.
 -define(MAX_TEMPLATES, 64).
+
+%% Why a call of the registry failed, if it has ended in order.
+-define(IS_STOPPED(Reason), (Reason =:= noproc orelse Reason =:= normal)).
 
 -record(state,
         {counters :: counters:counters_ref(),
          listeners = #{} :: #{pid() => true},
          links = #{} :: #{Owner :: pid() => Listener :: pid()},
          templates = 0 :: non_neg_integer(),
-         guesses = ejabberd_megaphone_guesses:new() :: ejabberd_megaphone_guesses:guesses()}).
+         wrong_secrets = ejabberd_megaphone_wrong_secrets:new() :: ejabberd_megaphone_wrong_secrets:wrong_secrets()}).
 
-%% @doc Called by the process of a listener, which is linked with the keeper from then on.
--spec add_listener(#options{}) -> {ejabberd_megaphone_shared:key(), counters:counters_ref()}.
+%% @doc Called in the process of a listener, which is linked to the registry from then on.
+-spec add_listener(#options{}) -> listener_terms().
 add_listener(Options) ->
     try gen_server:call(?MODULE, {add_listener, self(), Options})
     catch
-        exit:{Reason, _} when Reason =:= noproc; Reason =:= normal ->
+        exit:{Reason, _} when ?IS_STOPPED(Reason) ->
             Child = #{id => ?MODULE, start => {?MODULE, start_link, []}, restart => temporary},
             case supervisor:start_child(ejabberd_sup, Child) of
                 {ok, _} -> ok;
@@ -41,23 +44,28 @@ add_listener(Options) ->
             add_listener(Options)
     end.
 
-%% @doc Called by the owner of a link, which is linked with the keeper from then on.
--spec add_link(#link{}, Listener :: pid()) -> {ok, Keeper :: pid()} | {error, no_listener}.
-add_link(Link, Listener) -> gen_server:call(?MODULE, {add_link, Link, Listener}).
+%% @doc Called by the owner of a link, which is linked to the registry from then on. `no_listener': the listener was stopped meanwhile.
+-spec add_link(#link{}, Listener :: pid()) -> {ok, Registry :: pid()} | {error, no_listener}.
+add_link(Link, Listener) ->
+    try gen_server:call(?MODULE, {add_link, Link, Listener})
+    catch exit:{Reason, _} when ?IS_STOPPED(Reason) -> {error, no_listener}
+    end.
 
-%% @doc Keeps a kind of state of sleeping sessions. Answers the one that is kept under that key by now; none if there are too
-%% many.
+%% @doc Keeps a template for the states of sleeping sessions. Returns the one that is kept under that key by now; none if there are too many.
 -spec add_template(ejabberd_megaphone_shared:key(), map()) -> map() | none.
 add_template(Key, Template) ->
     try gen_server:call(?MODULE, {add_template, Key, Template})
     catch exit:_ -> none
     end.
 
-%% @doc Called by the receiver of a link that has said a secret: when that may be looked at (see ejabberd_megaphone_guesses).
+%% @doc Called for a connection that has sent a secret: when the secret may be looked at (see ejabberd_megaphone_wrong_secrets).
 -spec attempt(Peer :: endpoint() | {local, binary()}, IsRight :: boolean()) -> now | {wait, Ms :: pos_integer()} | too_many.
-attempt(Peer, IsRight) -> gen_server:call(?MODULE, {attempt, Peer, IsRight}).
+attempt(Peer, IsRight) ->
+    try gen_server:call(?MODULE, {attempt, Peer, IsRight})
+    catch exit:{Reason, _} when ?IS_STOPPED(Reason) -> now          % the listener was stopped, so that no link will be started
+    end.
 
-%% @doc Says `Text' in the log, once for all sessions. `Key' stands for it.
+%% @doc Logs `Text' once for all sessions. `Key' identifies it.
 -spec warn_once(Key :: atom(), Text :: string()) -> ok.
 warn_once(Key, Text) ->
     case ejabberd_megaphone_shared:get({warned, Key}, false) of
@@ -83,7 +91,7 @@ host_up(Host) ->
 host_down(Host) ->
     lists:foreach(fun(Hook) -> ejabberd_hooks:delete(Hook, Host, ejabberd_megaphone_session, Hook, ?HOOK_SEQUENCE) end, ?HOOKS).
 
-%%% The process
+%%% The process.
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -121,9 +129,9 @@ handle_call({add_template, Key, Template}, _From, #state{templates = Count} = St
         Known ->
             {reply, Known, State}
     end;
-handle_call({attempt, Peer, IsRight}, _From, #state{guesses = Before} = State) ->
-    {Turn, Guesses} = ejabberd_megaphone_guesses:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Before),
-    {reply, Turn, State#state{guesses = Guesses}};
+handle_call({attempt, Peer, IsRight}, _From, #state{wrong_secrets = Before} = State) ->
+    {Turn, WrongSecrets} = ejabberd_megaphone_wrong_secrets:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Before),
+    {reply, Turn, State#state{wrong_secrets = WrongSecrets}};
 handle_call(counters, _From, State) ->
     {reply, State#state.counters, State}.
 
@@ -148,12 +156,12 @@ handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links}
         #state{listeners = #{Pid := _}} ->
             lists:foreach(fun(Owner) -> gen_server:cast(Owner, close) end,
                           [Owner || {Owner, Listener} <- maps:to_list(Links), Listener =:= Pid]),
-            stop_when_alone(State#state{listeners = maps:remove(Pid, Listeners)});
+            stop_if_unused(State#state{listeners = maps:remove(Pid, Listeners)});
         #state{links = #{Pid := _}} ->
             ets:delete(?LINKS, Pid),
-            stop_when_alone(State#state{links = maps:remove(Pid, Links)});
+            stop_if_unused(State#state{links = maps:remove(Pid, Links)});
         _ ->
-            {stop, shutdown, State}              % the supervisor's wish
+            {stop, shutdown, State}              % as the supervisor wants it
     end;
 handle_info({log_interval_ends, Kind}, State) ->
     ejabberd_megaphone_log:end_interval(Kind),
@@ -161,10 +169,10 @@ handle_info({log_interval_ends, Kind}, State) ->
 handle_info(_Unknown, State) ->
     {noreply, State}.
 
-stop_when_alone(#state{listeners = Listeners, links = Links} = State)
+stop_if_unused(#state{listeners = Listeners, links = Links} = State)
   when map_size(Listeners) =:= 0, map_size(Links) =:= 0 ->
     {stop, normal, State};
-stop_when_alone(State) ->
+stop_if_unused(State) ->
     {noreply, State}.
 
 %% @private
