@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh DIR: compiles the module against the ejabberd that is installed here, into DIR/ejabberd_megaphone/, so that
+# build.sh DIR: compiles the module against the installed ejabberd, into DIR/ejabberd_megaphone/, so that
 # CONTRIB_MODULES_PATH=DIR is all that ejabberd needs. Installs Debian's Erlang compiler if there is none.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,9 +14,9 @@ command -v erlc >/dev/null || install_packages "$work/apt.log" erlang-base
 ejabberd=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl 2>/dev/null || true)
 ejabberd=$(echo "$ejabberd"/ejabberd-*/ebin)
 ejabberd=${ejabberd%% *}
-[[ -d $ejabberd ]] || fail "no ejabberd is installed that /usr/sbin/ejabberdctl would start"
+[[ -d $ejabberd ]] || fail "there is no ejabberd that /usr/sbin/ejabberdctl would start; install the package ejabberd"
 
-# The sources name libraries as ejabberd's own do; Debian's folders have p1_ and a version in their names.
+# The sources include libraries by their names in ejabberd's own sources; Debian's folders have p1_ and a version in theirs.
 libraries=$(erl -noinput -eval 'io:put_chars(code:lib_dir()), halt().')
 mkdir "$work/include" "$work/ebin"
 for names in xmpp:p1_xmpp fast_xml:p1_xml; do

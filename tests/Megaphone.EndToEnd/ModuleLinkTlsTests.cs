@@ -111,7 +111,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
             await link.SendControlAsync(LinkPeer.Hello(framing: "stanza"));
 
             await link.AssertClosesAsync();
-            await RefusedAsync(i + 1, "it came to no TLS");
+            await RefusedAsync(i + 1, "the TLS handshake failed");
         }
     }
 
@@ -132,7 +132,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
         {
             using LinkPeer peer = await LinkPeer.PlainEcmAsync(_listener);
             await peer.SendRawAsync(garbage[i]);
-            await RefusedAsync(i + 1, "it came to no TLS");
+            await RefusedAsync(i + 1, "the TLS handshake failed");
             await client.SettleAsync();
         }
     }
@@ -171,7 +171,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
             await client.LogInAsync();
             Assert.Equal(_failed, await CounterAsync("tls_failed"));
             foreach (LinkPeer peer in stalled) await peer.AssertClosesAsync();
-            await RefusedAsync(100, "it came to no TLS within 10 seconds");
+            await RefusedAsync(100, "no TLS handshake within 10 seconds");
             await client.SettleAsync();
         }
 

@@ -1,4 +1,4 @@
-%%% Control packets against section 4 of the link protocol.
+%%% Control packets, as section 4 of the link protocol defines them.
 -module(control_tests).
 
 -include_lib("proper/include/proper.hrl").
@@ -6,7 +6,7 @@
 -include("ejabberd_megaphone.hrl").
 -import(ejabberd_megaphone_control, [decode/1, encode/1, is_secret/2, check_hello/1]).
 
-a_hello_is_read_test() ->
+a_hello_is_parsed_test() ->
     {ok, {hello, Hello}, 1} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"e\",\"secret\":\"s\",\"framing\":\"stanza\","
                                        "\"maxPacket\":4096,\"more\":[]}">>),
     ?assertEqual(#{version => 1, name => <<"e">>, secret => <<"s">>, framing => <<"stanza">>, max_packet => 4096}, Hello).
@@ -15,7 +15,7 @@ a_hello_needs_no_more_than_a_version_test() ->
     {ok, {hello, Hello}, 0} = decode(<<"{\"op\":\"hello\",\"version\":1}">>),
     ?assertEqual(ok, check_hello(Hello)).
 
-ops_are_read_test_() ->
+ops_are_parsed_test_() ->
     [{Text, ?_assertEqual({ok, Message, Ignored}, decode(list_to_binary(Text)))}
      || {Text, Message, Ignored} <-
             [{"{\"op\":\"ping\",\"token\":{\"a\":[1]}}", {ping, #{<<"a">> => [1]}}, 0},
@@ -27,7 +27,7 @@ ops_are_read_test_() ->
              {"{\"op\":\"unheard-of\",\"more\":1}", ignored, 1},
              {"{\"op\":\"welcome\",\"version\":1}", ignored, 1}]].
 
-what_is_no_control_packet_is_an_error_test_() ->
+anything_but_a_control_packet_is_an_error_test_() ->
     [{Text, ?_assertMatch({error, _}, decode(list_to_binary(Text)))}
      || Text <- ["", "x", "[]", "1", "{}", "{\"op\":1}", "{\"op\":\"pause\"}", "{\"op\":\"pause\",\"id\":7}",
                  "{\"op\":\"pause\",\"id\":\"0\"}", "{\"op\":\"pause\",\"id\":\"x\"}",
@@ -42,7 +42,7 @@ a_control_packet_has_4096_bytes_at_most_test() ->
     ?assertMatch({error, _}, decode(Padded(4097))).
 
 %% It is written to the log and listed by a command.
-the_name_in_a_hello_is_made_fit_to_be_shown_test() ->
+the_name_in_a_hello_is_sanitized_test() ->
     Name = fun(Json) ->
                    {ok, {hello, #{name := Name}}, 0} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"", Json/binary, "\"}">>),
                    Name
@@ -52,23 +52,23 @@ the_name_in_a_hello_is_made_fit_to_be_shown_test() ->
     ?assertEqual(<<"Zürich"/utf8>>, Name(<<"Zürich"/utf8>>)),
     ?assertEqual(200, byte_size(Name(binary:copy(<<"x">>, 1000)))).
 
-no_number_in_a_hello_is_longer_than_a_packet_header_can_say_test() ->
+the_max_packet_of_a_hello_is_at_most_what_a_packet_header_can_express_test() ->
     {ok, {hello, #{max_packet := Max}}, 0} =
         decode(<<"{\"op\":\"hello\",\"version\":1,\"maxPacket\":1", (binary:copy(<<"0">>, 4000))/binary, "}">>),
     ?assertEqual(9999999999, Max).
 
-nothing_makes_it_fail_test_() ->
+no_bytes_raise_an_exception_test_() ->
     [property:test(?FORALL(Content, Kind, is_decoded(Content)), 1000)
      || Kind <- [binary(), hostile:bytes([<<"{">>, <<"}">>, <<"\"op\":">>, <<"\"hello\"">>, <<"\"version\":1">>, <<"\"name\":">>,
                                           <<"\"reset\"">>, <<"\"id\":">>, <<"\"7\"">>, <<"\"reason\":">>, <<",">>, <<"\"">>,
                                           <<"\\ud800">>, <<"1e999">>, <<"null">>, <<"[">>])]].
 
-bytes_that_are_no_utf_8_are_an_error_wherever_they_are_test() ->
+bytes_that_are_not_utf_8_raise_no_exception_wherever_they_are_test() ->
     [?assert(is_decoded(Content))
      || Whole <- [<<"{\"op\":\"hello\",\"version\":1,\"name\":\"edge\",\"secret\":\"s\"}">>, <<"{\"op\":\"reset\",\"id\":\"7\",\"reason\":\"r\"}">>],
         Content <- hostile:spoilt(Whole)].
 
-%% And what is to be given back can be written again.
+%% And a token, which is returned, can be encoded again.
 is_decoded(Content) ->
     case decode(Content) of
         {ok, {ping, Token}, _} -> is_binary(encode({pong, Token}));
@@ -77,15 +77,15 @@ is_decoded(Content) ->
         {error, Why} -> io_lib:printable_list(Why)
     end.
 
-a_token_comes_back_whatever_is_in_it_test_() ->
+any_token_can_be_returned_test_() ->
     [{Json, ?_assert(is_decoded(list_to_binary(["{\"op\":\"ping\",\"token\":", Json, "}"])))}
      || Json <- ["\"\\ud800\"", "\"\\udfff\\ud800\"", "\"\\ud83d\\ude00\"", "\"\\u0000\\u001f\\u007f\"", "1e308", "1e309", "-0.0", "[[[[]]]]",
                  "{\"\":{\"\":1}}", lists:duplicate(300, $9), "\"\\uffff\\ufffe\""]].
 
-only_version_1_is_spoken_test() ->
+other_versions_than_1_are_refused_test() ->
     ?assertMatch({refuse, _}, check_hello((hello())#{version := 2})).
 
-bytes_are_refused_in_words_test() ->
+bytes_framing_is_refused_with_a_reason_test() ->
     {refuse, Reason} = check_hello((hello())#{framing := <<"bytes">>}),
     ?assertMatch({match, _}, re:run(Reason, "stanza")).
 
@@ -95,10 +95,10 @@ the_secret_must_be_the_same_test() ->
     [?assertNot(is_secret((hello())#{secret := Wrong}, Options))
      || Wrong <- [<<>>, <<"open sesam">>, <<"open sesame!">>, <<"Open sesame">>]].
 
-a_secret_that_nobody_wants_is_no_error_test() ->
+a_secret_that_is_not_required_is_no_error_test() ->
     ?assert(is_secret((hello())#{secret := <<"any">>}, #options{})).
 
-what_is_said_can_be_read_test() ->
+encoded_messages_are_as_specified_test() ->
     ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => <<"ejabberd_megaphone">>,
                    <<"maxPacket">> => 1048576, <<"keepAlive">> => 15}, json({welcome, #options{}})),
     ?assertEqual(#{<<"op">> => <<"reset">>, <<"id">> => <<"7">>, <<"reason">> => <<"r\"">>}, json({reset, 7, <<"r\"">>})),

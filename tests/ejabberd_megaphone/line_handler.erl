@@ -1,4 +1,4 @@
-%%% A handler of OTP's logger that sends each line to a process of the tests.
+%%% A handler of OTP's logger that sends each line to the process in its configuration.
 -module(line_handler).
 
 -export([log/2]).

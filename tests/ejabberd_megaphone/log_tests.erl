@@ -1,4 +1,4 @@
-%%% How often the log is told of the same.
+%%% The limit on repeated log lines.
 -module(log_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -12,7 +12,7 @@ the_first_few_of_each_kind_are_written_and_the_others_counted_test() ->
         ?assertEqual(95, suppressed(Counters))
     end).
 
-one_line_says_how_many_more_there_were_and_then_it_begins_anew_test() ->
+one_line_says_how_many_more_there_were_and_a_new_interval_begins_test() ->
     with_log(fun(Counters) ->
         [allows(tls_failed, Counters) || _ <- lists:seq(1, 100)],
         end_interval(tls_failed),
@@ -22,14 +22,14 @@ one_line_says_how_many_more_there_were_and_then_it_begins_anew_test() ->
         ?assert(allows(tls_failed, Counters))
     end).
 
-nothing_is_said_where_nothing_was_left_out_test() ->
+an_interval_without_suppressed_lines_ends_silently_test() ->
     with_log(fun(Counters) ->
         [allows(link_closed, Counters) || _ <- lists:seq(1, 5)],
         ejabberd_megaphone_log:end_all(),
         ?assertEqual([], written())
     end).
 
-every_kind_has_words_test() ->
+every_kind_of_line_has_a_text_test() ->
     Kinds = [link_up, link_down, link_lost, link_closed, stranger_down, stranger_closed, tls_failed, secret_wrong, send_failed,
              proxy_refused, session_refused, failure],
     with_log(fun(Counters) ->
@@ -46,12 +46,12 @@ many_processes_may_ask_at_the_same_time_test() ->
         ?assertEqual({5, 19995}, {lists:sum(Allowed), suppressed(Counters)})
     end).
 
-%% The keeper has gone, and everything goes with it.
-without_a_table_everything_is_written_test() ->
+%% The registry has ended, and the table with it.
+without_the_table_everything_is_written_test() ->
     ?assert(allows(failure, ejabberd_megaphone_counters:new())).
 
-%% Intervals that other tests have begun may end meanwhile.
-the_keeper_is_told_when_an_interval_is_over_test_() ->
+%% Meanwhile, intervals of other tests may end.
+the_registry_is_told_when_an_interval_is_over_test_() ->
     {timeout, 60, fun() ->
         with_log(fun(Counters) ->
             true = register(ejabberd_megaphone_registry, self()),
@@ -77,7 +77,7 @@ wait_for_end(Kind, NotBefore) ->
 
 suppressed(Counters) -> proplists:get_value(log_suppressed, ejabberd_megaphone_counters:all(Counters)).
 
-%% With the table, and what is logged sent to this process.
+%% Calls `Test' while there is a table, and what is logged is sent to this process.
 with_log(Test) ->
     ok = ejabberd_megaphone_log:new(),
     #{level := Level} = logger:get_primary_config(),

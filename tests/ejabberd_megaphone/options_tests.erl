@@ -3,8 +3,8 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% ejabberd takes an exception here for an option that it should know itself.
-every_option_of_our_own_has_a_type_that_its_default_is_of_test_() ->
+%% ejabberd takes an exception here for an option of its own.
+every_option_of_our_own_has_a_type_that_accepts_its_default_test_() ->
     [{atom_to_list(Name), ?_assertEqual(Value, (ejabberd_megaphone:listen_opt_type(Name))(Written))}
      || {Name, Written, Value} <- [{framing, stanza, stanza}, {secret, <<>>, <<>>}, {allow_open_listener, false, false},
                                    {keep_alive, 15, 15000}, {max_packet, 1048576, 1048576}, {hibernate_after, 10, 10000},
@@ -16,7 +16,7 @@ proxy_header_is_one_of_three_words_test() ->
     [?assertEqual(Word, Type(Word)) || Word <- [required, optional, forbidden]],
     [?assertError(_, Type(Word)) || Word <- [true, none, <<"v2">>]].
 
-every_default_is_in_the_list_of_options_test_() ->
+every_option_has_its_default_in_the_list_test_() ->
     [{atom_to_list(Name), ?_assertEqual({Name, Value}, lists:keyfind(Name, 1, ejabberd_megaphone:listen_options()))}
      || {Name, Value} <- [{framing, stanza}, {secret, <<>>}, {allow_open_listener, false}, {keep_alive, 15000},
                           {max_packet, 1048576}, {hibernate_after, 10000}, {compact, true}, {close_rate, 5000},
@@ -24,7 +24,7 @@ every_default_is_in_the_list_of_options_test_() ->
                           {cafile, undefined}, {starttls_required, false}, {proxy_header, optional}]].
 
 %% Section 6 of the link protocol.
-beyond_loopback_a_listener_wants_a_secret_or_certificates_or_the_operators_word_test_() ->
+beyond_loopback_a_listener_requires_a_secret_or_certificates_or_the_operators_consent_test_() ->
     [{lists:flatten(io_lib:format("~0p ~0p", [Ip, Options])), ?_assertEqual(Listens, listens(Ip, Options))}
      || {Listens, Ip, Options} <-
             [{true, {127, 0, 0, 1}, []},
@@ -36,21 +36,21 @@ beyond_loopback_a_listener_wants_a_secret_or_certificates_or_the_operators_word_
              {true, {0, 0, 0, 0}, [{secret, <<"secret">>}]},
              {true, {0, 0, 0, 0}, [{tls, true}, {secret, <<"secret">>}]},
              {true, {0, 0, 0, 0}, [{allow_open_listener, true}]},
-             %% It would not be looked at, and who wrote it believes that it is.
+             %% It has no effect, and whoever wrote it believes otherwise.
              {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}]},
              {false, {127, 0, 0, 1}, [{cafile, <<"ecms.pem">>}]},
              {false, {127, 0, 0, 1}, [{certfile, <<"server.pem">>}]},
              {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}, {secret, <<"secret">>}]},
              {true, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, required}]},
-             %% Nobody could say that he speaks TLS.
+             %% No client would be accepted.
              {false, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, forbidden}]}]].
 
 listens(Ip, Options) ->
-    %% In the place of ejabberd_megaphone_registry.
-    Keeper = spawn(fun() ->
+    %% Stands for ejabberd_megaphone_registry.
+    Registry = spawn(fun() ->
                            receive {'$gen_call', From, {add_listener, _, _}} -> gen_server:reply(From, {key, counters}) end
                    end),
-    register(ejabberd_megaphone_registry, Keeper),
+    register(ejabberd_megaphone_registry, Registry),
     {ok, Socket} = gen_tcp:listen(0, [{ip, Ip} || tuple_size(Ip) =:= 4] ++ [inet6 || tuple_size(Ip) =:= 8]),
     try ejabberd_megaphone:tcp_init(Socket, [{certfile, <<"missing.pem">>} || lists:member({tls, true}, Options)]
                                             ++ [{max_fsm_queue, 1000} | Options]) of
@@ -61,6 +61,6 @@ listens(Ip, Options) ->
             false
     after
         gen_tcp:close(Socket),
-        exit(Keeper, kill),
+        exit(Registry, kill),
         catch unregister(ejabberd_megaphone_registry)
     end.

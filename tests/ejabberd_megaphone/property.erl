@@ -5,6 +5,6 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% A test that fails with the smallest counterexample that was found.
+%% A test that tries `Count' random cases, and fails with the smallest counterexample.
 test(Property, Count) ->
     {timeout, 60, fun() -> ?assertEqual(true, proper:quickcheck(Property, [{numtests, Count}, quiet, long_result])) end}.

@@ -21,18 +21,18 @@ an_unknown_client_is_no_error_test_() ->
                  <<"PROXY UNKNOWN ffff:f::f ffff::f 65535 65535\r\nx">>,
                  <<?SIGNATURE, 16#20, 0, 0, 0, "x">>,                % LOCAL
                  <<?SIGNATURE, 16#21, 0, 0, 0, "x">>,                % UNSPEC
-                 <<?SIGNATURE, 16#21, 16#31, 0, 3, "abc", "x">>]].   % a socket in the file system
+                 <<?SIGNATURE, 16#21, 16#31, 0, 3, "abc", "x">>]].   % a Unix socket
 
 version_2_over_ipv4_test() ->
     ?assertEqual({ok, {{{198, 51, 100, 1}, 5222}, {{192, 0, 2, 7}, 51234}}, <<"rest">>},
                  parse(<<?SIGNATURE, 16#21, 16#11, 12:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16, "rest">>)).
 
-what_version_2_adds_is_skipped_test() ->
+fields_of_version_2_are_skipped_test() ->
     ?assertEqual({ok, {{{198, 51, 100, 1}, 5222}, {{192, 0, 2, 7}, 51234}}, <<"rest">>},
                  parse(<<?SIGNATURE, 16#21, 16#11, 16:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16,
                          4, 0, 1, 0, "rest">>)).
 
-what_version_2_says_of_tls_is_the_transport_test_() ->
+the_tls_field_of_version_2_is_the_transport_test_() ->
     Tls = <<16#20, 15:16, 1, 1:32, 16#21, 7:16, "TLSv1.3">>,
     Header = fun(Family, Addresses, Fields) ->
                      <<?SIGNATURE, 16#21, Family, (byte_size(Addresses) + byte_size(Fields)):16, Addresses/binary, Fields/binary, "rest">>
@@ -46,7 +46,7 @@ what_version_2_says_of_tls_is_the_transport_test_() ->
         || Data <- [Header(16#11, V4, <<>>),
                     Header(16#11, V4, <<16#20, 5:16, 0, 1:32>>),             % no PP2_CLIENT_SSL
                     Header(16#11, V4, <<16#20, 99:16, 1>>),                  % cut short
-                    Header(16#11, V4, <<2, 18:16, Tls/binary>>),             % a name like that
+                    Header(16#11, V4, <<2, 18:16, Tls/binary>>),             % a host name of these bytes
                     <<?SIGNATURE, 16#20, 16#11, 18:16, Tls/binary>>,         % LOCAL
                     <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>,
                     <<"<stream:stream>">>, <<>>]].
@@ -55,7 +55,7 @@ version_2_over_ipv6_test() ->
     ?assertEqual({ok, {{{0, 0, 0, 0, 0, 0, 0, 1}, 5222}, {{16#2001, 16#db8, 0, 0, 0, 0, 0, 7}, 1}}, <<>>},
                  parse(<<?SIGNATURE, 16#21, 16#21, 36:16, 16#20010db8:32, 0:64, 7:32, 1:128, 1:16, 5222:16>>)).
 
-what_begins_like_a_header_and_is_none_is_an_error_test_() ->
+a_malformed_header_is_an_error_test_() ->
     [?_assertMatch({error, _}, parse(Data))
      || Data <- [<<"PROXY ">>,
                  <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222">>,
@@ -71,11 +71,11 @@ what_begins_like_a_header_and_is_none_is_an_error_test_() ->
                  <<?SIGNATURE, 16#21, 16#11, 11:16, 0:88>>,
                  <<?SIGNATURE, 16#21, 16#11, 12:16, 0:88>>]].
 
-a_stream_header_is_none_test() ->
+a_stream_header_is_no_proxy_header_test() ->
     ?assertEqual(none, parse(<<"<stream:stream to='localhost'>">>)).
 
-%% What a listener makes of each kind of first packet, with proxy_header required, optional and forbidden.
-a_header_is_taken_or_refused_as_the_listener_says_test_() ->
+%% Each kind of first packet, with proxy_header required, optional and forbidden.
+a_header_is_accepted_or_refused_as_the_listener_is_configured_test_() ->
     V1 = <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>,
     V2 = <<?SIGNATURE, 16#21, 16#11, 12:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16>>,
     V2Tls = <<?SIGNATURE, 16#21, 16#11, 30:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16, 16#20, 15:16, 1, 0:32, 16#21, 7:16, "TLSv1.3">>,
@@ -90,21 +90,22 @@ a_header_is_taken_or_refused_as_the_listener_says_test_() ->
              {V1, {Client, tcp}, {Client, tcp}, refused},
              {V2, {Client, tcp}, {Client, tcp}, refused},
              {V2Tls, {Client, tls}, {Client, tls}, refused},
-             %% These say nothing of the client.
+             %% These do not name the client.
              {<<"PROXY UNKNOWN\r\n">>, refused, {unknown, tcp}, refused},
              {<<?SIGNATURE, 16#20, 0, 0, 0>>, refused, {unknown, tcp}, refused},
              {<<?SIGNATURE, 16#21, 16#31, 0, 0>>, refused, {unknown, tcp}, refused},
-             %% These are none.
+             %% These are malformed.
              {<<"PROXY TCP4 here there 1 2\r\n">>, refused, refused, refused},
              {<<"PROXY ">>, refused, refused, refused},
              {<<?SIGNATURE, 16#31, 16#11, 0, 0>>, refused, refused, refused}],
         {Policy, Expected} <- [{required, Required}, {optional, Optional}, {forbidden, Forbidden}]].
 
-bytes_that_are_no_utf_8_are_no_address_test() ->
+bytes_that_are_not_utf_8_are_no_address_test() ->
     [?assert(is_answer(parse(Data)))
-     || Whole <- [<<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>, <<"PROXY TCP6 2001:db8::7 ::1 1 5222\r\n">>], Data <- hostile:spoilt(Whole)].
+     || Whole <- [<<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>, <<"PROXY TCP6 2001:db8::7 ::1 1 5222\r\n">>],
+        Data <- hostile:spoilt(Whole)].
 
-nothing_makes_it_fail_test_() ->
+no_bytes_raise_an_exception_test_() ->
     Parts = [<<"PROXY ">>, <<"TCP4 ">>, <<"TCP6 ">>, <<"UNKNOWN">>, <<"1.2.3.4 ">>, <<"::1 ">>, <<"1 ">>, <<"65536">>, <<"-1">>, <<"\r\n">>,
              <<?SIGNATURE>>, <<16#21>>, <<16#11>>, <<0, 12>>],
     [property:test(?FORALL({Head, Tail, Policy}, {oneof([<<>> | Parts]), Kind, oneof([required, optional, forbidden])},

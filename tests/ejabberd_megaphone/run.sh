@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the module for ejabberd and tests, without an ejabberd that runs, what can be tested so: the wire, PROXY headers, XML,
-# control packets, the sleep. The last line says how many tests passed and failed. (In a running ejabberd it is tested by
+# Builds the module and runs the tests that need no running ejabberd: packets, PROXY headers, XML, the processes of a link,
+# sleep. The last line says how many tests passed and failed. (Inside a running ejabberd the module is tested by
 # tests/Megaphone.EndToEnd.)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

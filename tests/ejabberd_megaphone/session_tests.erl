@@ -1,4 +1,4 @@
-%%% What a session does in its c2s process, for which this test's process stands: it gets the events that ejabberd would get.
+%%% A session in its c2s process, for which the process of the test stands: it gets the events that ejabberd would get.
 -module(session_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -10,26 +10,26 @@
 load_test() ->
     {ok, _} = application:ensure_all_started(fast_xml).
 
-a_header_that_is_no_utf_8_ends_the_stream_and_is_taken_up_test() ->
+a_header_that_is_not_utf_8_ends_the_stream_and_is_taken_test() ->
     with_session(fun(Link) ->
         arrives(Link, <<"<stream:stream to='", (binary:copy(<<" ", 16#C3, "(">>, 60000))/binary, "'>">>, wait_for_stream),
         ?assertMatch([{xmlstreamerror, {_, Text}}] when byte_size(Text) < 200, events()),
-        assert_nothing_waits(Link)
+        assert_nothing_is_buffered(Link)
     end).
 
-%% No packet does that any more that we know of, so that another module has to.
-whatever_a_packet_makes_of_the_parser_its_session_ends_in_order_test_() ->
+%% No packet is known that raises one, so that the parser is replaced.
+a_session_ends_in_order_if_its_packet_raises_an_exception_test_() ->
     [{atom_to_list(Class), fun() ->
         with_session(fun(Link) ->
             hostile:with_failing({ejabberd_megaphone_xml, events, 2}, Class, fun() ->
                 Packet = binary:copy(<<"<a>\n">>, 50000),
                 arrives(Link, Packet, established),
                 ?assertMatch([{xmlstreamerror, {4, _}}], events()),
-                assert_nothing_waits(Link),
-                %% What else comes is not looked at, and given back all the same.
+                assert_nothing_is_buffered(Link),
+                %% Further packets are not parsed, but taken all the same.
                 arrives(Link, Packet, established),
                 ?assertEqual([], events()),
-                assert_nothing_waits(Link),
+                assert_nothing_is_buffered(Link),
                 ?assertEqual(1, counted(failures, Link)),
                 [Line] = lines(),
                 ?assert(length(Line) < 400),
@@ -38,17 +38,16 @@ whatever_a_packet_makes_of_the_parser_its_session_ends_in_order_test_() ->
         end)
      end} || Class <- [error, exit, throw]].
 
-%% ejabberd would write it to its log, were it to be given one.
-an_element_in_the_place_of_a_header_is_an_error_test() ->
+%% ejabberd would log it.
+an_element_is_an_error_where_a_header_is_due_test() ->
     with_session(fun(Link) ->
         arrives(Link, <<"<message/>">>, wait_for_stream),
         ?assertMatch([{xmlstreamerror, _}], events()),
-        assert_nothing_waits(Link)
+        assert_nothing_is_buffered(Link)
     end).
 
-%% Until the login is done each packet has to wait for what ejabberd makes of the one before, which is what decides whether a header is
-%% due. Those here come at once.
-packets_of_a_login_that_come_together_are_read_one_after_the_other_test() ->
+%% Until the login is done, whether a header is due depends on what ejabberd makes of the packet before.
+packets_of_a_login_that_arrive_together_are_parsed_one_after_the_other_test() ->
     with_session(fun(Link) ->
         put('$internal_queue_len', 0),
         self() ! something_else,
@@ -57,16 +56,16 @@ packets_of_a_login_that_come_together_are_read_one_after_the_other_test() ->
         arrives(Link, <<"<auth/>">>, wait_for_stream),
         arrives(Link, <<"<presence/>">>, wait_for_stream),
         ?assertMatch([{xmlstreamstart, _, _}], events()),
-        goes_on(wait_for_sasl_request),
+        unblocks(wait_for_sasl_request),
         ?assertMatch([{xmlstreamelement, _}], events()),
         ?assert(ejabberd_megaphone_budget:reserved(Link#link.budget) > 0),
-        %% It was right, and a header would be due.
-        goes_on(wait_for_stream),
+        %% The credentials were right, and a header is due.
+        unblocks(wait_for_stream),
         ?assertMatch([{xmlstreamerror, _}], events()),
-        assert_nothing_waits(Link)
+        assert_nothing_is_buffered(Link)
     end).
 
-packets_that_come_alone_or_after_the_login_need_not_wait_test_() ->
+packets_that_arrive_alone_or_after_the_login_do_not_wait_test_() ->
     [{atom_to_list(StreamState), fun() ->
         with_session(fun(Link) ->
             put('$internal_queue_len', 0),
@@ -74,21 +73,21 @@ packets_that_come_alone_or_after_the_login_need_not_wait_test_() ->
             arrives(Link, Packet, StreamState),
             ?assertMatch([_], events()),
             ?assertEqual(nothing, receive {ejabberd_megaphone, unblock} -> something after 0 -> nothing end),
-            assert_nothing_waits(Link)
+            assert_nothing_is_buffered(Link)
         end)
      end} || {StreamState, Packet} <- [{wait_for_stream, ?HEADER}, {wait_for_bind, <<"<iq/>">>}, {established, <<"<presence/>">>}]].
 
 %%% The session
 
-%% What the receiver does with a packet, and what the hook then does.
+%% Does what the receiver does with a packet, and runs the hook.
 arrives(#link{sessions = Sessions, budget = Budget}, Content, StreamState) ->
     Bytes = ejabberd_megaphone_budget:packet_bytes(Content),
     ejabberd_megaphone_budget:reserve(Budget, Bytes),
     ets:update_counter(Sessions, ?ID, [{#session.packets, 1}, {#session.bytes, Bytes}]),
     hook({packet, Content}, StreamState).
 
-goes_on(StreamState) ->
-    receive {ejabberd_megaphone, unblock} -> hook(unblock, StreamState) after 0 -> error(does_not_wait) end.
+unblocks(StreamState) ->
+    receive {ejabberd_megaphone, unblock} -> hook(unblock, StreamState) after 0 -> error(is_not_blocked) end.
 
 hook(Message, StreamState) ->
     State = #{stream_state => StreamState},
@@ -100,7 +99,7 @@ events() ->
 lines() ->
     receive {line, Line} -> [Line | lines()] after 0 -> [] end.
 
-assert_nothing_waits(#link{sessions = Sessions, budget = Budget}) ->
+assert_nothing_is_buffered(#link{sessions = Sessions, budget = Budget}) ->
     ?assertEqual(0, ejabberd_megaphone_budget:reserved(Budget)),
     ?assertMatch([#session{packets = 0, bytes = 0}], ets:lookup(Sessions, ?ID)).
 

@@ -6,10 +6,10 @@
 -include("ejabberd_megaphone.hrl").
 -import(ejabberd_megaphone_sleep, [pack/1, unpack/1]).
 
-p1_server_still_exports_where_it_wakes_up_test() ->
+p1_server_still_exports_the_function_in_which_it_wakes_test() ->
     ?assert(ejabberd_megaphone_sleep:is_possible()).
 
-%% The arguments of wake_hib/6, and that it takes the message up as if it had never slept.
+%% wake_hib/6 has the arguments that we think, and handles the message as if the process had never slept.
 a_p1_server_wakes_up_with_its_state_test() ->
     {ok, Pid} = p1_server:start(sleeper, [], []),
     ?assertEqual(1, p1_server:call(Pid, count)),
@@ -30,8 +30,8 @@ is_asleep(Pid, Tries) ->
         _ -> false
     end.
 
-%% It is the function's name that is kept of where it will go on, not its code.
-a_process_sleeps_on_when_the_modules_are_loaded_anew_twice_test() ->
+%% It keeps the name of the function in which it will wake, not its code.
+a_process_sleeps_on_when_the_modules_are_loaded_again_twice_test() ->
     Key = ejabberd_megaphone_shared:publish(#options{compact = false}),
     Pid = spawn(fun() -> ejabberd_megaphone_sleep:sleep(#{}, closed, Key, 0) end),
     ?assert(is_asleep(Pid, 100)),
@@ -43,8 +43,8 @@ a_process_sleeps_on_when_the_modules_are_loaded_anew_twice_test() ->
     exit(Pid, kill),
     ejabberd_megaphone_shared:erase().
 
-states_come_back_as_they_were_test_() ->
-    {setup, fun keeper/0, fun stop/1,
+unpack_is_the_inverse_of_pack_test_() ->
+    {setup, fun registry/0, fun stop/1,
      [property:test(prop_same(), 500),
       ?_test(packed_states_share_what_is_equal())]}.
 
@@ -65,9 +65,9 @@ packed_states_share_what_is_equal() ->
     ?assertEqual(2 + 3, tuple_size(Packed)),               % owner, jid, own
     ?assert(erts_debug:flat_size(Packed) < erts_debug:flat_size(State(2))).
 
-%% Templates are kept by the keeper; its part in ejabberd is not needed for that.
-keeper() ->
-    Pid = spawn(fun() -> keep(#{}) end),
+%% Stands for ejabberd_megaphone_registry: keeps templates.
+registry() ->
+    Pid = spawn(fun() -> serve(#{}) end),
     register(ejabberd_megaphone_registry, Pid),
     Pid.
 
@@ -75,11 +75,11 @@ stop(Pid) ->
     exit(Pid, kill),
     ejabberd_megaphone_shared:erase().
 
-keep(Templates) ->
+serve(Templates) ->
     receive
         {'$gen_call', From, {add_template, Key, Template}} ->
             Kept = maps:merge(#{Key => Template}, Templates),
             is_map_key(Key, Templates) orelse ejabberd_megaphone_shared:put_new(Key, Template),
             gen_server:reply(From, maps:get(Key, Kept)),
-            keep(Kept)
+            serve(Kept)
     end.

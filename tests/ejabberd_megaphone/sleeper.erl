@@ -1,4 +1,4 @@
-%%% A p1_server that counts, and sleeps when it is told to, as ejabberd_megaphone_sleep makes a c2s process sleep.
+%%% A p1_server that counts calls, and sleeps as ejabberd_megaphone_sleep makes a c2s process sleep.
 -module(sleeper).
 -behaviour(p1_server).
 

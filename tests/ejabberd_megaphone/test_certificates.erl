@@ -1,12 +1,12 @@
-%%% Certificates for tests, as PEM files in a folder that goes with them.
+%%% Certificates for tests, as PEM files in a temporary folder.
 -module(test_certificates).
 
 -export([with/1, file/2]).
 
-%% @doc Calls `Test' with what it may need: for the listener files `server' (certificate, chain and key), `ecms' (the authority of
-%% ECMs), and others that are wrong; for an ECM options of ssl, with the certificate of the right authority (`ecm'), of a wrong one
-%% (`stranger'), with none (`nobody'), and with some without an authority: `alone', which is in the file `ecms' itself, `expired',
-%% which is in it too, and `unknown'.
+%% @doc Calls `Test' with the folder and with options of ssl for ECMs. Files for the listener are `server' (certificate, chain and key), `ecms'
+%% (the authority of ECMs), and some that are wrong. The ECMs have a certificate of the right authority (`ecm'), of another one
+%% (`stranger'), none (`nobody'), or a self-signed one: `alone', which is in the file `ecms', `expired', which is in it, too, and
+%% `unknown', which is not.
 with(Test) ->
     Folder = string:trim(os:cmd("mktemp -d")),
     #{server_config := Server, client_config := Ecm} = chains(),
@@ -31,12 +31,12 @@ chains() ->
     Chain = #{root => [{key, {namedCurve, secp256r1}}], intermediates => [], peer => [{key, {namedCurve, secp256r1}}]},
     public_key:pkix_test_data(#{server_chain => Chain, client_chain => Chain}).
 
-%% A certificate that has issued itself.
+%% A self-signed certificate.
 alone(More) ->
     #{cert := Der, key := Key} = public_key:pkix_test_root_cert("An ECM", [{key, {namedCurve, secp256r1}} | More]),
     [{cert, Der}, {key, {'ECPrivateKey', public_key:der_encode('ECPrivateKey', Key)}}].
 
-%% Those that trust whoever shows this configuration's certificate.
+%% The authorities by which the other end trusts this configuration's certificate: they are in the other's configuration.
 authorities(OfTheOther) -> [{'Certificate', Der} || Der <- proplists:get_value(cacerts, OfTheOther)].
 
 write(Folder, Name, Entries) ->

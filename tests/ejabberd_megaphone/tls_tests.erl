@@ -5,7 +5,7 @@
 
 -import(test_certificates, [file/2]).
 
-an_ecm_may_come_with_tls_1_2_or_1_3_and_with_no_older_one_test() ->
+an_ecm_may_use_tls_1_2_or_1_3_but_no_older_version_test() ->
     with(fun(#{nobody := Ecm} = Certificates) ->
         [begin
              {Accepted, Connected} = handshake(server(Certificates), [{versions, [Version]} | Ecm]),
@@ -23,7 +23,7 @@ suites_without_forward_secrecy_or_authenticated_encryption_are_refused_test() ->
         ?assertMatch({{error, _}, {error, _}}, handshake(server(Certificates), [{versions, ['tlsv1.2']}, {ciphers, Weak} | Ecm]))
     end).
 
-with_a_cafile_every_ecm_must_show_a_certificate_of_it_test_() ->
+with_a_cafile_every_ecm_needs_a_certificate_from_it_test_() ->
     [{atom_to_list(Version), fun() ->
         with(fun(#{folder := Folder} = Certificates) ->
             Settings = (server(Certificates))#{cafile := file(Folder, ecms)},
@@ -31,32 +31,32 @@ with_a_cafile_every_ecm_must_show_a_certificate_of_it_test_() ->
             ?assertMatch({ok, _}, Come(ecm)),
             ?assertMatch({error, _}, Come(stranger)),
             ?assertMatch({error, _}, Come(nobody)),
-            %% One may be in the file itself, if it is good otherwise.
+            %% A certificate may be in the file itself, if it is valid otherwise.
             ?assertMatch({ok, _}, Come(alone)),
             ?assertMatch({error, _}, Come(expired)),
             ?assertMatch({error, _}, Come(unknown))
         end)
      end} || Version <- ['tlsv1.2', 'tlsv1.3']].
 
-what_is_no_tls_is_told_apart_test() ->
+bytes_that_are_not_tls_fail_the_handshake_test() ->
     with(fun(Certificates) ->
         Speak = fun(Bytes) ->
                         {Accepted, _} = handshake(server(Certificates), fun(Socket) -> ok = gen_tcp:send(Socket, Bytes), ok end),
                         Accepted
                 end,
-        [?assertMatch({error, "it came to no TLS: " ++ _}, text(Speak(Bytes)))
+        [?assertMatch({error, "the TLS handshake failed: " ++ _}, text(Speak(Bytes)))
          || Bytes <- [<<"0000000041|00000000000000000007|PRESENCE!">>, <<"GET / HTTP/1.1\r\n\r\n">>,
                       <<22, 3, 1, 0, 5, 1, 0, 0, 1, 0>>, <<22, 3, 1, 255, 255, 0:800>>]]
     end).
 
-who_goes_in_the_middle_of_it_is_told_apart_test() ->
+an_end_in_the_middle_of_the_handshake_is_reported_as_such_test() ->
     with(fun(Certificates) ->
         {Accepted, _} = handshake(server(Certificates), fun(Socket) -> gen_tcp:send(Socket, <<22, 3, 1>>), gen_tcp:close(Socket) end),
-        ?assertEqual({error, "it was closed before it came to TLS"}, text(Accepted))
+        ?assertEqual({error, "it was closed during the TLS handshake"}, text(Accepted))
     end).
 
-%% The chain goes with it: this ECM knows the authority only.
-new_files_are_what_the_next_link_sees_test() ->
+%% The chain is sent, too: this ECM knows the root only.
+new_files_are_used_for_the_next_link_test() ->
     with(fun(#{folder := Folder} = Certificates) ->
         {_, {ok, Before}} = handshake(server(Certificates), maps:get(nobody, Certificates)),
         with(fun(#{folder := New, nobody := Ecm}) ->
@@ -66,7 +66,7 @@ new_files_are_what_the_next_link_sees_test() ->
         end)
     end).
 
-files_without_what_they_are_for_are_told_test() ->
+files_without_the_expected_content_are_reported_test() ->
     with(fun(#{folder := Folder}) ->
         Check = fun(Certfile, Cafile) ->
                         text(ejabberd_megaphone_tls:check(#{certfile => file(Folder, Certfile), cafile => Cafile}))
@@ -74,7 +74,7 @@ files_without_what_they_are_for_are_told_test() ->
         ?assertEqual(ok, ejabberd_megaphone_tls:check(#{certfile => file(Folder, server), cafile => file(Folder, ecms)})),
         ?assertEqual({error, file(Folder, missing) ++ ": no such file or directory"}, Check(missing, undefined)),
         ?assertEqual({error, file(Folder, garbage) ++ " has no certificate in it"}, Check(garbage, undefined)),
-        ?assertEqual({error, file(Folder, keyless) ++ " has no key in it that is not encrypted; it should be behind the certificates"},
+        ?assertEqual({error, file(Folder, keyless) ++ " has no unencrypted key in it; it should be behind the certificates"},
                      Check(keyless, undefined)),
         ?assertEqual({error, file(Folder, garbage) ++ " has no certificate in it"}, Check(server, file(Folder, garbage)))
     end).
@@ -93,8 +93,8 @@ server(#{folder := Folder}) -> #{certfile => file(Folder, server), cafile => und
 text({error, Why}) -> {error, unicode:characters_to_list(Why)};
 text(Result) -> Result.
 
-%% What comes of it at our end, and at the ECM's: with options of ssl it wants TLS, else it does what the function does. Reads a
-%% byte at the ECM, because with TLS 1.3 it hears only then that its certificate was not liked.
+%% The results of a handshake at our end and at the ECM's, which has options of ssl, or is a function that does something else. The ECM
+%% reads a byte, because with TLS 1.3 it learns only then that its certificate was refused.
 handshake(Settings, Ecm) ->
     {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}]),
     {ok, Port} = inet:port(Listening),

@@ -1,4 +1,4 @@
-%%% The wire against section 1 of the link protocol.
+%%% Packets, as section 1 of the link protocol defines them.
 -module(wire_tests).
 
 -include_lib("proper/include/proper.hrl").
@@ -8,7 +8,7 @@
 -define(MAX, 1048576).
 -define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
 
-the_packet_of_the_specification_is_read_test() ->
+the_packet_of_the_specification_is_parsed_test() ->
     ?assertEqual({packet, 7, <<"PRESENCE!">>, <<>>}, parse(<<"0000000041|00000000000000000007|PRESENCE!">>, ?MAX)).
 
 the_packet_of_the_specification_is_written_test() ->
@@ -22,7 +22,7 @@ ids_have_64_bits_test_() ->
     [?_assertEqual({packet, Id, <<"x">>, <<>>}, parse(element(2, written(Id, <<"x">>, ?MAX)), ?MAX))
      || Id <- [0, 1, 1 bsl 31, 1 bsl 32, (1 bsl 59) - 1, 1 bsl 59, 1 bsl 63, ?MAX_ID]].
 
-%% Each fault, at the byte at which it shows.
+%% Each fault, with the byte at which it is found.
 malformed_headers_are_refused_test_() ->
     [{Header, ?_assertEqual({malformed, At, Fault}, parse(list_to_binary(Header), 4096))}
      || {Header, At, Fault} <-
@@ -44,20 +44,19 @@ malformed_headers_are_refused_test_() ->
              {"0000000041|00000000000000000007 ", 31, id_separator},
              {"0000000041|000000000000000000070", 31, id_separator}]].
 
-lengths_at_the_limits_are_taken_test_() ->
+lengths_at_the_limits_are_accepted_test_() ->
     [?_assertMatch({packet, 1, _, <<>>}, parse(element(2, written(1, binary:copy(<<"x">>, Length - 32), ?MAX)), 4096))
      || Length <- [32, 33, 4095, 4096]].
 
-%% However much a header announces: only what has come is looked at.
-an_announced_length_is_only_waited_for_test() ->
+an_incomplete_packet_is_waited_for_whatever_its_length_test() ->
     ?assertEqual({more, 9999999999}, parse(<<"9999999999|00000000000000000001|x">>, 9999999999)).
 
-a_fault_is_told_with_its_place_in_the_stream_and_the_header_test() ->
+a_fault_is_described_with_its_place_on_the_connection_and_the_header_test() ->
     Line = lists:flatten(describe(length_digit, 3, 1000, {<<"00\"", 255, "rest">>, 4096})),
     ?assertMatch({match, _}, re:run(Line, "at offset 1000, wrong at offset 1003")),
     ?assertMatch({match, _}, re:run(Line, "received \"00\\\\x22\\\\xff\"$")).
 
-a_limit_is_named_where_it_is_passed_test() ->
+a_limit_that_is_exceeded_is_named_test() ->
     ?assertMatch({match, _}, re:run(describe(length_above_limit, 9, 0, {<<"0000004097">>, 4096}), "at most 4096")).
 
 %%% Properties
@@ -79,8 +78,8 @@ every_split_point_of_a_stream_gives_the_same_test() ->
     [?assertEqual(Packets, read([binary:part(Stream, 0, At), binary:part(Stream, At, byte_size(Stream) - At)], <<>>, []))
      || At <- lists:seq(0, byte_size(Stream))].
 
-%% A fault does not depend on how much of the stream has come: it shows as soon as its byte is there, and not before.
-a_fault_shows_at_its_byte_test_() ->
+%% However much has arrived: a fault is found as soon as its byte is there, and not before.
+a_fault_is_found_at_its_byte_test_() ->
     property:test(prop_fault_at_its_byte(), 1000).
 
 prop_fault_at_its_byte() ->
@@ -97,7 +96,7 @@ prop_fault_at_its_byte() ->
                 end
             end).
 
-content_above_the_limit_of_the_other_end_goes_out_in_pieces_test_() ->
+content_above_the_limit_of_the_peer_is_sent_in_pieces_test_() ->
     property:test(prop_pieces(), 300).
 
 prop_pieces() ->

@@ -17,8 +17,8 @@
          max_queue :: pos_integer() | undefined,             % messages that end a c2s process if they are queued for it
          c2s = [] :: [{atom(), term()}]}).                   % options for ejabberd_c2s
 
-%% A link, as its processes and its sessions see it: a row of the table ?LINKS, whose key is the link's owner. Nothing in it belongs
-%% to the connection that carries the link; the processes `receiver' and `sender' are told which one that is.
+%% A link, as its processes and its sessions see it: a row of the table ?LINKS, whose key is the link's owner. Of the connection that
+%% carries the link there is nothing in it but the addresses; its receiver and sender are told which one that is.
 -record(link,
         {owner :: pid() | '_',
          receiver :: pid() | undefined | '_',                % undefined: only while the link is being made

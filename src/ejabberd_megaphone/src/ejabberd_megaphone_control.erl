@@ -1,4 +1,4 @@
-%%% @doc Control packets: what is said on connection id 0 (section 4 of the link protocol). No processes, no I/O.
+%%% @doc Control packets: the messages on connection id 0 (section 4 of the link protocol). No processes, no I/O.
 -module(ejabberd_megaphone_control).
 
 -export([decode/1, encode/1, packet/1, is_secret/2, check_hello/1]).
@@ -8,9 +8,9 @@
 
 -define(MAX_BYTES, 4096).
 -define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
-%% The least that carries a stanza in pieces of a sane size.
+%% The smallest maxPacket that is accepted in a hello: it splits a stanza into pieces of a sane size.
 -define(MIN_PACKET, 64).
-%% The most that a packet's header can say.
+%% The largest length that a packet's header can express.
 -define(MAX_PACKET, 9999999999).
 
 -type hello() :: #{name := binary(), framing := binary(), max_packet := pos_integer(),
@@ -29,8 +29,8 @@
                   | {reset, ejabberd_megaphone_wire:id(), Reason :: binary()}
                   | {drain, Seconds :: non_neg_integer()}.
 
-%% @doc Reads the content of a control packet, and counts the members that are not known. `ignored': an op that is not known, or that
-%% makes no sense from an ECM.
+%% @doc Parses the content of a control packet, and counts its unknown members. `ignored': an op that is unknown, or makes no sense from an
+%% ECM.
 -spec decode(Content :: binary()) -> {ok, message(), Ignored :: non_neg_integer()} | {error, Why :: string()}.
 decode(Content) when byte_size(Content) > ?MAX_BYTES ->
     {error, "a control packet is longer than 4096 bytes"};
@@ -42,9 +42,9 @@ decode(Content) ->
                 {ok, Message} -> {ok, Message, map_size(maps:without([<<"op">> | members(Op)], Members))};
                 Error -> Error
             end;
-        _ -> {error, "a control packet is no JSON object with a string \"op\""}
+        _ -> {error, "a control packet is not a JSON object with a string \"op\""}
     catch
-        _:_ -> {error, "a control packet is no JSON"}
+        _:_ -> {error, "a control packet is not JSON"}
     end.
 
 members(<<"hello">>) -> [<<"version">>, <<"name">>, <<"framing">>, <<"secret">>, <<"maxPacket">>];
@@ -75,7 +75,7 @@ message(<<"reset">>, Members) ->
         {ok, {reset, Id}} ->
             case maps:get(<<"reason">>, Members, <<>>) of
                 Reason when is_binary(Reason) -> {ok, {reset, Id, Reason}};
-                _ -> {error, "the reason of a reset is no string"}
+                _ -> {error, "the reason of a reset is not a string"}
             end;
         Error ->
             Error
@@ -83,41 +83,41 @@ message(<<"reset">>, Members) ->
 message(<<"drain">>, Members) ->
     case maps:get(<<"after">>, Members, 0) of
         Seconds when is_number(Seconds) -> {ok, {drain, Seconds}};
-        _ -> {error, "the \"after\" of a drain is no number"}
+        _ -> {error, "the \"after\" of a drain is not a number"}
     end;
 message(_Op, _Members) ->
     {ok, ignored}.
 
 hello(#{name := Name, framing := Framing, secret := Secret, max_packet := Max} = Hello)
   when is_binary(Name), is_binary(Framing), is_integer(Max), Max >= ?MIN_PACKET, is_binary(Secret) ->
-    %% The name is for operators' eyes alone.
+    %% The name is shown to operators, and has no other use.
     {ok, {hello, Hello#{name := ejabberd_megaphone_text:sanitize(Name), max_packet := min(Max, ?MAX_PACKET)}}};
 hello(#{secret := null} = Hello) ->
     hello(Hello#{secret := <<>>});
 hello(_) ->
-    {error, "a member of a hello is not of its type"}.
+    {error, "a member of a hello has the wrong type"}.
 
 about_id(Op, #{<<"id">> := Text}) when is_binary(Text) ->
     try binary_to_integer(Text) of
         Id when Id > 0, Id =< ?MAX_ID -> {ok, {Op, Id}};
-        _ -> {error, "the id in a control packet is no connection id"}
+        _ -> {error, "the id in a control packet is not a connection id"}
     catch
-        error:badarg -> {error, "the id in a control packet is no number"}
+        error:badarg -> {error, "the id in a control packet is not a number"}
     end;
 about_id(_Op, _Members) ->
-    {error, "a control packet has no id, or one that is no string"}.
+    {error, "a control packet has no id, or one that is not a string"}.
 
-%% @doc Whether a hello says the secret, if one is wanted.
+%% @doc Whether a hello has the secret that the listener requires, if it requires one.
 -spec is_secret(hello(), #options{}) -> boolean().
-is_secret(#{secret := Secret}, #options{secret = Wanted}) -> Wanted =:= <<>> orelse is_equal(Secret, Wanted).
+is_secret(#{secret := Secret}, #options{secret = Required}) -> Required =:= <<>> orelse is_equal(Secret, Required).
 
-%% @doc Whether a hello is good enough otherwise; the reason for a refuse if not.
+%% @doc Whether a hello is acceptable otherwise; if not, the reason for the refuse.
 -spec check_hello(hello()) -> ok | {refuse, Reason :: binary()}.
 check_hello(#{version := Version}) when Version =/= 1 -> {refuse, <<"only version 1 is spoken here">>};
 check_hello(#{framing := <<"stanza">>}) -> ok;
 check_hello(_) -> {refuse, <<"framing must be \"stanza\": there is no parser per session here">>}.
 
-%% In a time that depends on nothing of what is compared: the hashes are, and an early difference of theirs tells nothing.
+%% In constant time: what is compared are hashes with a random key, in which the place of a difference reveals nothing.
 is_equal(A, B) ->
     Key = crypto:strong_rand_bytes(32),
     crypto:mac(hmac, sha256, Key, A) =:= crypto:mac(hmac, sha256, Key, B).
@@ -144,7 +144,7 @@ encode({reset, Id, Reason}) ->
 encode({drain, Seconds}) ->
     json_encode(#{op => drain, 'after' => Seconds}).
 
-%% ejabberd has a JSON codec of its own from 24.06 on, which is OTP's from OTP 27 on; before that it had jiffy.
+%% From 24.06 on ejabberd has a JSON codec of its own, which from OTP 27 on is OTP's; before, it used jiffy.
 json_decode(Text) ->
     case erlang:function_exported(misc, json_decode, 1) of
         true -> apply(misc, json_decode, [Text]);

@@ -1,5 +1,5 @@
 %%% @doc The header of the PROXY protocol, versions 1 and 2, at the head of a session's first packet (section 3 of the link
-%%% protocol). Both versions as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
+%%% protocol), as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
 -module(ejabberd_megaphone_proxy).
 
 -export([client/2, parse/1, transport/1]).
@@ -7,19 +7,19 @@
 
 -include("ejabberd_megaphone.hrl").
 
-%% PP2_TYPE_SSL, and in its first byte PP2_CLIENT_SSL.
+%% PP2_TYPE_SSL, and the flag PP2_CLIENT_SSL in its first byte.
 -define(TYPE_TLS, 16#20).
--define(SPEAKS_TLS, 1).
+-define(CLIENT_USES_TLS, 1).
 
-%% The longest line of version 1, with its line end.
+%% The longest header of version 1, in bytes, including its line end.
 -define(V1_MAX, 107).
 -define(V2_SIGNATURE, "\r\n\r\n\0\r\nQUIT\n").
 
 -type policy() :: required | optional | forbidden.
 
-%% @doc Who the client is and how it came to its ECM, as a session's first packet says, and what is left of that packet. `unknown':
-%% it says nothing. Where a header is `required' it has to name the client, for an ECM that knows its clients says who they are. Where
-%% it is `forbidden' there must be none of any kind, for the ECM sends none: it would be the client's own word.
+%% @doc The client's addresses and its transport to the ECM, from the header at the head of a session's first packet, and the rest of that
+%% packet. `unknown': they are not given. Where a header is `required' it must name the client, as an ECM that sends headers knows its
+%% clients. Where it is `forbidden' there must be none of any kind: the ECM sends none, so that it would be the client's own word.
 -spec client(Data :: binary(), policy()) ->
           {ok, {endpoint(), endpoint()} | unknown, tcp | tls, Rest :: binary()}
         | {error, Why :: string()}.
@@ -33,9 +33,9 @@ client(Data, Policy) ->
         {error, Why} -> {error, "it begins with " ++ Why}
     end.
 
-%% @doc Takes a PROXY header off the head of `Data'. The addresses are `{SockName, PeerName}': whom the client connected to,
-%% and the client. `unknown': the header says nothing about the client (UNKNOWN, LOCAL, or a family without ports).
-%% `none': there is no header; no XMPP stream begins as one does.
+%% @doc Takes a PROXY header off the head of `Data'. The addresses are `{SockName, PeerName}': the one that the client connected to, and the
+%% client's. `unknown': the header does not name the client (UNKNOWN, LOCAL, or a family without ports). `none': there is no header, which is
+%% certain because no XMPP stream begins like one.
 -spec parse(Data :: binary()) ->
           none
         | {ok, {endpoint(), endpoint()} | unknown, Rest :: binary()}
@@ -45,11 +45,11 @@ parse(<<"PROXY ", _/binary>> = Data) ->
         {At, 2} ->
             <<Line:At/binary, "\r\n", Rest/binary>> = Data,
             case parse_line(binary:split(Line, <<" ">>, [global])) of
-                error -> {error, "a PROXY line of version 1 that cannot be read"};
+                error -> {error, "a malformed PROXY header of version 1"};
                 Addresses -> {ok, Addresses, Rest}
             end;
         nomatch ->
-            {error, "a PROXY line of version 1 without an end"}
+            {error, "a PROXY header of version 1 without a line end"}
     end;
 parse(<<?V2_SIGNATURE, 2:4, Command:4, Family:4, _Transport:4, Size:16, Block:Size/binary, Rest/binary>>)
   when Command =< 1 ->
@@ -58,11 +58,11 @@ parse(<<?V2_SIGNATURE, 2:4, Command:4, Family:4, _Transport:4, Size:16, Block:Si
         Addresses -> {ok, Addresses, Rest}
     end;
 parse(<<?V2_SIGNATURE, _/binary>>) ->
-    {error, "a PROXY header of version 2 that cannot be read"};
+    {error, "a malformed PROXY header of version 2"};
 parse(_Data) ->
     none.
 
-%% @doc How the client came to its ECM: by TLS, if a header of version 2 at the head of `Data' says so.
+%% @doc The client's transport to its ECM: TLS, if a header of version 2 at the head of `Data' says so.
 -spec transport(Data :: binary()) -> tcp | tls.
 transport(<<?V2_SIGNATURE, 2:4, 1:4, Family:4, _Transport:4, Size:16, Block:Size/binary, _/binary>>) ->
     case {Family, Block} of
@@ -75,7 +75,7 @@ transport(_Data) ->
 
 transport_of(<<?TYPE_TLS, Size:16, Value:Size/binary, _/binary>>) ->
     case Value of
-        <<Client, _/binary>> when Client band ?SPEAKS_TLS =/= 0 -> tls;
+        <<Client, _/binary>> when Client band ?CLIENT_USES_TLS =/= 0 -> tls;
         _ -> tcp
     end;
 transport_of(<<_Type, Size:16, _:Size/binary, Rest/binary>>) ->

@@ -132,7 +132,7 @@ safely(Do, State) ->
             exit(End);
         Class:Reason:Stack ->
             ejabberd_megaphone_counters:add((State#state.link)#link.counters, failures),
-            violated(failure, ["what came made this module fail: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)], State)
+            violated(failure, ["what arrived raised an exception: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)], State)
     end.
 
 received(Data, #state{link = #link{counters = Counters}, connected = #connected{splitter = Splitter} = Connected} = State) ->
@@ -226,7 +226,7 @@ client(Content, #state{options = #options{proxy_header = Policy}, link = #link{c
     catch
         Class:Reason:Stack ->
             ejabberd_megaphone_counters:add(Counters, failures),
-            {error, ["what it begins with cannot be read: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)]}
+            {error, ["its first packet raised an exception in the parser of PROXY headers: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)]}
     end.
 
 open(Id, Addresses, Transport, Content, #state{link = #link{counters = Counters} = Link} = State) ->

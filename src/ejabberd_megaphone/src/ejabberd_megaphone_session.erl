@@ -223,7 +223,7 @@ unblock_after(Pause) -> erlang:send_after(Pause, self(), {ejabberd_megaphone, un
 
 %% Before the stream is established, each packet decides whether a stream header is due next. So the next packet has to wait until ejabberd
 %% has processed the events of this one; if they are all that is in the mailbox, that happens anyway before the next packet arrives.
-must_wait(_Events, _Here, #{stream_state := established}) ->
+must_wait(_Events, _Local, #{stream_state := established}) ->
     false;
 must_wait(Events, #local{input = Input}, _State) ->
     not queue:is_empty(Input) orelse get('$internal_queue_len') =/= 0
@@ -235,14 +235,14 @@ safe_events(Content, #local{options = Key, socket = Socket}, State) ->
     catch
         Class:Reason:Stack ->
             log_failure(ejabberd_megaphone_text:failure(Class, Reason, Stack), byte_size(Content), Socket),
-            [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, <<"cannot be read">>}}]
+            [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, <<"cannot be parsed">>}}]
     end.
 
 log_failure(What, Size, {_Transport, Owner, Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{counters = Counters} = Link} ->
             ejabberd_megaphone_counters:add(Counters, failures),
-            _ = [?ERROR_MSG("Session ~b of link ~ts is ended: a packet of ~b bytes made this module fail: ~ts",
+            _ = [?ERROR_MSG("Session ~b of link ~ts is ended: a packet of ~b bytes raised an exception: ~ts",
                             [Id, ejabberd_megaphone:peer(Link), Size, What])
                  || ejabberd_megaphone_log:allows(failure, Counters)],
             ok;

@@ -1,21 +1,21 @@
-%%% @doc TLS on links, by OTP's ssl: versions 1.2 and 1.3, with forward secrecy and authenticated encryption. The files are read for
-%%% each link, which are few: what has been renewed is what the next link uses.
+%%% @doc TLS on links, by OTP's ssl: versions 1.2 and 1.3, with forward secrecy and authenticated encryption. Links are few, so the files
+%%% are read for each of them: the next link uses what has been renewed.
 -module(ejabberd_megaphone_tls).
 
 -export([accept/2, check/1, is_hello/1]).
 -export_type([settings/0]).
 
-%% ms in which the other end has to come to the end of the handshake.
+%% ms that a handshake may take.
 -define(HANDSHAKE_TIMEOUT, 10000).
 
 -define(CIPHERS, [aes_256_gcm, chacha20_poly1305, aes_128_gcm]).
 -define(GROUPS, [x25519, secp256r1, secp384r1]).
 
--type settings() :: #{certfile := file:filename_all() | undefined,     % undefined: what ejabberd uses itself
-                      cafile := file:filename_all() | undefined}.      % undefined: no certificate is wanted of an ECM
+-type settings() :: #{certfile := file:filename_all() | undefined,     % undefined: ejabberd's own
+                      cafile := file:filename_all() | undefined}.      % undefined: ECMs need no certificate
 
-%% @doc Makes TLS of a connection that was accepted, within 10 seconds. The calling process, which owns the connection, owns what
-%% comes of it; after an error it is closed, or left to end with its owner.
+%% @doc Does the handshake on an accepted connection, within 10 seconds. The calling process must own the socket, and owns the TLS socket
+%% then. After an error the socket is closed, or closes with its owner.
 -spec accept(gen_tcp:socket(), settings()) -> {ok, ssl:sslsocket()} | {error, Why :: iodata()}.
 accept(Socket, Settings) ->
     case options(Settings) of
@@ -28,7 +28,7 @@ accept(Socket, Settings) ->
             {error, Why}
     end.
 
-%% @doc Whether the files are there and have in them what they are for.
+%% @doc Whether the files exist and contain what they are for.
 -spec check(settings()) -> ok | {error, Why :: iodata()}.
 check(Settings) ->
     case options(Settings) of
@@ -36,7 +36,7 @@ check(Settings) ->
         Error -> Error
     end.
 
-%% @doc Whether `Data' is what a client says first that wants TLS.
+%% @doc Whether `Data' is the beginning of a TLS handshake.
 -spec is_hello(Data :: binary()) -> boolean().
 is_hello(<<22, 3, _/binary>>) -> true;
 is_hello(_) -> false.
@@ -60,8 +60,8 @@ fixed() ->
      {eccs, ?GROUPS},                            % the same for TLS 1.2
      {honor_cipher_order, true},
      {client_renegotiation, false},
-     {reuse_sessions, false},                    % a certificate is looked at each time
-     {log_level, none}].                         % what becomes of a link is logged once, by the link
+     {reuse_sessions, false},                    % certificates are checked each time
+     {log_level, none}].                         % the caller logs failures, once
 
 own(undefined) ->
     case ejabberd_pkix:get_certfile(ejabberd_config:get_myname()) of
@@ -74,7 +74,7 @@ own(File) ->
                            lists:member(Type, ['PrivateKeyInfo', 'ECPrivateKey', 'RSAPrivateKey'])],
     case {certificates(Entries), Keys} of
         {[], _} -> throw([File, " has no certificate in it"]);
-        {_, []} -> throw([File, " has no key in it that is not encrypted; it should be behind the certificates"]);
+        {_, []} -> throw([File, " has no unencrypted key in it; it should be behind the certificates"]);
         {Certificates, [Key | _]} -> [{cert, Certificates}, {key, Key}]
     end.
 
@@ -88,7 +88,7 @@ others(File) ->
             [{verify, verify_peer}, {fail_if_no_peer_cert, true}, {cacerts, Certificates}, {verify_fun, {fun verify/3, Trusted}}]
     end.
 
-%% As OTP does it, but that an ECM's own certificate may be in the file: without an authority, it is the only one to trust.
+%% As OTP does it, except that an ECM's own self-signed certificate may be in the file.
 verify(Certificate, {bad_cert, selfsigned_peer} = Fault, Trusted) ->
     case lists:member(Certificate, Trusted) andalso public_key:pkix_path_validation(Certificate, [Certificate], []) of
         {ok, _} -> {valid, Trusted};
@@ -104,13 +104,13 @@ read(File) ->
     case file:read_file(File) of
         {ok, Text} ->
             try public_key:pem_decode(Text)
-            catch error:_ -> throw([File, " is no PEM file"])
+            catch error:_ -> throw([File, " is not a PEM file"])
             end;
         {error, Reason} ->
             throw([File, ": ", file:format_error(Reason)])
     end.
 
-describe(timeout) -> "it came to no TLS within 10 seconds";
-describe(closed) -> "it was closed before it came to TLS";
-describe({tls_alert, {_Name, Text}}) -> ["it came to no TLS: ", ejabberd_megaphone_text:sanitize(string:trim(Text))];
-describe(Reason) -> ["it came to no TLS: ", ejabberd_megaphone_text:term(Reason)].
+describe(timeout) -> "no TLS handshake within 10 seconds";
+describe(closed) -> "it was closed during the TLS handshake";
+describe({tls_alert, {_Name, Text}}) -> ["the TLS handshake failed: ", ejabberd_megaphone_text:sanitize(string:trim(Text))];
+describe(Reason) -> ["the TLS handshake failed: ", ejabberd_megaphone_text:term(Reason)].

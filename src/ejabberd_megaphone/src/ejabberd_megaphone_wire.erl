@@ -1,10 +1,10 @@
-%%% @doc The wire: packets and their headers (section 1 of the link protocol). No processes, no I/O.
+%%% @doc The wire format: packets and their headers (section 1 of the link protocol). No processes, no I/O.
 %%%
 %%% ```
 %%% LLLLLLLLLL|CCCCCCCCCCCCCCCCCCCC|content
 %%% 0         10                   31
 %%% '''
-%%% `L': bytes of the whole packet, these 32 included; `C': connection id; both decimal, padded with zeros.
+%%% `L': length of the whole packet in bytes, including these 32; `C': connection id; both decimal, padded with zeros.
 -module(ejabberd_megaphone_wire).
 
 -export([parse/2, packets/3, describe/4]).
@@ -20,11 +20,11 @@
 -type fault() :: length_digit | length_below_header | length_above_limit | length_separator
                | id_digit | id_too_large | id_separator.
 
-%% @doc Takes the first packet off `Data', without copying. Each check of the header is made at the first byte at which
-%% its answer is known, so that a fault is the same, at the same place, however the stream was cut.
+%% @doc Takes the first packet off `Data', without copying. Each check of the header is made at the first byte at which its result is
+%% known, so that the fault and its place are the same however the bytes were cut on their way.
 %%
-%% `{more, Bytes}': the packet is not whole; nothing can be said before there are so many bytes of it, except that a header in
-%% part is worth a look at each byte. `{malformed, At, Fault}': byte `At' (from 0) is where it stopped being right.
+%% `{more, Bytes}': the packet is incomplete. It cannot be complete before there are that many bytes of it; but an incomplete header is
+%% worth checking with each byte. `{malformed, At, Fault}': byte `At' (from 0) is the first that cannot be right.
 -spec parse(Data :: binary(), MaxPacket :: pos_integer()) ->
           {packet, id(), Content :: binary(), Rest :: binary()}
         | {more, pos_integer()}
@@ -64,8 +64,8 @@ parse_id(_Rest, ?ID_END, _Id, _Length, _Data) ->
 parse_id(_Rest, At, _Id, _Length, _Data) ->
     {malformed, At, id_digit}.
 
-%% @doc The packets that carry `Content' on `Id': one, or more when one would be longer than `MaxPacket'. Answers how many
-%% bytes they are, headers included. Empty content is one empty packet.
+%% @doc The packets that carry `Content' on `Id', and their length including headers: one packet, or several if it would be longer than
+%% `MaxPacket'. Empty content is one empty packet.
 -spec packets(id(), Content :: iodata(), MaxPacket :: pos_integer()) -> {Bytes :: pos_integer(), iodata()}.
 packets(Id, Content, MaxPacket) ->
     case iolist_size(Content) + ?HEADER of
@@ -87,8 +87,8 @@ header(Length, Id) ->
 padded(Digits, Width) ->
     [binary:part(<<"00000000000000000000">>, 0, Width - byte_size(Digits)), Digits].
 
-%% @doc One line for the log about a malformed header: what was wrong, where in the link's stream, and what would be right.
-%% `Data' begins with that header, `Offset' is where the stream had come to before it.
+%% @doc One line for the log about a malformed header: what is wrong, where in the bytes of the connection, and what would be right.
+%% `Data' begins with that header, `Offset' is its place.
 -spec describe(fault(), At :: 0..31, Offset :: non_neg_integer(), {Data :: binary(), MaxPacket :: pos_integer()}) -> iolist().
 describe(Fault, At, Offset, {Data, MaxPacket}) ->
     Header = binary:part(Data, 0, At + 1),

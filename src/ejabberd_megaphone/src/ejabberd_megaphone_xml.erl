@@ -1,6 +1,6 @@
-%%% @doc From the packets of a session to the events that ejabberd's XML parser would have given for the same bytes, and
-%%% back. One packet is one complete piece of the client's stream (link protocol, section 4, framing "stanza"), so that no parser
-%%% has to remember anything between packets. No processes, no I/O.
+%%% @doc Turns the packets of a session into the events that ejabberd's XML parser would have yielded for the same bytes, and output into
+%%% bytes. One packet is one complete piece of the client's stream (link protocol, section 4, framing "stanza"), so that no parser state
+%%% has to be kept between packets. No processes, no I/O.
 -module(ejabberd_megaphone_xml).
 
 -export([events/2, encode/1]).
@@ -14,15 +14,15 @@
                | {xmlstreamerror, binary() | {integer(), binary()}}.
 
 -define(NS_STREAM, "http://etherx.jabber.org/streams").
-%% Expat's numbers, which ejabberd passes on and turns into not-well-formed.
+%% Expat's error codes, which ejabberd passes on and turns into not-well-formed.
 -define(XML_ERROR_NO_ELEMENTS, 3).
 -define(XML_ERROR_INVALID_TOKEN, 4).
 -define(XML_ERROR_UNBOUND_PREFIX, 27).
 -define(IS_SPACE(Byte), (Byte =:= $\s orelse Byte =:= $\n orelse Byte =:= $\r orelse Byte =:= $\t)).
 
-%% @doc The events that a packet is: one, as a rule. None: white space, which means nothing between stanzas. What is no complete
-%% single piece is an `xmlstreamerror', which ejabberd answers as RFC 6120, section 4.9 wants it, and ends the stream.
-%% `WantsHeader': a stream header is due, so that even one with a prefix of its own is known for what it is, and nothing else is taken.
+%% @doc The events of a packet: one, as a rule; none for white space, which means nothing between stanzas. A packet that is not exactly one
+%% complete piece yields an `xmlstreamerror', to which ejabberd responds as in RFC 6120, section 4.9, and ends the stream.
+%% `WantsHeader': a stream header is due, so that one with another prefix is recognised, and nothing else is accepted.
 -spec events(Packet :: binary(), WantsHeader :: boolean()) -> [event()].
 events(<<"<stream:stream", _/binary>> = Packet, _WantsHeader) ->
     header(Packet);
@@ -47,7 +47,7 @@ events(<<>>, _WantsHeader) ->
     [];
 events(Packet, WantsHeader) ->
     case fxml_stream:parse_element(Packet) of
-        %% ejabberd would refuse it too, and write it to its log, however long it is.
+        %% ejabberd would refuse it, too, and log all of it, however long it is.
         #xmlel{} when WantsHeader -> not_well_formed(<<"a stream header is due">>);
         #xmlel{} = Element -> [{xmlstreamelement, Element}];
         {error, {?XML_ERROR_NO_ELEMENTS, _}} when WantsHeader -> header(Packet);
@@ -55,8 +55,8 @@ events(Packet, WantsHeader) ->
         {error, Error} -> xml_error(Error)
     end.
 
-%% A header is a start tag, which is a complete element once its last `>' is a `/>'. One that ends in `/>' anyway is header and
-%% closing tag at once.
+%% A header is a start tag, which becomes a complete element when its last `>' is replaced by `/>'. One that ends in `/>' already is header
+%% and closing tag at once.
 header(Packet) ->
     Trimmed = trim_end(Packet),
     case binary:longest_common_suffix([Trimmed, <<"/>">>]) of
@@ -72,8 +72,8 @@ start(Element, Then) ->
         {error, Error} -> xml_error(Error)
     end.
 
-%% A stanza may use the prefix that the stream header has declared, as `stream:error' does. It is read again inside an element
-%% that declares it, and must be all that is in there: whatever closes that element early leaves junk behind it.
+%% A stanza may use the prefix that the stream header has declared, as `stream:error' does. It is parsed again inside an element that
+%% declares the prefix, and must be all there is in that element: what closes that element early leaves junk behind it.
 within_stream(Packet, Error) ->
     case fxml_stream:parse_element(<<"<s xmlns:stream='", ?NS_STREAM, "'>", Packet/binary, "</s>">>) of
         #xmlel{children = Children} ->
@@ -98,7 +98,7 @@ not_well_formed(Text) -> [{xmlstreamerror, {?XML_ERROR_INVALID_TOKEN, Text}}].
 skip_space(<<Space, Rest/binary>>) when ?IS_SPACE(Space) -> skip_space(Rest);
 skip_space(Rest) -> Rest.
 
-%% Bytes, and no characters: what has come may be no UTF-8, which the parser finds out.
+%% Of bytes, not characters: the packet may not be UTF-8, which is for the parser to find out.
 trim_end(Packet) ->
     Size = byte_size(Packet) - 1,
     case Packet of
@@ -106,7 +106,7 @@ trim_end(Packet) ->
         _ -> Packet
     end.
 
-%% @doc The bytes for the client of what ejabberd gives to `send_xml/2'.
+%% @doc The bytes for the client that stand for an argument of `send_xml/2'.
 -spec encode(xmpp_socket:stream_element()) -> iodata().
 encode({xmlstreamelement, Element}) -> fxml:element_to_binary(Element);
 encode({xmlstreamstart, Name, Attributes}) -> fxml:element_to_header(#xmlel{name = Name, attrs = Attributes});
