@@ -66,9 +66,11 @@ public sealed class ModuleCrowdTests(ModuleServer server) : IClassFixture<Module
     /// <summary>The tables that hold what belongs to sessions, with the number of their rows.</summary>
     private const string Tables =
         "lists:sort([{N, ets:info(T, size)} || T <- ets:all(), N <- [ets:info(T, name)], "
-        // Caches of ejabberd's, which forget in their own time, and what Erlang and Mnesia keep for themselves.
+        // Caches of ejabberd's and the module's limits on log lines, which expire in their own time, and what Erlang and Mnesia keep for
+        // themselves.
         + "string:find(atom_to_list(N), \"_cache\") =:= nomatch, not lists:member(N, "
-        + "[logger, code, code_names, ac_tab, inet_db, mnesia_gvar, mnesia_stats, mnesia_decision, mnesia_transient_decision, sys_dist])])";
+        + "[ejabberd_megaphone_log, logger, code, code_names, ac_tab, inet_db, "
+        + "mnesia_gvar, mnesia_stats, mnesia_decision, mnesia_transient_decision, sys_dist])])";
 
     /// <summary>A link remembers the ids of sessions that have ended, and takes them along.</summary>
     private async Task RenewLinksAsync(TcpProxy wire, MegaphoneProcess ecm)
