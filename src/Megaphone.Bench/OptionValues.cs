@@ -20,23 +20,16 @@ internal sealed class OptionValues
         _mode = mode;
         _arguments = arguments.ToArray();
         _problems = problems;
-        for (int next = 0; next < arguments.Length; next++)
+        foreach ((string? name, string? value) in Argument.Parse(arguments))
         {
-            string argument = arguments[next];
-            if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
+            if (name is null)
             {
                 problems.Add(new Problem(
-                    "command line", argument, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
+                    "command line", value, "is neither an option nor the value of one", $"see megaphone bench {mode.Name} --help"));
                 continue;
             }
 
-            int equals = argument.IndexOf('=');
-            string name = equals < 0 ? argument[2..] : argument[2..equals];
             BenchOption? option = mode.Options.FirstOrDefault(option => option.Name == name);
-            string? value = equals >= 0 ? argument[(equals + 1)..] : null;
-            if (value is null && next + 1 < arguments.Length && !arguments[next + 1].StartsWith("--", StringComparison.Ordinal))
-                value = arguments[++next];
-
             if (option is null)
             {
                 string? nearest = NearestKey.To(name, mode.Options.Select(option => option.Name));

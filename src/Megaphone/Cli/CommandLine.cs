@@ -28,49 +28,32 @@ internal sealed record CommandLine
     public required IReadOnlyDictionary<string, string?> Settings { get; init; }
 
     /// <summary>Takes the arguments apart. Every problem is added to <paramref name="problems"/>.</summary>
-    public static CommandLine Parse(IReadOnlyList<string> arguments, List<Problem> problems)
+    public static CommandLine Parse(ReadOnlySpan<string> arguments, List<Problem> problems)
     {
         Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase);
         Command command = Command.Run;
         string? configFile = null;
         int next = 0;
 
-        if (arguments.Count > 0 && !arguments[0].StartsWith('-'))
+        if (arguments.Length > 0 && !arguments[0].StartsWith('-'))
         {
             command = ParseCommand(arguments[0], problems);
             next = 1;
         }
 
         if (command == Command.Bench)
-            return new CommandLine { Command = command, Settings = settings, BenchArguments = [.. arguments.Skip(next)] };
+            return new CommandLine { Command = command, Settings = settings, BenchArguments = [.. arguments[next..]] };
 
-        while (next < arguments.Count)
+        foreach ((string? key, string? value) in Argument.Parse(arguments[next..]))
         {
-            string argument = arguments[next++];
-            if (argument is "--help" or "-h")
+            if (key is "help" || (key is null && value is "-h"))
                 return new CommandLine { Command = Command.Help, Settings = settings };
-            if (argument is "--version")
+            if (key is "version")
                 return new CommandLine { Command = Command.Version, Settings = settings };
 
-            if (!argument.StartsWith("--", StringComparison.Ordinal) || argument.Length == 2)
-            {
-                problems.Add(new Problem(
-                    "command line",
-                    argument,
-                    "is neither an option nor the value of one",
-                    "for example --Ecm:MaxClients 20000"));
-                continue;
-            }
-
-            int equals = argument.IndexOf('=');
-            string key = equals < 0 ? argument[2..] : argument[2..equals];
-            string? value = null;
-            if (equals >= 0)
-                value = argument[(equals + 1)..];
-            else if (next < arguments.Count && !arguments[next].StartsWith("--", StringComparison.Ordinal))
-                value = arguments[next++];
-
-            if (value is null)
+            if (key is null)
+                problems.Add(new Problem("command line", value, "is neither an option nor the value of one", "for example --Ecm:MaxClients 20000"));
+            else if (value is null)
                 problems.Add(new Problem($"--{key}", null, "has no value", $"for example {ExampleFor(key)}"));
             else if (key == "config")
                 configFile = value;
