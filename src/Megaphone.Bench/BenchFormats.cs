@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using Megaphone.Ecm;
 using Megaphone.Protocol;
 using Megaphone.Values;
@@ -23,14 +22,14 @@ internal static class BenchFormats
         "60");
 
     /// <summary>What the packets of a session carry.</summary>
-    public static ValueFormat<LinkFraming> Framing { get; } = Choice(("stanza", LinkFraming.Stanza), ("bytes", LinkFraming.Bytes));
+    public static ValueFormat<LinkFraming> Framing { get; } = ValueFormats.Choice(("stanza", LinkFraming.Stanza), ("bytes", LinkFraming.Bytes));
 
     /// <summary>Whether sessions begin with a PROXY header.</summary>
     public static ValueFormat<ProxyMode> Proxy { get; } =
-        Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
+        ValueFormats.Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
 
     /// <summary>How clients log in.</summary>
-    public static ValueFormat<LoginMethod> Login { get; } = Choice(
+    public static ValueFormat<LoginMethod> Login { get; } = ValueFormats.Choice(
         ("none", LoginMethod.None), ("anonymous", LoginMethod.Anonymous), ("plain", LoginMethod.Plain),
         ("scram-sha-1", LoginMethod.ScramSha1), ("scram-sha-256", LoginMethod.ScramSha256));
 
@@ -73,19 +72,6 @@ internal static class BenchFormats
 
     /// <summary>Processes to be watched.</summary>
     public static ValueFormat<int[]> Processes { get; } = new(ReadProcesses, "4711,4712");
-
-    /// <summary>One of some words.</summary>
-    public static ValueFormat<T> Choice<T>(params (string Word, T Value)[] choices) => new(
-        (string text, out T value) =>
-        {
-            int found = Array.FindIndex(choices, choice => choice.Word == text);
-            value = found < 0 ? choices[0].Value : choices[found].Value;
-            return found >= 0 ? null : $"must be {Words(choices)}";
-        },
-        choices[0].Word);
-
-    private static string Words<T>((string Word, T Value)[] choices) =>
-        new StringBuilder(string.Join(", ", choices[..^1].Select(choice => choice.Word))).Append(" or ").Append(choices[^1].Word).ToString();
 
     private static ValueFormat<double> Decimal(double least, double most, string example) =>
         new((string text, out double value) => ReadDecimal(text, least, most, out value), example);

@@ -107,7 +107,7 @@ internal sealed record PlayOptions
             MessageRate = values.Get(MessageRateOption, BenchFormats.Rate),
             MessageBytes = values.Get(MessageBytesOption, ValueFormats.Number(1, 60_000, 200)),
             Senders = values.Get(SendersOption, ValueFormats.Number(0, 16_000_000, 1_000)),
-            Cut = values.Get(EndOption, BenchFormats.Choice(("stream", false), ("cut", true))),
+            Cut = values.Get(EndOption, ValueFormats.Choice(("stream", false), ("cut", true))),
         };
         if (options.KeepAlives > 0 && !carriesWhiteSpace)
             values.Refuse(KeepAlivesOption, "white space is not carried with stanza framing", "for example --framing bytes");

@@ -270,10 +270,10 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_an_admin_section_there_is_no_endpoint()
+    public async Task Where_Admin_is_false_there_is_no_endpoint()
     {
         string file = Path.Combine(_folder, "quiet.json");
-        await File.WriteAllTextAsync(file, """{ "Hub": { "Listen": "127.0.0.1:0" }, "Admin": null }""");
+        await File.WriteAllTextAsync(file, """{ "Hub": { "Listen": "127.0.0.1:0" }, "Admin": false }""");
         using ChildProcess process = ChildProcess.Start([Repository.Binary, "--config", file], _folder);
 
         Assert.DoesNotContain("admin=", await process.LineAsync("megaphone ready"));

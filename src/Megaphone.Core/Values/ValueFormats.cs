@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Megaphone.Values;
 
@@ -8,29 +9,29 @@ internal static class ValueFormats
     /// <summary>Shorter secrets can be guessed.</summary>
     private const int ShortestSecret = 8;
 
-    /// <summary>
-    /// Hours first and all three parts there: what <see cref="TimeSpan.Parse(string)"/> makes of "30" (days) or
-    /// "24:00:00" (days again) is not what the operator meant.
-    /// </summary>
-    private static readonly string[] DurationForms =
-        [@"h\:m\:s", @"h\:m\:s\.FFFFFFF", @"d\.h\:m\:s", @"d\.h\:m\:s\.FFFFFFF"];
-
     /// <summary><c>true</c> or <c>false</c>.</summary>
-    public static ValueFormat<bool> Switch { get; } = new(ReadSwitch, "true");
+    public static ValueFormat<bool> Switch { get; } = new(ReadSwitch, "true")
+    {
+        Form = "true or false",
+        Write = value => value ? "true" : "false",
+    };
 
     /// <summary>A name for people to read; one line.</summary>
-    public static ValueFormat<string> Name { get; } = new(ReadName, "edge-1");
+    public static ValueFormat<string> Name { get; } = new(ReadName, "edge-1") { Form = "one line" };
 
     /// <summary>The shared secret of a link.</summary>
     public static ValueFormat<string?> Secret { get; } = new(
         ReadSecret,
         "what `openssl rand -base64 24` prints",
-        IsSecret: true);
+        IsSecret: true)
+    {
+        Form = $"at least {ShortestSecret} characters",
+    };
 
     /// <summary>
     /// Where to connect to. Port 0 is let through; whether it makes sense is a matter of other keys.
     /// </summary>
-    public static ValueFormat<HostPort> Target { get; } = new(ReadHostPort, "hub.example.org:6280 or [::1]:6280");
+    public static ValueFormat<HostPort> Target { get; } = new(ReadHostPort, "hub.example.org:6280 or [::1]:6280") { Form = "HOST:PORT" };
 
     /// <summary>A whole number within bounds.</summary>
     public static ValueFormat<int> Number(int least, int most, int example) => new(
@@ -39,42 +40,72 @@ internal static class ValueFormats
             && value >= least && value <= most
                 ? null
                 : $"must be a whole number from {least} to {most}",
-        example.ToString(CultureInfo.InvariantCulture));
+        example.ToString(CultureInfo.InvariantCulture))
+    {
+        Form = $"{least} to {most}",
+    };
 
-    /// <summary>A whole number within bounds that an <see cref="int"/> does not hold.</summary>
-    public static ValueFormat<long> LongNumber(long least, long most, long example) => new(
-        (string text, out long value) =>
-            long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
-            && value >= least && value <= most
-                ? null
-                : $"must be a whole number from {least} to {most}",
-        example.ToString(CultureInfo.InvariantCulture));
+    /// <summary>A number of bytes within bounds.</summary>
+    public static ValueFormat<T> Size<T>(T least, T most, T example) where T : IBinaryInteger<T> => new(
+        (string text, out T value) =>
+        {
+            bool isRight = SizeText.TryParse(text, out long size) && size >= long.CreateChecked(least) && size <= long.CreateChecked(most);
+            value = isRight ? T.CreateChecked(size) : least;
+            return isRight ? null : $"must be a number of bytes from {Write(least)} to {Write(most)}";
+        },
+        Write(example))
+    {
+        Form = $"{Write(least)} to {Write(most)}",
+        Write = Write,
+    };
 
     /// <summary>A duration within bounds.</summary>
-    public static ValueFormat<TimeSpan> Duration(TimeSpan least, TimeSpan most, TimeSpan example) => new(
-        (string text, out TimeSpan value) =>
-            TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value)
-            && value >= least && value <= most
-                ? null
-                : $"must be a duration hh:mm:ss from {Text(least)} to {Text(most)}",
-        Text(example));
+    public static ValueFormat<TimeSpan> Duration(TimeSpan least, TimeSpan most, TimeSpan example) =>
+        Duration("a duration", unit: 1, least, most, example);
 
     /// <summary>
     /// A duration of whole seconds within bounds: all that the kernel, or the protocol, has a place for.
     /// </summary>
-    public static ValueFormat<TimeSpan> Seconds(TimeSpan least, TimeSpan most, TimeSpan example) => new(
-        (string text, out TimeSpan value) =>
-            TimeSpan.TryParseExact(text, DurationForms, CultureInfo.InvariantCulture, out value)
-            && value >= least && value <= most && value.Ticks % TimeSpan.TicksPerSecond == 0
-                ? null
-                : $"must be a duration hh:mm:ss of whole seconds from {Text(least)} to {Text(most)}",
-        Text(example));
+    public static ValueFormat<TimeSpan> Seconds(TimeSpan least, TimeSpan most, TimeSpan example) =>
+        Duration("a duration of whole seconds", TimeSpan.TicksPerSecond, least, most, example);
 
-    private static string Text(TimeSpan duration)
+    /// <summary>One of some words; the first is the example.</summary>
+    public static ValueFormat<T> Choice<T>(params (string Word, T Value)[] choices)
     {
-        string text = duration.ToString("c", CultureInfo.InvariantCulture);
-        return duration.Ticks % TimeSpan.TicksPerSecond != 0 ? text.TrimEnd('0') : text;
+        string[] words = new string[choices.Length];
+        for (int i = 0; i < words.Length; i++) words[i] = choices[i].Word;
+        string form = $"{string.Join(", ", words[..^1])} or {words[^1]}";
+        return new ValueFormat<T>(
+            (string text, out T value) =>
+            {
+                int found = Array.IndexOf(words, text);
+                value = choices[Math.Max(0, found)].Value;
+                return found >= 0 ? null : $"must be {form}";
+            },
+            words[0])
+        {
+            Form = form,
+            Write = value =>
+            {
+                int i = 0;
+                while (!Equals(choices[i].Value, value)) i++;
+                return words[i];
+            },
+        };
     }
+
+    private static ValueFormat<TimeSpan> Duration(string what, long unit, TimeSpan least, TimeSpan most, TimeSpan example) => new(
+        (string text, out TimeSpan value) =>
+            DurationText.TryParse(text, out value) && value >= least && value <= most && value.Ticks % unit == 0
+                ? null
+                : $"must be {what} from {DurationText.Of(least)} to {DurationText.Of(most)}",
+        DurationText.Of(example))
+    {
+        Form = $"{DurationText.Of(least)} to {DurationText.Of(most)}",
+        Write = DurationText.Of,
+    };
+
+    private static string Write<T>(T size) where T : IBinaryInteger<T> => SizeText.Of(long.CreateChecked(size));
 
     private static string? ReadSwitch(string text, out bool value) =>
         bool.TryParse(text, out value) ? null : "must be true or false";

@@ -4,7 +4,7 @@ using Megaphone.Values;
 namespace Megaphone.Cli;
 
 /// <summary>
-/// The arguments, taken apart; what they mean for the settings is <see cref="SettingsSchema"/>'s business.
+/// The arguments, taken apart; what they mean for the settings is <see cref="SettingKeys"/>' business.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -25,12 +25,12 @@ internal sealed record CommandLine
     public IReadOnlyList<string> BenchArguments { get; init; } = [];
 
     /// <summary>The settings that were given; of a key given twice the last one.</summary>
-    public required IReadOnlyDictionary<string, string?> Settings { get; init; }
+    public required IReadOnlyDictionary<string, GivenValue> Settings { get; init; }
 
     /// <summary>Takes the arguments apart. Every problem is added to <paramref name="problems"/>.</summary>
     public static CommandLine Parse(ReadOnlySpan<string> arguments, List<Problem> problems)
     {
-        Dictionary<string, string?> settings = new(StringComparer.OrdinalIgnoreCase);
+        Dictionary<string, GivenValue> settings = new(StringComparer.OrdinalIgnoreCase);
         Command command = Command.Run;
         string? configFile = null;
         int next = 0;
@@ -58,7 +58,7 @@ internal sealed record CommandLine
             else if (key == "config")
                 configFile = value;
             else
-                settings[key] = value;
+                settings[key] = new GivenValue(value, $"--{key}");
         }
 
         return new CommandLine { Command = command, ConfigFile = configFile, Settings = settings };

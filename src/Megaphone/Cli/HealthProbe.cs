@@ -16,7 +16,7 @@ internal static class HealthProbe
     /// <returns>Null when the service is sound, else what is wrong.</returns>
     public static string? Ask(AdminOptions? admin)
     {
-        if (admin is null) return "Admin is switched off, so there is nothing to ask; for example \"Admin\": { \"Listen\": \"127.0.0.1:6281\" }";
+        if (admin is null) return "Admin is switched off, so there is nothing to ask; for example \"Admin\": true";
         IPEndPoint endPoint = MegaphoneService.Reachable(admin.Listen);
         try
         {

@@ -1,3 +1,4 @@
+using System.Text;
 using Megaphone.Configuration;
 
 namespace Megaphone.Cli;
@@ -5,6 +6,9 @@ namespace Megaphone.Cli;
 /// <summary>What <c>--help</c> prints.</summary>
 internal static class HelpText
 {
+    private const int Width = 100;
+    private const string Indent = "      ";
+
     /// <summary>The usage, with every key that can be set.</summary>
     public static string Write() => $"""
         megaphone {ProductVersion.Current}: holds an XMPP server's client connections for it
@@ -16,16 +20,44 @@ internal static class HelpText
           megaphone bench MODE --OPTION VALUE ...                      put load on Megaphone or on an XMPP server
           megaphone --help | --version
 
-        Configuration, later wins: built-in defaults; FILE, or ./megaphone.json, or /etc/megaphone/megaphone.json;
-        environment variables MEGAPHONE_SECTION__KEY; the command line (--KEY VALUE or --KEY=VALUE).
-        The ECM runs when there is a section Ecm, the hub when there is a section Hub. With neither, both run:
+        Configuration, later wins: built-in defaults; FILE, or ./megaphone.json, or
+        /etc/megaphone/megaphone.json; environment variables MEGAPHONE_SECTION__KEY; the command line
+        (--KEY VALUE or --KEY=VALUE). The ECM runs when there is a section Ecm, the hub when there is a
+        section Hub: true runs one with its defaults, false does not run it. With neither, both run:
         clients on 127.0.0.1:5222, a link to a hub on 127.0.0.1:6280, and its built-in backend echo:.
-        An empty value, or null in the file, is the same as the default; an empty Ecm, Hub or Admin switches it off.
+        A value that is empty, or null in the file, is not given. Durations are 250ms, 30s, 5m, 1h or
+        hh:mm:ss; sizes are bytes, or 64K, 16M, 1G. N and M are positions in lists, from 0 on.
 
-        Keys:
-        {string.Join(Environment.NewLine, SettingsSchema.Keys.Select(key => "  " + key))}
-
+        {Row("Key", "Default", "Values")}
+        {string.Concat(SettingKeys.All.Select(Entry))}
         Exit status: 0 ended as asked, 1 failed while running, 2 usage or configuration error.
 
         """;
+
+    private static string Entry(SettingKey key) =>
+        $"{Row(key.Path, key.Default, key.Form)}{Environment.NewLine}{Wrapped(key.Meaning.Replace("`", "", StringComparison.Ordinal))}";
+
+    private static string Row(string key, string fallback, string form) => $"  {key,-38}{fallback,-24}{form}";
+
+    /// <summary>The text in lines of at most <see cref="Width"/> columns.</summary>
+    private static string Wrapped(string text)
+    {
+        StringBuilder lines = new(Indent);
+        int column = Indent.Length;
+        foreach (string word in text.Split(' '))
+        {
+            if (column + word.Length > Width)
+            {
+                lines.Length--;
+                lines.AppendLine().Append(Indent);
+                column = Indent.Length;
+            }
+
+            lines.Append(word).Append(' ');
+            column += word.Length + 1;
+        }
+
+        lines.Length--;
+        return lines.AppendLine().ToString();
+    }
 }

@@ -8,6 +8,6 @@ internal sealed record AdminOptions
     /// <summary>Connections that are served at the same time.</summary>
     public const int MaxConnections = 64;
 
-    /// <summary>Where it listens; port 0 for any. Default 127.0.0.1:6281.</summary>
+    /// <summary>Where it listens; port 0 for any.</summary>
     public required IPEndPoint Listen { get; init; }
 }

@@ -9,17 +9,17 @@ internal static class EnvironmentSettings
     private const string Separator = "__";
 
     /// <summary>
-    /// Names without the double underscore that are meant for us all the same: a whole section switched off with an
-    /// empty value, or a slip (<c>MEGAPHONE_ECM_PROXY</c>) that must not be passed over. <c>SERVICE</c> is not among
+    /// Names without the double underscore that are meant for us all the same: a whole section that is switched on or off,
+    /// or a slip (<c>MEGAPHONE_ECM_PROXY</c>) that must not be passed over. <c>SERVICE</c> is not among
     /// them: for a service called megaphone, Kubernetes puts <c>MEGAPHONE_SERVICE_HOST</c>, <c>MEGAPHONE_PORT</c> and
     /// the like into every container.
     /// </summary>
     private static readonly string[] Sections = ["ECM", "HUB", "ADMIN", "LOGGING"];
 
     /// <summary>The keys and values of those variables that are settings.</summary>
-    public static Dictionary<string, string?> Read(IDictionary variables)
+    public static Dictionary<string, GivenValue> Read(IDictionary variables)
     {
-        Dictionary<string, string?> keys = new(StringComparer.OrdinalIgnoreCase);
+        Dictionary<string, GivenValue> settings = new(StringComparer.OrdinalIgnoreCase);
         foreach (DictionaryEntry variable in variables)
         {
             string name = (string)variable.Key;
@@ -29,10 +29,10 @@ internal static class EnvironmentSettings
             if (key.Contains(Separator, StringComparison.Ordinal)
                 || Sections.Contains(key.Split('_')[0], StringComparer.OrdinalIgnoreCase))
             {
-                keys[key.Replace(Separator, ":", StringComparison.Ordinal)] = (string?)variable.Value;
+                settings[key.Replace(Separator, ":", StringComparison.Ordinal)] = new GivenValue((string?)variable.Value, name);
             }
         }
 
-        return keys;
+        return settings;
     }
 }

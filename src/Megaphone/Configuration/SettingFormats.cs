@@ -10,32 +10,49 @@ namespace Megaphone.Configuration;
 /// <summary>The formats that only settings of the service are written in; <see cref="ValueFormats"/> has the others.</summary>
 internal static class SettingFormats
 {
+    /// <summary>Whether a section that can be switched is on.</summary>
+    public static ValueFormat<bool> Section { get; } = ValueFormats.Switch with { Read = ReadSection, Form = "true, false, or a section" };
+
     /// <summary>An address to listen on.</summary>
-    public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::]:5222 or 127.0.0.1:0");
+    public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::]:5222 or 127.0.0.1:0") { Form = "ADDRESS:PORT" };
 
     /// <summary>Where sessions are connected to; null for the built-in echo.</summary>
-    public static ValueFormat<HostPort?> Backend { get; } = new(ReadBackend, "tcp://127.0.0.1:5222 or echo:");
+    public static ValueFormat<HostPort?> Backend { get; } = new(ReadBackend, "tcp://127.0.0.1:5222 or echo:")
+    {
+        Form = "tcp://HOST:PORT or echo:",
+        Write = value => value is null ? "echo:" : $"tcp://{value}",
+    };
 
     /// <summary>Whether sessions begin with a PROXY header.</summary>
-    public static ValueFormat<ProxyMode> Proxy { get; } = new(ReadProxy, "v2");
+    public static ValueFormat<ProxyMode> Proxy { get; } =
+        ValueFormats.Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
 
     /// <summary>What packets of a session carry.</summary>
-    public static ValueFormat<LinkFraming> Framing { get; } = new(ReadFraming, "stanza");
+    public static ValueFormat<LinkFraming> Framing { get; } = ValueFormats.Choice(
+        (ControlNames.Of(LinkFraming.Bytes), LinkFraming.Bytes),
+        (ControlNames.Of(LinkFraming.Stanza), LinkFraming.Stanza)) with { Example = "stanza" };
 
     /// <summary>Whether, and how, clients speak TLS.</summary>
-    public static ValueFormat<ClientTls> ClientTls { get; } = new(ReadClientTls, "starttls");
+    public static ValueFormat<ClientTls> ClientTls { get; } = ValueFormats.Choice(
+        ("none", Ecm.ClientTls.None), ("starttls", Ecm.ClientTls.StartTls), ("direct", Ecm.ClientTls.Direct)) with { Example = "starttls" };
 
     /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
-    public static ValueFormat<bool> TlsVersion { get; } = new(ReadTlsVersion, "1.2");
+    public static ValueFormat<bool> TlsVersion { get; } = ValueFormats.Choice(("1.2", true), ("1.3", false));
 
     /// <summary>A host that a certificate is for, or a whole level of them; normalized.</summary>
-    public static ValueFormat<string> Host { get; } = new(ReadHost, "example.org or *.example.org");
+    public static ValueFormat<string?> Host { get; } = new(ReadHost, "example.org or *.example.org") { Form = "host" };
 
     /// <summary>The path of a file.</summary>
-    public static ValueFormat<string> File(string example) => new(ReadFile, example);
+    public static ValueFormat<string?> File { get; } = new(ReadFile, "/etc/megaphone/example.org.pem") { Form = "full path" };
 
     /// <summary>A level of the log.</summary>
-    public static ValueFormat<LogLevel> Level { get; } = new(ReadLevel, "Information");
+    public static ValueFormat<LogLevel> Level { get; } = new(ReadLevel, "Information")
+    {
+        Form = "Trace to Critical, or None",
+    };
+
+    private static string? ReadSection(string text, out bool value) =>
+        bool.TryParse(text, out value) ? null : "must be true, false, or a section with keys";
 
     private static string? ReadListen(string text, out IPEndPoint value)
     {
@@ -64,49 +81,14 @@ internal static class SettingFormats
             : "must be tcp://HOST:PORT or echo:, an IPv6 address in brackets, the port from 1 to 65535";
     }
 
-    private static string? ReadProxy(string text, out ProxyMode value)
+    private static string? ReadHost(string text, out string? value)
     {
-        switch (text)
-        {
-            case "none": value = ProxyMode.None; return null;
-            case "v1": value = ProxyMode.V1; return null;
-            case "v2": value = ProxyMode.V2; return null;
-            default: value = ProxyMode.None; return "must be none, v1 or v2";
-        }
-    }
-
-    private static string? ReadFraming(string text, out LinkFraming value)
-    {
-        LinkFraming? framing = ControlNames.Framing(text);
-        value = framing ?? LinkFraming.Bytes;
-        return framing is null ? "must be bytes or stanza" : null;
-    }
-
-    private static string? ReadClientTls(string text, out ClientTls value)
-    {
-        switch (text)
-        {
-            case "none": value = Ecm.ClientTls.None; return null;
-            case "starttls": value = Ecm.ClientTls.StartTls; return null;
-            case "direct": value = Ecm.ClientTls.Direct; return null;
-            default: value = Ecm.ClientTls.None; return "must be none, starttls or direct";
-        }
-    }
-
-    private static string? ReadTlsVersion(string text, out bool allowsTls12)
-    {
-        allowsTls12 = text == "1.2";
-        return text is "1.2" or "1.3" ? null : "must be 1.2 or 1.3";
-    }
-
-    private static string? ReadHost(string text, out string value)
-    {
-        value = HostName.NormalizePattern(text) ?? "";
-        string host = value.StartsWith("*.", StringComparison.Ordinal) ? value[2..] : value;
+        value = HostName.NormalizePattern(text);
+        string host = value is null ? "" : value.StartsWith("*.", StringComparison.Ordinal) ? value[2..] : value;
         return Uri.CheckHostName(host) == UriHostNameType.Dns ? null : "must be the name of a host";
     }
 
-    private static string? ReadFile(string text, out string value)
+    private static string? ReadFile(string text, out string? value)
     {
         value = text;
         return Path.IsPathFullyQualified(text) && !text.Contains('\0') ? null : "must be the full path of a file";

@@ -33,8 +33,8 @@ internal sealed record Settings
     /// <summary>Whether <c>Hub:MaxSessions</c> was written by the operator.</summary>
     public bool MaxSessionsGiven { get; init; }
 
-    /// <summary>How long the end may take once a signal has asked for it. 0 to 1 hour, default 10 s.</summary>
-    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>How long the end may take once a signal has asked for it. 0 to 1 hour.</summary>
+    public required TimeSpan StopTimeout { get; init; }
 
     /// <summary>
     /// The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.

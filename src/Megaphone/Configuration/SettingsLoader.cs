@@ -1,10 +1,9 @@
 using System.Collections;
 using Megaphone.Values;
-using Microsoft.Extensions.Configuration;
 
 namespace Megaphone.Configuration;
 
-/// <summary>Lays the sources of configuration over each other and has them checked.</summary>
+/// <summary>Reads all sources of configuration, and has them checked.</summary>
 internal static class SettingsLoader
 {
     /// <summary>Where the file is looked for when none is named; the first that exists is read.</summary>
@@ -18,14 +17,11 @@ internal static class SettingsLoader
     /// <param name="environment">The process's environment.</param>
     /// <param name="arguments">What the command line says.</param>
     /// <param name="problems">Where problems are added.</param>
-    public static Settings Load(string? named, IDictionary environment, IReadOnlyDictionary<string, string?> arguments, List<Problem> problems)
+    public static Settings Load(string? named, IDictionary environment, IReadOnlyDictionary<string, GivenValue> arguments, List<Problem> problems)
     {
         string? file = named ?? Array.Find(UsualFiles, File.Exists);
-        IConfigurationRoot configuration = new ConfigurationBuilder()
-            .AddInMemoryCollection(file is null ? [] : JsonSettingsFile.Read(file, problems))
-            .AddInMemoryCollection(EnvironmentSettings.Read(environment))
-            .AddInMemoryCollection(arguments)
-            .Build();
-        return SettingsSchema.Read(configuration, problems) with { File = file };
+        Dictionary<string, GivenValue> inFile = file is null ? [] : SettingsFile.Read(file, problems);
+        SettingsReader reader = new([inFile, EnvironmentSettings.Read(environment), arguments], problems);
+        return SettingsBuilder.Build(reader) with { File = file };
     }
 }

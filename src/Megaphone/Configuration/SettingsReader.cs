@@ -4,128 +4,138 @@ using Microsoft.Extensions.Configuration;
 namespace Megaphone.Configuration;
 
 /// <summary>
-/// Reads settings key by key, remembers which keys there are, and collects what is wrong, so that the operator sees
-/// all of it at once.
+/// Reads keys of the table out of the sources, and collects what is wrong, so that the operator sees all problems at once.
 /// </summary>
 /// <remarks>
-/// No reflection: each key names its format where it is read. An empty value counts as none given, in every source:
-/// JSON's <c>null</c>, <c>MEGAPHONE_HUB__SECRET=</c> and <c>--Hub:Secret=</c> all take back what an earlier source
-/// said.
+/// An empty value counts as none given, in every source: JSON's <c>null</c>, <c>MEGAPHONE_HUB__SECRET=</c> and <c>--Hub:Secret=</c>; the latter
+/// two take back what an earlier source said.
 /// </remarks>
-internal sealed class SettingsReader(IConfigurationRoot configuration, List<Problem> problems)
+/// <param name="sources">What each source says by key, whatever the case; later ones win.</param>
+/// <param name="problems">Where problems are added.</param>
+internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, GivenValue>> sources, List<Problem> problems)
 {
-    private readonly List<string> _keys = [];
-    private readonly HashSet<string> _known = new(StringComparer.OrdinalIgnoreCase);
-    private readonly HashSet<string> _sections = new(StringComparer.OrdinalIgnoreCase);
-    private readonly HashSet<string> _secrets = new(StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> _refused = new(StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> _malformed = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The keys read so far, in the order of reading.</summary>
-    public IReadOnlyList<string> Keys => _keys;
+    /// <summary>The value of a key, or its fallback when none is given or it is wrong.</summary>
+    public T Read<T>(SettingKey<T> key) => Read(key, key.Fallback);
 
-    /// <summary>The value of a key, or the fallback when none is given or it is wrong.</summary>
-    public T Read<T>(string key, ValueFormat<T> format, T fallback)
+    /// <summary>The value of a key whose fallback depends on something.</summary>
+    public T Read<T>(SettingKey<T> key, T fallback)
     {
-        _keys.Add(key);
-        _known.Add(key);
-        if (format.IsSecret) _secrets.Add(key);
-        for (int colon = key.IndexOf(':'); colon >= 0; colon = key.IndexOf(':', colon + 1))
-            _sections.Add(key[..colon]);
+        if (Text(key) is not { } text) return fallback;
+        if (key.Format.Read(text, out T value) is not { } wrong) return value;
 
-        string? text = configuration[key];
-        if (string.IsNullOrEmpty(text)) return fallback;
-
-        string? wrong = format.Read(text, out T value);
-        if (wrong is null) return value;
-
-        _malformed.Add(key);
-        Refuse(key, wrong, format.Example);
+        _malformed.Add(key.Path);
+        Refuse(key, wrong, key.Example);
         return fallback;
     }
 
-    /// <summary>Whether what was read for a key is what the operator meant: what is given is well formed, and nothing is missing.</summary>
-    public bool IsMeant(string key) => IsGiven(key) ? !_malformed.Contains(key) : !_refused.Contains(key);
-
-    /// <summary>Whether there is a problem with a key already.</summary>
-    public bool IsRefused(string key) => _refused.Contains(key);
-
-    /// <summary>Whether a source gives the key a value.</summary>
-    public bool IsGiven(string key) => !string.IsNullOrEmpty(configuration[key]);
-
-    /// <summary>The names below a section that are set in any source.</summary>
-    public IEnumerable<string> Below(string section)
-    {
-        _sections.Add(section);
-        return configuration.GetSection(section).GetChildren().Select(child => child.Key);
-    }
-
     /// <summary>
-    /// Whether a section stands in the configuration. The last source that says anything about it decides: one that
-    /// sets a key in it, or <c>{}</c>, says yes; <c>null</c> or an empty value in its place says no.
+    /// Whether a section is switched on. The last source that says anything about it decides: <c>true</c> or a key in it says yes,
+    /// <c>false</c> says no, also where the same source sets keys in it.
     /// </summary>
     /// <returns>Null when no source says anything.</returns>
-    public bool? Has(string section)
+    public bool? IsOn(SettingKey<bool> section)
     {
-        _sections.Add(section);
-        foreach (IConfigurationProvider source in configuration.Providers.Reverse())
+        foreach (IReadOnlyDictionary<string, GivenValue> source in sources.Reverse())
         {
-            if (source.GetChildKeys([], section).Any()) return true;
-            if (source.TryGet(section, out string? text)) return !string.IsNullOrEmpty(text);
+            if (source.TryGetValue(section.Path, out GivenValue? given) && !string.IsNullOrEmpty(given.Text)) return Read(section, true);
+            if (KeysOf(source).Any(key => IsBelow(key, section.Path))) return true;
         }
 
         return null;
     }
 
+    /// <summary>The positions that are given in a list, in order.</summary>
+    public IReadOnlyList<string> Items(string list) =>
+        [.. Below(list).Where(name => name.All(char.IsAsciiDigit)).OrderBy(item => item, ConfigurationKeyComparer.Instance)];
+
+    /// <summary>The names right below a section.</summary>
+    public IEnumerable<string> Below(string section) => sources
+        .SelectMany(KeysOf)
+        .Where(key => IsBelow(key, section))
+        .Select(key => key[(section.Length + 1)..].Split(':')[0])
+        .Distinct(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Whether a source gives the key a value.</summary>
+    public bool IsGiven(SettingKey key) => Text(key) is not null;
+
+    /// <summary>Whether what was read for a key is what the operator meant: what is given is well formed, and nothing is missing.</summary>
+    public bool IsMeant(string path) => Last(path) is { Text.Length: > 0 } ? !_malformed.Contains(path) : !_refused.Contains(path);
+
+    /// <summary>Whether there is a problem with a key already.</summary>
+    public bool IsRefused(string path) => _refused.Contains(path);
+
     /// <summary>Adds a problem with a key, unless there is one with that key already.</summary>
     /// <param name="key">The key.</param>
     /// <param name="wrong">What is wrong, as the end of a sentence that begins with the key.</param>
     /// <param name="example">A right value.</param>
-    public void Refuse(string key, string wrong, string example)
-    {
-        if (!_refused.Add(key)) return;
+    public void Refuse(SettingKey key, string wrong, string example) => Refuse(key.Path, wrong, example, key.IsSecret);
 
-        string? shown = _secrets.Contains(key) || !IsGiven(key) ? null : configuration[key];
-        problems.Add(new Problem(key, shown, wrong, $"for example {example}"));
+    /// <summary>The same for a key by its path.</summary>
+    public void Refuse(string path, string wrong, string example, bool isSecret = false)
+    {
+        if (!_refused.Add(path)) return;
+
+        (string? text, string? origin) = Last(path) is { Text.Length: > 0 } given ? (given.Text, given.Origin) : (null, null);
+        problems.Add(new Problem(path, isSecret ? null : Shown(text), wrong, $"for example {example}", origin));
     }
 
-    /// <summary>Adds a problem with a key of earlier versions, if it is set.</summary>
-    /// <param name="key">The key.</param>
-    /// <param name="instead">What holds in its place, as a sentence of its own.</param>
-    public void RefuseGone(string key, string instead)
+    /// <summary>Adds a problem for every key that is given and that is none, or that is a section and has no keys. To be called last.</summary>
+    public void RefuseStrays()
     {
-        _known.Add(key);
-        if (IsGiven(key)) problems.Add(new Problem(key, configuration[key], "is a key that exists no more", $"take it out: {instead}"));
-    }
-
-    /// <summary>Adds a problem for every key that is set and that nobody has read. To be called last.</summary>
-    public void RefuseUnknown()
-    {
-        var set = configuration.AsEnumerable().OrderBy(pair => pair.Key, StringComparer.OrdinalIgnoreCase);
-        foreach ((string key, string? text) in set)
+        IEnumerable<string> keys = sources.SelectMany(KeysOf).Distinct(StringComparer.OrdinalIgnoreCase);
+        foreach (string key in keys.OrderBy(key => key, StringComparer.OrdinalIgnoreCase))
         {
-            if (text is null || _known.Contains(key)) continue;
+            GivenValue given = Last(key)!;
+            SettingKey? known = SettingKeys.All.FirstOrDefault(known => known.Matches(key));
+            SettingKey? inside = SettingKeys.All.FirstOrDefault(known => known.IsIn(key));
+            string? text = string.IsNullOrEmpty(given.Text) ? null : Shown(given.Text);
+            if (known is not null && (inside is null || text is not null)) continue;
 
-            if (!_sections.Contains(key))
-            {
-                string? nearest = NearestKey.To(key, _keys);
-                string advice = nearest is null ? "`megaphone --help` lists them" : $"the nearest is {nearest}";
-                problems.Add(new Problem(key, Showable(key, text), "is not a key that exists", advice));
-            }
-            else if (text is not (JsonSettingsFile.Nothing or JsonSettingsFile.EmptyObject))
-            {
-                Refuse(
-                    key,
-                    "is a section and takes no value of its own",
-                    _keys.Find(known => known.StartsWith(key + ":", StringComparison.OrdinalIgnoreCase))!);
-            }
+            if (SettingKeys.Gone.TryGetValue(key, out string? instead))
+                problems.Add(new Problem(key, text, "is a key that exists no more", $"take it out: {instead}", given.Origin));
+            else if (inside is null)
+                problems.Add(Unknown(key, text, given.Origin));
+            else if (text is not null)
+                problems.Add(new Problem(key, text, "is a section and takes no value of its own", $"for example {inside.Like(key)}", given.Origin));
+            else if (!_refused.Any(refused => IsBelow(refused, key) || refused.Equals(key, StringComparison.OrdinalIgnoreCase)))
+                problems.Add(new Problem(known?.Path ?? key, null, "is empty", InsteadOfEmpty(known, inside.Like(key)), given.Origin));
         }
     }
 
+    private static string InsteadOfEmpty(SettingKey? known, string keyInside) => known is null
+        ? $"leave it out, or set a key in it, for example {keyInside}"
+        : "write true to run it with its defaults, or false";
+
+    private static Problem Unknown(string key, string? text, string origin)
+    {
+        // That the section exists is no help to whoever misspelt a key in it.
+        IEnumerable<SettingKey> candidates = SettingKeys.All.Where(known =>
+            !IsBelow(key, known.Path) || !SettingKeys.All.Any(other => other.IsIn(known.Path)));
+        string? nearest = NearestKey.To(key, candidates.Select(known => known.Like(key)));
+        bool isSecret = NameIsSecret(key) || (nearest is not null && SettingKeys.All.First(known => known.Matches(nearest)).IsSecret);
+        string advice = nearest is null ? "`megaphone --help` lists them" : $"the nearest is {nearest}";
+        return new Problem(key, isSecret ? null : text, "is not a key that exists", advice, origin);
+    }
+
     /// <summary>A misspelt secret is still a secret.</summary>
-    private static string? Showable(string key, string text) =>
-        key.Contains("secr", StringComparison.OrdinalIgnoreCase)
-        || key.Contains("pass", StringComparison.OrdinalIgnoreCase)
-            ? null
-            : text;
+    private static bool NameIsSecret(string key) =>
+        key.Contains("secr", StringComparison.OrdinalIgnoreCase) || key.Contains("pass", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>JSON's <c>true</c> comes as "True" from the framework.</summary>
+    private static string? Shown(string? text) => text is "True" or "False" ? text.ToLowerInvariant() : text;
+
+    private static IEnumerable<string> KeysOf(IReadOnlyDictionary<string, GivenValue> source)
+    {
+        foreach ((string key, _) in source) yield return key;
+    }
+
+    private static bool IsBelow(string key, string section) =>
+        key.Length > section.Length + 1 && key[section.Length] == ':' && key.StartsWith(section, StringComparison.OrdinalIgnoreCase);
+
+    private string? Text(SettingKey key) => Last(key.Path) is { Text.Length: > 0 } given ? given.Text : null;
+
+    private GivenValue? Last(string path) => sources.LastOrDefault(source => source.ContainsKey(path))?[path];
 }

@@ -8,7 +8,7 @@ namespace Megaphone.Tests.Cli;
 public class CommandLineTests
 {
     [Fact]
-    public void Help_names_every_key()
+    public void Help_shows_every_key_with_its_default_and_its_meaning()
     {
         Snapshot.Match(HelpText.Write().Replace(ProductVersion.Current, "VERSION", StringComparison.Ordinal));
     }
@@ -37,8 +37,8 @@ public class CommandLineTests
 
         Assert.Empty(problems);
         Assert.Equal("f", parsed.ConfigFile);
-        Assert.Equal("a b", parsed.Settings["Hub:Name"]);
-        Assert.Equal("--x=y", parsed.Settings["Hub:Secret"]);
+        Assert.Equal("a b", parsed.Settings["Hub:Name"].Text);
+        Assert.Equal("--x=y", parsed.Settings["Hub:Secret"].Text);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Megaphone.Configuration;
 using Megaphone.Tests.Snapshots;
 using Xunit;
 
@@ -12,7 +13,7 @@ public class ProblemTests
             {
               "Ecm": {
                 "Clients": [ { "Listen": "example.org:5222" }, { "Listen": "::1:5222", "MaxStanzaBytes": 1 }, { "Framing": "stanza" }, { "Listen": "0.0.0.0:1", "Framing": "xml" } ],
-                "Link": { "To": "hub.example.org", "Count": 65, "Control": "yes", "ConnectTimeout": "30", "RetryMin": "24:00:00", "RingBytes": "4M", "Name": "a\nb" },
+                "Link": { "To": "hub.example.org", "Count": 65, "Control": "yes", "ConnectTimeout": "30", "RetryMin": "24:00:00", "RingBytes": "4MB", "Name": "a\nb" },
                 "Proxy": "v3", "MaxClients": 0, "Reactors": 1.5, "Backlog": "", "CloseRate": -1, "HalfOpenTimeout": "soon",
                 "Buffers": { "TotalBytes": 0 },
                 "TcpKeepAlive": { "Idle": "00:00:01.5", "Interval": "10:00:00", "Probes": 128 }
@@ -73,10 +74,10 @@ public class ProblemTests
         Snapshot.Match(string.Join('\n',
         [
             Lines("""{ "Ecm": { "Link": { "To": "h:1", "Tls": { "Ca": "ca.pem", "Certificate": "/edge.pem" } } }, "Hub": { "Tls": { "Key": "/hub.key" } } }"""),
-            Lines("""{ "Hub": { "Tls": {} } }"""),
-            Lines("""{ "Ecm": { "Link": { "Tls": true } } }"""),
-            Lines("""{ "Ecm": {}, "Hub": { "Tls": { "Certificate": "/hub.pem", "Key": "/hub.key" } } }"""),
-            Lines("""{ "Ecm": { "Link": { "Tls": {} } }, "Hub": {} }"""),
+            Lines("""{ "Hub": { "Tls": true } }"""),
+            Lines("""{ "Ecm": { "Link": { "Tls": {} } } }"""),
+            Lines("""{ "Ecm": true, "Hub": { "Tls": { "Certificate": "/hub.pem", "Key": "/hub.key" } } }"""),
+            Lines("""{ "Ecm": { "Link": { "Tls": true } }, "Hub": true }"""),
             Lines("""{ "Ecm": { "Tls": { "Certificates": [ { "Certificate": "/c.pem", "Key": "/k.pem" } ] } } }"""),
         ]));
     }
@@ -110,7 +111,7 @@ public class ProblemTests
             }
             """;
         Assert.Equal(
-            ["Ecm:IncompleteBytes \"1999999\": must not be below the longest Ecm:Clients:N:MaxStanzaBytes, which is 2000000 (this is 1999999); "
+            ["Ecm:IncompleteBytes \"1999999\" from FILE: must not be below the longest Ecm:Clients:N:MaxStanzaBytes, which is 2000000 (this is 1999999); "
                 + "for example 2000000"],
             Configured.Load(Json).Problems);
         Configured.Right(Json.Replace("1999999", "2000000", StringComparison.Ordinal));
@@ -135,9 +136,49 @@ public class ProblemTests
     }
 
     [Fact]
-    public void Sections_take_no_values()
+    public void A_section_holds_keys_and_some_are_switched_with_true_and_false()
     {
-        Snapshot.Match(Lines("""{ "Ecm": [], "Hub": 1, "Admin": "127.0.0.1:6281", "Service": true, "Logging": { "LogLevel": "Debug" } }"""));
+        Snapshot.Match(string.Join('\n',
+        [
+            Lines("""{ "Ecm": 1, "Hub": "tcp://127.0.0.1:5222", "Admin": "127.0.0.1:6281", "Service": true, "Logging": { "LogLevel": "Debug" } }"""),
+            Lines("""{ "Ecm": { "Clients": "0.0.0.0:5222", "Link": false } }"""),
+            Lines("""{ "Ecm": false, "Hub": false }"""),
+        ]));
+    }
+
+    [Fact]
+    public void An_empty_section_has_a_line_that_says_what_to_write_instead()
+    {
+        Snapshot.Match(string.Join('\n',
+        [
+            Lines("""{ "Ecm": {}, "Hub": null, "Admin": [], "Service": {}, "Logging": { "LogLevel": null } }"""),
+            Lines("""{ "Ecm": { "Clients": [], "Link": { "Tls": {} } } }"""),
+            Lines("""{ "Ecm": { "Clients": [ {}, { "Listen": "0.0.0.0:5222" } ] } }"""),
+            Lines("{}", [("MEGAPHONE_ADMIN", "")], "--Hub="),
+        ]));
+    }
+
+    [Fact]
+    public void Each_line_names_the_source_that_had_the_last_word()
+    {
+        Snapshot.Match(Lines(
+            """{ "Ecm": { "MaxClients": 0, "CloseRate": 0, "Backlog": 0 }, "Hub": { "Secret": "short" } }""",
+            [("MEGAPHONE_ECM__CLOSERATE", "-1"), ("megaphone_ecm__backlog", "-1"), ("MEGAPHONE_HUB__RINGBYTES", "3M")],
+            "--ecm:backlog", "-2", "--Ecm:Link:Secret=short"));
+    }
+
+    [Fact]
+    public void A_secret_is_never_printed_wherever_it_comes_from_and_however_its_key_is_misspelt()
+    {
+        const string Secret = "hunter2";
+        Assert.Equal(["Ecm:Link:Secret", "Hub:Secret"], SettingKeys.All.Where(key => key.IsSecret).Select(key => key.Path));
+        string lines = Lines(
+            $$"""{ "Hub": { "Secret": "{{Secret}}", "Scret": "{{Secret}}", "Password": "{{Secret}}" } }""",
+            [("MEGAPHONE_ECM__LINK__SECRET", Secret), ("MEGAPHONE_HUB_SECRET", Secret)],
+            $"--Hub:Sekret={Secret}");
+
+        Assert.Equal(6, lines.Split('\n').Length);
+        Assert.DoesNotContain(Secret, lines, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -147,9 +188,17 @@ public class ProblemTests
     }
 
     [Theory]
-    [InlineData("{ \"Ecm\": {}\n  \"Hub\": {} }", "FILE, line 2, column 3: is not JSON: '\"' is invalid after a value. Expected either ',', '}', or ']'; for example { \"Ecm\": { \"MaxClients\": 20000 } }")]
-    [InlineData("[]", "FILE: does not hold a JSON object; for example { \"Ecm\": { }, \"Hub\": { } }")]
-    [InlineData("{ \"Hub\": { \"Name\": \"a\", \"name\": \"b\" } }", "FILE: has the key Hub:name twice; keep one of them; upper and lower case do not count")]
+    [InlineData(
+        "{ \"Ecm\": {}\n  \"Hub\": {} }",
+        "FILE, line 2, column 3: is not JSON: '\"' is invalid after a value. Expected either ',', '}', or ']'; for example { \"Ecm\": { \"MaxClients\": 20000 }, \"Hub\": false }")]
+    [InlineData(
+        "[]",
+        "FILE: must hold one JSON object, with each key once: Top-level JSON element must be an object. Instead, 'Array' was found; "
+        + "for example { \"Ecm\": { \"MaxClients\": 20000 }, \"Hub\": false }")]
+    [InlineData(
+        "{ \"Hub\": { \"Name\": \"a\", \"name\": \"b\" } }",
+        "FILE: must hold one JSON object, with each key once: A duplicate key 'Hub:name' was found; "
+        + "for example { \"Ecm\": { \"MaxClients\": 20000 }, \"Hub\": false }")]
     public void A_file_that_is_no_such_JSON_is_named_with_line_and_column(string json, string line)
     {
         Assert.Equal([line], Configured.Load(json).Problems);
@@ -161,6 +210,9 @@ public class ProblemTests
         Assert.Equal(
             ["/nonexistent/megaphone.json: does not exist; for example --config /etc/megaphone/megaphone.json"],
             Configured.Load("{}", [], "--config", "/nonexistent/megaphone.json").Problems);
+        Assert.Equal(
+            ["/etc: is a directory; for example --config /etc/megaphone/megaphone.json"],
+            Configured.Load("{}", [], "--config", "/etc").Problems);
     }
 
     private static string Lines(string json, (string Name, string Value)[]? environment = null, params string[] arguments) =>

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Megaphone.Configuration;
 using Megaphone.Ecm;
 using Megaphone.Links;
@@ -26,12 +27,14 @@ public class SettingsTests
     }
 
     [Theory]
-    [InlineData("""{ "Ecm": {} }""", true, false)]
-    [InlineData("""{ "Hub": {} }""", false, true)]
+    [InlineData("{}", true, true)]
+    [InlineData("""{ "Ecm": true }""", true, false)]
+    [InlineData("""{ "Hub": true }""", false, true)]
     [InlineData("""{ "Hub": { "MaxLinks": 4 } }""", false, true)]
-    [InlineData("""{ "Ecm": {}, "Hub": {} }""", true, true)]
-    [InlineData("""{ "Ecm": {}, "Hub": null }""", true, false)]
-    [InlineData("""{ "Admin": null }""", true, true)]
+    [InlineData("""{ "Ecm": true, "Hub": true }""", true, true)]
+    [InlineData("""{ "Ecm": true, "Hub": false }""", true, false)]
+    [InlineData("""{ "Hub": false }""", true, false)]
+    [InlineData("""{ "Admin": false }""", true, true)]
     public void A_role_runs_when_its_section_stands_in_the_configuration(string json, bool ecm, bool hub)
     {
         Settings settings = Configured.Right(json);
@@ -43,8 +46,8 @@ public class SettingsTests
     [Fact]
     public void Links_speak_TLS_when_the_section_is_there()
     {
-        Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": null } } }""").Ecm!.Connect.Tls);
-        LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": {} } } }""").Ecm!.Connect.Tls!;
+        Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": false } } }""").Ecm!.Connect.Tls);
+        LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": true } } }""").Ecm!.Connect.Tls!;
         Assert.Equal(("hub.example.org", null, null), (bare.PeerName, bare.Authorities, bare.Own));
         LinkTlsOptions named = Configured.Right(
             """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org", "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""").Ecm!.Connect.Tls!;
@@ -63,23 +66,32 @@ public class SettingsTests
         const string Tls = """{ "Hub": { "Listen": "0.0.0.0:6280", "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""";
         Assert.NotNull(Configured.Right(Tls).Hub!.Tls);
         Assert.StartsWith(
-            "Hub:Listen \"0.0.0.0:6280\": is reachable from outside",
+            "Hub:Listen \"0.0.0.0:6280\" from FILE: is reachable from outside",
             Assert.Single(Configured.Load(Tls.Replace("/ca.pem", "", StringComparison.Ordinal)).Problems),
             StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Null_and_an_empty_value_mean_none()
+    public void A_value_that_is_null_or_empty_is_not_given()
     {
-        Assert.Null(Configured.Right("""{ "Admin": null }""").Admin);
-        Assert.Null(Configured.Right(environment: [("MEGAPHONE_ADMIN", "")]).Admin);
         Assert.Null(Configured.Right("""{ "Hub": { "Secret": null, "IdleTimeout": null } }""").Hub!.IdleTimeout);
         Assert.Null(Configured.Right("""{ "Hub": { "Secret": "long enough" } }""", [("MEGAPHONE_HUB__SECRET", "")]).Hub!.Link.Secret);
     }
 
+    [Fact]
+    public void Environment_and_command_line_switch_sections_as_the_file_does()
+    {
+        Assert.Null(Configured.Right("""{ "Admin": false }""").Admin);
+        Assert.Null(Configured.Right(environment: [("MEGAPHONE_ADMIN", "false")]).Admin);
+        Assert.Null(Configured.Right("{}", [], "--Admin", "false").Admin);
+        Assert.Null(Configured.Right(environment: [("MEGAPHONE_HUB", "true")]).Ecm);
+        Assert.Null(Configured.Right("{}", [], "--hub=True").Ecm);
+        Assert.NotNull(Configured.Right("{}", [], "--Ecm:Link:Tls", "true", "--Ecm:Link:To", "hub.example.org:1").Ecm!.Connect.Tls);
+    }
+
     [Theory]
     [InlineData("""{ "Ecm": { "Link": { "Count": 3 } } }""", 64 + 3 + 64)]
-    [InlineData("""{ "Hub": { "MaxLinks": 7 }, "Admin": null }""", 64 + 7)]
+    [InlineData("""{ "Hub": { "MaxLinks": 7 }, "Admin": false }""", 64 + 7)]
     [InlineData("{}", 64 + 1 + 256 + 64)]
     public void Descriptors_are_kept_back_for_links_and_the_admin_endpoint(string json, int reserved) =>
         Assert.Equal(reserved, Configured.Right(json).ReservedDescriptors);
@@ -87,8 +99,8 @@ public class SettingsTests
     [Fact]
     public void The_last_source_that_says_anything_about_a_section_decides()
     {
-        Assert.Null(Configured.Right("""{ "Admin": { "Listen": "127.0.0.1:1" } }""", [], "--Admin=").Admin);
-        Assert.NotNull(Configured.Right("""{ "Admin": null }""", [("MEGAPHONE_ADMIN__LISTEN", "127.0.0.1:1")]).Admin);
+        Assert.Null(Configured.Right("""{ "Admin": { "Listen": "127.0.0.1:1" } }""", [], "--Admin=false").Admin);
+        Assert.NotNull(Configured.Right("""{ "Admin": false }""", [("MEGAPHONE_ADMIN__LISTEN", "127.0.0.1:1")]).Admin);
     }
 
     [Fact]
@@ -113,12 +125,12 @@ public class SettingsTests
                 "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ],
                 "Tls": {
                   "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key", "Names": [ "B.example", "*.b.example" ] } ],
-                  "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "00:00:23", "MaxHandshakes": 24
+                  "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "23s", "MaxHandshakes": 24
                 },
                 "Link": {
                   "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
                   "Tls": { "Ca": "/c.pem", "Name": "other.example.org", "Certificate": "/d.pem", "Key": "/d.key" },
-                  "ConnectTimeout": "00:00:01", "RetryMin": "00:00:00.5", "RetryMax": "00:01:00", "RingBytes": 8388608, "SocketBufferBytes": 77777
+                  "ConnectTimeout": "1s", "RetryMin": "500ms", "RetryMax": "1m", "RingBytes": "8M", "SocketBufferBytes": 77777
                 },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
                 "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576,
@@ -127,7 +139,7 @@ public class SettingsTests
               },
               "Hub": {
                 "Listen": "0.0.0.0:6280", "Backend": "tcp://[::1]:5222", "MaxPacketBytes": 64, "MaxSessions": 31,
-                "HalfOpenTimeout": "00:00:32", "IdleTimeout": "1.00:00:00", "Secret": "hub's secret", "AllowOpenListener": false,
+                "HalfOpenTimeout": "00:00:32", "IdleTimeout": "24h", "Secret": "hub's secret", "AllowOpenListener": false,
                 "Tls": { "Certificate": "/e.pem", "Key": "/e.key", "ClientCa": "/f.pem" },
                 "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
                 "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
@@ -139,8 +151,8 @@ public class SettingsTests
             }
             """);
 
-        // What a collection holds is not part of a record's own text.
-        Snapshot.Match($"""
+        // What a collection holds is not part of a record's own text, and its type says nothing.
+        string text = $"""
             {settings.Ecm}
             {string.Join('\n', settings.Ecm!.Clients)}
             {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
@@ -149,7 +161,30 @@ public class SettingsTests
             {settings.Admin}
             {settings.StopTimeout} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
             {string.Join('\n', settings.LogLevels)}
-            """.Replace(", ", ",\n  ", StringComparison.Ordinal));
+            """;
+        Snapshot.Match(Regex.Replace(text, @"\S+`1\[\S+\]", "(list)").Replace(", ", ",\n  ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_file_may_be_hidden_and_named_from_the_folder_that_one_is_in()
+    {
+        string file = Path.Combine(Path.GetTempPath(), $".{Guid.NewGuid()}.json");
+        File.WriteAllText(file, """{ "Hub": { "MaxLinks": 7 } }""");
+        try
+        {
+            Assert.Equal(7, Configured.Right("{}", [], "--config", Path.GetRelativePath(Environment.CurrentDirectory, file)).Hub!.MaxLinks);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public void No_key_is_there_twice_and_each_has_a_meaning()
+    {
+        Assert.Distinct(SettingKeys.All.Select(key => key.Path));
+        Assert.All(SettingKeys.All, key => Assert.False(string.IsNullOrEmpty(key.Meaning) || key.Meaning.EndsWith('.')));
     }
 
     [Fact]
@@ -215,7 +250,7 @@ public class SettingsTests
         string json = $$"""{ "Hub": { "Listen": "{{listen}}" } }""";
 
         Assert.Equal(
-            $"Hub:Listen \"{listen}\": is reachable from outside, where anybody could open sessions: write a Hub:Secret and the "
+            $"Hub:Listen \"{listen}\" from FILE: is reachable from outside, where anybody could open sessions: write a Hub:Secret and the "
             + "same Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address; for example 127.0.0.1:6280",
             Assert.Single(Configured.Load(json).Problems));
         Configured.Right(json, [], "--Hub:Secret", "long enough");

@@ -59,7 +59,7 @@ public class MachineCheckTests
     [Fact]
     public void Defaults_that_cannot_be_reached_are_worth_a_warning_only()
     {
-        Snapshot.Match(Report(Configured.Right("""{ "Ecm": {}, "Hub": { "Backend": "tcp://192.0.2.1:5222" } }"""), Small));
+        Snapshot.Match(Report(Configured.Right("""{ "Ecm": true, "Hub": { "Backend": "tcp://192.0.2.1:5222" } }"""), Small));
     }
 
     [Fact]

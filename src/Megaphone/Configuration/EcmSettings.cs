@@ -1,0 +1,173 @@
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Links;
+using Megaphone.Protocol;
+using Megaphone.Tls;
+using Megaphone.Values;
+
+namespace Megaphone.Configuration;
+
+/// <summary>Reads the ECM's section.</summary>
+internal static class EcmSettings
+{
+    private const string Clients = "Ecm:Clients";
+    private const string Certificates = "Ecm:Tls:Certificates";
+    private const int MostListeners = 256;
+
+    /// <summary>Reads it.</summary>
+    /// <param name="reader">Where values come from.</param>
+    /// <param name="runs">Whether the ECM runs; what only matters then is not refused otherwise.</param>
+    public static EcmOptions Read(SettingsReader reader, bool runs)
+    {
+        List<ClientListenerOptions> clients = ReadClients(reader, out LinkFraming framing);
+        bool speaksTls = clients.Any(client => client.Tls != ClientTls.None);
+        if (runs && !speaksTls) RefuseUnusedTls(reader);
+        EcmOptions ecm = new()
+        {
+            Clients = clients,
+            Connect = ReadConnect(reader),
+            Link = LinkSettings.Read(reader, SettingKeys.EcmLink) with { Framing = framing },
+            Proxy = reader.Read(SettingKeys.Proxy),
+            Tls = ReadTls(reader, runs && speaksTls),
+            MaxClients = reader.Read(SettingKeys.MaxClients),
+            Reactors = reader.Read(SettingKeys.EcmReactors),
+            Backlog = reader.Read(SettingKeys.Backlog),
+            HalfOpenTimeout = reader.Read(SettingKeys.EcmHalfOpenTimeout),
+            CloseRate = reader.Read(SettingKeys.CloseRate),
+            Buffers = ConnectionSettings.ReadBuffers(reader, SettingKeys.EcmConnections),
+            IncompleteBytes = reader.Read(SettingKeys.IncompleteBytes),
+            Liveness = ConnectionSettings.ReadLiveness(reader, SettingKeys.EcmConnections),
+        };
+        if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(reader, ecm);
+        return ecm;
+    }
+
+    private static List<ClientListenerOptions> ReadClients(SettingsReader reader, out LinkFraming framing)
+    {
+        IReadOnlyList<string> given = reader.Items(Clients);
+        IReadOnlyList<string> items = given.Count > 0 ? given : ["0"];
+        if (items.Count > MostListeners)
+            reader.Refuse(Clients, $"lists {items.Count} addresses, and {MostListeners} are possible", "fewer, or one on 0.0.0.0 for all");
+
+        List<ClientListenerOptions> clients = [];
+        framing = reader.Read(SettingKeys.Framing.At(items[0]));
+        foreach (string item in items)
+        {
+            SettingKey<IPEndPoint> listen = SettingKeys.Listen.At(item);
+            clients.Add(new ClientListenerOptions
+            {
+                Listen = reader.Read(listen),
+                Tls = reader.Read(SettingKeys.ClientTls.At(item)),
+                MaxStanzaBytes = reader.Read(SettingKeys.MaxStanzaBytes.At(item)),
+            });
+            if (given.Count > 0 && !reader.IsGiven(listen)) reader.Refuse(listen, "must be given", "0.0.0.0:5222");
+            SettingKey<LinkFraming> own = SettingKeys.Framing.At(item);
+            if (reader.Read(own) != framing)
+            {
+                reader.Refuse(
+                    own,
+                    $"must be {ControlNames.Of(framing)}, as for {Clients}:{items[0]}: all clients share the links, and a link has one framing",
+                    ControlNames.Of(framing));
+            }
+        }
+
+        return clients;
+    }
+
+    private static void RefuseTooLongStanzas(SettingsReader reader, EcmOptions ecm)
+    {
+        int longest = ecm.Clients.Max(client => client.MaxStanzaBytes);
+        if (ecm.IncompleteBytes < longest)
+        {
+            reader.Refuse(
+                SettingKeys.IncompleteBytes,
+                $"must not be below the longest {SettingKeys.MaxStanzaBytes.Path}, which is {SizeText.Of(longest)} "
+                + $"(this is {SizeText.Of(ecm.IncompleteBytes)})",
+                SizeText.Of(longest));
+        }
+
+        int largest = StanzaFraming.LargestFor(ecm.Link);
+        for (int i = 0; i < ecm.Clients.Count; i++)
+        {
+            if (ecm.Clients[i].MaxStanzaBytes <= largest) continue;
+            reader.Refuse(
+                SettingKeys.MaxStanzaBytes.At($"{i}"),
+                $"must be at most {SizeText.Of(largest)}: a stanza is one packet, so Ecm:MaxPacketBytes, "
+                + $"which is {SizeText.Of(ecm.Link.MaxPacketBytes)}, must be {PacketHeader.Size} more, and Ecm:Link:RingBytes, "
+                + $"which is {SizeText.Of(ecm.Link.RingBytes)}, four times as much (this is {SizeText.Of(ecm.Clients[i].MaxStanzaBytes)})",
+                SizeText.Of(largest));
+        }
+    }
+
+    private static LinkConnectOptions ReadConnect(SettingsReader reader)
+    {
+        HostPort to = reader.Read(SettingKeys.LinkTo);
+        LinkConnectOptions connect = new()
+        {
+            To = to,
+            Tls = ReadLinkTls(reader, to),
+            Count = reader.Read(SettingKeys.LinkCount),
+            Control = reader.Read(SettingKeys.LinkControl),
+            ConnectTimeout = reader.Read(SettingKeys.LinkConnectTimeout),
+            RetryMin = reader.Read(SettingKeys.LinkRetryMin),
+            RetryMax = reader.Read(SettingKeys.LinkRetryMax),
+        };
+        if (connect.RetryMin > connect.RetryMax)
+        {
+            string least = DurationText.Of(connect.RetryMin);
+            reader.Refuse(SettingKeys.LinkRetryMax, $"must not be below {SettingKeys.LinkRetryMin.Path}, which is {least}", least);
+        }
+
+        return connect;
+    }
+
+    private static LinkTlsOptions? ReadLinkTls(SettingsReader reader, HostPort to)
+    {
+        LinkTlsOptions tls = new()
+        {
+            Authorities = reader.Read(SettingKeys.LinkTlsCa),
+            PeerName = reader.Read(SettingKeys.LinkTlsName, to.Host),
+            Own = LinkSettings.ReadOwn(reader, SettingKeys.LinkTlsCertificate, SettingKeys.LinkTlsKey, isRequired: false),
+        };
+        return reader.IsOn(SettingKeys.LinkTls) is true ? tls : null;
+    }
+
+    private static EcmTlsOptions? ReadTls(SettingsReader reader, bool isWanted)
+    {
+        IReadOnlyList<string> given = reader.Items(Certificates);
+        EcmTlsOptions tls = new()
+        {
+            Server = new TlsServerOptions
+            {
+                Certificates = [.. (given.Count > 0 ? given : ["0"]).Select(item => ReadCertificate(reader, item, isWanted))],
+                AllowTls12 = reader.Read(SettingKeys.TlsMinVersion),
+                Tickets = reader.Read(SettingKeys.TlsTickets),
+            },
+            HandshakeTimeout = reader.Read(SettingKeys.TlsHandshakeTimeout),
+            MaxHandshakes = reader.Read(SettingKeys.TlsMaxHandshakes),
+        };
+        return isWanted ? tls : null;
+    }
+
+    private static CertificateFiles ReadCertificate(SettingsReader reader, string item, bool isWanted)
+    {
+        SettingKey<string?> name = SettingKeys.TlsName.At(item);
+        return new CertificateFiles(
+            ReadFile(SettingKeys.TlsCertificate.At(item)),
+            ReadFile(SettingKeys.TlsKey.At(item)),
+            [.. reader.Items($"{Certificates}:{item}:Names").Select(position => reader.Read(name.At(position))).OfType<string>()]);
+
+        string ReadFile(SettingKey<string?> file)
+        {
+            if (isWanted && !reader.IsGiven(file)) reader.Refuse(file, "must be given where clients speak TLS", file.Example);
+            return reader.Read(file) ?? "";
+        }
+    }
+
+    /// <summary>Certificates that nobody is shown are a listener that was forgotten, which would take passwords in the clear.</summary>
+    private static void RefuseUnusedTls(SettingsReader reader)
+    {
+        SettingKey first = SettingKeys.ClientTls.At("0");
+        if (reader.Below("Ecm:Tls").Any()) reader.Refuse(first, "must be given, on one listener at least, where there is Ecm:Tls", first.Example);
+    }
+}

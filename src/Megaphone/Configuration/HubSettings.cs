@@ -1,0 +1,56 @@
+using System.Net;
+using Megaphone.Hub;
+using Megaphone.Links;
+
+namespace Megaphone.Configuration;
+
+/// <summary>Reads the hub's section.</summary>
+internal static class HubSettings
+{
+    /// <summary>Reads it.</summary>
+    /// <param name="reader">Where values come from.</param>
+    /// <param name="runs">Whether the hub runs; what only matters then is not refused otherwise.</param>
+    public static HubOptions Read(SettingsReader reader, bool runs)
+    {
+        TimeSpan idleTimeout = reader.Read(SettingKeys.IdleTimeout);
+        HubOptions hub = new()
+        {
+            Listen = reader.Read(SettingKeys.HubListen),
+            Backend = reader.Read(SettingKeys.HubBackend),
+            Link = LinkSettings.Read(reader, SettingKeys.HubLink),
+            Tls = ReadTls(reader),
+            MaxLinks = reader.Read(SettingKeys.MaxLinks),
+            MaxSessions = reader.Read(SettingKeys.MaxSessions),
+            Reactors = reader.Read(SettingKeys.HubReactors),
+            ConnectTimeout = reader.Read(SettingKeys.HubConnectTimeout),
+            HalfOpenTimeout = reader.Read(SettingKeys.HubHalfOpenTimeout),
+            IdleTimeout = idleTimeout == Timeout.InfiniteTimeSpan ? null : idleTimeout,
+            Buffers = ConnectionSettings.ReadBuffers(reader, SettingKeys.HubConnections),
+            Liveness = ConnectionSettings.ReadLiveness(reader, SettingKeys.HubConnections),
+        };
+
+        bool isOpenOnPurpose = reader.Read(SettingKeys.AllowOpenListener);
+        bool isGuarded = reader.IsGiven(SettingKeys.HubLink.Secret) || hub.Tls?.Authorities is not null;
+        if (runs && !isOpenOnPurpose && !isGuarded && !IPAddress.IsLoopback(hub.Listen.Address))
+        {
+            reader.Refuse(
+                SettingKeys.HubListen,
+                "is reachable from outside, where anybody could open sessions: write a Hub:Secret and the same "
+                + "Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address",
+                SettingKeys.HubListen.Example);
+        }
+
+        return hub;
+    }
+
+    private static LinkTlsOptions? ReadTls(SettingsReader reader)
+    {
+        bool isOn = reader.IsOn(SettingKeys.HubTls) is true;
+        LinkTlsOptions tls = new()
+        {
+            Own = LinkSettings.ReadOwn(reader, SettingKeys.HubTlsCertificate, SettingKeys.HubTlsKey, isRequired: isOn),
+            Authorities = reader.Read(SettingKeys.HubTlsClientCa),
+        };
+        return isOn ? tls : null;
+    }
+}

@@ -1,0 +1,37 @@
+using System.Net;
+
+namespace Megaphone.Configuration;
+
+/// <summary>Finds listeners that cannot be there together: the kernel would refuse the second one, when everything else has started.</summary>
+internal static class ListenerOverlaps
+{
+    /// <summary>Refuses each listener that overlaps an earlier one.</summary>
+    public static void Refuse(SettingsReader reader, Settings settings)
+    {
+        List<(string Key, IPEndPoint Address)> earlier = [];
+        foreach ((string key, IPEndPoint address) in settings.Listeners.Where(listener => reader.IsMeant(listener.Key)))
+        {
+            (string Key, IPEndPoint Address) other = earlier.Find(one => ListenAddress.Overlap(one.Address, address));
+            earlier.Add((key, address));
+            if (other.Key is null) continue;
+
+            // A key has one line: if something else is wrong with this one, the other one tells it.
+            if (reader.IsRefused(key)) Refuse(other.Key, other.Address, key, address);
+            else Refuse(key, address, other.Key, other.Address);
+        }
+
+        void Refuse(string key, IPEndPoint address, string other, IPEndPoint otherAddress) => reader.Refuse(
+            key,
+            $"overlaps {other}, which is {otherAddress} (this is {address}): only one of them can be listened on",
+            $"{FreeFor(settings, address)}, or one of the two alone");
+    }
+
+    /// <summary>The next port on which an address is nobody else's.</summary>
+    private static IPEndPoint FreeFor(Settings settings, IPEndPoint address)
+    {
+        IPEndPoint free = new(address.Address, address.Port);
+        while (settings.Listeners.Any(listener => ListenAddress.Overlap(listener.Address, free)))
+            free.Port = free.Port == IPEndPoint.MaxPort ? 1024 : free.Port + 1;
+        return free;
+    }
+}

@@ -1,0 +1,168 @@
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Hub;
+using Megaphone.Links;
+using Megaphone.Protocol;
+using Megaphone.Tls;
+using Megaphone.Values;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Configuration;
+
+/// <summary>
+/// The table of keys: format, default, bounds and meaning of each. Reading, checking, <c>--help</c> and the table in docs/operating.md are made
+/// from it, in this order. A new key is one entry here, and the line that reads it into the options of its role.
+/// </summary>
+/// <remarks>Default values stand once, in the options records of Megaphone.Core. What must hold between keys stands where they are read.</remarks>
+internal static class SettingKeys
+{
+    private const string ExampleCa = "/etc/megaphone/links-ca.pem";
+
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    private static readonly ClientListenerOptions ListenerDefaults = new() { Listen = new IPEndPoint(IPAddress.Loopback, 5222) };
+    private static readonly LinkConnectOptions ConnectDefaults = new() { To = new HostPort("127.0.0.1", 6280) };
+    private static readonly EcmOptions EcmDefaults = new() { Clients = [ListenerDefaults], Connect = ConnectDefaults, Link = new LinkOptions() };
+    private static readonly EcmTlsOptions TlsDefaults = new() { Server = new TlsServerOptions { Certificates = [] } };
+    private static readonly HubOptions HubDefaults = new() { Listen = new IPEndPoint(IPAddress.Loopback, 6280), Link = new LinkOptions() };
+
+    private static readonly KeyTable Table = new();
+
+    public static readonly SettingKey<bool> Ecm = Table.Section(
+        "Ecm", true, "whether clients are held, and carried over links", shown: "true, unless Hub is on");
+    public static readonly SettingKey<IPEndPoint> Listen = Table.Add(
+        "Ecm:Clients:N:Listen", SettingFormats.Listen, ListenerDefaults.Listen,
+        "where clients connect; an IPv6 address stands in brackets, and port 0 is any that is free");
+    public static readonly SettingKey<LinkFraming> Framing = Table.Add(
+        "Ecm:Clients:N:Framing", SettingFormats.Framing, LinkFraming.Bytes,
+        "what a packet carries: bytes as they come, or one piece of an XMPP stream, as ejabberd's module wants it; the same for all N");
+    public static readonly SettingKey<ClientTls> ClientTls = Table.Add(
+        "Ecm:Clients:N:Tls", SettingFormats.ClientTls, ListenerDefaults.Tls,
+        "how clients speak TLS with the ECM: not at all, after STARTTLS, or from the first byte on");
+    public static readonly SettingKey<int> MaxStanzaBytes = Table.Size(
+        "Ecm:Clients:N:MaxStanzaBytes", 10_000, 16 << 20, ListenerDefaults.MaxStanzaBytes,
+        "longest stanza, with `stanza` framing; at most `Ecm:MaxPacketBytes` less 32, and a quarter of the ring");
+    public static readonly SettingKey<long> IncompleteBytes = Table.LongSize(
+        "Ecm:IncompleteBytes", 1 << 20, 1L << 50, EcmDefaults.IncompleteBytes,
+        "memory of stanzas that have not arrived whole, all clients' together, with `stanza` framing");
+
+    public static readonly SettingKey<string?> TlsCertificate = Table.File(
+        "Ecm:Tls:Certificates:N:Certificate", "/etc/megaphone/example.org.pem",
+        "PEM file with a certificate for clients, and behind it those of its authorities");
+    public static readonly SettingKey<string?> TlsKey = Table.File(
+        "Ecm:Tls:Certificates:N:Key", "/etc/megaphone/example.org.key", "PEM file with that certificate's key, not encrypted");
+    public static readonly SettingKey<string?> TlsName = Table.Add(
+        "Ecm:Tls:Certificates:N:Names:M", SettingFormats.Host, null, "host that this certificate must cover, or it is not used");
+    public static readonly SettingKey<bool> TlsMinVersion = Table.Add(
+        "Ecm:Tls:MinVersion", SettingFormats.TlsVersion, TlsDefaults.Server.AllowTls12, "lowest version of TLS that clients may speak");
+    public static readonly SettingKey<bool> TlsTickets = Table.Add(
+        "Ecm:Tls:Tickets", ValueFormats.Switch, TlsDefaults.Server.Tickets, "whether clients may resume TLS sessions");
+    public static readonly SettingKey<TimeSpan> TlsHandshakeTimeout = Table.Duration(
+        "Ecm:Tls:HandshakeTimeout", Moment, Hour, TlsDefaults.HandshakeTimeout,
+        "time from the connection to the end of the handshake, STARTTLS included");
+    public static readonly SettingKey<int> TlsMaxHandshakes = Table.Number(
+        "Ecm:Tls:MaxHandshakes", 1, 65_536, TlsDefaults.MaxHandshakes, "clients on their way to TLS at the same time; more wait");
+
+    public static readonly SettingKey<HostPort> LinkTo = Table.Add(
+        "Ecm:Link:To", ValueFormats.Target, ConnectDefaults.To,
+        "the hub, or ejabberd's listener for links, by name or address; where a hub runs in this process, the default is that hub");
+    public static readonly SettingKey<int> LinkCount = Table.Number(
+        "Ecm:Link:Count", 1, 64, ConnectDefaults.Count, "links held; sessions are spread over them", example: 2);
+    public static readonly SettingKey<bool> LinkControl = Table.Add(
+        "Ecm:Link:Control", ValueFormats.Switch, ConnectDefaults.Control, "false: the plain protocol, for a hub that knows no `hello`");
+    public static readonly SettingKey<bool> LinkTls = Table.Section(
+        "Ecm:Link:Tls", false, "whether links speak TLS; true trusts the authorities of the system");
+    public static readonly SettingKey<string?> LinkTlsCa = Table.File(
+        "Ecm:Link:Tls:Ca", ExampleCa, "PEM file with the authorities that the hub's certificate may come from", shown: "the system's");
+    public static readonly SettingKey<string> LinkTlsName = Table.Add(
+        "Ecm:Link:Tls:Name", ValueFormats.Name, "", "name, or address, that the hub's certificate must carry", "the host of To", "hub.example.org");
+    public static readonly SettingKey<string?> LinkTlsCertificate = Table.File(
+        "Ecm:Link:Tls:Certificate", "/etc/megaphone/edge.pem", "PEM file with the certificate that is shown to the hub");
+    public static readonly SettingKey<string?> LinkTlsKey = Table.File(
+        "Ecm:Link:Tls:Key", "/etc/megaphone/edge.key", "PEM file with the key of the certificate that is shown to the hub");
+    public static readonly SettingKey<TimeSpan> LinkConnectTimeout = Table.Duration(
+        "Ecm:Link:ConnectTimeout", Moment, Hour, ConnectDefaults.ConnectTimeout, "time for connecting, and again for TLS and the answer to `hello`");
+    public static readonly SettingKey<TimeSpan> LinkRetryMin = Table.Duration(
+        "Ecm:Link:RetryMin", Moment, Hour, ConnectDefaults.RetryMin, "wait before the second attempt to connect; it doubles each time, with jitter");
+    public static readonly SettingKey<TimeSpan> LinkRetryMax = Table.Duration(
+        "Ecm:Link:RetryMax", Moment, Hour, ConnectDefaults.RetryMax, "longest wait between two attempts");
+    public static readonly LinkKeys EcmLink = new(Table, "Ecm", "Ecm:Link", "secret that is said to the hub");
+
+    public static readonly SettingKey<ProxyMode> Proxy = Table.Add(
+        "Ecm:Proxy", SettingFormats.Proxy, EcmDefaults.Proxy, "PROXY header at the head of each session, which names the client's address");
+    public static readonly SettingKey<int> MaxClients = Table.Number(
+        "Ecm:MaxClients", 1, 16_000_000, EcmDefaults.MaxClients, "clients held at the same time; more are refused", example: 20_000);
+    public static readonly SettingKey<int> EcmReactors = Table.Number(
+        "Ecm:Reactors", 1, 64, EcmDefaults.Reactors, "threads that read from clients", "one per two cores", example: 4);
+    public static readonly SettingKey<int> Backlog = Table.Number(
+        "Ecm:Backlog", 1, 65_535, EcmDefaults.Backlog,
+        "connections that the kernel may hold ready for each listener; `net.core.somaxconn` is the ceiling");
+    public static readonly SettingKey<TimeSpan> EcmHalfOpenTimeout = Table.Duration(
+        "Ecm:HalfOpenTimeout", Second, Day, EcmDefaults.HalfOpenTimeout, "how long a session that ended on one side is kept");
+    public static readonly SettingKey<int> CloseRate = Table.Number(
+        "Ecm:CloseRate", 1, 1_000_000, EcmDefaults.CloseRate, "clients disconnected per second when their link is lost");
+    public static readonly ConnectionKeys EcmConnections = new(Table, "Ecm");
+
+    public static readonly SettingKey<bool> Hub = Table.Section(
+        "Hub", true, "whether links are taken, and their sessions connected to a backend", shown: "true, unless Ecm is on");
+    public static readonly SettingKey<IPEndPoint> HubListen = Table.Add(
+        "Hub:Listen", SettingFormats.Listen, HubDefaults.Listen,
+        "where links connect; other than loopback wants `Secret`, `Tls:ClientCa` or `AllowOpenListener`", example: "127.0.0.1:6280");
+    public static readonly SettingKey<HostPort?> HubBackend = Table.Add(
+        "Hub:Backend", SettingFormats.Backend, HubDefaults.Backend, "the server that sessions are connected to; `echo:` is built in");
+    public static readonly LinkKeys HubLink = new(Table, "Hub", "Hub", "secret that is wanted from every link");
+    public static readonly SettingKey<bool> HubTls = Table.Section(
+        "Hub:Tls", false, "whether links are taken over TLS only, which takes a certificate and its key");
+    public static readonly SettingKey<string?> HubTlsCertificate = Table.File(
+        "Hub:Tls:Certificate", "/etc/megaphone/hub.pem", "PEM file with the certificate that is shown to ECMs");
+    public static readonly SettingKey<string?> HubTlsKey = Table.File(
+        "Hub:Tls:Key", "/etc/megaphone/hub.key", "PEM file with the key of the certificate that is shown to ECMs");
+    public static readonly SettingKey<string?> HubTlsClientCa = Table.File(
+        "Hub:Tls:ClientCa", ExampleCa,
+        "PEM file with the authorities that ECMs' certificates must come from; without it none is wanted");
+    public static readonly SettingKey<bool> AllowOpenListener = Table.Add(
+        "Hub:AllowOpenListener", ValueFormats.Switch, false, "true: anybody who reaches the listener may open sessions");
+    public static readonly SettingKey<int> MaxLinks = Table.Number(
+        "Hub:MaxLinks", 1, 4096, HubDefaults.MaxLinks, "links held; more are closed, those first that have said nothing", example: 16);
+    public static readonly SettingKey<int> MaxSessions = Table.Number(
+        "Hub:MaxSessions", 1, 16_000_000, HubDefaults.MaxSessions, "sessions held at the same time; more are reset", example: 20_000);
+    public static readonly SettingKey<int> HubReactors = Table.Number(
+        "Hub:Reactors", 1, 64, HubDefaults.Reactors, "threads that read from backends", "one per two cores", example: 4);
+    public static readonly SettingKey<TimeSpan> HubConnectTimeout = Table.Duration(
+        "Hub:ConnectTimeout", Moment, Hour, HubDefaults.ConnectTimeout, "time for connecting to each address of the backend");
+    public static readonly SettingKey<TimeSpan> HubHalfOpenTimeout = Table.Duration(
+        "Hub:HalfOpenTimeout", Second, Day, HubDefaults.HalfOpenTimeout, EcmHalfOpenTimeout.Meaning);
+    public static readonly SettingKey<TimeSpan> IdleTimeout = Table.Add(
+        "Hub:IdleTimeout", ValueFormats.Duration(Second, 365 * Day, Hour), Timeout.InfiniteTimeSpan,
+        "ends sessions in which neither side says anything for so long", shown: "none");
+    public static readonly ConnectionKeys HubConnections = new(Table, "Hub");
+
+    public static readonly SettingKey<bool> Admin = Table.Section("Admin", true, "whether health checks and metrics are served");
+    public static readonly SettingKey<IPEndPoint> AdminListen = Table.Add(
+        "Admin:Listen", SettingFormats.Listen, new IPEndPoint(IPAddress.Loopback, 6281), "where they are served, over plain HTTP");
+
+    public static readonly SettingKey<TimeSpan> StopTimeout = Table.Duration(
+        "Service:StopTimeout", TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10),
+        "time for a graceful stop; `TimeoutStopSec` of the unit (20 s) has to be longer");
+    public static readonly SettingKey<TimeSpan> KeepAlive = Table.Seconds(
+        "Service:KeepAlive", Second, Hour, new LinkOptions().KeepAlive,
+        "silence after which a link is asked for a sign of life; after three times that it is dead");
+
+    public static readonly SettingKey<LogLevel> DefaultLogLevel = Table.Add(
+        "Logging:LogLevel:Default", SettingFormats.Level, LogLevel.Information, "least level that is logged; `Debug` tells of each session");
+    public static readonly SettingKey<LogLevel> LogLevelOf = Table.Add(
+        "Logging:LogLevel:CATEGORY", SettingFormats.Level, LogLevel.Information,
+        "the same for the categories that begin so", shown: "Warning for Microsoft");
+
+    /// <summary>Every key, in the order of the sections.</summary>
+    public static IReadOnlyList<SettingKey> All => Table.Keys;
+
+    /// <summary>Keys of earlier versions, and what holds in their place.</summary>
+    public static IReadOnlyDictionary<string, string> Gone { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase)
+    {
+        ["Service:Cores"] = "which cores it runs on is left to the system",
+    };
+}

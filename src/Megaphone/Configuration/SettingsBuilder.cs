@@ -1,0 +1,93 @@
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Hub;
+using Microsoft.Extensions.Logging;
+
+namespace Megaphone.Configuration;
+
+/// <summary>Puts the settings of all sections together, with the rules that hold between them.</summary>
+/// <remarks>
+/// All sections are read, also those of a role that does not run: their keys exist all the same, and a wrong value in
+/// them is wrong.
+/// </remarks>
+internal static class SettingsBuilder
+{
+    /// <summary>Reads everything. The result only counts when no problem was added.</summary>
+    public static Settings Build(SettingsReader reader)
+    {
+        bool? wantsEcm = reader.IsOn(SettingKeys.Ecm), wantsHub = reader.IsOn(SettingKeys.Hub);
+        bool runsEcm = wantsEcm ?? wantsHub is not true;
+        bool runsHub = wantsHub ?? wantsEcm is not true;
+        bool hasAdmin = reader.IsOn(SettingKeys.Admin) ?? true;
+        if (!runsEcm && !runsHub) reader.Refuse(SettingKeys.Ecm, "leaves nothing to run, as Hub is false, too", "true");
+
+        EcmOptions ecm = EcmSettings.Read(reader, runsEcm);
+        HubOptions hub = HubSettings.Read(reader, runsHub);
+        AdminOptions admin = new() { Listen = reader.Read(SettingKeys.AdminListen) };
+        TimeSpan keepAlive = reader.Read(SettingKeys.KeepAlive);
+        bool linksToOwnHub = runsEcm && runsHub && LinksToHub(reader, ecm, hub);
+
+        // A hub in the same process wants the secret that it was given; to write it twice would only allow two.
+        string? ecmSecret = linksToOwnHub ? ecm.Link.Secret ?? hub.Link.Secret : ecm.Link.Secret;
+        Settings settings = new()
+        {
+            Ecm = runsEcm ? ecm with { Link = ecm.Link with { Secret = ecmSecret, KeepAlive = keepAlive } } : null,
+            Hub = runsHub ? hub with { Link = hub.Link with { KeepAlive = keepAlive } } : null,
+            Admin = hasAdmin ? admin : null,
+            LinksToOwnHub = linksToOwnHub,
+            MaxClientsGiven = reader.IsGiven(SettingKeys.MaxClients),
+            MaxSessionsGiven = reader.IsGiven(SettingKeys.MaxSessions),
+            StopTimeout = reader.Read(SettingKeys.StopTimeout),
+            LogLevels = ReadLogLevels(reader),
+        };
+        RefuseUnfitLink(reader, settings);
+        ListenerOverlaps.Refuse(reader, settings);
+        reader.RefuseStrays();
+        return settings;
+    }
+
+    /// <summary>Port 0 in both places means one and the same port, whichever it will be.</summary>
+    private static bool LinksToHub(SettingsReader reader, EcmOptions ecm, HubOptions hub) =>
+        !reader.IsGiven(SettingKeys.LinkTo)
+        || (ecm.Connect.To.Port == 0 && hub.Listen.Port == 0
+            && SettingFormats.Listen.Read(ecm.Connect.To.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
+
+    private static void RefuseUnfitLink(SettingsReader reader, Settings settings)
+    {
+        if (settings.Ecm is not { } ecm) return;
+        if (!settings.LinksToOwnHub && ecm.Connect.To.Port == 0)
+        {
+            reader.Refuse(
+                SettingKeys.LinkTo,
+                "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration",
+                SettingKeys.LinkTo.Example);
+        }
+
+        if (ecm.Link.Secret is not null && !ecm.Connect.Control)
+            reader.Refuse(SettingKeys.LinkControl, "must be true when there is a secret: it is said in the hello", "true");
+
+        if (!settings.LinksToOwnHub || (ecm.Connect.Tls is null) == (settings.Hub!.Tls is null)) return;
+        (SettingKey missing, SettingKey there, string example) = settings.Hub.Tls is null
+            ? (SettingKeys.HubTls, SettingKeys.LinkTls,
+                $$"""{ "Certificate": "{{SettingKeys.HubTlsCertificate.Example}}", "Key": "{{SettingKeys.HubTlsKey.Example}}" }""")
+            : (SettingKeys.LinkTls, SettingKeys.HubTls, $$"""{ "Ca": "{{SettingKeys.LinkTlsCa.Example}}" }""");
+        reader.Refuse(missing, $"must be there when {there.Path} is: the link goes to the hub of this process", example);
+    }
+
+    private static Dictionary<string, LogLevel> ReadLogLevels(SettingsReader reader)
+    {
+        // What the framework says of itself matters when something is wrong, not at every start.
+        Dictionary<string, LogLevel> levels = new(StringComparer.OrdinalIgnoreCase)
+        {
+            ["Default"] = SettingKeys.DefaultLogLevel.Fallback,
+            ["Microsoft"] = LogLevel.Warning,
+        };
+        foreach (string category in levels.Keys.Union(reader.Below("Logging:LogLevel"), StringComparer.OrdinalIgnoreCase).ToList())
+        {
+            SettingKey<LogLevel> key = SettingKeys.LogLevelOf.At(category);
+            levels[category] = reader.Read(key, levels.GetValueOrDefault(category, key.Fallback));
+        }
+
+        return levels;
+    }
+}
