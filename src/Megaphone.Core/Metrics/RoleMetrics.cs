@@ -9,172 +9,150 @@ namespace Megaphone.Metrics;
 /// </remarks>
 internal sealed class RoleMetrics(Role role)
 {
-    private readonly long[] _closed = new long[Enum.GetValues<CloseReason>().Length];
-    private readonly long[] _dropped = new long[Enum.GetValues<DropReason>().Length];
-    private readonly long[] _refused = new long[Enum.GetValues<RefusalReason>().Length];
-    private readonly long[] _streamErrors = new long[Enum.GetValues<StreamCondition>().Length];
-    private readonly long[] _handshakes = new long[Enum.GetValues<HandshakeEnd>().Length];
-    private long _links;
-    private long _sessionsOpened;
-    private long _connected;
-    private long _packetsIn;
-    private long _bytesIn;
-    private long _packetsOut;
-    private long _bytesOut;
-    private long _protocolErrors;
-    private long _pauses;
-    private long _bufferedBytes;
-    private long _bufferMemory;
-    private long _controlIgnored;
-    private long _incompleteBytes;
-    private long _handshaking;
-    private long _certificateReloads;
-    private long _certificateReloadFailures;
-    private long _linkCertificateReloads;
-    private long _linkCertificateReloadFailures;
+    private RoleCounters _counters;
 
     /// <summary>The role all of this is about.</summary>
     public Role Role { get; } = role;
 
     /// <summary>Links that are up now.</summary>
-    public long Links => Volatile.Read(ref _links);
+    public long Links => Volatile.Read(ref _counters.Links);
 
     /// <summary>Clients connected now (ECM), or sessions open now (hub).</summary>
-    public long Connected => Volatile.Read(ref _connected);
+    public long Connected => Volatile.Read(ref _counters.Connected);
 
     /// <summary>Sessions opened since the start.</summary>
-    public long SessionsOpened => Volatile.Read(ref _sessionsOpened);
+    public long SessionsOpened => Volatile.Read(ref _counters.SessionsOpened);
 
     /// <summary>Packets that arrived over links.</summary>
-    public long PacketsIn => Volatile.Read(ref _packetsIn);
+    public long PacketsIn => Volatile.Read(ref _counters.PacketsIn);
 
     /// <summary>Bytes that arrived over links, headers included.</summary>
-    public long BytesIn => Volatile.Read(ref _bytesIn);
+    public long BytesIn => Volatile.Read(ref _counters.BytesIn);
 
     /// <summary>Packets handed to the kernel for links.</summary>
-    public long PacketsOut => Volatile.Read(ref _packetsOut);
+    public long PacketsOut => Volatile.Read(ref _counters.PacketsOut);
 
     /// <summary>Bytes handed to the kernel for links, headers included.</summary>
-    public long BytesOut => Volatile.Read(ref _bytesOut);
+    public long BytesOut => Volatile.Read(ref _counters.BytesOut);
 
     /// <summary>Links closed because what they carried broke the protocol.</summary>
-    public long ProtocolErrors => Volatile.Read(ref _protocolErrors);
+    public long ProtocolErrors => Volatile.Read(ref _counters.ProtocolErrors);
 
     /// <summary>Times that a session was paused because its socket was slow.</summary>
-    public long Pauses => Volatile.Read(ref _pauses);
+    public long Pauses => Volatile.Read(ref _counters.Pauses);
 
     /// <summary>Bytes that wait now in this process for sockets that are slow.</summary>
-    public long BufferedBytes => Volatile.Read(ref _bufferedBytes);
+    public long BufferedBytes => Volatile.Read(ref _counters.BufferedBytes);
 
     /// <summary>Memory that is taken now for the beginnings of stanzas that have not arrived whole, in bytes.</summary>
-    public long IncompleteBytes => Volatile.Read(ref _incompleteBytes);
+    public long IncompleteBytes => Volatile.Read(ref _counters.IncompleteBytes);
 
     /// <summary>Control packets or members of them that were not understood and, as section 4 says, ignored.</summary>
-    public long ControlIgnored => Volatile.Read(ref _controlIgnored);
+    public long ControlIgnored => Volatile.Read(ref _counters.ControlIgnored);
 
     /// <summary>Sessions that ended for this reason since the start.</summary>
-    public long SessionsClosed(CloseReason reason) => Volatile.Read(ref _closed[(int)reason]);
+    public long SessionsClosed(CloseReason reason) => Volatile.Read(ref _counters.Closed[(int)reason]);
 
     /// <summary>Packets dropped for this reason since the start.</summary>
-    public long Dropped(DropReason reason) => Volatile.Read(ref _dropped[(int)reason]);
+    public long Dropped(DropReason reason) => Volatile.Read(ref _counters.Dropped[(int)reason]);
 
     /// <summary>Clients or links turned away for this reason since the start.</summary>
-    public long Refused(RefusalReason reason) => Volatile.Read(ref _refused[(int)reason]);
+    public long Refused(RefusalReason reason) => Volatile.Read(ref _counters.Refused[(int)reason]);
 
     /// <summary>Clients' streams that were refused with this error since the start.</summary>
-    public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _streamErrors[(int)condition]);
+    public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _counters.StreamErrors[(int)condition]);
 
     /// <summary>Clients on their way to TLS now.</summary>
-    public long Handshaking => Volatile.Read(ref _handshaking);
+    public long Handshaking => Volatile.Read(ref _counters.Handshaking);
 
     /// <summary>Ways to TLS that ended so since the start.</summary>
-    public long Handshakes(HandshakeEnd end) => Volatile.Read(ref _handshakes[(int)end]);
+    public long Handshakes(HandshakeEnd end) => Volatile.Read(ref _counters.Handshakes[(int)end]);
 
     /// <summary>The certificates in use: the file, and until when it is valid.</summary>
     public IReadOnlyList<(string File, DateTimeOffset NotAfter)> Certificates { get; set; } = [];
 
     /// <summary>Times that new certificates were taken into use (true), or could not be (false).</summary>
     public long CertificateReloads(bool succeeded) =>
-        Volatile.Read(ref succeeded ? ref _certificateReloads : ref _certificateReloadFailures);
+        Volatile.Read(ref succeeded ? ref _counters.CertificateReloads : ref _counters.CertificateReloadFailures);
 
     /// <summary>The files in use for the TLS of links: the file, and until when what is in it is valid.</summary>
     public IReadOnlyList<(string File, DateTimeOffset NotAfter)> LinkCertificates { get; set; } = [];
 
     /// <summary>Times that new files were taken into use for the TLS of links (true), or could not be (false).</summary>
     public long LinkCertificateReloads(bool succeeded) =>
-        Volatile.Read(ref succeeded ? ref _linkCertificateReloads : ref _linkCertificateReloadFailures);
+        Volatile.Read(ref succeeded ? ref _counters.LinkCertificateReloads : ref _counters.LinkCertificateReloadFailures);
 
     /// <summary>A link came up.</summary>
-    public void LinkUp() => Interlocked.Increment(ref _links);
+    public void LinkUp() => Interlocked.Increment(ref _counters.Links);
 
     /// <summary>A link that was up is gone.</summary>
-    public void LinkDown() => Interlocked.Decrement(ref _links);
+    public void LinkDown() => Interlocked.Decrement(ref _counters.Links);
 
     /// <summary>A client connected (ECM) or a session stands (hub): one more in the gauge.</summary>
-    public void AddConnected() => Interlocked.Increment(ref _connected);
+    public void AddConnected() => Interlocked.Increment(ref _counters.Connected);
 
     /// <summary>A client or session left the gauge.</summary>
-    public void RemoveConnected() => Interlocked.Decrement(ref _connected);
+    public void RemoveConnected() => Interlocked.Decrement(ref _counters.Connected);
 
     /// <summary>A session was opened.</summary>
-    public void AddSessionOpened() => Interlocked.Increment(ref _sessionsOpened);
+    public void AddSessionOpened() => Interlocked.Increment(ref _counters.SessionsOpened);
 
     /// <summary>A session ended.</summary>
-    public void AddSessionClosed(CloseReason reason) => Interlocked.Increment(ref _closed[(int)reason]);
+    public void AddSessionClosed(CloseReason reason) => Interlocked.Increment(ref _counters.Closed[(int)reason]);
 
     /// <summary>A batch of packets arrived.</summary>
     public void AddIn(long packets, long bytes)
     {
-        Interlocked.Add(ref _packetsIn, packets);
-        Interlocked.Add(ref _bytesIn, bytes);
+        Interlocked.Add(ref _counters.PacketsIn, packets);
+        Interlocked.Add(ref _counters.BytesIn, bytes);
     }
 
     /// <summary>A batch of packets was handed to the kernel.</summary>
     public void AddOut(long packets, long bytes)
     {
-        Interlocked.Add(ref _packetsOut, packets);
-        Interlocked.Add(ref _bytesOut, bytes);
+        Interlocked.Add(ref _counters.PacketsOut, packets);
+        Interlocked.Add(ref _counters.BytesOut, bytes);
     }
 
     /// <summary>Packets were dropped.</summary>
-    public void AddDropped(DropReason reason, long packets = 1) => Interlocked.Add(ref _dropped[(int)reason], packets);
+    public void AddDropped(DropReason reason, long packets = 1) => Interlocked.Add(ref _counters.Dropped[(int)reason], packets);
 
     /// <summary>A client or link was turned away.</summary>
-    public void AddRefused(RefusalReason reason) => Interlocked.Increment(ref _refused[(int)reason]);
+    public void AddRefused(RefusalReason reason) => Interlocked.Increment(ref _counters.Refused[(int)reason]);
 
     /// <summary>A client's stream was refused.</summary>
-    public void AddStreamError(StreamCondition condition) => Interlocked.Increment(ref _streamErrors[(int)condition]);
+    public void AddStreamError(StreamCondition condition) => Interlocked.Increment(ref _counters.StreamErrors[(int)condition]);
 
     /// <summary>Memory was taken (positive) or given back (negative) for what has not arrived whole.</summary>
-    public void AddIncomplete(int bytes) => Interlocked.Add(ref _incompleteBytes, bytes);
+    public void AddIncomplete(int bytes) => Interlocked.Add(ref _counters.IncompleteBytes, bytes);
 
     /// <summary>More (positive) or fewer (negative) clients are on their way to TLS.</summary>
-    public void AddHandshaking(int clients) => Interlocked.Add(ref _handshaking, clients);
+    public void AddHandshaking(int clients) => Interlocked.Add(ref _counters.Handshaking, clients);
 
     /// <summary>A client's way to TLS ended.</summary>
-    public void AddHandshake(HandshakeEnd end) => Interlocked.Increment(ref _handshakes[(int)end]);
+    public void AddHandshake(HandshakeEnd end) => Interlocked.Increment(ref _counters.Handshakes[(int)end]);
 
     /// <summary>New certificates were taken into use, or could not be.</summary>
     public void AddCertificateReload(bool succeeded) =>
-        Interlocked.Increment(ref succeeded ? ref _certificateReloads : ref _certificateReloadFailures);
+        Interlocked.Increment(ref succeeded ? ref _counters.CertificateReloads : ref _counters.CertificateReloadFailures);
 
     /// <summary>New files were taken into use for the TLS of links, or could not be.</summary>
     public void AddLinkCertificateReload(bool succeeded) =>
-        Interlocked.Increment(ref succeeded ? ref _linkCertificateReloads : ref _linkCertificateReloadFailures);
+        Interlocked.Increment(ref succeeded ? ref _counters.LinkCertificateReloads : ref _counters.LinkCertificateReloadFailures);
 
     /// <summary>A link broke the protocol.</summary>
-    public void AddProtocolError() => Interlocked.Increment(ref _protocolErrors);
+    public void AddProtocolError() => Interlocked.Increment(ref _counters.ProtocolErrors);
 
     /// <summary>A session was paused.</summary>
-    public void AddPause() => Interlocked.Increment(ref _pauses);
+    public void AddPause() => Interlocked.Increment(ref _counters.Pauses);
 
     /// <summary>Control packets or members were ignored.</summary>
-    public void AddControlIgnored(long count) => Interlocked.Add(ref _controlIgnored, count);
+    public void AddControlIgnored(long count) => Interlocked.Add(ref _counters.ControlIgnored, count);
 
     /// <summary>Bytes began (positive) or ceased (negative) to wait for slow sockets.</summary>
-    public void AddBuffered(long bytes) => Interlocked.Add(ref _bufferedBytes, bytes);
+    public void AddBuffered(long bytes) => Interlocked.Add(ref _counters.BufferedBytes, bytes);
 
     /// <summary>Memory was taken (positive) or given back (negative) for what waits: more than the bytes themselves.</summary>
     /// <returns>The memory that is taken now, in bytes.</returns>
-    public long AddBufferMemory(long bytes) => Interlocked.Add(ref _bufferMemory, bytes);
+    public long AddBufferMemory(long bytes) => Interlocked.Add(ref _counters.BufferMemory, bytes);
 }
