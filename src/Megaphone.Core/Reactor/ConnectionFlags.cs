@@ -81,4 +81,7 @@ internal enum ConnectionFlags
 
     /// <summary>OpenSSL sends what waits when the peer has sent more.</summary>
     WantsInput = 1 << 24,
+
+    /// <summary>Something waits to be sent, in the slot's <see cref="OutputBacklog"/>.</summary>
+    OutputQueued = 1 << 25,
 }

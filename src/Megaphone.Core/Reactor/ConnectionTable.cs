@@ -1,14 +1,13 @@
 using System.Runtime.CompilerServices;
 using Megaphone.Metrics;
-using Megaphone.Tls;
 
 namespace Megaphone.Reactor;
 
-/// <summary>The connections of one reactor: slots in native memory, the handler's state beside them.</summary>
+/// <summary>The connections of one reactor: slots in native memory, and beside them the handler's state, what waits to be sent, and TLS.</summary>
 /// <remarks>
-/// Slots never move, so one may be used by reference while others are taken. They are taken from the lowest chunk that has
-/// room, and a chunk that nobody uses any more gives its memory back, but for states that hold references. Taking and freeing are thread-safe; what is in a slot
-/// is guarded by the slot's own gate.
+/// Slots never move, so one may be used by reference while others are allocated. They are allocated from the lowest chunk that has
+/// room, and a chunk that nobody uses any more gives its memory back, but for states that hold references. Allocating and freeing are
+/// thread-safe; what is in a slot, and beside it, is guarded by the slot's own gate.
 /// </remarks>
 internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) : IDisposable
 {
@@ -17,10 +16,11 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     private const int NoSlot = -1;
 
     // Of a chunk: whole pages, as long as what a slot takes divides by four.
-    private static readonly nuint SlotBytes = ChunkSlots * (nuint)sizeof(ConnectionSlot);
     private static readonly nuint StateBytes = ChunkSlots * (nuint)Unsafe.SizeOf<TState>();
 
-    private readonly ReservedMemory _slots = new((nuint)Chunks(capacity) * SlotBytes);
+    private readonly SlotMemory<ConnectionSlot> _slots = new(Chunks(capacity) * ChunkSlots);
+    private readonly SlotMemory<OutputBacklog> _backlogs = new(Chunks(capacity) * ChunkSlots);
+    private readonly SlotMemory<SecuredState> _secured = new(Chunks(capacity) * ChunkSlots);
 
     // Where the state refers to objects the collector has to see it; anything else costs it nothing.
     private readonly ReservedMemory? _plainStates = RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
@@ -28,8 +28,6 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         : new((nuint)Chunks(capacity) * StateBytes);
 
     private readonly TState[]?[] _states = new TState[RuntimeHelpers.IsReferenceOrContainsReferences<TState>() ? Chunks(capacity) : 0][];
-    private readonly OutputBacklog?[]?[] _backlogs = new OutputBacklog?[Chunks(capacity)][];
-    private readonly SecuredState[]?[] _secured = new SecuredState[Chunks(capacity)][];
     private readonly Chunk[] _chunks = [.. Enumerable.Repeat(new Chunk { FirstFree = NoSlot }, Chunks(capacity))];
     private readonly Lock _lock = new();
     private int _lowest;
@@ -94,7 +92,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
 
     /// <summary>The slot with this index, which must be within the capacity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ref ConnectionSlot Slot(int index) => ref ((ConnectionSlot*)_slots.Start)[index];
+    public ref ConnectionSlot Slot(int index) => ref _slots[index];
 
     /// <summary>Whose slot this is, or was last; the id of nobody where its memory was given back.</summary>
     public ConnectionId IdAt(int index) => new(Volatile.Read(ref Slot(index).Generation), reactor, index);
@@ -105,28 +103,11 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         ? ref _states[index >> ChunkBits]![index & (ChunkSlots - 1)]
         : ref Unsafe.Add(ref Unsafe.AsRef<TState>(_plainStates!.Start), index);
 
-    /// <summary>What waits to be sent for a slot, null when nothing does. The slot's gate must be held.</summary>
-    public OutputBacklog? Backlog(int index) => _backlogs[index >> ChunkBits]?[index & (ChunkSlots - 1)];
-
-    /// <summary>Sets or takes away what waits. The slot's gate must be held.</summary>
-    public void SetBacklog(int index, OutputBacklog? backlog)
-    {
-        ref OutputBacklog?[]? chunk = ref _backlogs[index >> ChunkBits];
-        if (chunk is null) Interlocked.CompareExchange(ref chunk, new OutputBacklog?[ChunkSlots], null);
-        chunk[index & (ChunkSlots - 1)] = backlog;
-    }
+    /// <summary>What waits to be sent for a slot: something if it is <see cref="ConnectionFlags.OutputQueued"/>. The gate must be held.</summary>
+    public ref OutputBacklog Backlog(int index) => ref _backlogs[index];
 
     /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ref SecuredState Secured(int index) => ref _secured[index >> ChunkBits]![index & (ChunkSlots - 1)];
-
-    /// <summary>Gives a slot its TLS. The slot's gate must be held. There is memory for it only where there is TLS at all.</summary>
-    public void SetSecured(int index, TlsSession session)
-    {
-        ref SecuredState[]? chunk = ref _secured[index >> ChunkBits];
-        if (chunk is null) Interlocked.CompareExchange(ref chunk, new SecuredState[ChunkSlots], null);
-        chunk[index & (ChunkSlots - 1)] = new SecuredState(session);
-    }
+    public ref SecuredState Secured(int index) => ref _secured[index];
 
     /// <summary>Finds a connection that is still there, and takes its gate.</summary>
     /// <returns>False, and no gate is held, when it is gone or was never there.</returns>
@@ -155,6 +136,8 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     public void Dispose()
     {
         _slots.Dispose();
+        _backlogs.Dispose();
+        _secured.Dispose();
         _plainStates?.Dispose();
     }
 
@@ -175,10 +158,10 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
             chunk.Generation = Math.Max(chunk.Generation, slot.Generation);
         }
 
-        _backlogs[number] = null;
-        _secured[number] = null;
+        _backlogs.GiveBack(first, ChunkSlots);
+        _secured.GiveBack(first, ChunkSlots);
         _plainStates?.GiveBack((nuint)number * StateBytes, StateBytes);
-        _slots.GiveBack((nuint)number * SlotBytes, SlotBytes);
+        _slots.GiveBack(first, ChunkSlots);
         chunk.FirstFree = NoSlot;
         chunk.Used = 0;
 

@@ -1,70 +1,82 @@
-using System.Buffers;
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace Megaphone.Reactor;
 
-/// <summary>Bytes that the kernel did not take for one connection, in order. Not thread-safe: the slot's gate guards it.</summary>
-/// <remarks>Exists only while something waits; its array comes from, and goes back to, the shared pool.</remarks>
-internal sealed class OutputBacklog
+/// <summary>
+/// Bytes that the kernel did not take for one connection, in order: a pointer to one block of native memory, null while nothing waits.
+/// </summary>
+/// <remarks>Not thread-safe: the slot's gate guards it. It owns its block until <see cref="Release"/>, so it must not be copied.</remarks>
+internal unsafe struct OutputBacklog
 {
-    private const int SmallestArray = 1024;
+    private const int SmallestCapacity = 1024;
 
-    private byte[] _array = [];
-    private int _start;
-    private int _end;
+    private Block* _block;
 
     /// <summary>The bytes that wait.</summary>
-    public int Count => _end - _start;
+    public readonly int Count => _block == null ? 0 : _block->End - _block->Start;
 
     /// <summary>The bytes that wait, valid until the next call.</summary>
-    public ReadOnlySpan<byte> Waiting => _array.AsSpan(_start, Count);
+    public readonly ReadOnlySpan<byte> Waiting => _block == null ? default : new(Bytes(_block) + _block->Start, Count);
 
-    /// <summary>Memory that is taken, in bytes: what the bound for all buffers is about.</summary>
-    public int Capacity => _array.Length;
+    /// <summary>Bytes for which there is memory: what the bound for all buffers is about.</summary>
+    public readonly int Capacity => _block == null ? 0 : _block->Capacity;
 
-    /// <summary>The memory that would be taken if so many more bytes waited.</summary>
-    public int CapacityFor(int more) =>
-        Fits(more) ? _array.Length : (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(SmallestArray, Count + more));
+    /// <summary>The capacity that there would be if so many more bytes waited.</summary>
+    public readonly int CapacityFor(int more) =>
+        Fits(more) ? Capacity : (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(SmallestCapacity, Count + more));
 
     /// <summary>Copies bytes behind those that wait.</summary>
     public void Append(ReadOnlySpan<byte> bytes)
     {
-        if (_array.Length - _end < bytes.Length) MakeRoom(bytes.Length);
-        bytes.CopyTo(_array.AsSpan(_end));
-        _end += bytes.Length;
+        if (bytes.IsEmpty) return;
+        if (_block == null || _block->Capacity - _block->End < bytes.Length) MakeRoom(bytes.Length);
+        bytes.CopyTo(new Span<byte>(Bytes(_block) + _block->End, bytes.Length));
+        _block->End += bytes.Length;
     }
 
-    /// <summary>The first <paramref name="count"/> bytes have been sent.</summary>
-    public void Advance(int count) => _start += count;
+    /// <summary>The first <paramref name="count"/> bytes, of those that wait, have been sent.</summary>
+    public readonly void Advance(int count)
+    {
+        if (count > 0) _block->Start += count;
+    }
 
-    /// <summary>Gives the array back. Nothing waits afterwards.</summary>
+    /// <summary>Frees the memory. Nothing waits afterwards.</summary>
     public void Release()
     {
-        if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
-        _array = [];
-        _start = _end = 0;
+        NativeMemory.Free(_block);
+        _block = null;
     }
 
-    /// <summary>Whether so many more bytes fit, moved to the front if need be; moving pays when half of the array is free.</summary>
-    private bool Fits(int more) =>
-        _array.Length - _end >= more || (_array.Length - Count >= more && _start >= _array.Length / 2);
+    private static byte* Bytes(Block* block) => (byte*)(block + 1);
+
+    /// <summary>Whether so many more bytes fit, moved to the front if need be; moving pays when half of the block is free.</summary>
+    private readonly bool Fits(int more) =>
+        more == 0 || (_block != null
+            && (_block->Capacity - _block->End >= more || (_block->Capacity - Count >= more && _block->Start >= _block->Capacity / 2)));
 
     private void MakeRoom(int more)
     {
-        int count = Count;
-        if (Fits(more))
+        ReadOnlySpan<byte> waiting = Waiting;
+        Block* block = _block;
+        if (!Fits(more))
         {
-            _array.AsSpan(_start, count).CopyTo(_array);
-        }
-        else
-        {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(CapacityFor(more));
-            _array.AsSpan(_start, count).CopyTo(larger);
-            if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
-            _array = larger;
+            int capacity = CapacityFor(more);
+            block = (Block*)NativeMemory.Alloc((nuint)sizeof(Block) + (nuint)capacity);
+            block->Capacity = capacity;
         }
 
-        _start = 0;
-        _end = count;
+        waiting.CopyTo(new Span<byte>(Bytes(block), waiting.Length));
+        (block->Start, block->End) = (0, waiting.Length);
+        if (block != _block) NativeMemory.Free(_block);
+        _block = block;
+    }
+
+    /// <summary>What stands before the bytes: how many there may be, and from where to where they wait.</summary>
+    private struct Block
+    {
+        public int Capacity;
+        public int Start;
+        public int End;
     }
 }

@@ -205,7 +205,7 @@ internal sealed unsafe partial class Reactor<TState>
             return;
         }
 
-        bool flushed = !slot.Is(ConnectionFlags.Connecting) && _table.Backlog(id.Slot) is null;
+        bool flushed = !slot.IsAny(ConnectionFlags.Connecting | ConnectionFlags.OutputQueued);
         if (flushed && slot.Is(ConnectionFlags.CloseWhenFlushed))
         {
             Close(id, ref slot, slot.Reason);
@@ -278,7 +278,7 @@ internal sealed unsafe partial class Reactor<TState>
     {
         slot.Reason = reason;
         slot.Set(ConnectionFlags.Closed);
-        if (_table.Backlog(id.Slot) is { } backlog) DropBacklog(id, backlog);
+        if (slot.Is(ConnectionFlags.OutputQueued)) DropBacklog(id, ref slot);
         if (slot.Descriptor >= 0)
         {
             // An orderly end says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent

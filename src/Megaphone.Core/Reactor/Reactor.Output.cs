@@ -12,8 +12,7 @@ internal sealed unsafe partial class Reactor<TState>
     private bool SendOrKeep(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
     {
         slot.Set(ConnectionFlags.Sent);
-        OutputBacklog? backlog = _table.Backlog(id.Slot);
-        if (backlog is null && !slot.Is(ConnectionFlags.Connecting))
+        if (!slot.IsAny(ConnectionFlags.OutputQueued | ConnectionFlags.Connecting))
         {
             int sent = SendNow(id, ref slot, bytes, out CloseReason? failure);
             if (failure is { } reason) return Fail(ref slot, reason);
@@ -21,10 +20,11 @@ internal sealed unsafe partial class Reactor<TState>
             bytes = bytes[sent..];
         }
 
-        int waiting = (backlog?.Count ?? 0) + bytes.Length;
+        if (bytes.IsEmpty) return true;
+        ref OutputBacklog backlog = ref _table.Backlog(id.Slot);
+        int waiting = backlog.Count + bytes.Length;
         if (waiting > _options.Buffers.LimitBytes) return Fail(ref slot, CloseReason.BufferLimit);
-        OutputBacklog keep = backlog ?? new OutputBacklog();
-        int memory = keep.CapacityFor(bytes.Length) - keep.Capacity;
+        int memory = backlog.CapacityFor(bytes.Length) - backlog.Capacity;
         if (_metrics.AddBufferMemory(memory) > _options.Buffers.TotalBytes)
         {
             _metrics.AddBufferMemory(-memory);
@@ -32,8 +32,8 @@ internal sealed unsafe partial class Reactor<TState>
         }
 
         _metrics.AddBuffered(bytes.Length);
-        if (backlog is null) _table.SetBacklog(id.Slot, keep);
-        keep.Append(bytes);
+        backlog.Append(bytes);
+        slot.Set(ConnectionFlags.OutputQueued);
         Watch(id, ref slot);
         if (waiting >= _options.Buffers.HighBytes) slot.Set(ConnectionFlags.AboveHigh);
         return true;
@@ -71,8 +71,9 @@ internal sealed unsafe partial class Reactor<TState>
     {
         if (!_table.TryEnter(id)) return;
         bool look = false;
-        if (_table.Backlog(id.Slot) is { } backlog)
+        if (slot.Is(ConnectionFlags.OutputQueued))
         {
+            ref OutputBacklog backlog = ref _table.Backlog(id.Slot);
             ReadOnlySpan<byte> waiting = backlog.Waiting;
             if (slot.Is(ConnectionFlags.Secured)) waiting = waiting[..Math.Min(waiting.Length, SecuredFlushBytes)];
             int sent = SendNow(id, ref slot, waiting, out CloseReason? failure);
@@ -92,7 +93,7 @@ internal sealed unsafe partial class Reactor<TState>
 
             if (backlog.Count == 0)
             {
-                DropBacklog(id, backlog);
+                DropBacklog(id, ref slot);
                 look |= slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.CloseWhenFlushed);
             }
         }
@@ -102,12 +103,13 @@ internal sealed unsafe partial class Reactor<TState>
         if (look) Look(id);
     }
 
-    private void DropBacklog(ConnectionId id, OutputBacklog backlog)
+    private void DropBacklog(ConnectionId id, ref ConnectionSlot slot)
     {
+        ref OutputBacklog backlog = ref _table.Backlog(id.Slot);
         _metrics.AddBuffered(-backlog.Count);
         _metrics.AddBufferMemory(-backlog.Capacity);
         backlog.Release();
-        _table.SetBacklog(id.Slot, null);
+        slot.Clear(ConnectionFlags.OutputQueued);
     }
 
     /// <summary>Makes epoll watch for exactly what the connection can use now.</summary>
@@ -116,7 +118,7 @@ internal sealed unsafe partial class Reactor<TState>
         if (slot.Descriptor < 0 || slot.Is(ConnectionFlags.Connecting)) return;
         bool input = MayRead(ref slot);
         bool output = slot.Is(ConnectionFlags.WantsRoom)
-            || (_table.Backlog(id.Slot) is not null && !slot.Is(ConnectionFlags.WantsInput));
+            || (slot.Is(ConnectionFlags.OutputQueued) && !slot.Is(ConnectionFlags.WantsInput));
         ConnectionFlags wanted = (input ? ConnectionFlags.WatchesIn : 0) | (output ? ConnectionFlags.WatchesOut : 0);
         if (wanted == (slot.Flags & (ConnectionFlags.WatchesIn | ConnectionFlags.WatchesOut))) return;
 

@@ -44,7 +44,7 @@ internal sealed unsafe partial class Reactor<TState>
     private void Secure(ConnectionId id, ref ConnectionSlot slot, TlsSession session)
     {
         session.Meter();
-        _table.SetSecured(id.Slot, session);
+        _table.Secured(id.Slot) = new SecuredState(session);
         slot.Set(ConnectionFlags.Secured);
     }
 
@@ -128,7 +128,7 @@ internal sealed unsafe partial class Reactor<TState>
 
             holdsUnread = false;
             slot.Enter();
-            status = OpenRecord(ref secured, record, into[count..], recordWaits: _table.Backlog(id.Slot) is not null, out int opened);
+            status = OpenRecord(ref secured, record, into[count..], recordWaits: slot.Is(ConnectionFlags.OutputQueued), out int opened);
             errno = status == TlsStatus.Broken ? Marshal.GetLastPInvokeError() : 0;
             slot.Exit();
             count += opened;

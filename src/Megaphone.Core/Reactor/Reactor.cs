@@ -115,6 +115,7 @@ internal sealed unsafe partial class Reactor<TState> : IConnectionInput, IDispos
         {
             ref ConnectionSlot slot = ref _table.Slot(index);
             if (slot.Generation == 0 || slot.Descriptor < 0) continue;
+            if (slot.Is(ConnectionFlags.OutputQueued)) DropBacklog(_table.IdAt(index), ref slot);
             if (slot.Is(ConnectionFlags.Secured)) CloseSecured(index, ref slot, orderly: !slot.Is(ConnectionFlags.Aborting));
             _ = Libc.Close(slot.Descriptor);
         }

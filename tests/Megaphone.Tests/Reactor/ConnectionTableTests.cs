@@ -105,14 +105,15 @@ public class ConnectionTableTests
     {
         using ConnectionTable<int> table = new(0, 3000);
         for (int i = 0; i < 3000; i++) Take(table);
-        OutputBacklog backlog = new();
-        table.SetBacklog(2500, backlog);
-        Assert.Null(table.Backlog(0));
-        Assert.Null(table.Backlog(2499));
-        Assert.Same(backlog, table.Backlog(2500));
-        table.SetBacklog(2500, null);
-        Assert.Null(table.Backlog(2500));
+        table.Backlog(2500).Append([7]);
+        Assert.Equal((0, 0, 0), (table.Backlog(0).Count, table.Backlog(2499).Count, table.Backlog(2501).Count));
+        Assert.Equal([7], table.Backlog(2500).Waiting.ToArray());
+        table.Backlog(2500).Release();
+        Assert.Equal(0, table.Backlog(2500).Count);
     }
+
+    [Fact]
+    public unsafe void An_idle_connection_takes_28_bytes_beside_the_handlers_state() => Assert.Equal(28, sizeof(ConnectionSlot));
 
     [Theory]
     [InlineData(64, 16)]
