@@ -64,7 +64,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
             Reactors = _options.Reactors,
 
             // What is measured is how long the other side takes.
-            Rests = false,
+            CoalescesEvents = false,
             MaxConnections = _ids.Length,
             HalfOpenTimeout = TimeSpan.FromMinutes(1),
             ConnectTimeout = TimeSpan.FromMinutes(1),
@@ -86,10 +86,10 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public void Poll() => _opener?.Poll(_opened);
 
     /// <summary>Sends; what a connection that is gone would have said is dropped.</summary>
-    public void Send(int index, ReadOnlySpan<byte> bytes) => ReactorOf(index).Send(_ids[index], Owner, bytes);
+    public void Send(int index, ReadOnlySpan<byte> bytes) => ConnectionsOf(index).Send(_ids[index], Owner, bytes);
 
     /// <summary>Says nothing more on a connection.</summary>
-    public void EndWrite(int index) => ReactorOf(index).EndWrite(_ids[index], Owner);
+    public void EndWrite(int index) => ConnectionsOf(index).EndWrite(_ids[index], Owner);
 
     /// <summary>Closes everything, and tells nobody.</summary>
     public void Stop()
@@ -135,14 +135,14 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         // What clients answered has gone to the descriptors already.
     }
 
-    private Reactor<TcpClient> ReactorOf(int index) => _reactors[_ids[index].Reactor];
+    private ConnectionRequests<TcpClient> ConnectionsOf(int index) => _reactors[_ids[index].Reactor].Connections;
 
     private void OnOpened(int index, int descriptor, string? problem)
     {
         if (problem is null)
         {
             Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
-            if (reactor.Add(descriptor, Owner, new TcpClient { Index = index }, out _ids[index]) is { } refusal)
+            if (reactor.Connections.Add(descriptor, Owner, new TcpClient { Index = index }, out _ids[index]) is { } refusal)
                 problem = $"no connection: {Label.Of(refusal)}";
         }
 

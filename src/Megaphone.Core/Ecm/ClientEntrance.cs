@@ -34,7 +34,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
     private readonly Epoll _epoll = new();
     private readonly Waker _waker = new();
     private readonly List<Acceptor> _acceptors = [];
-    private readonly List<AcceptedClient> _enter = [];
+    private readonly List<Acceptor.Accepted> _enter = [];
     private readonly Thread[] _threads;
     private readonly Lock _lock = new();
     private readonly Entrant?[] _entrants;

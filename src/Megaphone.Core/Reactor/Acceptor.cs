@@ -5,7 +5,7 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Reactor;
 
-/// <summary>Takes connections from one listening socket in batches. Used by one thread at a time.</summary>
+/// <summary>Accepts connections from one listening socket in batches. Used by one thread at a time.</summary>
 /// <remarks>
 /// Clients get the descriptors below <see cref="DescriptorReserve"/>; above it they are closed at once. When descriptors run out all the
 /// same, for the whole machine say, a spare one is given up for a moment, so that the connecting client is refused instead of left waiting
@@ -13,7 +13,7 @@ namespace Megaphone.Reactor;
 /// </remarks>
 internal sealed unsafe class Acceptor : IDisposable
 {
-    /// <summary>Connections taken before other events get their turn.</summary>
+    /// <summary>Connections that are accepted before other events get their turn.</summary>
     private const int Batch = 64;
 
     private readonly int _number;
@@ -21,7 +21,12 @@ internal sealed unsafe class Acceptor : IDisposable
     private readonly RoleMetrics _metrics;
     private int _spare;
 
-    /// <summary>Binds the socket. The number, by which clients say where they came from, counts listeners from 0.</summary>
+    /// <summary>Binds the socket.</summary>
+    /// <param name="number">The listener's place in the configuration, from 0.</param>
+    /// <param name="endPoint">The address.</param>
+    /// <param name="backlog">Connections that the kernel may hold ready.</param>
+    /// <param name="liveness">How the kernel finds out that a client has vanished.</param>
+    /// <param name="metrics">Where refused clients are counted.</param>
     /// <exception cref="ListenException">The address cannot be bound.</exception>
     public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
     {
@@ -30,8 +35,14 @@ internal sealed unsafe class Acceptor : IDisposable
         _metrics = metrics;
         Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
         Listening = NativeSocket.LocalAddress(Descriptor).ToEndPoint();
-        _spare = TakeSpare();
+        _spare = OpenSpare();
     }
+
+    /// <summary>Gets a descriptor that was accepted, and owns it.</summary>
+    /// <param name="descriptor">The client's socket.</param>
+    /// <param name="peer">The client's address.</param>
+    /// <param name="listener">The number of the listener.</param>
+    public delegate void Accepted(int descriptor, in NativeAddress peer, int listener);
 
     /// <summary>The listening socket.</summary>
     public int Descriptor { get; }
@@ -39,11 +50,11 @@ internal sealed unsafe class Acceptor : IDisposable
     /// <summary>The real address and port.</summary>
     public IPEndPoint Listening { get; }
 
-    /// <summary>Takes what is waiting, up to a batch; those that are refused count as well.</summary>
-    /// <param name="take">Gets each descriptor and the client's address; it owns the descriptor from then on.</param>
-    /// <param name="most">Clients to take at most, however many wait.</param>
-    /// <returns>False when the machine is out of memory or descriptors and accepting should rest for a moment.</returns>
-    public bool TryAccept(AcceptedClient take, int most = Batch)
+    /// <summary>Accepts who is waiting, up to a batch; those that are refused count as well.</summary>
+    /// <param name="accepted">Gets each client.</param>
+    /// <param name="most">Clients to accept at most, however many wait.</param>
+    /// <returns>False when the machine is out of memory or descriptors and accepting should pause for a moment.</returns>
+    public bool TryAccept(Accepted accepted, int most = Batch)
     {
         for (int i = 0; i < Math.Min(most, Batch); i++)
         {
@@ -60,7 +71,7 @@ internal sealed unsafe class Acceptor : IDisposable
                 }
 
                 NativeSocket.SpreadKeepAlive(client, _liveness);
-                take(client, peer, _number);
+                accepted(client, peer, _number);
                 continue;
             }
 
@@ -75,7 +86,7 @@ internal sealed unsafe class Acceptor : IDisposable
                     _metrics.AddRefused(RefusalReason.Memory);
                     return false;
                 default:
-                    // The client was gone before it was taken (ECONNABORTED and the network errors of accept(2)).
+                    // The client was gone before it was accepted (ECONNABORTED and the network errors of accept(2)).
                     break;
             }
         }
@@ -90,11 +101,11 @@ internal sealed unsafe class Acceptor : IDisposable
         if (_spare >= 0) _ = Libc.Close(_spare);
     }
 
-    private static int TakeSpare() => Libc.EventFd(0, Libc.EventFdCloseOnExec);
+    private static int OpenSpare() => Libc.EventFd(0, Libc.EventFdCloseOnExec);
 
     private bool RefuseWithSpare()
     {
-        if (_spare < 0 && (_spare = TakeSpare()) < 0) return false;
+        if (_spare < 0 && (_spare = OpenSpare()) < 0) return false;
         _ = Libc.Close(_spare);
         int client = Libc.Accept(Descriptor, null, null, Libc.SockCloseOnExec);
         if (client >= 0)
@@ -103,7 +114,7 @@ internal sealed unsafe class Acceptor : IDisposable
             _metrics.AddRefused(RefusalReason.Descriptors);
         }
 
-        _spare = TakeSpare();
+        _spare = OpenSpare();
         return client >= 0 && _spare >= 0;
     }
 }

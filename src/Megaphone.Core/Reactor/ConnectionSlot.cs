@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Megaphone.Metrics;
 
 namespace Megaphone.Reactor;
@@ -5,10 +6,14 @@ namespace Megaphone.Reactor;
 /// <summary>All that an idle connection costs here, beside the handler's own state: 28 bytes of native memory.</summary>
 internal struct ConnectionSlot
 {
+    /// <summary>With any of these nothing is read.</summary>
+    private const ConnectionFlags KeepsFromReading =
+        ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.TlsWantsWrite;
+
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public int Gate;
 
-    /// <summary>The socket. Closed by the reactor's thread only, with the gate held.</summary>
+    /// <summary>The socket, -1 when there is none. Closed by the reactor's thread only, with the gate held.</summary>
     public int Descriptor;
 
     /// <summary>See <see cref="ConnectionId.Generation"/>; 0 until the slot is used for the first time, and when its memory was given back.</summary>
@@ -23,13 +28,16 @@ internal struct ConnectionSlot
     /// <summary>The next free slot, while this one is free; else the next one in the queue of the stalled, while it is in there.</summary>
     public int Next;
 
-    /// <summary>Why it is being closed; meaningful with <see cref="ConnectionFlags.Aborting"/> or Closed.</summary>
+    /// <summary>Why it is being closed; meaningful with Aborting, CloseWhenFlushed, ConnectFailed or Closed.</summary>
     public CloseReason Reason;
 
     /// <summary>Which address is being tried, while connecting.</summary>
     public byte Attempt;
 
-    /// <summary>Takes the gate. Held for the length of a system call, with TLS of a record that is opened or sealed, so waiting for it is short.</summary>
+    /// <summary>Whether the reactor may read from it.</summary>
+    public readonly bool MayRead => !IsAny(KeepsFromReading);
+
+    /// <summary>Takes the gate. It is held for one system call, or one TLS record that is opened or sealed, so waiting for it is short.</summary>
     public void Enter()
     {
         if (Interlocked.CompareExchange(ref Gate, 1, 0) == 0) return;
@@ -42,10 +50,14 @@ internal struct ConnectionSlot
     }
 
     /// <summary>Gives the gate back.</summary>
-    public void Exit() => Volatile.Write(ref Gate, 0);
+    public void Exit()
+    {
+        AssertInvariants();
+        Volatile.Write(ref Gate, 0);
+    }
 
-    /// <summary>Whether this is still that connection's, and not closed.</summary>
-    public readonly bool Serves(ConnectionId id) => Generation == id.Generation && !Is(ConnectionFlags.Closed);
+    /// <summary>Whether this is still that connection's, and it is not closed.</summary>
+    public readonly bool IsOpen(ConnectionId id) => Generation == id.Generation && !Is(ConnectionFlags.Closed);
 
     /// <summary>Whether all of <paramref name="flag"/> is set.</summary>
     public readonly bool Is(ConnectionFlags flag) => (Flags & flag) == flag;
@@ -58,4 +70,47 @@ internal struct ConnectionSlot
 
     /// <summary>Clears flags.</summary>
     public void Clear(ConnectionFlags flags) => Flags &= ~flags;
+
+    /// <summary>The connection failed: the reactor is to close it.</summary>
+    public void Fail(CloseReason reason)
+    {
+        Set(ConnectionFlags.Aborting);
+        Reason = reason;
+    }
+
+    /// <summary>What is wrong with the flags, in the order of the table above <see cref="ConnectionMachine{TState}"/>; null: nothing.</summary>
+    /// <remarks>Holds of every connection whenever its gate is given back.</remarks>
+    public readonly string? FindViolation()
+    {
+        if (Is(ConnectionFlags.Closed))
+        {
+            if (Descriptor >= 0) return "closed, with a descriptor";
+            return IsAny(ConnectionFlags.OutputQueued | ConnectionFlags.Secured) ? "closed, with memory of its own" : null;
+        }
+
+        if (Is(ConnectionFlags.CloseReported)) return "reported as closed, and open";
+        if (Descriptor < 0 && !Is(ConnectionFlags.ConnectFailed)) return "open, without a descriptor";
+        if (Is(ConnectionFlags.ConnectFailed) && !Is(ConnectionFlags.Connecting)) return "failed to connect, and connected";
+        if (Is(ConnectionFlags.Connecting) && IsAny(WantConnected)) return "connecting, and in a state that only a connected one has";
+        if (Is(ConnectionFlags.ReadStalled) && !Is(ConnectionFlags.InStalledQueue)) return "stalled, and not in the queue";
+        if (Is(ConnectionFlags.ReadEndUnreported) && !Is(ConnectionFlags.ReadEnded)) return "an end to report, without one";
+        if (Is(ConnectionFlags.AboveHigh) && !Is(ConnectionFlags.OutputQueued)) return "above the high mark with nothing queued";
+        if (Is(ConnectionFlags.WriteEnded) && IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.OutputQueued)) return "ended, with something to send";
+        if (Is(ConnectionFlags.OutputQueued) && !Is(ConnectionFlags.HasSent)) return "something queued that nobody sent";
+        if (Is(ConnectionFlags.WatchesInput) && !MayRead) return "watched for input that may not be read";
+        if (Is(ConnectionFlags.Unwatched) && IsAny(ConnectionFlags.WatchesInput | ConnectionFlags.WatchesOutput)) return "watched and not watched";
+        return IsAny(WantTls) && !Is(ConnectionFlags.Secured) ? "in a state of TLS, without TLS" : null;
+    }
+
+    private const ConnectionFlags WantTls = ConnectionFlags.TlsHoldsInput | ConnectionFlags.TlsWantsWrite | ConnectionFlags.TlsWantsRead;
+
+    private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
+        | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched;
+
+    /// <summary>Costs nothing in a release build; the tests ask <see cref="FindViolation"/> of all slots instead.</summary>
+    [Conditional("DEBUG")]
+    private readonly void AssertInvariants()
+    {
+        if (FindViolation() is { } violation) Debug.Fail($"{violation}: {Flags}");
+    }
 }

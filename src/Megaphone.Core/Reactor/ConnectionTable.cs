@@ -40,9 +40,9 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     /// <summary>Walking the slots up to here meets every connection. Slots between them may be free.</summary>
     public int Used => Volatile.Read(ref _used);
 
-    /// <summary>Takes a slot, with a new generation and its gate held by the caller.</summary>
-    /// <returns>Null when it was taken; else what there is too much or too little of.</returns>
-    public RefusalReason? TryTake(out ConnectionId id)
+    /// <summary>Allocates a slot, with a new generation and its gate held by the caller.</summary>
+    /// <returns>Null when there was one; else what there is too much or too little of.</returns>
+    public RefusalReason? TryAllocate(out ConnectionId id)
     {
         id = default;
         lock (_lock)
@@ -109,8 +109,8 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>.</summary>
     public ref SecuredState Secured(int index) => ref _secured[index];
 
-    /// <summary>Finds a connection that is still there, and takes its gate.</summary>
-    /// <returns>False, and no gate is held, when it is gone or was never there.</returns>
+    /// <summary>Finds a connection that is open, and takes its gate.</summary>
+    /// <returns>False, and no gate is held, when it is closed or never existed.</returns>
     public bool TryEnter(ConnectionId id)
     {
         int index = id.Slot;
@@ -120,16 +120,16 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         // A generation does not come again. Memory that was given back is not to come back only for being looked at.
         if (Volatile.Read(ref slot.Generation) != id.Generation) return false;
         slot.Enter();
-        if (slot.Serves(id)) return true;
+        if (slot.IsOpen(id)) return true;
         slot.Exit();
         return false;
     }
 
-    /// <summary>Whether a connection has not been freed. Only for the thread that frees.</summary>
-    public bool IsThere(ConnectionId id)
+    /// <summary>Whether a connection is open. Only for the thread that closes.</summary>
+    public bool IsOpen(ConnectionId id)
     {
         int index = id.Slot;
-        return index < Used && id.Generation != 0 && Slot(index).Serves(id);
+        return index < Used && id.Generation != 0 && Slot(index).IsOpen(id);
     }
 
     /// <summary>Frees the native memory. No thread may use the table any more.</summary>
@@ -152,7 +152,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         int first = number << ChunkBits;
         for (int index = first; index < first + chunk.Used; index++)
         {
-            // Whoever still looks whether it is there is let out first: the gates are opened by what zeroes them.
+            // A thread that is finding out that a connection is closed holds its gate: it goes first. What zeroes the gates opens them.
             ref ConnectionSlot slot = ref Slot(index);
             slot.Enter();
             chunk.Generation = Math.Max(chunk.Generation, slot.Generation);

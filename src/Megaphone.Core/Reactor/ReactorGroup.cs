@@ -68,33 +68,33 @@ internal sealed class ReactorGroup<TState>
         foreach (Reactor<TState> reactor in _reactors) reactor.Start();
     }
 
-    /// <inheritdoc cref="Reactor{TState}.TryConnect"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.TryConnect"/>
     public bool TryConnect(in NativeAddress to, int owner, TState state, out ConnectionId id)
     {
         id = default;
-        return Count < _options.MaxConnections && Least().TryConnect(to, owner, state, out id);
+        return Count < _options.MaxConnections && Least().Connections.TryConnect(to, owner, state, out id);
     }
 
-    /// <inheritdoc cref="Reactor{TState}.Send"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.Send"/>
     public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes) =>
-        Find(id) is { } reactor && reactor.Send(id, owner, bytes);
+        Find(id) is { } connections && connections.Send(id, owner, bytes);
 
-    /// <inheritdoc cref="Reactor{TState}.SendLast"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.SendLast"/>
     public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes) =>
         Find(id)?.SendLast(id, owner, opening, bytes);
 
-    /// <inheritdoc cref="Reactor{TState}.EndWrite"/>
-    public bool EndWrite(ConnectionId id, int owner) => Find(id) is { } reactor && reactor.EndWrite(id, owner);
+    /// <inheritdoc cref="ConnectionRequests{TState}.EndWrite"/>
+    public bool EndWrite(ConnectionId id, int owner) => Find(id) is { } connections && connections.EndWrite(id, owner);
 
-    /// <inheritdoc cref="Reactor{TState}.CloseWhenFlushed"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.CloseWhenFlushed"/>
     public void CloseWhenFlushed(ConnectionId id, int owner, CloseReason reason) =>
         Find(id)?.CloseWhenFlushed(id, owner, reason);
 
-    /// <inheritdoc cref="Reactor{TState}.Abort"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.Abort"/>
     public bool Abort(ConnectionId id, int owner, CloseReason reason) =>
-        Find(id) is { } reactor && reactor.Abort(id, owner, reason);
+        Find(id) is { } connections && connections.Abort(id, owner, reason);
 
-    /// <inheritdoc cref="Reactor{TState}.PauseReading"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.PauseReading"/>
     public void PauseReading(ConnectionId id, int owner, bool pause) => Find(id)?.PauseReading(id, owner, pause);
 
     /// <inheritdoc cref="Reactor{TState}.ReleaseStalled"/>
@@ -126,20 +126,23 @@ internal sealed class ReactorGroup<TState>
     /// Serves a client that was accepted, or closes its socket and counts why. Any thread; one that is not a reactor's calls
     /// <see cref="Flush"/> afterwards.
     /// </summary>
-    /// <inheritdoc cref="Reactor{TState}.Accept"/>
+    /// <inheritdoc cref="ConnectionRequests{TState}.Accept"/>
     public void Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
     {
         // A client whose handshake took its time may come when there is no place left.
         RefusalReason? refusal = RefusalReason.TooMany;
-        if (Count < _options.MaxConnections) refusal = Least().Accept(descriptor, peer, listener, session, tls);
-        else Reactor<TState>.CloseUnused(descriptor, session);
+        if (Count < _options.MaxConnections) refusal = Least().Connections.Accept(descriptor, peer, listener, session, tls);
+        else ConnectionRequests<TState>.CloseUnused(descriptor, session);
         if (refusal is { } reason) _metrics.AddRefused(reason);
     }
+
+    /// <summary>What is wrong with the state of a connection; null: nothing. For tests.</summary>
+    public string? FindViolation() => _reactors.Select(reactor => reactor.FindViolation()).FirstOrDefault(violation => violation is not null);
 
     /// <summary>Passes on what this thread's clients have brought.</summary>
     public void Flush() => _handler.OnBatchEnd();
 
-    private Reactor<TState>? Find(ConnectionId id) => id.Reactor < _reactors.Length ? _reactors[id.Reactor] : null;
+    private ConnectionRequests<TState>? Find(ConnectionId id) => id.Reactor < _reactors.Length ? _reactors[id.Reactor].Connections : null;
 
     private Reactor<TState> Least()
     {

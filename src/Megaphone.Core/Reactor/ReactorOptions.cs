@@ -21,8 +21,8 @@ internal sealed record ReactorOptions
     /// <summary>Connections closed per second by a sweep; 0: as fast as it goes.</summary>
     public required int CloseRate { get; init; }
 
-    /// <summary>Whether threads rest between batches while very much comes; see <see cref="BatchRest"/>.</summary>
-    public bool Rests { get; init; } = true;
+    /// <summary>Whether threads delay their wait for events while very many come; see <see cref="EventCoalescing"/>.</summary>
+    public bool CoalescesEvents { get; init; } = true;
 
     /// <summary>What may wait for slow connections.</summary>
     public required BufferOptions Buffers { get; init; }

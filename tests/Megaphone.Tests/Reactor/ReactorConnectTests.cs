@@ -25,7 +25,7 @@ public class ReactorConnectTests
 
         accepted.Send("answer"u8);
         await Patience.UntilAsync(() => connection.Text == "answer", "the answer");
-        Assert.Equal("connected", connection.Told);
+        Assert.Equal("connected", connection.Events);
     }
 
     [Fact]
@@ -35,7 +35,7 @@ public class ReactorConnectTests
         using Socket server = Listener(IPAddress.Loopback);
         TestConnection connection = reactors.ConnectTo(ClosedPort(), (IPEndPoint)server.LocalEndPoint!);
         using Socket accepted = await server.AcceptAsync().WaitAsync(Patience.Long);
-        await Patience.UntilAsync(() => connection.Told == "connected", "the connection");
+        await Patience.UntilAsync(() => connection.Events == "connected", "the connection");
     }
 
     [Fact]
@@ -44,7 +44,7 @@ public class ReactorConnectTests
         using TestReactors reactors = new();
         TestConnection connection = reactors.ConnectTo(ClosedPort(), Unreachable, ClosedPort());
         await Patience.UntilAsync(() => connection.Closed is not null, "the refusal");
-        Assert.Equal("closed:BackendRefused", connection.Told);
+        Assert.Equal("closed:BackendRefused", connection.Events);
         Assert.Equal(0, reactors.Group.Count);
     }
 
@@ -63,7 +63,7 @@ public class ReactorConnectTests
     {
         using TestReactors reactors = new(maxConnections: 1);
         reactors.Connect();
-        Assert.False(reactors.Group.TryConnect(default, 1, new TestConnection(), out _));
+        Assert.False(reactors.Group.TryConnect(default, 1, default, out _));
         await Patience.UntilAsync(() => reactors.Group.Count == 1, "one connection");
     }
 

@@ -35,7 +35,7 @@ public class ReactorFallbackTests
         Assert.True(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.ResetByPeer));
         reactors.Group.Start();
         await Patience.UntilAsync(() => connection.Closed is not null, "the end of what was aborted");
-        Assert.Equal("closed:ResetByPeer", connection.Told);
+        Assert.Equal("closed:ResetByPeer", connection.Events);
         Assert.Equal(0, reactors.Group.Count);
     }
 

@@ -37,14 +37,14 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         client.Send("bye"u8);
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Told == "end", "the client's end");
+        await Patience.UntilAsync(() => connection.Events == "half-closed", "the client's end");
         Assert.Equal("bye", connection.Text);
 
         Assert.True(reactors.Send(connection, "and you"));
         Assert.True(reactors.Group.EndWrite(connection.Id, connection.Owner));
         Assert.False(reactors.Group.EndWrite(connection.Id, connection.Owner));
         Assert.Equal("and you", Encoding.ASCII.GetString(TestReactors.ReadToEnd(client)));
-        await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
+        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
         Assert.Equal(0, reactors.Group.Count);
     }
 
@@ -59,7 +59,7 @@ public class ReactorTests
         client.Send("still here"u8);
         await Patience.UntilAsync(() => connection.Text == "still here", "what the client still says");
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
+        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
     [Fact]
@@ -105,7 +105,7 @@ public class ReactorTests
         client.Send("I hear"u8);
         await Patience.UntilAsync(() => connection.Text == "I hear", "what the client still says");
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
+        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
     /// <summary>epoll reports an arrival once: whoever leaves something, or was paused just then, must not wait for another.</summary>
@@ -123,7 +123,7 @@ public class ReactorTests
         for (int i = 0; i < total; i++) all[i] = (byte)('a' + random.Next(26));
         Task pausing = Task.Run(() =>
         {
-            for (bool pause = true; connection.Told == ""; pause = !pause) reactors.Group.PauseReading(connection.Id, connection.Owner, pause);
+            for (bool pause = true; connection.Events == ""; pause = !pause) reactors.Group.PauseReading(connection.Id, connection.Owner, pause);
             reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
         });
 
@@ -135,7 +135,7 @@ public class ReactorTests
         }
 
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Told == "end", "the end of it");
+        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end of it");
         await Patience.WithinAsync(pausing, "the pauses");
         Assert.Equal(Encoding.ASCII.GetString(all), connection.Text);
     }
@@ -154,7 +154,7 @@ public class ReactorTests
         client.Shutdown(SocketShutdown.Send);
         await Task.Delay(Patience.Short);
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Told == "end", "the end");
+        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end");
         Assert.Equal(new string('x', total), connection.Text);
     }
 
@@ -179,7 +179,7 @@ public class ReactorTests
         Assert.InRange(reactors.Handler.Batches - batches, 0, 3);
         client.Send("ghi"u8);
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Told == "end", "the end");
+        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end");
         Assert.Equal("abcdefghi", connection.Text);
     }
 
@@ -197,7 +197,7 @@ public class ReactorTests
             Task resuming = Task.Run(() => reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false));
             client.Shutdown(SocketShutdown.Send);
             await resuming;
-            await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the end");
+            await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the end");
             Assert.Equal("last", connection.Text);
         }
     }
@@ -211,9 +211,9 @@ public class ReactorTests
         client.Send("later"u8);
         client.Shutdown(SocketShutdown.Send);
         await Task.Delay(Patience.Short);
-        Assert.Equal(("", ""), (connection.Text, connection.Told));
+        Assert.Equal(("", ""), (connection.Text, connection.Events));
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Text == "later" && connection.Told == "end", "what was sent meanwhile");
+        await Patience.UntilAsync(() => connection.Text == "later" && connection.Events == "half-closed", "what was sent meanwhile");
     }
 
     [Fact]
@@ -234,7 +234,7 @@ public class ReactorTests
         Assert.InRange(reactors.Handler.Batches - batches, 0, 3);
 
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
+        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
         Assert.Equal("last words", connection.Text);
     }
 
@@ -245,17 +245,17 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect(receiveBuffer: 4096);
         byte[] piece = new byte[8 << 10];
         int sent = 0;
-        while (connection.Told.Length == 0 && sent < 20 << 20)
+        while (connection.Events.Length == 0 && sent < 20 << 20)
         {
             Assert.True(reactors.Send(connection, piece));
             sent += piece.Length;
-            if (reactors.Metrics.BufferedBytes >= SmallBuffers.HighBytes) await Patience.UntilAsync(() => connection.Told.Length > 0, "slow");
+            if (reactors.Metrics.BufferedBytes >= SmallBuffers.HighBytes) await Patience.UntilAsync(() => connection.Events.Length > 0, "high");
         }
 
-        Assert.Equal("slow", connection.Told);
+        Assert.Equal("high", connection.Events);
         Assert.InRange(reactors.Metrics.BufferedBytes, SmallBuffers.HighBytes, SmallBuffers.HighBytes + piece.Length);
         TestReactors.Read(client, sent);
-        await Patience.UntilAsync(() => connection.Told == "slow fast", "no longer slow");
+        await Patience.UntilAsync(() => connection.Events == "high low", "no longer slow");
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
     }
 
@@ -339,7 +339,7 @@ public class ReactorTests
         Volatile.Write(ref room, 64 << 10);
         reactors.Group.ReleaseStalled();
         await Patience.WithinAsync(sending, "the client");
-        await Patience.UntilAsync(() => connection.Told == "end", "the end");
+        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end");
         Assert.Equal(stream, connection.Received);
     }
 
@@ -372,7 +372,7 @@ public class ReactorTests
         client.Send("y"u8);
         client.Shutdown(SocketShutdown.Send);
         await Task.Delay(Patience.Short);
-        Assert.Equal((1, "", ""), (Volatile.Read(ref asked), connection.Text, connection.Told));
+        Assert.Equal((1, "", ""), (Volatile.Read(ref asked), connection.Text, connection.Events));
 
         // What goes the other way is none of this.
         Assert.True(reactors.Send(connection, "z"));
@@ -380,7 +380,7 @@ public class ReactorTests
     }
 
     [Theory]
-    [InlineData("end")]
+    [InlineData("half-closed")]
     [InlineData("closed")]
     public async Task News_that_the_handler_has_no_room_for_is_told_again(string news)
     {
@@ -394,7 +394,7 @@ public class ReactorTests
             return Volatile.Read(ref room) ? Outcome.Done : Outcome.WouldBlock;
         };
         (Socket client, TestConnection connection) = reactors.Connect();
-        if (news == "end") client.Shutdown(SocketShutdown.Send);
+        if (news == "half-closed") client.Shutdown(SocketShutdown.Send);
         else reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout);
         for (int i = 1; i <= 3; i++)
         {
@@ -402,24 +402,24 @@ public class ReactorTests
             reactors.Group.ReleaseStalled();
         }
 
-        Assert.Equal("", connection.Told);
+        Assert.Equal("", connection.Events);
         Assert.Equal(1, reactors.Group.Count);
         Volatile.Write(ref room, true);
         reactors.Group.ReleaseStalled();
-        await Patience.UntilAsync(() => connection.Told.Length > 0, news);
-        Assert.Equal(news == "end" ? "end" : "closed:IdleTimeout", connection.Told);
-        await Patience.UntilAsync(() => reactors.Group.Count == (news == "end" ? 1 : 0), "the place");
+        await Patience.UntilAsync(() => connection.Events.Length > 0, news);
+        Assert.Equal(news == "half-closed" ? "half-closed" : "closed:IdleTimeout", connection.Events);
+        await Patience.UntilAsync(() => reactors.Group.Count == (news == "half-closed" ? 1 : 0), "the place");
     }
 
     [Fact]
     public async Task A_handler_that_has_no_use_for_a_connection_has_it_closed()
     {
         using TestReactors reactors = new();
-        reactors.Handler.Answer = (_, what) => what == "end" ? Outcome.Closed : Outcome.Done;
+        reactors.Handler.Answer = (_, what) => what == "half-closed" ? Outcome.Closed : Outcome.Done;
         (Socket client, TestConnection connection) = reactors.Connect();
         client.Shutdown(SocketShutdown.Send);
         Assert.Empty(TestReactors.ReadToEnd(client));
-        await Patience.UntilAsync(() => connection.Told == "end closed:Ended", "the close");
+        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
     [Fact]
@@ -429,7 +429,7 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         Assert.True(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout));
         Assert.Equal(SocketError.ConnectionReset, Assert.Throws<SocketException>(() => TestReactors.ReadToEnd(client)).SocketErrorCode);
-        await Patience.UntilAsync(() => connection.Told == "closed:IdleTimeout", "the close");
+        await Patience.UntilAsync(() => connection.Events == "closed:IdleTimeout", "the close");
         Assert.False(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout));
     }
 
@@ -457,14 +457,14 @@ public class ReactorTests
         Assert.True(reactors.Group.Abort(ending.Id, ending.Owner, CloseReason.IdleTimeout));
         goOn.Set();
 
-        await Patience.UntilAsync(() => ending.Told == "closed:IdleTimeout", "the close");
+        await Patience.UntilAsync(() => ending.Events == "closed:IdleTimeout", "the close");
         Assert.Equal(much, TestReactors.ReadToEnd(slow));
         await Patience.UntilAsync(() => waiting.Closed == CloseReason.LinkLost, "the other close");
 
         // And afterwards it is told of each again.
         (_, TestConnection next) = reactors.Connect();
         Assert.True(reactors.Group.Abort(next.Id, next.Owner, CloseReason.IdleTimeout));
-        await Patience.UntilAsync(() => next.Told == "closed:IdleTimeout", "the last close");
+        await Patience.UntilAsync(() => next.Events == "closed:IdleTimeout", "the last close");
     }
 
     [Fact]
@@ -474,7 +474,7 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         client.LingerState = new LingerOption(true, 0);
         client.Dispose();
-        await Patience.UntilAsync(() => connection.Told == "closed:SocketError", "the close");
+        await Patience.UntilAsync(() => connection.Events == "closed:SocketError", "the close");
     }
 
     [Fact]
@@ -588,11 +588,10 @@ public class ReactorTests
     [Fact]
     public void Stopping_closes_every_connection()
     {
-        TestReactors reactors = new(reactors: 2);
+        using TestReactors reactors = new(reactors: 2);
         Socket[] clients = [.. Enumerable.Range(0, 10).Select(_ => reactors.Connect().Client)];
-        reactors.Group.Stop();
+        reactors.Stop();
         Assert.All(clients, client => Assert.Empty(TestReactors.ReadToEnd(client)));
-        foreach (Socket client in clients) client.Dispose();
     }
 
     private static Socket Plain(TestReactors reactors)

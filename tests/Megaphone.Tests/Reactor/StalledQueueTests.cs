@@ -13,7 +13,7 @@ public class StalledQueueTests
         List<ConnectionId> ids = [];
         for (int i = 0; i < 100; i++)
         {
-            Assert.Null(table.TryTake(out ConnectionId id));
+            Assert.Null(table.TryAllocate(out ConnectionId id));
             table.Slot(id.Slot).Exit();
             ids.Add(id);
         }

@@ -9,7 +9,7 @@ namespace Megaphone.Tests.Reactor;
 internal sealed class TestConnection
 {
     private readonly List<byte> _received = [];
-    private readonly List<string> _told = [];
+    private readonly List<string> _events = [];
 
     public ConnectionId Id { get; set; }
 
@@ -20,12 +20,12 @@ internal sealed class TestConnection
 
     public CloseReason? Closed { get; private set; }
 
-    /// <summary>What was told, in order: <c>connected</c>, <c>slow</c>, <c>fast</c>, <c>end</c>, and <c>closed</c> with its reason.</summary>
-    public string Told
+    /// <summary>What the handler heard, in order: <c>connected</c>, <c>high</c>, <c>low</c>, <c>half-closed</c>, and <c>closed</c> with its reason.</summary>
+    public string Events
     {
         get
         {
-            lock (_told) return string.Join(' ', _told);
+            lock (_events) return string.Join(' ', _events);
         }
     }
 
@@ -39,19 +39,19 @@ internal sealed class TestConnection
 
     public string Text => Encoding.ASCII.GetString(Received);
 
-    public void Take(ReadOnlySpan<byte> bytes)
+    public void Receive(ReadOnlySpan<byte> bytes)
     {
         lock (_received) _received.AddRange(bytes);
     }
 
-    public void Tell(string what)
+    public void Note(string what)
     {
-        lock (_told) _told.Add(what);
+        lock (_events) _events.Add(what);
     }
 
     public void Close(CloseReason reason)
     {
-        Tell($"closed:{reason}");
+        Note($"closed:{reason}");
         Closed = reason;
     }
 }

@@ -6,9 +6,11 @@ using Megaphone.Tls;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Notes what the reactors tell, and answers as the test wants it.</summary>
-internal sealed class TestHandler : IConnectionHandler<TestConnection>, IAcceptHandler<TestConnection>, IConnectHandler<TestConnection>
+/// <summary>Notes what it hears from the reactors, and answers as the test wants it.</summary>
+internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandler<TestState>, IConnectHandler<TestState>
 {
+    private readonly ConcurrentDictionary<int, TestConnection> _connections = new();
+    private int _numbers;
     private int _batches;
 
     /// <summary>Every client that was accepted, in order.</summary>
@@ -17,13 +19,13 @@ internal sealed class TestHandler : IConnectionHandler<TestConnection>, IAcceptH
     /// <summary>How many bytes there is room for; 0: none now; less than 0: nothing is wanted any more.</summary>
     public Func<TestConnection, int> Room { get; set; } = _ => 64 << 10;
 
-    /// <summary>What is done with what was read, after it was noted.</summary>
+    /// <summary>What is done with what was received, after it was noted.</summary>
     public Action<TestConnection, byte[]> Received { get; set; } = (_, _) => { };
 
-    /// <summary>The answers to news: <c>slow</c>, <c>fast</c>, <c>end</c>, <c>closed</c>.</summary>
+    /// <summary>The answers to what is noted: <c>high</c>, <c>low</c>, <c>half-closed</c>, <c>closed</c>.</summary>
     public Func<TestConnection, string, Outcome> Answer { get; set; } = (_, _) => Outcome.Done;
 
-    /// <summary>Whether clients are taken.</summary>
+    /// <summary>Why clients are refused; null: they are not.</summary>
     public RefusalReason? Refuses { get; set; }
 
     /// <summary>Why a sweep closes the connections of an owner.</summary>
@@ -39,53 +41,67 @@ internal sealed class TestHandler : IConnectionHandler<TestConnection>, IAcceptH
             ? connection
             : throw new TimeoutException("No client was accepted.");
 
-    RefusalReason? IAcceptHandler<TestConnection>.GetRefusal() => Refuses;
-
-    RefusalReason? IAcceptHandler<TestConnection>.OnAccepted(
-        ConnectionId id, ref TestConnection state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
+    /// <summary>Makes the state for a connection.</summary>
+    public TestState Register(TestConnection connection)
     {
-        state = new TestConnection { Id = id, Owner = Owner };
+        TestState state = new(Interlocked.Increment(ref _numbers));
+        _connections[state.Number] = connection;
+        return state;
+    }
+
+    RefusalReason? IAcceptHandler<TestState>.GetRefusal() => Refuses;
+
+    RefusalReason? IAcceptHandler<TestState>.OnAccepted(
+        ConnectionId id, ref TestState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
+    {
+        TestConnection connection = new() { Id = id, Owner = Owner };
+        state = Register(connection);
         owner = Owner;
-        Accepted.Add(state);
+        Accepted.Add(connection);
         return null;
     }
 
-    void IConnectHandler<TestConnection>.OnConnected(ConnectionId id, ref TestConnection state) => state.Tell("connected");
+    void IConnectHandler<TestState>.OnConnected(ConnectionId id, ref TestState state) => _connections[state.Number].Note("connected");
 
-    bool IConnectHandler<TestConnection>.TryNextAddress(ref TestConnection state, out NativeAddress address) =>
-        state.Others.TryDequeue(out address);
+    bool IConnectHandler<TestState>.TryNextAddress(ref TestState state, out NativeAddress address) =>
+        _connections[state.Number].Others.TryDequeue(out address);
 
-    Outcome IConnectionHandler<TestConnection>.OnReadable(ConnectionId id, int owner, ref TestConnection state, IConnectionInput input)
+    Outcome IConnectionHandler<TestState>.OnReadable(ConnectionId id, int owner, ref TestState state, IConnectionInput input)
     {
-        int room = Room(state);
+        TestConnection connection = _connections[state.Number];
+        int room = Room(connection);
         if (room <= 0) return room == 0 ? Outcome.WouldBlock : Outcome.Closed;
         ReadOnlySpan<byte> bytes = input.Receive(room);
         if (bytes.IsEmpty) return Outcome.Done;
-        state.Take(bytes);
-        Received(state, bytes.ToArray());
+        connection.Receive(bytes);
+        Received(connection, bytes.ToArray());
         return Outcome.Done;
     }
 
-    Outcome IConnectionHandler<TestConnection>.OnPeerHalfClosed(ConnectionId id, int owner, ref TestConnection state) => Tell(state, "end");
+    Outcome IConnectionHandler<TestState>.OnPeerHalfClosed(ConnectionId id, int owner, ref TestState state) => Note(state, "half-closed");
 
-    Outcome IConnectionHandler<TestConnection>.OnWritePressureChanged(ConnectionId id, int owner, ref TestConnection state, bool isHigh) =>
-        Tell(state, isHigh ? "slow" : "fast");
+    Outcome IConnectionHandler<TestState>.OnWritePressureChanged(ConnectionId id, int owner, ref TestState state, bool isHigh) =>
+        Note(state, isHigh ? "high" : "low");
 
-    Outcome IConnectionHandler<TestConnection>.OnClosed(ConnectionId id, int owner, ref TestConnection state, CloseReason reason)
+    Outcome IConnectionHandler<TestState>.OnClosed(ConnectionId id, int owner, ref TestState state, CloseReason reason)
     {
-        Outcome answer = Answer(state, "closed");
-        if (answer != Outcome.WouldBlock) state.Close(reason);
+        TestConnection connection = _connections[state.Number];
+        Outcome answer = Answer(connection, "closed");
+        if (answer == Outcome.WouldBlock) return answer;
+        _connections.TryRemove(state.Number, out _);
+        connection.Close(reason);
         return answer;
     }
 
-    CloseReason? IAcceptHandler<TestConnection>.GetCloseReason(int owner, ref TestConnection state) => CloseReasonOf(owner);
+    CloseReason? IAcceptHandler<TestState>.GetCloseReason(int owner, ref TestState state) => CloseReasonOf(owner);
 
-    void IConnectionHandler<TestConnection>.OnBatchEnd() => Interlocked.Increment(ref _batches);
+    void IConnectionHandler<TestState>.OnBatchEnd() => Interlocked.Increment(ref _batches);
 
-    private Outcome Tell(TestConnection state, string what)
+    private Outcome Note(TestState state, string what)
     {
-        Outcome answer = Answer(state, what);
-        if (answer != Outcome.WouldBlock) state.Tell(what);
+        TestConnection connection = _connections[state.Number];
+        Outcome answer = Answer(connection, what);
+        if (answer != Outcome.WouldBlock) connection.Note(what);
         return answer;
     }
 }

@@ -5,19 +5,21 @@ using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
 using Megaphone.Tests.Links;
+using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Reactors that run, with a listener, a handler to look into, and clients.</summary>
+/// <summary>Reactors that run, with a listener, a handler to look into, and clients. What they leave is checked at the end.</summary>
 internal sealed class TestReactors : IDisposable
 {
     private readonly List<Socket> _clients = [];
+    private bool _isStopped;
 
     public TestReactors(
         int reactors = 1, BufferOptions? buffers = null, int closeRate = 0, TimeSpan? halfOpen = null, TimeSpan? connect = null,
         int maxConnections = 10_000, bool start = true)
     {
-        Group = new ReactorGroup<TestConnection>(
+        Group = new ReactorGroup<TestState>(
             Handler,
             new ReactorOptions
             {
@@ -41,7 +43,7 @@ internal sealed class TestReactors : IDisposable
 
     public RoleMetrics Metrics { get; } = new(Role.Ecm);
 
-    public ReactorGroup<TestConnection> Group { get; }
+    public ReactorGroup<TestState> Group { get; }
 
     public IPEndPoint Address { get; }
 
@@ -62,7 +64,7 @@ internal sealed class TestReactors : IDisposable
     {
         TestConnection connection = new() { Owner = 5 };
         foreach (IPEndPoint other in addresses[1..]) connection.Others.Enqueue(new NativeAddress(other));
-        if (!Group.TryConnect(new NativeAddress(addresses[0]), connection.Owner, connection, out ConnectionId id))
+        if (!Group.TryConnect(new NativeAddress(addresses[0]), connection.Owner, Handler.Register(connection), out ConnectionId id))
             throw new InvalidOperationException("The table is full.");
         connection.Id = id;
         return connection;
@@ -71,6 +73,12 @@ internal sealed class TestReactors : IDisposable
     public bool Send(TestConnection connection, string text) => Send(connection, Encoding.ASCII.GetBytes(text));
 
     public bool Send(TestConnection connection, byte[] bytes) => Group.Send(connection.Id, connection.Owner, bytes);
+
+    public void Stop()
+    {
+        if (!_isStopped) Group.Stop();
+        _isStopped = true;
+    }
 
     /// <summary>Reads exactly so many bytes.</summary>
     public static byte[] Read(Socket socket, int count)
@@ -99,7 +107,9 @@ internal sealed class TestReactors : IDisposable
 
     public void Dispose()
     {
-        Group.Stop();
+        string? violation = _isStopped ? null : Group.FindViolation();
+        Stop();
         foreach (Socket client in _clients) client.Dispose();
+        Assert.Null(violation);
     }
 }

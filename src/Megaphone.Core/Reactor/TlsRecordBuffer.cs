@@ -8,7 +8,7 @@ namespace Megaphone.Reactor;
 /// What a reactor has received of a connection with TLS and not opened yet: one buffer for all of its connections, of which one has
 /// its turn at a time.
 /// </summary>
-internal sealed unsafe class SealedInput : IDisposable
+internal sealed unsafe class TlsRecordBuffer : IDisposable
 {
     /// <summary>More than the longest record, so that there is always room to receive when there is no whole one.</summary>
     private const int Capacity = 32 << 10;

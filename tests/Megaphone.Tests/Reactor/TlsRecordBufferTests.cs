@@ -7,13 +7,13 @@ using Xunit;
 namespace Megaphone.Tests.Reactor;
 
 /// <summary>Records arrive in any pieces, and are handed on whole, once, in order, whatever turns their connection gets in between.</summary>
-public sealed class SealedInputTests : IDisposable
+public sealed class TlsRecordBufferTests : IDisposable
 {
-    private readonly SealedInput _input = new();
+    private readonly TlsRecordBuffer _records = new();
     private readonly Socket _near;
     private readonly Socket _far;
 
-    public SealedInputTests()
+    public TlsRecordBufferTests()
     {
         using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -27,7 +27,7 @@ public sealed class SealedInputTests : IDisposable
     {
         _near.Dispose();
         _far.Dispose();
-        _input.Dispose();
+        _records.Dispose();
     }
 
     [Theory]
@@ -45,29 +45,29 @@ public sealed class SealedInputTests : IDisposable
         for (int at = 0; at < stream.Length || state.KeptBytes > 0; at += piece)
         {
             if (at < stream.Length) _far.Send(stream.AsSpan(at, Math.Min(piece, stream.Length - at)));
-            _input.Begin(ref state);
-            if (_input.Next.IsEmpty && at < stream.Length) Assert.True(Receive() > 0);
-            for (int i = 0; i < inTurn && !_input.Next.IsEmpty; i++)
+            _records.Begin(ref state);
+            if (_records.Next.IsEmpty && at < stream.Length) Assert.True(Receive() > 0);
+            for (int i = 0; i < inTurn && !_records.Next.IsEmpty; i++)
             {
-                taken.Add(_input.Next.ToArray());
-                _input.Skip(_input.Next.Length);
+                taken.Add(_records.Next.ToArray());
+                _records.Skip(_records.Next.Length);
             }
 
-            _input.End(ref state);
+            _records.End(ref state);
         }
 
         // What the last turns did not ask for is still in the socket.
         while (taken.Count < records.Length)
         {
-            _input.Begin(ref state);
-            if (_input.Next.IsEmpty) Assert.True(Receive() > 0);
-            while (!_input.Next.IsEmpty)
+            _records.Begin(ref state);
+            if (_records.Next.IsEmpty) Assert.True(Receive() > 0);
+            while (!_records.Next.IsEmpty)
             {
-                taken.Add(_input.Next.ToArray());
-                _input.Skip(_input.Next.Length);
+                taken.Add(_records.Next.ToArray());
+                _records.Skip(_records.Next.Length);
             }
 
-            _input.End(ref state);
+            _records.End(ref state);
         }
 
         Assert.Equal(records, taken);
@@ -80,25 +80,25 @@ public sealed class SealedInputTests : IDisposable
         SecuredState first = default, second = default;
         byte[] one = Record(200, 1), other = Record(300, 2);
         _far.Send(one.AsSpan(0, 100));
-        _input.Begin(ref first);
+        _records.Begin(ref first);
         Receive();
-        _input.End(ref first);
+        _records.End(ref first);
         Assert.Equal(100, first.KeptBytes);
 
         _far.Send(other);
-        _input.Begin(ref second);
+        _records.Begin(ref second);
         Receive();
-        Assert.Equal(other, _input.Next.ToArray());
-        _input.Skip(other.Length);
-        _input.End(ref second);
+        Assert.Equal(other, _records.Next.ToArray());
+        _records.Skip(other.Length);
+        _records.End(ref second);
         Assert.Equal(0, second.KeptBytes);
 
         _far.Send(one.AsSpan(100));
-        _input.Begin(ref first);
+        _records.Begin(ref first);
         Receive();
-        Assert.Equal(one, _input.Next.ToArray());
-        _input.Skip(one.Length);
-        _input.End(ref first);
+        Assert.Equal(one, _records.Next.ToArray());
+        _records.Skip(one.Length);
+        _records.End(ref first);
         Assert.Equal(0, first.KeptBytes);
     }
 
@@ -108,22 +108,22 @@ public sealed class SealedInputTests : IDisposable
         SecuredState state = default;
         byte[] small = Record(100, 1), longest = Record(TlsRecord.MaxBytes - TlsRecord.HeaderBytes, 2);
         Task sending = Task.Run(() => _far.Send([.. small, .. longest]));
-        _input.Begin(ref state);
-        while (_input.Next.IsEmpty) Receive();
-        Assert.Equal(small, _input.Next.ToArray());
-        _input.Skip(small.Length);
-        while (_input.Next.IsEmpty) Receive();
+        _records.Begin(ref state);
+        while (_records.Next.IsEmpty) Receive();
+        Assert.Equal(small, _records.Next.ToArray());
+        _records.Skip(small.Length);
+        while (_records.Next.IsEmpty) Receive();
 
         await sending;
-        Assert.Equal(longest, _input.Next.ToArray());
-        _input.Skip(longest.Length);
-        _input.End(ref state);
+        Assert.Equal(longest, _records.Next.ToArray());
+        _records.Skip(longest.Length);
+        _records.End(ref state);
     }
 
     private nint Receive()
     {
         _near.Poll(-1, SelectMode.SelectRead);
-        return _input.Receive((int)_near.Handle);
+        return _records.Receive((int)_near.Handle);
     }
 
     private static byte[] Record(int length, byte fill) =>

@@ -1,0 +1,115 @@
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Tls;
+
+namespace Megaphone.Reactor;
+
+/// <summary>Receives from the connections of one reactor, one at a time, when their handler asks for it. For the reactor's thread.</summary>
+internal sealed unsafe class ConnectionInput<TState>(
+    ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest) : IConnectionInput, IDisposable
+{
+    private const int BufferBytes = 64 << 10;
+
+    private readonly byte* _buffer = (byte*)NativeMemory.Alloc(BufferBytes);
+    private readonly TlsInput _tls = new(interest);
+
+    // What the handler that is being called has received: of which connection, and how that came out, without TLS or with.
+    private ConnectionId _id;
+    private int _asked;
+    private nint _count;
+    private int _errno;
+    private TlsInput.Result _tlsResult;
+
+    /// <summary>What the reactor is to do after a read.</summary>
+    public enum Next
+    {
+        /// <summary>Nothing: epoll will tell when there is more.</summary>
+        Wait,
+
+        /// <summary>Read on when others have had their turn: epoll will not tell.</summary>
+        ReadOn,
+
+        /// <summary>Ask the handler again when it has room.</summary>
+        Stall,
+
+        /// <summary>Read no more: the handler wants nothing.</summary>
+        Pause,
+
+        /// <summary>The peer has ended its direction.</summary>
+        EndRead,
+
+        /// <summary>Close the connection, for the reason given.</summary>
+        Close,
+    }
+
+    /// <summary>Has the handler receive.</summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="slot">Its slot; the gate is not held.</param>
+    /// <param name="isMoreBehind">Whether epoll has said that there is something behind what one receive takes.</param>
+    public Result Read(ConnectionId id, ref ConnectionSlot slot, bool isMoreBehind)
+    {
+        (_id, _count, _errno) = (id, 0, 0);
+        switch (handler.OnReadable(id, slot.Owner, ref table.State(id.Slot), this))
+        {
+            case Outcome.WouldBlock: return new Result(Next.Stall);
+            case Outcome.Closed: return new Result(Next.Pause);
+            default: return slot.Is(ConnectionFlags.Secured) ? AfterTls() : AfterReceive(id, ref slot, isMoreBehind);
+        }
+    }
+
+    /// <inheritdoc/>
+    ReadOnlySpan<byte> IConnectionInput.Receive(int mostBytes)
+    {
+        Span<byte> into = new(_buffer, Math.Min(mostBytes, BufferBytes));
+        ref ConnectionSlot slot = ref table.Slot(_id.Slot);
+        if (slot.Is(ConnectionFlags.Secured))
+        {
+            _tlsResult = _tls.Receive(_id, ref slot, ref table.Secured(_id.Slot), into);
+            return into[.._tlsResult.Count];
+        }
+
+        _asked = into.Length;
+        _count = Libc.Receive(slot.Descriptor, _buffer, (nuint)into.Length, Libc.MsgDontWait);
+        if (_count < 0) _errno = Marshal.GetLastPInvokeError();
+        return into[..(int)Math.Max(0, _count)];
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _tls.Dispose();
+        NativeMemory.Free(_buffer);
+    }
+
+    private Result AfterReceive(ConnectionId id, ref ConnectionSlot slot, bool isMoreBehind)
+    {
+        if (_count <= 0 && _errno is not (Errno.TryAgain or Errno.Interrupted))
+            return _errno == 0 ? new Result(Next.EndRead) : new Result(Next.Close, SocketErrors.ReasonFor(_errno));
+
+        // Otherwise less than asked for is all there was; epoll speaks up by itself when more comes.
+        bool mayBeMore = _count == _asked || isMoreBehind || _errno == Errno.Interrupted;
+        if (mayBeMore && table.TryEnter(id))
+        {
+            interest.RearmRead(id, ref slot);
+            slot.Exit();
+        }
+
+        return new Result(Next.Wait);
+    }
+
+    private Result AfterTls() => _tlsResult.Status switch
+    {
+        TlsStatus.Ended => _tlsResult.EndsBoth ? new Result(Next.Close, CloseReason.Ended) : new Result(Next.EndRead),
+        TlsStatus.Truncated => new Result(Next.Close, CloseReason.Truncated),
+        TlsStatus.Failed => new Result(Next.Close, CloseReason.TlsError),
+        TlsStatus.Broken => new Result(Next.Close, SocketErrors.ReasonFor(_tlsResult.Errno)),
+        _ => new Result(_tlsResult.IsIncomplete ? Next.ReadOn : Next.Wait, MustFlush: _tlsResult.MustFlush),
+    };
+
+    /// <summary>How a read came out.</summary>
+    /// <param name="Next">What is to do.</param>
+    /// <param name="Reason">With <see cref="Next.Close"/>: why.</param>
+    /// <param name="MustFlush">Whether output that has waited for input can be sent now.</param>
+    public readonly record struct Result(Next Next, CloseReason Reason = default, bool MustFlush = false);
+}

@@ -1,0 +1,179 @@
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Tls;
+
+namespace Megaphone.Reactor;
+
+/// <summary>Sends what the kernel takes, and keeps the rest within bounds. Everything here is called with the slot's gate held.</summary>
+internal sealed unsafe class ConnectionOutput<TState>(
+    ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest, BufferOptions bounds, RoleMetrics metrics)
+{
+    /// <summary>What is encrypted in one hold of the gate, of what waits: a record of full length.</summary>
+    private const int TlsFlushBytes = 16 << 10;
+
+    /// <summary>Sends bytes, or queues what the kernel does not take.</summary>
+    /// <returns>False when the connection has failed, and the reactor has to close it.</returns>
+    public bool TrySend(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
+    {
+        slot.Set(ConnectionFlags.HasSent);
+        if (!slot.IsAny(ConnectionFlags.OutputQueued | ConnectionFlags.Connecting))
+        {
+            int sent = SendNow(id, ref slot, bytes, out CloseReason? failure);
+            if (failure is { } reason) return Fail(ref slot, reason);
+            if (sent == bytes.Length) return true;
+            bytes = bytes[sent..];
+        }
+
+        return bytes.IsEmpty || TryQueue(id, ref slot, bytes);
+    }
+
+    /// <summary>Sends what the kernel takes of what waits.</summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="slot">Its slot.</param>
+    /// <param name="mustReconcile">Whether the reactor has to act on what is left.</param>
+    /// <returns>Why the connection has to be closed; null when it stays.</returns>
+    public CloseReason? Flush(ConnectionId id, ref ConnectionSlot slot, out bool mustReconcile)
+    {
+        mustReconcile = false;
+        if (slot.Is(ConnectionFlags.OutputQueued))
+        {
+            ref OutputBacklog backlog = ref table.Backlog(id.Slot);
+            ReadOnlySpan<byte> waiting = backlog.Waiting;
+            if (slot.Is(ConnectionFlags.Secured)) waiting = waiting[..Math.Min(waiting.Length, TlsFlushBytes)];
+            int sent = SendNow(id, ref slot, waiting, out CloseReason? failure);
+            if (failure is not null) return failure;
+
+            backlog.Advance(sent);
+            metrics.AddBuffered(-sent);
+            if (slot.Is(ConnectionFlags.AboveHigh) && backlog.Count <= bounds.LowBytes)
+            {
+                slot.Clear(ConnectionFlags.AboveHigh);
+                mustReconcile = true;
+            }
+
+            if (backlog.Count == 0)
+            {
+                Drop(id, ref slot);
+                mustReconcile |= slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.CloseWhenFlushed);
+            }
+        }
+
+        interest.Update(id, ref slot);
+        return null;
+    }
+
+    /// <summary>Frees what waits.</summary>
+    public void Drop(ConnectionId id, ref ConnectionSlot slot)
+    {
+        ref OutputBacklog backlog = ref table.Backlog(id.Slot);
+        metrics.AddBuffered(-backlog.Count);
+        metrics.AddBufferMemory(-backlog.Capacity);
+        backlog.Release();
+        slot.Clear(ConnectionFlags.OutputQueued);
+    }
+
+    /// <summary>Tells the handler of the write pressure, if that is other than what it was last told.</summary>
+    /// <remarks>
+    /// With the gate held the order in which it is told is the order in which it happened, whichever thread tells it; and
+    /// the thread that fills the buffer says so itself, before it goes on filling.
+    /// </remarks>
+    /// <returns><see cref="Outcome.WouldBlock"/>: the handler has no room for it.</returns>
+    public Outcome ReportPressure(ConnectionId id, ref ConnectionSlot slot)
+    {
+        bool isHigh = slot.Is(ConnectionFlags.AboveHigh);
+        if (isHigh == slot.Is(ConnectionFlags.PressureReported)) return Outcome.Done;
+        Outcome outcome = handler.OnWritePressureChanged(id, slot.Owner, ref table.State(id.Slot), isHigh);
+        if (outcome != Outcome.Done) return outcome;
+        if (isHigh) slot.Set(ConnectionFlags.PressureReported);
+        else slot.Clear(ConnectionFlags.PressureReported);
+        return Outcome.Done;
+    }
+
+    /// <summary>Ends our direction. Nothing waits to be sent.</summary>
+    /// <returns>False when the kernel does not even take the end of TLS now.</returns>
+    public bool TryEnd(ConnectionId id, ref ConnectionSlot slot)
+    {
+        // In the middle of a key update TLS cannot be ended in order; the peer learns of the end from TCP alone.
+        if (slot.Is(ConnectionFlags.Secured) && table.Secured(id.Slot).Session.EndWrite() == TlsStatus.WantWrite)
+        {
+            slot.Set(ConnectionFlags.TlsWantsWrite);
+            interest.Update(id, ref slot);
+            return false;
+        }
+
+        slot.Clear(ConnectionFlags.WriteEnding);
+        slot.Set(ConnectionFlags.WriteEnded);
+        _ = Libc.Shutdown(slot.Descriptor, Libc.ShutWrite);
+        return true;
+    }
+
+    private bool TryQueue(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
+    {
+        ref OutputBacklog backlog = ref table.Backlog(id.Slot);
+        int waiting = backlog.Count + bytes.Length;
+        if (waiting > bounds.LimitBytes) return Fail(ref slot, CloseReason.BufferLimit);
+        int memory = backlog.CapacityFor(bytes.Length) - backlog.Capacity;
+        if (metrics.AddBufferMemory(memory) > bounds.TotalBytes)
+        {
+            metrics.AddBufferMemory(-memory);
+            return Fail(ref slot, CloseReason.BufferTotal);
+        }
+
+        metrics.AddBuffered(bytes.Length);
+        backlog.Append(bytes);
+        slot.Set(ConnectionFlags.OutputQueued);
+        interest.Update(id, ref slot);
+        if (waiting >= bounds.HighBytes) slot.Set(ConnectionFlags.AboveHigh);
+        return true;
+    }
+
+    /// <summary>Sends what the kernel takes.</summary>
+    /// <returns>How much that was; <paramref name="failure"/> says what is wrong with the connection.</returns>
+    private int SendNow(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes, out CloseReason? failure)
+    {
+        failure = null;
+        if (slot.Is(ConnectionFlags.Secured)) return SendTls(id, ref slot, bytes, out failure);
+        fixed (byte* start = bytes)
+        {
+            while (true)
+            {
+                nint sent = Libc.Send(slot.Descriptor, start, (nuint)bytes.Length, Libc.MsgDontWait | Libc.MsgNoSignal);
+                if (sent >= 0) return (int)sent;
+                int error = Marshal.GetLastPInvokeError();
+                if (error == Errno.Interrupted) continue;
+                if (error != Errno.TryAgain) failure = SocketErrors.ReasonFor(error);
+                return 0;
+            }
+        }
+    }
+
+    private int SendTls(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes, out CloseReason? failure)
+    {
+        failure = null;
+        if (bytes.IsEmpty) return 0;
+        TlsStatus status = table.Secured(id.Slot).Session.Write(bytes, out int sent);
+        switch (status)
+        {
+            case TlsStatus.Done or TlsStatus.WantWrite:
+                break;
+            case TlsStatus.WantRead:
+                slot.Set(ConnectionFlags.TlsWantsRead);
+                break;
+            case TlsStatus.Broken:
+                failure = SocketErrors.ReasonFor(Marshal.GetLastPInvokeError());
+                break;
+            default:
+                failure = CloseReason.TlsError;
+                break;
+        }
+
+        return sent;
+    }
+
+    private static bool Fail(ref ConnectionSlot slot, CloseReason reason)
+    {
+        slot.Fail(reason);
+        return false;
+    }
+}

@@ -1,0 +1,209 @@
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Tls;
+
+namespace Megaphone.Reactor;
+
+/// <summary>What any thread may do to the connections of a reactor: begin one, send, and ask for its end or for a pause.</summary>
+/// <remarks>
+/// A request takes the gate of the connection's slot, acts on the descriptor straight away, and posts to the reactor what only that may
+/// do. One that names a connection that is closed, or another owner than the connection has, changes nothing.
+/// </remarks>
+internal sealed class ConnectionRequests<TState>(
+    ConnectionTable<TState> table, IAcceptHandler<TState>? accepted, OutgoingConnects<TState>? outgoing, ConnectionOutput<TState> output,
+    EpollInterest interest, Mailbox mailbox)
+{
+    /// <summary>With any of these nothing more is sent.</summary>
+    private const ConnectionFlags WritesNoMore =
+        ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
+
+    /// <summary>Serves a client that was accepted, unless the handler refuses it.</summary>
+    /// <param name="descriptor">The socket, which is the reactor's from here on.</param>
+    /// <param name="peer">The client's address.</param>
+    /// <param name="listener">Where it was accepted.</param>
+    /// <param name="session">Its TLS, with the handshake done, which is the reactor's from here on; or none.</param>
+    /// <param name="tls">What the handshake agreed on; null without TLS.</param>
+    /// <returns>Null when it is served; else why it was refused and closed.</returns>
+    public RefusalReason? Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    {
+        if (table.TryAllocate(out ConnectionId id) is { } full)
+        {
+            CloseUnused(descriptor, session);
+            return full;
+        }
+
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        slot.Descriptor = descriptor;
+        RefusalReason? refusal = accepted!.OnAccepted(id, ref table.State(id.Slot), peer, descriptor, listener, tls, out slot.Owner);
+        if (refusal is not null)
+        {
+            CloseUnused(descriptor, session);
+            slot.Descriptor = -1;
+            slot.Set(ConnectionFlags.Closed);
+            slot.Exit();
+            table.Free(id.Slot);
+            return refusal;
+        }
+
+        if (tls is not null)
+        {
+            session.Meter();
+            table.Secured(id.Slot) = new SecuredState(session);
+            slot.Set(ConnectionFlags.Secured);
+        }
+
+        return Begin(id, ref slot);
+    }
+
+    /// <summary>Serves a connection that somebody else has opened.</summary>
+    /// <param name="descriptor">The socket, connected and non-blocking, which is the reactor's from here on.</param>
+    /// <param name="owner">Whose it is.</param>
+    /// <param name="state">What the handler keeps for it.</param>
+    /// <param name="id">Its id; set before the handler is first called for it.</param>
+    /// <returns>Null when it is served; else why not, and it is closed.</returns>
+    public RefusalReason? Add(int descriptor, int owner, TState state, out ConnectionId id)
+    {
+        if (table.TryAllocate(out id) is { } full)
+        {
+            CloseUnused(descriptor, session: default);
+            return full;
+        }
+
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        slot.Descriptor = descriptor;
+        slot.Owner = owner;
+        table.State(id.Slot) = state;
+        return Begin(id, ref slot);
+    }
+
+    /// <summary>Begins to open a connection; what is sent to it waits until it is established.</summary>
+    /// <returns>False when there is no place for it.</returns>
+    public bool TryConnect(in NativeAddress to, int owner, TState state, out ConnectionId id)
+    {
+        if (table.TryAllocate(out id) is not null) return false;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        table.State(id.Slot) = state;
+        slot.Owner = owner;
+        outgoing!.Begin(id, ref slot, to);
+        slot.Exit();
+        mailbox.PostUpdate(id);
+        return true;
+    }
+
+    /// <summary>Sends bytes, or keeps a copy of what the kernel does not take.</summary>
+    /// <returns>False when the connection is closed, has another owner, or its direction has been ended.</returns>
+    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes)
+    {
+        if (!table.TryEnter(id)) return false;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        bool isSendable, mustReconcile;
+        try
+        {
+            isSendable = slot.Owner == owner && !slot.IsAny(WritesNoMore);
+            mustReconcile = isSendable && (!output.TrySend(id, ref slot, bytes) || output.ReportPressure(id, ref slot) != Outcome.Done);
+        }
+        finally
+        {
+            // Whatever happens, for want of memory say: a gate that stays held would hold up the reactor.
+            slot.Exit();
+        }
+
+        if (mustReconcile) mailbox.PostUpdate(id);
+        return isSendable;
+    }
+
+    /// <summary>
+    /// Sends the last bytes there will be, and ends our direction behind them. Nothing happens when that direction had been ended before.
+    /// </summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="owner">Whose it must be.</param>
+    /// <param name="opening">What must come first if nothing has ever been sent.</param>
+    /// <param name="bytes">Copied if need be.</param>
+    public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes)
+    {
+        if (!table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        try
+        {
+            if (slot.Owner != owner || slot.IsAny(WritesNoMore)) return;
+            if (slot.Is(ConnectionFlags.HasSent) || output.TrySend(id, ref slot, opening)) output.TrySend(id, ref slot, bytes);
+            slot.Set(ConnectionFlags.WriteEnding);
+        }
+        finally
+        {
+            slot.Exit();
+        }
+
+        mailbox.PostUpdate(id);
+    }
+
+    /// <summary>Ends our direction after what waits.</summary>
+    /// <returns>False when the connection is closed, has another owner, or its direction had been ended before.</returns>
+    public bool EndWrite(ConnectionId id, int owner) =>
+        TryRequest(id, owner, ConnectionFlags.WriteEnding, unless: ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded, reason: null);
+
+    /// <summary>Closes the connection after what waits.</summary>
+    public void CloseWhenFlushed(ConnectionId id, int owner, CloseReason reason) =>
+        TryRequest(id, owner, ConnectionFlags.CloseWhenFlushed, unless: ConnectionFlags.Aborting, reason);
+
+    /// <summary>Aborts the connection in both directions.</summary>
+    /// <returns>False when it is closed already or has another owner.</returns>
+    public bool Abort(ConnectionId id, int owner, CloseReason reason) =>
+        TryRequest(id, owner, ConnectionFlags.Aborting, unless: ConnectionFlags.Aborting, reason);
+
+    /// <summary>Pauses reading from the connection, or goes on with it.</summary>
+    public void PauseReading(ConnectionId id, int owner, bool pause)
+    {
+        if (!table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        if (slot.Owner == owner)
+        {
+            if (pause) slot.Set(ConnectionFlags.ReadPaused);
+            else slot.Clear(ConnectionFlags.ReadPaused);
+            interest.Update(id, ref slot);
+        }
+
+        bool mustRead = !pause && slot.Is(ConnectionFlags.TlsHoldsInput);
+        slot.Exit();
+        if (mustRead) mailbox.PostUpdate(id);
+    }
+
+    /// <summary>Closes a socket that did not become a connection, with its TLS if it has any.</summary>
+    public static void CloseUnused(int descriptor, TlsSession session)
+    {
+        if (session.Handle != 0)
+        {
+            _ = session.EndWrite();
+            session.Free();
+        }
+
+        _ = Libc.Close(descriptor);
+    }
+
+    /// <summary>Begins to watch a connected descriptor. The gate is held, and is given back.</summary>
+    private RefusalReason? Begin(ConnectionId id, ref ConnectionSlot slot)
+    {
+        bool isWatched = interest.TryWatchInput(id, ref slot);
+        if (!isWatched) slot.Fail(CloseReason.OutOfResources);
+        slot.Exit();
+        if (isWatched) return null;
+        mailbox.PostUpdate(id);
+        return RefusalReason.Memory;
+    }
+
+    private bool TryRequest(ConnectionId id, int owner, ConnectionFlags what, ConnectionFlags unless, CloseReason? reason)
+    {
+        if (!table.TryEnter(id)) return false;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        bool isNew = slot.Owner == owner && !slot.IsAny(unless);
+        if (isNew)
+        {
+            slot.Set(what);
+            slot.Reason = reason ?? slot.Reason;
+        }
+
+        slot.Exit();
+        if (isNew) mailbox.PostUpdate(id);
+        return isNew;
+    }
+}
