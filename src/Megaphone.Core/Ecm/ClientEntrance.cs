@@ -168,7 +168,7 @@ internal sealed unsafe class ClientEntrance : IDisposable
         if (_epoll.Add(descriptor, Libc.EpollIn | Libc.EpollOneShot, DataOf(entrant)) != 0) Drop(entrant, HandshakeEnd.Dropped);
     }
 
-    private string? FindHost(string host) => HostName.Normalize(host) is { } name && _server.Serves(name) ? name : null;
+    private string? FindHost(string host) => HostName.Normalize(host) is { } name && _server.Covers(name) ? name : null;
 
     /// <summary>Milliseconds until the first entrant's time is up; -1 when there is none.</summary>
     private int UntilExpiry()

@@ -16,19 +16,19 @@ internal enum CloseReason : byte
     /// <summary>The client or backend vanished: TCP keepalive or TCP_USER_TIMEOUT ran out.</summary>
     Vanished,
 
-    /// <summary>The client's connection ended without TLS's <c>close_notify</c>: what it said last may be missing.</summary>
+    /// <summary>The client's connection ended without TLS's <c>close_notify</c>: the last that it sent may be missing.</summary>
     Truncated,
 
-    /// <summary>What the client sent was no TLS, or not what was agreed on.</summary>
+    /// <summary>What the client sent was not TLS, or not what the handshake had agreed on.</summary>
     TlsError,
 
-    /// <summary>What the client sent was no XMPP stream, or more than is allowed (stanza framing).</summary>
+    /// <summary>What the client sent was not an XMPP stream, or exceeded a limit (stanza framing).</summary>
     StreamError,
 
     /// <summary>One side had ended and the other did not within <c>HalfOpenTimeout</c>.</summary>
     HalfOpenTimeout,
 
-    /// <summary>Nothing was said within <c>IdleTimeout</c>.</summary>
+    /// <summary>Neither side sent anything within <c>IdleTimeout</c>.</summary>
     IdleTimeout,
 
     /// <summary>The socket did not take data fast enough and its buffer reached its limit.</summary>
@@ -49,7 +49,7 @@ internal enum CloseReason : byte
     /// <summary>The backend did not accept within <c>ConnectTimeout</c>.</summary>
     BackendTimeout,
 
-    /// <summary>There were <c>MaxSessions</c> already.</summary>
+    /// <summary>There were <c>MaxSessions</c> sessions already.</summary>
     TooManySessions,
 
     /// <summary>Descriptors or memory ran out on this machine.</summary>

@@ -9,9 +9,9 @@ internal enum DropReason
     /// <summary>It was queued for a link that was lost.</summary>
     LinkLost,
 
-    /// <summary>The client went in the middle of it, so it never became a packet (stanza framing).</summary>
+    /// <summary>The client left in the middle of a stanza, so it never became a packet (stanza framing).</summary>
     Incomplete,
 
-    /// <summary>The client had ended its stream; counted once for each, however much came behind its end (stanza framing).</summary>
+    /// <summary>The client sent it after the end of its stream; counted once for each client, however much it sent (stanza framing).</summary>
     StreamEnded,
 }

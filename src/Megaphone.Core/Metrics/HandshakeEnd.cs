@@ -1,21 +1,21 @@
 namespace Megaphone.Metrics;
 
-/// <summary>How a client's way to TLS ended: the <c>result</c> label of <c>megaphone_ecm_handshakes_total</c>.</summary>
+/// <summary>How a client's STARTTLS and TLS handshake ended: the <c>result</c> label of <c>megaphone_ecm_handshakes_total</c>.</summary>
 internal enum HandshakeEnd
 {
     /// <summary>With a new session.</summary>
     Full,
 
-    /// <summary>With a session that goes on from an earlier one.</summary>
+    /// <summary>With an earlier session that was resumed.</summary>
     Resumed,
 
-    /// <summary>What the client sent was no TLS, or none that could be agreed on.</summary>
+    /// <summary>What the client sent was not TLS, or client and server had no version or cipher in common.</summary>
     Failed,
 
-    /// <summary>What the client said before TLS was refused with a stream error.</summary>
+    /// <summary>What the client sent before TLS was refused with a stream error.</summary>
     StreamError,
 
-    /// <summary>The client was not done within <c>HandshakeTimeout</c>.</summary>
+    /// <summary>The handshake was not done within <c>HandshakeTimeout</c>.</summary>
     Timeout,
 
     /// <summary>The client ended or reset the connection in the middle of it.</summary>

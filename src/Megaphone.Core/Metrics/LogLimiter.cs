@@ -1,15 +1,15 @@
 namespace Megaphone.Metrics;
 
-/// <summary>Bounds how often one kind of line is logged, so that nobody can fill the log by repeating what causes it.</summary>
+/// <summary>Limits how often one kind of line is logged, so that nobody can fill the log by repeating what causes it.</summary>
 /// <remarks>
-/// The first few in an interval are logged; those that come behind them are counted, and at the interval's end one line says how many
-/// there were. An interval begins with a line that comes when none is running. Thread-safe; a line that is only counted costs a lock.
+/// The first few lines in an interval are logged; the others are counted, and at the end of the interval one line says how many
+/// there were. An interval begins with the first line after the last one ended. Thread-safe; a line that is only counted costs a lock.
 /// </remarks>
 internal sealed class LogLimiter : IDisposable
 {
     private readonly int _first;
     private readonly TimeSpan _interval;
-    private readonly Action<long> _tellMore;
+    private readonly Action<long> _logSum;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
     private readonly ITimer _timer;
@@ -18,16 +18,16 @@ internal sealed class LogLimiter : IDisposable
     private long _more;
     private bool _disposed;
 
-    /// <summary>Logs nothing by itself before there is something to sum up.</summary>
+    /// <summary>Makes one with which nothing has been logged yet.</summary>
     /// <param name="first">How many lines are logged in an interval; 1 or more.</param>
     /// <param name="interval">How long an interval is.</param>
-    /// <param name="tellMore">Logs that there were so many more. Called by a timer, or by <see cref="Dispose"/>.</param>
+    /// <param name="logSum">Logs how many more lines there were. Called by a timer, or by <see cref="Dispose"/>.</param>
     /// <param name="time">The clock; null: the system's.</param>
-    public LogLimiter(int first, TimeSpan interval, Action<long> tellMore, TimeProvider? time = null)
+    public LogLimiter(int first, TimeSpan interval, Action<long> logSum, TimeProvider? time = null)
     {
         _first = first;
         _interval = interval;
-        _tellMore = tellMore;
+        _logSum = logSum;
         _time = time ?? TimeProvider.System;
         _timer = _time.CreateTimer(static limiter => ((LogLimiter)limiter!).EndInterval(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -52,7 +52,7 @@ internal sealed class LogLimiter : IDisposable
         }
     }
 
-    /// <summary>Tells what has been counted so far, and nothing by itself any more. May be called again for what came after it.</summary>
+    /// <summary>Logs the sum of what has been counted so far, and stops the timer. May be called again for lines that came after it.</summary>
     public void Dispose()
     {
         lock (_lock)
@@ -72,6 +72,6 @@ internal sealed class LogLimiter : IDisposable
             (more, _more, _logged) = (_more, 0, 0);
         }
 
-        if (more > 0) _tellMore(more);
+        if (more > 0) _logSum(more);
     }
 }

@@ -1,6 +1,6 @@
 namespace Megaphone.Metrics;
 
-/// <summary>Why a connecting client or link was turned away: the <c>reason</c> label of <c>megaphone_refused_total</c>.</summary>
+/// <summary>Why a connecting client or link was refused: the <c>reason</c> label of <c>megaphone_refused_total</c>.</summary>
 internal enum RefusalReason
 {
     /// <summary>No link is up, or every link is draining.</summary>
@@ -12,7 +12,7 @@ internal enum RefusalReason
     /// <summary>There were <c>MaxClients</c> or <c>MaxLinks</c> already.</summary>
     TooMany,
 
-    /// <summary>The process or the machine has no descriptor left (EMFILE, ENFILE), or none for a client.</summary>
+    /// <summary>The process or the machine has no descriptor left (EMFILE, ENFILE), or only those that are kept back from clients.</summary>
     Descriptors,
 
     /// <summary>The machine has no memory left for a socket (ENOMEM, ENOBUFS).</summary>
@@ -21,6 +21,6 @@ internal enum RefusalReason
     /// <summary>The link's <c>hello</c> was not acceptable: secret or version.</summary>
     Hello,
 
-    /// <summary>The link did not speak TLS where it is wanted, or showed no certificate that is accepted.</summary>
+    /// <summary>The link did not speak TLS where that is required, or its certificate was not accepted.</summary>
     Tls,
 }

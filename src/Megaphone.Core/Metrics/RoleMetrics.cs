@@ -2,7 +2,7 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Metrics;
 
-/// <summary>Everything that one role counts. The service publishes it; the rooms only add to it.</summary>
+/// <summary>Everything that one role counts. The admin endpoint publishes it.</summary>
 /// <remarks>
 /// Thread-safe and free of allocation. Hot paths add once per batch, not once per packet, so that an interlocked add
 /// here costs nothing that can be measured.
@@ -11,7 +11,7 @@ internal sealed class RoleMetrics(Role role)
 {
     private RoleCounters _counters;
 
-    /// <summary>The role all of this is about.</summary>
+    /// <summary>The role that is counted.</summary>
     public Role Role { get; } = role;
 
     /// <summary>Links that are up now.</summary>
@@ -41,10 +41,10 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Times that a session was paused because its socket was slow.</summary>
     public long Pauses => Volatile.Read(ref _counters.Pauses);
 
-    /// <summary>Bytes that wait now in this process for sockets that are slow.</summary>
+    /// <summary>Bytes that wait in this process for slow sockets now.</summary>
     public long BufferedBytes => Volatile.Read(ref _counters.BufferedBytes);
 
-    /// <summary>Memory that is taken now for the beginnings of stanzas that have not arrived whole, in bytes.</summary>
+    /// <summary>Memory in use for stanzas that have arrived in part, in bytes.</summary>
     public long IncompleteBytes => Volatile.Read(ref _counters.IncompleteBytes);
 
     /// <summary>Control packets or members of them that were not understood and, as section 4 says, ignored.</summary>
@@ -56,42 +56,42 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Packets dropped for this reason since the start.</summary>
     public long Dropped(DropReason reason) => Volatile.Read(ref _counters.Dropped[(int)reason]);
 
-    /// <summary>Clients or links turned away for this reason since the start.</summary>
+    /// <summary>Clients or links refused for this reason since the start.</summary>
     public long Refused(RefusalReason reason) => Volatile.Read(ref _counters.Refused[(int)reason]);
 
     /// <summary>Clients' streams that were refused with this error since the start.</summary>
     public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _counters.StreamErrors[(int)condition]);
 
-    /// <summary>Clients on their way to TLS now.</summary>
+    /// <summary>Clients in STARTTLS or a TLS handshake now.</summary>
     public long Handshaking => Volatile.Read(ref _counters.Handshaking);
 
-    /// <summary>Ways to TLS that ended so since the start.</summary>
+    /// <summary>Handshakes that ended this way since the start.</summary>
     public long Handshakes(HandshakeEnd end) => Volatile.Read(ref _counters.Handshakes[(int)end]);
 
     /// <summary>The certificates in use: the file, and until when it is valid.</summary>
     public IReadOnlyList<(string File, DateTimeOffset NotAfter)> Certificates { get; set; } = [];
 
-    /// <summary>Times that new certificates were taken into use (true), or could not be (false).</summary>
+    /// <summary>Times that new certificates were loaded (true), or could not be (false).</summary>
     public long CertificateReloads(bool succeeded) =>
         Volatile.Read(ref succeeded ? ref _counters.CertificateReloads : ref _counters.CertificateReloadFailures);
 
-    /// <summary>The files in use for the TLS of links: the file, and until when what is in it is valid.</summary>
+    /// <summary>The certificates in use for the TLS of links: the file, and until when it is valid.</summary>
     public IReadOnlyList<(string File, DateTimeOffset NotAfter)> LinkCertificates { get; set; } = [];
 
-    /// <summary>Times that new files were taken into use for the TLS of links (true), or could not be (false).</summary>
+    /// <summary>Times that new files were loaded for the TLS of links (true), or could not be (false).</summary>
     public long LinkCertificateReloads(bool succeeded) =>
         Volatile.Read(ref succeeded ? ref _counters.LinkCertificateReloads : ref _counters.LinkCertificateReloadFailures);
 
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _counters.Links);
 
-    /// <summary>A link that was up is gone.</summary>
+    /// <summary>A link that was up is lost or closed.</summary>
     public void LinkDown() => Interlocked.Decrement(ref _counters.Links);
 
-    /// <summary>A client connected (ECM) or a session stands (hub): one more in the gauge.</summary>
+    /// <summary>A client connected (ECM) or a session was opened (hub): adds to <see cref="Connected"/>.</summary>
     public void AddConnected() => Interlocked.Increment(ref _counters.Connected);
 
-    /// <summary>A client or session left the gauge.</summary>
+    /// <summary>A client disconnected, or a session ended: takes from <see cref="Connected"/>.</summary>
     public void RemoveConnected() => Interlocked.Decrement(ref _counters.Connected);
 
     /// <summary>A session was opened.</summary>
@@ -117,26 +117,26 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Packets were dropped.</summary>
     public void AddDropped(DropReason reason, long packets = 1) => Interlocked.Add(ref _counters.Dropped[(int)reason], packets);
 
-    /// <summary>A client or link was turned away.</summary>
+    /// <summary>A client or link was refused.</summary>
     public void AddRefused(RefusalReason reason) => Interlocked.Increment(ref _counters.Refused[(int)reason]);
 
     /// <summary>A client's stream was refused.</summary>
     public void AddStreamError(StreamCondition condition) => Interlocked.Increment(ref _counters.StreamErrors[(int)condition]);
 
-    /// <summary>Memory was taken (positive) or given back (negative) for what has not arrived whole.</summary>
+    /// <summary>Memory was allocated (positive) or freed (negative) for stanzas that have arrived in part.</summary>
     public void AddIncomplete(int bytes) => Interlocked.Add(ref _counters.IncompleteBytes, bytes);
 
-    /// <summary>More (positive) or fewer (negative) clients are on their way to TLS.</summary>
+    /// <summary>More (positive) or fewer (negative) clients are in STARTTLS or a TLS handshake.</summary>
     public void AddHandshaking(int clients) => Interlocked.Add(ref _counters.Handshaking, clients);
 
-    /// <summary>A client's way to TLS ended.</summary>
+    /// <summary>A client's handshake ended.</summary>
     public void AddHandshake(HandshakeEnd end) => Interlocked.Increment(ref _counters.Handshakes[(int)end]);
 
-    /// <summary>New certificates were taken into use, or could not be.</summary>
+    /// <summary>New certificates were loaded, or could not be.</summary>
     public void AddCertificateReload(bool succeeded) =>
         Interlocked.Increment(ref succeeded ? ref _counters.CertificateReloads : ref _counters.CertificateReloadFailures);
 
-    /// <summary>New files were taken into use for the TLS of links, or could not be.</summary>
+    /// <summary>New files were loaded for the TLS of links, or could not be.</summary>
     public void AddLinkCertificateReload(bool succeeded) =>
         Interlocked.Increment(ref succeeded ? ref _counters.LinkCertificateReloads : ref _counters.LinkCertificateReloadFailures);
 
@@ -149,10 +149,10 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Control packets or members were ignored.</summary>
     public void AddControlIgnored(long count) => Interlocked.Add(ref _counters.ControlIgnored, count);
 
-    /// <summary>Bytes began (positive) or ceased (negative) to wait for slow sockets.</summary>
+    /// <summary>More (positive) or fewer (negative) bytes wait for slow sockets.</summary>
     public void AddBuffered(long bytes) => Interlocked.Add(ref _counters.BufferedBytes, bytes);
 
-    /// <summary>Memory was taken (positive) or given back (negative) for what waits: more than the bytes themselves.</summary>
-    /// <returns>The memory that is taken now, in bytes.</returns>
+    /// <summary>Memory was allocated (positive) or freed (negative) for what waits: more than the bytes themselves.</summary>
+    /// <returns>The memory that is allocated now, in bytes.</returns>
     public long AddBufferMemory(long bytes) => Interlocked.Add(ref _counters.BufferMemory, bytes);
 }

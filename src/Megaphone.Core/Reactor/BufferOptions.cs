@@ -1,6 +1,6 @@
 namespace Megaphone.Reactor;
 
-/// <summary>How much may wait for sockets that take data slowly (section 5 of the link protocol).</summary>
+/// <summary>How much may wait for slow sockets (section 5 of the link protocol).</summary>
 internal sealed record BufferOptions
 {
     /// <summary>A paused session is resumed when its buffer falls to this. Default 16 KiB.</summary>

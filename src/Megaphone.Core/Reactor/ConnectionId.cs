@@ -5,7 +5,7 @@ namespace Megaphone.Reactor;
 /// </summary>
 /// <remarks>
 /// The generation grows each time a slot is used again and is never 0, so an id is neither 0 nor met twice before a
-/// slot has served 2^32 - 1 connections. What is said about a connection that is gone is told by its generation.
+/// slot has served 2^32 - 1 connections. The generation shows when a request names a connection that no longer exists.
 /// </remarks>
 internal readonly record struct ConnectionId(ulong Value)
 {

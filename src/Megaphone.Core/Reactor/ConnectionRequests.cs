@@ -47,7 +47,7 @@ internal sealed class ConnectionRequests<TState>(
 
         if (tls is not null)
         {
-            session.Meter();
+            session.ReadRecordsOnly();
             table.Secured(id.Slot) = new SecuredState(session);
             slot.Set(ConnectionFlags.Secured);
         }

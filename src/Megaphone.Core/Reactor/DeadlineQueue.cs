@@ -4,14 +4,14 @@ namespace Megaphone.Reactor;
 
 /// <summary>Deadlines that all lie the same time ahead, so that the order of arrival is the order of falling due.</summary>
 /// <remarks>
-/// <para>Not thread-safe: each belongs to one reactor. What fell due is checked against the connection then, so nothing has to be
-/// taken out early; <see cref="Sift"/> keeps those that no longer matter from outnumbering the others.</para>
+/// <para>Not thread-safe: each belongs to one reactor. A deadline is checked against its connection when it falls due, so none has to be
+/// removed early; <see cref="Sift"/> keeps those that no longer matter from outnumbering the others.</para>
 /// <para>A ring in memory of its own, 16 bytes a deadline, that is given back behind the oldest one: a million clients that leave
 /// together leave no garbage behind.</para>
 /// </remarks>
 internal sealed unsafe class DeadlineQueue : IDisposable
 {
-    /// <summary>Entries that are given back together, and for which there may be room without need: 64 KiB.</summary>
+    /// <summary>Entries whose memory is given back together: 64 KiB.</summary>
     private const int Block = 4096;
 
     private readonly ReservedMemory _ring;
@@ -43,7 +43,7 @@ internal sealed unsafe class DeadlineQueue : IDisposable
     /// <param name="attempt">Which attempt of the connection's it is for.</param>
     public void Arm(ConnectionId id, long now, byte attempt = 0)
     {
-        // The block of the oldest is the tail's no sooner than it was given back.
+        // The tail may not enter the block of the oldest entry, which has not been given back.
         if (Count == _capacity - Block) SiftAll();
         Add(new Entry(now + _afterMilliseconds, id, attempt));
     }
@@ -61,8 +61,8 @@ internal sealed unsafe class DeadlineQueue : IDisposable
     /// <summary>Milliseconds until the first deadline; <see cref="int.MaxValue"/> when there is none.</summary>
     public int UntilNext(long now) => Count == 0 ? int.MaxValue : (int)Math.Clamp(At(_head).Due - now, 0, int.MaxValue);
 
-    /// <summary>Takes out what no longer matters, if that is the greater part. To be called now and then.</summary>
-    /// <param name="connections">How many there are.</param>
+    /// <summary>Removes the deadlines that no longer matter, if they are the greater part. To be called now and then.</summary>
+    /// <param name="connections">How many connections there are.</param>
     public void Sift(int connections)
     {
         if (Count > 2L * connections + Block) SiftAll();

@@ -5,28 +5,28 @@ namespace Megaphone.Reactor;
 /// the admin endpoint, certificates that are read again.
 /// </summary>
 /// <remarks>
-/// <para>The kernel gives the lowest number that is free, so a client whose number is too high has come when the others are in use:
-/// nothing is counted. What the process opens while clients hold all the low numbers gets the high ones.</para>
+/// <para>The kernel gives the lowest number that is free, so a client gets a high number only when all lower ones are in use: nothing is
+/// counted. What the process opens while clients hold all the low numbers gets the high ones.</para>
 /// <para>One for the process, as the limit is. Thread-safe; set before anybody listens.</para>
 /// </remarks>
 internal static class DescriptorReserve
 {
     private static int _size;
 
-    /// <summary>How many there are to be, 0 (the default) or more; where the limit is small there are fewer, see <see cref="Within"/>.</summary>
+    /// <summary>How many are to be kept back, 0 (the default) or more; with a small limit there are fewer, see <see cref="Within"/>.</summary>
     public static int Size
     {
         get => Volatile.Read(ref _size);
         set => Volatile.Write(ref _size, value);
     }
 
-    /// <summary>Whether a descriptor that was made for a client is one of them, and must be closed again.</summary>
+    /// <summary>Whether a descriptor that was opened for a client belongs to the reserve, and must be closed again.</summary>
     public static bool Includes(int descriptor)
     {
         int size = Size;
         if (size == 0) return false;
 
-        // Asked each time, for a tenth of a microsecond: the limit may be changed from outside while the process runs.
+        // Read each time, which takes a tenth of a microsecond: the limit may be changed from outside while the process runs.
         ulong limit = OpenFileLimit.Soft();
         return (ulong)descriptor >= limit - Within(limit, size);
     }

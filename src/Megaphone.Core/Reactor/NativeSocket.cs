@@ -30,7 +30,7 @@ internal static unsafe class NativeSocket
         throw new ListenException(endPoint, reason);
     }
 
-    /// <summary>Gives an accepted connection a time of its own after which it is asked whether it is there.</summary>
+    /// <summary>Gives an accepted connection its own time of silence before the first keepalive probe.</summary>
     public static void SpreadKeepAlive(int descriptor, TcpLivenessOptions liveness) =>
         _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpKeepIdle, Spread(liveness.Idle));
 
@@ -89,8 +89,8 @@ internal static unsafe class NativeSocket
 
     /// <summary>Between three quarters of a time and all of it, in seconds.</summary>
     /// <remarks>
-    /// The kernel rounds timers of minutes to sixteen seconds, and sends the probes of all connections that fall due then at once: more
-    /// than queues of packets hold. Those that are lost must not all be sent again at once, too.
+    /// The kernel rounds timers of minutes to sixteen seconds, so it would send the probes of very many connections at once: more than
+    /// the queues of network devices hold. The probes that were lost would then be sent again at once, too.
     /// </remarks>
     private static int Spread(TimeSpan time)
     {

@@ -1,26 +1,26 @@
 namespace Megaphone.Reactor;
 
-/// <summary>Connections that other threads want a reactor to look at: a list with an end, in memory of its own.</summary>
+/// <summary>Connections that other threads want a reactor to bring up to date: a list of bounded length, in memory of its own.</summary>
 /// <remarks>
-/// Not thread-safe. A million clients that leave at the same time fill it in bursts; as a list that grows it would be garbage, and as
-/// one that has grown half a megabyte for good.
+/// Not thread-safe. A million clients that leave at the same time fill it in bursts; a managed list would leave garbage as it grows,
+/// or keep half a megabyte for good.
 /// </remarks>
 internal sealed unsafe class PostedIds : IDisposable
 {
-    /// <summary>How many there may be in it: so many that to look at everybody instead costs little for each.</summary>
+    /// <summary>How many it holds: so many that to bring all connections up to date instead costs little for each.</summary>
     public const int Capacity = 1 << 16;
 
-    /// <summary>Ids for which memory may stay: 32 KiB.</summary>
-    private const int Few = 4096;
+    /// <summary>Ids for which memory is kept: 32 KiB.</summary>
+    private const int KeptIds = 4096;
 
     private readonly ReservedMemory _memory = new(Capacity * (nuint)sizeof(ConnectionId));
     private int _count;
 
-    /// <summary>What is in it, until it is changed.</summary>
+    /// <summary>The ids, valid until the next call.</summary>
     public ReadOnlySpan<ConnectionId> Ids => new(_memory.Start, _count);
 
-    /// <summary>Adds one.</summary>
-    /// <returns>False when it is full.</returns>
+    /// <summary>Adds an id.</summary>
+    /// <returns>False when the list is full.</returns>
     public bool TryAdd(ConnectionId id)
     {
         if (_count == Capacity) return false;
@@ -31,7 +31,7 @@ internal sealed unsafe class PostedIds : IDisposable
     /// <summary>Empties it.</summary>
     public void Clear()
     {
-        if (_count > Few) _memory.GiveBack(0, Capacity * (nuint)sizeof(ConnectionId));
+        if (_count > KeptIds) _memory.GiveBack(0, Capacity * (nuint)sizeof(ConnectionId));
         _count = 0;
     }
 

@@ -12,7 +12,7 @@ internal sealed record ReactorOptions
     /// <summary>Connections of all reactors together.</summary>
     public required int MaxConnections { get; init; }
 
-    /// <summary>How long a connection may be half open.</summary>
+    /// <summary>How long one direction may stay open after the other has ended.</summary>
     public required TimeSpan HalfOpenTimeout { get; init; }
 
     /// <summary>How long connecting to one address may take.</summary>
@@ -24,9 +24,9 @@ internal sealed record ReactorOptions
     /// <summary>Whether threads delay their wait for events while very many come; see <see cref="EventCoalescing"/>.</summary>
     public bool CoalescesEvents { get; init; } = true;
 
-    /// <summary>What may wait for slow connections.</summary>
+    /// <summary>How much may wait for slow connections.</summary>
     public required BufferOptions Buffers { get; init; }
 
-    /// <summary>How vanished peers are found.</summary>
+    /// <summary>How the kernel detects vanished peers.</summary>
     public required TcpLivenessOptions Liveness { get; init; }
 }

@@ -4,15 +4,18 @@ using Megaphone.Interop;
 namespace Megaphone.Reactor;
 
 /// <summary>Address space in which memory appears, zeroed, where it is touched, and from which it can be given back.</summary>
-/// <remarks>Reserving costs nothing, but where the kernel counts what it promises (vm.overcommit_memory=2). Not thread-safe where the same part is used and given back.</remarks>
+/// <remarks>
+/// Reserving costs nothing, unless the kernel counts what it promises (vm.overcommit_memory=2). No part may be used while it is being
+/// given back.
+/// </remarks>
 internal sealed unsafe class ReservedMemory : IDisposable
 {
     private readonly nuint _bytes;
     private byte* _start;
 
-    /// <summary>Reserves.</summary>
-    /// <param name="bytes">How much there may come to be.</param>
-    /// <exception cref="IOException">The kernel does not allow for so much; the message says how much.</exception>
+    /// <summary>Reserves address space.</summary>
+    /// <param name="bytes">How much.</param>
+    /// <exception cref="IOException">The kernel does not allow so much; the message says how much.</exception>
     public ReservedMemory(nuint bytes)
     {
         _bytes = Math.Max(bytes, 1);
@@ -26,14 +29,14 @@ internal sealed unsafe class ReservedMemory : IDisposable
 
         _start = (byte*)start;
 
-        // A huge page for a handful of connections would be two MiB. Where the kernel knows none, this fails and nothing is lost.
+        // A huge page for a handful of connections would be two MiB. A kernel without huge pages refuses this, which does not matter.
         _ = Libc.Advise(_start, _bytes, Libc.AdviseNoHugePage);
     }
 
     /// <summary>Where it begins: at a page.</summary>
     public byte* Start => _start;
 
-    /// <summary>Zeroes a part, and gives it back until it is touched again.</summary>
+    /// <summary>Zeroes a part, and gives its memory back until it is touched again.</summary>
     /// <param name="offset">Where it begins, in bytes. Only whole pages are given back.</param>
     /// <param name="count">How long it is, in bytes.</param>
     public void GiveBack(nuint offset, nuint count)

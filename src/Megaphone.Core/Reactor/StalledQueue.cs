@@ -10,10 +10,10 @@ internal sealed class StalledQueue<TState>(ConnectionTable<TState> table)
     private int _first;
     private int _last;
 
-    /// <summary>How many there are.</summary>
+    /// <summary>Connections in the queue.</summary>
     public int Count { get; private set; }
 
-    /// <summary>Adds one that is not in it.</summary>
+    /// <summary>Adds a connection that is not in the queue.</summary>
     public void Enqueue(ConnectionId id)
     {
         if (Count++ == 0) _first = id.Slot;
@@ -21,7 +21,7 @@ internal sealed class StalledQueue<TState>(ConnectionTable<TState> table)
         _last = id.Slot;
     }
 
-    /// <summary>Takes the one that came first; there must be one.</summary>
+    /// <summary>Takes the connection that came first; the queue must not be empty.</summary>
     public ConnectionId Dequeue()
     {
         ConnectionId id = table.IdAt(_first);

@@ -18,11 +18,11 @@ internal sealed record TcpLivenessOptions
     /// the kernel does without it. Default 7 minutes.
     /// </summary>
     /// <remarks>
-    /// Linux counts it from when the peer was last heard, for probes as well: below <see cref="UntilGone()"/> one probe that is lost
-    /// would be the end of a peer that is there.
+    /// Linux counts it from when the peer was last heard, for probes as well: with less than <see cref="UntilGone()"/> a single lost probe
+    /// would disconnect a peer that is still there.
     /// </remarks>
     public TimeSpan UserTimeout { get; init; } = TimeSpan.FromMinutes(7);
 
-    /// <summary>Silence after which all probes have had their time.</summary>
+    /// <summary>Silence after which the last probe has gone unanswered.</summary>
     public TimeSpan UntilGone() => Idle + (Interval * Probes);
 }

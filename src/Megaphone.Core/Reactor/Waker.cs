@@ -17,7 +17,7 @@ internal sealed unsafe class Waker : IDisposable
     /// <summary>What epoll is to watch for input.</summary>
     public int Descriptor { get; }
 
-    /// <summary>Wakes the reactor; calls before it has woken up cost nothing.</summary>
+    /// <summary>Wakes the reactor; further calls until it has woken up make no system call.</summary>
     public void Signal()
     {
         if (Interlocked.Exchange(ref _signalled, 1) != 0) return;
@@ -25,7 +25,7 @@ internal sealed unsafe class Waker : IDisposable
         _ = Libc.Write(Descriptor, &one, sizeof(ulong));
     }
 
-    /// <summary>Called by the reactor before it looks at what it was woken for.</summary>
+    /// <summary>Called by the reactor before it finds out what it was woken for.</summary>
     public void Reset()
     {
         ulong count;

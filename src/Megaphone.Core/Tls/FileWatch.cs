@@ -3,13 +3,13 @@ using System.Security.Cryptography;
 
 namespace Megaphone.Tls;
 
-/// <summary>Calls when what is in files has changed, and on SIGHUP; one call at a time, and for SIGHUP no more than one in a second.</summary>
+/// <summary>Calls back when the content of files has changed, and on SIGHUP: one call at a time, and at most one a second for signals.</summary>
 internal sealed class FileWatch : IDisposable
 {
-    /// <summary>How often the files are looked at. They are read: how they were put in place does not matter then.</summary>
+    /// <summary>How often the files are read. Reading them whole finds every change, however they were replaced.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    /// <summary>Signals that follow each other sooner are answered together: each call may have a line in the log.</summary>
+    /// <summary>Signals that follow each other sooner are answered by one call, since each call may write a line to the log.</summary>
     private static readonly TimeSpan BetweenSignals = TimeSpan.FromSeconds(1);
 
     private readonly IReadOnlyList<string> _files;
@@ -17,9 +17,9 @@ internal sealed class FileWatch : IDisposable
     private readonly Lock _lock = new();
     private readonly Timer _timer;
     private readonly PosixSignalRegistration _signal;
-    private byte[] _seen;
-    private bool _asked;
-    private long _answered;
+    private byte[] _lastDigest;
+    private bool _isRequested;
+    private long _lastSignalCall;
 
     /// <summary>Begins to watch.</summary>
     /// <param name="files">Their paths; one that cannot be read counts as empty.</param>
@@ -27,12 +27,12 @@ internal sealed class FileWatch : IDisposable
     public FileWatch(IReadOnlyList<string> files, Action changed)
     {
         (_files, _changed) = (files, changed);
-        _seen = Digest();
-        _timer = new Timer(_ => Look(), null, Interval, Interval);
+        _lastDigest = Digest();
+        _timer = new Timer(_ => CallIfDue(), null, Interval, Interval);
         _signal = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
         {
             context.Cancel = true;
-            Ask();
+            Request();
         });
     }
 
@@ -43,26 +43,26 @@ internal sealed class FileWatch : IDisposable
         _timer.Dispose();
     }
 
-    private void Ask()
+    private void Request()
     {
         lock (_lock)
         {
-            if (_asked) return;
-            _asked = true;
-            long wait = _answered + (long)BetweenSignals.TotalMilliseconds - Environment.TickCount64;
+            if (_isRequested) return;
+            _isRequested = true;
+            long wait = _lastSignalCall + (long)BetweenSignals.TotalMilliseconds - Environment.TickCount64;
             _timer.Change(TimeSpan.FromMilliseconds(Math.Max(0, wait)), Interval);
         }
     }
 
-    private void Look()
+    private void CallIfDue()
     {
         lock (_lock)
         {
             byte[] now = Digest();
-            if (!_asked && now.AsSpan().SequenceEqual(_seen)) return;
-            if (_asked) _answered = Environment.TickCount64;
-            _asked = false;
-            _seen = now;
+            if (!_isRequested && now.AsSpan().SequenceEqual(_lastDigest)) return;
+            if (_isRequested) _lastSignalCall = Environment.TickCount64;
+            _isRequested = false;
+            _lastDigest = now;
             _changed();
         }
     }

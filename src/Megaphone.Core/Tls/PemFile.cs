@@ -2,7 +2,7 @@ using Megaphone.Interop;
 
 namespace Megaphone.Tls;
 
-/// <summary>Looks at a PEM file before it is used, so that what is wrong can be told with what fixes it.</summary>
+/// <summary>Checks a PEM file before it is used, so that a problem can be reported with its fix.</summary>
 internal static class PemFile
 {
     private const int MayPass = 1;
@@ -84,7 +84,7 @@ internal static class PemFile
                 $"as root `chown {(user.Length > 0 ? user : id)} {Quoted(file)} && chmod u+r {Quoted(file)}` allows it; {InTheUnit}");
     }
 
-    /// <summary>The first folder on the way to a file that may not be passed; null when there is none.</summary>
+    /// <summary>The first folder in a file's path that may not be entered; null when there is none.</summary>
     private static string? ClosedFolder(string file)
     {
         for (int slash = file.IndexOf('/', 1); slash > 0; slash = file.IndexOf('/', slash + 1))
@@ -96,7 +96,7 @@ internal static class PemFile
         return null;
     }
 
-    /// <summary>The last folder on the way to a file that there is.</summary>
+    /// <summary>The deepest folder in a file's path that exists.</summary>
     private static string Nearest(string file)
     {
         string? folder = Path.GetDirectoryName(file);

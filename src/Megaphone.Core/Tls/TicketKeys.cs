@@ -11,7 +11,7 @@ namespace Megaphone.Tls;
 /// </summary>
 /// <remarks>
 /// A key encrypts for one <see cref="Period"/> and is good for reading tickets for two more; then it is overwritten, and what
-/// was recorded earlier cannot be read with what this process knows. One row of keys serves the process, whatever
+/// was recorded earlier cannot be decrypted with what this process knows. The process has one set of keys, whichever
 /// certificates are in use. Thread-safe.
 /// </remarks>
 internal static unsafe class TicketKeys
@@ -28,11 +28,11 @@ internal static unsafe class TicketKeys
 
     private static readonly Lock Gate = new();
 
-    /// <summary>The newest first; each name, cipher key, MAC key. Pinned: the collector leaves no copies behind.</summary>
+    /// <summary>The newest first; each is a name, a cipher key and a MAC key. Pinned, so that the collector leaves no copies behind.</summary>
     private static readonly byte[] Keys = GC.AllocateArray<byte>(Kept * KeyBytes, pinned: true);
 
-    // Old keys go whether anybody comes or not.
-    private static readonly Timer Clock = new(_ => Rotate(), null, Period, Period);
+    // Old keys are overwritten even while no client connects.
+    private static readonly Timer RotationTimer = new(_ => Rotate(), null, Period, Period);
 
     static TicketKeys() => RandomNumberGenerator.Fill(Keys);
 
@@ -40,7 +40,7 @@ internal static unsafe class TicketKeys
     public static TimeSpan Period { get; } = TimeSpan.FromHours(1);
 
     /// <summary>Has a context make and read tickets with these keys.</summary>
-    public static void Serve(TlsContext context) => _ = OpenSsl.SetTicketCallback(context, &Provide);
+    public static void Use(TlsContext context) => _ = OpenSsl.SetTicketCallback(context, &Provide);
 
     /// <summary>Puts a new key in front, and overwrites the oldest.</summary>
     public static void Rotate()

@@ -4,10 +4,10 @@ using Megaphone.Interop;
 
 namespace Megaphone.Tls;
 
-/// <summary>The server's side of TLS: makes sessions with the certificates that are in use, and takes new ones into use.</summary>
+/// <summary>The server's side of TLS: makes sessions with the current certificates, and loads new ones.</summary>
 /// <remarks>
-/// Thread-safe. A session keeps what it began with: nothing of a reload reaches connections that stand, and their certificates'
-/// memory is freed when the last of them is gone.
+/// Thread-safe. A session keeps the certificates that it began with: a reload does not affect established connections, and the memory
+/// of replaced certificates is freed with the last session that uses them.
 /// </remarks>
 internal sealed unsafe class TlsServer
 {
@@ -48,12 +48,12 @@ internal sealed unsafe class TlsServer
     public void Reload() => _current = Load();
 
     /// <summary>Whether a certificate covers the host, whose name is normalized.</summary>
-    public bool Serves(string host) => _current.Find(host) is not null;
+    public bool Covers(string host) => _current.Find(host) is not null;
 
     /// <summary>Begins a session on a descriptor, which must be non-blocking.</summary>
     /// <param name="descriptor">The socket; it stays the caller's.</param>
-    /// <param name="host">The host that the client has named before, normalized; null: it may name one with SNI. If it names
-    /// another one that is served then that counts.</param>
+    /// <param name="host">The host that the client has named before, normalized; null: it may name one with SNI. If SNI
+    /// names another one that a certificate covers, that one counts.</param>
     /// <returns>The session, which the caller frees; null when there is no memory.</returns>
     public TlsSession? Open(int descriptor, string? host)
     {
@@ -85,14 +85,14 @@ internal sealed unsafe class TlsServer
         _ = OpenSsl.SetOptions(context, OpenSsl.OptionNoRenegotiation | (_options.Tickets ? 0 : OpenSsl.OptionNoTicket));
         _ = OpenSsl.SetTickets(context, _options.Tickets ? 1u : 0);
         _ = OpenSsl.SetCiphers(context, Tls12Ciphers);
-        TicketKeys.Serve(context);
+        TicketKeys.Use(context);
         OpenSsl.SetAlpnCallback(context, &ChooseProtocol, 0);
         delegate* unmanaged[Cdecl]<nint, int*, nint, int> choose = isFront ? &ChooseCertificate : &ChooseOtherCertificate;
         _ = OpenSsl.ControlCallback(context, OpenSsl.ControlServerNameCallback, choose);
         _ = OpenSsl.Control(context, OpenSsl.ControlServerNameArgument, 0, _self);
     }
 
-    /// <summary>The client's first message has arrived. It must name a host that is served, or none.</summary>
+    /// <summary>The client's first message has arrived. It must name a host that a certificate covers, or none.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int ChooseCertificate(nint ssl, int* alert, nint self)
     {
@@ -100,7 +100,7 @@ internal sealed unsafe class TlsServer
         return Choose(ssl, self, unknown: OpenSsl.ExtensionAlertFatal);
     }
 
-    /// <summary>The same where the certificate follows from what the client said before: a name that is not served is nothing new.</summary>
+    /// <summary>The same where the client has named its host before the handshake: a name that no certificate covers is ignored.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int ChooseOtherCertificate(nint ssl, int* alert, nint self) =>
         Choose(ssl, self, unknown: OpenSsl.ExtensionNoAcknowledge);
@@ -126,7 +126,7 @@ internal sealed unsafe class TlsServer
             return OpenSsl.ExtensionOk;
         }
 
-        // no_application_protocol: a browser that was led here must not take an answer for one to HTTP.
+        // no_application_protocol: a browser that was redirected here must not take an answer for one to HTTP.
         return OpenSsl.ExtensionAlertFatal;
     }
 }

@@ -7,8 +7,8 @@ namespace Megaphone.Tls;
 /// <remarks>
 /// <para>Not thread-safe: whoever calls holds the connection. It owns native memory until <see cref="Free"/>, and never the
 /// descriptor. When it is idle OpenSSL keeps no buffers for it.</para>
-/// <para>The handshake reads from the socket. Behind it, once <see cref="Meter"/> has been called, nothing is read but the records
-/// that are given to <see cref="Open"/>, one at a time.</para>
+/// <para>The handshake reads from the socket. After it, once <see cref="ReadRecordsOnly"/> has been called, nothing is read but the
+/// records that are given to <see cref="Open"/>, one at a time.</para>
 /// <para>After <see cref="TlsStatus.Failed"/> or <see cref="TlsStatus.Broken"/> nothing but <see cref="Free"/> may be called.</para>
 /// </remarks>
 /// <param name="handle">The SSL object; 0 for none.</param>
@@ -27,8 +27,8 @@ internal readonly unsafe struct TlsSession(nint handle)
     public bool IsTls13 => OpenSsl.Version(handle) >= OpenSsl.Tls13;
 
     /// <summary>
-    /// Whether the peer has asked for a key update that cannot be answered yet, as a record of ours has gone out in part. To be asked
-    /// a second time before that is legal, and makes OpenSSL put its answer into the middle of the record, which it then refuses to do.
+    /// Whether the peer has asked for a key update that cannot be answered yet, since a record of ours has gone out in part. A peer may
+    /// ask again before that, which makes OpenSSL try to put its answer into the middle of the record, and then fail.
     /// </summary>
     public bool OwesKeyUpdate => OpenSsl.KeyUpdateType(handle) != OpenSsl.KeyUpdateNone;
 
@@ -41,7 +41,7 @@ internal readonly unsafe struct TlsSession(nint handle)
     }
 
     /// <summary>From now on only records that are given to <see cref="Open"/> are read. To be called when the handshake is done.</summary>
-    public void Meter() => TlsTransport.Meter(handle);
+    public void ReadRecordsOnly() => TlsTransport.ReadOffersOnly(handle);
 
     /// <summary>Opens one record, or goes on with one that has been taken and not delivered whole.</summary>
     /// <param name="record">A whole record, or as much as <see cref="TlsRecord.Measure"/> says. Empty: nothing new.</param>
@@ -96,7 +96,7 @@ internal readonly unsafe struct TlsSession(nint handle)
     }
 
     /// <summary>
-    /// Ends the session because the peer sends what is allowed by itself and too much of it: with the alert <c>unexpected_message</c>
+    /// Ends the session because the peer sends too much of what is allowed in small numbers: with the alert <c>unexpected_message</c>
     /// in TLS 1.3, before that with <c>close_notify</c>. Afterwards it has <see cref="TlsStatus.Failed"/>.
     /// </summary>
     public void Refuse()

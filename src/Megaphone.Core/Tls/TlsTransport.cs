@@ -4,17 +4,17 @@ using Megaphone.Interop;
 
 namespace Megaphone.Tls;
 
-/// <summary>How OpenSSL reaches a client: a BIO that writes to the socket, and reads from it until the session is metered.</summary>
+/// <summary>How OpenSSL reaches a client: a BIO that writes to the socket, and reads from it until the handshake is done.</summary>
 /// <remarks>
-/// <para>OpenSSL would read for as long as records without data keep coming. From a metered session it gets one record at a
-/// time, the one that the calling thread offers, and then hears that there is no more for now.</para>
+/// <para>OpenSSL would read for as long as records without data keep coming. After <see cref="ReadOffersOnly"/> it gets one record at a
+/// time, the one that the calling thread offers, and then is told that there is no more for now.</para>
 /// <para>An offer belongs to its thread: another one that sends on a session in the meantime, for which OpenSSL may want to read,
 /// is told that nothing has come.</para>
 /// </remarks>
 internal static unsafe class TlsTransport
 {
     /// <summary>Set beside the descriptor in what a BIO knows: it reads offers only.</summary>
-    private const long Metered = 1L << 32;
+    private const long OffersOnly = 1L << 32;
 
     private static readonly nint Method = MakeMethod();
 
@@ -37,13 +37,13 @@ internal static unsafe class TlsTransport
     }
 
     /// <summary>From now on a session reads nothing but what is offered. It holds nothing unread.</summary>
-    public static void Meter(nint ssl)
+    public static void ReadOffersOnly(nint ssl)
     {
         nint bio = OpenSsl.ReadBio(ssl);
-        OpenSsl.SetBioData(bio, (nint)(OpenSsl.BioData(bio) | Metered));
+        OpenSsl.SetBioData(bio, (nint)(OpenSsl.BioData(bio) | OffersOnly));
     }
 
-    /// <summary>Offers bytes to the metered session that this thread calls next. They must not move before <see cref="Withdraw"/>.</summary>
+    /// <summary>Offers bytes to the session that this thread calls next, which reads offers only. They must not move before <see cref="Withdraw"/>.</summary>
     public static void Offer(byte* bytes, int count)
     {
         _offer = bytes;
@@ -73,7 +73,7 @@ internal static unsafe class TlsTransport
     {
         OpenSsl.ClearBioFlags(bio, OpenSsl.BioRetryFlags);
         nint data = OpenSsl.BioData(bio);
-        if ((data & Metered) == 0)
+        if ((data & OffersOnly) == 0)
             return Finish(bio, Libc.Receive((int)data, into, (nuint)count, Libc.MsgDontWait), OpenSsl.BioRetryRead);
 
         int taken = Math.Min(count, _offered);
@@ -105,7 +105,7 @@ internal static unsafe class TlsTransport
         return -1;
     }
 
-    /// <summary>Nothing is buffered here, so a flush has been done; an end of input is told by its reader.</summary>
+    /// <summary>Nothing is buffered here, so there is nothing to flush; the end of input is found by its reader.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static nint Control(nint bio, int command, nint number, void* pointer) =>
         command == OpenSsl.BioControlFlush ? 1 : 0;

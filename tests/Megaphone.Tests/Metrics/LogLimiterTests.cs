@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Metrics;
 
-/// <summary>Repeated lines are logged a few times in an interval, and summed up behind it.</summary>
+/// <summary>Repeated lines are logged a few times in an interval, and summed up at its end.</summary>
 public sealed class LogLimiterTests : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
@@ -25,7 +25,7 @@ public sealed class LogLimiterTests : IDisposable
         Assert.Equal(0, Logged(1));
         Assert.Empty(_sums);
 
-        // Nothing comes any more, and the sum is told all the same.
+        // The sum is logged even though no further line comes.
         _time.Advance(TimeSpan.FromTicks(1));
         Assert.Equal([998], _sums);
         _time.Advance(10 * Interval);
@@ -33,7 +33,7 @@ public sealed class LogLimiterTests : IDisposable
     }
 
     [Fact]
-    public void A_flood_that_goes_on_is_told_a_few_times_in_each_interval()
+    public void A_flood_that_goes_on_is_logged_a_few_times_in_each_interval()
     {
         for (int i = 1; i <= 5; i++)
         {
@@ -46,7 +46,7 @@ public sealed class LogLimiterTests : IDisposable
     }
 
     [Fact]
-    public void What_comes_seldom_is_always_logged()
+    public void Rare_lines_are_always_logged()
     {
         for (int i = 0; i < 50; i++)
         {
@@ -58,7 +58,7 @@ public sealed class LogLimiterTests : IDisposable
     }
 
     [Fact]
-    public void At_its_end_it_tells_what_it_has_counted_and_what_came_after_that_when_it_is_ended_again()
+    public void Disposing_logs_the_sum_and_disposing_again_the_sum_since_then()
     {
         Logged(5);
         _limiter.Dispose();

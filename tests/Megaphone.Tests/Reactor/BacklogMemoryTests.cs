@@ -5,11 +5,11 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>The bound for all buffers counts what they take, so what a backlog will take must be known before it does.</summary>
+/// <summary>The bound for all buffers is about their memory, so a backlog says how much it would allocate before it does.</summary>
 public class BacklogMemoryTests
 {
     [Fact]
-    public void What_a_backlog_will_take_is_known_before() => FsCheck.Check.One(
+    public void A_backlog_says_beforehand_how_much_it_will_allocate() => FsCheck.Check.One(
         Config.QuickThrowOnFailure.WithMaxTest(500),
         Prop.ForAll(Arb.From(Gen.Choose(-3_000, 5_000).ArrayOf()), steps =>
         {
@@ -32,7 +32,7 @@ public class BacklogMemoryTests
         }));
 
     [Fact]
-    public void A_backlog_takes_no_more_than_twice_what_is_put_into_it_at_once()
+    public void A_backlog_allocates_no_more_than_twice_what_is_appended_at_once()
     {
         for (int bytes = 1_024; bytes < 3_000_000; bytes = bytes * 3 / 2)
         {

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>What an id is put together from comes out of it again.</summary>
+/// <summary>An id gives back the parts that it was made of.</summary>
 public class ConnectionIdTests
 {
     [Theory]

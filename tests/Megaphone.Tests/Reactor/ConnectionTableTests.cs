@@ -5,17 +5,17 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Slots are taken and freed; an id that is over is never found again.</summary>
+/// <summary>Slots are allocated and freed; the id of a closed connection is never found again.</summary>
 public class ConnectionTableTests
 {
     [Fact]
-    public void It_gives_as_many_as_it_has_and_no_more()
+    public void It_allocates_as_many_slots_as_it_has_and_no_more()
     {
         using ConnectionTable<int> table = new(3, 1500);
         HashSet<ConnectionId> ids = [];
         while (table.TryAllocate(out ConnectionId id) is null)
         {
-            table.Slot(id.Slot).Exit();
+            Begin(table, id);
             Assert.True(ids.Add(id));
             Assert.Equal(3, id.Reactor);
             Assert.NotEqual(0u, id.Generation);
@@ -41,7 +41,7 @@ public class ConnectionTableTests
     }
 
     [Fact]
-    public void The_generation_passes_over_0()
+    public void The_generation_skips_0()
     {
         using ConnectionTable<int> table = new(0, 1);
         ConnectionId id = Take(table);
@@ -57,7 +57,7 @@ public class ConnectionTableTests
     [InlineData(0x0000_0001_00_000001UL)]
     [InlineData(0x0000_0002_00_000000UL)]
     [InlineData(ulong.MaxValue)]
-    public void What_was_never_there_is_not_found(ulong value)
+    public void An_id_that_was_never_given_out_is_not_found(ulong value)
     {
         using ConnectionTable<int> table = new(0, 10);
         Take(table);
@@ -65,7 +65,7 @@ public class ConnectionTableTests
     }
 
     [Fact]
-    public void A_chunk_that_is_empty_is_as_new_and_yet_no_id_comes_again()
+    public void A_chunk_that_became_empty_is_as_new_but_no_id_is_given_out_twice()
     {
         using ConnectionTable<int> table = new(0, 5000);
         HashSet<ConnectionId> ids = [];
@@ -91,7 +91,7 @@ public class ConnectionTableTests
     }
 
     [Fact]
-    public void The_lowest_chunk_with_room_comes_first()
+    public void Slots_come_from_the_lowest_chunk_with_room()
     {
         using ConnectionTable<int> table = new(0, 5000);
         ConnectionId[] taken = [.. Enumerable.Range(0, 5000).Select(_ => Take(table))];
@@ -117,8 +117,8 @@ public class ConnectionTableTests
 
     [Theory]
     [InlineData(64, 16)]
-    [InlineData(4 * 1024, 1024)] // Chunks become empty, and are taken again, all the time.
-    public async Task Threads_that_take_and_free_never_hold_the_same_slot(int capacity, int each)
+    [InlineData(4 * 1024, 1024)] // Chunks become empty and are used again all the time.
+    public async Task Threads_that_allocate_and_free_never_hold_the_same_slot(int capacity, int each)
     {
         const int threads = 4;
         const int rounds = 20_000;
@@ -136,7 +136,7 @@ public class ConnectionTableTests
                     if (fill && table.TryAllocate(out ConnectionId id) is null)
                     {
                         if (!held.TryAdd(id.Slot, thread)) problems.Enqueue($"slot {id.Slot} was given out twice");
-                        table.Slot(id.Slot).Exit();
+                        Begin(table, id);
                         own.Enqueue(id);
                     }
                     else if (own.TryDequeue(out ConnectionId done))
@@ -144,7 +144,7 @@ public class ConnectionTableTests
                         if (!table.TryEnter(done)) problems.Enqueue($"{done} was not found");
                         held.TryRemove(done.Slot, out _);
                         Close(table, done);
-                        if (table.TryEnter(done)) problems.Enqueue($"{done} was found after its end");
+                        if (table.TryEnter(done)) problems.Enqueue($"{done} was found after it was closed");
                     }
                 }
 
@@ -163,8 +163,16 @@ public class ConnectionTableTests
     private static ConnectionId Take(ConnectionTable<int> table)
     {
         Assert.Null(table.TryAllocate(out ConnectionId id));
-        table.Slot(id.Slot).Exit();
+        Begin(table, id);
         return id;
+    }
+
+    /// <summary>The gate is held, as when a reactor begins a connection; a connection that is open has a descriptor.</summary>
+    private static void Begin(ConnectionTable<int> table, ConnectionId id)
+    {
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        slot.Descriptor = 0;
+        slot.Exit();
     }
 
     /// <summary>The gate is held, as when a reactor closes a connection.</summary>
@@ -172,6 +180,7 @@ public class ConnectionTableTests
     {
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
         slot.Set(ConnectionFlags.Closed);
+        slot.Descriptor = -1;
         slot.Exit();
         table.Free(id.Slot);
     }

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>What was armed first falls due first.</summary>
+/// <summary>The deadline that was set first falls due first.</summary>
 public class DeadlineQueueTests
 {
     [Fact]
@@ -32,7 +32,7 @@ public class DeadlineQueueTests
     }
 
     [Fact]
-    public void Each_comes_with_its_attempt()
+    public void Each_deadline_has_its_attempt()
     {
         using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), 10, (_, _) => true);
         foreach (byte attempt in (byte[])[0, 1, 255]) queue.Arm(new ConnectionId(ulong.MaxValue), long.MaxValue >> 9, attempt);
@@ -46,7 +46,7 @@ public class DeadlineQueueTests
     }
 
     [Fact]
-    public void Those_of_connections_that_are_gone_never_outnumber_the_others_by_far()
+    public void Deadlines_of_closed_connections_never_outnumber_the_others_by_far()
     {
         const int Connections = 10_000;
         ulong oldest = 0;
@@ -55,7 +55,7 @@ public class DeadlineQueueTests
         long most = 0;
         for (ulong id = 1; id <= 1_000_000; id++)
         {
-            // By then everything has been done once: the first call of a function of the system's allocates.
+            // By then every path has run once: the first call of a native function allocates.
             if (id == 100_000) before = GC.GetAllocatedBytesForCurrentThread();
             queue.Arm(new ConnectionId(id), 1000);
             oldest = id - Math.Min(id, 1000);
@@ -72,7 +72,7 @@ public class DeadlineQueueTests
     }
 
     [Fact]
-    public void It_never_runs_over_when_nobody_sifts()
+    public void It_never_overflows_even_if_nobody_sifts()
     {
         const int Connections = 1_000;
         ulong oldest = 0;
@@ -90,11 +90,11 @@ public class DeadlineQueueTests
     }
 
     [Fact]
-    public void A_million_deadlines_that_passed_leave_no_memory_behind()
+    public void A_million_deadlines_that_have_passed_keep_no_memory()
     {
         using DeadlineQueue queue = new(TimeSpan.FromMilliseconds(100), 1_000_000, (_, _) => true);
 
-        // Other tests take and give back memory meanwhile, but not each time.
+        // Other tests allocate and free memory meanwhile, but hardly in every round.
         Assert.Contains(Enumerable.Range(0, 20), _ =>
         {
             long before = OwnKilobytes();

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>How much is kept back from clients. That it is kept back is tested from outside: it concerns the whole process.</summary>
+/// <summary>How many descriptors are kept back. That clients do not get them is tested end to end: it concerns the whole process.</summary>
 public class DescriptorReserveTests
 {
     [Theory]
@@ -17,7 +17,7 @@ public class DescriptorReserveTests
         Assert.Equal(kept, DescriptorReserve.Within(limit, size));
 
     [Fact]
-    public void Nothing_is_kept_back_from_who_has_not_asked_for_it()
+    public void Nothing_is_kept_back_by_default()
     {
         Assert.Equal(0, DescriptorReserve.Size);
         Assert.False(DescriptorReserve.Includes(int.MaxValue));

@@ -6,14 +6,14 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Connections that the reactors make themselves.</summary>
+/// <summary>Connections that the reactors open themselves.</summary>
 public class ReactorConnectTests
 {
     /// <summary>Refused by connect(2) itself, as an IPv6 address is where there is no route: TCP does not broadcast.</summary>
     private static readonly IPEndPoint Unreachable = new(IPAddress.Parse("255.255.255.255"), 9);
 
     [Fact]
-    public async Task What_is_sent_before_the_connection_stands_comes_first()
+    public async Task What_is_sent_before_the_connection_is_established_arrives_first()
     {
         using TestReactors reactors = new();
         using Socket server = Listener(IPAddress.Loopback);

@@ -6,14 +6,14 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>What happens to a connection between an address that failed and the next one.</summary>
+/// <summary>A connection between an address that failed and the next one.</summary>
 public class ReactorFallbackTests
 {
     /// <summary>Refused by connect(2) itself, as an IPv6 address is where there is no route: TCP does not broadcast.</summary>
     private static readonly IPEndPoint Unreachable = new(IPAddress.Parse("255.255.255.255"), 9);
 
     [Fact]
-    public async Task What_is_sent_while_the_first_address_has_failed_and_the_next_is_not_begun_is_kept()
+    public async Task What_is_sent_after_the_first_address_failed_waits_for_the_next()
     {
         using TestReactors reactors = new(start: false);
         using Socket server = Listener(IPAddress.Loopback);
@@ -27,7 +27,7 @@ public class ReactorFallbackTests
     }
 
     [Fact]
-    public async Task One_that_is_aborted_while_the_first_address_has_failed_tries_no_other()
+    public async Task A_connection_aborted_after_the_first_address_failed_tries_no_other()
     {
         using TestReactors reactors = new(start: false);
         using Socket server = Listener(IPAddress.Loopback);
@@ -40,7 +40,7 @@ public class ReactorFallbackTests
     }
 
     [Fact]
-    public async Task One_that_is_to_close_when_flushed_is_not_forgotten_when_its_first_address_has_failed()
+    public async Task A_connection_to_be_closed_when_flushed_is_not_forgotten_when_its_first_address_fails()
     {
         using TestReactors reactors = new(start: false);
         using Socket server = Listener(IPAddress.Loopback);
@@ -61,7 +61,7 @@ public class ReactorFallbackTests
         TestConnection connection = reactors.ConnectTo(first.Address, second.Address);
         await Task.Delay(50);
 
-        // Asks the reactor to look at the connection, which must not shorten anything.
+        // Has the reactor bring the connection up to date, which must not shorten anything.
         reactors.Group.EndWrite(connection.Id, connection.Owner);
         await Patience.UntilAsync(() => connection.Closed is not null, "the timeout");
         Assert.InRange(Environment.TickCount64 - began, 2 * (long)timeout.TotalMilliseconds, long.MaxValue);

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Connections that come and go while others send to them.</summary>
+/// <summary>Connections open and close while other threads send to them.</summary>
 [Collection(nameof(Alone))]
 public class ReactorStressTests
 {
@@ -34,7 +34,7 @@ public class ReactorStressTests
     }
 
     [Fact]
-    public async Task Bytes_never_reach_another_connection_however_many_are_closed_meanwhile()
+    public async Task Bytes_never_reach_another_connection_and_no_state_is_impossible_however_many_are_closed()
     {
         const int clients = 4;
         const int senders = 3;

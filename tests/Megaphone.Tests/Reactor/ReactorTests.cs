@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>The reactor over real sockets, with a handler that notes what it is told.</summary>
+/// <summary>The reactor over real sockets, with a handler that notes its calls.</summary>
 public class ReactorTests
 {
     private static readonly BufferOptions SmallBuffers = new() { LowBytes = 16 << 10, HighBytes = 64 << 10, LimitBytes = 4 << 20, TotalBytes = 64 << 20 };
@@ -15,7 +15,7 @@ public class ReactorTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public async Task What_a_client_says_comes_back(int count)
+    public async Task What_a_client_sends_comes_back(int count)
     {
         using TestReactors reactors = new(count);
         reactors.Handler.Received = (connection, bytes) => reactors.Send(connection, bytes);
@@ -31,7 +31,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_client_that_ends_first_still_hears_the_rest()
+    public async Task A_client_that_ends_its_direction_first_still_receives_the_rest()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -49,7 +49,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task When_we_end_first_the_client_may_go_on()
+    public async Task A_client_may_go_on_sending_after_we_ended_our_direction()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -91,7 +91,7 @@ public class ReactorTests
     [Theory]
     [InlineData("", "opening, last words")]
     [InlineData("before, ", "before, last words")]
-    public async Task Last_words_have_an_opening_if_they_are_the_first(string before, string heard)
+    public async Task SendLast_sends_its_opening_only_if_nothing_was_sent_before(string before, string received)
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -101,14 +101,14 @@ public class ReactorTests
         reactors.Group.SendLast(connection.Id, connection.Owner, "too "u8, "late"u8);
         Assert.False(reactors.Send(connection, "too late"));
 
-        Assert.Equal(heard, Encoding.ASCII.GetString(TestReactors.ReadToEnd(client)));
+        Assert.Equal(received, Encoding.ASCII.GetString(TestReactors.ReadToEnd(client)));
         client.Send("I hear"u8);
         await Patience.UntilAsync(() => connection.Text == "I hear", "what the client still says");
         client.Shutdown(SocketShutdown.Send);
         await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
-    /// <summary>epoll reports an arrival once: whoever leaves something, or was paused just then, must not wait for another.</summary>
+    /// <summary>epoll reports an arrival once: a connection of which something was left, or that was paused just then, must not wait for another.</summary>
     [Theory]
     [InlineData(1, 20_000)]
     [InlineData(1000, 1_000_000)]
@@ -144,7 +144,7 @@ public class ReactorTests
     [InlineData(100)]
     [InlineData(101)]
     [InlineData(200)]
-    public async Task What_came_with_the_end_is_read_and_so_is_the_end(int total)
+    public async Task What_arrived_with_the_end_is_read_and_so_is_the_end(int total)
     {
         using TestReactors reactors = new();
         reactors.Handler.Room = _ => 100;
@@ -158,9 +158,9 @@ public class ReactorTests
         Assert.Equal(new string('x', total), connection.Text);
     }
 
-    /// <summary>A receive stops at such data and leaves what is behind it; the urgent byte itself is nothing that XMPP knows.</summary>
+    /// <summary>A receive stops at urgent data and leaves what is behind it; the urgent byte itself means nothing to XMPP.</summary>
     [Fact]
-    public async Task What_stands_behind_urgent_data_is_read_too()
+    public async Task What_follows_urgent_data_is_read_too()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -184,7 +184,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task Whoever_is_paused_and_resumed_while_the_client_hangs_up_is_read_to_the_end()
+    public async Task A_connection_that_is_paused_and_resumed_while_the_client_hangs_up_is_read_to_its_end()
     {
         using TestReactors reactors = new();
         for (int i = 0; i < 1000; i++)
@@ -217,7 +217,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_paused_connection_that_both_sides_have_ended_costs_nothing_and_is_read_later()
+    public async Task A_paused_connection_that_both_sides_have_ended_takes_no_processor_time_and_is_read_later()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -227,7 +227,7 @@ public class ReactorTests
         reactors.Group.EndWrite(connection.Id, connection.Owner);
         Assert.Empty(TestReactors.ReadToEnd(client));
 
-        // epoll reports such a hang-up for ever to whoever watches the descriptor.
+        // epoll would report such a hang-up for as long as it watches the descriptor.
         await Task.Delay(Patience.Short);
         int batches = reactors.Handler.Batches;
         await Task.Delay(Patience.Short);
@@ -239,7 +239,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_slow_client_is_told_of_at_the_high_mark_and_again_at_the_low_one()
+    public async Task The_handler_is_told_when_a_slow_client_reaches_the_high_mark_and_when_it_is_down_to_the_low_one()
     {
         using TestReactors reactors = new(buffers: SmallBuffers);
         (Socket client, TestConnection connection) = reactors.Connect(receiveBuffer: 4096);
@@ -299,7 +299,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task The_bound_of_all_buffers_is_about_the_memory_that_they_take_not_about_what_is_in_them()
+    public async Task The_bound_of_all_buffers_is_about_their_memory_not_about_what_is_in_them()
     {
         // What waits doubles its memory when it is full: from 64 KiB to 128, which is more than 100,000 bytes.
         using TestReactors reactors = new(buffers: SmallBuffers with { LimitBytes = 100_000, TotalBytes = 100_000 });
@@ -344,7 +344,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_stalled_connection_costs_no_cpu_time()
+    public async Task A_stalled_connection_takes_no_processor_time()
     {
         using TestReactors reactors = new();
         reactors.Handler.Room = _ => 0;
@@ -357,7 +357,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_handler_that_wants_nothing_more_of_a_connection_is_not_asked_again()
+    public async Task A_handler_that_wants_no_more_input_is_not_asked_again()
     {
         using TestReactors reactors = new();
         int asked = 0;
@@ -374,7 +374,7 @@ public class ReactorTests
         await Task.Delay(Patience.Short);
         Assert.Equal((1, "", ""), (Volatile.Read(ref asked), connection.Text, connection.Events));
 
-        // What goes the other way is none of this.
+        // Sending goes on.
         Assert.True(reactors.Send(connection, "z"));
         Assert.Equal("z", TestReactors.ReadText(client, 1));
     }
@@ -382,19 +382,19 @@ public class ReactorTests
     [Theory]
     [InlineData("half-closed")]
     [InlineData("closed")]
-    public async Task News_that_the_handler_has_no_room_for_is_told_again(string news)
+    public async Task A_notification_that_would_block_is_repeated(string notification)
     {
         using TestReactors reactors = new();
         bool room = false;
         int asked = 0;
         reactors.Handler.Answer = (_, what) =>
         {
-            if (what != news) return Outcome.Done;
+            if (what != notification) return Outcome.Done;
             Interlocked.Increment(ref asked);
             return Volatile.Read(ref room) ? Outcome.Done : Outcome.WouldBlock;
         };
         (Socket client, TestConnection connection) = reactors.Connect();
-        if (news == "half-closed") client.Shutdown(SocketShutdown.Send);
+        if (notification == "half-closed") client.Shutdown(SocketShutdown.Send);
         else reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout);
         for (int i = 1; i <= 3; i++)
         {
@@ -406,13 +406,13 @@ public class ReactorTests
         Assert.Equal(1, reactors.Group.Count);
         Volatile.Write(ref room, true);
         reactors.Group.ReleaseStalled();
-        await Patience.UntilAsync(() => connection.Events.Length > 0, news);
-        Assert.Equal(news == "half-closed" ? "half-closed" : "closed:IdleTimeout", connection.Events);
-        await Patience.UntilAsync(() => reactors.Group.Count == (news == "half-closed" ? 1 : 0), "the place");
+        await Patience.UntilAsync(() => connection.Events.Length > 0, notification);
+        Assert.Equal(notification == "half-closed" ? "half-closed" : "closed:IdleTimeout", connection.Events);
+        await Patience.UntilAsync(() => reactors.Group.Count == (notification == "half-closed" ? 1 : 0), "the place");
     }
 
     [Fact]
-    public async Task A_handler_that_has_no_use_for_a_connection_has_it_closed()
+    public async Task A_connection_is_closed_when_its_handler_has_no_more_use_for_it()
     {
         using TestReactors reactors = new();
         reactors.Handler.Answer = (_, what) => what == "half-closed" ? Outcome.Closed : Outcome.Done;
@@ -423,7 +423,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task An_abort_resets_the_client_and_says_why()
+    public async Task An_abort_resets_the_client_and_reports_its_reason()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -434,7 +434,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task More_requests_than_a_reactor_can_be_told_of_one_by_one_are_all_served()
+    public async Task More_requests_than_the_mailbox_holds_are_all_carried_out()
     {
         using TestReactors reactors = new();
         (Socket slow, TestConnection waiting) = reactors.Connect(receiveBuffer: 4096);
@@ -451,7 +451,7 @@ public class ReactorTests
         holder.Send("x"u8);
         Assert.True(held.Wait(Patience.Long));
 
-        // The reactor's thread stands still while it is told the same again and again, and something else at last.
+        // The reactor's thread is blocked while the same is requested again and again, and something else at last.
         for (int i = 0; i < PostedIds.Capacity; i++)
             reactors.Group.CloseWhenFlushed(waiting.Id, waiting.Owner, CloseReason.LinkLost);
         Assert.True(reactors.Group.Abort(ending.Id, ending.Owner, CloseReason.IdleTimeout));
@@ -461,7 +461,7 @@ public class ReactorTests
         Assert.Equal(much, TestReactors.ReadToEnd(slow));
         await Patience.UntilAsync(() => waiting.Closed == CloseReason.LinkLost, "the other close");
 
-        // And afterwards it is told of each again.
+        // Afterwards single requests are carried out again.
         (_, TestConnection next) = reactors.Connect();
         Assert.True(reactors.Group.Abort(next.Id, next.Owner, CloseReason.IdleTimeout));
         await Patience.UntilAsync(() => next.Events == "closed:IdleTimeout", "the last close");
@@ -478,7 +478,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public void Requests_of_another_owner_find_nothing()
+    public void Requests_that_name_another_owner_change_nothing()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
@@ -496,7 +496,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_half_open_connection_is_closed_after_its_time()
+    public async Task A_half_open_connection_is_closed_after_the_timeout()
     {
         using TestReactors reactors = new(halfOpen: TimeSpan.FromMilliseconds(100));
         (Socket client, TestConnection ended) = reactors.Connect();
@@ -510,7 +510,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_sweep_closes_the_doomed_no_faster_than_it_may()
+    public async Task A_sweep_closes_connections_no_faster_than_its_rate()
     {
         using TestReactors reactors = new(closeRate: 200);
         List<TestConnection> connections = [];
@@ -532,7 +532,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_sweep_without_a_rate_is_done_at_once()
+    public async Task A_sweep_without_a_rate_closes_them_at_once()
     {
         using TestReactors reactors = new();
         for (int i = 0; i < 50; i++) reactors.Connect();
@@ -552,7 +552,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task A_handlers_refusal_is_counted_as_it_says()
+    public async Task The_handlers_refusal_is_counted_under_its_reason()
     {
         using TestReactors reactors = new();
         reactors.Handler.Refuses = RefusalReason.NoLink;
@@ -562,7 +562,7 @@ public class ReactorTests
     }
 
     [Fact]
-    public async Task After_it_stopped_accepting_clients_stay_and_new_ones_are_refused()
+    public async Task After_it_stopped_accepting_it_keeps_its_clients_and_refuses_new_ones()
     {
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();

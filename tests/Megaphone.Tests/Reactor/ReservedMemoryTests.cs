@@ -4,13 +4,13 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Memory is there where it was touched, and nowhere else.</summary>
+/// <summary>There is memory where it was touched, and nowhere else.</summary>
 public unsafe class ReservedMemoryTests
 {
     private const int Page = 4096;
 
     [Fact]
-    public void What_is_given_back_is_gone_and_zeroed()
+    public void A_part_that_is_given_back_is_zeroed_and_takes_no_memory()
     {
         using ReservedMemory memory = new(1000 * Page);
         Assert.Equal(0, Resident(memory));
@@ -24,7 +24,7 @@ public unsafe class ReservedMemoryTests
     }
 
     [Fact]
-    public void A_part_that_is_no_whole_pages_is_zeroed_all_the_same()
+    public void A_part_that_is_not_whole_pages_is_zeroed_as_well()
     {
         using ReservedMemory memory = new(2 * Page);
         new Span<byte>(memory.Start, 2 * Page).Fill(7);
@@ -35,7 +35,7 @@ public unsafe class ReservedMemoryTests
     }
 
     [Fact]
-    public void More_than_there_is_room_for_is_refused_in_words()
+    public void More_than_the_kernel_allows_is_refused_in_words()
     {
         IOException error = Assert.Throws<IOException>(() => new ReservedMemory(nuint.MaxValue / 2));
         Assert.Contains("MiB of address space", error.Message, StringComparison.Ordinal);

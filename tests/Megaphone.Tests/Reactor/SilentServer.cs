@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>A listener whose queue is full: the kernel answers nobody any more.</summary>
+/// <summary>A listener whose queue is full, so that the kernel answers no further connection attempt.</summary>
 internal sealed class SilentServer : IDisposable
 {
     private readonly List<Socket> _sockets = [];

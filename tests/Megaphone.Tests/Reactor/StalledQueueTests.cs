@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Who came first is served first.</summary>
+/// <summary>Connections are retried in the order in which they stalled.</summary>
 public class StalledQueueTests
 {
     [Fact]
@@ -14,6 +14,7 @@ public class StalledQueueTests
         for (int i = 0; i < 100; i++)
         {
             Assert.Null(table.TryAllocate(out ConnectionId id));
+            table.Slot(id.Slot).Descriptor = 0;
             table.Slot(id.Slot).Exit();
             ids.Add(id);
         }

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Records arrive in any pieces, and are handed on whole, once, in order, whatever turns their connection gets in between.</summary>
+/// <summary>Records arrive in any pieces and come out whole, once, and in order, however many turns their connection needs.</summary>
 public sealed class TlsRecordBufferTests : IDisposable
 {
     private readonly TlsRecordBuffer _records = new();

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Tls;
 
-/// <summary>What a file says is believed when it can be read, and named when it cannot.</summary>
+/// <summary>A certificate file is read, or what is wrong with it is reported.</summary>
 public sealed class CertificateChainTests : IDisposable
 {
     private readonly TestAuthority _authority = new();
@@ -20,7 +20,7 @@ public sealed class CertificateChainTests : IDisposable
     }
 
     [Fact]
-    public void Names_that_cannot_be_read_are_a_problem_and_nothing_worse()
+    public void Names_that_cannot_be_decoded_are_reported_as_a_problem()
     {
         CertificateCheck check = new(DateTimeOffset.UtcNow);
         (string certificate, string key) = _authority.IssueBroken("server", "2.5.29.17");

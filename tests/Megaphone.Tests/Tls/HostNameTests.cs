@@ -48,17 +48,17 @@ public class HostNameTests
     [InlineData("example.org/home")]
     [InlineData("[::1]")]
     [InlineData("ü'.example.org")]
-    public void What_is_no_name_has_no_form(string name) => Assert.Null(HostName.Normalize(name));
+    public void What_is_not_a_host_name_is_refused(string name) => Assert.Null(HostName.Normalize(name));
 
     [Theory]
     [InlineData("ü\uFF07.example.org")]
     [InlineData("\uFF1Cevil\uFF1E.example.org")]
     [InlineData("a\uFF0Fb\u2100.example.org")]
     [InlineData("\uFFFD.example.org")]
-    public void What_looks_like_punctuation_never_becomes_any(string name) => Assert.Matches("^[a-z0-9.-]*$", HostName.Normalize(name) ?? "");
+    public void Characters_that_look_like_punctuation_never_become_punctuation(string name) => Assert.Matches("^[a-z0-9.-]*$", HostName.Normalize(name) ?? "");
 
     [Fact]
-    public void Labels_and_names_are_no_longer_than_they_can_be()
+    public void Labels_and_names_that_are_too_long_are_refused()
     {
         string label = new('a', 63);
         string longest = $"{label}.{label}.{label}.{label[..61]}";

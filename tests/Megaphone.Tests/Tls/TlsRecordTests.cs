@@ -8,7 +8,7 @@ namespace Megaphone.Tests.Tls;
 public sealed class TlsRecordTests
 {
     [Fact]
-    public void A_record_is_measured_when_its_last_byte_has_come()
+    public void A_record_is_complete_when_its_last_byte_has_arrived()
     {
         byte[] record = Record(TlsRecord.Handshake, 300);
         byte[] received = [.. record, .. Record(23, 7)];
@@ -22,7 +22,7 @@ public sealed class TlsRecordTests
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(16_384 + 2048)]
-    public void Any_length_that_a_version_of_TLS_allows_is_waited_for(int length)
+    public void Records_of_every_length_that_TLS_allows_are_waited_for(int length)
     {
         byte[] record = Record(23, length);
         Assert.Equal(record.Length, TlsRecord.Measure(record));
@@ -34,7 +34,7 @@ public sealed class TlsRecordTests
     [InlineData(3, 65_535)]
     [InlineData(2, 10)]
     [InlineData((byte)'T', 10)]
-    public void Of_what_can_be_no_record_nothing_but_the_header_is_waited_for(byte version, int length)
+    public void A_header_that_no_version_of_TLS_allows_is_refused_without_waiting_for_more(byte version, int length)
     {
         byte[] header = [23, version, 3, (byte)(length >> 8), (byte)length];
         Assert.Equal(0, TlsRecord.Measure(header.AsSpan(0, 4)));
