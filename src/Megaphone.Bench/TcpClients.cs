@@ -67,8 +67,6 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
             CoalescesEvents = false,
             MaxConnections = _ids.Length,
             HalfOpenTimeout = TimeSpan.FromMinutes(1),
-            ConnectTimeout = TimeSpan.FromMinutes(1),
-            CloseRate = 0,
             Buffers = new BufferOptions(),
             Liveness = new TcpLivenessOptions(),
         };

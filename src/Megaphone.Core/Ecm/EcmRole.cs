@@ -134,7 +134,6 @@ internal sealed class EcmRole : IDisposable
         Reactors = _options.Reactors,
         MaxConnections = _options.MaxClients,
         HalfOpenTimeout = _options.HalfOpenTimeout,
-        ConnectTimeout = Timeout.InfiniteTimeSpan,
         CloseRate = _options.CloseRate,
         Buffers = _options.Buffers,
         Liveness = _options.Liveness,

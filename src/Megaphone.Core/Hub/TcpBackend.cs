@@ -42,7 +42,6 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
             MaxConnections = options.MaxSessions,
             HalfOpenTimeout = options.HalfOpenTimeout,
             ConnectTimeout = options.ConnectTimeout,
-            CloseRate = 0,
             Buffers = options.Buffers,
             Liveness = options.Liveness,
         };

@@ -8,6 +8,7 @@ namespace Megaphone.Reactor;
 /// <summary>Receives from the connections of one reactor, one at a time, when their handler asks for it. For the reactor's thread.</summary>
 internal sealed unsafe class ConnectionInput<TState>(
     ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest) : IConnectionInput, IDisposable
+    where TState : unmanaged
 {
     private const int BufferBytes = 64 << 10;
 

@@ -45,6 +45,7 @@ namespace Megaphone.Reactor;
 /// <see cref="ConnectionRequests{TState}"/>.
 /// </remarks>
 internal sealed class ConnectionMachine<TState> : IDisposable
+    where TState : unmanaged
 {
     private readonly ConnectionTable<TState> _table;
     private readonly IConnectionHandler<TState> _handler;
@@ -384,7 +385,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
 
         // If it still stands in the queue of the stalled, it is freed when its turn comes.
         if (slot.Is(ConnectionFlags.InStalledQueue)) return;
-        state = default!;
+        state = default;
         _table.Free(id.Slot);
     }
 }

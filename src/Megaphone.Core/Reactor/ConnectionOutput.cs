@@ -8,6 +8,7 @@ namespace Megaphone.Reactor;
 /// <summary>Sends what the kernel takes, and keeps the rest within bounds. Everything here is called with the slot's gate held.</summary>
 internal sealed unsafe class ConnectionOutput<TState>(
     ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest, BufferOptions bounds, RoleMetrics metrics)
+    where TState : unmanaged
 {
     /// <summary>What is encrypted in one hold of the gate, of what waits: a record of full length.</summary>
     private const int TlsFlushBytes = 16 << 10;

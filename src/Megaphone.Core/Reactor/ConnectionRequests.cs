@@ -12,6 +12,7 @@ namespace Megaphone.Reactor;
 internal sealed class ConnectionRequests<TState>(
     ConnectionTable<TState> table, IAcceptHandler<TState>? accepted, OutgoingConnects<TState>? outgoing, ConnectionOutput<TState> output,
     EpollInterest interest, Mailbox mailbox)
+    where TState : unmanaged
 {
     /// <summary>With any of these nothing more is sent.</summary>
     private const ConnectionFlags WritesNoMore =
@@ -26,10 +27,10 @@ internal sealed class ConnectionRequests<TState>(
     /// <returns>Null when it is served; else why it was refused and closed.</returns>
     public RefusalReason? Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
     {
-        if (table.TryAllocate(out ConnectionId id) is { } full)
+        if (!table.TryAllocate(out ConnectionId id))
         {
             CloseUnused(descriptor, session);
-            return full;
+            return RefusalReason.TooMany;
         }
 
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
@@ -63,10 +64,10 @@ internal sealed class ConnectionRequests<TState>(
     /// <returns>Null when it is served; else why not, and it is closed.</returns>
     public RefusalReason? Add(int descriptor, int owner, TState state, out ConnectionId id)
     {
-        if (table.TryAllocate(out id) is { } full)
+        if (!table.TryAllocate(out id))
         {
             CloseUnused(descriptor, session: default);
-            return full;
+            return RefusalReason.TooMany;
         }
 
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
@@ -80,7 +81,7 @@ internal sealed class ConnectionRequests<TState>(
     /// <returns>False when there is no place for it.</returns>
     public bool TryConnect(in NativeAddress to, int owner, TState state, out ConnectionId id)
     {
-        if (table.TryAllocate(out id) is not null) return false;
+        if (!table.TryAllocate(out id)) return false;
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
         table.State(id.Slot) = state;
         slot.Owner = owner;

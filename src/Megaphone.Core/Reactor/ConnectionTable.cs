@@ -1,33 +1,26 @@
 using System.Runtime.CompilerServices;
-using Megaphone.Metrics;
 
 namespace Megaphone.Reactor;
 
 /// <summary>The connections of one reactor: slots in native memory, and beside them the handler's state, what waits to be sent, and TLS.</summary>
 /// <remarks>
 /// Slots never move, so one may be used by reference while others are allocated. They are allocated from the lowest chunk that has
-/// room, and a chunk that nobody uses any more gives its memory back, but for states that hold references. Allocating and freeing are
-/// thread-safe; what is in a slot, and beside it, is guarded by the slot's own gate.
+/// room, and a chunk that nobody uses any more gives its memory back. Allocating and freeing are thread-safe; what is in a slot, and
+/// beside it, is guarded by the slot's own gate.
 /// </remarks>
-internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) : IDisposable
+/// <typeparam name="TState">What the handler keeps for each connection.</typeparam>
+internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisposable
+    where TState : unmanaged
 {
+    /// <summary>Slots of a chunk: their memory is whole pages, as long as what there is for each slot divides by four.</summary>
     private const int ChunkBits = 10;
     private const int ChunkSlots = 1 << ChunkBits;
     private const int NoSlot = -1;
 
-    // Of a chunk: whole pages, as long as what a slot takes divides by four.
-    private static readonly nuint StateBytes = ChunkSlots * (nuint)Unsafe.SizeOf<TState>();
-
     private readonly SlotMemory<ConnectionSlot> _slots = new(Chunks(capacity) * ChunkSlots);
+    private readonly SlotMemory<TState> _states = new(Chunks(capacity) * ChunkSlots);
     private readonly SlotMemory<OutputBacklog> _backlogs = new(Chunks(capacity) * ChunkSlots);
     private readonly SlotMemory<SecuredState> _secured = new(Chunks(capacity) * ChunkSlots);
-
-    // Where the state refers to objects the collector has to see it; anything else costs it nothing.
-    private readonly ReservedMemory? _plainStates = RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
-        ? null
-        : new((nuint)Chunks(capacity) * StateBytes);
-
-    private readonly TState[]?[] _states = new TState[RuntimeHelpers.IsReferenceOrContainsReferences<TState>() ? Chunks(capacity) : 0][];
     private readonly Chunk[] _chunks = [.. Enumerable.Repeat(new Chunk { FirstFree = NoSlot }, Chunks(capacity))];
     private readonly Lock _lock = new();
     private int _lowest;
@@ -41,17 +34,15 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     public int Used => Volatile.Read(ref _used);
 
     /// <summary>Allocates a slot, with a new generation and its gate held by the caller.</summary>
-    /// <returns>Null when there was one; else what there is too much or too little of.</returns>
-    public RefusalReason? TryAllocate(out ConnectionId id)
+    /// <returns>False when all are used.</returns>
+    public bool TryAllocate(out ConnectionId id)
     {
         id = default;
         lock (_lock)
         {
-            if (_count == capacity) return RefusalReason.TooMany;
+            if (_count == capacity) return false;
             while (_chunks[_lowest].Count == SlotsOf(_lowest)) _lowest++;
             ref Chunk chunk = ref _chunks[_lowest];
-            if (!TryMakeStates(_lowest)) return RefusalReason.Memory;
-
             int index = chunk.FirstFree;
             if (index != NoSlot) chunk.FirstFree = Slot(index).Next;
             else index = (_lowest << ChunkBits) + chunk.Used++;
@@ -67,7 +58,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
             slot.Descriptor = -1;
             slot.Attempt = 0;
             id = new ConnectionId(slot.Generation, reactor, index);
-            return null;
+            return true;
         }
     }
 
@@ -99,9 +90,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
 
     /// <summary>The handler's state for a slot.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ref TState State(int index) => ref RuntimeHelpers.IsReferenceOrContainsReferences<TState>()
-        ? ref _states[index >> ChunkBits]![index & (ChunkSlots - 1)]
-        : ref Unsafe.Add(ref Unsafe.AsRef<TState>(_plainStates!.Start), index);
+    public ref TState State(int index) => ref _states[index];
 
     /// <summary>What waits to be sent for a slot: something if it is <see cref="ConnectionFlags.OutputQueued"/>. The gate must be held.</summary>
     public ref OutputBacklog Backlog(int index) => ref _backlogs[index];
@@ -136,9 +125,9 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
     public void Dispose()
     {
         _slots.Dispose();
+        _states.Dispose();
         _backlogs.Dispose();
         _secured.Dispose();
-        _plainStates?.Dispose();
     }
 
     private static int Chunks(int capacity) => (capacity + ChunkSlots - 1) / ChunkSlots;
@@ -160,7 +149,7 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
 
         _backlogs.GiveBack(first, ChunkSlots);
         _secured.GiveBack(first, ChunkSlots);
-        _plainStates?.GiveBack((nuint)number * StateBytes, StateBytes);
+        _states.GiveBack(first, ChunkSlots);
         _slots.GiveBack(first, ChunkSlots);
         chunk.FirstFree = NoSlot;
         chunk.Used = 0;
@@ -168,20 +157,6 @@ internal sealed unsafe class ConnectionTable<TState>(int reactor, int capacity) 
         int top = Used >> ChunkBits;
         while (top > 0 && (top == _chunks.Length || _chunks[top].Used == 0)) top--;
         Volatile.Write(ref _used, (top << ChunkBits) + _chunks[top].Used);
-    }
-
-    private bool TryMakeStates(int chunk)
-    {
-        if (!RuntimeHelpers.IsReferenceOrContainsReferences<TState>()) return true;
-        try
-        {
-            _states[chunk] ??= new TState[ChunkSlots];
-            return true;
-        }
-        catch (OutOfMemoryException)
-        {
-            return false;
-        }
     }
 
     /// <summary>Slots that lie together.</summary>

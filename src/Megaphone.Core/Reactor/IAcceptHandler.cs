@@ -6,6 +6,7 @@ namespace Megaphone.Reactor;
 
 /// <summary>What a room does with the connections that its reactors accept, beside what <see cref="IConnectionHandler{TState}"/> says.</summary>
 internal interface IAcceptHandler<TState>
+    where TState : unmanaged
 {
     /// <summary>Why no client may be accepted now; null when one may. Any thread.</summary>
     RefusalReason? GetRefusal();

@@ -11,6 +11,7 @@ namespace Megaphone.Reactor;
 /// </remarks>
 /// <typeparam name="TState">What the room keeps for each connection.</typeparam>
 internal interface IConnectionHandler<TState>
+    where TState : unmanaged
 {
     /// <summary>
     /// There is something to receive. The handler claims room for it, calls <see cref="IConnectionInput.Receive"/> once, passes on what

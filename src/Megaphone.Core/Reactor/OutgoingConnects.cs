@@ -7,6 +7,7 @@ namespace Megaphone.Reactor;
 /// <remarks>Everything that has a slot among its parameters is called with its gate held.</remarks>
 internal sealed class OutgoingConnects<TState>(
     ConnectionTable<TState> table, IConnectHandler<TState> handler, EpollInterest interest, ReactorOptions options, int capacity) : IDisposable
+    where TState : unmanaged
 {
     private readonly DeadlineQueue _deadlines = new(options.ConnectTimeout, capacity, (id, attempt) => IsPending(table, id, attempt));
 

@@ -9,6 +9,7 @@ namespace Megaphone.Reactor;
 /// (<see cref="ConnectionRequests{TState}"/>).
 /// </remarks>
 internal sealed unsafe class Reactor<TState> : IDisposable
+    where TState : unmanaged
 {
     /// <summary>Data of the mailbox in epoll; connection ids are above 2^32, listeners count from 1.</summary>
     private const ulong MailboxData = 0;

@@ -8,6 +8,7 @@ namespace Megaphone.Reactor;
 /// <summary>The reactors of one room: the first one accepts, and every connection goes to the one with the fewest.</summary>
 /// <remarks>Thread-safe, but for <see cref="Listen"/> and <see cref="Start"/>, which come first.</remarks>
 internal sealed class ReactorGroup<TState>
+    where TState : unmanaged
 {
     private readonly IConnectionHandler<TState> _handler;
     private readonly IAcceptHandler<TState>? _accepted;

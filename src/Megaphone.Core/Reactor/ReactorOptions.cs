@@ -15,11 +15,11 @@ internal sealed record ReactorOptions
     /// <summary>How long one direction may stay open after the other has ended.</summary>
     public required TimeSpan HalfOpenTimeout { get; init; }
 
-    /// <summary>How long connecting to one address may take.</summary>
-    public required TimeSpan ConnectTimeout { get; init; }
+    /// <summary>How long connecting to one address may take. Default 5 s.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Connections closed per second by a sweep; 0: as fast as it goes.</summary>
-    public required int CloseRate { get; init; }
+    /// <summary>Connections closed per second by a sweep; 0, the default: as fast as it goes.</summary>
+    public int CloseRate { get; init; }
 
     /// <summary>Whether threads delay their wait for events while very many come; see <see cref="EventCoalescing"/>.</summary>
     public bool CoalescesEvents { get; init; } = true;

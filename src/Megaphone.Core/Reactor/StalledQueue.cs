@@ -6,6 +6,7 @@ namespace Megaphone.Reactor;
 /// its slot is not freed meanwhile.
 /// </remarks>
 internal sealed class StalledQueue<TState>(ConnectionTable<TState> table)
+    where TState : unmanaged
 {
     private int _first;
     private int _last;

@@ -13,7 +13,7 @@ public class ConnectionTableTests
     {
         using ConnectionTable<int> table = new(3, 1500);
         HashSet<ConnectionId> ids = [];
-        while (table.TryAllocate(out ConnectionId id) is null)
+        while (table.TryAllocate(out ConnectionId id))
         {
             Begin(table, id);
             Assert.True(ids.Add(id));
@@ -133,7 +133,7 @@ public class ConnectionTableTests
                 for (int round = 0; round < rounds; round++)
                 {
                     fill = own.Count == 0 || (fill && own.Count < each);
-                    if (fill && table.TryAllocate(out ConnectionId id) is null)
+                    if (fill && table.TryAllocate(out ConnectionId id))
                     {
                         if (!held.TryAdd(id.Slot, thread)) problems.Enqueue($"slot {id.Slot} was given out twice");
                         Begin(table, id);
@@ -162,7 +162,7 @@ public class ConnectionTableTests
 
     private static ConnectionId Take(ConnectionTable<int> table)
     {
-        Assert.Null(table.TryAllocate(out ConnectionId id));
+        Assert.True(table.TryAllocate(out ConnectionId id));
         Begin(table, id);
         return id;
     }

@@ -13,7 +13,7 @@ public class StalledQueueTests
         List<ConnectionId> ids = [];
         for (int i = 0; i < 100; i++)
         {
-            Assert.Null(table.TryAllocate(out ConnectionId id));
+            Assert.True(table.TryAllocate(out ConnectionId id));
             table.Slot(id.Slot).Descriptor = 0;
             table.Slot(id.Slot).Exit();
             ids.Add(id);
