@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Megaphone.Interop;
 using Megaphone.Metrics;
@@ -50,19 +51,22 @@ internal sealed unsafe class ConnectionInput<TState>(
     /// <param name="isMoreBehind">Whether epoll has said that there is something behind what one receive takes.</param>
     public Result Read(ConnectionId id, ref ConnectionSlot slot, bool isMoreBehind)
     {
-        (_id, _count, _errno) = (id, 0, 0);
+        (_id, _asked, _count, _errno) = (id, 0, 0, 0);
         switch (handler.OnReadable(id, slot.Owner, ref table.State(id.Slot), this))
         {
             case Outcome.WouldBlock: return new Result(Next.Stall);
             case Outcome.Closed: return new Result(Next.Pause);
-            default: return slot.Is(ConnectionFlags.Secured) ? AfterTls() : AfterReceive(id, ref slot, isMoreBehind);
+            default:
+                Debug.Assert(_asked > 0, "A handler that has room receives once.");
+                return slot.Is(ConnectionFlags.Secured) ? AfterTls() : AfterReceive(id, ref slot, isMoreBehind);
         }
     }
 
     /// <inheritdoc/>
     ReadOnlySpan<byte> IConnectionInput.Receive(int mostBytes)
     {
-        Span<byte> into = new(_buffer, Math.Min(mostBytes, BufferBytes));
+        _asked = Math.Min(mostBytes, BufferBytes);
+        Span<byte> into = new(_buffer, _asked);
         ref ConnectionSlot slot = ref table.Slot(_id.Slot);
         if (slot.Is(ConnectionFlags.Secured))
         {
@@ -70,8 +74,7 @@ internal sealed unsafe class ConnectionInput<TState>(
             return into[.._tlsResult.Count];
         }
 
-        _asked = into.Length;
-        _count = Libc.Receive(slot.Descriptor, _buffer, (nuint)into.Length, Libc.MsgDontWait);
+        _count = Libc.Receive(slot.Descriptor, _buffer, (nuint)_asked, Libc.MsgDontWait);
         if (_count < 0) _errno = Marshal.GetLastPInvokeError();
         return into[..(int)Math.Max(0, _count)];
     }

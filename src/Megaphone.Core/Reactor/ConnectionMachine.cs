@@ -4,12 +4,12 @@ using Megaphone.Metrics;
 namespace Megaphone.Reactor;
 
 // What a connection's flags say of it, and who changes them. "Any" is any thread (ConnectionRequests, ConnectionOutput), "reactor" the
-// reactor's alone. Allocating a slot clears them all; once it is closed only CloseReported and InStalledQueue change.
+// reactor's alone. Allocating a slot clears them all. Once Closed is set only the three flags change that lead to the slot being freed:
+// CloseReported, InStalledQueue, ReadStalled. Flags marked with c are of established connections only.
 //
 // flag               | set by, when                                           | cleared by, when                     | goes with, or not
 // -------------------|--------------------------------------------------------|--------------------------------------|--------------------------
-// Connecting         | any: TryConnect                                        | reactor: established                 | nothing from ReadStalled on
-//                    |                                                        |                                      | that is marked with c
+// Connecting         | any: TryConnect                                        | reactor: established                 | no flag marked with c
 // ConnectFailed      | any: refused at once; reactor: refused, or overdue     | reactor: goes on to the next address | Connecting
 // ConnectArmed       | reactor: the first deadline is set                     | -                                    |
 // ReadPaused         | any: PauseReading; reactor: OnReadable said Closed     | any: PauseReading                    |

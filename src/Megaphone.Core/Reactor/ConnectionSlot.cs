@@ -10,6 +10,13 @@ internal struct ConnectionSlot
     private const ConnectionFlags KeepsFromReading =
         ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.TlsWantsWrite;
 
+    /// <summary>Only a connection with TLS has these.</summary>
+    private const ConnectionFlags WantTls = ConnectionFlags.TlsHoldsInput | ConnectionFlags.TlsWantsWrite | ConnectionFlags.TlsWantsRead;
+
+    /// <summary>Only an established connection has these: those that are marked with <c>c</c> in the table.</summary>
+    private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
+        | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched;
+
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public int Gate;
 
@@ -95,17 +102,13 @@ internal struct ConnectionSlot
         if (Is(ConnectionFlags.ReadStalled) && !Is(ConnectionFlags.InStalledQueue)) return "stalled, and not in the queue";
         if (Is(ConnectionFlags.ReadEndUnreported) && !Is(ConnectionFlags.ReadEnded)) return "an end to report, without one";
         if (Is(ConnectionFlags.AboveHigh) && !Is(ConnectionFlags.OutputQueued)) return "above the high mark with nothing queued";
-        if (Is(ConnectionFlags.WriteEnded) && IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.OutputQueued)) return "ended, with something to send";
+        if (Is(ConnectionFlags.WriteEnded) && IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.OutputQueued))
+            return "ended, with something to send";
         if (Is(ConnectionFlags.OutputQueued) && !Is(ConnectionFlags.HasSent)) return "something queued that nobody sent";
         if (Is(ConnectionFlags.WatchesInput) && !MayRead) return "watched for input that may not be read";
         if (Is(ConnectionFlags.Unwatched) && IsAny(ConnectionFlags.WatchesInput | ConnectionFlags.WatchesOutput)) return "watched and not watched";
         return IsAny(WantTls) && !Is(ConnectionFlags.Secured) ? "in a state of TLS, without TLS" : null;
     }
-
-    private const ConnectionFlags WantTls = ConnectionFlags.TlsHoldsInput | ConnectionFlags.TlsWantsWrite | ConnectionFlags.TlsWantsRead;
-
-    private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
-        | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched;
 
     /// <summary>Costs nothing in a release build; the tests ask <see cref="FindViolation"/> of all slots instead.</summary>
     [Conditional("DEBUG")]

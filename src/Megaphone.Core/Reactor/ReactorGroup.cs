@@ -20,8 +20,9 @@ internal sealed class ReactorGroup<TState>
     /// <param name="handler">What is done with connections.</param>
     /// <param name="options">How they are treated.</param>
     /// <param name="metrics">Where buffered bytes, pauses and refusals are counted.</param>
-    /// <param name="accepted">What is done with accepted connections; wanted by <see cref="Listen"/>, <see cref="Accept"/> and <see cref="Sweep"/>.</param>
-    /// <param name="outgoing">What is done with outgoing connections; wanted by <see cref="TryConnect"/>.</param>
+    /// <param name="accepted">What is done with accepted connections; without it there is no <see cref="Listen"/>, <see cref="Accept"/>
+    /// or <see cref="Sweep"/>.</param>
+    /// <param name="outgoing">What is done with outgoing connections; without it there is no <see cref="TryConnect"/>.</param>
     /// <exception cref="IOException">No descriptors for them.</exception>
     public ReactorGroup(
         IConnectionHandler<TState> handler, ReactorOptions options, RoleMetrics metrics,

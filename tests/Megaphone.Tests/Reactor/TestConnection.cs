@@ -20,7 +20,7 @@ internal sealed class TestConnection
 
     public CloseReason? Closed { get; private set; }
 
-    /// <summary>What the handler heard, in order: <c>connected</c>, <c>high</c>, <c>low</c>, <c>half-closed</c>, and <c>closed</c> with its reason.</summary>
+    /// <summary>The handler's calls, in order: <c>connected</c>, <c>high</c>, <c>low</c>, <c>half-closed</c>, <c>closed</c> with its reason.</summary>
     public string Events
     {
         get
