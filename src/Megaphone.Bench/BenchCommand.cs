@@ -1,4 +1,3 @@
-using Megaphone.Links;
 using Megaphone.Values;
 
 namespace Megaphone.Bench;
@@ -9,7 +8,6 @@ internal static class BenchCommand
     private const int AllWentWell = 0;
     private const int SomethingWentWrong = 1;
     private const int WronglyUsed = 2;
-    private const string StandardOutput = "-";
 
     /// <summary>Stands before the mode where this process is one of several of a split run; see <see cref="PartSide"/>.</summary>
     public const string PartWord = "part";
@@ -41,41 +39,21 @@ internal static class BenchCommand
             return AllWentWell;
         }
 
-        (RunOptions options, Func<RunContext, IBench> make) = mode.Read(new OptionValues(mode, arguments[1..], problems));
-        return problems.Count > 0 ? Refuse(problems) : Run(options, make, isPart);
+        BenchMode.Act act = mode.Read(new OptionValues(mode, arguments[1..], problems));
+        return problems.Count > 0 ? Refuse(problems) : Run(act, isPart);
     }
 
-    private static int Run(RunOptions options, Func<RunContext, IBench> make, bool isPart)
+    private static int Run(BenchMode.Act act, bool isPart)
     {
-        InlineCompletions.SwitchOn();
         try
         {
-            using Interruption interruption = new();
-            using IBench bench = make(new RunContext(interruption, isPart ? new PartSide() : null));
-            bool well = bench.Run();
-            if (isPart)
-            {
-                PartSide.TellReport(bench.Report, well);
-                return well ? AllWentWell : SomethingWentWrong;
-            }
-
-            if (options.Json != StandardOutput) bench.Report.WriteTable(Console.Out);
-            if (options.Json is { } file) WriteJson(bench.Report, file);
-            if (options.Svg is { } picture) File.WriteAllText(picture, bench.Report.ToSvg());
-            return well ? AllWentWell : SomethingWentWrong;
+            return act(isPart ? new PartSide() : null) ? AllWentWell : SomethingWentWrong;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"megaphone bench: {failure.Message}");
             return SomethingWentWrong;
         }
-    }
-
-    private static void WriteJson(BenchReport report, string file)
-    {
-        using Stream to = file == StandardOutput ? Console.OpenStandardOutput() : File.Create(file);
-        report.WriteJson(to);
-        to.WriteByte((byte)'\n');
     }
 
     private static int Refuse(List<Problem> problems)

@@ -64,6 +64,15 @@ internal static class BenchFormats
         },
         "result.json");
 
+    /// <summary>A congestion control of the kernel's.</summary>
+    public static ValueFormat<string> Congestion { get; } = new(
+        (string text, out string value) =>
+        {
+            value = text;
+            return text.Length is > 0 and < 16 && text.All(char.IsAsciiLetterOrDigit) ? null : "must be the name of a congestion control";
+        },
+        "reno");
+
     /// <summary>Where connections come from.</summary>
     public static ValueFormat<SourceAddresses?> Sources { get; } = new(
         (string text, out SourceAddresses? value) =>

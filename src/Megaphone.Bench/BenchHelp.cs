@@ -12,7 +12,7 @@ internal static class BenchHelp
           megaphone bench MODE --help
 
         Modes:
-        {string.Join(Environment.NewLine, BenchMode.All.Select(mode => $"  {mode.Name,-10}{mode.Purpose}"))}
+        {string.Join(Environment.NewLine, BenchMode.All.Select(mode => $"  {mode.Name,-13}{mode.Purpose}"))}
 
         How far it is goes to standard error, a table of results to standard output.
         Exit status: 0 all went well, 1 something went wrong, 2 usage error.

@@ -6,11 +6,11 @@ namespace Megaphone.Bench;
 /// Leads the calling thread through a run: lets it wait for what others do, while it does what is to be done now and then.
 /// </summary>
 /// <param name="context">Ends every wait when it is to stop.</param>
-/// <param name="patience">How long nothing may happen.</param>
+/// <param name="longestStall">How long nothing may happen.</param>
 /// <param name="watch">Notes how things stand after each phase.</param>
 /// <param name="problems">What went wrong.</param>
 /// <param name="chores">Done between naps, about once a millisecond.</param>
-internal sealed class Pacer(RunContext context, TimeSpan patience, ProcessWatch watch, Tally problems, Action chores)
+internal sealed class Pacer(RunContext context, TimeSpan longestStall, ProcessWatch watch, Tally problems, Action chores)
 {
     private static readonly TimeSpan NapTime = TimeSpan.FromMilliseconds(1);
 
@@ -39,7 +39,7 @@ internal sealed class Pacer(RunContext context, TimeSpan patience, ProcessWatch 
     }
 
     /// <summary>Something that is given up when it does not come on for too long.</summary>
-    public Patience NewPatience() => new(patience);
+    public StallTimeout NewStallTimeout() => new(longestStall);
 
     /// <summary>Does the chores, and naps; shorter if something is due sooner.</summary>
     /// <param name="due">In ticks of <see cref="Stopwatch"/>.</param>
@@ -49,11 +49,11 @@ internal sealed class Pacer(RunContext context, TimeSpan patience, ProcessWatch 
         PunctualSleep.Until(due, NapTime);
     }
 
-    /// <summary>Waits for so long.</summary>
-    public void Wait(TimeSpan time)
+    /// <summary>Waits for so long, unless something puts an end to it.</summary>
+    public void Wait(TimeSpan time, Func<bool>? isOver = null)
     {
         long began = Stopwatch.GetTimestamp();
-        while (!Stopped && Stopwatch.GetElapsedTime(began) < time) Nap();
+        while (!Stopped && isOver?.Invoke() != true && Stopwatch.GetElapsedTime(began) < time) Nap();
     }
 
     /// <summary>Goes on watching after the end.</summary>
@@ -70,7 +70,7 @@ internal sealed class Pacer(RunContext context, TimeSpan patience, ProcessWatch 
     /// <param name="ending">It belongs to the end of a run, which is in order even when it is early.</param>
     public void WaitUntil(Func<bool> done, Func<long> count, bool ending = false)
     {
-        Patience left = NewPatience();
-        while (!done() && (ending || !Stopped) && !left.IsOver(count())) Nap();
+        StallTimeout stall = NewStallTimeout();
+        while (!done() && (ending || !Stopped) && !stall.HasExpired(count())) Nap();
     }
 }

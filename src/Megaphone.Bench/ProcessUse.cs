@@ -1,17 +1,14 @@
 using System.Globalization;
+using Megaphone.Interop;
 
 namespace Megaphone.Bench;
 
 /// <summary>What one process uses, as the kernel counts it.</summary>
 /// <param name="MemoryBytes">Memory of its own: RssAnon and RssShmem of <c>/proc/PID/status</c>, without mapped files.</param>
-/// <param name="CpuSeconds">Processor time since it was started, to a hundredth of a second.</param>
+/// <param name="CpuSeconds">Processor time since it was started, of threads that have ended too.</param>
 internal readonly record struct ProcessUse(long MemoryBytes, double CpuSeconds)
 {
-    /// <summary>USER_HZ: what <c>/proc</c> counts in, whatever the kernel itself does.</summary>
-    private const double TicksPerSecond = 100;
-
-    /// <summary>Fields of <c>/proc/PID/stat</c> behind the name in brackets: utime and stime.</summary>
-    private const int UserTimeField = 11;
+    private const double NanosecondsPerSecond = 1e9;
 
     /// <summary>Looks at several processes, and adds up what they use; null when all of them are gone.</summary>
     public static ProcessUse? Of(IReadOnlyList<int> processIds)
@@ -37,15 +34,21 @@ internal readonly record struct ProcessUse(long MemoryBytes, double CpuSeconds)
                     kibibytes += long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
             }
 
-            string stat = File.ReadAllText($"/proc/{processId}/stat");
-            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            double ticks = double.Parse(fields[UserTimeField], CultureInfo.InvariantCulture)
-                + double.Parse(fields[UserTimeField + 1], CultureInfo.InvariantCulture);
-            return new ProcessUse(kibibytes * 1024, ticks / TicksPerSecond);
+            return TryReadClock(processId, out double seconds) ? new ProcessUse(kibibytes * 1024, seconds) : null;
         }
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
             return null;
         }
+    }
+
+    /// <summary>Reads a process's own clock, whose number is made as CPUCLOCK_SCHED's are in Linux's <c>posix-timers.h</c>.</summary>
+    private static unsafe bool TryReadClock(int processId, out double seconds)
+    {
+        const int ScheduledTime = 2;
+        long* time = stackalloc long[2];
+        bool isThere = Libc.ReadClock((~processId << 3) | ScheduledTime, time) == 0;
+        seconds = time[0] + time[1] / NanosecondsPerSecond;
+        return isThere;
     }
 }

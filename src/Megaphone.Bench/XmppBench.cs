@@ -103,8 +103,8 @@ internal sealed class XmppBench : IBench
 
     private void OpenAll(Pace pace)
     {
-        Patience patience = _pacer.NewPatience();
-        for (int next = 0; next < _options.Sessions && !_pacer.Stopped && !patience.IsOver(next + _play.LoggedIn + _play.Failed);)
+        StallTimeout stall = _pacer.NewStallTimeout();
+        for (int next = 0; next < _options.Sessions && !_pacer.Stopped && !stall.HasExpired(next + _play.LoggedIn + _play.Failed);)
         {
             long now = Stopwatch.GetTimestamp();
             long due = _options.Rate > 0 ? pace.Due(next) : now;
@@ -180,9 +180,9 @@ internal sealed class XmppBench : IBench
     private int Send(MessageTraffic traffic)
     {
         byte[] message = new byte[traffic.MaxBytes];
-        Patience patience = _pacer.NewPatience();
+        StallTimeout stall = _pacer.NewStallTimeout();
         int next = 0;
-        while (next < traffic.Planned && !_pacer.Stopped && !patience.IsOver(next + traffic.Arrived))
+        while (next < traffic.Planned && !_pacer.Stopped && !stall.HasExpired(next + traffic.Arrived))
         {
             long due = traffic.Due(next);
             int sender = traffic.SenderOf(next);
@@ -208,10 +208,10 @@ internal sealed class XmppBench : IBench
     private void CloseStreams()
     {
         using Progress progress = _pacer.Tell("closing", _play.Opened, () => _play.Over);
-        Patience patience = _pacer.NewPatience();
+        StallTimeout stall = _pacer.NewStallTimeout();
         long before = _play.Over;
         long said = 0;
-        for (int next = 0; next < _options.Sessions && !patience.IsOver(next + _play.Over);)
+        for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _play.Over);)
         {
             if (said - (_play.Over - before) >= _options.Pending)
             {

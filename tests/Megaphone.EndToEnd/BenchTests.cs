@@ -189,6 +189,52 @@ public sealed class BenchTests
     }
 
     [Fact]
+    public async Task Connections_are_held_from_when_an_echo_has_answered_them()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        JsonElement result = await RunAsync(0, "connect", "--to", $"{both.Clients}", "--connections", "100", "--say", "1000", "--hear", "1000");
+
+        Assert.Equal(100_000, result.GetProperty("bytes_in").GetInt32());
+        Assert.Equal(
+            ["before", "connected", "heard", "after the end"],
+            result.GetProperty("phases").EnumerateArray().Select(phase => phase.GetProperty("phase").GetString()));
+    }
+
+    [Fact]
+    public async Task A_flood_of_packets_goes_through_a_hub_and_none_is_lost()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        JsonElement result = await RunAsync(
+            0, "flood", "--to", $"{hub.Hub}", "--sessions", "50", "--bytes", "100", "--warmup", "0.1", "--seconds", "0.5", "--watch", $"{hub.Process.Id}");
+
+        Assert.True(result.GetProperty("packets").GetDouble() >= 50);
+        Assert.Equal(0, result.GetProperty("bytes_missing").GetInt64());
+        Assert.Empty(hub.Complaints());
+    }
+
+    [Fact]
+    public async Task The_echo_server_answers_connections_and_a_link()
+    {
+        using ChildProcess server = Start("echo-server", "--listen", "127.0.0.1:0", "--congestion", "reno");
+        string ready = await server.LineAsync("megaphone bench echo-server ready ");
+        string address = ready.Split(' ')[^1];
+
+        await RunAsync(0, "echo", "--to", address, "--connections", "20", "--warmup", "0", "--seconds", "0.3");
+        await RunAsync(0, "flood", "--to", address, "--bytes", "100", "--warmup", "0", "--seconds", "0.3");
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:0", "nothing", "no congestion control nothing: No such file or directory (errno 2)")]
+    [InlineData("192.0.2.1:7000", "reno", "cannot listen on 192.0.2.1:7000: Cannot assign requested address (errno 99)")]
+    public async Task An_echo_server_that_cannot_listen_says_why(string listen, string congestion, string reason)
+    {
+        using ChildProcess server = Start("echo-server", "--listen", listen, "--congestion", congestion);
+
+        Assert.Equal(1, await server.EndAsync());
+        Assert.Equal([$"megaphone bench: {reason}"], server.Errors);
+    }
+
+    [Fact]
     public async Task Connections_that_nobody_takes_are_counted_by_kind()
     {
         // Bound, so that nobody else gets the port, but not listening.
@@ -227,6 +273,8 @@ public sealed class BenchTests
     [InlineData("echo", "--help")]
     [InlineData("xmpp", "--help")]
     [InlineData("link", "--to", "nowhere", "--help")]
+    [InlineData("flood", "--help")]
+    [InlineData("echo-server", "--help")]
     public async Task Every_mode_has_help(params string[] arguments)
     {
         using ChildProcess bench = Start(arguments);

@@ -1,8 +1,8 @@
 """Processor time for each connection that is accepted, and for each that is closed again by the client; the clients say
 nothing."""
 
-from harness import (CLIENTS, NGINX_PEER, NGINX_WAIT_FOR_BYTES, PEER, WAIT_FOR_BYTES, Benchmark, Nginx, echo_server, ecm, haproxy,
-                     hub, idle, time, wait_until)
+from harness import CLIENTS, NGINX_PEER, NGINX_WAIT_FOR_BYTES, PEER, WAIT_FOR_BYTES, Benchmark, Nginx, ecm, haproxy, hub, time, wait_until
+from load import connections, echo_server
 
 MANY = 18_000
 # A process may have 20,000 descriptors here; the peers need two for each client that has a connection to the server.
@@ -11,11 +11,11 @@ MANY_IN_PAIRS = 9_000
 
 def measure(name, process, address, many, descriptors_each=1):
     # The first connections find tables and code that nothing has touched yet.
-    with idle(address, 100):
+    with connections(address, 100):
         settled(process, lambda count: count >= 100 * descriptors_each)
     settled(process, lambda count: count < 100)
     start = process.cpu()
-    with idle(address, many):
+    with connections(address, many):
         settled(process, lambda count: count >= many * descriptors_each)
         opened = process.cpu()
     settled(process, lambda count: count < 100)

@@ -7,7 +7,7 @@ import pathlib
 import re
 import resource
 
-from ejabberd import ASLEEP, Crowd, Ejabberd, pace
+from ejabberd import ASLEEP, Ejabberd, crowd, pace
 from harness import Benchmark, ecm, kernel, time
 
 MOST = 18_000  # connections of one process; descriptors end at 20,000 where these figures were taken
@@ -30,7 +30,7 @@ def measure(way, server, addresses, count, edges=()):
     with contextlib.ExitStack() as crowds:
         for number, address in enumerate(addresses):
             share = count * (number + 1) // len(addresses) - count * number // len(addresses)
-            crowds.enter_context(Crowd("xmpp", address, share, server, *pace(chosen.modules)))
+            crowds.enter_context(crowd("xmpp", address, share, server, *pace(chosen.modules)))
         time.sleep(ASLEEP)
         server.fall_quiet(60 + count / 100)
         (slab_after, sockets_after), after = kernel(), server.own_memory()

@@ -3,7 +3,7 @@ took before. And how long it is until the last of them is gone."""
 
 import contextlib
 
-from ejabberd import Crowd, Ejabberd
+from ejabberd import Ejabberd, crowd
 from harness import Benchmark, time
 
 SESSIONS = 200_000
@@ -13,7 +13,7 @@ PATIENCE = 120  # seconds for closing, which takes 40 at the default close_rate
 
 def close(server):
     with contextlib.ExitStack() as watching:
-        with Crowd("link", server.links, SESSIONS, server):
+        with crowd("link", server.links, SESSIONS, server):
             time.sleep(IDLE)
             # All are asleep when it begins to look, and it goes on beyond the loss of the link.
             peak = watching.enter_context(server.peak())

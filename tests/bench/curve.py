@@ -4,7 +4,8 @@ modules: {}), each number of them in an ejabberd of its own, and memory of an EC
 import contextlib
 
 from ejabberd import cost_of_users
-from harness import CLIENTS, Benchmark, ecm, hub, idle, time, wait_until
+from harness import CLIENTS, Benchmark, ecm, hub, time, wait_until
+from load import connections
 
 USERS = (1_000, 10_000, 100_000)
 MILLION = 1_000_000
@@ -15,7 +16,7 @@ def clients():
     with hub("echo:"), ecm() as edge, contextlib.ExitStack() as held:
         before, connected = edge.own_memory(), 0
         for count in IDLE_CLIENTS:
-            held.enter_context(idle(CLIENTS, count - connected))
+            held.enter_context(connections(CLIENTS, count - connected))
             connected = count
             wait_until(lambda: edge.descriptors() >= connected, f"{connected} clients are accepted", patience=60)
             time.sleep(0.3)

@@ -1,7 +1,6 @@
-"""The XMPP server that the benchmarks start, and the users that the binary's own load generator plays."""
+"""The XMPP server that the benchmarks start, and its users."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -10,7 +9,8 @@ import sys
 import tempfile
 import threading
 
-from harness import MEGAPHONE, ROOT, Child, time
+from harness import ROOT, Child, time
+from load import Crowd, grown, run, watch
 
 ASLEEP = 11  # seconds; a session over a link falls asleep after one, or ten when it has said more since its login
 EJABBERD = ROOT / "tests" / "ejabberd" / "ejabberd.sh"
@@ -114,75 +114,31 @@ def pace(modules):
     return ["--rate", "300"] if modules == "debian" else []
 
 
-class Crowd:
-    """Users who log in, as `megaphone bench` plays them, all of them before the block begins, and stay until it ends. `figures` is
-    what it had to say, afterwards."""
-
-    def __init__(self, mode, to, users, server, *more):
-        self.words = [MEGAPHONE, "bench", mode, "--to", to, "--sessions", str(users), "--login", "anonymous",
-                      "--watch", str(server.pid), "--hold", "36000", "--end", "cut", "--json", "-", *more]
-        self.users = users
-        self.told = []
-        self.said = tempfile.TemporaryFile("w+")
-        self.bench = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=self.said, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-
-    def __enter__(self):
-        patience = threading.Timer(300 + self.users / 50, self.bench.kill)
-        patience.start()
-        for line in self.bench.stderr:
-            self.told.append(line)
-            # It tells how far it is every few seconds, and once more when all are in.
-            if line.startswith(f"logging in: {self.users:,} of"):
-                patience.cancel()
-                return self
-        patience.cancel()
-        self.went_wrong()
-
-    def __exit__(self, *_):
-        self.bench.send_signal(signal.SIGINT)
-        self.told += self.bench.communicate(timeout=120)[1].splitlines(keepends=True)
-        self.said.seek(0)
-        self.figures = json.loads(self.said.read() or "null")
-        if self.figures is None or self.figures["problems"]:
-            self.went_wrong(self.figures and self.figures["problems"])
-        self.figures["phases"] = {phase.pop("phase"): phase for phase in self.figures["phases"]}
-
-    def went_wrong(self, problems=None):
-        sys.exit(f"{' '.join(self.words)}\nwent wrong: {problems or ''}\n{''.join(self.told[-10:])}")
+def crowd(mode, to, users, server, *more):
+    """Users who are logged in, directly ("xmpp") or over a link ("link"), and idle."""
+    return Crowd(mode, *session_options(to, users, server), *more, awaited="logging in", clients=users)
 
 
-def play(mode, to, clients, server, *more, hold=0, patience=300):
-    """Users who log in, stay, write to each other and leave, as `megaphone bench` plays them; what it has to say of it."""
-    words = [MEGAPHONE, "bench", mode, "--to", to, "--sessions", str(clients), "--login", "anonymous", "--watch", str(server.pid),
-             "--hold", str(hold), "--end", "cut", "--json", "-", *more]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=patience)
-    except subprocess.TimeoutExpired as late:
-        sys.exit(f"{' '.join(words)}\ntook too long: {late.stderr}")
-    figures = json.loads(done.stdout or "null")
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(words)}\nwent wrong: {figures['problems'] if figures else done.stderr}")
-    figures["phases"] = {phase.pop("phase"): phase for phase in figures["phases"]}
-    return figures
+def play(mode, to, users, server, *more, hold=0, patience=300):
+    """Users who log in, stay, write to each other and leave; the figures."""
+    return run(mode, *session_options(to, users, server), "--hold", hold, *more, patience=patience)
+
+
+def session_options(to, users, server):
+    return ["--to", to, "--sessions", users, "--login", "anonymous", "--end", "cut", *watch([server])]
 
 
 def cost_of_users(mode, count, modules):
     """What each idle user costs an ejabberd of its own when so many are logged in, directly ("xmpp") or over a link ("link")."""
     with Ejabberd(EJABBERD_MODULES=modules, EJABBERD_MEGAPHONE="1") as server:
         before = server.own_memory(), server.live()
-        with Crowd(mode, server.links if mode == "link" else server.direct, count, server, *pace(modules)) as crowd:
+        with crowd(mode, server.links if mode == "link" else server.direct, count, server, *pace(modules)) as users:
             time.sleep(ASLEEP)
             server.fall_quiet(60 + count / 100)
             after = server.own_memory(), server.live()
     return {
         "KiB, resident": (after[0] - before[0]) / count / 1024,
         "KiB, in use": (after[1] - before[1]) / count / 1024,
-        "logins/s": crowd.figures["logins_per_second"],
-        "CPU ms/login": grown(crowd.figures, server, "cpu_seconds", "logged in") / count * 1e3,
+        "logins/s": users.figures["logins_per_second"],
+        "CPU ms/login": grown(users.figures, server, "cpu_seconds", "logged in") / count * 1e3,
     }
-
-
-def grown(figures, server, what, until, since="before"):
-    """By how much a process has grown from one phase to another: "memory_bytes", or "cpu_seconds"."""
-    phases = figures["phases"]
-    return phases[until][str(server.pid)][what] - phases[since][str(server.pid)][what]

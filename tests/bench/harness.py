@@ -24,7 +24,6 @@ BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent.parent
 RESULTS = BENCH / "results.jsonl"
 MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
-LOAD = os.environ.get("MEGAPHONE_LOAD", "artifacts/bin/Megaphone.Load/release/Megaphone.Load")
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
@@ -97,20 +96,18 @@ class Child:
         return self.status("RssAnon", "RssShmem")
 
     def cpu(self):
-        """Seconds of processor time used by the threads that are there."""
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in self.tasks()) / 1e9
+        """Seconds of processor time used so far: by the clock that Linux has for each process (CPUCLOCK_SCHED of posix-timers.h)."""
+        return sum(time.clock_gettime(~pid << 3 | 2) for pid in self.pids())
 
     def descriptors(self):
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def switches(self):
         """Context switches so far: those it asked for by waiting, and those that were forced upon it."""
-        text = "".join((task / "status").read_text() for task in self.tasks())
+        tasks = [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+        text = "".join((task / "status").read_text() for task in tasks)
         return tuple(sum(map(int, re.findall(rf"^{kind}_ctxt_switches:\s+(\d+)", text, re.M)))
                      for kind in ("voluntary", "nonvoluntary"))
-
-    def tasks(self):
-        return [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
 
 def ecm(*more):
@@ -219,25 +216,6 @@ class Nginx(Child):
         super().stop()
         with contextlib.suppress(FileNotFoundError):
             self.folder.cleanup()
-
-
-def echo_server():
-    return Child(LOAD, "echo-server", "--listen", ECHO, ready="READY")
-
-
-def raw_echo(*more):
-    return Child(LOAD, "raw-echo", "--listen", RAW, *more, ready="READY")
-
-
-def idle(to, connections, *more):
-    return Child(LOAD, "idle", "--to", to, "--connections", str(connections), *more, ready="READY", patience=60)
-
-
-def load(command, **options):
-    """Runs the load generator; returns its figures."""
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run([LOAD, command, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True, timeout=120)
-    return json.loads(done.stdout)
 
 
 def takes_connections(address):

@@ -1,8 +1,8 @@
 """Bytes of user-space memory per idle client: the slope between FEW and MANY clients."""
 
 from ejabberd import Ejabberd
-from harness import (CLIENTS, NGINX_PEER, NGINX_WAIT_FOR_BYTES, PEER, WAIT_FOR_BYTES, Benchmark, Nginx, echo_server, ecm, haproxy,
-                     hub, idle, time, wait_until)
+from harness import CLIENTS, NGINX_PEER, NGINX_WAIT_FOR_BYTES, PEER, WAIT_FOR_BYTES, Benchmark, Nginx, ecm, haproxy, hub, time, wait_until
+from load import connections, echo_server
 
 FEW = 1_000
 MANY = 18_000
@@ -15,9 +15,9 @@ def slope(process, address, many, descriptors_each=1, talk=False, beside=(), res
     measured = [process, *beside]
     # What has been said went through rings and buffers that are the same for any number of clients; they are all touched
     # before the first look.
-    with idle(address, FEW, *(("--say", "16384") if talk else ())):
+    with connections(address, FEW, say=16_384 if talk else 0):
         few = settled(process, FEW * descriptors_each, measured, rest)
-        with idle(address, many - FEW, *(("--say", "200") if talk else ())):
+        with connections(address, many - FEW, say=200 if talk else 0):
             all_of_them = settled(process, many * descriptors_each, measured, rest)
             return [(after - before) / (many - FEW) for before, after in zip(few, all_of_them)]
 

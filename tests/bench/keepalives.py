@@ -1,7 +1,7 @@
 """Processor time that clients' white-space keepalives cost ejabberd: through an ECM with stanza framing, where they end, beside
 the same clients connected to ejabberd itself. Logged in, and otherwise idle."""
 
-from ejabberd import Crowd, Ejabberd
+from ejabberd import Ejabberd, crowd
 from harness import CLIENTS, Benchmark, ecm, time
 
 USERS = 5_000
@@ -13,7 +13,7 @@ WATCHED = 10  # seconds of those that follow
 def keepalives(way, to, server, beside=None):
     """Adds the part of a core that ejabberd uses meanwhile, and the process that is between, if there is one."""
     watched = {"ejabberd": server} | ({"the ECM": beside} if beside else {})
-    with Crowd("xmpp", to, USERS, server, "--from", "127.64.0.0/24", "--keepalives", str(KEEPALIVES)):
+    with crowd("xmpp", to, USERS, server, "--from", "127.64.0.0/24", "--keepalives", str(KEEPALIVES)):
         time.sleep(SETTLED)
         before, began = {name: process.cpu() for name, process in watched.items()}, time.monotonic()
         time.sleep(WATCHED)

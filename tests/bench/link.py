@@ -1,7 +1,8 @@
 """One link full of packets through the hub's echo, beside an echo that only receives and sends. Sizes are those of whole
 packets, header included."""
 
-from harness import LINK, RAW, Benchmark, hub, load, raw_echo
+from harness import LINK, RAW, Benchmark, hub
+from load import cpu, echo_server, run, watch
 
 SIZES = (64, 256, 1024, 4096, 16384)
 SESSIONS = 1_000
@@ -9,11 +10,9 @@ SECONDS = 3
 
 
 def flood(name, address, process, size):
-    figures = load("link", to=address, sessions=SESSIONS, bytes=size, seconds=SECONDS, warmup=0.5, watch=process.pid)
-    if figures["missing_bytes"]:
-        raise SystemExit(f"{name}: {figures['missing_bytes']} bytes were lost")
+    figures = run("flood", "--to", address, "--sessions", SESSIONS, "--bytes", size, "--seconds", SECONDS, "--warmup", 0.5, *watch([process]))
     benchmark.add(f"{name}, {size} bytes: million packets/s", figures["packets_per_second"] / 1e6)
-    benchmark.add(f"{name}, {size} bytes: CPU ns/packet", sum(figures["cpu_seconds"].values()) / figures["packets"] * 1e9)
+    benchmark.add(f"{name}, {size} bytes: CPU ns/packet", cpu(figures, [process]) / figures["packets"] * 1e9)
 
 
 def ours(size):
@@ -22,12 +21,12 @@ def ours(size):
 
 
 def peer(size):
-    with raw_echo() as echo:
+    with echo_server(RAW) as echo:
         flood("raw echo", RAW, echo, size)
 
 
 def unpaced_peer(size):
-    with raw_echo("--congestion", "reno") as echo:
+    with echo_server(RAW, "--congestion", "reno") as echo:
         flood("raw echo with reno", RAW, echo, size)
 
 

@@ -2,8 +2,9 @@
 random, and leave; no message may be lost. Beside them as many as may connect to an ejabberd directly. Neither has modules of its
 own (modules: {})."""
 
-from ejabberd import Ejabberd, cost_of_users, grown, play
+from ejabberd import Ejabberd, cost_of_users, play
 from harness import Benchmark
+from load import grown
 
 MILLION = 1_000_000
 DIRECT = 18_000  # so many descriptors one process may have

@@ -3,7 +3,8 @@ server: as fast as answers come, and at a fixed rate. A bare relay (bare_relay.c
 
 import os
 
-from harness import CLIENTS, ECHO, LINK, NGINX_PEER, PEER, Benchmark, Child, Nginx, echo_server, ecm, haproxy, hub, load
+from harness import CLIENTS, ECHO, LINK, NGINX_PEER, PEER, Benchmark, Child, Nginx, ecm, haproxy, hub
+from load import cpu, echo_server, run, watch
 
 CONNECTIONS = 1_000
 BYTES = 200
@@ -19,17 +20,15 @@ BARE_RELAY = os.environ["BARE_RELAY"]
 def play(name, address, processes, rate):
     switches_before = [process.switches() for process in processes]
     calls_before = calls_to_cores() if benchmark.options.quick else 0
-    figures = load("pingpong", to=address, connections=CONNECTIONS, bytes=BYTES, seconds=SECONDS, warmup=WARMUP, rate=rate,
-                   watch=",".join(str(pid) for process in processes for pid in process.pids()))
-    if figures["errors"]:
-        raise SystemExit(f"{name}: {figures['errors']} messages or connections were lost")
+    figures = run("echo", "--to", address, "--connections", CONNECTIONS, "--bytes", BYTES, "--seconds", SECONDS, "--warmup", WARMUP,
+                  *(["--rate", rate] if rate else []), *watch(processes))
     messages = figures["messages"]
     how = f"at {rate} messages/s" if rate else "flat out"
-    benchmark.add(f"{how}, {name}: CPU µs/message", sum(figures["cpu_seconds"].values()) / messages * 1e6)
+    benchmark.add(f"{how}, {name}: CPU µs/message", cpu(figures, processes) / messages * 1e6)
     if not rate:
         benchmark.add(f"{how}, {name}: messages/s", figures["messages_per_second"])
-    benchmark.add(f"{how}, {name}: p50 µs", figures["p50_us"])
-    benchmark.add(f"{how}, {name}: p99 µs", figures["p99_us"])
+    benchmark.add(f"{how}, {name}: p50 µs", figures["message_latency_us"]["p50"])
+    benchmark.add(f"{how}, {name}: p99 µs", figures["message_latency_us"]["p99"])
     if benchmark.options.quick:
         waited = sum(process.switches()[0] - before[0] for process, before in zip(processes, switches_before))
         called = calls_to_cores() - calls_before

@@ -1,4 +1,4 @@
-# Sourced by the benchmarks: goes to the top of the tree, and makes sure of the binary, the load generator and the peers.
+# Sourced by the benchmarks: goes to the top of the tree, and makes sure of the binary and the peers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/common.sh
@@ -9,12 +9,6 @@ install_packages "$logs/apt.log" haproxy python3
 tests/bench/install-nginx.sh "$logs/apt.log"
 export MEGAPHONE="${MEGAPHONE:-out/megaphone}"
 [[ -x $MEGAPHONE ]] || fail "there is no $MEGAPHONE; ./publish.sh makes it, or let MEGAPHONE name another"
-
-load=artifacts/bin/Megaphone.Load/release/Megaphone.Load
-if [[ ! -x $load || -n $(find tests/bench/Megaphone.Load -name '*.cs' -newer "$load" -print -quit) ]]; then
-  step "building the load generator" "$logs/build.log" dotnet build -c Release tests/bench/Megaphone.Load
-fi
-export MEGAPHONE_LOAD="$load"
 
 # measure CLAIM ARGUMENTS…: runs the part that measures, with Debian's own Python, whatever else is on the PATH.
 measure() { exec /usr/bin/python3 "tests/bench/$1.py" "${@:2}"; }

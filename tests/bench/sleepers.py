@@ -1,8 +1,9 @@
 """Messages from users who are awake to users who sleep, over a link, beside messages between users who are connected to ejabberd
 directly and awake: what each costs ejabberd, and how many it delivers in a second; each in an ejabberd of its own."""
 
-from ejabberd import Ejabberd, grown, play
+from ejabberd import Ejabberd, play
 from harness import Benchmark
+from load import grown
 
 USERS = 18_000   # an ejabberd's descriptors are enough for that many
 SENDERS = 100    # of them; they write to the others in turn, so that each is asleep again when its turn comes

@@ -4,7 +4,8 @@ by default but for the addresses."""
 import os
 import pathlib
 
-from harness import CLIENTS, HAPROXY, LINK, MEGAPHONE, Benchmark, Child, echo_server, haproxy, time
+from harness import CLIENTS, HAPROXY, LINK, MEGAPHONE, Benchmark, Child, haproxy, time
+from load import echo_server
 
 MIB = 2**20
 

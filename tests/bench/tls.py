@@ -8,8 +8,9 @@ import sys
 import tempfile
 
 from ejabberd import Ejabberd
-from harness import (BENCH, CLIENTS, ECHO, HAPROXY, HAPROXY_CONFIG, PEER, Benchmark, Child, echo_server, ecm, hub, pathlib,
-                     takes_connections, time, wait_until)
+from harness import (BENCH, CLIENTS, ECHO, HAPROXY, HAPROXY_CONFIG, PEER, Benchmark, Child, ecm, hub, pathlib, takes_connections, time,
+                     wait_until)
+from load import echo_server
 
 FEW = 500
 MANY = 5_000

@@ -156,6 +156,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "nanosleep")]
     public static partial int NanoSleep(long* time, long* left);
 
+    [LibraryImport(Library, EntryPoint = "clock_gettime")]
+    public static partial int ReadClock(int clock, long* time);
+
     [LibraryImport(Library, EntryPoint = "prctl")]
     public static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
 

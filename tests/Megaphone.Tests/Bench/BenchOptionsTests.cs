@@ -17,6 +17,8 @@ public class BenchOptionsTests
     [InlineData("echo")]
     [InlineData("xmpp")]
     [InlineData("link")]
+    [InlineData("flood")]
+    [InlineData("echo-server")]
     public void No_option_of_a_mode_is_there_twice(string mode)
     {
         string[] names = [.. BenchMode.Find(mode)!.Options.Select(option => option.Name)];
@@ -41,6 +43,8 @@ public class BenchOptionsTests
     [InlineData("connect", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--connections: is missing; for example 10000")]
     [InlineData("echo", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
     [InlineData("xmpp", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--sessions: is missing; for example 100000")]
+    [InlineData("flood", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
+    [InlineData("echo-server", "--listen: is missing; for example hub.example.org:6280 or [::1]:6280")]
     public void What_a_mode_must_be_told_is_asked_for(string mode, string problems) => Assert.Equal(problems, Problems(mode));
 
     [Theory]

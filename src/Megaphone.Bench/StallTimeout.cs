@@ -2,16 +2,16 @@ using System.Diagnostics;
 
 namespace Megaphone.Bench;
 
-/// <summary>Ends a wait in which nothing happens.</summary>
-/// <param name="longest">How long that may be so.</param>
-internal sealed class Patience(TimeSpan longest)
+/// <summary>Tells when something has not come on for too long.</summary>
+/// <param name="longest">How long its count may stay the same.</param>
+internal sealed class StallTimeout(TimeSpan longest)
 {
     private long _last = long.MinValue;
     private long _since;
 
-    /// <summary>Whether it is over.</summary>
+    /// <summary>Whether the count has stayed the same for too long.</summary>
     /// <param name="count">Grows with everything that happens.</param>
-    public bool IsOver(long count)
+    public bool HasExpired(long count)
     {
         if (count == _last) return Stopwatch.GetElapsedTime(_since) > longest;
         _last = count;

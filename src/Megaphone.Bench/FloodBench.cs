@@ -1,0 +1,75 @@
+using System.Diagnostics;
+
+namespace Megaphone.Bench;
+
+/// <summary><c>megaphone bench flood</c>: one link of the plain protocol, full of packets, in front of an echo.</summary>
+internal sealed class FloodBench : IBench
+{
+    private readonly FloodBenchOptions _options;
+    private readonly Tally _problems = new();
+    private readonly ProcessWatch _watch;
+    private readonly Pacer _pacer;
+    private long _clients;
+
+    /// <summary>Makes the run; nothing is connected yet.</summary>
+    public FloodBench(FloodBenchOptions options, RunContext context)
+    {
+        _options = options;
+        _watch = ProcessWatch.Of(options.Run, context, () => Volatile.Read(ref _clients));
+        _pacer = new Pacer(context, options.Run.Patience, _watch, _problems, () => { });
+        Report = new BenchReport("flood", _problems, _watch);
+    }
+
+    /// <inheritdoc/>
+    public BenchReport Report { get; }
+
+    /// <inheritdoc/>
+    public bool Run()
+    {
+        _pacer.Reach("before");
+        bool well;
+        using (PacketFlood flood = new(LinkWire.ConnectTo(_options.To), _options.Sessions, _options.PacketBytes))
+        {
+            Volatile.Write(ref _clients, _options.Sessions);
+            well = Play(flood);
+        }
+
+        Volatile.Write(ref _clients, 0);
+        _pacer.Reach("after the end");
+        _pacer.WaitOn(_options.Run.After);
+        _watch.Dispose();
+        return well && _problems.Total == 0 && !_pacer.Stopped;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _watch.Dispose();
+
+    private bool Play(PacketFlood flood)
+    {
+        Wait("warming up", _options.Time.WarmUp, flood);
+        _pacer.Reach("warmed up");
+
+        long before = flood.BytesReceived;
+        long began = Stopwatch.GetTimestamp();
+        Wait("playing", _options.Time.Counted, flood);
+        double bytes = flood.BytesReceived - before;
+        double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        _pacer.Reach("played");
+
+        flood.StopSending();
+        _pacer.WaitUntil(() => flood.IsOver, () => flood.BytesReceived, ending: true);
+        if (flood.Failure is { } failure) _problems.Add(failure);
+        Report.Add("packets", "packets that came back", bytes / _options.PacketBytes);
+        Report.Add("bytes_missing", "bytes that did not", flood.BytesMissing);
+        Report.Add("seconds", "seconds", took);
+        Report.Add("packets_per_second", "packets per second", bytes / _options.PacketBytes / took);
+        Report.Add("bytes_per_second", "bytes per second", bytes / took);
+        return bytes > 0 && flood.BytesMissing == 0;
+    }
+
+    private void Wait(string what, TimeSpan time, PacketFlood flood)
+    {
+        using Progress progress = _pacer.Tell(what, time);
+        _pacer.Wait(time, () => flood.Failure is not null);
+    }
+}
