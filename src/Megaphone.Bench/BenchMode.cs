@@ -48,6 +48,11 @@ internal sealed record BenchMode(string Name, string Purpose, IReadOnlyList<Benc
             EchoServerOptions options = EchoServerOptions.Read(values);
             return _ => EchoServer.Run(options);
         }),
+        new("chart", "draw curves over a logarithmic axis, as those of docs/benchmarks.md", ChartOptions.All, values =>
+        {
+            ChartOptions options = ChartOptions.Read(values);
+            return _ => ChartFile.Draw(options);
+        }),
     ];
 
     /// <summary>The mode of this name; null when there is none.</summary>

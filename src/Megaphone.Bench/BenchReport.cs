@@ -165,7 +165,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
     /// <summary>Draws the latencies, and the processes' memory over clients.</summary>
     public string ToSvg()
     {
-        BenchPicture latency = new("Latency", "of all are as fast", "ms, logarithmic", logarithmic: true);
+        Chart latency = new("Latency in ms, by the share that is as fast", logarithmicX: false, logarithmicY: true);
         string[] ticks = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
         for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
         foreach ((_, string title, LatencyHistogram latencies) in _latencies)
@@ -174,7 +174,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
                 .Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
         }
 
-        BenchPicture memory = new("Memory", "clients", "MiB", logarithmic: false);
+        Chart memory = new("Memory in MiB, by clients", logarithmicX: false, logarithmicY: false);
         for (int i = 0; i < watch.Watched.Count; i++)
         {
             int process = i;
@@ -183,7 +183,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
                 .Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
         }
 
-        return BenchPicture.Document([.. new[] { latency, memory }.Where(picture => !picture.IsEmpty)]);
+        return Chart.Draw([.. new[] { latency, memory }.Where(chart => !chart.IsEmpty)]);
     }
 
     private void WriteProcess(TextWriter to, int process)

@@ -275,6 +275,7 @@ public sealed class BenchTests
     [InlineData("link", "--to", "nowhere", "--help")]
     [InlineData("flood", "--help")]
     [InlineData("echo-server", "--help")]
+    [InlineData("chart", "--help")]
     public async Task Every_mode_has_help(params string[] arguments)
     {
         using ChildProcess bench = Start(arguments);

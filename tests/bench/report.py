@@ -4,9 +4,9 @@
 import json
 import re
 import statistics
+import subprocess
 
 import harness
-import picture
 
 PICTURE = "pictures/curve.svg"
 
@@ -220,7 +220,7 @@ def points(rows, pattern):
 
 
 def curves(rows):
-    """The picture of what each user costs as they become more; None without the figures."""
+    """What the picture shows: what each user costs as they become more, in charts of `megaphone bench chart`. None without the figures."""
     chosen = [row for row in rows if row["benchmark"] in ("curve", "million-connections")]
     if not any(row["benchmark"] == "curve" for row in chosen):
         return None
@@ -231,12 +231,15 @@ def curves(rows):
             users = int(statistics.median(row["figures"]["users logged in"]))
             resident.setdefault(users, statistics.median(row["figures"]["KiB for each user of that"]))
             login.setdefault(users, statistics.median(row["figures"]["CPU ms of ejabberd for each login"]))
-    return picture.draw({
-        "KiB of ejabberd for each idle user": {
-            "resident": resident.items(), "in use": points(chosen, r"ejabberd, ([\d,]+) users: KiB, in use").items()},
-        "CPU ms of ejabberd for each login": {"logins": login.items()},
-        "Bytes of the ECM for each idle client": {"clients": points(chosen, r"ECM, ([\d,]+) clients: bytes each").items()},
-    })
+    return [
+        chart("KiB of ejabberd for each idle user", resident=resident, in_use=points(chosen, r"ejabberd, ([\d,]+) users: KiB, in use")),
+        chart("CPU ms of ejabberd for each login", logins=login),
+        chart("Bytes of the ECM for each idle client", clients=points(chosen, r"ECM, ([\d,]+) clients: bytes each")),
+    ]
+
+
+def chart(title, **curves):
+    return {"title": title, "curves": {name.replace("_", " "): sorted(found.items()) for name, found in curves.items()}}
 
 
 def variant(row):
@@ -297,7 +300,8 @@ def main():
     (docs / "benchmarks.md").write_text(text)
     if drawn is not None:
         (docs / PICTURE).parent.mkdir(exist_ok=True)
-        (docs / PICTURE).write_text(drawn)
+        subprocess.run([harness.MEGAPHONE, "bench", "chart", "--curves", "/dev/stdin", "--svg", docs / PICTURE], input=json.dumps(drawn),
+                       text=True, cwd=harness.ROOT, check=True)
 
 
 main()

@@ -19,6 +19,7 @@ public class BenchOptionsTests
     [InlineData("link")]
     [InlineData("flood")]
     [InlineData("echo-server")]
+    [InlineData("chart")]
     public void No_option_of_a_mode_is_there_twice(string mode)
     {
         string[] names = [.. BenchMode.Find(mode)!.Options.Select(option => option.Name)];
@@ -45,6 +46,7 @@ public class BenchOptionsTests
     [InlineData("xmpp", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--sessions: is missing; for example 100000")]
     [InlineData("flood", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
     [InlineData("echo-server", "--listen: is missing; for example hub.example.org:6280 or [::1]:6280")]
+    [InlineData("chart", "--curves: is missing; for example result.json\n--svg: is missing; for example result.json")]
     public void What_a_mode_must_be_told_is_asked_for(string mode, string problems) => Assert.Equal(problems, Problems(mode));
 
     [Theory]

@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Security;
+using System.Text;
+
+namespace Megaphone.Bench;
+
+/// <summary>
+/// One diagram of curves, for an SVG document of several side by side. Readable on light and on dark backgrounds; it has none of its own.
+/// </summary>
+/// <param name="title">What stands above it.</param>
+/// <param name="logarithmicX">Whether the horizontal axis is logarithmic, from one power of ten to another; else it begins at zero.</param>
+/// <param name="logarithmicY">Whether the vertical axis is logarithmic, from the smallest value to the largest; else it begins at zero.</param>
+internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
+{
+    /// <summary>The size of one diagram.</summary>
+    public const int Width = 360, Height = 250;
+
+    private const int Left = 52, Right = 34, Top = 54, Bottom = 30;
+
+    /// <summary>Curves of so many points or fewer show each of them.</summary>
+    private const int MaxDots = 20;
+
+    /// <summary>One set of colours for both backgrounds: not every viewer tells a picture which one it is on.</summary>
+    private const string Style = """
+        <style>
+        text { font: 11px sans-serif; fill: #768390 }
+        .title { font-size: 13px; font-weight: bold }
+        .grid { stroke: #768390; stroke-opacity: 0.35 }
+        </style>
+        """;
+
+    private static readonly string[] Colours = ["#2f81f7", "#db6d28", "#3fb950", "#a371f7", "#e5534b"];
+
+    private readonly List<(string Name, (double X, double Y)[] Points)> _curves = [];
+    private readonly List<(double X, string Label)> _ticks = [];
+
+    /// <summary>Whether there is anything to show.</summary>
+    public bool IsEmpty => _curves.Count == 0;
+
+    /// <summary>Adds a curve; one of fewer than two points is left out.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="points">Its points, from left to right.</param>
+    public void Add(string name, IEnumerable<(double X, double Y)> points)
+    {
+        (double X, double Y)[] curve = [.. points];
+        if (curve.Length > 1) _curves.Add((name, curve));
+    }
+
+    /// <summary>Names a place of a horizontal axis that is not logarithmic; without any its ends and its middle are named by their values.</summary>
+    public void AddTick(double x, string label) => _ticks.Add((x, label));
+
+    /// <summary>Puts diagrams side by side.</summary>
+    public static string Draw(IReadOnlyList<Chart> charts)
+    {
+        StringBuilder svg = new();
+        int width = Math.Max(1, charts.Count) * Width;
+        Append(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {Height}\" width=\"{width}\" height=\"{Height}\">");
+        svg.AppendLine(Style);
+        for (int i = 0; i < charts.Count; i++) charts[i].Draw(svg, i * Width);
+        return svg.AppendLine("</svg>").ToString();
+    }
+
+    /// <summary>The next number from a value upwards that divides well into four.</summary>
+    private static double RoundUp(double value)
+    {
+        double step = Math.Pow(10, Math.Floor(Math.Log10(value)));
+        return step * new[] { 1, 1.2, 1.6, 2, 4, 6, 8, 10 }.First(factor => step * factor >= value);
+    }
+
+    private void Draw(StringBuilder svg, int offset)
+    {
+        (double X, double Y)[] all = [.. _curves.SelectMany(curve => curve.Points)];
+        double left = logarithmicX ? Math.Floor(Math.Log10(all.Min(point => point.X))) : 0;
+        double right = logarithmicX ? Math.Ceiling(Math.Log10(all.Max(point => point.X))) : all.Max(point => point.X);
+        double most = Math.Max(all.Max(point => point.Y), 1e-9);
+        double high = logarithmicY ? most : RoundUp(most);
+        double low = logarithmicY ? Math.Max(all.Min(point => point.Y), high / 1e6) : 0;
+
+        double X(double x) => offset + Left + ((logarithmicX ? Math.Log10(x) : x) - left) / Math.Max(right - left, 1e-9) * (Width - Left - Right);
+        double Y(double y) => Height - Bottom - Part(y) * (Height - Top - Bottom);
+        double Part(double y) => !logarithmicY ? y / high : low < high ? Math.Log(Math.Max(y, low) / low) / Math.Log(high / low) : 1;
+
+        Append(svg, $"<text class=\"title\" x=\"{offset + 8}\" y=\"16\">{SecurityElement.Escape(title)}</text>");
+        for (int i = 0; i <= 4; i++)
+        {
+            double y = logarithmicY ? low * Math.Pow(high / low, i / 4.0) : high * i / 4;
+            Append(svg, $"<line class=\"grid\" x1=\"{offset + Left}\" x2=\"{offset + Width - Right}\" y1=\"{Y(y):0.0}\" y2=\"{Y(y):0.0}\"/>");
+            Append(svg, $"<text x=\"{offset + Left - 6}\" y=\"{Y(y) + 4:0.0}\" text-anchor=\"end\">{Short(y)}</text>");
+        }
+
+        foreach ((double x, string label) in Ticks(left, right))
+            Append(svg, $"<text x=\"{X(x):0.0}\" y=\"{Height - 12}\" text-anchor=\"middle\">{label}</text>");
+
+        int legend = offset + Left;
+        for (int i = 0; i < _curves.Count; i++)
+        {
+            (string name, (double X, double Y)[] points) = _curves[i];
+            string colour = Colours[i % Colours.Length];
+            string line = string.Join(' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.0},{Y(point.Y):0.0}")));
+            Append(svg, $"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{line}\"/>");
+            if (points.Length <= MaxDots)
+            {
+                foreach ((double x, double y) in points) Append(svg, $"<circle cx=\"{X(x):0.0}\" cy=\"{Y(y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
+            }
+
+            Append(svg, $"<text x=\"{legend}\" y=\"36\" style=\"fill: {colour}\">{SecurityElement.Escape(name)}</text>");
+            legend += 12 + 6 * name.Length;
+        }
+    }
+
+    private IEnumerable<(double X, string Label)> Ticks(double left, double right) =>
+        logarithmicX ? Enumerable.Range((int)left, (int)(right - left) + 1).Select(power => Math.Pow(10, power)).Select(x => (x, Short(x)))
+        : _ticks.Count > 0 ? _ticks
+        : [(0, "0"), (right / 2, Short(right / 2)), (right, Short(right))];
+
+    private static void Append(StringBuilder svg, FormattableString line) => svg.AppendLine(line.ToString(CultureInfo.InvariantCulture));
+
+    private static string Short(double value) =>
+        value.ToString(value >= 100 ? "N0" : value >= 1 ? "0.#" : "0.###", CultureInfo.InvariantCulture);
+}

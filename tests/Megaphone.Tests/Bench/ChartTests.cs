@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Xml.Linq;
+using Megaphone.Bench;
+using Xunit;
+
+namespace Megaphone.Tests.Bench;
+
+public class ChartTests
+{
+    private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
+
+    [Fact]
+    public void Each_chart_has_its_curves_side_by_side()
+    {
+        XElement svg = Draw("""
+            [{"title": "KiB", "curves": {"resident": [[1000, 33], [1000000, 4]], "in use": [[1000, 5], [100000, 4]]}},
+             {"title": "CPU", "curves": {"logins": [[1000, 0.4], [10000, 0.3]]}}]
+            """);
+
+        Assert.Equal(3, svg.Elements(Svg + "polyline").Count());
+        Assert.Equal(6, svg.Elements(Svg + "circle").Count());
+        Assert.Equal($"{2 * Chart.Width}", svg.Attribute("width")!.Value);
+        Assert.All(["KiB", "resident", "in use", "CPU", "logins"], text => Assert.Contains(text, Texts(svg)));
+    }
+
+    [Fact]
+    public void A_logarithmic_axis_has_the_powers_of_ten_at_equal_distances()
+    {
+        XElement svg = Draw("""[{"title": "t", "curves": {"c": [[1000, 1], [31623, 2], [1000000, 3]]}}]""");
+
+        Assert.All(["1,000", "10,000", "100,000", "1,000,000"], text => Assert.Contains(text, Texts(svg)));
+        double[] x = [.. svg.Elements(Svg + "circle").Select(circle => double.Parse(circle.Attribute("cx")!.Value, CultureInfo.InvariantCulture))];
+        Assert.Equal(x[1] - x[0], x[2] - x[1], tolerance: 0.2);
+    }
+
+    [Fact]
+    public void A_linear_axis_ends_at_a_number_that_divides_well()
+    {
+        XElement svg = Draw("""[{"title": "t", "curves": {"c": [[1, 33], [10, 7]]}}]""");
+        Assert.All(["0", "10", "20", "30", "40"], text => Assert.Contains(text, Texts(svg)));
+    }
+
+    [Fact]
+    public void Titles_and_names_are_text_whatever_they_contain()
+    {
+        XElement svg = Draw("""[{"title": "a < b & c", "curves": {"<d>": [[1, 1], [2, 2]]}}]""");
+        Assert.Contains("a < b & c", Texts(svg));
+        Assert.Contains("<d>", Texts(svg));
+    }
+
+    [Fact]
+    public void A_curve_of_one_point_and_a_chart_without_a_curve_are_left_out() =>
+        Assert.Empty(ChartFile.Read("""[{"title": "t", "curves": {"c": [[1, 1]]}}]"""));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{}")]
+    [InlineData("[{}]")]
+    [InlineData("""[{"title": "t", "curves": {"c": [[0, 1], [2, 2]]}}]""")]
+    [InlineData("""[{"title": "t", "curves": {"c": [[1], [2]]}}]""")]
+    public void A_file_without_curves_is_refused_by_name(string json)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, json);
+            IOException refused = Assert.Throws<IOException>(() => ChartFile.Draw(new ChartOptions { Curves = file, Svg = "/dev/null" }));
+            Assert.StartsWith($"{file} has no curves: ", refused.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    private static XElement Draw(string json) => XElement.Parse(Chart.Draw(ChartFile.Read(json)));
+
+    private static IEnumerable<string> Texts(XElement svg) => svg.Elements(Svg + "text").Select(text => text.Value);
+}
