@@ -5,26 +5,26 @@ namespace Megaphone.Bench;
 /// <summary><c>megaphone bench MODE …</c>: from the arguments to the exit status.</summary>
 internal static class BenchCommand
 {
-    private const int AllWentWell = 0;
-    private const int SomethingWentWrong = 1;
-    private const int WronglyUsed = 2;
+    private const int ExitOk = 0;
+    private const int ExitFailed = 1;
+    private const int ExitUsage = 2;
 
-    /// <summary>Stands before the mode where this process is one of several of a split run; see <see cref="PartSide"/>.</summary>
-    public const string PartWord = "part";
+    /// <summary>Comes before the mode where this process is a worker of a split run; see <see cref="WorkerChannel"/>.</summary>
+    public const string WorkerWord = "worker";
 
-    /// <summary>Does what the arguments ask for.</summary>
-    /// <param name="arguments">What stands behind <c>bench</c>.</param>
+    /// <summary>Runs what the arguments ask for.</summary>
+    /// <param name="arguments">The arguments after <c>bench</c>.</param>
     /// <returns>The process's exit status.</returns>
     public static int Run(ReadOnlySpan<string> arguments)
     {
         if (arguments.IsEmpty || arguments[0] is "--help" or "-h" or "help")
         {
             Console.Out.Write(BenchHelp.Write());
-            return arguments.IsEmpty ? WronglyUsed : AllWentWell;
+            return arguments.IsEmpty ? ExitUsage : ExitOk;
         }
 
-        bool isPart = arguments[0] == PartWord && arguments.Length > 1;
-        if (isPart) arguments = arguments[1..];
+        bool isWorker = arguments[0] == WorkerWord && arguments.Length > 1;
+        if (isWorker) arguments = arguments[1..];
         List<Problem> problems = [];
         if (BenchMode.Find(arguments[0]) is not { } mode)
         {
@@ -36,29 +36,29 @@ internal static class BenchCommand
         if (arguments.ContainsAny("--help", "-h"))
         {
             Console.Out.Write(BenchHelp.Write(mode));
-            return AllWentWell;
+            return ExitOk;
         }
 
         BenchMode.Act act = mode.Read(new OptionValues(mode, arguments[1..], problems));
-        return problems.Count > 0 ? Refuse(problems) : Run(act, isPart);
+        return problems.Count > 0 ? Refuse(problems) : Run(act, isWorker);
     }
 
-    private static int Run(BenchMode.Act act, bool isPart)
+    private static int Run(BenchMode.Act act, bool isWorker)
     {
         try
         {
-            return act(isPart ? new PartSide() : null) ? AllWentWell : SomethingWentWrong;
+            return act(isWorker ? new WorkerChannel() : null) ? ExitOk : ExitFailed;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"megaphone bench: {failure.Message}");
-            return SomethingWentWrong;
+            return ExitFailed;
         }
     }
 
     private static int Refuse(List<Problem> problems)
     {
         problems.ForEach(problem => Console.Error.WriteLine($"megaphone bench: {problem}"));
-        return WronglyUsed;
+        return ExitUsage;
     }
 }

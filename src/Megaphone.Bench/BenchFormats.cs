@@ -5,13 +5,13 @@ using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
-/// <summary>How the values of options are written, where settings of the service have none like them.</summary>
+/// <summary>The formats of options whose like no setting of the service has.</summary>
 internal static class BenchFormats
 {
-    /// <summary>A number above zero, per second; null for as fast as it goes is no value but the lack of one.</summary>
+    /// <summary>A number above zero, per second.</summary>
     public static ValueFormat<double> Rate { get; } = Decimal(0.001, 10_000_000, "1000");
 
-    /// <summary>A number of seconds.</summary>
+    /// <summary>A number of seconds, fractions included.</summary>
     public static ValueFormat<TimeSpan> Seconds { get; } = new(
         (string text, out TimeSpan value) =>
         {
@@ -44,7 +44,7 @@ internal static class BenchFormats
         },
         "example.org");
 
-    /// <summary>A name or password; <c>{0}</c> in it stands for the session's number.</summary>
+    /// <summary>A name or password, in which <c>{0}</c> is the session's number.</summary>
     public static ValueFormat<string> Pattern { get; } = new(
         (string text, out string value) =>
         {
@@ -55,7 +55,7 @@ internal static class BenchFormats
         },
         "user{0}");
 
-    /// <summary>Where a file is to be written; <c>-</c> for standard output.</summary>
+    /// <summary>The name of a file; <c>-</c> for standard output.</summary>
     public static ValueFormat<string> File { get; } = new(
         (string text, out string value) =>
         {
@@ -64,7 +64,7 @@ internal static class BenchFormats
         },
         "result.json");
 
-    /// <summary>A congestion control of the kernel's.</summary>
+    /// <summary>The name of one of the kernel's congestion controls.</summary>
     public static ValueFormat<string> Congestion { get; } = new(
         (string text, out string value) =>
         {
@@ -73,13 +73,13 @@ internal static class BenchFormats
         },
         "reno");
 
-    /// <summary>Where connections come from.</summary>
+    /// <summary>The addresses that connections come from.</summary>
     public static ValueFormat<SourceAddresses?> Sources { get; } = new(
         (string text, out SourceAddresses? value) =>
             (value = SourceAddresses.Parse(text)) is null ? "must be an IPv4 address, or one with 8 to 32 bits of a prefix" : null,
         "127.64.0.0/10");
 
-    /// <summary>Processes to be watched.</summary>
+    /// <summary>Ids of processes that are there.</summary>
     public static ValueFormat<int[]> Processes { get; } = new(ReadProcesses, "4711,4712");
 
     private static ValueFormat<double> Decimal(double least, double most, string example) =>
@@ -95,7 +95,7 @@ internal static class BenchFormats
         List<int> ids = [];
         foreach (string part in text.Split(','))
         {
-            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || ProcessUse.Of(id) is null)
+            if (!int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || ProcessUsage.Of(id) is null)
             {
                 value = [];
                 return "must be the ids of running processes, with commas between them";

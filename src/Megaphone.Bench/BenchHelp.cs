@@ -3,9 +3,9 @@ namespace Megaphone.Bench;
 /// <summary>What <c>megaphone bench --help</c> prints.</summary>
 internal static class BenchHelp
 {
-    /// <summary>All modes.</summary>
+    /// <summary>Lists the modes.</summary>
     public static string Write() => $"""
-        megaphone {ProductVersion.Current} bench: puts load on Megaphone, and on XMPP servers
+        megaphone {ProductVersion.Current} bench: a load generator for Megaphone and XMPP servers
 
         Usage:
           megaphone bench MODE --OPTION VALUE ...
@@ -14,12 +14,12 @@ internal static class BenchHelp
         Modes:
         {string.Join(Environment.NewLine, BenchMode.All.Select(mode => $"  {mode.Name,-13}{mode.Purpose}"))}
 
-        How far it is goes to standard error, a table of results to standard output.
-        Exit status: 0 all went well, 1 something went wrong, 2 usage error.
+        Progress is written to standard error, a table of results to standard output.
+        Exit status: 0 success, 1 failure, 2 usage error.
 
         """;
 
-    /// <summary>One mode, with every option.</summary>
+    /// <summary>Describes one mode with all its options.</summary>
     public static string Write(BenchMode mode) => $"""
         megaphone bench {mode.Name}: {mode.Purpose}
 

@@ -4,22 +4,22 @@ using System.Text.Json;
 
 namespace Megaphone.Bench;
 
-/// <summary>What a run found out: as a table for people, and as JSON for machines.</summary>
+/// <summary>The results of a run: as a table for people, and as JSON for machines.</summary>
 /// <param name="mode">The mode of <c>megaphone bench</c>.</param>
-/// <param name="problems">What went wrong.</param>
-/// <param name="watch">What the processes used.</param>
-internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watch)
+/// <param name="problems">The run's problems.</param>
+/// <param name="watch">The samples of the processes.</param>
+internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWatch watch)
 {
     private static readonly double[] Percentiles = [0.5, 0.9, 0.99, 0.999];
 
     private readonly List<BenchFigure> _figures = [];
     private readonly List<(string Key, string Title, LatencyHistogram Latencies)> _latencies = [];
 
-    /// <summary>Adds a number.</summary>
-    /// <param name="key">Its name for machines.</param>
-    /// <param name="title">Its name for people.</param>
+    /// <summary>Adds a figure.</summary>
+    /// <param name="key">Its name in JSON.</param>
+    /// <param name="title">Its name in the table.</param>
     /// <param name="value">The number.</param>
-    /// <param name="addsUp">Whether those of several processes add up; else the largest counts.</param>
+    /// <param name="addsUp">Whether the numbers of several processes add up; else the largest counts.</param>
     public void Add(string key, string title, double value, bool addsUp = true) =>
         _figures.Add(new BenchFigure(key, title, value, addsUp));
 
@@ -52,12 +52,12 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
 
         foreach ((string kind, long count) in problems.Kinds)
         {
-            if (kind == problems.Kinds[0].Kind) to.WriteLine($"{Environment.NewLine}what went wrong");
+            if (kind == problems.Kinds[0].Kind) to.WriteLine($"{Environment.NewLine}problems");
             to.WriteLine($"{Number(count),16}  {kind}");
         }
     }
 
-    /// <summary>Writes the same as one JSON object.</summary>
+    /// <summary>Writes the same as a JSON object.</summary>
     public void WriteJson(Stream to)
     {
         using Utf8JsonWriter json = new(to, new JsonWriterOptions { Indented = true });
@@ -85,9 +85,9 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         json.WriteEndObject();
     }
 
-    /// <summary>What a part of a split run has found out, on one line.</summary>
-    /// <param name="well">Whether everything went well.</param>
-    public string ToPart(bool well)
+    /// <summary>The results of a worker, on one line.</summary>
+    /// <param name="well">Whether its part of the run succeeded.</param>
+    public string ToWorkerReport(bool well)
     {
         MemoryStream text = new();
         using (Utf8JsonWriter json = new(text))
@@ -135,11 +135,11 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
         return Encoding.UTF8.GetString(text.ToArray());
     }
 
-    /// <summary>Takes in what a part of a split run has found out.</summary>
-    /// <returns>Whether everything went well there.</returns>
-    public bool Merge(JsonElement part)
+    /// <summary>Merges the results of a worker.</summary>
+    /// <returns>Whether its part of the run succeeded.</returns>
+    public bool Merge(JsonElement worker)
     {
-        foreach (JsonElement figure in part.GetProperty("figures").EnumerateArray())
+        foreach (JsonElement figure in worker.GetProperty("figures").EnumerateArray())
         {
             string key = figure.GetProperty("key").GetString()!;
             double value = figure.GetProperty("value").GetDouble();
@@ -149,7 +149,7 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
             else _figures[known] = _figures[known].With(value);
         }
 
-        foreach (JsonElement latency in part.GetProperty("latencies").EnumerateArray())
+        foreach (JsonElement latency in worker.GetProperty("latencies").EnumerateArray())
         {
             string key = latency.GetProperty("key").GetString()!;
             LatencyHistogram? histogram = _latencies.FirstOrDefault(known => known.Key == key).Latencies;
@@ -158,11 +158,11 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
             histogram.Add(buckets.Chunk(2).Select(bucket => ((int)bucket[0], bucket[1])), latency.GetProperty("max").GetInt64());
         }
 
-        foreach (JsonProperty problem in part.GetProperty("problems").EnumerateObject()) problems.Add(problem.Name, problem.Value.GetInt64());
-        return part.GetProperty("well").GetBoolean();
+        foreach (JsonProperty problem in worker.GetProperty("problems").EnumerateObject()) problems.Add(problem.Name, problem.Value.GetInt64());
+        return worker.GetProperty("well").GetBoolean();
     }
 
-    /// <summary>Draws the latencies, and the processes' memory over clients.</summary>
+    /// <summary>Draws the latencies, and the processes' memory by clients.</summary>
     public string ToSvg()
     {
         Chart latency = new("Latency in ms, by the share that is as fast", logarithmicX: false, logarithmicY: true);
@@ -189,8 +189,8 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
     private void WriteProcess(TextWriter to, int process)
     {
         string name = watch.Watched[process].Name;
-        ProcessUse? first = watch.Phases.Count > 0 ? watch.Phases[0].Uses[process] : null;
-        foreach (WatchPoint point in watch.Phases)
+        ProcessUsage? first = watch.Phases.Count > 0 ? watch.Phases[0].Uses[process] : null;
+        foreach (WatchSample point in watch.Phases)
         {
             to.Write(string.Create(CultureInfo.InvariantCulture, $"{$"{name} {point.Phase}",-24}{point.Seconds,10:0.0}{point.Clients,10:0}"));
             if (point.Uses[process] is not { } use)
@@ -212,17 +212,17 @@ internal sealed class BenchReport(string mode, Tally problems, ProcessWatch watc
     private void WriteJsonProcesses(Utf8JsonWriter json)
     {
         json.WriteStartArray("phases");
-        foreach (WatchPoint point in watch.Phases) WritePoint(json, point);
+        foreach (WatchSample point in watch.Phases) WritePoint(json, point);
         json.WriteEndArray();
         json.WriteStartArray("samples");
-        foreach (WatchPoint point in watch.Samples) WritePoint(json, point);
+        foreach (WatchSample point in watch.Samples) WritePoint(json, point);
         json.WriteEndArray();
         json.WriteStartObject("peak_bytes");
         for (int i = 0; i < watch.Watched.Count; i++) json.WriteNumber(watch.Watched[i].Name, watch.Peaks[i]);
         json.WriteEndObject();
     }
 
-    private void WritePoint(Utf8JsonWriter json, WatchPoint point)
+    private void WritePoint(Utf8JsonWriter json, WatchSample point)
     {
         json.WriteStartObject();
         if (point.Phase.Length > 0) json.WriteString("phase", point.Phase);

@@ -5,7 +5,7 @@ using Megaphone.Xmpp;
 namespace Megaphone.Bench;
 
 /// <summary>All that one played session costs while nothing happens: 80 bytes of native memory.</summary>
-/// <remarks>Used by the thread that receives for the session, but for what the pacer's own fields say.</remarks>
+/// <remarks>Used by the thread that receives for the session, but for what the driver's own fields.</remarks>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 internal unsafe struct BenchSession
 {
@@ -30,7 +30,7 @@ internal unsafe struct BenchSession
     /// <summary>The other side does not want its data now. Guarded by whoever carries the session.</summary>
     public bool Paused;
 
-    /// <summary>The pacer's: the session has been asked to end.</summary>
+    /// <summary>The driver's: the session has been asked to end.</summary>
     public bool EndSaid;
 
     private byte _localBytes;

@@ -8,11 +8,11 @@ internal sealed class ConnectBench : TcpBench
     private readonly ConnectBenchOptions _options;
     private readonly byte[] _say;
     private readonly LatencyHistogram _latencies = new();
-    private Pace _pace;
+    private Schedule _schedule;
     private double _took;
     private long _bytes;
 
-    /// <summary>Makes places for the connections; nothing is connected yet.</summary>
+    /// <summary>Reserves room for the connections; nothing is connected yet.</summary>
     public ConnectBench(ConnectBenchOptions options, RunContext context)
         : base("connect", options, context)
     {
@@ -27,7 +27,7 @@ internal sealed class ConnectBench : TcpBench
     public override void Connected(int index)
     {
         base.Connected(index);
-        _latencies.Add(Stopwatch.GetTimestamp() - _pace.Due(index));
+        _latencies.Add(Stopwatch.GetTimestamp() - _schedule.Due(index));
         if (_say.Length > 0) Clients.Send(index, _say);
     }
 
@@ -35,8 +35,8 @@ internal sealed class ConnectBench : TcpBench
     protected override void Connect()
     {
         long began = Stopwatch.GetTimestamp();
-        _pace = new Pace(began, _options.Rate);
-        Connect(_pace);
+        _schedule = new Schedule(began, _options.Rate);
+        Connect(_schedule);
         _took = Stopwatch.GetElapsedTime(began).TotalSeconds;
     }
 
@@ -46,8 +46,8 @@ internal sealed class ConnectBench : TcpBench
         if (_options.Hear > 0) Hear();
         if (_options.Hold > TimeSpan.Zero)
         {
-            using (Pacer.Tell("holding", _options.Hold)) Pacer.Wait(_options.Hold);
-            Pacer.Reach("after hold");
+            using (Driver.ShowProgress("holding", _options.Hold)) Driver.Wait(_options.Hold);
+            Driver.EndPhase("after hold");
         }
 
         Report.Add("connections", "connections", _options.Connections);
@@ -61,14 +61,14 @@ internal sealed class ConnectBench : TcpBench
     }
 
     /// <inheritdoc/>
-    protected override void Take(int index, ReadOnlySpan<byte> bytes) => Interlocked.Add(ref _bytes, bytes.Length);
+    protected override void Handle(int index, ReadOnlySpan<byte> bytes) => Interlocked.Add(ref _bytes, bytes.Length);
 
     private void Hear()
     {
         long wanted = EverConnected * _options.Hear;
-        using (Pacer.Tell("hearing", _options.Connections, () => Bytes / _options.Hear))
-            Pacer.WaitUntil(() => Bytes >= wanted, () => Bytes);
-        if (!Pacer.Stopped) Problems.Add("a byte that was to be heard did not come", Math.Max(0, wanted - Bytes));
-        Pacer.Reach("heard");
+        using (Driver.ShowProgress("hearing", _options.Connections, () => Bytes / _options.Hear))
+            Driver.WaitUntil(() => Bytes >= wanted, () => Bytes);
+        if (!Driver.IsStopped) Problems.Add("a byte did not come back", Math.Max(0, wanted - Bytes));
+        Driver.EndPhase("heard");
     }
 }

@@ -5,7 +5,7 @@ using Megaphone.Reactor;
 
 namespace Megaphone.Bench;
 
-/// <summary>Opens connections, many at the same time, each from the next of many addresses. One thread.</summary>
+/// <summary>Opens connections, many at the same time, each from the next of many addresses. For one thread.</summary>
 internal sealed unsafe class ConnectionOpener(IPEndPoint to, SourceAddresses? from) : IDisposable
 {
     private const int IpProtoIp = 0;
@@ -16,15 +16,15 @@ internal sealed unsafe class ConnectionOpener(IPEndPoint to, SourceAddresses? fr
     private readonly NativeAddress _to = new(to);
     private readonly Epoll _epoll = new();
 
-    /// <summary>Gets a connection that stands, and owns it; or a negative number, and why there is none.</summary>
+    /// <summary>Is given a connection that is established, which it owns from then on; or a negative number, and the reason why there is none.</summary>
     public delegate void Opened(int index, int descriptor, string? problem);
 
     /// <summary>Connections that are being opened.</summary>
     public int Pending { get; private set; }
 
     /// <summary>Begins to open a connection.</summary>
-    /// <param name="index">Its place.</param>
-    /// <param name="opened">Called at once when it cannot even begin.</param>
+    /// <param name="index">Its index.</param>
+    /// <param name="opened">Called at once when the attempt fails at once.</param>
     public void Begin(int index, Opened opened)
     {
         int descriptor = Libc.Socket(_to.Family, Libc.SockStream | Libc.SockNonBlock | Libc.SockCloseOnExec, 0);
@@ -40,7 +40,7 @@ internal sealed unsafe class ConnectionOpener(IPEndPoint to, SourceAddresses? fr
         else Fail(index, descriptor, error, opened);
     }
 
-    /// <summary>Hands over what has come to an end, without waiting.</summary>
+    /// <summary>Hands over the connections that are established or have failed, without waiting.</summary>
     public void Poll(Opened opened)
     {
         EpollEvent* events = stackalloc EpollEvent[EventsAtATime];
@@ -61,7 +61,7 @@ internal sealed unsafe class ConnectionOpener(IPEndPoint to, SourceAddresses? fr
         }
     }
 
-    /// <summary>Ends. What was being opened is left to the end of the process.</summary>
+    /// <summary>Leaves connections that are being opened to the end of the process.</summary>
     public void Dispose() => _epoll.Dispose();
 
     /// <returns>0, or the error number.</returns>

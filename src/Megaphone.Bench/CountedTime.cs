@@ -1,6 +1,6 @@
 namespace Megaphone.Bench;
 
-/// <summary>How long a run of even load lasts: first without being counted, then counted.</summary>
+/// <summary>How long a steady load lasts: a warm-up that is not counted, and what is.</summary>
 internal sealed record CountedTime
 {
     private static readonly BenchOption WarmUpOption = new("warmup", "SECONDS", "1", "time before anything is counted");
@@ -9,10 +9,10 @@ internal sealed record CountedTime
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } = [WarmUpOption, SecondsOption];
 
-    /// <summary>How long nothing is counted.</summary>
+    /// <summary>The time before anything is counted.</summary>
     public required TimeSpan WarmUp { get; init; }
 
-    /// <summary>How long it is counted.</summary>
+    /// <summary>The time that is counted.</summary>
     public required TimeSpan Counted { get; init; }
 
     /// <summary>Reads the options.</summary>

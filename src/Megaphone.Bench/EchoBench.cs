@@ -7,8 +7,8 @@ namespace Megaphone.Bench;
 /// back, or messages leave at fixed times, one connection after the other, whether or not earlier ones are back.
 /// </summary>
 /// <remarks>
-/// At a fixed rate a latency counts from the time at which the message was to be sent: a stall, here or there, shows in every
-/// message that it held up, not just in the one that met it.
+/// At a fixed rate a latency counts from when the message was due: a stall, on either side, shows in every message that it held up,
+/// not just in the first.
 /// </remarks>
 internal sealed class EchoBench : TcpBench
 {
@@ -16,11 +16,11 @@ internal sealed class EchoBench : TcpBench
     private readonly EchoClient[] _states;
     private readonly byte[] _message;
     private LatencyHistogram _latencies = new();
-    private Pace _pace;
+    private Schedule _schedule;
     private long _answered;
     private volatile bool _playing;
 
-    /// <summary>Makes places for the connections; nothing is connected yet.</summary>
+    /// <summary>Reserves room for the connections; nothing is connected yet.</summary>
     public EchoBench(EchoBenchOptions options, RunContext context)
         : base("echo", options, context)
     {
@@ -41,11 +41,11 @@ internal sealed class EchoBench : TcpBench
     protected override bool Play()
     {
         long began = Stopwatch.GetTimestamp();
-        _pace = new Pace(began, _options.Rate);
+        _schedule = new Schedule(began, _options.Rate);
         _playing = true;
         if (!HasRate) Begin();
         long sent = Play("warming up", _options.Time.WarmUp, began, 0);
-        Pacer.Reach("warmed up");
+        Driver.EndPhase("warmed up");
 
         LatencyHistogram latencies = new();
         Volatile.Write(ref _latencies, latencies);
@@ -54,10 +54,10 @@ internal sealed class EchoBench : TcpBench
         _playing = false;
         double took = Stopwatch.GetElapsedTime(counted).TotalSeconds;
 
-        // At a rate all that were sent in time count, whenever they come back; else those that came back in time.
+        // At a fixed rate all messages that were sent in this time count, whenever they come back; else those that came back in it.
         if (!HasRate) Volatile.Write(ref _latencies, new LatencyHistogram());
-        Pacer.Reach("played");
-        if (HasRate) Pacer.WaitUntil(() => Answered >= sent, () => Answered);
+        Driver.EndPhase("played");
+        if (HasRate) Driver.WaitUntil(() => Answered >= sent, () => Answered);
 
         long missing = HasRate ? sent - Answered : 0;
         long answers = latencies.Count;
@@ -71,14 +71,14 @@ internal sealed class EchoBench : TcpBench
     }
 
     /// <inheritdoc/>
-    protected override void Take(int index, ReadOnlySpan<byte> bytes)
+    protected override void Handle(int index, ReadOnlySpan<byte> bytes)
     {
         ref EchoClient client = ref _states[index];
         client.Bytes += bytes.Length;
         for (; client.Bytes >= _message.Length; client.Bytes -= _message.Length)
         {
             // At a fixed rate the n-th answer on a connection belongs to the n-th message, whose time is known.
-            long began = HasRate ? _pace.Due(index + client.Answers * _states.Length) : client.SentAt;
+            long began = HasRate ? _schedule.Due(index + client.Answers * _states.Length) : client.SentAt;
             client.Answers++;
             Volatile.Read(ref _latencies).Add(Stopwatch.GetTimestamp() - began);
             Interlocked.Increment(ref _answered);
@@ -91,20 +91,20 @@ internal sealed class EchoBench : TcpBench
         for (int i = 0; i < _states.Length; i++) Send(i);
     }
 
-    /// <returns>How many messages have been sent at fixed times by now.</returns>
+    /// <returns>How many messages have been sent at a fixed rate by now.</returns>
     private long Play(string what, TimeSpan time, long began, long sent)
     {
-        using Progress progress = Pacer.Tell(what, time);
+        using Progress progress = Driver.ShowProgress(what, time);
         long end = began + (long)(time.TotalSeconds * Stopwatch.Frequency);
-        while (!Pacer.Stopped && Stopwatch.GetTimestamp() < end)
+        while (!Driver.IsStopped && Stopwatch.GetTimestamp() < end)
         {
             long due = end;
             if (HasRate)
             {
-                for (; (due = _pace.Due(sent)) <= Stopwatch.GetTimestamp(); sent++) Send((int)(sent % _states.Length));
+                for (; (due = _schedule.Due(sent)) <= Stopwatch.GetTimestamp(); sent++) Send((int)(sent % _states.Length));
             }
 
-            Pacer.Nap(Math.Min(due, end));
+            Driver.Pause(Math.Min(due, end));
         }
 
         return sent;

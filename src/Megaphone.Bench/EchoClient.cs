@@ -1,7 +1,7 @@
 namespace Megaphone.Bench;
 
 /// <summary>
-/// One connection's side of its conversation with an echo. Its reactor's thread uses it, but for the time in a closed loop.
+/// One connection to an echo. Used by its reactor's thread, but for <see cref="SentAt"/> of the first message.
 /// </summary>
 internal struct EchoClient
 {
@@ -11,6 +11,6 @@ internal struct EchoClient
     /// <summary>Messages that have come back.</summary>
     public long Answers;
 
-    /// <summary>Bytes of the next one that have.</summary>
+    /// <summary>Bytes of the next one that have come back.</summary>
     public int Bytes;
 }

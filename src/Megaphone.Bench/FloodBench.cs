@@ -6,9 +6,9 @@ namespace Megaphone.Bench;
 internal sealed class FloodBench : IBench
 {
     private readonly FloodBenchOptions _options;
-    private readonly Tally _problems = new();
+    private readonly ProblemCounts _problems = new();
     private readonly ProcessWatch _watch;
-    private readonly Pacer _pacer;
+    private readonly RunDriver _driver;
     private long _clients;
 
     /// <summary>Makes the run; nothing is connected yet.</summary>
@@ -16,7 +16,7 @@ internal sealed class FloodBench : IBench
     {
         _options = options;
         _watch = ProcessWatch.Of(options.Run, context, () => Volatile.Read(ref _clients));
-        _pacer = new Pacer(context, options.Run.Patience, _watch, _problems, () => { });
+        _driver = new RunDriver(context, options.Run.Patience, _watch, _problems, () => { });
         Report = new BenchReport("flood", _problems, _watch);
     }
 
@@ -26,19 +26,19 @@ internal sealed class FloodBench : IBench
     /// <inheritdoc/>
     public bool Run()
     {
-        _pacer.Reach("before");
+        _driver.EndPhase("before");
         bool well;
-        using (PacketFlood flood = new(LinkWire.ConnectTo(_options.To), _options.Sessions, _options.PacketBytes))
+        using (PacketFlood flood = new(LinkTransport.ConnectTo(_options.To), _options.Sessions, _options.PacketBytes))
         {
             Volatile.Write(ref _clients, _options.Sessions);
             well = Play(flood);
         }
 
         Volatile.Write(ref _clients, 0);
-        _pacer.Reach("after the end");
-        _pacer.WaitOn(_options.Run.After);
+        _driver.EndPhase("after the end");
+        _driver.KeepWatching(_options.Run.After);
         _watch.Dispose();
-        return well && _problems.Total == 0 && !_pacer.Stopped;
+        return well && _problems.Total == 0 && !_driver.IsStopped;
     }
 
     /// <inheritdoc/>
@@ -47,17 +47,17 @@ internal sealed class FloodBench : IBench
     private bool Play(PacketFlood flood)
     {
         Wait("warming up", _options.Time.WarmUp, flood);
-        _pacer.Reach("warmed up");
+        _driver.EndPhase("warmed up");
 
         long before = flood.BytesReceived;
         long began = Stopwatch.GetTimestamp();
         Wait("playing", _options.Time.Counted, flood);
         double bytes = flood.BytesReceived - before;
         double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
-        _pacer.Reach("played");
+        _driver.EndPhase("played");
 
         flood.StopSending();
-        _pacer.WaitUntil(() => flood.IsOver, () => flood.BytesReceived, ending: true);
+        _driver.WaitUntil(() => flood.IsOver, () => flood.BytesReceived, ending: true);
         if (flood.Failure is { } failure) _problems.Add(failure);
         Report.Add("packets", "packets that came back", bytes / _options.PacketBytes);
         Report.Add("bytes_missing", "bytes that did not", flood.BytesMissing);
@@ -69,7 +69,7 @@ internal sealed class FloodBench : IBench
 
     private void Wait(string what, TimeSpan time, PacketFlood flood)
     {
-        using Progress progress = _pacer.Tell(what, time);
-        _pacer.Wait(time, () => flood.Failure is not null);
+        using Progress progress = _driver.ShowProgress(what, time);
+        _driver.Wait(time, () => flood.Failure is not null);
     }
 }

@@ -1,13 +1,13 @@
 namespace Megaphone.Bench;
 
-/// <summary>One run of one mode.</summary>
+/// <summary>One run of a mode that measures.</summary>
 internal interface IBench : IDisposable
 {
-    /// <summary>What it has found out; whole after <see cref="Run"/>.</summary>
+    /// <summary>The results; complete after <see cref="Run"/>.</summary>
     BenchReport Report { get; }
 
-    /// <summary>Runs all of it.</summary>
-    /// <returns>Whether everything went well.</returns>
-    /// <exception cref="IOException">It could not begin.</exception>
+    /// <summary>Runs the mode.</summary>
+    /// <returns>Whether it succeeded.</returns>
+    /// <exception cref="IOException">It could not start.</exception>
     bool Run();
 }

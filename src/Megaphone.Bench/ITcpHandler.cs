@@ -1,18 +1,18 @@
 namespace Megaphone.Bench;
 
-/// <summary>What a mode does with its connections, which it knows by their places.</summary>
+/// <summary>What a mode does with its connections, each of which has an index from 0 on.</summary>
 internal interface ITcpHandler
 {
-    /// <summary>A connection stands. On the pacer's thread.</summary>
+    /// <summary>A connection is established. Called by the thread that drives the run.</summary>
     void Connected(int index);
 
-    /// <summary>Something arrived. On the thread of the connection's reactor.</summary>
-    /// <param name="index">The connection's place.</param>
-    /// <param name="bytes">Empty: the other side says nothing more.</param>
+    /// <summary>Something was received. Called by the connection's reactor.</summary>
+    /// <param name="index">The connection's index.</param>
+    /// <param name="bytes">Empty: the other side has ended its stream.</param>
     void Received(int index, ReadOnlySpan<byte> bytes);
 
-    /// <summary>A connection is gone, or never stood. On the thread of its reactor, or the pacer's.</summary>
-    /// <param name="index">The connection's place.</param>
-    /// <param name="reason">Why; null: both sides had ended it.</param>
+    /// <summary>A connection is closed, or could not be established. Called by its reactor, or the thread that drives the run.</summary>
+    /// <param name="index">The connection's index.</param>
+    /// <param name="reason">The reason; null: both sides had ended their streams.</param>
     void Closed(int index, string? reason);
 }

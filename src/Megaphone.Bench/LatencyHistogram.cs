@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace Megaphone.Bench;
 
-/// <summary>Counts latencies in buckets that are at most 1/64 wide, relative to what they hold. Thread-safe.</summary>
+/// <summary>Counts latencies in buckets whose width is at most 1/64 of the latencies in them. Thread-safe.</summary>
 internal sealed class LatencyHistogram
 {
     private const int SubBits = 6;
@@ -12,13 +12,13 @@ internal sealed class LatencyHistogram
     private long _count;
     private long _max;
 
-    /// <summary>How many were counted.</summary>
+    /// <summary>How many latencies were counted.</summary>
     public long Count => Volatile.Read(ref _count);
 
     /// <summary>The longest, in microseconds.</summary>
     public double Max => Microseconds((ulong)Volatile.Read(ref _max));
 
-    /// <summary>Counts one, in ticks of <see cref="Stopwatch"/>.</summary>
+    /// <summary>Counts a latency, in ticks of <see cref="Stopwatch"/>.</summary>
     public void Add(long ticks)
     {
         ulong value = (ulong)Math.Max(0, ticks);
@@ -33,11 +33,11 @@ internal sealed class LatencyHistogram
         }
     }
 
-    /// <summary>The buckets that hold any, and what is needed to have them counted elsewhere on the same machine.</summary>
+    /// <summary>The buckets that are not empty, and the longest latency: all that another process of this machine needs to merge them.</summary>
     public (IEnumerable<(int Bucket, long Count)> Buckets, long MaxTicks) Parts =>
         (_buckets.Select((count, bucket) => (bucket, count)).Where(bucket => bucket.count > 0), Volatile.Read(ref _max));
 
-    /// <summary>Counts what another one has counted. Not to be called by several threads.</summary>
+    /// <summary>Merges what another histogram has counted. For one thread at a time.</summary>
     public void Add(IEnumerable<(int Bucket, long Count)> buckets, long maxTicks)
     {
         foreach ((int bucket, long count) in buckets)

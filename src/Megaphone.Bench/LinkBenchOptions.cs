@@ -4,7 +4,7 @@ using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
-/// <summary>What <c>megaphone bench link</c> was asked to do.</summary>
+/// <summary>The options of <c>megaphone bench link</c>.</summary>
 internal sealed record LinkBenchOptions
 {
     private static readonly BenchOption ToOption = new(
@@ -18,7 +18,7 @@ internal sealed record LinkBenchOptions
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
-        [ToOption, LinksOption, FramingOption, SecretOption, ProxyOption, .. PlayOptions.All, .. RunOptions.All];
+        [ToOption, LinksOption, FramingOption, SecretOption, ProxyOption, .. XmppClientOptions.All, .. RunOptions.All];
 
     /// <summary>Where the links go.</summary>
     public required HostPort To { get; init; }
@@ -32,13 +32,13 @@ internal sealed record LinkBenchOptions
     /// <summary>The links' secret.</summary>
     public required string? Secret { get; init; }
 
-    /// <summary>How sessions say who they are.</summary>
+    /// <summary>Whether sessions begin with a PROXY header.</summary>
     public required ProxyMode Proxy { get; init; }
 
     /// <summary>What the clients do.</summary>
-    public required PlayOptions Play { get; init; }
+    public required XmppClientOptions Clients { get; init; }
 
-    /// <summary>What every mode is told.</summary>
+    /// <summary>The options that every measuring mode has.</summary>
     public required RunOptions Run { get; init; }
 
     /// <summary>Reads the options. The result only counts when no problem was added.</summary>
@@ -53,10 +53,10 @@ internal sealed record LinkBenchOptions
             Framing = framing,
             Secret = values.Get(SecretOption, ValueFormats.Secret),
             Proxy = values.Get(ProxyOption, BenchFormats.Proxy),
-            Play = PlayOptions.Read(values, carriesWhiteSpace: framing == LinkFraming.Bytes),
+            Clients = XmppClientOptions.Read(values, carriesWhiteSpace: framing == LinkFraming.Bytes),
             Run = RunOptions.Read(values),
         };
-        if (options.Play.Sessions > 0 && options.Links > options.Play.Sessions)
+        if (options.Clients.Sessions > 0 && options.Links > options.Clients.Sessions)
             values.Refuse(LinksOption, "is more than there are sessions", "for example --links 1");
         return options;
     }

@@ -12,7 +12,7 @@ namespace Megaphone.Bench;
 /// A session's connection id is its place plus one, so none is ever used twice. What a paused session would say is held
 /// back until it is resumed, as an ECM leaves it with its client.
 /// </remarks>
-internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHandler, ISessionCarrier, IDisposable
+internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILinkHandler, IReplySender, IDisposable
 {
     /// <summary>Packets with which a client answers one packet at most.</summary>
     private const int MaxReplies = 3;
@@ -38,7 +38,7 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
     /// <summary>The link is to go: that it is lost then is no problem.</summary>
     public bool LossIsMeant { get; set; }
 
-    /// <summary>Opens a session: queues its first packets, to be sent at the next <see cref="Flush"/>. For the pacer.</summary>
+    /// <summary>Opens a session: queues its first packets, to be sent at the next <see cref="Flush"/>. For the run's driver.</summary>
     /// <param name="link">The link, up.</param>
     /// <param name="index">The session's place.</param>
     /// <param name="scheduled">When that was to happen.</param>
@@ -56,7 +56,7 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
         return true;
     }
 
-    /// <summary>Queues what a session says, to be sent at the next <see cref="Flush"/>. For the pacer.</summary>
+    /// <summary>Queues what a session says, to be sent at the next <see cref="Flush"/>. For the run's driver.</summary>
     /// <param name="index">The session's place.</param>
     /// <param name="piece">Empty: the end.</param>
     /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>. True on a link that is down: its sessions are.</returns>
@@ -67,7 +67,7 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
         return TryWrite(link, index, piece);
     }
 
-    /// <summary>Has everything sent that was queued, and what was held back for sessions that are resumed. For the pacer.</summary>
+    /// <summary>Has everything sent that was queued, and what was held back for sessions that are resumed. For the run's driver.</summary>
     public void Flush()
     {
         while (_resumed.TryPeek(out int index) && TryRelease(index)) _resumed.TryDequeue(out _);
@@ -99,7 +99,7 @@ internal sealed class LinkPlayer(XmppPlay play, int number, int links) : ILinkHa
         int index = (int)(id - 1);
         bool room = link.TryClaim(MaxReplies * LoginMachine.MaxReply, out _replyClaim, MaxReplies);
         if (!room && (play.Sessions[index].IsLoggingIn || play.Sessions[index].EndSaid)) return Outcome.WouldBlock;
-        play.Take(this, index, content);
+        play.Receive(this, index, content);
         _replyClaim.Release();
         return Outcome.Done;
     }

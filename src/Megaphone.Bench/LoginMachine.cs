@@ -7,7 +7,7 @@ using System.Text;
 namespace Megaphone.Bench;
 
 /// <summary>
-/// A client's side of a login: from each piece that the server says to what the client answers (RFC 6120, sections 4.3, 6
+/// A client's side of a login: the answer to each piece of the server's stream (RFC 6120, sections 4.3, 6
 /// and 7; RFC 6121, section 4.2). Pure, no I/O; thread-safe, if each session is used by one thread at a time.
 /// </summary>
 /// <remarks>
@@ -25,7 +25,7 @@ internal sealed class LoginMachine
     /// <summary>The most characters of a name and of a password.</summary>
     public const int MaxCredential = 128;
 
-    /// <summary>What it ends with, in either direction.</summary>
+    /// <summary>The end of a stream, in either direction.</summary>
     public static ReadOnlySpan<byte> ClosingTag => "</stream:stream>"u8;
 
     private readonly LoginOptions _options;
@@ -35,7 +35,7 @@ internal sealed class LoginMachine
     private readonly byte[] _auth;
     private readonly ScramKeys? _keys;
 
-    /// <summary>Makes the machine for all clients of a play.</summary>
+    /// <summary>Makes the machine for all clients of a run.</summary>
     public LoginMachine(LoginOptions options)
     {
         _options = options;
@@ -61,19 +61,19 @@ internal sealed class LoginMachine
     }
 
     /// <summary>
-    /// What a client begins with, twice. Without an XML declaration, which is optional and is not carried in stanzas.
+    /// The stream header, which a client sends twice. Without an XML declaration, which is optional and is not carried in stanzas.
     /// </summary>
     public ReadOnlySpan<byte> Header => _header;
 
-    /// <summary>Takes what the server says while the client logs in.</summary>
+    /// <summary>Handles a piece of the server's stream while the client logs in.</summary>
     /// <param name="session">Waits in a phase before <see cref="SessionPhase.Online"/>.</param>
-    /// <param name="number">Its number, for its name and password.</param>
-    /// <param name="exchange">Its exchange of secrets, while there is one.</param>
+    /// <param name="number">The client's number, for its name and password.</param>
+    /// <param name="exchange">The client's SCRAM exchange, while there is one.</param>
     /// <param name="piece">One piece of the server's stream; neither its closing tag nor a stream error.</param>
     /// <param name="reply">At least <see cref="MaxReply"/> bytes.</param>
     /// <param name="length">The bytes of the answer; 0: none.</param>
-    /// <returns>Null; or why the login has failed, in words that many clients may have in common.</returns>
-    public string? Take(
+    /// <returns>Null; or why the login has failed, in words without anything of this client alone.</returns>
+    public string? Handle(
         ref BenchSession session, int number, ref ScramExchange? exchange, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
     {
         length = 0;
@@ -121,7 +121,7 @@ internal sealed class LoginMachine
         }
     }
 
-    /// <summary>What a phase waits for, in words.</summary>
+    /// <summary>What the client waits for in a phase.</summary>
     public static string Wanted(SessionPhase phase) => phase switch
     {
         SessionPhase.Header => "the stream header",
@@ -187,7 +187,7 @@ internal sealed class LoginMachine
         return null;
     }
 
-    /// <summary>As it stands in SASL's elements: base 64.</summary>
+    /// <summary>Encodes a text for an element of SASL: base 64.</summary>
     private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 
     private static bool TryDecode(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> element, [NotNullWhen(true)] out string? text)

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Megaphone.Bench;
 
-/// <summary>Who the played clients are.</summary>
+/// <summary>The clients' accounts.</summary>
 internal sealed record LoginOptions
 {
-    /// <summary>Where in a pattern the session's number stands.</summary>
+    /// <summary>Stands in a pattern for the client's number.</summary>
     public const string NumberMark = "{0}";
 
     /// <summary>How they log in.</summary>
@@ -20,13 +20,13 @@ internal sealed record LoginOptions
     /// <summary>The pattern of their passwords.</summary>
     public string Password { get; init; } = "pass" + NumberMark;
 
-    /// <summary>The number of the first one. Default 1.</summary>
+    /// <summary>The number of the first client. Default 1.</summary>
     public int First { get; init; } = 1;
 
-    /// <summary>The name of one of them, counted from 1.</summary>
+    /// <summary>The name of a client, counted from 1.</summary>
     public string UserOf(int number) => Fill(User, number);
 
-    /// <summary>The password of one of them.</summary>
+    /// <summary>The password of a client, counted from 1.</summary>
     public string PasswordOf(int number) => Fill(Password, number);
 
     private string Fill(string pattern, int number) =>

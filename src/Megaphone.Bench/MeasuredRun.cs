@@ -2,26 +2,26 @@ using Megaphone.Links;
 
 namespace Megaphone.Bench;
 
-/// <summary>One run of a mode that measures, from its beginning to its report.</summary>
+/// <summary>Runs a mode that measures, and delivers its report.</summary>
 internal static class MeasuredRun
 {
     private const string StandardOutput = "-";
 
-    /// <summary>Runs it.</summary>
+    /// <summary>Runs the mode.</summary>
     /// <param name="options">Where the results go.</param>
-    /// <param name="make">Makes what is run.</param>
-    /// <param name="part">This process's side of a run that is split over several; null: it is the whole run.</param>
-    /// <returns>Whether everything went well.</returns>
-    /// <exception cref="IOException">It could not begin, or the results could not be written.</exception>
-    public static bool Run(RunOptions options, Func<RunContext, IBench> make, PartSide? part)
+    /// <param name="make">Makes the run.</param>
+    /// <param name="worker">The channel to the process that split the run; null: this process is the whole run.</param>
+    /// <returns>Whether it succeeded.</returns>
+    /// <exception cref="IOException">It could not start, or the results could not be written.</exception>
+    public static bool Run(RunOptions options, Func<RunContext, IBench> make, WorkerChannel? worker)
     {
         InlineCompletions.SwitchOn();
-        using Interruption interruption = new();
-        using IBench bench = make(new RunContext(interruption, part));
+        using StopSignal stopSignal = new();
+        using IBench bench = make(new RunContext(stopSignal, worker));
         bool well = bench.Run();
-        if (part is not null)
+        if (worker is not null)
         {
-            PartSide.TellReport(bench.Report, well);
+            WorkerChannel.SendReport(bench.Report, well);
             return well;
         }
 

@@ -5,13 +5,13 @@ using System.Text;
 
 namespace Megaphone.Bench;
 
-/// <summary>Numbered messages between random pairs of users, and what became of each.</summary>
+/// <summary>Numbered messages between random pairs of users, and the fate of each.</summary>
 /// <remarks>
-/// <para>The users stand in a circle in random order; each one writes to the next. Or a few of them write, each to some of the
-/// others. A message's pair is chosen by its number, so that nothing has to be remembered of it but one bit: whether it has
-/// arrived. As a user hears from one other only, and a server must keep the order between two users (RFC 6120, section 10.1), a
-/// number below the last one is out of place.</para>
-/// <para>A latency counts from the time at which the message was to be sent, whether or not it could be. Thread-safe for
+/// <para>The users form a ring in random order; each writes to the next. Or a few of them write, each to some of the others. The
+/// number of a message determines its pair, so that one bit is all that is kept for it: whether it has arrived. As a user
+/// receives from one other user only, and a server must keep the order between two users (RFC 6120, section 10.1), a number
+/// below the last one is out of order.</para>
+/// <para>A latency counts from when the message was due, whether or not it could be sent then. Thread-safe for
 /// arrivals.</para>
 /// </remarks>
 internal sealed class MessageTraffic
@@ -22,21 +22,21 @@ internal sealed class MessageTraffic
     private readonly byte[] _text;
     private readonly string _domain;
     private readonly bool _echoed;
-    private readonly Pace _pace;
+    private readonly Schedule _schedule;
     private long _count;
-    private long _doubled;
-    private long _misplaced;
-    private long _stray;
+    private long _duplicates;
+    private long _outOfOrder;
+    private long _unexpected;
     private long _refused;
 
-    /// <summary>Makes the plan.</summary>
-    /// <param name="users">The sessions that take part; brought into another order.</param>
-    /// <param name="count">How many messages there will be.</param>
-    /// <param name="pace">When each is to be sent.</param>
+    /// <summary>Plans the messages.</summary>
+    /// <param name="users">The indices of the sessions that take part; shuffled.</param>
+    /// <param name="count">How many messages there are to be.</param>
+    /// <param name="schedule">When each is due.</param>
     /// <param name="bytes">The length of each message's text.</param>
-    /// <param name="domain">The users' domain; null: what they send comes back to themselves.</param>
-    /// <param name="senders">How many of the users write, to the others; 0, or as many as there are: everybody.</param>
-    public MessageTraffic(int[] users, int count, Pace pace, int bytes, string? domain, int senders = 0)
+    /// <param name="domain">The users' domain; null: an echo answers, and each receives what it sends.</param>
+    /// <param name="senders">How many of the users write, to the others; 0, or as many as there are: all of them.</param>
+    public MessageTraffic(int[] users, int count, Schedule schedule, int bytes, string? domain, int senders = 0)
     {
         Random.Shared.Shuffle(users);
         _users = users;
@@ -46,38 +46,38 @@ internal sealed class MessageTraffic
         _text.AsSpan().Fill((byte)'x');
         _domain = domain ?? "";
         _echoed = domain is null;
-        _pace = pace;
+        _schedule = schedule;
         Planned = count;
     }
 
     /// <summary>How many messages there are to be.</summary>
     public int Planned { get; }
 
-    /// <summary>Room that any message needs.</summary>
+    /// <summary>The most bytes of a message.</summary>
     public int MaxBytes => _text.Length + _domain.Length + BenchSession.MaxLocalBytes + 100;
 
     /// <summary>Different messages that have arrived.</summary>
     public long Arrived => Volatile.Read(ref _count);
 
-    /// <summary>Messages that arrived once more.</summary>
-    public long Doubled => Volatile.Read(ref _doubled);
+    /// <summary>Messages that arrived again.</summary>
+    public long Duplicates => Volatile.Read(ref _duplicates);
 
     /// <summary>Messages that arrived after a later one from the same user.</summary>
-    public long Misplaced => Volatile.Read(ref _misplaced);
+    public long OutOfOrder => Volatile.Read(ref _outOfOrder);
 
-    /// <summary>Messages that arrived somewhere else, or were never sent.</summary>
-    public long Stray => Volatile.Read(ref _stray);
+    /// <summary>Messages that arrived at the wrong user, or were never sent.</summary>
+    public long Unexpected => Volatile.Read(ref _unexpected);
 
     /// <summary>Messages that the server sent back as errors.</summary>
     public long Refused => Volatile.Read(ref _refused);
 
-    /// <summary>From when a message was to be sent to when it arrived.</summary>
+    /// <summary>The latencies of messages, each from when it was due to when it arrived.</summary>
     public LatencyHistogram Latencies { get; } = new();
 
-    /// <summary>When a message is to be sent.</summary>
-    public long Due(int number) => _pace.Due(number);
+    /// <summary>When a message is due.</summary>
+    public long Due(int number) => _schedule.Due(number);
 
-    /// <summary>Which session sends a message.</summary>
+    /// <summary>The index of the session that sends a message.</summary>
     public int SenderOf(int number)
     {
         int place = Place(number);
@@ -86,7 +86,7 @@ internal sealed class MessageTraffic
 
     /// <summary>Writes a message.</summary>
     /// <param name="number">0 to <see cref="Planned"/> - 1.</param>
-    /// <param name="sessions">Where the receiver's address is.</param>
+    /// <param name="sessions">The sessions, for the receiver's address.</param>
     /// <param name="destination">At least <see cref="MaxBytes"/>.</param>
     /// <returns>The bytes written.</returns>
     public int Write(int number, SessionStore sessions, Span<byte> destination)
@@ -111,12 +111,12 @@ internal sealed class MessageTraffic
         return at;
     }
 
-    /// <summary>A message came to a session.</summary>
-    /// <param name="index">The session's place.</param>
-    /// <param name="last">What that session remembers: <see cref="BenchSession.LastMessage"/>.</param>
+    /// <summary>Handles a message that a session has received.</summary>
+    /// <param name="index">The session's index.</param>
+    /// <param name="last">The session's <see cref="BenchSession.LastMessage"/>.</param>
     /// <param name="message">The message.</param>
-    /// <returns>Null; or the condition of the error that it is.</returns>
-    public string? Take(int index, ref int last, ReadOnlySpan<byte> message)
+    /// <returns>Null; or the condition of the error that the message is.</returns>
+    public string? Receive(int index, ref int last, ReadOnlySpan<byte> message)
     {
         if (XmlPiece.TryAttribute(message, "type"u8, out ReadOnlySpan<byte> type) && type.SequenceEqual("error"u8))
         {
@@ -129,18 +129,18 @@ internal sealed class MessageTraffic
             && number >= 0 && number < Planned && ReceiverOf(number) == index;
         if (!known)
         {
-            Interlocked.Increment(ref _stray);
+            Interlocked.Increment(ref _unexpected);
             return null;
         }
 
         ulong bit = 1UL << (number & 63);
         if ((Interlocked.Or(ref _arrived[number >> 6], bit) & bit) != 0)
         {
-            Interlocked.Increment(ref _doubled);
+            Interlocked.Increment(ref _duplicates);
             return null;
         }
 
-        if (number < last) Interlocked.Increment(ref _misplaced);
+        if (number < last) Interlocked.Increment(ref _outOfOrder);
         last = Math.Max(last, number + 1);
         Latencies.Add(Stopwatch.GetTimestamp() - Due(number));
         Interlocked.Increment(ref _count);
@@ -160,8 +160,10 @@ internal sealed class MessageTraffic
         return _users[_senders > 0 ? place : (place + 1) % _users.Length];
     }
 
-    /// <summary>If only a few write, the receiver's place behind theirs: each has its turn, so that it has been idle for as long as
-    /// can be. Else the sender's, which is the number's bits well mixed (the finaliser of MurmurHash3).</summary>
+    /// <summary>
+    /// The receiver's place behind the senders', if only a few write: the receivers take turns, so that each has been idle for as long
+    /// as possible. Else the sender's place in the ring: the number's bits, well mixed (the finaliser of MurmurHash3).
+    /// </summary>
     private int Place(int number)
     {
         if (_senders > 0) return _senders + number % (_users.Length - _senders);

@@ -3,35 +3,35 @@ using System.Globalization;
 
 namespace Megaphone.Bench;
 
-/// <summary>Watches processes, this one among them, during a run: at each phase, and for their peak in between.</summary>
+/// <summary>Samples the usage of processes, this one among them, during a run: at the end of each phase, and four times a second for the peak.</summary>
 internal sealed class ProcessWatch : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
 
     /// <summary>
-    /// Samples that are kept between phases; when there are more, every second one is dropped and they come half as often.
+    /// Samples that are kept; when there are more, every second one is dropped, and they are kept half as often from then on.
     /// </summary>
     private const int MaxSamples = 1024;
 
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly Func<long> _clients;
     private readonly Lock _lock = new();
-    private readonly List<WatchPoint> _phases = [];
-    private readonly List<WatchPoint> _samples = [];
+    private readonly List<WatchSample> _phases = [];
+    private readonly List<WatchSample> _samples = [];
     private readonly long[] _peaks;
     private readonly Timer _timer;
     private int _ticks;
     private int _every = 1;
 
-    /// <summary>Begins to watch.</summary>
-    /// <param name="parts">Processes of this same run, whose use is added to this one's.</param>
-    /// <param name="others">Other processes.</param>
-    /// <param name="clients">Tells how many connections or users there are.</param>
-    public ProcessWatch(IReadOnlyList<int> parts, IReadOnlyList<int> others, Func<long> clients)
+    /// <summary>Begins to sample.</summary>
+    /// <param name="workers">Other processes of this run, whose usage is added to this one's.</param>
+    /// <param name="others">Processes that are no part of the run.</param>
+    /// <param name="clients">Counts the connections, or users.</param>
+    public ProcessWatch(IReadOnlyList<int> workers, IReadOnlyList<int> others, Func<long> clients)
     {
         Watched =
         [
-            ("bench", [Environment.ProcessId, .. parts]),
+            ("bench", [Environment.ProcessId, .. workers]),
             .. others.Select(id => (id.ToString(CultureInfo.InvariantCulture), (IReadOnlyList<int>)[id])),
         ];
         _clients = clients;
@@ -39,32 +39,32 @@ internal sealed class ProcessWatch : IDisposable
         _timer = new Timer(_ => Sample(), null, Interval, Interval);
     }
 
-    /// <summary>The watch of a run. In a part of a split one the process that started it watches the others.</summary>
+    /// <summary>The watch of a run. A worker watches itself alone; the process that split the run watches the rest.</summary>
     public static ProcessWatch Of(RunOptions run, RunContext context, Func<long> clients)
     {
-        if (context.Part is { } part) part.Clients = clients;
-        return new ProcessWatch([], context.Part is null ? run.Watch : [], clients);
+        if (context.Worker is { } worker) worker.Clients = clients;
+        return new ProcessWatch([], context.Worker is null ? run.Watch : [], clients);
     }
 
-    /// <summary>Who is watched, and by which name; the first is this run itself.</summary>
+    /// <summary>The names of what is watched, each with its processes; the first is this run itself.</summary>
     public IReadOnlyList<(string Name, IReadOnlyList<int> Ids)> Watched { get; }
 
-    /// <summary>How things stood when each phase ended.</summary>
-    public IReadOnlyList<WatchPoint> Phases => _phases;
+    /// <summary>The samples at the ends of phases.</summary>
+    public IReadOnlyList<WatchSample> Phases => _phases;
 
-    /// <summary>How things stood in between, evenly spaced.</summary>
-    public IReadOnlyList<WatchPoint> Samples => _samples;
+    /// <summary>The samples in between, evenly spaced.</summary>
+    public IReadOnlyList<WatchSample> Samples => _samples;
 
-    /// <summary>The most memory that each has had, in bytes, as far as it was seen.</summary>
+    /// <summary>The most memory of each in any sample, in bytes.</summary>
     public IReadOnlyList<long> Peaks => _peaks;
 
-    /// <summary>Notes how things stand now that something has happened.</summary>
+    /// <summary>Samples at the end of a phase.</summary>
     public void Mark(string phase)
     {
-        lock (_lock) _phases.Add(Look(phase));
+        lock (_lock) _phases.Add(Take(phase));
     }
 
-    /// <summary>Ends it.</summary>
+    /// <summary>Ends the sampling.</summary>
     public void Dispose()
     {
         _timer.Dispose();
@@ -76,7 +76,7 @@ internal sealed class ProcessWatch : IDisposable
         lock (_lock)
         {
             if (_ticks < 0) return;
-            WatchPoint point = Look("");
+            WatchSample point = Take("");
             if (_ticks++ % _every != 0) return;
             _samples.Add(point);
             if (_samples.Count < MaxSamples) return;
@@ -86,15 +86,15 @@ internal sealed class ProcessWatch : IDisposable
         }
     }
 
-    private WatchPoint Look(string phase)
+    private WatchSample Take(string phase)
     {
-        ProcessUse?[] uses = new ProcessUse?[Watched.Count];
+        ProcessUsage?[] uses = new ProcessUsage?[Watched.Count];
         for (int i = 0; i < uses.Length; i++)
         {
-            uses[i] = ProcessUse.Of(Watched[i].Ids);
+            uses[i] = ProcessUsage.Of(Watched[i].Ids);
             _peaks[i] = Math.Max(_peaks[i], uses[i]?.MemoryBytes ?? 0);
         }
 
-        return new WatchPoint(phase, Stopwatch.GetElapsedTime(_began).TotalSeconds, _clients(), uses);
+        return new WatchSample(phase, Stopwatch.GetElapsedTime(_began).TotalSeconds, _clients(), uses);
     }
 }

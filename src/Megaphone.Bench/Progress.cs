@@ -4,12 +4,12 @@ using System.Globalization;
 namespace Megaphone.Bench;
 
 /// <summary>
-/// Tells how far a run has come: on standard error, in one line that is written anew, or, where that is no terminal, now and
-/// then in a line of its own; and in a part of a split run, to the process that started it.
+/// Shows the progress of a run on standard error: on a terminal in one line that is rewritten, else in a line every few seconds. A
+/// worker sends it to the process that split the run.
 /// </summary>
 internal sealed class Progress : IDisposable
 {
-    /// <summary>The end of what is told where what passes is time.</summary>
+    /// <summary>The end of a description whose numbers are seconds.</summary>
     public const string InSeconds = ", seconds";
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
@@ -17,7 +17,7 @@ internal sealed class Progress : IDisposable
 
     private readonly Func<(string What, long Done, long Total)> _describe;
     private readonly Func<long> _problems;
-    private readonly PartSide? _part;
+    private readonly WorkerChannel? _worker;
     private readonly bool _terminal = !Console.IsErrorRedirected;
     private readonly Lock _lock = new();
     private readonly Timer _timer;
@@ -26,31 +26,31 @@ internal sealed class Progress : IDisposable
     private long _written = Stopwatch.GetTimestamp();
     private bool _ended;
 
-    /// <summary>Begins to tell.</summary>
-    /// <param name="describe">What is being done, how much of it is done, and how much there is to do.</param>
-    /// <param name="problems">How much has gone wrong.</param>
-    /// <param name="part">Whom to tell; null: whoever watches.</param>
-    public Progress(Func<(string What, long Done, long Total)> describe, Func<long> problems, PartSide? part = null)
+    /// <summary>Begins to show it.</summary>
+    /// <param name="describe">What is being done, how much of it is done, and how much there is to do in all.</param>
+    /// <param name="problems">Counts the problems so far.</param>
+    /// <param name="worker">Where the progress is sent; null: it is shown.</param>
+    public Progress(Func<(string What, long Done, long Total)> describe, Func<long> problems, WorkerChannel? worker = null)
     {
         _describe = describe;
         _problems = problems;
-        _part = part;
-        _timer = new Timer(_ => Tell(), null, Interval, Interval);
+        _worker = worker;
+        _timer = new Timer(_ => Update(), null, Interval, Interval);
     }
 
-    /// <summary>Tells how it ended.</summary>
+    /// <summary>Shows the last state.</summary>
     public void Dispose()
     {
         _timer.Dispose();
         lock (_lock)
         {
             Write(last: true);
-            if (_terminal && _part is null) Console.Error.WriteLine();
+            if (_terminal && _worker is null) Console.Error.WriteLine();
             _ended = true;
         }
     }
 
-    /// <summary>The line.</summary>
+    /// <summary>The line that is shown.</summary>
     public static string Line(string what, long done, long total, double seconds, long problems)
     {
         double rate = seconds > 0 ? done / seconds : 0;
@@ -67,7 +67,7 @@ internal sealed class Progress : IDisposable
             ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.0} s")
             : TimeSpan.FromSeconds(seconds).ToString(@"h\:mm\:ss", CultureInfo.InvariantCulture);
 
-    private void Tell()
+    private void Update()
     {
         lock (_lock)
         {
@@ -78,9 +78,9 @@ internal sealed class Progress : IDisposable
     private void Write(bool last)
     {
         (string what, long done, long total) = _describe();
-        if (_part is not null)
+        if (_worker is not null)
         {
-            _part.TellProgress(what, done, total, _problems());
+            _worker.SendProgress(what, done, total, _problems());
             return;
         }
 

@@ -1,31 +1,31 @@
 namespace Megaphone.Bench;
 
-/// <summary>What every mode is told: what to watch, how long to wait, and where results go.</summary>
+/// <summary>The options of every mode that measures: what to watch, how long to wait, and where results go.</summary>
 internal sealed record RunOptions
 {
     private static readonly BenchOption PatienceOption = new(
-        "patience", "SECONDS", "30", "a phase in which nothing happens for so long is given up");
-    private static readonly BenchOption AfterOption = new("after", "SECONDS", "0", "time to go on watching after the end");
+        "patience", "SECONDS", "30", "time without progress after which a phase is given up");
+    private static readonly BenchOption AfterOption = new("after", "SECONDS", "0", "time to go on watching the processes after the end");
     private static readonly BenchOption WatchOption = new(
-        "watch", "PID[,PID]", null, "processes whose memory and CPU are told for each phase");
+        "watch", "PID[,PID]", null, "processes whose memory and CPU time are reported for each phase");
     private static readonly BenchOption JsonOption = new(
-        "json", "FILE", null, "the result for machines; - for standard output, in place of the table");
+        "json", "FILE", null, "file for the results as JSON; - for standard output, in place of the table");
     private static readonly BenchOption SvgOption = new(
-        "svg", "FILE", null, "a picture of the latencies, and of memory over clients");
+        "svg", "FILE", null, "file for a picture of the latencies, and of memory by clients");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } = [PatienceOption, AfterOption, WatchOption, JsonOption, SvgOption];
 
-    /// <summary>How long nothing may happen.</summary>
+    /// <summary>How long a phase may go on without progress.</summary>
     public required TimeSpan Patience { get; init; }
 
     /// <summary>How long processes are watched after the end.</summary>
     public required TimeSpan After { get; init; }
 
-    /// <summary>Processes that are watched.</summary>
+    /// <summary>Ids of the processes that are watched.</summary>
     public required int[] Watch { get; init; }
 
-    /// <summary>The file for the result; null: none.</summary>
+    /// <summary>The file for the results; null: none.</summary>
     public required string? Json { get; init; }
 
     /// <summary>The file for the picture; null: none.</summary>

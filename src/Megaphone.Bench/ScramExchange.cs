@@ -21,9 +21,9 @@ internal sealed class ScramExchange(string user, string password, string nonce, 
     public string First => NoChannelBinding + _bare;
 
     /// <summary>Answers server-first-message.</summary>
-    /// <param name="challenge">As it was before base 64.</param>
+    /// <param name="challenge">Decoded from base 64.</param>
     /// <param name="final">client-final-message.</param>
-    /// <param name="problem">What is wrong with the challenge.</param>
+    /// <param name="problem">What is wrong with the challenge; null: nothing.</param>
     public bool TryAnswer(string challenge, [NotNullWhen(true)] out string? final, [NotNullWhen(false)] out string? problem)
     {
         final = null;
@@ -61,6 +61,6 @@ internal sealed class ScramExchange(string user, string password, string nonce, 
     private static string Escape(string user) =>
         user.Replace("=", "=3D", StringComparison.Ordinal).Replace(",", "=2C", StringComparison.Ordinal);
 
-    /// <summary>A nonce that nobody has used or will guess.</summary>
+    /// <summary>A nonce that cannot be guessed.</summary>
     public static string NewNonce() => Convert.ToBase64String(RandomNumberGenerator.GetBytes(18));
 }

@@ -7,20 +7,20 @@ namespace Megaphone.Bench;
 /// <summary>
 /// The keys of RFC 5802 that are made from a password, a salt and a number of iterations: the costly part of a login.
 /// </summary>
-/// <remarks>Those of the last few thousand are remembered, for accounts that log in again. Thread-safe.</remarks>
+/// <remarks>Caches a few thousand of them, for accounts that log in again. Thread-safe.</remarks>
 internal sealed class ScramKeys(HashAlgorithmName hash)
 {
     private const int MaxRemembered = 4096;
 
     private readonly ConcurrentDictionary<(string Password, string Salt, int Iterations), (byte[] Client, byte[] Server)> _remembered = [];
 
-    /// <summary>The hash function that all of it is made with.</summary>
+    /// <summary>The hash function.</summary>
     public HashAlgorithmName Hash => hash;
 
     /// <summary>ClientKey and ServerKey.</summary>
     /// <param name="password">The account's.</param>
-    /// <param name="salt">In base 64, as the server said it.</param>
-    /// <param name="iterations">As the server said it.</param>
+    /// <param name="salt">In base 64, as the server sent it.</param>
+    /// <param name="iterations">As the server sent it.</param>
     /// <exception cref="FormatException">The salt is not in base 64.</exception>
     public (byte[] Client, byte[] Server) Of(string password, string salt, int iterations)
     {
@@ -33,7 +33,7 @@ internal sealed class ScramKeys(HashAlgorithmName hash)
         return keys;
     }
 
-    /// <summary>HMAC.</summary>
+    /// <summary>HMAC with this hash function.</summary>
     public byte[] Sign(byte[] key, ReadOnlySpan<byte> text)
     {
         using IncrementalHash mac = IncrementalHash.CreateHMAC(hash, key);
@@ -41,7 +41,7 @@ internal sealed class ScramKeys(HashAlgorithmName hash)
         return mac.GetHashAndReset();
     }
 
-    /// <summary>H.</summary>
+    /// <summary>H of the RFC: the hash of a text.</summary>
     public byte[] Digest(byte[] text)
     {
         using IncrementalHash digest = IncrementalHash.CreateHash(hash);

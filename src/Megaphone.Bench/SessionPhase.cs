@@ -1,6 +1,6 @@
 namespace Megaphone.Bench;
 
-/// <summary>How far a played session has come (RFC 6120, sections 4 to 7). Named after what it waits for.</summary>
+/// <summary>The phase of a session (RFC 6120, sections 4 to 7), named after what the client waits for.</summary>
 internal enum SessionPhase : byte
 {
     /// <summary>Nothing has been sent for it.</summary>
@@ -21,16 +21,16 @@ internal enum SessionPhase : byte
     /// <summary>The server's second stream header.</summary>
     SecondHeader,
 
-    /// <summary>The features behind it.</summary>
+    /// <summary>The features that follow it.</summary>
     SecondFeatures,
 
-    /// <summary>The address that the session is bound to.</summary>
+    /// <summary>The result of resource binding, with the client's address.</summary>
     Binding,
 
-    /// <summary>Messages: it is logged in, and has said that it is present.</summary>
+    /// <summary>Messages: the client is logged in, and has sent presence.</summary>
     Online,
 
-    /// <summary>The other side's end: ours has been said.</summary>
+    /// <summary>The end of the server's stream: the client's has been sent.</summary>
     Leaving,
 
     /// <summary>Nothing more.</summary>

@@ -2,15 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Bench;
 
-/// <summary>The sessions of a play, in one piece of native memory that the kernel fills as they are used.</summary>
+/// <summary>The sessions of a run, in one block of native memory that the kernel provides as they are used.</summary>
 internal sealed unsafe class SessionStore(int count) : IDisposable
 {
     private BenchSession* _sessions = (BenchSession*)NativeMemory.AllocZeroed((nuint)count, (nuint)sizeof(BenchSession));
 
-    /// <summary>How many there are.</summary>
+    /// <summary>How many sessions there are.</summary>
     public int Count => count;
 
-    /// <summary>One of them, by its place: 0 to <see cref="Count"/> - 1.</summary>
+    /// <summary>A session by its index, 0 to <see cref="Count"/> - 1.</summary>
     public ref BenchSession this[int index]
     {
         get
@@ -20,7 +20,7 @@ internal sealed unsafe class SessionStore(int count) : IDisposable
         }
     }
 
-    /// <summary>Frees the memory; nobody may use a session any more.</summary>
+    /// <summary>Frees the memory; no session may be used any more.</summary>
     public void Dispose()
     {
         NativeMemory.Free(_sessions);

@@ -7,20 +7,20 @@ using Megaphone.Interop;
 
 namespace Megaphone.Bench;
 
-/// <summary>IPv4 addresses that connections come from, one after the other.</summary>
-/// <param name="First">The first one.</param>
-/// <param name="Count">How many there are.</param>
-/// <param name="Port">The port of each; 0: none is chosen.</param>
+/// <summary>A range of IPv4 addresses that connections come from, in turn.</summary>
+/// <param name="First">The first address.</param>
+/// <param name="Count">How many addresses there are.</param>
+/// <param name="Port">The port of each; 0: the kernel chooses.</param>
 internal sealed record SourceAddresses(uint First, uint Count, int Port = 0)
 {
     private const int AddressBits = 32;
 
     private readonly NativeAddress _any = new(new IPEndPoint(IPAddress.Any, Port));
 
-    /// <summary>For connections to this machine: so many that neither ports run out nor the server's own are met.</summary>
+    /// <summary>For connections to this machine: so many that ports do not run out, and no server's own address among them.</summary>
     public static SourceAddresses Loopback { get; } = Parse("127.64.0.0/10")!;
 
-    /// <summary>Reads <c>ADDRESS</c> or <c>ADDRESS/BITS</c>, whose own address and last one are left out.</summary>
+    /// <summary>Reads <c>ADDRESS</c> or <c>ADDRESS/BITS</c>, without the range's first and last address.</summary>
     /// <returns>Null when it is neither.</returns>
     public static SourceAddresses? Parse(string text, int port = 0)
     {

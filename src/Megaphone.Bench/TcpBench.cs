@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Megaphone.Bench;
 
-/// <summary>A run over plain TCP connections: opens them, lets the mode play, and closes them.</summary>
+/// <summary>A run over plain TCP connections: opens them, runs what the mode does with them, and closes them.</summary>
 internal abstract class TcpBench : IBench, ITcpHandler
 {
     private readonly TcpBenchOptions _options;
@@ -11,13 +11,13 @@ internal abstract class TcpBench : IBench, ITcpHandler
     private long _closed;
     private volatile bool _closing;
 
-    /// <summary>Makes places for the connections; nothing is connected yet.</summary>
+    /// <summary>Reserves room for the connections; nothing is connected yet.</summary>
     protected TcpBench(string mode, TcpBenchOptions options, RunContext context)
     {
         _options = options;
         Clients = new TcpClients(options.Tcp, options.Connections, this);
         _watch = ProcessWatch.Of(options.Run, context, () => Open);
-        Pacer = new Pacer(context, options.Run.Patience, _watch, Problems, Clients.Poll);
+        Driver = new RunDriver(context, options.Run.Patience, _watch, Problems, Clients.Poll);
         Report = new BenchReport(mode, Problems, _watch);
     }
 
@@ -27,11 +27,11 @@ internal abstract class TcpBench : IBench, ITcpHandler
     /// <summary>The connections.</summary>
     protected TcpClients Clients { get; }
 
-    /// <summary>Leads through the phases.</summary>
-    protected Pacer Pacer { get; }
+    /// <summary>Drives the run.</summary>
+    protected RunDriver Driver { get; }
 
-    /// <summary>What went wrong.</summary>
-    protected Tally Problems { get; } = new();
+    /// <summary>The run's problems.</summary>
+    protected ProblemCounts Problems { get; } = new();
 
     /// <summary>Connections that were established, whether or not they still are.</summary>
     protected long EverConnected => Volatile.Read(ref _connected);
@@ -42,19 +42,19 @@ internal abstract class TcpBench : IBench, ITcpHandler
     /// <inheritdoc/>
     public bool Run()
     {
-        PunctualSleep.Prepare();
+        PreciseSleep.Prepare();
         Clients.Start();
-        Pacer.Reach("before");
+        Driver.EndPhase("before");
         Connect();
-        Pacer.Reach("connected");
+        Driver.EndPhase("connected");
         bool well = Play();
         _closing = true;
         Clients.Stop();
         Volatile.Write(ref _closed, _connected);
-        Pacer.Reach("after the end");
-        Pacer.WaitOn(_options.Run.After);
+        Driver.EndPhase("after the end");
+        Driver.KeepWatching(_options.Run.After);
         _watch.Dispose();
-        return well && _connected == _options.Connections && Problems.Total == 0 && !Pacer.Stopped;
+        return well && _connected == _options.Connections && Problems.Total == 0 && !Driver.IsStopped;
     }
 
     /// <inheritdoc/>
@@ -64,7 +64,7 @@ internal abstract class TcpBench : IBench, ITcpHandler
     public void Received(int index, ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty) Clients.EndWrite(index);
-        else Take(index, bytes);
+        else Handle(index, bytes);
     }
 
     /// <inheritdoc/>
@@ -82,29 +82,29 @@ internal abstract class TcpBench : IBench, ITcpHandler
         Clients.Dispose();
     }
 
-    /// <summary>Opens all connections, or as many as can be.</summary>
+    /// <summary>Opens the connections, or as many as possible.</summary>
     protected abstract void Connect();
 
-    /// <summary>Does what the mode is for while the connections are open, and reports on it.</summary>
-    /// <returns>Whether it went well.</returns>
+    /// <summary>Does what the mode does with open connections, and adds its figures to the report.</summary>
+    /// <returns>Whether it succeeded.</returns>
     protected abstract bool Play();
 
-    /// <summary>Handles what came on a connection. On the thread of its reactor.</summary>
-    protected abstract void Take(int index, ReadOnlySpan<byte> bytes);
+    /// <summary>Handles what a connection has received. Called by its reactor.</summary>
+    protected abstract void Handle(int index, ReadOnlySpan<byte> bytes);
 
-    /// <summary>Opens all connections, each when it is due.</summary>
-    protected void Connect(Pace pace)
+    /// <summary>Opens the connections, each when it is due.</summary>
+    protected void Connect(Schedule schedule)
     {
-        using Progress progress = Pacer.Tell("connecting", _options.Connections, () => EverConnected);
-        StallTimeout stall = Pacer.NewStallTimeout();
-        for (int next = 0; next < _options.Connections && !Pacer.Stopped && !stall.HasExpired(next);)
+        using Progress progress = Driver.ShowProgress("connecting", _options.Connections, () => EverConnected);
+        StallTimeout stall = Driver.NewStallTimeout();
+        for (int next = 0; next < _options.Connections && !Driver.IsStopped && !stall.HasExpired(next);)
         {
-            long due = pace.Due(next);
-            if (due > Stopwatch.GetTimestamp()) Pacer.Nap(due);
+            long due = schedule.Due(next);
+            if (due > Stopwatch.GetTimestamp()) Driver.Pause(due);
             else if (Clients.HasRoom) Clients.Open(next++);
-            else Pacer.Nap();
+            else Driver.Pause();
         }
 
-        Pacer.WaitUntil(() => !Clients.IsOpening, () => EverConnected);
+        Driver.WaitUntil(() => !Clients.IsOpening, () => EverConnected);
     }
 }

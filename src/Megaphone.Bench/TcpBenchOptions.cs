@@ -3,7 +3,7 @@ namespace Megaphone.Bench;
 /// <summary>What the modes whose load is plain TCP connections have in common.</summary>
 internal abstract record TcpBenchOptions
 {
-    /// <summary>The names of options that each mode describes in its own words.</summary>
+    /// <summary>The names of options that each mode describes itself.</summary>
     protected const string ConnectionsName = "connections", RateName = "rate";
 
     /// <summary>Where connections go, and come from.</summary>
@@ -18,10 +18,10 @@ internal abstract record TcpBenchOptions
     /// <summary>The options that every measuring mode has.</summary>
     public required RunOptions Run { get; init; }
 
-    /// <summary>The share of one process among several, as options.</summary>
-    public IEnumerable<string> ShareOf(int part, int parts)
+    /// <summary>The share of one worker, as options.</summary>
+    public IEnumerable<string> ShareOf(int worker, int workers)
     {
-        yield return $"--{ConnectionsName}={SplitBench.ShareOf(Connections, part, parts)}";
-        if (Rate > 0) yield return SplitBench.RateOf(RateName, Rate, parts);
+        yield return $"--{ConnectionsName}={SplitBench.ShareOf(Connections, worker, workers)}";
+        if (Rate > 0) yield return SplitBench.RateOf(RateName, Rate, workers);
     }
 }

@@ -7,7 +7,7 @@ using Megaphone.Reactor;
 namespace Megaphone.Bench;
 
 /// <summary>Many connections to one server, on the reactors of the service itself: 40 bytes each while nothing happens.</summary>
-/// <remarks>Opening is for the pacer alone; sending and ending are thread-safe.</remarks>
+/// <remarks>Opening is for the run's driver alone; sending and ending are thread-safe.</remarks>
 internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
 {
     /// <summary>Connections that are being opened at the same time; more would overrun the server's queues.</summary>

@@ -3,7 +3,7 @@ using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
-/// <summary>How connections are opened.</summary>
+/// <summary>How TCP connections are opened.</summary>
 internal sealed record TcpOptions
 {
     private static readonly BenchOption ToOption = new("to", "HOST:PORT", null, "where to connect to", Required: true);
@@ -11,7 +11,7 @@ internal sealed record TcpOptions
         "from", "ADDRESS[/BITS]", null, "addresses to connect from, in turn, so that ports do not run out; on loopback 127.64.0.0/10");
     private static readonly BenchOption ReactorsOption = new("reactors", "N", "1", "threads that receive");
     private static readonly BenchOption ProcessesOption = new(
-        "processes", "N", null, "processes to spread them over; default: as many as the limit of descriptors demands");
+        "processes", "N", null, "processes that share the connections; default: as many as the limit of descriptors demands");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } = [ToOption, FromOption, ReactorsOption, ProcessesOption];
@@ -19,23 +19,23 @@ internal sealed record TcpOptions
     /// <summary>Where connections go.</summary>
     public required HostPort To { get; init; }
 
-    /// <summary>Where they come from; null: as the kernel likes.</summary>
+    /// <summary>Where they come from; null: the kernel chooses.</summary>
     public required SourceAddresses? From { get; init; }
 
     /// <summary>Threads that receive.</summary>
     public required int Reactors { get; init; }
 
-    /// <summary>Processes that are asked for; 0: as many as descriptors demand.</summary>
+    /// <summary>The processes that were asked for; 0: as many as the limit of descriptors demands.</summary>
     public required int Processes { get; init; }
 
-    /// <summary>How many processes there are to be.</summary>
-    /// <param name="connections">For so many connections.</param>
-    /// <param name="context">A part of a split run is not split again.</param>
-    public int PartsFor(int connections, RunContext context)
+    /// <summary>The number of processes to split a run over.</summary>
+    /// <param name="connections">The connections of all of them together.</param>
+    /// <param name="context">Where a worker is not split again.</param>
+    public int ProcessesFor(int connections, RunContext context)
     {
-        if (context.Part is not null) return 1;
-        int parts = Processes > 0 ? Processes : SplitBench.PartsFor(connections, OpenFileLimit.RaiseToHard());
-        return Math.Min(parts, connections);
+        if (context.Worker is not null) return 1;
+        int workers = Processes > 0 ? Processes : SplitBench.ProcessesFor(connections, OpenFileLimit.RaiseToHard());
+        return Math.Min(workers, connections);
     }
 
     /// <summary>Reads the options.</summary>

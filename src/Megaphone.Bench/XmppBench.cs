@@ -4,66 +4,66 @@ namespace Megaphone.Bench;
 
 /// <summary>
 /// <c>megaphone bench link</c> and <c>bench xmpp</c>: clients log in, stay, write to each other and leave. The calling
-/// thread sets the pace; what the server says is handled where it is received.
+/// thread sets the schedule; what the server says is handled where it is received.
 /// </summary>
 internal sealed class XmppBench : IBench
 {
-    /// <summary>Between the last login and the first message: every client's presence is known by then.</summary>
+    /// <summary>Time between the last login and the first message, in which the server learns of each client's presence.</summary>
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
 
-    /// <summary>Sessions opened, or messages sent, before what they queued is flushed.</summary>
+    /// <summary>Sessions opened, or messages sent, between two flushes.</summary>
     private const int Batch = 64;
 
     private readonly string _mode;
-    private readonly PlayOptions _options;
+    private readonly XmppClientOptions _options;
     private readonly RunOptions _run;
-    private readonly XmppPlay _play;
-    private readonly IXmppWire _wire;
-    private readonly Pacer _pacer;
+    private readonly XmppClients _clients;
+    private readonly IXmppTransport _transport;
+    private readonly RunDriver _driver;
     private readonly ProcessWatch _watch;
     private readonly BenchReport _report;
 
     /// <summary>Makes the clients; nothing is connected yet.</summary>
-    /// <param name="mode">What it is called.</param>
+    /// <param name="mode">The name of the mode.</param>
     /// <param name="options">What the clients do.</param>
-    /// <param name="run">What every mode is told.</param>
-    /// <param name="wire">Makes what carries them.</param>
-    /// <param name="context">Ends it early.</param>
-    public XmppBench(string mode, PlayOptions options, RunOptions run, Func<XmppPlay, IXmppWire> wire, RunContext context)
+    /// <param name="run">The options that every measuring mode has.</param>
+    /// <param name="transport">Makes what carries the clients.</param>
+    /// <param name="context">Ends the run early.</param>
+    public XmppBench(string mode, XmppClientOptions options, RunOptions run, Func<XmppClients, IXmppTransport> transport, RunContext context)
     {
         _mode = mode;
         _options = options;
         _run = run;
-        _play = new XmppPlay(new LoginMachine(options.Login), new SessionStore(options.Sessions), new Tally());
-        _wire = wire(_play);
-        _watch = ProcessWatch.Of(run, context, () => _play.Online);
-        _pacer = new Pacer(context, run.Patience, _watch, _play.Problems, _wire.Flush);
-        _report = new BenchReport(_mode, _play.Problems, _watch);
+        _clients = new XmppClients(new LoginMachine(options.Login), new SessionStore(options.Sessions), new ProblemCounts());
+        _transport = transport(_clients);
+        _watch = ProcessWatch.Of(run, context, () => _clients.Online);
+        _driver = new RunDriver(context, run.Patience, _watch, _clients.Problems, _transport.Flush);
+        _report = new BenchReport(_mode, _clients.Problems, _watch);
     }
 
     /// <inheritdoc/>
     public bool Run()
     {
-        PunctualSleep.Prepare();
-        _wire.Connect();
-        _pacer.Reach("before");
+        PreciseSleep.Prepare();
+        _transport.Connect();
+        _driver.EndPhase("before");
         LogIn();
-        _pacer.Reach("logged in");
+        _driver.EndPhase("logged in");
         if (_options.Hold > TimeSpan.Zero)
         {
             Hold();
-            _pacer.Reach("after hold");
+            _driver.EndPhase("after hold");
         }
 
         bool delivered = _options.Messages == 0 || Talk();
         if (!_options.Cut) CloseStreams();
-        _wire.Disconnect(_options.Cut);
-        _pacer.Reach("after the end");
-        _pacer.WaitOn(_run.After);
+        _transport.Disconnect(_options.Cut);
+        _driver.EndPhase("after the end");
+        _driver.KeepWatching(_run.After);
         _watch.Dispose();
-        _report.Add("other_stanzas", "other stanzas received", _play.OtherStanzas);
-        _wire.Tell(_report);
-        return delivered && _play.LoggedIn == _options.Sessions && _play.Problems.Total == 0 && !_pacer.Stopped;
+        _report.Add("other_stanzas", "other stanzas received", _clients.OtherStanzas);
+        _transport.AddTo(_report);
+        return delivered && _clients.LoggedIn == _options.Sessions && _clients.Problems.Total == 0 && !_driver.IsStopped;
     }
 
     /// <inheritdoc/>
@@ -73,68 +73,68 @@ internal sealed class XmppBench : IBench
     public void Dispose()
     {
         _watch.Dispose();
-        _wire.Dispose();
-        for (int i = 0; i < _options.Sessions; i++) _play.Release(i);
-        _play.Sessions.Dispose();
+        _transport.Dispose();
+        for (int i = 0; i < _options.Sessions; i++) _clients.Release(i);
+        _clients.Sessions.Dispose();
     }
 
     private void LogIn()
     {
         long began = Stopwatch.GetTimestamp();
-        using (_pacer.Tell("logging in", _options.Sessions, () => _play.LoggedIn))
+        using (_driver.ShowProgress("logging in", _options.Sessions, () => _clients.LoggedIn))
         {
-            OpenAll(new Pace(began, _options.Rate));
-            _pacer.WaitUntil(() => _play.Pending == 0, () => _play.LoggedIn + _play.Failed);
+            OpenAll(new Schedule(began, _options.Rate));
+            _driver.WaitUntil(() => _clients.Pending == 0, () => _clients.LoggedIn + _clients.Failed);
         }
 
         double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
-        if (!_pacer.Stopped)
+        if (!_driver.IsStopped)
         {
             TellPending();
-            _play.Problems.Add("a session was not opened any more", _options.Sessions - _play.Opened);
+            _clients.Problems.Add("a session was not opened", _options.Sessions - _clients.Opened);
         }
 
         _report.Add("sessions", "clients", _options.Sessions);
-        _report.Add("logged_in", "logged in", _play.LoggedIn);
+        _report.Add("logged_in", "logged in", _clients.LoggedIn);
         _report.Add("login_seconds", "seconds for that", took, addsUp: false);
-        _report.Add("logins_per_second", "logins per second", _play.LoggedIn / took);
-        _report.Add("login", "login", _play.Logins);
+        _report.Add("logins_per_second", "logins per second", _clients.LoggedIn / took);
+        _report.Add("login", "login", _clients.Logins);
     }
 
-    private void OpenAll(Pace pace)
+    private void OpenAll(Schedule schedule)
     {
-        StallTimeout stall = _pacer.NewStallTimeout();
-        for (int next = 0; next < _options.Sessions && !_pacer.Stopped && !stall.HasExpired(next + _play.LoggedIn + _play.Failed);)
+        StallTimeout stall = _driver.NewStallTimeout();
+        for (int next = 0; next < _options.Sessions && !_driver.IsStopped && !stall.HasExpired(next + _clients.LoggedIn + _clients.Failed);)
         {
             long now = Stopwatch.GetTimestamp();
-            long due = _options.Rate > 0 ? pace.Due(next) : now;
-            if (due > now || _play.Pending >= _options.Pending)
+            long due = _options.Rate > 0 ? schedule.Due(next) : now;
+            if (due > now || _clients.Pending >= _options.Pending)
             {
-                _pacer.Nap(due > now ? due : long.MaxValue);
+                _driver.Pause(due > now ? due : long.MaxValue);
             }
-            else if (!_wire.TryOpen(next, due))
+            else if (!_transport.TryOpen(next, due))
             {
-                _wire.Flush();
-                _wire.WaitForRoom(next);
+                _transport.Flush();
+                _transport.WaitForRoom(next);
             }
             else if (++next % Batch == 0)
             {
-                _wire.Flush();
+                _transport.Flush();
             }
         }
     }
 
     private void Hold()
     {
-        using Progress progress = _pacer.Tell("holding", _options.Hold);
+        using Progress progress = _driver.ShowProgress("holding", _options.Hold);
         long began = Stopwatch.GetTimestamp();
-        Pace pace = new(began, _options.KeepAlives);
-        for (long sent = 0; !_pacer.Stopped && Stopwatch.GetElapsedTime(began) < _options.Hold; _pacer.Nap())
+        Schedule schedule = new(began, _options.KeepAlives);
+        for (long sent = 0; !_driver.IsStopped && Stopwatch.GetElapsedTime(began) < _options.Hold; _driver.Pause())
         {
-            while (_options.KeepAlives > 0 && pace.Due(sent) <= Stopwatch.GetTimestamp())
+            while (_options.KeepAlives > 0 && schedule.Due(sent) <= Stopwatch.GetTimestamp())
             {
                 int index = (int)(sent % _options.Sessions);
-                if (_play.Sessions[index].Phase == SessionPhase.Online && !_wire.TrySend(index, " "u8)) break;
+                if (_clients.Sessions[index].Phase == SessionPhase.Online && !_transport.TrySend(index, " "u8)) break;
                 sent++;
             }
         }
@@ -143,112 +143,112 @@ internal sealed class XmppBench : IBench
     /// <returns>Whether every message arrived once and in its place.</returns>
     private bool Talk()
     {
-        int[] users = [.. Enumerable.Range(0, _options.Sessions).Where(index => _play.Sessions[index].Phase == SessionPhase.Online)];
+        int[] users = [.. Enumerable.Range(0, _options.Sessions).Where(index => _clients.Sessions[index].Phase == SessionPhase.Online)];
         if (users.Length == 0)
         {
-            _play.Problems.Add("a message was not sent, as nobody is logged in", _options.Messages);
+            _clients.Problems.Add("a message was not sent, because nobody is logged in", _options.Messages);
             return false;
         }
 
-        _pacer.Wait(Settling);
+        _driver.Wait(Settling);
         long began = Stopwatch.GetTimestamp();
         string? domain = _options.Login.Method == LoginMethod.None ? null : _options.Login.Domain;
         MessageTraffic traffic = new(
-            users, _options.Messages, new Pace(began, _options.MessageRate), _options.MessageBytes, domain, _options.Senders);
-        _play.Count(traffic);
+            users, _options.Messages, new Schedule(began, _options.MessageRate), _options.MessageBytes, domain, _options.Senders);
+        _clients.Count(traffic);
         int sent;
-        using (_pacer.Tell("messages arriving", _options.Messages, () => traffic.Arrived))
+        using (_driver.ShowProgress("messages arriving", _options.Messages, () => traffic.Arrived))
         {
             sent = Send(traffic);
-            _pacer.WaitUntil(() => traffic.Arrived + traffic.Refused >= sent, () => traffic.Arrived + traffic.Refused);
+            _driver.WaitUntil(() => traffic.Arrived + traffic.Refused >= sent, () => traffic.Arrived + traffic.Refused);
         }
 
         double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
-        _pacer.Reach("after messages");
+        _driver.EndPhase("after messages");
         _report.Add("messages_sent", "messages sent", sent);
         _report.Add("messages_arrived", "messages arrived", traffic.Arrived);
         _report.Add("messages_lost", "messages lost", sent - traffic.Arrived - traffic.Refused);
-        _report.Add("messages_doubled", "messages doubled", traffic.Doubled);
-        _report.Add("messages_misplaced", "messages out of place", traffic.Misplaced);
-        _report.Add("messages_stray", "messages that nobody was sent", traffic.Stray);
+        _report.Add("messages_doubled", "messages duplicated", traffic.Duplicates);
+        _report.Add("messages_misplaced", "messages out of order", traffic.OutOfOrder);
+        _report.Add("messages_stray", "messages nobody had sent", traffic.Unexpected);
         _report.Add("messages_per_second", "messages per second", traffic.Arrived / took);
         _report.Add("message", "message", traffic.Latencies);
-        return traffic.Arrived == _options.Messages && traffic.Doubled + traffic.Misplaced + traffic.Stray == 0;
+        return traffic.Arrived == _options.Messages && traffic.Duplicates + traffic.OutOfOrder + traffic.Unexpected == 0;
     }
 
     /// <returns>How many messages were sent.</returns>
     private int Send(MessageTraffic traffic)
     {
         byte[] message = new byte[traffic.MaxBytes];
-        StallTimeout stall = _pacer.NewStallTimeout();
+        StallTimeout stall = _driver.NewStallTimeout();
         int next = 0;
-        while (next < traffic.Planned && !_pacer.Stopped && !stall.HasExpired(next + traffic.Arrived))
+        while (next < traffic.Planned && !_driver.IsStopped && !stall.HasExpired(next + traffic.Arrived))
         {
             long due = traffic.Due(next);
             int sender = traffic.SenderOf(next);
             if (due > Stopwatch.GetTimestamp())
             {
-                _pacer.Nap(due);
+                _driver.Pause(due);
             }
-            else if (!_wire.TrySend(sender, message.AsSpan(0, traffic.Write(next, _play.Sessions, message))))
+            else if (!_transport.TrySend(sender, message.AsSpan(0, traffic.Write(next, _clients.Sessions, message))))
             {
-                _wire.Flush();
-                _wire.WaitForRoom(sender);
+                _transport.Flush();
+                _transport.WaitForRoom(sender);
             }
             else if (++next % Batch == 0)
             {
-                _wire.Flush();
+                _transport.Flush();
             }
         }
 
-        _wire.Flush();
+        _transport.Flush();
         return next;
     }
 
     private void CloseStreams()
     {
-        using Progress progress = _pacer.Tell("closing", _play.Opened, () => _play.Over);
-        StallTimeout stall = _pacer.NewStallTimeout();
-        long before = _play.Over;
+        using Progress progress = _driver.ShowProgress("closing", _clients.Opened, () => _clients.Over);
+        StallTimeout stall = _driver.NewStallTimeout();
+        long before = _clients.Over;
         long said = 0;
-        for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _play.Over);)
+        for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _clients.Over);)
         {
-            if (said - (_play.Over - before) >= _options.Pending)
+            if (said - (_clients.Over - before) >= _options.Pending)
             {
-                _pacer.Nap();
+                _driver.Pause();
                 continue;
             }
 
-            ref BenchSession session = ref _play.Sessions[next];
+            ref BenchSession session = ref _clients.Sessions[next];
             bool online = session.Phase == SessionPhase.Online;
             if (online || session.IsLoggingIn)
             {
                 // A login that was never answered has no stream to be closed.
                 session.EndSaid = true;
-                if (!_wire.TrySend(next, online ? LoginMachine.ClosingTag : []))
+                if (!_transport.TrySend(next, online ? LoginMachine.ClosingTag : []))
                 {
-                    _wire.Flush();
-                    _wire.WaitForRoom(next);
+                    _transport.Flush();
+                    _transport.WaitForRoom(next);
                     continue;
                 }
 
                 said++;
             }
 
-            if (++next % Batch == 0) _wire.Flush();
+            if (++next % Batch == 0) _transport.Flush();
         }
 
-        _wire.Flush();
-        _pacer.WaitUntil(() => _play.Over >= _play.Opened, () => _play.Over, ending: true);
-        _play.Problems.Add("the server did not end a session", _play.Opened - _play.Over);
+        _transport.Flush();
+        _driver.WaitUntil(() => _clients.Over >= _clients.Opened, () => _clients.Over, ending: true);
+        _clients.Problems.Add("the server did not end a session", _clients.Opened - _clients.Over);
     }
 
     private void TellPending()
     {
         for (int i = 0; i < _options.Sessions; i++)
         {
-            SessionPhase phase = _play.Sessions[i].Phase;
-            if (_play.Sessions[i].IsLoggingIn) _play.Problems.Add($"a client waited in vain for {LoginMachine.Wanted(phase)}");
+            SessionPhase phase = _clients.Sessions[i].Phase;
+            if (_clients.Sessions[i].IsLoggingIn) _clients.Problems.Add($"a client waited in vain for {LoginMachine.Wanted(phase)}");
         }
     }
 }

@@ -5,11 +5,11 @@ using System.Text.Json;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary><c>megaphone bench</c> against the service of the same binary, whose echo is good enough for every mode.</summary>
+/// <summary><c>megaphone bench</c> against the service of the same binary, whose hub answers as an echo.</summary>
 public sealed class BenchTests
 {
     [Fact]
-    public async Task A_played_ECM_opens_sessions_over_several_links_talks_and_leaves_nothing_behind()
+    public async Task Clients_over_several_links_exchange_messages_and_leave_no_session_behind()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open-sesame");
         JsonElement result = await RunAsync(
@@ -30,7 +30,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task Links_that_are_cut_take_their_sessions_with_them()
+    public async Task The_sessions_of_a_link_that_is_cut_are_closed()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         await RunAsync(
@@ -54,7 +54,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task An_interrupted_run_closes_its_sessions_and_tells_what_it_knows()
+    public async Task An_interrupted_run_closes_its_sessions_and_reports_its_results()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using ChildProcess bench = Start("link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "50", "--hold", "60");
@@ -67,7 +67,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task A_link_that_is_refused_is_told_with_its_reason()
+    public async Task The_reason_why_a_link_is_refused_is_reported()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open-sesame");
         using ChildProcess bench = Start("link", "--to", $"{hub.Hub}", "--framing", "bytes", "--sessions", "1");
@@ -140,7 +140,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task A_split_run_that_is_interrupted_closes_its_clients_and_tells_what_it_knows()
+    public async Task A_split_run_that_is_interrupted_closes_its_clients_and_reports_its_results()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         using ChildProcess bench = Start("xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "40", "--processes", "2", "--hold", "60", "--json", "-");
@@ -162,7 +162,7 @@ public sealed class BenchTests
         Signals.Send(ChildOf(bench), Signals.Kill);
 
         Assert.Equal(1, await bench.EndAsync());
-        Assert.Equal(1, Json(bench).GetProperty("problems").GetProperty("a process of the run came to no result").GetInt32());
+        Assert.Equal(1, Json(bench).GetProperty("problems").GetProperty("a process of the run ended without results").GetInt32());
         Assert.Equal(10, Json(bench).GetProperty("connected").GetInt32());
     }
 
@@ -235,7 +235,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task Connections_that_nobody_takes_are_counted_by_kind()
+    public async Task Connections_that_are_refused_are_counted_by_their_kind()
     {
         // Bound, so that nobody else gets the port, but not listening.
         using Socket nobody = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -246,7 +246,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task Too_few_descriptors_are_told_before_anything_is_opened()
+    public async Task Too_few_descriptors_are_reported_before_anything_is_opened()
     {
         using ChildProcess bench = ChildProcess.Start(
             ["prlimit", "--nofile=100", Repository.Binary, "bench", "echo", "--to", "127.0.0.1:1", "--connections", "50", "--processes", "1"]);
@@ -258,7 +258,7 @@ public sealed class BenchTests
     }
 
     [Fact]
-    public async Task What_is_wrong_on_the_command_line_is_told_line_by_line()
+    public async Task Each_problem_of_the_command_line_is_reported_on_a_line_of_its_own()
     {
         using ChildProcess bench = Start("link", "--to", "nowhere", "--sesions", "5");
 

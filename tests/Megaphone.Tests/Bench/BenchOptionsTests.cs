@@ -20,7 +20,7 @@ public class BenchOptionsTests
     [InlineData("flood")]
     [InlineData("echo-server")]
     [InlineData("chart")]
-    public void No_option_of_a_mode_is_there_twice(string mode)
+    public void No_mode_has_an_option_twice(string mode)
     {
         string[] names = [.. BenchMode.Find(mode)!.Options.Select(option => option.Name)];
         Assert.Equal(names.Distinct(), names);
@@ -30,14 +30,14 @@ public class BenchOptionsTests
     public void The_help_of_each_mode_names_every_option() => Snapshot.Match(string.Join('\n', BenchMode.All.Select(BenchHelp.Write)));
 
     [Fact]
-    public void Each_wrong_option_of_link_has_a_line() => Snapshot.Match(Problems(
+    public void Each_invalid_option_is_reported() => Snapshot.Match(Problems(
         "link",
         "--to", "hub", "--sessions", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5", "--domain", "a b",
         "--user", "", "--rate", "-1", "--pending", "many", "--hold", "1:00", "--keepalives", "0", "--messages", "-1", "--message-rate", "1e9",
         "--message-bytes", "0", "--senders", "-1", "--end", "slam", "--patience", "x", "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
 
     [Fact]
-    public void What_must_be_there_and_what_does_not_go_together_has_a_line_too() => Snapshot.Match(Problems(
+    public void Missing_and_conflicting_options_are_reported() => Snapshot.Match(Problems(
         "link", "--sessions", "3", "--links", "4", "--keepalives", "10", "--senders", "3"));
 
     [Theory]
@@ -47,7 +47,7 @@ public class BenchOptionsTests
     [InlineData("flood", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
     [InlineData("echo-server", "--listen: is missing; for example hub.example.org:6280 or [::1]:6280")]
     [InlineData("chart", "--curves: is missing; for example result.json\n--svg: is missing; for example result.json")]
-    public void What_a_mode_must_be_told_is_asked_for(string mode, string problems) => Assert.Equal(problems, Problems(mode));
+    public void Each_missing_required_option_is_reported(string mode, string problems) => Assert.Equal(problems, Problems(mode));
 
     [Theory]
     [InlineData("127.0.0.0/7")]
@@ -55,7 +55,7 @@ public class BenchOptionsTests
     [InlineData("127.0.0.0/")]
     [InlineData("::1")]
     [InlineData("here")]
-    public void What_is_no_range_of_addresses_is_refused(string from) => Assert.Equal(
+    public void An_invalid_range_of_addresses_is_refused(string from) => Assert.Equal(
         $"--from \"{from}\": must be an IPv4 address, or one with 8 to 32 bits of a prefix; for example 127.64.0.0/10",
         Problems("echo", "--to", "127.0.0.1:1", "--from", from));
 
@@ -66,21 +66,21 @@ public class BenchOptionsTests
     [InlineData("10.1.2.3/24", 253, "10.1.2.254")]
     [InlineData("10.1.2.3/24", 254, "10.1.2.1")]
     [InlineData("127.64.0.0/10", 256, "127.64.1.1")]
-    public void Connections_come_from_one_address_after_the_other(string from, int connection, string address) =>
+    public void Connections_come_from_the_addresses_of_a_range_in_turn(string from, int connection, string address) =>
         Assert.Equal(address, SourceAddresses.Parse(from)!.Of(connection).ToEndPoint().Address.ToString());
 
     [Fact]
-    public void What_is_not_given_is_what_the_help_says()
+    public void Omitted_options_have_the_defaults_that_the_help_gives()
     {
         List<Problem> problems = [];
         LinkBenchOptions options = LinkBenchOptions.Read(new OptionValues(BenchMode.Find("link")!, ["--to", "[::1]:6280", "--sessions=1000"], problems));
 
         Assert.Empty(problems);
-        Assert.Equal(("::1", 6280, 1000, 1), (options.To.Host, options.To.Port, options.Play.Sessions, options.Links));
-        Assert.Equal((LinkFraming.Stanza, LoginMethod.Anonymous, 500), (options.Framing, options.Play.Login.Method, options.Play.Pending));
-        Assert.Equal("user12", options.Play.Login.UserOf(12));
-        Assert.Equal("pass12", options.Play.Login.PasswordOf(12));
-        Assert.Equal((0.0, 0, false), (options.Play.Rate, options.Play.Messages, options.Play.Cut));
+        Assert.Equal(("::1", 6280, 1000, 1), (options.To.Host, options.To.Port, options.Clients.Sessions, options.Links));
+        Assert.Equal((LinkFraming.Stanza, LoginMethod.Anonymous, 500), (options.Framing, options.Clients.Login.Method, options.Clients.Pending));
+        Assert.Equal("user12", options.Clients.Login.UserOf(12));
+        Assert.Equal("pass12", options.Clients.Login.PasswordOf(12));
+        Assert.Equal((0.0, 0, false), (options.Clients.Rate, options.Clients.Messages, options.Clients.Cut));
         Assert.Null(options.Run.Json);
     }
 

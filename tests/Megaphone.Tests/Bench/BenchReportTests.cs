@@ -8,7 +8,7 @@ namespace Megaphone.Tests.Bench;
 
 public sealed class BenchReportTests : IDisposable
 {
-    private readonly Tally _problems = new();
+    private readonly ProblemCounts _problems = new();
     private readonly ProcessWatch _watch = new([], [], () => 1000);
     private readonly BenchReport _report;
 
@@ -30,7 +30,7 @@ public sealed class BenchReportTests : IDisposable
     public void Dispose() => _watch.Dispose();
 
     [Fact]
-    public void The_table_has_figures_latencies_processes_and_what_went_wrong()
+    public void The_table_has_figures_latencies_processes_and_problems()
     {
         StringWriter table = new();
         _report.WriteTable(table);
@@ -42,7 +42,7 @@ public sealed class BenchReportTests : IDisposable
         Assert.DoesNotContain(lines, line => line.StartsWith("message ", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith("bench logged in ", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith("bench at its peak ", StringComparison.Ordinal));
-        Assert.Equal(["what went wrong", "2 a session was lost", "1 another kind"], lines[^4..^1]);
+        Assert.Equal(["problems", "2 a session was lost", "1 another kind"], lines[^4..^1]);
     }
 
     [Fact]
@@ -73,14 +73,14 @@ public sealed class BenchReportTests : IDisposable
     }
 
     [Fact]
-    public void What_several_processes_found_out_adds_up()
+    public void The_results_of_several_processes_are_merged()
     {
         using ProcessWatch watch = new([], [], () => 0);
-        BenchReport whole = new("link", new Tally(), watch);
+        BenchReport whole = new("link", new ProblemCounts(), watch);
         _report.Add("seconds", "seconds", 3, addsUp: false);
 
-        Assert.True(whole.Merge(JsonDocument.Parse(_report.ToPart(well: true)).RootElement));
-        Assert.False(whole.Merge(JsonDocument.Parse(_report.ToPart(well: false)).RootElement));
+        Assert.True(whole.Merge(JsonDocument.Parse(_report.ToWorkerReport(well: true)).RootElement));
+        Assert.False(whole.Merge(JsonDocument.Parse(_report.ToWorkerReport(well: false)).RootElement));
         MemoryStream text = new();
         whole.WriteJson(text);
         JsonElement json = JsonDocument.Parse(text.ToArray()).RootElement;
@@ -96,7 +96,7 @@ public sealed class BenchReportTests : IDisposable
     [InlineData(101, 164, 2)]
     [InlineData(100_000, 20_000, 6)]
     public void There_are_as_many_processes_as_descriptors_demand(int connections, int descriptors, int parts) =>
-        Assert.Equal(parts, SplitBench.PartsFor(connections, (ulong)descriptors));
+        Assert.Equal(parts, SplitBench.ProcessesFor(connections, (ulong)descriptors));
 
     [Fact]
     public void Shares_differ_by_one_at_most_and_add_up()
@@ -110,7 +110,7 @@ public sealed class BenchReportTests : IDisposable
     [InlineData(0, 100, 0, 0, "logging in: 0 of 100, 0/s, 0.0 s")]
     [InlineData(500, 1_000_000, 10, 0, "logging in: 500 of 1,000,000, 50/s, 10.0 s, 5:33:10 left")]
     [InlineData(100, 100, 90, 1200, "logging in: 100 of 100, 1/s, 0:01:30, 1,200 problems")]
-    public void Progress_tells_rate_time_left_and_problems(long done, long total, double seconds, long problems, string line) =>
+    public void Progress_shows_rate_time_left_and_problems(long done, long total, double seconds, long problems, string line) =>
         Assert.Equal(line, Progress.Line("logging in", done, total, seconds, problems));
 
     [Fact]

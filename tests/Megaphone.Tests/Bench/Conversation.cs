@@ -3,8 +3,8 @@ using Megaphone.Bench;
 
 namespace Megaphone.Tests.Bench;
 
-/// <summary>One played client without a network: what the server says goes in, what the client says comes out.</summary>
-internal sealed class Conversation : ISessionCarrier, IDisposable
+/// <summary>One client without a network: what the server sends goes in, what the client sends comes out.</summary>
+internal sealed class Conversation : IReplySender, IDisposable
 {
     private const int Index = 6;
 
@@ -14,19 +14,19 @@ internal sealed class Conversation : ISessionCarrier, IDisposable
     /// <summary>A client that has sent its header.</summary>
     public Conversation(LoginMethod method = LoginMethod.Anonymous)
     {
-        Play = new XmppPlay(new LoginMachine(new LoginOptions { Method = method, Domain = "capulet.example" }), _sessions, new Tally());
-        Play.Open(Index, 0);
+        Clients = new XmppClients(new LoginMachine(new LoginOptions { Method = method, Domain = "capulet.example" }), _sessions, new ProblemCounts());
+        Clients.Open(Index, 0);
     }
 
-    public XmppPlay Play { get; }
+    public XmppClients Clients { get; }
 
     /// <summary>How many answers there is room for.</summary>
     public int Room { get; init; } = 10;
 
     public ref BenchSession Session => ref _sessions[Index];
 
-    /// <summary>Everything that went wrong, by kind.</summary>
-    public IEnumerable<string> Problems => Play.Problems.Kinds.Select(kind => kind.Kind);
+    /// <summary>The kinds of problems so far.</summary>
+    public IEnumerable<string> Problems => Clients.Problems.Kinds.Select(kind => kind.Kind);
 
     /// <summary>A client that is logged in as <c>juliet@capulet.example</c>.</summary>
     public static Conversation LoggedIn()
@@ -39,12 +39,12 @@ internal sealed class Conversation : ISessionCarrier, IDisposable
         return conversation;
     }
 
-    /// <summary>The server says something; empty: its end.</summary>
-    /// <returns>What the client says to that, one line for each packet; <c>END</c> for the end.</returns>
+    /// <summary>The server sends something; empty: the end of its stream.</summary>
+    /// <returns>What the client answers, one line for each packet; <c>END</c> for the end of its stream.</returns>
     public string Hear(string text)
     {
         _said.Clear();
-        Play.Take(this, Index, Encoding.UTF8.GetBytes(text));
+        Clients.Receive(this, Index, Encoding.UTF8.GetBytes(text));
         return string.Join('\n', _said);
     }
 
@@ -57,7 +57,7 @@ internal sealed class Conversation : ISessionCarrier, IDisposable
 
     public void Dispose()
     {
-        Play.Release(Index);
+        Clients.Release(Index);
         _sessions.Dispose();
     }
 }

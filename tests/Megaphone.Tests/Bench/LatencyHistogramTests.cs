@@ -9,7 +9,7 @@ public class LatencyHistogramTests
     private static readonly double TickMicroseconds = 1e6 / Stopwatch.Frequency;
 
     [Fact]
-    public void An_empty_one_has_nothing()
+    public void An_empty_histogram_has_no_latency()
     {
         LatencyHistogram empty = new();
         Assert.Equal((0, 0.0, 0.0), (empty.Count, empty.Max, empty.Percentile(0.5)));
@@ -55,7 +55,7 @@ public class LatencyHistogramTests
     }
 
     [Fact]
-    public void What_is_early_counts_as_no_latency()
+    public void A_negative_latency_counts_as_zero()
     {
         LatencyHistogram histogram = new();
         histogram.Add(-5);

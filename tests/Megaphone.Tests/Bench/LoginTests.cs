@@ -23,22 +23,22 @@ public class LoginTests
     {
         using Conversation client = new();
 
-        Assert.Equal(OurHeader, Encoding.UTF8.GetString(client.Play.Header));
+        Assert.Equal(OurHeader, Encoding.UTF8.GetString(client.Clients.Header));
         Assert.Equal("", client.Hear(ServerHeader));
         Assert.Equal("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'></auth>", client.Hear(Offering("PLAIN", "ANONYMOUS")));
         Assert.Equal(OurHeader, client.Hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"));
         Assert.Equal(BindRequest, client.Hear(ServerHeader + BindFeatures));
-        Assert.Equal(1, client.Play.Pending);
+        Assert.Equal(1, client.Clients.Pending);
         Assert.Equal("<presence/>", client.Hear("<iq id='bind' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>8213@capulet.example/bench</jid></bind></iq>"));
 
         Assert.Equal("8213", Encoding.UTF8.GetString(client.Session.Local));
-        Assert.Equal((1, 1, 0), (client.Play.LoggedIn, client.Play.Online, client.Play.Pending));
-        Assert.Equal(1, client.Play.Logins.Count);
+        Assert.Equal((1, 1, 0), (client.Clients.LoggedIn, client.Clients.Online, client.Clients.Pending));
+        Assert.Equal(1, client.Clients.Logins.Count);
         Assert.Empty(client.Problems);
     }
 
     [Fact]
-    public void Any_fragmentation_is_the_same_to_a_client()
+    public void Fragmentation_makes_no_difference_to_a_client()
     {
         using Conversation client = new();
         StringBuilder said = new();
@@ -46,11 +46,11 @@ public class LoginTests
         foreach (char letter in server) said.Append(client.Hear(letter.ToString()));
 
         Assert.EndsWith("</auth>" + OurHeader + BindRequest + "<presence/>", said.ToString(), StringComparison.Ordinal);
-        Assert.Equal(1, client.Play.LoggedIn);
+        Assert.Equal(1, client.Clients.LoggedIn);
     }
 
     [Fact]
-    public void Plain_says_name_and_password_of_the_client_s_number()
+    public void PLAIN_sends_the_name_and_password_of_the_client_s_number()
     {
         using Conversation client = new(LoginMethod.Plain);
 
@@ -63,7 +63,7 @@ public class LoginTests
     [Theory]
     [InlineData("ScramSha1", "SCRAM-SHA-1")]
     [InlineData("ScramSha256", "SCRAM-SHA-256")]
-    public void SCRAM_believes_no_server_that_does_not_prove_itself(string method, string mechanism)
+    public void SCRAM_refuses_a_server_that_does_not_prove_that_it_knows_the_password(string method, string mechanism)
     {
         using Conversation client = new(Enum.Parse<LoginMethod>(method));
 
@@ -75,16 +75,16 @@ public class LoginTests
         Assert.Equal("END", client.Hear($"<success>{Base64("v=wrong")}</success>"));
 
         Assert.Equal(["the server did not prove that it knows the password"], client.Problems);
-        Assert.Equal((1, 0), (client.Play.Failed, client.Play.Pending));
+        Assert.Equal((1, 0), (client.Clients.Failed, client.Clients.Pending));
     }
 
     [Fact]
-    public void Without_a_login_the_answer_to_the_header_is_all_that_is_waited_for()
+    public void Without_a_login_a_client_is_online_after_the_answer_to_its_header()
     {
         using Conversation client = new(LoginMethod.None);
 
         Assert.Equal("", client.Hear(OurHeader));
-        Assert.Equal(1, client.Play.Online);
+        Assert.Equal(1, client.Clients.Online);
     }
 
     [Theory]
@@ -93,16 +93,16 @@ public class LoginTests
     [InlineData("<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", "stream error: host-unknown")]
     [InlineData("</stream:stream>", "the server closed a stream")]
     [InlineData("<message/>", "<message> came while a client waited for the mechanisms")]
-    [InlineData("<!-- -->", "what the server says is no XMPP: comments are not allowed")]
+    [InlineData("<!-- -->", "the server sent what is no XMPP: comments are not allowed")]
     [InlineData("", "the server ended a session without closing its stream")]
-    public void What_ends_a_login_before_SASL_is_counted_by_kind(string text, string problem)
+    public void What_ends_a_login_before_SASL_is_counted_by_its_kind(string text, string problem)
     {
         using Conversation client = new();
         client.Hear(ServerHeader);
 
         Assert.Equal("END", client.Hear(text));
         Assert.Equal([problem], client.Problems);
-        Assert.Equal((1, 0, 0), (client.Play.Failed, client.Play.Pending, client.Play.LoggedIn));
+        Assert.Equal((1, 0, 0), (client.Clients.Failed, client.Clients.Pending, client.Clients.LoggedIn));
     }
 
     [Theory]

@@ -21,7 +21,7 @@ public sealed class MessageTrafficTests : IDisposable
     public void Dispose() => _sessions.Dispose();
 
     [Fact]
-    public void Each_message_is_addressed_to_another_user_and_says_its_number()
+    public void Each_message_is_addressed_to_another_user_and_carries_its_number()
     {
         MessageTraffic traffic = Traffic();
         for (int number = 0; number < Count; number++)
@@ -34,7 +34,7 @@ public sealed class MessageTrafficTests : IDisposable
     }
 
     [Fact]
-    public void Everybody_writes_and_hears_from_one_user_only()
+    public void Each_user_writes_to_one_other_and_receives_from_one()
     {
         MessageTraffic traffic = Traffic();
         (int Sender, int Receiver)[] pairs = [.. Enumerable.Range(0, Count)
@@ -46,7 +46,7 @@ public sealed class MessageTrafficTests : IDisposable
     }
 
     [Fact]
-    public void A_few_can_write_to_all_the_others_of_whom_each_hears_from_one()
+    public void A_few_users_may_write_to_all_the_others_each_of_whom_receives_from_one()
     {
         MessageTraffic traffic = Traffic(senders: 3);
         (int Sender, int Receiver)[] pairs = [.. Enumerable.Range(0, Count)
@@ -59,17 +59,17 @@ public sealed class MessageTrafficTests : IDisposable
     }
 
     [Fact]
-    public void What_arrives_in_order_is_counted_and_nothing_else()
+    public void Messages_that_arrive_in_order_are_counted_as_arrived_only()
     {
         MessageTraffic traffic = Traffic();
         for (int number = 0; number < Count; number++) Deliver(traffic, Written(traffic, number));
 
-        Assert.Equal((Count, 0, 0, 0), (traffic.Arrived, traffic.Doubled, traffic.Misplaced, traffic.Stray));
+        Assert.Equal((Count, 0, 0, 0), (traffic.Arrived, traffic.Duplicates, traffic.OutOfOrder, traffic.Unexpected));
         Assert.Equal(Count, traffic.Latencies.Count);
     }
 
     [Fact]
-    public void Lost_doubled_misplaced_and_stray_messages_are_told_apart()
+    public void Duplicate_misordered_and_unexpected_messages_are_counted_apart()
     {
         MessageTraffic traffic = Traffic();
         string first = Written(traffic, 0);
@@ -83,31 +83,31 @@ public sealed class MessageTrafficTests : IDisposable
         Deliver(traffic, "<message id='x'/>", to: 0);
         Deliver(traffic, "<message/>", to: 0);
 
-        Assert.Equal((2, 1, 1, 4), (traffic.Arrived, traffic.Doubled, traffic.Misplaced, traffic.Stray));
+        Assert.Equal((2, 1, 1, 4), (traffic.Arrived, traffic.Duplicates, traffic.OutOfOrder, traffic.Unexpected));
     }
 
     [Fact]
-    public void A_latency_counts_from_the_time_at_which_the_message_was_to_be_sent()
+    public void A_latency_counts_from_when_the_message_was_due()
     {
         long begin = Stopwatch.GetTimestamp() - 10 * Stopwatch.Frequency;
-        MessageTraffic traffic = new([.. Enumerable.Range(0, Users)], Count, new Pace(begin, 100), 5, "localhost");
+        MessageTraffic traffic = new([.. Enumerable.Range(0, Users)], Count, new Schedule(begin, 100), 5, "localhost");
         Deliver(traffic, Written(traffic, 100));
 
         Assert.InRange(traffic.Latencies.Max, 9e6, 60e6);
     }
 
     [Fact]
-    public void Without_a_domain_messages_are_for_who_sends_them()
+    public void Without_a_domain_messages_come_back_to_their_sender()
     {
         MessageTraffic traffic = new([3], Count, default, 2, domain: null);
 
         Assert.Equal("<message type='chat' id='7'><body>xx</body></message>", Written(traffic, 7));
         Deliver(traffic, Written(traffic, 7), to: 3);
-        Assert.Equal((1, 0), (traffic.Arrived, traffic.Stray));
+        Assert.Equal((1, 0), (traffic.Arrived, traffic.Unexpected));
     }
 
     private static MessageTraffic Traffic(int senders = 0) =>
-        new([.. Enumerable.Range(0, Users)], Count, new Pace(Stopwatch.GetTimestamp(), 1e6), 5, "localhost", senders);
+        new([.. Enumerable.Range(0, Users)], Count, new Schedule(Stopwatch.GetTimestamp(), 1e6), 5, "localhost", senders);
 
     private static int ReceiverOf(string text) => text.Split('\'')[1][1] - '0';
 
@@ -120,6 +120,6 @@ public sealed class MessageTrafficTests : IDisposable
     private void Deliver(MessageTraffic traffic, string text, int? to = null)
     {
         int index = to ?? ReceiverOf(text);
-        Assert.Null(traffic.Take(index, ref _last[index], Encoding.UTF8.GetBytes(text)));
+        Assert.Null(traffic.Receive(index, ref _last[index], Encoding.UTF8.GetBytes(text)));
     }
 }

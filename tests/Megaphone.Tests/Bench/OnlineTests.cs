@@ -25,19 +25,19 @@ public class OnlineTests
         using Conversation client = Conversation.LoggedIn();
 
         Assert.Equal("", client.Hear("<presence from='a@b'/><iq type='result' id='1'/><message><body>hello</body></message>"));
-        Assert.Equal(3, client.Play.OtherStanzas);
+        Assert.Equal(3, client.Clients.OtherStanzas);
         Assert.Empty(client.Problems);
     }
 
     [Fact]
-    public void A_stream_that_the_server_closes_is_a_problem_and_ended()
+    public void A_stream_that_the_server_closes_is_a_problem_and_is_closed()
     {
         using Conversation client = Conversation.LoggedIn();
 
         Assert.Equal("END", client.Hear("</stream:stream>"));
         Assert.Equal("", client.Hear(""));
         Assert.Equal(["the server closed a stream"], client.Problems);
-        Assert.Equal((0, 1), (client.Play.Online, client.Play.Over));
+        Assert.Equal((0, 1), (client.Clients.Online, client.Clients.Over));
     }
 
     [Fact]
@@ -49,27 +49,27 @@ public class OnlineTests
         Assert.Equal("END", client.Hear("</stream:stream>"));
         Assert.Equal("", client.Hear(""));
         Assert.Empty(client.Problems);
-        Assert.Equal((0, 1), (client.Play.Online, client.Play.Over));
+        Assert.Equal((0, 1), (client.Clients.Online, client.Clients.Over));
     }
 
     [Fact]
-    public void What_comes_after_the_end_is_ignored()
+    public void Whatever_arrives_after_the_end_is_ignored()
     {
         using Conversation client = Conversation.LoggedIn();
         client.Hear("");
 
         Assert.Equal("", client.Hear("<iq type='get' id='1'/>"));
-        Assert.Equal(1, client.Play.Over);
+        Assert.Equal(1, client.Clients.Over);
     }
 
     [Fact]
-    public void A_server_that_wants_more_answers_at_once_than_there_is_room_for_is_left()
+    public void A_client_leaves_a_server_that_asks_for_more_answers_at_once_than_there_is_room_for()
     {
         using Conversation client = new() { Room = 1 };
 
         client.Hear("<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features><success/>");
-        Assert.Equal(["the server said several things that want an answer at once"], client.Problems);
-        Assert.Equal((1, 1), (client.Play.Failed, client.Play.Over));
+        Assert.Equal(["the server asked for more answers at once than there was room for"], client.Problems);
+        Assert.Equal((1, 1), (client.Clients.Failed, client.Clients.Over));
     }
 
     [Fact]
@@ -77,19 +77,19 @@ public class OnlineTests
     {
         using Conversation client = Conversation.LoggedIn();
 
-        client.Play.Lose(6, "gone");
-        client.Play.Lose(6, "gone");
+        client.Clients.Lose(6, "gone");
+        client.Clients.Lose(6, "gone");
 
-        Assert.Equal([("gone", 1L)], client.Play.Problems.Kinds);
-        Assert.Equal((0, 1, 0), (client.Play.Online, client.Play.Over, client.Play.Failed));
+        Assert.Equal([("gone", 1L)], client.Clients.Problems.Kinds);
+        Assert.Equal((0, 1, 0), (client.Clients.Online, client.Clients.Over, client.Clients.Failed));
     }
 
     [Fact]
     public void A_message_that_comes_back_as_an_error_is_counted_by_its_condition()
     {
         using Conversation client = Conversation.LoggedIn();
-        MessageTraffic traffic = new([6], 1, new Pace(Stopwatch.GetTimestamp(), 1), 1, "capulet.example");
-        client.Play.Count(traffic);
+        MessageTraffic traffic = new([6], 1, new Schedule(Stopwatch.GetTimestamp(), 1), 1, "capulet.example");
+        client.Clients.Count(traffic);
 
         client.Hear("<message type='error' id='0'><body>x</body><error type='cancel'><service-unavailable/></error></message>");
         Assert.Equal(["a message came back: service-unavailable"], client.Problems);

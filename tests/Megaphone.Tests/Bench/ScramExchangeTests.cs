@@ -46,7 +46,7 @@ public class ScramExchangeTests
     [InlineData("r=oursandtheirs,s=QSXCR+Q6sek8bf92", "a SCRAM challenge whose iterations are not 1 to 1000000")]
     [InlineData("r=oursandtheirs,s=%,i=1", "a SCRAM challenge without a salt")]
     [InlineData("r=oursandtheirs,i=1", "a SCRAM challenge without a salt")]
-    public void A_challenge_that_is_none_has_a_reason(string challenge, string reason)
+    public void An_invalid_challenge_is_refused_with_a_reason(string challenge, string reason)
     {
         ScramExchange exchange = new("user", "pencil", "ours", new ScramKeys(HashAlgorithmName.SHA1));
 
@@ -55,7 +55,7 @@ public class ScramExchangeTests
     }
 
     [Fact]
-    public void Without_a_challenge_nothing_is_a_proof()
+    public void Without_a_challenge_no_proof_is_valid()
     {
         Assert.False(new ScramExchange("user", "pencil", "ours", new ScramKeys(HashAlgorithmName.SHA1)).IsProof(""));
     }

@@ -4,16 +4,16 @@ using Xunit;
 
 namespace Megaphone.Tests.Bench;
 
-public class ProcessUseTests
+public class ProcessUsageTests
 {
     [Fact]
-    public void Processor_time_is_counted_finely_and_stays_when_its_thread_has_ended()
+    public void The_processor_time_of_threads_that_have_ended_is_counted()
     {
-        double before = ProcessUse.Of(Environment.ProcessId)!.Value.CpuSeconds;
+        double before = ProcessUsage.Of(Environment.ProcessId)!.Value.CpuSeconds;
         Thread busy = new(() => { for (long began = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(began).TotalMilliseconds < 3;) { } });
         busy.Start();
         busy.Join();
-        double used = ProcessUse.Of(Environment.ProcessId)!.Value.CpuSeconds - before;
+        double used = ProcessUsage.Of(Environment.ProcessId)!.Value.CpuSeconds - before;
 
         // Other tests run in this process at the same time; a busy machine may have let the thread run for a part of the time only.
         Assert.InRange(used, 1e-6, 60);
@@ -25,7 +25,7 @@ public class ProcessUseTests
     {
         using Process brief = Process.Start("true");
         brief.WaitForExit();
-        Assert.Null(ProcessUse.Of(brief.Id));
-        Assert.Null(ProcessUse.Of([brief.Id]));
+        Assert.Null(ProcessUsage.Of(brief.Id));
+        Assert.Null(ProcessUsage.Of([brief.Id]));
     }
 }

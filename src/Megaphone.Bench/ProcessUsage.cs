@@ -6,24 +6,24 @@ namespace Megaphone.Bench;
 /// <summary>What one process uses, as the kernel counts it.</summary>
 /// <param name="MemoryBytes">Memory of its own: RssAnon and RssShmem of <c>/proc/PID/status</c>, without mapped files.</param>
 /// <param name="CpuSeconds">Processor time since it was started, of threads that have ended too.</param>
-internal readonly record struct ProcessUse(long MemoryBytes, double CpuSeconds)
+internal readonly record struct ProcessUsage(long MemoryBytes, double CpuSeconds)
 {
     private const double NanosecondsPerSecond = 1e9;
 
-    /// <summary>Looks at several processes, and adds up what they use; null when all of them are gone.</summary>
-    public static ProcessUse? Of(IReadOnlyList<int> processIds)
+    /// <summary>The usage of several processes, added up; null when all of them are gone.</summary>
+    public static ProcessUsage? Of(IReadOnlyList<int> processIds)
     {
-        ProcessUse? sum = null;
+        ProcessUsage? sum = null;
         foreach (int id in processIds)
         {
-            if (Of(id) is { } use) sum = new ProcessUse((sum?.MemoryBytes ?? 0) + use.MemoryBytes, (sum?.CpuSeconds ?? 0) + use.CpuSeconds);
+            if (Of(id) is { } use) sum = new ProcessUsage((sum?.MemoryBytes ?? 0) + use.MemoryBytes, (sum?.CpuSeconds ?? 0) + use.CpuSeconds);
         }
 
         return sum;
     }
 
-    /// <summary>Looks at a process; null when it is gone, or not ours to look at.</summary>
-    public static ProcessUse? Of(int processId)
+    /// <summary>The usage of one process; null when it is gone, or may not be looked at.</summary>
+    public static ProcessUsage? Of(int processId)
     {
         try
         {
@@ -34,7 +34,7 @@ internal readonly record struct ProcessUse(long MemoryBytes, double CpuSeconds)
                     kibibytes += long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
             }
 
-            return TryReadClock(processId, out double seconds) ? new ProcessUse(kibibytes * 1024, seconds) : null;
+            return TryReadClock(processId, out double seconds) ? new ProcessUsage(kibibytes * 1024, seconds) : null;
         }
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {

@@ -3,15 +3,15 @@ using Megaphone.Interop;
 
 namespace Megaphone.Bench;
 
-/// <summary>Sleeps that end on time; the kernel's default lets them be 50 µs late, and the runtime's a millisecond.</summary>
-internal static unsafe class PunctualSleep
+/// <summary>Sleeps with the precision that fixed rates need: the kernel's default is 50 µs, the runtime's a millisecond.</summary>
+internal static unsafe class PreciseSleep
 {
     private const long NanosecondsPerSecond = 1_000_000_000;
 
-    /// <summary>Makes the sleeps of the calling thread punctual.</summary>
+    /// <summary>Makes the sleeps of the calling thread precise.</summary>
     public static void Prepare() => _ = Libc.ProcessControl(Libc.SetTimerSlack, 1, 0, 0, 0);
 
-    /// <summary>Sleeps until then, or for <paramref name="longest"/>, whichever is sooner. A signal may end it early.</summary>
+    /// <summary>Sleeps until a time, in ticks of <see cref="Stopwatch"/>, or for <paramref name="longest"/>, whichever is sooner. A signal may end the sleep early.</summary>
     public static void Until(long due, TimeSpan longest)
     {
         long ticks = Math.Min(due - Stopwatch.GetTimestamp(), (long)(longest.TotalSeconds * Stopwatch.Frequency));

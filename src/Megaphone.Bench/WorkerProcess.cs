@@ -4,13 +4,13 @@ using System.Text.Json;
 
 namespace Megaphone.Bench;
 
-/// <summary>One process of a split run, as seen by the one that started it.</summary>
-internal sealed class SplitPart : IDisposable
+/// <summary>One process of a split run, as the process that started it sees it.</summary>
+internal sealed class WorkerProcess : IDisposable
 {
     private readonly Process _process;
     private readonly Thread _reader;
     private volatile bool _ended;
-    private volatile bool _waits;
+    private volatile bool _isWaiting;
     private volatile string _phase = "";
     private volatile string _what = "";
     private volatile JsonDocument? _report;
@@ -20,8 +20,8 @@ internal sealed class SplitPart : IDisposable
     private long _problems;
     private long _clients;
 
-    /// <summary>Starts it: this binary, with <c>bench</c> and these arguments.</summary>
-    public SplitPart(IReadOnlyList<string> arguments)
+    /// <summary>Starts the worker: this binary, with <c>bench</c> and these arguments.</summary>
+    public WorkerProcess(IReadOnlyList<string> arguments)
     {
         ProcessStartInfo start = new(Environment.ProcessPath!, ["bench", .. arguments])
         {
@@ -29,23 +29,23 @@ internal sealed class SplitPart : IDisposable
             RedirectStandardOutput = true,
         };
         _process = Process.Start(start)!;
-        _reader = new Thread(Read) { Name = "bench part", IsBackground = true };
+        _reader = new Thread(Read) { Name = "bench worker", IsBackground = true };
         _reader.Start();
     }
 
     /// <summary>Its process id.</summary>
     public int ProcessId => _process.Id;
 
-    /// <summary>Whether it has said its last word.</summary>
+    /// <summary>Whether its output has ended.</summary>
     public bool HasEnded => _ended;
 
-    /// <summary>Whether it waits for <see cref="GoOn"/>.</summary>
-    public bool Waits => _waits;
+    /// <summary>Whether it waits for <see cref="Continue"/>.</summary>
+    public bool IsWaiting => _isWaiting;
 
-    /// <summary>The phase that it ended last.</summary>
+    /// <summary>The last phase that it has ended.</summary>
     public string Phase => _phase;
 
-    /// <summary>What it does, how much of it is done, and how much there is to do.</summary>
+    /// <summary>What it does, how much of that is done, and how much there is to do in all.</summary>
     public string What => _what;
 
     /// <inheritdoc cref="What"/>
@@ -54,20 +54,20 @@ internal sealed class SplitPart : IDisposable
     /// <inheritdoc cref="What"/>
     public long Total => Volatile.Read(ref _total);
 
-    /// <summary>What has gone wrong in it.</summary>
+    /// <summary>The number of its problems.</summary>
     public long Problems => Volatile.Read(ref _problems);
 
-    /// <summary>The clients that it has now.</summary>
+    /// <summary>The number of its clients.</summary>
     public long Clients => Volatile.Read(ref _clients);
 
-    /// <summary>What came out of it; null: it has not come to an end, or to no good one.</summary>
+    /// <summary>Its results; null: it has not ended, or has ended without any.</summary>
     public JsonElement? Report => _report?.RootElement;
 
-    /// <summary>Lets it begin the next phase.</summary>
-    public void GoOn()
+    /// <summary>Has it begin the next phase.</summary>
+    public void Continue()
     {
-        if (!_waits || _stopped) return;
-        _waits = false;
+        if (!_isWaiting || _stopped) return;
+        _isWaiting = false;
         try
         {
             _process.StandardInput.WriteLine();
@@ -79,7 +79,7 @@ internal sealed class SplitPart : IDisposable
         }
     }
 
-    /// <summary>Has it end: early but in order, or at once.</summary>
+    /// <summary>Ends it early: in order, or at once.</summary>
     public void Stop(bool kill)
     {
         if (kill && !_process.HasExited) _process.Kill();
@@ -88,7 +88,7 @@ internal sealed class SplitPart : IDisposable
         _process.StandardInput.Close();
     }
 
-    /// <summary>Ends it.</summary>
+    /// <summary>Ends the process, if it has not ended.</summary>
     public void Dispose()
     {
         if (!_process.HasExited) _process.Kill();
@@ -103,7 +103,7 @@ internal sealed class SplitPart : IDisposable
         while (_process.StandardOutput.ReadLine() is { } line)
         {
             string[] words = line.Split(' ', 2);
-            if (words[0] == PartSide.ProgressWord && words[1].Split(' ', 5) is [var done, var total, var problems, var clients, var what])
+            if (words[0] == WorkerChannel.ProgressWord && words[1].Split(' ', 5) is [var done, var total, var problems, var clients, var what])
             {
                 Volatile.Write(ref _done, Number(done));
                 Volatile.Write(ref _total, Number(total));
@@ -111,19 +111,19 @@ internal sealed class SplitPart : IDisposable
                 Volatile.Write(ref _clients, Number(clients));
                 _what = what;
             }
-            else if (words[0] == PartSide.PhaseWord && words[1].Split(' ', 2) is [var count, var phase])
+            else if (words[0] == WorkerChannel.PhaseWord && words[1].Split(' ', 2) is [var count, var phase])
             {
                 Volatile.Write(ref _clients, Number(count));
                 _phase = phase;
-                _waits = true;
+                _isWaiting = true;
             }
-            else if (words[0] == PartSide.ReportWord)
+            else if (words[0] == WorkerChannel.ReportWord)
             {
                 _report = JsonDocument.Parse(words[1]);
             }
         }
 
-        _waits = false;
+        _isWaiting = false;
         _ended = true;
     }
 

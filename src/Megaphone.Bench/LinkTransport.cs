@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Megaphone.Bench;
 
-/// <summary>The links of a played ECM.</summary>
-internal sealed class LinkWire : IXmppWire
+/// <summary>Carries XMPP clients to the server over links, as an ECM does.</summary>
+internal sealed class LinkTransport : IXmppTransport
 {
     /// <summary>How long links may take to connect, to be welcomed, and to be drained.</summary>
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
@@ -18,27 +18,27 @@ internal sealed class LinkWire : IXmppWire
     private static readonly TimeSpan RoomWait = TimeSpan.FromMilliseconds(1);
 
     private readonly LinkBenchOptions _options;
-    private readonly XmppPlay _play;
+    private readonly XmppClients _clients;
     private readonly RoleMetrics _metrics = new(Role.Ecm);
     private readonly LinkPlayer[] _players;
     private readonly List<Task> _links = [];
 
-    /// <summary>Makes them; nothing is connected yet.</summary>
-    public LinkWire(LinkBenchOptions options, XmppPlay play)
+    /// <summary>Prepares the links; nothing is connected yet.</summary>
+    public LinkTransport(LinkBenchOptions options, XmppClients clients)
     {
         _options = options;
-        _play = play;
+        _clients = clients;
         _players = new LinkPlayer[options.Links];
-        for (int i = 0; i < _players.Length; i++) _players[i] = new LinkPlayer(play, i, options.Links);
+        for (int i = 0; i < _players.Length; i++) _players[i] = new LinkPlayer(clients, i, options.Links);
     }
 
-    /// <summary>Where clients would come from: an address of its own for each.</summary>
-    private static SourceAddresses Clients { get; } = SourceAddresses.Parse("10.0.0.0/8", port: 50_000)!;
+    /// <summary>The addresses that clients pretend to come from, one for each.</summary>
+    private static SourceAddresses ClientAddresses { get; } = SourceAddresses.Parse("10.0.0.0/8", port: 50_000)!;
 
     private static NativeAddress ListenerAddress { get; } = new(new IPEndPoint(IPAddress.Loopback, 5222));
 
-    /// <summary>Connects to where links go.</summary>
-    /// <exception cref="IOException">It cannot be reached.</exception>
+    /// <summary>Opens the connection for a link.</summary>
+    /// <exception cref="IOException">The other end cannot be reached.</exception>
     public static Socket ConnectTo(HostPort to)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
@@ -77,16 +77,16 @@ internal sealed class LinkWire : IXmppWire
         LinkPlayer player = PlayerOf(index);
         if (player.Current is not { Draining: false } link)
         {
-            _play.Open(index, scheduled);
+            _clients.Open(index, scheduled);
             string what = player.Current is null ? "gone" : "draining";
-            _play.Lose(index, $"a session's link was {what} before it was opened");
+            _clients.Lose(index, $"a session's link was {what} before it was opened");
             return true;
         }
 
         Span<byte> proxy = stackalloc byte[ProxyHeader.MaxBytes];
         int length = _options.Proxy == ProxyMode.None
             ? 0
-            : ProxyHeader.Write(proxy, _options.Proxy, Clients.Of(index), ListenerAddress, tls: null);
+            : ProxyHeader.Write(proxy, _options.Proxy, ClientAddresses.Of(index), ListenerAddress, tls: null);
         return player.TryOpen(link, index, scheduled, proxy[..length]);
     }
 
@@ -119,7 +119,7 @@ internal sealed class LinkWire : IXmppWire
     }
 
     /// <inheritdoc/>
-    public void Tell(BenchReport report)
+    public void AddTo(BenchReport report)
     {
         report.Add("pauses", "pauses asked for by the other side", _players.Sum(player => player.Pauses));
         report.Add("packets_out", "packets sent", _metrics.PacketsOut);

@@ -4,11 +4,11 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Bench;
 
-/// <summary>Many XMPP clients: what they do with what they hear, however it is carried.</summary>
-/// <remarks>Thread-safe, if what is heard for one session comes from one thread at a time.</remarks>
-internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tally problems)
+/// <summary>Many XMPP clients: how they log in and answer, whatever carries their streams.</summary>
+/// <remarks>Thread-safe, if what one session receives comes from one thread at a time.</remarks>
+internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, ProblemCounts problems)
 {
-    /// <summary>The longest piece that a server may say.</summary>
+    /// <summary>The longest piece that a server may send.</summary>
     private const int MaxPieceBytes = 1 << 20;
 
     /// <summary>For pieces that arrive in parts.</summary>
@@ -30,8 +30,8 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
     /// <summary>The sessions.</summary>
     public SessionStore Sessions => sessions;
 
-    /// <summary>What went wrong.</summary>
-    public Tally Problems => problems;
+    /// <summary>The run's problems.</summary>
+    public ProblemCounts Problems => problems;
 
     /// <summary>Sessions that were opened.</summary>
     public long Opened => Volatile.Read(ref _opened);
@@ -51,21 +51,21 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
     /// <summary>Sessions that have ended on both sides.</summary>
     public long Over => Volatile.Read(ref _over);
 
-    /// <summary>Stanzas that came and that nobody counts elsewhere: presence, requests, what others say.</summary>
+    /// <summary>Stanzas that arrived and are counted nowhere else: presence, requests, messages of others.</summary>
     public long OtherStanzas => Volatile.Read(ref _otherStanzas);
 
-    /// <summary>From when a login was to begin to when it was completed.</summary>
+    /// <summary>The latencies of logins, each from when it was due to when it was completed.</summary>
     public LatencyHistogram Logins { get; } = new();
 
-    /// <summary>What clients begin with.</summary>
+    /// <summary>The stream header that clients begin with.</summary>
     public ReadOnlySpan<byte> Header => machine.Header;
 
-    /// <summary>Messages are counted here from now on.</summary>
+    /// <summary>Has messages counted there from now on.</summary>
     public void Count(MessageTraffic traffic) => _traffic = traffic;
 
-    /// <summary>A session is about to be opened: its header will be sent at once.</summary>
-    /// <param name="index">Its place.</param>
-    /// <param name="scheduled">When that was to happen, in ticks of <see cref="Stopwatch"/>.</param>
+    /// <summary>Begins a session: its header is to be sent at once.</summary>
+    /// <param name="index">Its index.</param>
+    /// <param name="scheduled">When that was due, in ticks of <see cref="Stopwatch"/>.</param>
     public void Open(int index, long scheduled)
     {
         ref BenchSession session = ref sessions[index];
@@ -74,17 +74,17 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         Interlocked.Increment(ref _opened);
     }
 
-    /// <summary>The server said something to a session.</summary>
-    /// <param name="carrier">Takes the answers.</param>
-    /// <param name="index">The session's place.</param>
-    /// <param name="content">Any part of the server's stream; empty: it says nothing more.</param>
-    public void Take(ISessionCarrier carrier, int index, ReadOnlySpan<byte> content)
+    /// <summary>Handles what the server has sent to a session.</summary>
+    /// <param name="sender">Sends the answers.</param>
+    /// <param name="index">The session's index.</param>
+    /// <param name="content">Any part of the server's stream; empty: the end of it.</param>
+    public void Receive(IReplySender sender, int index, ReadOnlySpan<byte> content)
     {
         ref BenchSession session = ref sessions[index];
         if (session.IsUnknown) return;
         if (content.IsEmpty)
         {
-            TakeEnd(carrier, index, ref session);
+            HandleEnd(sender, index, ref session);
             return;
         }
 
@@ -95,18 +95,18 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
                 case SplitStep.Incomplete:
                     return;
                 case SplitStep.Refused:
-                    Leave(carrier, index, ref session, $"what the server says is no XMPP: {fault!.Reason}");
+                    Leave(sender, index, ref session, $"the server sent what is no XMPP: {fault!.Reason}");
                     return;
                 default:
-                    TakePiece(carrier, index, ref session, piece);
+                    HandlePiece(sender, index, ref session, piece);
                     break;
             }
         }
     }
 
-    /// <summary>A session is over without another word.</summary>
-    /// <param name="index">Its place.</param>
-    /// <param name="problem">Why; null: as it was meant to be.</param>
+    /// <summary>Ends a session without sending anything.</summary>
+    /// <param name="index">Its index.</param>
+    /// <param name="problem">The reason; null: it was meant to end.</param>
     public void Lose(int index, string? problem)
     {
         ref BenchSession session = ref sessions[index];
@@ -115,35 +115,35 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         Finish(index, ref session);
     }
 
-    /// <summary>Frees what a session holds. Nothing may be heard for it any more.</summary>
+    /// <summary>Frees what a session holds. It may receive nothing any more.</summary>
     public void Release(int index) => _splitter.Release(ref sessions[index].Stream, MaxPieceBytes);
 
-    private void TakePiece(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    private void HandlePiece(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
     {
         if (session.Phase == SessionPhase.Leaving) return;
         if (XmlPiece.IsClosingTag(piece))
         {
-            Leave(carrier, index, ref session, session.EndSaid ? null : "the server closed a stream");
+            Leave(sender, index, ref session, session.EndSaid ? null : "the server closed a stream");
         }
         else if (XmlPiece.IsStreamError(piece))
         {
-            Leave(carrier, index, ref session, $"stream error: {XmlPiece.Condition(piece, "error"u8)}");
+            Leave(sender, index, ref session, $"stream error: {XmlPiece.Condition(piece, "error"u8)}");
         }
         else if (session.Phase == SessionPhase.Online)
         {
-            TakeStanza(carrier, index, ref session, piece);
+            HandleStanza(sender, index, ref session, piece);
         }
         else
         {
-            TakeLogin(carrier, index, ref session, piece);
+            HandleLogin(sender, index, ref session, piece);
         }
     }
 
-    private void TakeLogin(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    private void HandleLogin(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
     {
         Span<byte> reply = stackalloc byte[LoginMachine.MaxReply];
         _exchanges.TryRemove(index, out ScramExchange? exchange);
-        string? problem = machine.Take(ref session, index + 1, ref exchange, piece, reply, out int length);
+        string? problem = machine.Handle(ref session, index + 1, ref exchange, piece, reply, out int length);
         if (exchange is not null) _exchanges[index] = exchange;
         if (session.Phase == SessionPhase.Online)
         {
@@ -152,27 +152,27 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
             Interlocked.Increment(ref _loggedIn);
         }
 
-        if (length > 0) Say(carrier, index, ref session, reply[..length]);
-        if (problem is not null) Leave(carrier, index, ref session, problem);
+        if (length > 0) Reply(sender, index, ref session, reply[..length]);
+        if (problem is not null) Leave(sender, index, ref session, problem);
     }
 
-    private void TakeStanza(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    private void HandleStanza(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
     {
         ReadOnlySpan<byte> name = XmlPiece.Name(piece);
         if (name.SequenceEqual("message"u8) && _traffic is { } traffic)
         {
-            if (traffic.Take(index, ref session.LastMessage, piece) is { } condition) problems.Add($"a message came back: {condition}");
+            if (traffic.Receive(index, ref session.LastMessage, piece) is { } condition) problems.Add($"a message came back: {condition}");
             return;
         }
 
         Interlocked.Increment(ref _otherStanzas);
-        if (name.SequenceEqual("iq"u8)) Answer(carrier, index, piece);
+        if (name.SequenceEqual("iq"u8)) Answer(sender, index, piece);
     }
 
     /// <summary>
-    /// A request must be answered (RFC 6120, section 8.2.3): with an error, which also tells that the client is there.
+    /// A request must be answered (RFC 6120, section 8.2.3): with an error, which also shows that the client is there.
     /// </summary>
-    private void Answer(ISessionCarrier carrier, int index, ReadOnlySpan<byte> iq)
+    private void Answer(IReplySender sender, int index, ReadOnlySpan<byte> iq)
     {
         const int LongestAddress = 512;
         bool request = XmlPiece.TryAttribute(iq, "type"u8, out ReadOnlySpan<byte> type)
@@ -194,7 +194,7 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         Append(
             reply, ref at,
             "\"><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"u8);
-        if (!carrier.TryReply(index, reply[..at])) problems.Add("a request was not answered, as there was no room");
+        if (!sender.TryReply(index, reply[..at])) problems.Add("a request was not answered, for lack of room");
 
         static void Append(Span<byte> reply, ref int at, ReadOnlySpan<byte> text)
         {
@@ -203,29 +203,29 @@ internal sealed class XmppPlay(LoginMachine machine, SessionStore sessions, Tall
         }
     }
 
-    private void Say(ISessionCarrier carrier, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    private void Reply(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
     {
-        if (!carrier.TryReply(index, piece)) Leave(carrier, index, ref session, "the server said several things that want an answer at once");
+        if (!sender.TryReply(index, piece)) Leave(sender, index, ref session, "the server asked for more answers at once than there was room for");
     }
 
-    /// <summary>Says nothing more on a session.</summary>
-    private void Leave(ISessionCarrier carrier, int index, ref BenchSession session, string? problem)
+    /// <summary>Ends the client's stream.</summary>
+    private void Leave(IReplySender sender, int index, ref BenchSession session, string? problem)
     {
         if (session.Phase >= SessionPhase.Leaving) return;
         if (problem is not null) problems.Add(problem);
         BeforeLeaving(index, ref session);
         session.Phase = SessionPhase.Leaving;
 
-        // Without room for it the session ends here alone; the other side finds out when its link or connection goes.
-        if (!carrier.TryReply(index, [])) Finish(index, ref session);
+        // Without room for the end the session ends on this side alone; the other side learns of it when the link or connection is closed.
+        if (!sender.TryReply(index, [])) Finish(index, ref session);
     }
 
-    private void TakeEnd(ISessionCarrier carrier, int index, ref BenchSession session)
+    private void HandleEnd(IReplySender sender, int index, ref BenchSession session)
     {
         if (session.Phase != SessionPhase.Leaving)
         {
             if (!session.EndSaid) problems.Add("the server ended a session without closing its stream");
-            carrier.TryReply(index, []);
+            sender.TryReply(index, []);
         }
 
         Finish(index, ref session);

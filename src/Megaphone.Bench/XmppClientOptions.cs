@@ -2,8 +2,8 @@ using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
-/// <summary>What played XMPP clients are to do, however they reach the server.</summary>
-internal sealed record PlayOptions
+/// <summary>What XMPP clients are to do, however they reach the server.</summary>
+internal sealed record XmppClientOptions
 {
     private static readonly BenchOption SessionsOption = new("sessions", "N", null, "clients to play", Required: true);
     private static readonly BenchOption LoginOption = new(
@@ -16,19 +16,19 @@ internal sealed record PlayOptions
     private static readonly BenchOption RateOption = new(
         "rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
     private static readonly BenchOption PendingOption = new(
-        "pending", "N", "500", "logins, and at the end closings, under way at the same time, at most");
+        "pending", "N", "500", "most logins, and at the end most closings, under way at the same time");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to stay logged in and idle");
     private static readonly BenchOption KeepAlivesOption = new(
-        "keepalives", "PER_SECOND", null, "white space sent during that time, by all clients together");
+        "keepalives", "PER_SECOND", null, "white space sent during the hold, by all clients together");
     private static readonly BenchOption MessagesOption = new(
         "messages", "N", "0", "messages to send between random pairs of clients");
     private static readonly BenchOption MessageRateOption = new(
         "message-rate", "PER_SECOND", "1000", "messages per second, of all clients together");
     private static readonly BenchOption MessageBytesOption = new("message-bytes", "N", "50", "length of each message's text");
     private static readonly BenchOption SendersOption = new(
-        "senders", "N", "0", "clients that send them, to all the others, who only listen; 0: each client to one other");
+        "senders", "N", "0", "clients that send messages, to all the others; 0: each client sends to one other");
     private static readonly BenchOption EndOption = new(
-        "end", "stream|cut", "stream", "close every stream in order, or just drop what carries them");
+        "end", "stream|cut", "stream", "close each stream in order, or drop the connections or links");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
@@ -37,7 +37,7 @@ internal sealed record PlayOptions
         MessagesOption, MessageRateOption, MessageBytesOption, SendersOption, EndOption,
     ];
 
-    /// <summary>How many clients are played.</summary>
+    /// <summary>How many clients there are.</summary>
     public required int Sessions { get; init; }
 
     /// <summary>How clients log in.</summary>
@@ -52,10 +52,10 @@ internal sealed record PlayOptions
     /// <summary>How long they stay idle.</summary>
     public required TimeSpan Hold { get; init; }
 
-    /// <summary>White space per second during that time; 0: none.</summary>
+    /// <summary>White space per second during the hold; 0: none.</summary>
     public required double KeepAlives { get; init; }
 
-    /// <summary>Messages to be sent.</summary>
+    /// <summary>How many messages are sent.</summary>
     public required int Messages { get; init; }
 
     /// <summary>Messages per second.</summary>
@@ -64,31 +64,31 @@ internal sealed record PlayOptions
     /// <summary>Bytes of each message's text.</summary>
     public required int MessageBytes { get; init; }
 
-    /// <summary>How many clients send messages, to all the others; 0: everybody, each to one other.</summary>
+    /// <summary>How many clients send messages, to all the others; 0: all of them, each to one other.</summary>
     public required int Senders { get; init; }
 
-    /// <summary>Whether what carries the clients is just dropped at the end.</summary>
+    /// <summary>Whether connections or links are dropped at the end, with open streams.</summary>
     public required bool Cut { get; init; }
 
-    /// <summary>The share of one process among several, as options.</summary>
-    public IEnumerable<string> ShareOf(int part, int parts)
+    /// <summary>The share of one worker, as options.</summary>
+    public IEnumerable<string> ShareOf(int worker, int workers)
     {
-        yield return $"--{SessionsOption.Name}={SplitBench.ShareOf(Sessions, part, parts)}";
-        yield return $"--{FirstOption.Name}={Login.First + SplitBench.Before(Sessions, part, parts)}";
-        yield return $"--{PendingOption.Name}={Math.Max(1, SplitBench.ShareOf(Pending, part, parts))}";
-        yield return $"--{MessagesOption.Name}={SplitBench.ShareOf(Messages, part, parts)}";
-        if (Senders > 0) yield return $"--{SendersOption.Name}={Math.Max(1, SplitBench.ShareOf(Senders, part, parts))}";
-        yield return SplitBench.RateOf(MessageRateOption.Name, MessageRate, parts);
-        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, parts);
-        if (KeepAlives > 0) yield return SplitBench.RateOf(KeepAlivesOption.Name, KeepAlives, parts);
+        yield return $"--{SessionsOption.Name}={SplitBench.ShareOf(Sessions, worker, workers)}";
+        yield return $"--{FirstOption.Name}={Login.First + SplitBench.Before(Sessions, worker, workers)}";
+        yield return $"--{PendingOption.Name}={Math.Max(1, SplitBench.ShareOf(Pending, worker, workers))}";
+        yield return $"--{MessagesOption.Name}={SplitBench.ShareOf(Messages, worker, workers)}";
+        if (Senders > 0) yield return $"--{SendersOption.Name}={Math.Max(1, SplitBench.ShareOf(Senders, worker, workers))}";
+        yield return SplitBench.RateOf(MessageRateOption.Name, MessageRate, workers);
+        if (Rate > 0) yield return SplitBench.RateOf(RateOption.Name, Rate, workers);
+        if (KeepAlives > 0) yield return SplitBench.RateOf(KeepAlivesOption.Name, KeepAlives, workers);
     }
 
     /// <summary>Reads the options.</summary>
-    /// <param name="values">Where they are.</param>
+    /// <param name="values">The options that were given.</param>
     /// <param name="carriesWhiteSpace">Whether keepalives can be sent.</param>
-    public static PlayOptions Read(OptionValues values, bool carriesWhiteSpace)
+    public static XmppClientOptions Read(OptionValues values, bool carriesWhiteSpace)
     {
-        PlayOptions options = new()
+        XmppClientOptions options = new()
         {
             Sessions = values.Get(SessionsOption, ValueFormats.Number(1, 16_000_000, 100_000)),
             Login = new LoginOptions
@@ -110,7 +110,7 @@ internal sealed record PlayOptions
             Cut = values.Get(EndOption, ValueFormats.Choice(("stream", false), ("cut", true))),
         };
         if (options.KeepAlives > 0 && !carriesWhiteSpace)
-            values.Refuse(KeepAlivesOption, "white space is not carried with stanza framing", "for example --framing bytes");
+            values.Refuse(KeepAlivesOption, "stanza framing carries no white space", "for example --framing bytes");
         if (options.Senders > 0 && options.Senders >= options.Sessions)
             values.Refuse(SendersOption, $"must be fewer than --{SessionsOption.Name}, as they write to the others", "for example 1");
         return options;
