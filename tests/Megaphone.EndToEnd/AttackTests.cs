@@ -19,10 +19,10 @@ public sealed class AttackTests
     [MemberData(nameof(Names))]
     public async Task Nobody_is_harmed_by_an_attack(string attack)
     {
-        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(attack), Pace.Short);
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(attack), Timing.Short);
 
         string[] broken = [.. result.Broken(MaxWait)];
-        Assert.True(broken.Length == 0, $"{string.Join("; ", broken)}. {result.Outcome.Word}. {string.Join("; ", result.Harmed)}");
+        Assert.True(broken.Length == 0, $"{string.Join("; ", broken)}. {result.Outcome.Summary}. {string.Join("; ", result.Harmed)}");
     }
 
     /// <summary>Waits are measured, so no other test runs at the same time.</summary>

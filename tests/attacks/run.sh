@@ -22,7 +22,7 @@
 #
 # One row for each: how long honest clients waited (in milliseconds; of 100 pings 99, and the longest) without and with the
 # attack; how many clients, health checks and links were harmed (disconnected, refused, left without the right answer);
-# the attacked process's memory before and at its peak; bytes written to logs, ejabberd's included; what became of the attacker.
+# the attacked process's memory before and at its peak; bytes written to logs, ejabberd's included; outcome for the attacker.
 #
 # Exit status 0: all bounds were kept. 1: one was not. Nobody may be harmed, no wait be longer than the longest without the
 # attack by more than 50 ms, no more than 64 KiB be logged, and the attacker not get what it wants. 2: wrong options.

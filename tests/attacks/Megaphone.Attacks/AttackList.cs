@@ -23,9 +23,9 @@ internal static class AttackList
         () => new ForgedAttribute(),
     ];
 
-    /// <summary>What they are called.</summary>
+    /// <summary>Their names.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(make => make().Name)];
 
-    /// <summary>Makes the one of that name.</summary>
+    /// <summary>Makes the attack of that name.</summary>
     public static IAttack Make(string name) => All.Select(make => make()).Single(attack => attack.Name == name);
 }

@@ -2,14 +2,14 @@ using System.Globalization;
 
 namespace Megaphone.Attacks;
 
-/// <summary>What the command line says.</summary>
-/// <param name="Length">Of each attack, and of the baseline before it.</param>
+/// <summary>The options of the command line.</summary>
+/// <param name="Length">The duration of each attack, and of the baseline before it.</param>
 /// <param name="Names">The attacks to play.</param>
 /// <param name="Json">The file that the results are written to as well; null: none.</param>
 internal sealed record AttackOptions(TimeSpan Length, IReadOnlyList<string> Names, string? Json)
 {
-    /// <summary>Reads it.</summary>
-    /// <exception cref="ArgumentException">It makes no sense; the message says why.</exception>
+    /// <summary>Reads the command line.</summary>
+    /// <exception cref="ArgumentException">An argument is invalid; the message says why.</exception>
     public static AttackOptions Parse(IReadOnlyList<string> arguments)
     {
         double seconds = 5;

@@ -3,35 +3,35 @@ using System.Text.Json;
 
 namespace Megaphone.Attacks;
 
-/// <summary>What is told of attacks: a table for people, and a file for programs.</summary>
+/// <summary>The report on attacks: a table for people, and a file for programs.</summary>
 internal static class AttackReport
 {
     private const int NameWidth = 23;
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>The two lines above the rows.</summary>
-    public static string Head(Pace pace) => string.Create(CultureInfo.InvariantCulture, $"""
-        {pace.Clients} honest clients, half plain and half TLS; {pace.Length.TotalSeconds:0.#} s without and {pace.Length.TotalSeconds:0.#} s with each attack (two, where that shows as much); waits in ms, memory (RssAnon) in MiB, log in KiB
+    public static string Head(Timing timing) => string.Create(CultureInfo.InvariantCulture, $"""
+        {timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without and {timing.Length.TotalSeconds:0.#} s with each attack (two, where that shows as much); waits in ms, memory (RssAnon) in MiB, log in KiB
 
         {"",-NameWidth}  {"without",13}  {"with the attack",15}
-        {"attack",-NameWidth}  {"p99",6} {"max",6}  {"p99",7} {"max",7}  {"harmed",6}  {"memory",13}  {"log",7}  what became of the attacker
+        {"attack",-NameWidth}  {"p99",6} {"max",6}  {"p99",7} {"max",7}  {"harmed",6}  {"memory",13}  {"log",7}  outcome for the attacker
         """);
 
-    /// <summary>The row of an attack, and below it what went wrong.</summary>
+    /// <summary>The row of an attack, and below it the bounds that were exceeded.</summary>
     public static string Row(AttackResult result) => string.Join('\n',
     [
         string.Create(
             CultureInfo.InvariantCulture,
             $"{result.Attack.Name,-NameWidth}  {result.Before.P99,6:F1} {result.Before.Longest,6:F1}  {result.During.P99,7:F1} {result.During.Longest,7:F1}  "
-            + $"{result.HarmedCount,6}  {$"{MiB(result.MemoryBefore):F1} → {MiB(result.MemoryPeak):F1}",13}  {result.LogBytes / 1024.0,7:F1}  {result.Outcome.Word}"),
+            + $"{result.HarmedCount,6}  {$"{MiB(result.MemoryBefore):F1} → {MiB(result.MemoryPeak):F1}",13}  {result.LogBytes / 1024.0,7:F1}  {result.Outcome.Summary}"),
         .. result.Broken(MaxLongest(result)).Select(broken => $"    NOT KEPT: {broken}"),
         .. result.Harmed.Take(3).Select(harm => $"    harmed: {harm}"),
     ]);
 
-    /// <summary>Milliseconds that the longest wait may take on a machine that has nothing else to do.</summary>
+    /// <summary>The bound of the longest wait in milliseconds, on a machine that does nothing else.</summary>
     public static double MaxLongest(AttackResult result) => result.Before.Longest + AttackResult.MaxLonger;
 
-    /// <summary>Writes them to a file, as an array of objects.</summary>
+    /// <summary>Writes the results to a file, as an array of objects.</summary>
     public static void Write(string file, IEnumerable<AttackResult> results) =>
         File.WriteAllText(file, JsonSerializer.Serialize(results.Select(Json), Indented) + "\n");
 
@@ -47,8 +47,8 @@ internal static class AttackReport
         memory_before_bytes = result.MemoryBefore,
         memory_peak_bytes = result.MemoryPeak,
         log_bytes = result.LogBytes,
-        moves = result.Outcome.Moves,
-        outcome = result.Outcome.Word,
+        moves = result.Outcome.Actions,
+        outcome = result.Outcome.Summary,
         not_kept = result.Broken(MaxLongest(result)),
     };
 

@@ -3,14 +3,14 @@ using System.Net.Sockets;
 
 namespace Megaphone.Attacks;
 
-/// <summary>A TCP connection of an attacker, which never waits longer than it is told to, and knows when the other end has had enough.</summary>
-/// <remarks>One thread at a time.</remarks>
+/// <summary>A TCP connection of an attacker. It never waits longer than it is told to, and knows when the other end has closed it.</summary>
+/// <remarks>For one thread at a time.</remarks>
 internal sealed class AttackSocket : IDisposable
 {
     private readonly byte[] _received = new byte[64 << 10];
     private readonly Socket _socket;
 
-    /// <summary>Takes over a socket that is connected.</summary>
+    /// <summary>Takes ownership of a connected socket.</summary>
     public AttackSocket(Socket socket)
     {
         _socket = socket;
@@ -25,7 +25,7 @@ internal sealed class AttackSocket : IDisposable
     public bool IsEnded { get; private set; }
 
     /// <summary>Connects.</summary>
-    /// <param name="to">Where to.</param>
+    /// <param name="to">The address to connect to.</param>
     /// <param name="from">The address to come from.</param>
     /// <param name="end">When to give up.</param>
     /// <returns>Null when it is refused, or it is time to give up.</returns>
@@ -47,8 +47,8 @@ internal sealed class AttackSocket : IDisposable
     }
 
     /// <summary>Sends until everything is sent, the connection is ended, or it is time to stop.</summary>
-    /// <param name="bytes">What is sent.</param>
-    /// <param name="reads">Whether what comes meanwhile is read, and thrown away.</param>
+    /// <param name="bytes">The bytes to send.</param>
+    /// <param name="reads">Whether what arrives meanwhile is read, and discarded.</param>
     /// <param name="end">When to stop.</param>
     /// <returns>Bytes that the kernel took.</returns>
     public int Send(ReadOnlySpan<byte> bytes, bool reads, CancellationToken end)
@@ -66,8 +66,8 @@ internal sealed class AttackSocket : IDisposable
         return sent;
     }
 
-    /// <summary>Reads and throws away what has come.</summary>
-    /// <returns>Bytes.</returns>
+    /// <summary>Reads and discards what has arrived.</summary>
+    /// <returns>How many bytes were read.</returns>
     public int Drain()
     {
         int all = 0;
@@ -75,11 +75,11 @@ internal sealed class AttackSocket : IDisposable
         return all;
     }
 
-    /// <summary>Reads until the other end has ended the connection, or said something that ends the wait.</summary>
-    /// <param name="isEnough">Looks at all that has come; null: only the end is enough.</param>
-    /// <param name="within">For how long.</param>
+    /// <summary>Reads until the other end has ended the connection, or what has arrived is enough.</summary>
+    /// <param name="isEnough">Judges all that has arrived; null: only the end is enough.</param>
+    /// <param name="within">The longest time to wait.</param>
     /// <param name="end">When to stop in any case.</param>
-    /// <returns>All that has come.</returns>
+    /// <returns>All that has arrived.</returns>
     public byte[] Receive(Func<byte[], bool>? isEnough, TimeSpan within, CancellationToken end)
     {
         using MemoryStream all = new();
@@ -120,7 +120,7 @@ internal sealed class AttackSocket : IDisposable
         }
     }
 
-    /// <summary>Tears the connection down with a reset, which leaves nothing behind.</summary>
+    /// <summary>Resets the connection, which leaves nothing behind.</summary>
     public void Dispose() => _socket.Close(0);
 
     /// <returns>Bytes received; 0 or less: none.</returns>

@@ -3,15 +3,15 @@ using System.Runtime.InteropServices;
 namespace Megaphone.Attacks;
 
 /// <summary>
-/// Threads of attackers: not of the pool, where honest clients are at home, and with less right to the processor than others, because a
-/// real attacker has a machine of his own.
+/// Threads for attackers: not those of the pool, on which honest clients run, and with a lower priority than others, because a real
+/// attacker has a machine of its own.
 /// </summary>
 internal static partial class AttackThread
 {
     private const int ProcessOrThread = 0;
     private const int Niceness = 10;
 
-    /// <summary>Runs something on as many threads as are wanted, each of which gets its number.</summary>
+    /// <summary>Runs something on several threads at the same time, each of which is given its number.</summary>
     public static Task RunAsync(int count, Action<int> body) => Task.WhenAll(Enumerable.Range(0, count).Select(i => RunAsync(() => body(i))));
 
     /// <summary>Runs something on a thread of its own.</summary>
@@ -20,7 +20,7 @@ internal static partial class AttackThread
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() =>
         {
-            // Linux takes 0 for the calling thread. Where it is not allowed the attack is only harder to bear.
+            // Linux takes 0 for the calling thread. Where this is not permitted, the attack only takes more of the processor.
             _ = setpriority(ProcessOrThread, 0, Niceness);
             try
             {

@@ -6,7 +6,7 @@ namespace Megaphone.Attacks;
 /// <summary>What attackers share.</summary>
 internal static class Attackers
 {
-    /// <summary>Where attackers on links come from: not where honest ECMs do.</summary>
+    /// <summary>The address that attackers on links come from; honest ECMs come from another.</summary>
     public static IPAddress Address { get; } = IPAddress.Parse("127.0.0.9");
 
     /// <summary>Waits until it is time to end.</summary>
@@ -15,8 +15,8 @@ internal static class Attackers
         while (!end.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
     }
 
-    /// <summary>A hello as it travels.</summary>
-    /// <param name="name">Between quotes already, and in any encoding.</param>
+    /// <summary>A hello as it is sent.</summary>
+    /// <param name="name">The name, in quotes, in any encoding.</param>
     /// <param name="secret">The secret; null: none.</param>
     public static byte[] Hello(ReadOnlySpan<byte> name, string? secret) => Packet.Format(0,
     [

@@ -4,7 +4,7 @@ using System.Threading.Channels;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Stands between an ECM and its hub like a long cable, which can be cut: what the ECM says arrives a while later.</summary>
+/// <summary>A proxy between an ECM and its hub that acts like a long cable, which can be cut: what the ECM sends arrives later.</summary>
 internal sealed class DelayingProxy : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -14,9 +14,9 @@ internal sealed class DelayingProxy : IDisposable
     private readonly TimeSpan _delay;
 
     /// <summary>Listens on a port of its own.</summary>
-    /// <param name="to">Where it carries things to.</param>
-    /// <param name="from">The address that it comes from there.</param>
-    /// <param name="delay">How long they are under way.</param>
+    /// <param name="to">The hub's address.</param>
+    /// <param name="from">The address to connect to the hub from.</param>
+    /// <param name="delay">The delay.</param>
     public DelayingProxy(IPEndPoint to, IPAddress from, TimeSpan delay)
     {
         (_to, _from, _delay) = (to, from, delay);
@@ -25,7 +25,7 @@ internal sealed class DelayingProxy : IDisposable
         _ = AcceptAsync();
     }
 
-    /// <summary>The address.</summary>
+    /// <summary>The address that it listens on.</summary>
     public IPEndPoint Address => (IPEndPoint)_listener.LocalEndPoint!;
 
     /// <summary>Tears down all connections.</summary>
@@ -89,7 +89,7 @@ internal sealed class DelayingProxy : IDisposable
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
         {
-            // What is under way arrives all the same.
+            // What was sent before arrives all the same.
         }
 
         underWay.Writer.Complete();

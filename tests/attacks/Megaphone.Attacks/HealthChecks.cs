@@ -3,22 +3,22 @@ using System.Net.Sockets;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Health checks that somebody asks for while a process is attacked.</summary>
-/// <param name="Asked">How many.</param>
-/// <param name="Unanswered">To how many there was no answer in time, or another one than 200.</param>
+/// <summary>Health checks of a process while it is attacked.</summary>
+/// <param name="Asked">How many were sent.</param>
+/// <param name="Unanswered">How many had no answer in time, or another answer than 200.</param>
 internal sealed record HealthChecks(int Asked, int Unanswered)
 {
     private const int Count = 10;
 
-    /// <summary>Asks ten times within half of an attack's time, over a connection of its own each time, as probes do.</summary>
-    /// <remarks>Until this is done the attack must not end, however long the answers take.</remarks>
-    public static async Task<HealthChecks> AskAsync(MegaphoneProcess process, Pace pace)
+    /// <summary>Sends ten within half of an attack's time, each over a connection of its own, as probes do.</summary>
+    /// <remarks>The attack must not end before the last answer.</remarks>
+    public static async Task<HealthChecks> AskAsync(MegaphoneProcess process, Timing timing)
     {
         List<Task<bool>> checks = [];
         for (int i = 0; i < Count; i++)
         {
-            await Task.Delay(pace.Length / (2 * Count));
-            checks.Add(AnswersAsync(process.Admin, pace.AnswerWithin));
+            await Task.Delay(timing.Length / (2 * Count));
+            checks.Add(AnswersAsync(process.Admin, timing.AnswerWithin));
         }
 
         return new HealthChecks(Count, (await Task.WhenAll(checks)).Count(answers => !answers));

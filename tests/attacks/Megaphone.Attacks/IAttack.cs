@@ -4,27 +4,27 @@ namespace Megaphone.Attacks;
 /// <remarks>It closes what it has opened, and ends by itself soon after it is told to.</remarks>
 internal interface IAttack
 {
-    /// <summary>What it is called on the command line and in the table.</summary>
+    /// <summary>Its name on the command line and in the table.</summary>
     string Name { get; }
 
-    /// <summary>What it does, in a line.</summary>
+    /// <summary>What it does, in one line.</summary>
     string Summary { get; }
 
-    /// <summary>The processes that it is played against.</summary>
+    /// <summary>The processes that are attacked.</summary>
     Scene Scene { get; }
 
-    /// <summary>At least so many of its moves must be made in two seconds, or it was not really played.</summary>
-    int LeastMoves { get; }
+    /// <summary>The least number of actions in two seconds with which it counts as played.</summary>
+    int MinActions { get; }
 
     /// <summary>Whether two seconds of it show as much as more would.</summary>
     bool IsBrief => false;
 
-    /// <summary>Makes everything that costs much processor time in advance: handshakes, records.</summary>
-    Task PrepareAsync(Target target, Pace pace);
+    /// <summary>Prepares what takes much processor time: handshakes, records.</summary>
+    Task PrepareAsync(Target target, Timing timing);
 
     /// <summary>Plays it.</summary>
     /// <param name="target">What it is played against.</param>
-    /// <param name="pace">How long some things may take.</param>
-    /// <param name="end">When it is to end.</param>
-    Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end);
+    /// <param name="timing">How long it is played, and how long answers may take.</param>
+    /// <param name="end">When to end.</param>
+    Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end);
 }

@@ -1,6 +1,6 @@
 namespace Megaphone.Attacks;
 
-/// <summary>Looks at the memory of a process all the time.</summary>
+/// <summary>Samples the memory of a process.</summary>
 internal sealed class MemoryWatch : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
@@ -9,18 +9,18 @@ internal sealed class MemoryWatch : IAsyncDisposable
     private readonly Task _watching;
     private long _peak;
 
-    /// <summary>Begins.</summary>
-    /// <param name="process">Its id.</param>
+    /// <summary>Begins to sample.</summary>
+    /// <param name="process">The process id.</param>
     public MemoryWatch(int process)
     {
         Before = _peak = Read(process) ?? 0;
         _watching = WatchAsync(process);
     }
 
-    /// <summary>Bytes when it began: anonymous memory that is resident.</summary>
+    /// <summary>Bytes of resident anonymous memory in the first sample.</summary>
     public long Before { get; }
 
-    /// <summary>The most so far.</summary>
+    /// <summary>The most bytes of any sample so far.</summary>
     public long Peak => Volatile.Read(ref _peak);
 
     /// <inheritdoc/>

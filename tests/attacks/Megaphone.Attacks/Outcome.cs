@@ -1,8 +1,8 @@
 namespace Megaphone.Attacks;
 
-/// <summary>What became of an attacker.</summary>
-/// <param name="Moves">Records, connections, packets: what the attack consists of, as often as it was done.</param>
-/// <param name="Word">What became of it, in a few words.</param>
-/// <param name="Success">In which way the attack has succeeded, apart from what honest clients felt of it; null: in none.</param>
-/// <param name="Harmed">Those that were harmed besides the clients that ping: health checks without an answer, links that did not come back.</param>
-internal sealed record Outcome(long Moves, string Word, string? Success = null, int Harmed = 0);
+/// <summary>The outcome of an attack.</summary>
+/// <param name="Actions">How many records, connections or packets the attack consisted of.</param>
+/// <param name="Summary">The outcome in a few words.</param>
+/// <param name="Success">How the attack has succeeded, apart from its effect on honest clients; null: it has not.</param>
+/// <param name="Harmed">How many others than the pinging clients were harmed: health checks without an answer, links that did not come back.</param>
+internal sealed record Outcome(long Actions, string Summary, string? Success = null, int Harmed = 0);

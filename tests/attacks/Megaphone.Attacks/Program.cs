@@ -23,15 +23,15 @@ void Stop(PosixSignalContext signal)
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 
-Pace pace = Pace.Long(options.Length);
-Console.WriteLine(AttackReport.Head(pace));
+Timing timing = Timing.Long(options.Length);
+Console.WriteLine(AttackReport.Head(timing));
 List<AttackResult> results = [];
 int broken = 0;
 foreach (string name in options.Names)
 {
     try
     {
-        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), pace, stop.Token);
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), timing, stop.Token);
         Console.WriteLine(AttackReport.Row(result));
         results.Add(result);
         if (result.Broken(AttackReport.MaxLongest(result)).Any()) broken++;

@@ -24,7 +24,7 @@ internal sealed class ClientHelloFlood : TlsFlood
     public override Scene Scene => new() { Ecm = ["Ecm:Reactors=2"] };
 
     /// <inheritdoc/>
-    public override int LeastMoves => 4;
+    public override int MinActions => 4;
 
     /// <inheritdoc/>
     protected override int Connections => 4;

@@ -27,7 +27,7 @@ internal sealed class CollidingIds(bool module) : IAttack
     public Scene Scene => new() { Module = module, AttacksServer = true };
 
     /// <inheritdoc/>
-    public int LeastMoves => 1_000;
+    public int MinActions => 1_000;
 
     private int Ids => module ? ModuleIds : HubIds;
 
@@ -39,7 +39,7 @@ internal sealed class CollidingIds(bool module) : IAttack
     private string Content => module ? "" : "x";
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace)
+    public Task PrepareAsync(Target target, Timing timing)
     {
         for (ulong first = 1; first <= (ulong)Ids; first += IdsAtATime)
         {
@@ -51,7 +51,7 @@ internal sealed class CollidingIds(bool module) : IAttack
     }
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         long sent = 0, answered = 0;
         await AttackThread.RunAsync(Links, _ =>

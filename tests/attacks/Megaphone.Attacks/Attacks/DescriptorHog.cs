@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Connects far more clients than the ECM has descriptors for, and holds those that are not turned away.</summary>
+/// <summary>Connects far more clients than the ECM has descriptors for, and holds those that are not refused.</summary>
 internal sealed class DescriptorHog : IAttack
 {
     private const int Descriptors = 400;
@@ -21,16 +21,16 @@ internal sealed class DescriptorHog : IAttack
     public Scene Scene => new() { EcmDescriptors = Descriptors, Ecm = ["Ecm:Tls:HandshakeTimeout=00:01:00"] };
 
     /// <inheritdoc/>
-    public int LeastMoves => Descriptors;
+    public int MinActions => Descriptors;
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+    public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         long connected = 0, held = 0;
-        TimeSpan fill = pace.Length / 5;
+        TimeSpan fill = timing.Length / 5;
         using CancellationTokenSource over = new();
         Task attack = AttackThread.RunAsync(Threads, thread =>
         {
@@ -38,7 +38,7 @@ internal sealed class DescriptorHog : IAttack
             List<AttackSocket> sockets = [];
             for (long full = Environment.TickCount64 + (long)fill.TotalMilliseconds; Environment.TickCount64 < full; Thread.Sleep(Rest))
             {
-                // What is turned away comes again, so that no descriptor stays free that the ECM has had open for a moment.
+                // A refused client comes again, so that no descriptor stays free that the ECM has had open for a moment.
                 AttackSocket.CloseEnded(sockets);
                 for (int i = sockets.Count; i < Connections / Threads && AttackSocket.Connect(to, IPAddress.Loopback, over.Token) is { } made; i++)
                 {
@@ -54,7 +54,7 @@ internal sealed class DescriptorHog : IAttack
         });
         await Task.Delay(fill, CancellationToken.None);
         using ProcessorShare share = new(target.Ecm.Process.Id);
-        HealthChecks health = await HealthChecks.AskAsync(target.Ecm, pace);
+        HealthChecks health = await HealthChecks.AskAsync(target.Ecm, timing);
         double used = share.Measure();
         await end.UntilAsync();
         await over.CancelAsync();

@@ -22,16 +22,16 @@ internal sealed class ForgedAttribute : IAttack
     public Scene Scene => new() { Stanzas = true, StartTlsHosts = ["*.example.org"] };
 
     /// <inheritdoc/>
-    public int LeastMoves => Hosts.Length;
+    public int MinActions => Hosts.Length;
 
     /// <inheritdoc/>
     public bool IsBrief => true;
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+    public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         int sent = 0, refused = 0, forged = 0;
         await AttackThread.RunAsync(Clients, number =>
@@ -43,7 +43,7 @@ internal sealed class ForgedAttribute : IAttack
                 using AttackSocket? client = AttackSocket.Connect(target.StartTlsClients, IPAddress.Loopback, end);
                 if (client is null || client.Send(header, reads: false, end) < header.Length) continue;
                 Interlocked.Increment(ref sent);
-                string answer = Encoding.Latin1.GetString(client.Receive(IsAnswer, pace.AnswerWithin, CancellationToken.None));
+                string answer = Encoding.Latin1.GetString(client.Receive(IsAnswer, timing.AnswerWithin, CancellationToken.None));
                 if (answer.Contains("evil=", StringComparison.Ordinal) || answer.Contains("<evil", StringComparison.Ordinal)) Interlocked.Increment(ref forged);
                 else if (answer.Contains("<stream:error>", StringComparison.Ordinal)) Interlocked.Increment(ref refused);
             }

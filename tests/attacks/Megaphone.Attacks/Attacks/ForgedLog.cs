@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Links whose names, in hello, have line breaks, terminal codes and bytes that are no UTF-8: to write lines of their own into the log.</summary>
+/// <summary>Links whose names, in hello, contain line breaks, terminal codes and bytes that are no UTF-8, to write lines of their own into the log.</summary>
 /// <param name="module">Whether they go to the module rather than to a hub.</param>
 internal sealed class ForgedLog(bool module) : IAttack
 {
@@ -30,21 +30,21 @@ internal sealed class ForgedLog(bool module) : IAttack
     public Scene Scene => new() { Module = module, AttacksServer = true, EjabberdLogs = "info" };
 
     /// <inheritdoc/>
-    public int LeastMoves => Links;
+    public int MinActions => Links;
 
     /// <inheritdoc/>
     public bool IsBrief => true;
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+    public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         int known = target.ServerLog().Count, said = 0;
         await AttackThread.RunAsync(() =>
         {
-            // As many as make a mark. Each has a line in the log that it may have.
+            // No more than are needed: each legitimately has a line in the log.
             while (said < Links && !end.WaitHandle.WaitOne(Rest))
             {
                 using AttackSocket? link = AttackSocket.Connect(target.Links, Attackers.Address, end);

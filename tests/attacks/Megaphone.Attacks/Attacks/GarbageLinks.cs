@@ -1,44 +1,25 @@
 namespace Megaphone.Attacks;
 
-/// <summary>Links that connect, speak another language and are closed, as many as can be.</summary>
+/// <summary>Links that connect, speak another protocol and are closed, as many as possible.</summary>
 /// <param name="module">Whether they go to the module rather than to a hub.</param>
-internal sealed class GarbageLinks(bool module) : IAttack
+internal sealed class GarbageLinks(bool module) : RepeatedLinks("garbage-links", module, threads: 4)
 {
-    private const int Threads = 4;
-
     private static readonly byte[] Garbage = Enumerable.Repeat("GET / HTTP/1.1\r\n"u8.ToArray(), 4).SelectMany(line => line).ToArray();
 
     /// <inheritdoc/>
-    public string Name => module ? "garbage-links-module" : "garbage-links";
+    public override string Summary => "links that speak garbage, one after the other";
 
     /// <inheritdoc/>
-    public string Summary => "links that speak garbage, one after the other";
+    public override int MinActions => 20;
 
     /// <inheritdoc/>
-    public Scene Scene => new() { Module = module, AttacksServer = true, Secret = "a secret" };
-
-    /// <inheritdoc/>
-    public int LeastMoves => 20;
-
-    /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
-
-    /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    protected override bool Use(AttackSocket link, int number, CancellationToken end)
     {
-        long links = 0, ended = 0;
-        await AttackThread.RunAsync(Threads, _ =>
-        {
-            while (!end.IsCancellationRequested)
-            {
-                using AttackSocket? link = AttackSocket.Connect(target.Links, Attackers.Address, end);
-                if (link is null) continue;
-                Interlocked.Increment(ref links);
-                link.Send(Garbage, reads: true, end);
-                link.Receive(null, TimeSpan.FromSeconds(1), end);
-                if (link.IsEnded) Interlocked.Increment(ref ended);
-            }
-        });
-        return new Outcome(links, $"{ended} of {links} links closed");
+        link.Send(Garbage, reads: true, end);
+        link.Receive(null, TimeSpan.FromSeconds(1), end);
+        return link.IsEnded;
     }
+
+    /// <inheritdoc/>
+    protected override Outcome Judge(int links, int counted, Timing timing) => new(links, $"{counted} of {links} links closed");
 }

@@ -20,13 +20,13 @@ internal sealed class InvalidHeaders : IAttack
     public Scene Scene => new() { Module = true, AttacksServer = true };
 
     /// <inheritdoc/>
-    public int LeastMoves => Clients;
+    public int MinActions => Clients;
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+    public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         int sent = 0, answered = 0, late = 0;
         await AttackThread.RunAsync(Clients, number =>
@@ -39,12 +39,12 @@ internal sealed class InvalidHeaders : IAttack
                 Interlocked.Increment(ref sent);
 
                 // Not cut short by the end: whoever began has as long for his answer as the others.
-                string answer = Encoding.Latin1.GetString(client.Receive(IsRefused, pace.AnswerWithin, CancellationToken.None));
+                string answer = Encoding.Latin1.GetString(client.Receive(IsRefused, timing.AnswerWithin, CancellationToken.None));
                 Interlocked.Increment(ref answer.Contains("<not-well-formed", StringComparison.Ordinal) ? ref answered : ref late);
             }
             while (!end.WaitHandle.WaitOne(Rest));
         });
-        string within = $"{pace.AnswerWithin.TotalSeconds:0.#} s";
+        string within = $"{timing.AnswerWithin.TotalSeconds:0.#} s";
         return new Outcome(sent, $"{answered} of {sent} refused in order", late > 0 ? $"{late} headers had no stream error within {within}" : null);
     }
 

@@ -29,7 +29,7 @@ internal sealed class KeyUpdateFlood(bool asks) : TlsFlood
     public override Scene Scene => new() { Stanzas = asks, Ecm = ["Ecm:Reactors=2"] };
 
     /// <inheritdoc/>
-    public override int LeastMoves => 100;
+    public override int MinActions => 100;
 
     /// <inheritdoc/>
     protected override int Connections => 2;

@@ -5,8 +5,8 @@ using System.Net;
 namespace Megaphone.Attacks;
 
 /// <summary>
-/// Connections that say nothing, and such that begin with TLS and stop, take all the places that there are for links, and come again as
-/// soon as they are closed, while an honest ECM far away has lost its link and wants another.
+/// Connections that send nothing, and others that begin a TLS handshake and stop, take all places for links, and come again as soon as
+/// they are closed, while an honest ECM far away has lost its link and needs another.
 /// </summary>
 internal sealed class SilentLinks : IAttack
 {
@@ -33,13 +33,13 @@ internal sealed class SilentLinks : IAttack
     };
 
     /// <inheritdoc/>
-    public int LeastMoves => Connections;
+    public int MinActions => Connections;
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+    public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         using DelayingProxy cable = new(target.Links, FarAway, Delay);
         using MegaphoneProcess ecm = await target.StartEcmAsync(cable.Address);
@@ -49,10 +49,10 @@ internal sealed class SilentLinks : IAttack
         using CancellationTokenSource over = new();
         long connected = 0;
         Task attack = AttackThread.RunAsync(Threads, _ => Fill(target.Links, ref connected, over.Token));
-        await Task.Delay(pace.Length / 4, CancellationToken.None);
+        await Task.Delay(timing.Length / 4, CancellationToken.None);
         cable.Cut();
         long cut = Stopwatch.GetTimestamp();
-        TimeSpan within = 2 * pace.AnswerWithin;
+        TimeSpan within = 2 * timing.AnswerWithin;
         bool isBack = false;
         while (!isBack && Stopwatch.GetElapsedTime(cut) < within)
         {

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Requests to the admin endpoint that come a byte at a time, and again when they are closed.</summary>
+/// <summary>Requests to the admin endpoint that are sent a byte at a time, and again when their connection is closed.</summary>
 internal sealed class SlowRequests : IAttack
 {
     private const int Requests = 120;
@@ -20,13 +20,13 @@ internal sealed class SlowRequests : IAttack
     public Scene Scene => new();
 
     /// <inheritdoc/>
-    public int LeastMoves => Requests;
+    public int MinActions => Requests;
 
     /// <inheritdoc/>
-    public Task PrepareAsync(Target target, Pace pace) => Task.CompletedTask;
+    public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         long connected = 0;
         using CancellationTokenSource over = new();
@@ -57,7 +57,7 @@ internal sealed class SlowRequests : IAttack
             requests.ForEach(request => request.Socket.Dispose());
         });
         await Task.Delay(Rest, CancellationToken.None);
-        HealthChecks health = await HealthChecks.AskAsync(target.Ecm, pace);
+        HealthChecks health = await HealthChecks.AskAsync(target.Ecm, timing);
         await end.UntilAsync();
         await over.CancelAsync();
         await attack;

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Clients with TLS that, behind their handshake, send nothing but records that say nothing, as fast as they are taken.</summary>
-/// <remarks>Who is ended comes back a moment later, with fewer of them.</remarks>
+/// <summary>TLS clients that, after their handshake, send nothing but records without data, as fast as they are taken.</summary>
+/// <remarks>A client that is ended comes back a moment later, with fewer records.</remarks>
 internal abstract class TlsFlood : IAttack
 {
     private static readonly TimeSpan ComesBackAfter = TimeSpan.FromMilliseconds(500);
@@ -25,31 +25,31 @@ internal abstract class TlsFlood : IAttack
     public abstract Scene Scene { get; }
 
     /// <inheritdoc/>
-    public abstract int LeastMoves { get; }
+    public abstract int MinActions { get; }
 
-    /// <summary>How many clients; the ECM spreads them over its reactors.</summary>
+    /// <summary>The number of clients; the ECM spreads them over its reactors.</summary>
     protected abstract int Connections { get; }
 
-    /// <summary>Whether this client reads what is answered.</summary>
+    /// <summary>Whether this client reads the answers.</summary>
     protected abstract bool Reads(int number);
 
-    /// <summary>Connects a client and makes what it will send.</summary>
-    /// <param name="to">Where to.</param>
+    /// <summary>Connects a client and prepares what it sends.</summary>
+    /// <param name="to">The address to connect to.</param>
     /// <param name="keyLog">A file that may be written.</param>
-    /// <param name="number">Which client.</param>
-    /// <param name="length">For how long there is to be something to send.</param>
+    /// <param name="number">The client's number.</param>
+    /// <param name="length">For how long the records are to last.</param>
     protected abstract Task<Flood> MakeAsync(IPEndPoint to, string keyLog, int number, TimeSpan length);
 
     /// <inheritdoc/>
-    public async Task PrepareAsync(Target target, Pace pace)
+    public async Task PrepareAsync(Target target, Timing timing)
     {
         // One after the other, so that the ECM gives each to another reactor.
         for (int i = 0; i < Connections; i++)
-            _floods.Add(await MakeAsync(target.TlsClients, target.KeyLog($"keys-{i}"), i, pace.Length));
+            _floods.Add(await MakeAsync(target.TlsClients, target.KeyLog($"keys-{i}"), i, timing.Length));
     }
 
     /// <inheritdoc/>
-    public async Task<Outcome> PlayAsync(Target target, Pace pace, CancellationToken end)
+    public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         await AttackThread.RunAsync(Connections, i => Play(target, i, end));
         string word = _ended == 0 ? "never ended" : $"ended {_ended} times";
@@ -82,7 +82,7 @@ internal abstract class TlsFlood : IAttack
         return socket.IsEnded;
     }
 
-    /// <returns>Null when it is not let in.</returns>
+    /// <returns>Null when the connection is refused.</returns>
     private Flood? ComeBack(Target target, int number, int time)
     {
         try
@@ -95,9 +95,9 @@ internal abstract class TlsFlood : IAttack
         }
     }
 
-    /// <summary>A connection behind its handshake, and the records to send on it.</summary>
+    /// <summary>A connection after its handshake, and the records to send on it.</summary>
     /// <param name="Socket">The connection.</param>
     /// <param name="Bytes">The records.</param>
-    /// <param name="Records">How many they are.</param>
+    /// <param name="Records">The number of records.</param>
     protected sealed record Flood(Socket Socket, byte[] Bytes, int Records);
 }

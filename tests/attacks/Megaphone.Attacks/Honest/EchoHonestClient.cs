@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Megaphone.Attacks;
 
-/// <summary>An honest client of a hub whose backend is an echo: what it says must come back byte for byte.</summary>
+/// <summary>An honest client of a hub whose backend is an echo: what it sends must come back byte for byte.</summary>
 internal sealed class EchoHonestClient : HonestClient
 {
     private readonly byte[] _received = new byte[256];
@@ -13,7 +13,7 @@ internal sealed class EchoHonestClient : HonestClient
     private EchoHonestClient(Stream stream, int number)
         : base(stream) => _number = number;
 
-    /// <summary>Says what a client says first, if anything.</summary>
+    /// <summary>Sends what a client sends first, if anything.</summary>
     public static async Task<HonestClient> OpenAsync(Stream stream, bool stanzas, int number)
     {
         EchoHonestClient client = new(stream, number);

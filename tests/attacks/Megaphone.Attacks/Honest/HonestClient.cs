@@ -6,7 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Megaphone.Attacks;
 
-/// <summary>A client that does nobody any harm: it says something, and waits for the answer.</summary>
+/// <summary>A client that does no harm: it sends something, and waits for the answer.</summary>
 internal abstract class HonestClient : IDisposable
 {
     private protected HonestClient(Stream stream) => Stream = stream;
@@ -14,8 +14,8 @@ internal abstract class HonestClient : IDisposable
     /// <summary>TCP, or TLS on it.</summary>
     private protected Stream Stream { get; }
 
-    /// <summary>Connects, and logs in where that is wanted.</summary>
-    /// <param name="target">What it is a client of.</param>
+    /// <summary>Connects, and logs in where the server requires it.</summary>
+    /// <param name="target">The processes to connect to.</param>
     /// <param name="number">From 0 on. Every second one speaks TLS, every fourth TLS 1.2.</param>
     public static async Task<HonestClient> ConnectAsync(Target target, int number)
     {
@@ -38,8 +38,8 @@ internal abstract class HonestClient : IDisposable
         }
     }
 
-    /// <summary>Says something and waits for the answer.</summary>
-    /// <exception cref="Exception">Whatever: there is no answer, or a wrong one.</exception>
+    /// <summary>Sends something and waits for the answer.</summary>
+    /// <exception cref="Exception">Any: there is no answer, or a wrong one.</exception>
     public abstract Task PingAsync();
 
     /// <inheritdoc/>

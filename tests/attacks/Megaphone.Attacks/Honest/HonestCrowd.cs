@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Honest clients that all ping at a fixed rate, and what they feel of it.</summary>
+/// <summary>Honest clients that ping at a fixed rate, and how long they wait.</summary>
 internal sealed class HonestCrowd : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
@@ -15,10 +15,10 @@ internal sealed class HonestCrowd : IDisposable
     {
     }
 
-    /// <summary>Those that were harmed so far: disconnected, or without an answer, or with a wrong one. And how.</summary>
+    /// <summary>The clients that were harmed so far, disconnected, or left without an answer or with a wrong one; and how.</summary>
     public IReadOnlyCollection<string> Harmed => [.. _harmed.Values];
 
-    /// <summary>Connects them.</summary>
+    /// <summary>Connects the clients.</summary>
     public static async Task<HonestCrowd> ConnectAsync(Target target, int count)
     {
         HonestCrowd crowd = new();
@@ -34,7 +34,7 @@ internal sealed class HonestCrowd : IDisposable
         }
     }
 
-    /// <summary>Lets them all ping until something has happened, and waits for the answers that are still due then.</summary>
+    /// <summary>Has all of them ping until a task is complete, and waits for the answers that are still due then.</summary>
     public async Task<Waits> PingUntilAsync(Task happens)
     {
         ConcurrentBag<double> waits = [];
@@ -47,7 +47,7 @@ internal sealed class HonestCrowd : IDisposable
 
     private async Task PingUntilAsync(HonestClient client, int number, Task happens, ConcurrentBag<double> waits)
     {
-        // Spread, so that they do not all speak at the same time.
+        // Spread, so that they do not all send at the same time.
         await Task.Delay(Interval * number / _clients.Count);
         try
         {
@@ -57,7 +57,7 @@ internal sealed class HonestCrowd : IDisposable
                 await client.PingAsync();
                 TimeSpan wait = Stopwatch.GetElapsedTime(began);
 
-                // The pings that were to be sent meanwhile would have waited for the rest of it.
+                // The pings that were due meanwhile would have waited for the rest of it.
                 for (TimeSpan late = wait; late > TimeSpan.Zero; late -= Interval) waits.Add(late.TotalMilliseconds);
                 if (wait < Interval) await Task.Delay(Interval - wait);
             }

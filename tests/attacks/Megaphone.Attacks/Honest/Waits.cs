@@ -5,7 +5,7 @@ internal sealed class Waits
 {
     private readonly double[] _sorted;
 
-    /// <summary>Takes what was measured.</summary>
+    /// <summary>Takes the measurements.</summary>
     public Waits(IEnumerable<double> waits)
     {
         _sorted = [.. waits];
@@ -15,7 +15,7 @@ internal sealed class Waits
     /// <summary>How many answers there were.</summary>
     public int Count => _sorted.Length;
 
-    /// <summary>What 99 of 100 did not exceed.</summary>
+    /// <summary>The wait that 99 of 100 did not exceed.</summary>
     public double P99 => _sorted.Length == 0 ? 0 : _sorted[(int)Math.Ceiling(0.99 * _sorted.Length) - 1];
 
     /// <summary>The longest.</summary>

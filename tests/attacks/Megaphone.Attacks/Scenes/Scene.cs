@@ -1,27 +1,27 @@
 namespace Megaphone.Attacks;
 
-/// <summary>The processes that an attack wants: an ECM with a plain listener and one with TLS, and what its link goes to.</summary>
+/// <summary>The processes that an attack needs: an ECM with a plain listener and one with TLS, and what its link goes to.</summary>
 internal sealed record Scene
 {
     /// <summary>Whether the link goes to Debian's ejabberd with the module, rather than to a hub whose backend is <c>echo:</c>.</summary>
     public bool Module { get; init; }
 
-    /// <summary>Whether the server is attacked, hub or ejabberd, rather than the ECM: its memory is watched.</summary>
+    /// <summary>Whether the server, hub or ejabberd, is attacked rather than the ECM: the memory of the attacked one is sampled.</summary>
     public bool AttacksServer { get; init; }
 
     /// <summary>Framing of the clients; with the module always stanza.</summary>
     public bool Stanzas { get; init; }
 
-    /// <summary>Settings of the ECM more, <c>KEY=VALUE</c>.</summary>
+    /// <summary>More settings of the ECM, <c>KEY=VALUE</c>.</summary>
     public string[] Ecm { get; init; } = [];
 
-    /// <summary>Settings of the hub more, <c>KEY=VALUE</c>.</summary>
+    /// <summary>More settings of the hub, <c>KEY=VALUE</c>.</summary>
     public string[] Hub { get; init; } = [];
 
-    /// <summary>Lines more of the listener of the module.</summary>
+    /// <summary>More lines of the module's listener.</summary>
     public string[] Listener { get; init; } = [];
 
-    /// <summary>What each link must say; null: nothing.</summary>
+    /// <summary>The secret of links; null: none.</summary>
     public string? Secret { get; init; }
 
     /// <summary>Whether links to the hub speak TLS.</summary>

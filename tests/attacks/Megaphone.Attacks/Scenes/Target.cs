@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Megaphone.Attacks;
 
-/// <summary>The processes of a <see cref="Megaphone.Attacks.Scene"/> at work, on loopback and ports of their own.</summary>
+/// <summary>The running processes of a <see cref="Megaphone.Attacks.Scene"/>, on loopback and ports of their own.</summary>
 internal sealed class Target : IAsyncDisposable
 {
     private const string AlsoInCertificates = "localhost";
@@ -19,7 +19,7 @@ internal sealed class Target : IAsyncDisposable
         Authority = X509CertificateLoader.LoadCertificateFromFile(_certificates.AuthorityFile);
     }
 
-    /// <summary>What was wanted.</summary>
+    /// <summary>What they were started as.</summary>
     public Scene Scene { get; }
 
     /// <summary>The ECM.</summary>
@@ -31,28 +31,28 @@ internal sealed class Target : IAsyncDisposable
     /// <summary>ejabberd, where there is one.</summary>
     public Ejabberd? Ejabberd { get; private set; }
 
-    /// <summary>Where clients connect in the clear.</summary>
+    /// <summary>The address for clients without TLS.</summary>
     public IPEndPoint Clients => Ecm.ClientListeners[0];
 
-    /// <summary>Where clients connect with TLS.</summary>
+    /// <summary>The address for clients with TLS.</summary>
     public IPEndPoint TlsClients => Ecm.ClientListeners[1];
 
-    /// <summary>Where clients connect that use STARTTLS.</summary>
+    /// <summary>The address for clients with STARTTLS.</summary>
     public IPEndPoint StartTlsClients => Ecm.ClientListeners[2];
 
-    /// <summary>Where links connect.</summary>
+    /// <summary>The address for links.</summary>
     public IPEndPoint Links => Ejabberd?.LinkListener ?? Hub!.Hub;
 
-    /// <summary>Who has issued the certificates that clients are shown.</summary>
+    /// <summary>The authority that has issued the certificates that clients are shown.</summary>
     public X509Certificate2 Authority { get; }
 
     /// <summary>The process that is attacked.</summary>
     public int AttackedProcess => !Scene.AttacksServer ? Ecm.Process.Id : Ejabberd?.Id ?? Hub!.Process.Id;
 
-    /// <summary>A file that may be written and goes with this.</summary>
+    /// <summary>The name of a file that may be written, and is deleted with this object.</summary>
     public string KeyLog(string name) => _certificates.Files(name).Key;
 
-    /// <summary>Starts them; the link is up.</summary>
+    /// <summary>Starts the processes; the link is up afterwards.</summary>
     public static async Task<Target> StartAsync(Scene scene)
     {
         Target target = new(scene);
@@ -69,18 +69,18 @@ internal sealed class Target : IAsyncDisposable
     }
 
     /// <summary>Starts another ECM for the same server.</summary>
-    /// <param name="linkTo">Where its link goes to.</param>
+    /// <param name="linkTo">The address that its link connects to.</param>
     /// <param name="settings"><c>KEY=VALUE</c> each.</param>
     public Task<MegaphoneProcess> StartEcmAsync(IPEndPoint linkTo, params string[] settings) => MegaphoneProcess.EcmAsync(
         linkTo, [.. LinkSettings(), .. settings]);
 
-    /// <summary>Bytes that they all have written to their logs.</summary>
+    /// <summary>Bytes that all of them have written to their logs.</summary>
     public long LogBytes() =>
         Written(Ecm) + (Hub is null ? 0 : Written(Hub))
         + (Ejabberd is null ? 0 : Directory.GetFiles(Ejabberd.LogFolder).Sum(file => new FileInfo(file).Length));
 
-    /// <summary>Lines of the log of the attacked server, the first ones left out.</summary>
-    /// <param name="skip">So many.</param>
+    /// <summary>The lines of the attacked server's log.</summary>
+    /// <param name="skip">How many lines to leave out at the beginning.</param>
     public List<string> ServerLog(int skip = 0) => Ejabberd is null
         ? [.. Hub!.Process.Output.Concat(Hub.Process.Errors).Skip(skip)]
         : [.. File.ReadAllText(Path.Combine(Ejabberd.LogFolder, "ejabberd.log"), Encoding.Latin1).Split('\n').Skip(skip)];

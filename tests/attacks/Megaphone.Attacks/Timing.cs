@@ -1,0 +1,20 @@
+namespace Megaphone.Attacks;
+
+/// <summary>How long an attack is played, and how long its victims may be kept waiting.</summary>
+/// <param name="Length">The attack's duration.</param>
+/// <param name="Baseline">The duration of the baseline before it, without an attacker.</param>
+/// <param name="Clients">The number of honest clients.</param>
+/// <param name="AnswerWithin">How long a health check, or a stream error, may take.</param>
+internal sealed record Timing(TimeSpan Length, TimeSpan Baseline, int Clients, TimeSpan AnswerWithin)
+{
+    /// <summary>For measurements, on a machine that does nothing else.</summary>
+    public static Timing Long(TimeSpan length) => new(length, length, 50, TimeSpan.FromSeconds(1));
+
+    /// <summary>The same for an attack of which two seconds show as much as more.</summary>
+    public Timing Brief => this with { Length = Shorter(Length), Baseline = Shorter(Baseline) };
+
+    /// <summary>For tests, on a machine that may be busy.</summary>
+    public static Timing Short { get; } = new(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(0.5), 16, TimeSpan.FromSeconds(10));
+
+    private static TimeSpan Shorter(TimeSpan time) => TimeSpan.FromSeconds(Math.Min(time.TotalSeconds, 2));
+}
