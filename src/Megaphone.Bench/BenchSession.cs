@@ -4,34 +4,34 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Bench;
 
-/// <summary>All that one played session costs while nothing happens: 80 bytes of native memory.</summary>
-/// <remarks>Used by the thread that receives for the session, but for what the driver's own fields.</remarks>
+/// <summary>All that an idle session costs: 80 bytes of native memory.</summary>
+/// <remarks>Used by the thread that receives for the session, but for the fields of the run's driver.</remarks>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 internal unsafe struct BenchSession
 {
     /// <summary>The longest local part of an address that is kept.</summary>
     public const int MaxLocalBytes = 43;
 
-    /// <summary>What the server says.</summary>
+    /// <summary>The server's stream.</summary>
     public StreamState Stream;
 
-    /// <summary>When its login was to begin, in steps of 10 µs since the play began: enough for 11 hours.</summary>
+    /// <summary>When its login was due, in steps of 10 µs since the run began: enough for 11 hours.</summary>
     public uint BeganAt;
 
     /// <summary>The number of the last message that arrived, plus one; 0: none has.</summary>
     public int LastMessage;
 
-    /// <summary>How far it has come.</summary>
+    /// <summary>The phase that it is in.</summary>
     public SessionPhase Phase;
 
-    /// <summary>Where it is carried by a link: how far it has come there. Guarded as <see cref="Paused"/> is.</summary>
+    /// <summary>Its life on a link, where one carries it. Guarded as <see cref="Paused"/> is.</summary>
     public SessionLife Life;
 
-    /// <summary>The other side does not want its data now. Guarded by whoever carries the session.</summary>
+    /// <summary>Whether the other side has paused it. Guarded by whoever carries the session.</summary>
     public bool Paused;
 
-    /// <summary>The driver's: the session has been asked to end.</summary>
-    public bool EndSaid;
+    /// <summary>Whether its end was requested. For the run's driver.</summary>
+    public bool EndRequested;
 
     private byte _localBytes;
     private fixed byte _local[MaxLocalBytes];
@@ -40,8 +40,8 @@ internal unsafe struct BenchSession
     [System.Diagnostics.CodeAnalysis.UnscopedRef]
     public readonly ReadOnlySpan<byte> Local => MemoryMarshal.CreateReadOnlySpan(in _local[0], _localBytes);
 
-    /// <summary>Whether nobody knows the session: it was never opened, or is over.</summary>
-    public readonly bool IsUnknown => Phase is SessionPhase.Unopened or SessionPhase.Over;
+    /// <summary>Whether the session was never opened, or is closed.</summary>
+    public readonly bool IsUnknown => Phase is SessionPhase.Unopened or SessionPhase.Closed;
 
     /// <summary>Whether its login is under way.</summary>
     public readonly bool IsLoggingIn => Phase is > SessionPhase.Unopened and < SessionPhase.Online;

@@ -5,14 +5,13 @@ using Megaphone.Protocol;
 namespace Megaphone.Bench;
 
 /// <summary>
-/// One link of a played ECM, and the sessions on it: every one whose place is this link's number, plus a multiple of the
-/// links.
+/// One link of a played ECM, and its sessions: those whose index, divided by the number of links, leaves this link's number.
 /// </summary>
 /// <remarks>
-/// A session's connection id is its place plus one, so none is ever used twice. What a paused session would say is held
+/// A session's connection id is its index plus one, so none is ever used twice. What a paused session would send is held
 /// back until it is resumed, as an ECM leaves it with its client.
 /// </remarks>
-internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILinkHandler, IReplySender, IDisposable
+internal sealed class LinkPlayer(XmppClients clients, int number, int links) : ILinkHandler, IReplySender, IDisposable
 {
     /// <summary>Packets with which a client answers one packet at most.</summary>
     private const int MaxReplies = 3;
@@ -35,39 +34,39 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
     /// <summary>How often a session was paused.</summary>
     public long Pauses => Volatile.Read(ref _pauses);
 
-    /// <summary>The link is to go: that it is lost then is no problem.</summary>
-    public bool LossIsMeant { get; set; }
+    /// <summary>Whether the link is to be closed, so that its loss is no problem.</summary>
+    public bool IsClosing { get; set; }
 
     /// <summary>Opens a session: queues its first packets, to be sent at the next <see cref="Flush"/>. For the run's driver.</summary>
     /// <param name="link">The link, up.</param>
-    /// <param name="index">The session's place.</param>
-    /// <param name="scheduled">When that was to happen.</param>
+    /// <param name="index">The session's index.</param>
+    /// <param name="scheduled">When that was due.</param>
     /// <param name="proxy">The PROXY header, which an ECM sends as soon as a client connects; empty: none.</param>
     /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>.</returns>
     public bool TryOpen(Link link, int index, long scheduled, ReadOnlySpan<byte> proxy)
     {
         _room.Reset();
-        if (!link.TryClaim(proxy.Length + play.Header.Length, out RingClaim claim, packets: 2)) return false;
-        play.Open(index, scheduled);
-        play.Sessions[index].Life.Open();
+        if (!link.TryClaim(proxy.Length + clients.Header.Length, out RingClaim claim, packets: 2)) return false;
+        clients.Open(index, scheduled);
+        clients.Sessions[index].Life.Open();
         if (!proxy.IsEmpty) claim.Commit(IdOf(index), proxy);
-        claim.Commit(IdOf(index), play.Header);
+        claim.Commit(IdOf(index), clients.Header);
         claim.Release();
         return true;
     }
 
-    /// <summary>Queues what a session says, to be sent at the next <see cref="Flush"/>. For the run's driver.</summary>
-    /// <param name="index">The session's place.</param>
-    /// <param name="piece">Empty: the end.</param>
-    /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>. True on a link that is down: its sessions are.</returns>
+    /// <summary>Queues a part of a session's stream, to be sent at the next <see cref="Flush"/>. For the run's driver.</summary>
+    /// <param name="index">The session's index.</param>
+    /// <param name="piece">Empty: the end of the stream.</param>
+    /// <returns>False when there is no room now; see <see cref="WaitForRoom"/>. True on a link that is down, as its sessions are closed.</returns>
     public bool TrySend(int index, ReadOnlySpan<byte> piece)
     {
-        if (_current is not { } link || (play.Sessions[index].Paused && TryHold(index, piece))) return true;
+        if (_current is not { } link || (clients.Sessions[index].Paused && TryHold(index, piece))) return true;
         _room.Reset();
         return TryWrite(link, index, piece);
     }
 
-    /// <summary>Has everything sent that was queued, and what was held back for sessions that are resumed. For the run's driver.</summary>
+    /// <summary>Sends everything that is queued, and what was held back for sessions that are resumed. For the run's driver.</summary>
     public void Flush()
     {
         while (_resumed.TryPeek(out int index) && TryRelease(index)) _resumed.TryDequeue(out _);
@@ -75,7 +74,7 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
         FlushBatch.Flush();
     }
 
-    /// <summary>Waits until there is room again after a refusal. Returns early, or late, without harm.</summary>
+    /// <summary>Waits until there may be room again after a refusal.</summary>
     public void WaitForRoom(TimeSpan longest) => _room.Wait(longest);
 
     /// <inheritdoc/>
@@ -88,18 +87,18 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
     /// <inheritdoc/>
     public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
     {
-        if (id - 1 >= (ulong)play.Sessions.Count || (int)(id - 1) % links != number)
+        if (id - 1 >= (ulong)clients.Sessions.Count || (int)(id - 1) % links != number)
         {
-            play.Problems.Add("a packet came for a session that was never opened");
+            clients.Problems.Add("a packet arrived for a session that was never opened");
             return Outcome.Done;
         }
 
-        // Room first, for what is taken is answered. But who is online hears much and answers next to nothing, and must go on
-        // hearing while the ring is full of messages: two ends that wait for each other's room would wait for ever.
+        // A packet is only handled when there is room for the answers. But clients that are online receive much and answer next to nothing,
+        // and must receive while the ring is full of messages: two ends that wait for each other's room would wait for ever.
         int index = (int)(id - 1);
         bool room = link.TryClaim(MaxReplies * LoginMachine.MaxReply, out _replyClaim, MaxReplies);
-        if (!room && (play.Sessions[index].IsLoggingIn || play.Sessions[index].EndSaid)) return Outcome.WouldBlock;
-        play.Receive(this, index, content);
+        if (!room && (clients.Sessions[index].IsLoggingIn || clients.Sessions[index].EndRequested)) return Outcome.WouldBlock;
+        clients.Receive(this, index, content);
         _replyClaim.Release();
         return Outcome.Done;
     }
@@ -107,7 +106,7 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
     /// <inheritdoc/>
     public bool TryReply(int index, ReadOnlySpan<byte> piece)
     {
-        if (play.Sessions[index].Paused && TryHold(index, piece)) return true;
+        if (clients.Sessions[index].Paused && TryHold(index, piece)) return true;
         if (piece.IsEmpty) return _current is not { } link || TryWrite(link, index, piece);
         if (!_replyClaim.Fits(piece.Length)) return false;
         _replyClaim.Commit(IdOf(index), piece);
@@ -117,18 +116,18 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
     /// <inheritdoc/>
     public void OnControl(Link link, ControlMessage message)
     {
-        if (message.Id is not { } id || id - 1 >= (ulong)play.Sessions.Count || (int)(id - 1) % links != number) return;
+        if (message.Id is not { } id || id - 1 >= (ulong)clients.Sessions.Count || (int)(id - 1) % links != number) return;
         int index = (int)(id - 1);
         switch (message.Op)
         {
             case ControlOp.Reset:
-                play.Lose(index, $"the other side reset a session: {message.Reason ?? "no reason given"}");
+                clients.Lose(index, $"the other side reset a session: {message.Reason ?? "no reason given"}");
                 break;
             case ControlOp.Pause:
                 Interlocked.Increment(ref _pauses);
                 lock (_pausing)
                 {
-                    play.Sessions[index].Paused = true;
+                    clients.Sessions[index].Paused = true;
                     _held.TryAdd(index, new Queue<byte[]>());
                 }
 
@@ -153,12 +152,12 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
     public void OnDown(Link link)
     {
         _current = null;
-        string? problem = LossIsMeant ? null : "a session was lost with its link";
-        for (int index = number; index < play.Sessions.Count; index += links) play.Lose(index, problem);
+        string? problem = IsClosing ? null : "a session was lost with its link";
+        for (int index = number; index < clients.Sessions.Count; index += links) clients.Lose(index, problem);
         _room.Set();
     }
 
-    /// <summary>Releases what waits for room. The link must be down.</summary>
+    /// <summary>Frees what waits for room. The link must be down.</summary>
     public void Dispose() => _room.Dispose();
 
     private static ulong IdOf(int index) => (ulong)index + 1;
@@ -167,8 +166,8 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
     {
         if (!piece.IsEmpty) return link.TryWrite(IdOf(index), piece);
 
-        // The pacer ends a login that is never answered, and the receiver whatever the server ends.
-        lock (_pausing) return play.Sessions[index].Life.TrySendEnd(link, IdOf(index));
+        // The run's driver ends a login that is never answered, the receiver whatever the server ends.
+        lock (_pausing) return clients.Sessions[index].Life.TrySendEnd(link, IdOf(index));
     }
 
     private bool TryHold(int index, ReadOnlySpan<byte> piece)
@@ -181,7 +180,7 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
         }
     }
 
-    /// <summary>Queues what a session said while it was paused.</summary>
+    /// <summary>Queues what a session has sent while it was paused.</summary>
     /// <returns>False when there is no room for all of it now.</returns>
     private bool TryRelease(int index)
     {
@@ -195,7 +194,7 @@ internal sealed class LinkPlayer(XmppClients play, int number, int links) : ILin
             }
 
             _held.Remove(index);
-            play.Sessions[index].Paused = false;
+            clients.Sessions[index].Paused = false;
             return true;
         }
     }

@@ -105,7 +105,7 @@ internal sealed class LinkTransport : IXmppTransport
     /// <inheritdoc/>
     public void Disconnect(bool cut)
     {
-        foreach (LinkPlayer player in _players) player.LossIsMeant = true;
+        foreach (LinkPlayer player in _players) player.IsClosing = true;
         using CancellationTokenSource deadline = new(Timeout);
         List<Task> drains = [];
         foreach (LinkPlayer player in _players)

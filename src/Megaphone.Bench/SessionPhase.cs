@@ -31,8 +31,8 @@ internal enum SessionPhase : byte
     Online,
 
     /// <summary>The end of the server's stream: the client's has been sent.</summary>
-    Leaving,
+    Closing,
 
     /// <summary>Nothing more.</summary>
-    Over,
+    Closed,
 }

@@ -28,7 +28,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     private NativeAddress _to;
     private bool _stopped;
 
-    /// <summary>Makes places for connections.</summary>
+    /// <summary>Reserves room for connections.</summary>
     public TcpClients(TcpOptions options, int count, ITcpHandler handler)
     {
         _options = options;
@@ -43,7 +43,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     /// <summary>Whether connections are being opened.</summary>
     public bool IsOpening => _opener!.Pending > 0;
 
-    /// <summary>Gets ready.</summary>
+    /// <summary>Starts the reactors.</summary>
     /// <exception cref="IOException">The server has no address, or this machine does not allow as many connections.</exception>
     public void Start()
     {
@@ -80,16 +80,16 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     /// <summary>Begins to open a connection; <see cref="HasRoom"/> must hold.</summary>
     public void Open(int index) => _opener!.Begin(index, _opened);
 
-    /// <summary>Takes in what has been opened.</summary>
+    /// <summary>Takes in the connections that are established.</summary>
     public void Poll() => _opener?.Poll(_opened);
 
-    /// <summary>Sends; what a connection that is gone would have said is dropped.</summary>
+    /// <summary>Sends; what a closed connection is given is dropped.</summary>
     public void Send(int index, ReadOnlySpan<byte> bytes) => ConnectionsOf(index).Send(_ids[index], Owner, bytes);
 
-    /// <summary>Says nothing more on a connection.</summary>
+    /// <summary>Ends the stream to the server.</summary>
     public void EndWrite(int index) => ConnectionsOf(index).EndWrite(_ids[index], Owner);
 
-    /// <summary>Closes everything, and tells nobody.</summary>
+    /// <summary>Closes all connections, without a word to the handler.</summary>
     public void Stop()
     {
         if (_stopped) return;

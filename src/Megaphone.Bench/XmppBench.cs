@@ -207,13 +207,13 @@ internal sealed class XmppBench : IBench
 
     private void CloseStreams()
     {
-        using Progress progress = _driver.ShowProgress("closing", _clients.Opened, () => _clients.Over);
+        using Progress progress = _driver.ShowProgress("closing", _clients.Opened, () => _clients.Closed);
         StallTimeout stall = _driver.NewStallTimeout();
-        long before = _clients.Over;
+        long before = _clients.Closed;
         long said = 0;
-        for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _clients.Over);)
+        for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _clients.Closed);)
         {
-            if (said - (_clients.Over - before) >= _options.Pending)
+            if (said - (_clients.Closed - before) >= _options.Pending)
             {
                 _driver.Pause();
                 continue;
@@ -224,7 +224,7 @@ internal sealed class XmppBench : IBench
             if (online || session.IsLoggingIn)
             {
                 // A login that was never answered has no stream to be closed.
-                session.EndSaid = true;
+                session.EndRequested = true;
                 if (!_transport.TrySend(next, online ? LoginMachine.ClosingTag : []))
                 {
                     _transport.Flush();
@@ -239,8 +239,8 @@ internal sealed class XmppBench : IBench
         }
 
         _transport.Flush();
-        _driver.WaitUntil(() => _clients.Over >= _clients.Opened, () => _clients.Over, ending: true);
-        _clients.Problems.Add("the server did not end a session", _clients.Opened - _clients.Over);
+        _driver.WaitUntil(() => _clients.Closed >= _clients.Opened, () => _clients.Closed, ending: true);
+        _clients.Problems.Add("the server did not end a session", _clients.Opened - _clients.Closed);
     }
 
     private void TellPending()

@@ -23,7 +23,7 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
     private long _loggedIn;
     private long _failed;
     private long _online;
-    private long _over;
+    private long _closed;
     private long _otherStanzas;
     private volatile MessageTraffic? _traffic;
 
@@ -48,8 +48,8 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
     /// <summary>Sessions that are logged in now.</summary>
     public long Online => Volatile.Read(ref _online);
 
-    /// <summary>Sessions that have ended on both sides.</summary>
-    public long Over => Volatile.Read(ref _over);
+    /// <summary>Sessions that are closed.</summary>
+    public long Closed => Volatile.Read(ref _closed);
 
     /// <summary>Stanzas that arrived and are counted nowhere else: presence, requests, messages of others.</summary>
     public long OtherStanzas => Volatile.Read(ref _otherStanzas);
@@ -95,7 +95,7 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
                 case SplitStep.Incomplete:
                     return;
                 case SplitStep.Refused:
-                    Leave(sender, index, ref session, $"the server sent what is no XMPP: {fault!.Reason}");
+                    Close(sender, index, ref session, $"the server sent what is no XMPP: {fault!.Reason}");
                     return;
                 default:
                     HandlePiece(sender, index, ref session, piece);
@@ -120,14 +120,14 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
 
     private void HandlePiece(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
     {
-        if (session.Phase == SessionPhase.Leaving) return;
+        if (session.Phase == SessionPhase.Closing) return;
         if (XmlPiece.IsClosingTag(piece))
         {
-            Leave(sender, index, ref session, session.EndSaid ? null : "the server closed a stream");
+            Close(sender, index, ref session, session.EndRequested ? null : "the server closed a stream");
         }
         else if (XmlPiece.IsStreamError(piece))
         {
-            Leave(sender, index, ref session, $"stream error: {XmlPiece.Condition(piece, "error"u8)}");
+            Close(sender, index, ref session, $"stream error: {XmlPiece.Condition(piece, "error"u8)}");
         }
         else if (session.Phase == SessionPhase.Online)
         {
@@ -153,7 +153,7 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
         }
 
         if (length > 0) Reply(sender, index, ref session, reply[..length]);
-        if (problem is not null) Leave(sender, index, ref session, problem);
+        if (problem is not null) Close(sender, index, ref session, problem);
     }
 
     private void HandleStanza(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
@@ -205,16 +205,16 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
 
     private void Reply(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
     {
-        if (!sender.TryReply(index, piece)) Leave(sender, index, ref session, "the server asked for more answers at once than there was room for");
+        if (!sender.TryReply(index, piece)) Close(sender, index, ref session, "the server asked for more answers at once than there was room for");
     }
 
     /// <summary>Ends the client's stream.</summary>
-    private void Leave(IReplySender sender, int index, ref BenchSession session, string? problem)
+    private void Close(IReplySender sender, int index, ref BenchSession session, string? problem)
     {
-        if (session.Phase >= SessionPhase.Leaving) return;
+        if (session.Phase >= SessionPhase.Closing) return;
         if (problem is not null) problems.Add(problem);
-        BeforeLeaving(index, ref session);
-        session.Phase = SessionPhase.Leaving;
+        BeforeClosing(index, ref session);
+        session.Phase = SessionPhase.Closing;
 
         // Without room for the end the session ends on this side alone; the other side learns of it when the link or connection is closed.
         if (!sender.TryReply(index, [])) Finish(index, ref session);
@@ -222,16 +222,16 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
 
     private void HandleEnd(IReplySender sender, int index, ref BenchSession session)
     {
-        if (session.Phase != SessionPhase.Leaving)
+        if (session.Phase != SessionPhase.Closing)
         {
-            if (!session.EndSaid) problems.Add("the server ended a session without closing its stream");
+            if (!session.EndRequested) problems.Add("the server ended a session without closing its stream");
             sender.TryReply(index, []);
         }
 
         Finish(index, ref session);
     }
 
-    private void BeforeLeaving(int index, ref BenchSession session)
+    private void BeforeClosing(int index, ref BenchSession session)
     {
         if (session.Phase == SessionPhase.Online) Interlocked.Decrement(ref _online);
         else if (session.IsLoggingIn) Interlocked.Increment(ref _failed);
@@ -240,8 +240,8 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
 
     private void Finish(int index, ref BenchSession session)
     {
-        BeforeLeaving(index, ref session);
-        session.Phase = SessionPhase.Over;
-        Interlocked.Increment(ref _over);
+        BeforeClosing(index, ref session);
+        session.Phase = SessionPhase.Closed;
+        Interlocked.Increment(ref _closed);
     }
 }

@@ -3,36 +3,26 @@ module, counting ECMs, kernel and ejabberd, beside clients that are connected to
 descriptors for. The load generator is not counted, nor its ends of the connections."""
 
 import contextlib
-import pathlib
-import re
 import resource
 
-from ejabberd import ASLEEP, Ejabberd, crowd, pace
-from harness import Benchmark, ecm, kernel, time
+from ejabberd import ASLEEP, Ejabberd, crowd, login_rate
+from harness import Benchmark, ecm, forget_earlier_connections, kernel, time
 
 MOST = 18_000  # connections of one process; descriptors end at 20,000 where these figures were taken
 OTHER_DESCRIPTORS = 500
 
 
-def forget_earlier_connections():
-    """Waits for the minute for which the kernel keeps what has ended: it would be missing from what the kernel grows by."""
-    for _ in range(65):
-        if int(re.search(r"^TCP:.* tw (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1]) < 1_000:
-            break
-        time.sleep(1)
-
-
 def measure(way, server, addresses, count, edges=()):
     """Users of equal number at each address; adds what they cost."""
     forget_earlier_connections()
-    server.fall_quiet()
+    server.wait_until_idle()
     slab, sockets, before = *kernel(), server.own_memory()
     with contextlib.ExitStack() as crowds:
         for number, address in enumerate(addresses):
             share = count * (number + 1) // len(addresses) - count * number // len(addresses)
-            crowds.enter_context(crowd("xmpp", address, share, server, *pace(chosen.modules)))
+            crowds.enter_context(crowd("xmpp", address, share, server, *login_rate(chosen.modules)))
         time.sleep(ASLEEP)
-        server.fall_quiet(60 + count / 100)
+        server.wait_until_idle(60 + count / 100)
         (slab_after, sockets_after), after = kernel(), server.own_memory()
         parts = {
             "ejabberd, resident": (after - before) / count,

@@ -38,12 +38,12 @@ class Ejabberd(Child):
 
     def stop(self):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)  # there is nothing to keep, and to say farewell to everyone takes its time
+            os.kill(self.pid, signal.SIGKILL)  # there is nothing to keep, and an orderly end takes its time
         self.script("stop")
         shutil.rmtree(self.folder)
 
     def script(self, command, *words, **env):
-        # Garbage of a million processes takes its time.
+        # To collect the garbage of a million processes takes its time.
         done = subprocess.run([EJABBERD, command, self.folder, *words], stdout=subprocess.PIPE, text=True, timeout=600,
                               env={**os.environ, **env})
         if done.returncode != 0:
@@ -55,20 +55,20 @@ class Ejabberd(Child):
         return int(self.script("memory"))
 
     def ask(self, expression):
-        """What ejabberd makes of an expression of Erlang."""
+        """The value of an Erlang expression in ejabberd."""
         return subprocess.run([EJABBERD, "eval", self.folder], input=expression + ".\n", stdout=subprocess.PIPE, text=True,
                               timeout=60, check=True).stdout.strip()
 
     def peak(self):
-        """Watches its memory from now on, until the block ends; see Peak."""
+        """Samples its memory until the block ends; see Peak."""
         asked = subprocess.Popen([EJABBERD, "eval", self.folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         return Peak(self, asked)
 
     def users(self):
         return int(self.script("ctl", "connected_users_number"))
 
-    def fall_quiet(self, patience=20):
-        """Waits until half a second takes less than a fiftieth of a processor, three times in a row."""
+    def wait_until_idle(self, patience=20):
+        """Waits until it uses less than a fiftieth of a core for half a second, three times in a row."""
         quiet = 0
         end = time.monotonic() + patience
         while time.monotonic() < end:
@@ -77,11 +77,11 @@ class Ejabberd(Child):
             quiet = quiet + 1 if self.cpu() - before < 0.01 else 0
             if quiet == 3:
                 return
-        sys.exit("ejabberd does not fall quiet")
+        sys.exit("ejabberd does not become idle")
 
 
 class Peak(threading.Thread):
-    """The memory of an ejabberd at first and at most, in bytes: resident, and in use as Erlang counts. Collects nothing."""
+    """The first and the highest sample of an ejabberd's memory, in bytes: resident, and in use as Erlang counts. Collects no garbage."""
 
     EVERY = 0.1  # seconds
 
@@ -108,7 +108,7 @@ class Peak(threading.Thread):
             self.most = tuple(map(max, self.most, self.look()))
 
 
-def pace(modules):
+def login_rate(modules):
     """With Debian's modules a login is not over when it is answered: ejabberd looks up each roster in a file, some hundreds a second.
     Users who come faster than that are all awake at the same time, and what that takes is not given back."""
     return ["--rate", "300"] if modules == "debian" else []
@@ -132,9 +132,9 @@ def cost_of_users(mode, count, modules):
     """What each idle user costs an ejabberd of its own when so many are logged in, directly ("xmpp") or over a link ("link")."""
     with Ejabberd(EJABBERD_MODULES=modules, EJABBERD_MEGAPHONE="1") as server:
         before = server.own_memory(), server.live()
-        with crowd(mode, server.links if mode == "link" else server.direct, count, server, *pace(modules)) as users:
+        with crowd(mode, server.links if mode == "link" else server.direct, count, server, *login_rate(modules)) as users:
             time.sleep(ASLEEP)
-            server.fall_quiet(60 + count / 100)
+            server.wait_until_idle(60 + count / 100)
             after = server.own_memory(), server.live()
     return {
         "KiB, resident": (after[0] - before[0]) / count / 1024,

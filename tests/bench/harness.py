@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: the processes they start and watch, rounds, tables, and the record of results."""
+"""What the benchmarks share: the processes that they start and watch, rounds, tables, and the record of results."""
 
 import argparse
 import atexit
@@ -27,7 +27,7 @@ MEGAPHONE = os.environ.get("MEGAPHONE", "out/megaphone")
 HAPROXY = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
-# Every listener has an address of its own, below the ports that the kernel gives to clients: nothing collides.
+# Every listener has an address of its own, and a port below those that the kernel gives to clients: nothing collides.
 CLIENTS = "127.88.0.1:5222"
 LINK = "127.88.0.2:6280"
 ECHO = "127.88.0.3:7000"
@@ -36,12 +36,12 @@ RAW = "127.88.0.5:7000"
 NGINX_PEER = "127.88.0.7:5222"
 
 
-# What was started ends with this process only if that unwinds.
+# Children end with this process only if it unwinds.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class Child:
-    """A process that ends with this one. `ready` is the line with which it said that it is."""
+    """A child process that ends with this one. `ready` is the line that it printed when it was ready."""
 
     def __init__(self, *command, ready=None, patience=30, env=None):
         self.began = time.monotonic()
@@ -49,7 +49,7 @@ class Child:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=ROOT,
             env={**os.environ, **(env or {})})
-        # It would outlive this process if that ends before anybody holds it with `with`.
+        # If this process ends before it has entered the child's `with`, the child ends all the same.
         atexit.register(self.stop)
         self.pid = self.process.pid
         self.ready = None
@@ -61,9 +61,9 @@ class Child:
             if self.ready is None:
                 self.stop()
                 self.errors.seek(0)
-                sys.exit(f"{' '.join(command)}\ndid not get ready:\n{self.errors.read()}")
+                sys.exit(f"{' '.join(command)}\ndid not become ready:\n{self.errors.read()}")
             self.ready_after = time.monotonic() - self.began
-            # Whatever it prints later is read, so that it never waits for us.
+            # Whatever it prints later is read, so that it never blocks.
             threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
     def __enter__(self):
@@ -83,7 +83,7 @@ class Child:
                 self.process.wait()
 
     def pids(self):
-        """The processes whose use is this one's: itself, and those that it works with."""
+        """The ids of the processes that are measured as one: this one's."""
         return [self.pid]
 
     def status(self, *keys):
@@ -92,7 +92,7 @@ class Child:
                    for pid in self.pids() for key in keys)
 
     def own_memory(self):
-        """Bytes of memory that are this process's alone: what it has allocated, not the pages of its file."""
+        """Bytes of memory that it has allocated: without the pages of its file."""
         return self.status("RssAnon", "RssShmem")
 
     def cpu(self):
@@ -103,7 +103,7 @@ class Child:
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def switches(self):
-        """Context switches so far: those it asked for by waiting, and those that were forced upon it."""
+        """Context switches so far: voluntary ones, by waiting, and involuntary ones."""
         tasks = [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
         text = "".join((task / "status").read_text() for task in tasks)
         return tuple(sum(map(int, re.findall(rf"^{kind}_ctxt_switches:\s+(\d+)", text, re.M)))
@@ -111,7 +111,7 @@ class Child:
 
 
 def ecm(*more):
-    """An ECM in a process of its own, whose link to LINK is up."""
+    """An ECM in a process of its own, whose link, to LINK if nothing else is given, is up."""
     child = Child(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
     admin = re.search(r"admin=(\S+)", child.ready)[1]
     wait_until(lambda: is_ready(admin), "the link is up")
@@ -152,7 +152,7 @@ listen peer
 {rules}  server echo {echo}
 """
 
-# Holds a client without a connection to the server until it says something, as the ECM does.
+# Holds a client without a connection to the server until it sends something, as the ECM does.
 WAIT_FOR_BYTES = """  tcp-request inspect-delay 1h
   tcp-request content accept if { req.len gt 0 }
 """
@@ -228,18 +228,26 @@ def wait_until(condition, what, patience=10):
     end = time.monotonic() + patience
     while not condition():
         if time.monotonic() > end:
-            sys.exit(f"waited {patience} s in vain until {what}")
+            sys.exit(f"waited {patience} s in vain for: {what}")
         time.sleep(0.005)
 
 
 def kernel():
-    """Bytes of the kernel's own objects, and how many TCP sockets there are. What the kernel keeps only in case somebody asks again
-    goes first, as far as this process may say so: among that is a file of /proc for each descriptor that was ever looked at."""
+    """Bytes of the kernel's own objects, and the number of TCP sockets. Caches are dropped first, if this process may do that: they
+    have an entry for each descriptor that was ever looked up in /proc."""
     with contextlib.suppress(PermissionError):
         pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
     slab = int(re.search(r"^Slab:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) * 1024
     sockets = int(re.search(r"^TCP:.* alloc (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1])
     return slab, sockets
+
+
+def forget_earlier_connections():
+    """Waits until the kernel has dropped connections that ended up to a minute ago: it would be missing from what the kernel grows by."""
+    for _ in range(65):
+        if int(re.search(r"^TCP:.* tw (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1]) < 1_000:
+            break
+        time.sleep(1)
 
 
 def busy(seconds):
@@ -254,15 +262,15 @@ def busy(seconds):
 
 
 class Benchmark:
-    """One claim: its options, its rounds, and what becomes of its figures."""
+    """One benchmark: its options, its rounds, its figures, and their record."""
 
     def __init__(self, name, description, rounds=5, options=None):
-        """`options`: more of them, from a name to what argparse wants to know of it."""
+        """`options`: more options, from names to the arguments of argparse's add_argument."""
         parser = argparse.ArgumentParser(prog=f"tests/bench/{name}.sh", description=description)
         parser.add_argument("--rounds", type=int, default=rounds, help=f"default {rounds}")
         parser.add_argument("--quick", action="store_true", help="two rounds at most; nothing is recorded")
-        parser.add_argument("--no-wait", action="store_true", help="measure even if the machine is busy with other things")
-        parser.add_argument("--note", help="kept with the figures: what a reader should know about this run")
+        parser.add_argument("--no-wait", action="store_true", help="measure even while the machine is busy with other things")
+        parser.add_argument("--note", help="a remark for readers, kept with the figures")
         named = [parser.add_argument(option, **wanted) for option, wanted in (options or {}).items()]
         self.options = parser.parse_args()
         self.name = name
@@ -276,7 +284,7 @@ class Benchmark:
         self.foreign = []
 
     def each_round(self):
-        """Counts the rounds. Before each, waits (three minutes in all) until the machine is quiet; keeps how busy it was."""
+        """Counts the rounds. Before each one it waits, three minutes in all, until the machine is idle, and keeps how busy it was."""
         end = time.monotonic() + (0 if self.options.no_wait else 180)
         for number in range(1, self.rounds + 1):
             waits = False

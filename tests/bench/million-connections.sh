@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One ECM process holds very many client connections over one link to a hub with the backend echo:. All of them open a session and
 # stay; 20,000 messages of random clients must come back while all are there; then all leave, and memory and sessions must be back
-# to where they were. Memory is what this is about, so it may run in a virtual machine that was made for it, however slow: all it
-# needs is the binary, scripts/common.sh, bash, coreutils, sed and awk.
+# to where they were. It measures memory, so it may run in a virtual machine that was made for it, however slow: it needs nothing but
+# the binary, scripts/common.sh, bash, coreutils, sed and awk.
 #
 #   million-connections.sh [OPTION…]
 #     --connections N    default 1000000
@@ -39,7 +39,7 @@ while (( $# > 0 )); do
 done
 [[ -x $megaphone ]] || fail "there is no $megaphone; ./publish.sh makes it, or let MEGAPHONE name another"
 
-# What the machine must have, and how it gets it.
+# What the machine must provide, and how it is made to.
 descriptors=$(( connections + 1000 ))
 kib_each=13  # two sockets, 6 KiB each, and what the processes keep for them
 lacking=0
@@ -85,7 +85,7 @@ start() {
   printf -v "admin_$name" %s "$(sed -n 's/^megaphone ready.* admin=127.88.0.6:\([0-9]*\).*/\1/p' "$out")"
 }
 
-# metrics NAME PORT: one look at the metrics of a process, for metric.
+# metrics NAME PORT: reads the metrics of a process, for metric.
 metrics() { http_get 127.88.0.6 "$2" /metrics >"$work/$1.metrics"; }
 # metric NAME METRIC: the sum over its labels; -1 when there is none of that name.
 metric() {
@@ -114,7 +114,7 @@ start hub --Hub:Listen "$link" --Hub:Backend echo: --Hub:MaxSessions "$descripto
 start ecm --Ecm:Clients:0:Listen "$clients" --Ecm:Link:To "$link" --Ecm:MaxClients "$descriptors"
 wait_until 60 is_linked || fail "the link did not come up"
 
-# Rings, buffers and the metrics endpoint are there for any number of clients; a few clients bring them into being.
+# Rings, buffers and the metrics endpoint take the same for any number of clients; a few clients have them allocated.
 play 1000 5000 "$work/first.json" >/dev/null 2>"$work/first.log" || { cat "$work/first.log" >&2; fail "the first clients failed"; }
 wait_until 60 are_gone || fail "the first clients did not leave"
 before=$(resident "$pid_ecm" VmRSS) own_before=$(resident "$pid_ecm" RssAnon)
@@ -123,12 +123,12 @@ before=$(resident "$pid_ecm" VmRSS) own_before=$(resident "$pid_ecm" RssAnon)
 # end, a machine may have no time to let another one in, or to answer.
 sample() {
   metrics ecm "$admin_ecm" || return 0
-  # One process for all of it: a slow machine has better things to do.
+  # One process for all of it: the machine may be slow.
   awk -v seconds="$SECONDS" '{ value[$1] = $2 } END { if ("megaphone_ecm_clients" in value) print seconds, value["megaphone_ecm_clients"], value["VmRSS:"], value["RssAnon:"],
     value["megaphone_gc_pause_seconds_total"], value["megaphone_gc_collections_total"] }' "$work/ecm.metrics" "/proc/$pid_ecm/status" >>"$work/samples"
 }
 
-# Seldom enough that it is not the looking that takes memory: what answers leave behind stays until it is collected.
+# Seldom enough that the samples themselves take no memory worth mentioning: what answers leave behind stays until it is collected.
 every=10
 status=0
 play "$connections" "$messages" "$work/run.json" >"$work/run.log" 2>&1 &
@@ -142,9 +142,8 @@ while is_alive "$bench"; do
 done
 wait "$bench" || status=$?
 [[ -s $work/run.json ]] || { cat "$work/run.log" >&2; fail "the load generator left no figures; nothing is recorded"; }
-(( status == 0 )) || { cat "$work/run.log" >&2; say "the load generator was not content (exit status $status)" >&2; }
-# What a link holds of sessions that end is told at the speed of the machine, which an emulator has little of. It is not asked more
-# often than before.
+(( status == 0 )) || { cat "$work/run.log" >&2; say "the load generator reported problems (exit status $status)" >&2; }
+# Sessions end at the speed of the machine, which may be an emulated one. It is not sampled more often than before.
 ended=$SECONDS
 until are_gone; do
   (( SECONDS - ended < 900 )) || { say "not all clients and sessions have gone" >&2; break; }
@@ -155,7 +154,7 @@ sessions_left=$(( $(metric ecm megaphone_ecm_clients) + $(metric hub megaphone_h
 after=$(resident "$pid_ecm" VmRSS) own_after=$(resident "$pid_ecm" RssAnon)
 peak=$(resident "$pid_ecm" VmHWM)
 
-# With all clients there: the last look that saw so many.
+# With all clients connected: the last sample with so many.
 read -r _ held at own _ <<<"$(awk '$2 >= most { most = $2; line = $0 } END { print line }' "$work/samples")"
 pause_ms() {
   awk -v which="$1" 'NR > 1 { grown = ($5 - last) * 1000; sum += grown; if (grown > most) most = grown } { last = $5 }

@@ -38,7 +38,7 @@ descriptors allow, stanza framing, `Proxy v2`, one link from each ECM into the m
 ejabberd has descriptors for. Resident memory (`RssAnon` + `RssShmem`): of ejabberd what it has grown by, of the ECMs all that
 they have, as they are there for these users only. Of the kernel what all its objects grew by (`Slab` in /proc/meminfo) over the
 number of new sockets (/proc/net/sockstat), which is one for each user: the clients' ends, on this machine too and no different,
-are the load generator's, and so not counted. With Debian's modules users log in at 300 a second, either way, which its roster
+are the load generator's, and not counted. With Debian's modules users log in at 300 a second, either way, which its roster
 file follows; without modules as fast as they are answered. Without modules a session in ejabberd is so small that half of what a user
 takes is the kernel's socket, which nobody saves: there the four times that are wanted cannot be had.""",
     "sessions": """
@@ -84,8 +84,8 @@ with its first byte. The proxies are shown both ways: waiting for the client's f
 nginx's `ssl_preread`), as the ECM does, and with their connection to the server, where 9,000 clients are all that 20,000
 descriptors allow. ejabberd has a process for each connection, which waits for the first byte too.""",
     "users": """
-Debian's ejabberd 23.01 with the modules for one-to-one chat; users who are logged in (SASL ANONYMOUS, a resource, a roster,
-presence) and do nothing; plain TCP, without TLS. Each way has an ejabberd of its own; behind ECM and hub it gets `Proxy v2`
+Debian's ejabberd 23.01 with the modules for one-to-one chat; users who are logged in (SASL ANONYMOUS, a resource, presence)
+and do nothing; plain TCP, without TLS. Each way has an ejabberd of its own; behind ECM and hub it gets `Proxy v2`
 and has `use_proxy_protocol`. Resident is what a process takes from the machine (`RssAnon` + `RssShmem`), ECM and hub too: the
 slope between 3,000 and 6,000 users. In ejabberd that includes what the logins left behind, which stays there until there is
 reason to collect it and differs from round to round. Less garbage is what Erlang counts after a collection of everything, the
@@ -97,8 +97,8 @@ shorter trials: less that is live, and more garbage. The kernel's part is an est
 user as before, and the machine that the hub runs on pays a little more. What moves is the clients' own connections: a
 machine at the edge that holds them pays the ECM's few bytes and the kernel's socket for each, and nothing else.""",
     "pingpong": """
-1,000 clients, each sends 200 bytes and waits for their echo; the load generator and the echo server share the two cores
-with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up, as that of nginx's
+1,000 clients, each of which sends 200 bytes and waits for their echo; the load generator and the echo server, both `megaphone
+bench`, share the two cores with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up, as that of nginx's
 two workers is. "With echo" the hub answers itself, so that the two do as many hops as a proxy and its server. Nine tenths of the time is the kernel's; with a
 server behind the hub a message that travels alone takes four sends, four receives and four wake-ups of sleeping threads,
 where HAProxy takes two of each, and sleeps between them only if the server is slow; when many travel together the links' share of
@@ -117,9 +117,9 @@ second, one client after the other. The hub answers itself, so that ECM and hub 
 as HAProxy and its server. ejabberd is there as the server that clients reach directly, on a listener with TLS from the first byte
 on and without modules: for each handshake it starts a session, and ends it, and its idle clients have not logged in.""",
     "link": """
-A load generator plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
-size, header included, as fast as they are taken, every header that comes back looked at, no byte lost. It shares the two
-cores with the hub. The raw echo receives and sends with large buffers and looks at nothing; it is shown with the system's
+`megaphone bench flood` plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
+size, header included, as fast as they are taken, every header that comes back checked, no byte lost. It shares the two
+cores with the hub. The raw echo, `megaphone bench echo-server`, receives and sends with large buffers and looks at nothing; it is shown with the system's
 own congestion control and with Reno, which links within one machine choose for themselves: BBR, where that is the system's,
 paces by timers what nothing on loopback could congest.""",
     "headers": """
@@ -131,7 +131,7 @@ In process, under the JIT of .NET 10, on one core: each round is the median of s
 arrives at a time: 16 KiB as a busy client's reads bring it, 1 KiB so that nearly every stanza is cut in two and put together
 again, 100 bytes as if it came in small packets.""",
     "accept": """
-Clients connect one after the other as fast as they can, and say nothing; then all of them are closed at once.""",
+Clients connect as fast as they can, and send nothing; then all of them are closed at once.""",
     "start": """
 Both roles and the admin endpoint in one process, everything as by default but for the addresses; resident memory one second
 after the start, pages of the file included. HAProxy's time is until it takes a connection.""",

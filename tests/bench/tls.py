@@ -108,7 +108,7 @@ def through_haproxy(name):
 def into_ejabberd(_):
     """Its certificate, ECDSA P-256, is one that ejabberd.sh makes. Clients that do not log in may stay."""
     with Ejabberd("negotiation_timeout: 1 hour", EJABBERD_MODULES="none", EJABBERD_TLS="1") as server:
-        server.fall_quiet()
+        server.wait_until_idle()
         yield server, server.tls
 
 

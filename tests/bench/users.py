@@ -1,28 +1,25 @@
 """Bytes of memory per idle user who is logged in to ejabberd, directly or through ECM and hub: the slope from FEW to MANY."""
 
-from ejabberd import Ejabberd
-from harness import BENCH, CLIENTS, Benchmark, Child, ecm, hub, kernel
+from ejabberd import Ejabberd, crowd
+from harness import CLIENTS, Benchmark, ecm, forget_earlier_connections, hub, kernel
 
 FEW = 3_000
 MANY = 6_000
-
-
-def users(to, count, group):
-    return Child("/usr/bin/python3", str(BENCH / "xmpp_users.py"), "--to", to, "--users", str(count),
-                 "--group", str(group), ready="READY", patience=60)
+SLOWLY = ["--pending", 32]  # what many logins at the same time need would stay with ejabberd
 
 
 def slope(way, server, address, beside):
     """Adds what each user costs the server, and the processes that are named beside it."""
     def look():
-        server.fall_quiet()
+        server.wait_until_idle()
         return [*kernel(), server.own_memory(), *(process.own_memory() for process in beside.values())]
 
+    forget_earlier_connections()
     live = server.live()
     # What the few say goes around in rings that are the same for any number of users; they are all touched then.
-    with users(address, FEW, 0):
+    with crowd("xmpp", address, FEW, server, *SLOWLY):
         few = look()
-        with users(address, MANY - FEW, 1):
+        with crowd("xmpp", address, MANY - FEW, server, *SLOWLY):
             slab, sockets, resident, *rest = [after - before for before, after in zip(few, look())]
             logged_in = server.users()
             live = server.live() - live  # last, as it sweeps away what the others measure

@@ -37,19 +37,19 @@ public class OnlineTests
         Assert.Equal("END", client.Hear("</stream:stream>"));
         Assert.Equal("", client.Hear(""));
         Assert.Equal(["the server closed a stream"], client.Problems);
-        Assert.Equal((0, 1), (client.Clients.Online, client.Clients.Over));
+        Assert.Equal((0, 1), (client.Clients.Online, client.Clients.Closed));
     }
 
     [Fact]
     public void A_stream_that_was_asked_to_end_ends_without_a_problem()
     {
         using Conversation client = Conversation.LoggedIn();
-        client.Session.EndSaid = true;
+        client.Session.EndRequested = true;
 
         Assert.Equal("END", client.Hear("</stream:stream>"));
         Assert.Equal("", client.Hear(""));
         Assert.Empty(client.Problems);
-        Assert.Equal((0, 1), (client.Clients.Online, client.Clients.Over));
+        Assert.Equal((0, 1), (client.Clients.Online, client.Clients.Closed));
     }
 
     [Fact]
@@ -59,7 +59,7 @@ public class OnlineTests
         client.Hear("");
 
         Assert.Equal("", client.Hear("<iq type='get' id='1'/>"));
-        Assert.Equal(1, client.Clients.Over);
+        Assert.Equal(1, client.Clients.Closed);
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public class OnlineTests
 
         client.Hear("<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features><success/>");
         Assert.Equal(["the server asked for more answers at once than there was room for"], client.Problems);
-        Assert.Equal((1, 1), (client.Clients.Failed, client.Clients.Over));
+        Assert.Equal((1, 1), (client.Clients.Failed, client.Clients.Closed));
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public class OnlineTests
         client.Clients.Lose(6, "gone");
 
         Assert.Equal([("gone", 1L)], client.Clients.Problems.Kinds);
-        Assert.Equal((0, 1, 0), (client.Clients.Online, client.Clients.Over, client.Clients.Failed));
+        Assert.Equal((0, 1, 0), (client.Clients.Online, client.Clients.Closed, client.Clients.Failed));
     }
 
     [Fact]
