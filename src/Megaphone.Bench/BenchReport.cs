@@ -170,8 +170,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
         foreach ((_, string title, LatencyHistogram latencies) in _latencies)
         {
-            latency.Add(title, Enumerable.Range(0, 81).Select(step => step / 20.0)
-                .Select(nines => (nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000)));
+            latency.Add(title, Enumerable.Range(0, 81).Select(step => new Chart.Point(step / 20.0, latencies.Percentile(1 - Math.Pow(10, -step / 20.0)) / 1000)));
         }
 
         Chart memory = new("Memory in MiB, by clients", logarithmicX: false, logarithmicY: false);
@@ -180,7 +179,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
             int process = i;
             memory.Add(watch.Watched[i].Name, watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
                 .OrderBy(point => point.Seconds)
-                .Select(point => ((double)point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
+                .Select(point => new Chart.Point(point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
         }
 
         return Chart.Draw([.. new[] { latency, memory }.Where(chart => !chart.IsEmpty)]);

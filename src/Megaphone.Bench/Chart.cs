@@ -8,8 +8,8 @@ namespace Megaphone.Bench;
 /// One diagram of curves, for an SVG document of several side by side. Readable on light and on dark backgrounds; it has none of its own.
 /// </summary>
 /// <param name="title">What stands above it.</param>
-/// <param name="logarithmicX">Whether the horizontal axis is logarithmic, from one power of ten to another; else it begins at zero.</param>
-/// <param name="logarithmicY">Whether the vertical axis is logarithmic, from the smallest value to the largest; else it begins at zero.</param>
+/// <param name="logarithmicX">Whether the horizontal axis is logarithmic, from one power of ten to another; a linear one begins at zero.</param>
+/// <param name="logarithmicY">Whether the vertical axis is logarithmic, from the smallest value to the largest; a linear one begins at zero.</param>
 internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
 {
     /// <summary>The size of one diagram.</summary>
@@ -31,8 +31,8 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
 
     private static readonly string[] Colours = ["#2f81f7", "#db6d28", "#3fb950", "#a371f7", "#e5534b"];
 
-    private readonly List<(string Name, (double X, double Y)[] Points)> _curves = [];
-    private readonly List<(double X, string Label)> _ticks = [];
+    private readonly List<Curve> _curves = [];
+    private readonly List<Tick> _ticks = [];
 
     /// <summary>Whether there is anything to show.</summary>
     public bool IsEmpty => _curves.Count == 0;
@@ -40,14 +40,14 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
     /// <summary>Adds a curve; one of fewer than two points is left out.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="points">Its points, from left to right.</param>
-    public void Add(string name, IEnumerable<(double X, double Y)> points)
+    public void Add(string name, IEnumerable<Point> points)
     {
-        (double X, double Y)[] curve = [.. points];
-        if (curve.Length > 1) _curves.Add((name, curve));
+        Point[] curve = [.. points];
+        if (curve.Length > 1) _curves.Add(new Curve(name, curve));
     }
 
-    /// <summary>Names a place of a horizontal axis that is not logarithmic; without any its ends and its middle are named by their values.</summary>
-    public void AddTick(double x, string label) => _ticks.Add((x, label));
+    /// <summary>Labels a place of a linear horizontal axis; without any label its ends and its middle have their values.</summary>
+    public void AddTick(double x, string label) => _ticks.Add(new Tick(x, label));
 
     /// <summary>Puts diagrams side by side.</summary>
     public static string Draw(IReadOnlyList<Chart> charts)
@@ -69,14 +69,15 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
 
     private void Draw(StringBuilder svg, int offset)
     {
-        (double X, double Y)[] all = [.. _curves.SelectMany(curve => curve.Points)];
+        Point[] all = [.. _curves.SelectMany(curve => curve.Points)];
         double left = logarithmicX ? Math.Floor(Math.Log10(all.Min(point => point.X))) : 0;
         double right = logarithmicX ? Math.Ceiling(Math.Log10(all.Max(point => point.X))) : all.Max(point => point.X);
         double most = Math.Max(all.Max(point => point.Y), 1e-9);
         double high = logarithmicY ? most : RoundUp(most);
         double low = logarithmicY ? Math.Max(all.Min(point => point.Y), high / 1e6) : 0;
 
-        double X(double x) => offset + Left + ((logarithmicX ? Math.Log10(x) : x) - left) / Math.Max(right - left, 1e-9) * (Width - Left - Right);
+        double Scaled(Point point) => logarithmicX ? Math.Log10(point.X) : point.X;
+        double X(double x) => offset + Left + (x - left) / Math.Max(right - left, 1e-9) * (Width - Left - Right);
         double Y(double y) => Height - Bottom - Part(y) * (Height - Top - Bottom);
         double Part(double y) => !logarithmicY ? y / high : low < high ? Math.Log(Math.Max(y, low) / low) / Math.Log(high / low) : 1;
 
@@ -88,19 +89,19 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
             Append(svg, $"<text x=\"{offset + Left - 6}\" y=\"{Y(y) + 4:0.0}\" text-anchor=\"end\">{Short(y)}</text>");
         }
 
-        foreach ((double x, string label) in Ticks(left, right))
-            Append(svg, $"<text x=\"{X(x):0.0}\" y=\"{Height - 12}\" text-anchor=\"middle\">{label}</text>");
+        foreach (Tick tick in Ticks(left, right))
+            Append(svg, $"<text x=\"{X(tick.X):0.0}\" y=\"{Height - 12}\" text-anchor=\"middle\">{tick.Label}</text>");
 
         int legend = offset + Left;
         for (int i = 0; i < _curves.Count; i++)
         {
-            (string name, (double X, double Y)[] points) = _curves[i];
+            (string name, Point[] points) = _curves[i];
             string colour = Colours[i % Colours.Length];
-            string line = string.Join(' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.0},{Y(point.Y):0.0}")));
+            string line = string.Join(' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(Scaled(point)):0.0},{Y(point.Y):0.0}")));
             Append(svg, $"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{line}\"/>");
             if (points.Length <= MaxDots)
             {
-                foreach ((double x, double y) in points) Append(svg, $"<circle cx=\"{X(x):0.0}\" cy=\"{Y(y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
+                foreach (Point point in points) Append(svg, $"<circle cx=\"{X(Scaled(point)):0.0}\" cy=\"{Y(point.Y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
             }
 
             Append(svg, $"<text x=\"{legend}\" y=\"36\" style=\"fill: {colour}\">{SecurityElement.Escape(name)}</text>");
@@ -108,13 +109,24 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
         }
     }
 
-    private IEnumerable<(double X, string Label)> Ticks(double left, double right) =>
-        logarithmicX ? Enumerable.Range((int)left, (int)(right - left) + 1).Select(power => Math.Pow(10, power)).Select(x => (x, Short(x)))
-        : _ticks.Count > 0 ? _ticks
-        : [(0, "0"), (right / 2, Short(right / 2)), (right, Short(right))];
+    private List<Tick> Ticks(double left, double right)
+    {
+        if (_ticks.Count > 0) return _ticks;
+        if (!logarithmicX) return [new Tick(0, "0"), new Tick(right / 2, Short(right / 2)), new Tick(right, Short(right))];
+        List<Tick> ticks = [];
+        for (double power = left; power <= right; power++) ticks.Add(new Tick(power, Short(Math.Pow(10, power))));
+        return ticks;
+    }
 
     private static void Append(StringBuilder svg, FormattableString line) => svg.AppendLine(line.ToString(CultureInfo.InvariantCulture));
 
     private static string Short(double value) =>
         value.ToString(value >= 100 ? "N0" : value >= 1 ? "0.#" : "0.###", CultureInfo.InvariantCulture);
+
+    /// <summary>A point of a curve.</summary>
+    public sealed record Point(double X, double Y);
+
+    private sealed record Curve(string Name, Point[] Points);
+
+    private sealed record Tick(double X, string Label);
 }

@@ -30,15 +30,20 @@ internal static class ChartFile
         {
             Chart chart = new(described.GetProperty("title").GetString()!, logarithmicX: true, logarithmicY: false);
             foreach (JsonProperty curve in described.GetProperty("curves").EnumerateObject())
-                chart.Add(curve.Name, curve.Value.EnumerateArray().Select(Point));
+            {
+                List<Chart.Point> points = [];
+                foreach (JsonElement point in curve.Value.EnumerateArray()) points.Add(ReadPoint(point));
+                chart.Add(curve.Name, points);
+            }
+
             if (!chart.IsEmpty) charts.Add(chart);
         }
 
         return charts;
     }
 
-    private static (double X, double Y) Point(JsonElement point) =>
+    private static Chart.Point ReadPoint(JsonElement point) =>
         point.GetArrayLength() == 2 && point[0].GetDouble() is > 0 and double x
-            ? (x, point[1].GetDouble())
+            ? new Chart.Point(x, point[1].GetDouble())
             : throw new FormatException($"{point} is no point [X, Y] with X above zero.");
 }

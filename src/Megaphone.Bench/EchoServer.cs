@@ -6,11 +6,11 @@ using Megaphone.Reactor;
 namespace Megaphone.Bench;
 
 /// <summary>
-/// <c>megaphone bench echo-server</c>: sends back to each client what it said, with two calls to the kernel for what arrives at a
+/// <c>megaphone bench echo-server</c>: sends back to each client what it has sent, with two calls to the kernel for what arrives at a
 /// time. One thread: what stands between a client and this server is measured, so this takes as little as can be.
 /// </summary>
 /// <remarks>Sending blocks: a client that does not read stops the server for all of them. Load generators read.</remarks>
-internal sealed unsafe class EchoServer : IDisposable
+internal static unsafe class EchoServer
 {
     private const int EventsAtATime = 512;
     private const int BufferBytes = 256 << 10;
@@ -18,71 +18,53 @@ internal sealed unsafe class EchoServer : IDisposable
     private const int TcpCongestion = 13;
     private const ulong ListenerData = ulong.MaxValue;
 
-    private readonly Epoll _epoll = new();
-    private readonly byte* _buffer = (byte*)NativeMemory.Alloc(BufferBytes);
-    private readonly int _listener;
-
-    /// <summary>Begins to listen.</summary>
-    /// <exception cref="IOException">The address cannot be bound, or there is no such congestion control.</exception>
-    public EchoServer(EchoServerOptions options)
-    {
-        _listener = NativeSocket.Listen(options.Listen, Backlog, new TcpLivenessOptions());
-        if (options.Congestion is { } name)
-        {
-            // Its connections inherit it.
-            byte[] text = Encoding.ASCII.GetBytes(name);
-            fixed (byte* first = text)
-            {
-                if (Libc.SetSocketOption(_listener, Libc.IpProtoTcp, TcpCongestion, first, (uint)text.Length) != 0)
-                    throw new IOException($"no congestion control {name}: {Libc.Describe(Marshal.GetLastPInvokeError())}");
-            }
-        }
-
-        _epoll.Add(_listener, Libc.EpollIn, ListenerData);
-    }
-
-    /// <summary>Listens and serves until the process is ended by a signal. Says on standard output when it is ready, and where.</summary>
+    /// <summary>Serves until a signal ends the process. Prints a line when it is ready, with the address.</summary>
     /// <exception cref="IOException">The address cannot be bound, or there is no such congestion control.</exception>
     public static bool Run(EchoServerOptions options)
     {
-        using EchoServer server = new(options);
-        Console.Out.WriteLine($"megaphone bench echo-server ready {NativeSocket.LocalAddress(server._listener).ToEndPoint()}");
-        server.Serve();
-        return true;
-    }
+        int listener = Listen(options);
+        using Epoll epoll = new();
+        epoll.Add(listener, Libc.EpollIn, ListenerData);
+        Console.Out.WriteLine($"megaphone bench echo-server ready {NativeSocket.LocalAddress(listener).ToEndPoint()}");
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        _epoll.Dispose();
-        _ = Libc.Close(_listener);
-        NativeMemory.Free(_buffer);
-    }
-
-    private void Serve()
-    {
+        byte* buffer = (byte*)NativeMemory.Alloc(BufferBytes);
         EpollEvent* events = stackalloc EpollEvent[EventsAtATime];
         while (true)
         {
-            int count = _epoll.Wait(events, EventsAtATime, timeout: -1);
+            int count = epoll.Wait(events, EventsAtATime, timeout: -1);
             for (int i = 0; i < count; i++)
             {
-                if (events[i].Data == ListenerData) Accept();
-                else Echo((int)events[i].Data);
+                if (events[i].Data == ListenerData) Accept(listener, epoll);
+                else Echo((int)events[i].Data, buffer);
             }
         }
     }
 
-    private void Accept()
+    private static int Listen(EchoServerOptions options)
     {
-        for (int client; (client = Libc.Accept(_listener, null, null, Libc.SockCloseOnExec)) >= 0;) _epoll.Add(client, Libc.EpollIn, (ulong)client);
+        int listener = NativeSocket.Listen(options.Listen, Backlog, new TcpLivenessOptions());
+        if (options.Congestion is not { } name) return listener;
+
+        // Its connections inherit it.
+        byte[] text = Encoding.ASCII.GetBytes(name);
+        fixed (byte* first = text)
+        {
+            if (Libc.SetSocketOption(listener, Libc.IpProtoTcp, TcpCongestion, first, (uint)text.Length) == 0) return listener;
+        }
+
+        throw new IOException($"no congestion control {name}: {Libc.Describe(Marshal.GetLastPInvokeError())}");
     }
 
-    private void Echo(int client)
+    private static void Accept(int listener, Epoll epoll)
     {
-        nint got = Libc.Receive(client, _buffer, BufferBytes, Libc.MsgDontWait);
+        for (int client; (client = Libc.Accept(listener, null, null, Libc.SockCloseOnExec)) >= 0;) epoll.Add(client, Libc.EpollIn, (ulong)client);
+    }
+
+    private static void Echo(int client, byte* buffer)
+    {
+        nint got = Libc.Receive(client, buffer, BufferBytes, Libc.MsgDontWait);
         nint sent = 0;
-        while (sent < got && Libc.Send(client, _buffer + sent, (nuint)(got - sent), Libc.MsgNoSignal) is > 0 and nint more) sent += more;
+        while (sent < got && Libc.Send(client, buffer + sent, (nuint)(got - sent), Libc.MsgNoSignal) is > 0 and nint more) sent += more;
         bool isOver = got == 0 || sent < got || (got < 0 && Marshal.GetLastPInvokeError() != Errno.TryAgain);
         if (isOver) _ = Libc.Close(client);
     }

@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
@@ -28,12 +31,14 @@ internal sealed class FloodBench : IBench
     {
         _driver.EndPhase("before");
         bool well;
-        using (PacketFlood flood = new(LinkTransport.ConnectTo(_options.To), _options.Sessions, _options.PacketBytes))
+        int descriptor = Connect(_options.To);
+        using (PacketFlood flood = new(descriptor, _options.Sessions, _options.PacketBytes))
         {
             Volatile.Write(ref _clients, _options.Sessions);
             well = Play(flood);
         }
 
+        _ = Libc.Close(descriptor);
         Volatile.Write(ref _clients, 0);
         _driver.EndPhase("after the end");
         _driver.KeepWatching(_options.Run.After);
@@ -43,6 +48,16 @@ internal sealed class FloodBench : IBench
 
     /// <inheritdoc/>
     public void Dispose() => _watch.Dispose();
+
+    private static unsafe int Connect(HostPort to)
+    {
+        NativeAddress address = new(TcpClients.Resolve(to));
+        int descriptor = Libc.Socket(address.Family, Libc.SockStream | Libc.SockCloseOnExec, 0);
+        if (descriptor < 0 || Libc.Connect(descriptor, &address, address.Length) != 0)
+            throw new IOException($"no link to {to}: {Libc.Describe(Marshal.GetLastPInvokeError())}");
+        _ = Libc.SetSocketOption(descriptor, Libc.IpProtoTcp, Libc.TcpNoDelay, 1);
+        return descriptor;
+    }
 
     private bool Play(PacketFlood flood)
     {

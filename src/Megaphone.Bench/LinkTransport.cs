@@ -4,7 +4,6 @@ using Megaphone.Ecm;
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
-using Megaphone.Values;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Megaphone.Bench;
@@ -37,25 +36,6 @@ internal sealed class LinkTransport : IXmppTransport
 
     private static NativeAddress ListenerAddress { get; } = new(new IPEndPoint(IPAddress.Loopback, 5222));
 
-    /// <summary>Opens the connection for a link.</summary>
-    /// <exception cref="IOException">The other end cannot be reached.</exception>
-    public static Socket ConnectTo(HostPort to)
-    {
-        Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            using CancellationTokenSource timeout = new(Timeout);
-            socket.ConnectAsync(to.Host, to.Port, timeout.Token).AsTask().GetAwaiter().GetResult();
-            return socket;
-        }
-        catch (Exception failure) when (failure is SocketException or OperationCanceledException)
-        {
-            socket.Dispose();
-            string reason = failure is SocketException ? failure.Message : $"no connection within {Timeout.TotalSeconds:0} s";
-            throw new IOException($"no link to {to}: {reason}", failure);
-        }
-    }
-
     /// <inheritdoc/>
     public void Connect()
     {
@@ -63,7 +43,7 @@ internal sealed class LinkTransport : IXmppTransport
         LinkLog log = new(NullLogger<Link>.Instance);
         foreach (LinkPlayer player in _players)
         {
-            LinkConnection connection = new(ConnectTo(_options.To), LinkOrigin.Connected, options, player, _metrics, log);
+            LinkConnection connection = Connect(player, options, log);
             Task running = connection.RunAsync(Timeout);
             _links.Add(running);
             Task.WhenAny(player.WhenUp, running).GetAwaiter().GetResult();
@@ -130,6 +110,23 @@ internal sealed class LinkTransport : IXmppTransport
     public void Dispose()
     {
         foreach (LinkPlayer player in _players) player.Dispose();
+    }
+
+    private LinkConnection Connect(LinkPlayer player, LinkOptions options, LinkLog log)
+    {
+        Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using CancellationTokenSource timeout = new(Timeout);
+            socket.ConnectAsync(_options.To.Host, _options.To.Port, timeout.Token).AsTask().GetAwaiter().GetResult();
+            return new LinkConnection(socket, LinkOrigin.Connected, options, player, _metrics, log);
+        }
+        catch (Exception failure) when (failure is SocketException or OperationCanceledException)
+        {
+            socket.Dispose();
+            string reason = failure is SocketException ? failure.Message : $"no connection within {Timeout.TotalSeconds:0} s";
+            throw new IOException($"no link to {_options.To}: {reason}", failure);
+        }
     }
 
     private LinkPlayer PlayerOf(int index) => _players[index % _players.Length];

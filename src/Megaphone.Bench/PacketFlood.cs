@@ -1,5 +1,6 @@
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
 using Megaphone.Protocol;
 
 namespace Megaphone.Bench;
@@ -8,12 +9,12 @@ namespace Megaphone.Bench;
 /// Plays an ECM of sections 1 to 3 of the link protocol: sends packets of one length on many sessions in turn, as fast as
 /// they are taken, and checks the header of each packet that comes back. One thread sends, one receives.
 /// </summary>
-internal sealed class PacketFlood : IDisposable
+internal sealed unsafe class PacketFlood : IDisposable
 {
     /// <summary>About what is given to the kernel at a time; more of it does not fit into the processor's cache.</summary>
     private const int BatchBytes = 256 << 10;
 
-    private readonly Socket _socket;
+    private readonly int _descriptor;
     private readonly byte[] _batch;
     private readonly int _packetBytes;
     private readonly Thread _sender;
@@ -24,13 +25,12 @@ internal sealed class PacketFlood : IDisposable
     private volatile string? _failure;
 
     /// <summary>Begins to send.</summary>
-    /// <param name="socket">Connected; owned from now on.</param>
+    /// <param name="descriptor">The link's connection, blocking. The caller closes it, after <see cref="Dispose"/>.</param>
     /// <param name="sessions">How many sessions there are.</param>
     /// <param name="packetBytes">The length of each packet, more than a header's.</param>
-    public PacketFlood(Socket socket, int sessions, int packetBytes)
+    public PacketFlood(int descriptor, int sessions, int packetBytes)
     {
-        _socket = socket;
-        _socket.NoDelay = true;
+        _descriptor = descriptor;
         _packetBytes = packetBytes;
         int packets = sessions * Math.Max(1, BatchBytes / (sessions * packetBytes));
         _batch = new byte[packets * packetBytes];
@@ -59,36 +59,33 @@ internal sealed class PacketFlood : IDisposable
     /// <summary>Sends no more than what is under way.</summary>
     public void StopSending() => _stop = true;
 
-    /// <summary>Ends both threads, and closes the link.</summary>
+    /// <summary>Shuts the connection down, and waits until both threads have ended.</summary>
     public void Dispose()
     {
         _stop = true;
-        try
-        {
-            _socket.Shutdown(SocketShutdown.Both);
-        }
-        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
-        {
-            // The link is down already, and both threads know.
-        }
-
+        _ = Libc.Shutdown(_descriptor, Libc.ShutBoth);
         _sender.Join();
         _receiver.Join();
-        _socket.Dispose();
     }
 
     private void Send()
     {
-        while (!_stop)
+        fixed (byte* batch = _batch)
         {
-            int sent = _socket.Send(_batch, SocketFlags.None, out SocketError error);
-            if (error != SocketError.Success || sent != _batch.Length)
+            while (!_stop)
             {
-                _failure ??= $"the link was lost: {error}";
-                return;
-            }
+                for (nint sent = 0, more; sent < _batch.Length; sent += more)
+                {
+                    more = Libc.Send(_descriptor, batch + sent, (nuint)(_batch.Length - sent), Libc.MsgNoSignal);
+                    if (more <= 0)
+                    {
+                        Lose();
+                        return;
+                    }
+                }
 
-            Volatile.Write(ref _sent, _sent + sent);
+                Volatile.Write(ref _sent, _sent + _batch.Length);
+            }
         }
     }
 
@@ -104,14 +101,15 @@ internal sealed class PacketFlood : IDisposable
         int tail = 0;
         while (true)
         {
-            int got = _socket.Receive(buffer, tail, buffer.Length - tail, SocketFlags.None, out SocketError error);
+            nint got;
+            fixed (byte* free = &buffer[tail]) got = Libc.Receive(_descriptor, free, (nuint)(buffer.Length - tail), 0);
             if (got <= 0)
             {
-                _failure ??= $"the link was lost: {(error == SocketError.Success ? "closed by the other side" : error)}";
+                Lose(isEnd: got == 0);
                 return;
             }
 
-            int filled = tail + got;
+            int filled = tail + (int)got;
             int at = 0;
             for (; at + _packetBytes <= filled; at += _packetBytes)
             {
@@ -126,4 +124,7 @@ internal sealed class PacketFlood : IDisposable
             Volatile.Write(ref _received, _received + got);
         }
     }
+
+    private void Lose(bool isEnd = false) =>
+        _failure ??= $"the link was lost: {(isEnd ? "the other side closed it" : Libc.Describe(Marshal.GetLastPInvokeError()))}";
 }

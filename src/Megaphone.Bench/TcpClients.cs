@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
+using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
@@ -55,7 +56,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
                 + "raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes");
         }
 
-        IPEndPoint to = Resolve();
+        IPEndPoint to = Resolve(_options.To);
         _to = new NativeAddress(to);
         _opener = new ConnectionOpener(to, _options.From ?? (IPAddress.IsLoopback(to.Address) && _to.IsV4 ? SourceAddresses.Loopback : null));
         ReactorOptions options = new()
@@ -148,15 +149,17 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         else _handler.Closed(index, problem);
     }
 
-    private IPEndPoint Resolve()
+    /// <summary>The first address of a host, and the port.</summary>
+    /// <exception cref="IOException">The host has no address.</exception>
+    public static IPEndPoint Resolve(HostPort host)
     {
         try
         {
-            return new IPEndPoint(_options.To.Address ?? Dns.GetHostAddresses(_options.To.Host)[0], _options.To.Port);
+            return new IPEndPoint(host.Address ?? Dns.GetHostAddresses(host.Host)[0], host.Port);
         }
         catch (SocketException failure)
         {
-            throw new IOException($"{_options.To.Host} has no address: {failure.Message}", failure);
+            throw new IOException($"{host.Host} has no address: {failure.Message}", failure);
         }
     }
 }

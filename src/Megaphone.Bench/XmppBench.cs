@@ -4,7 +4,7 @@ namespace Megaphone.Bench;
 
 /// <summary>
 /// <c>megaphone bench link</c> and <c>bench xmpp</c>: clients log in, stay, write to each other and leave. The calling
-/// thread sets the schedule; what the server says is handled where it is received.
+/// thread drives the run; what the server sends is handled on the thread that receives it.
 /// </summary>
 internal sealed class XmppBench : IBench
 {
@@ -140,7 +140,7 @@ internal sealed class XmppBench : IBench
         }
     }
 
-    /// <returns>Whether every message arrived once and in its place.</returns>
+    /// <returns>Whether every message arrived, once and in order.</returns>
     private bool Talk()
     {
         int[] users = [.. Enumerable.Range(0, _options.Sessions).Where(index => _clients.Sessions[index].Phase == SessionPhase.Online)];
@@ -210,10 +210,10 @@ internal sealed class XmppBench : IBench
         using Progress progress = _driver.ShowProgress("closing", _clients.Opened, () => _clients.Closed);
         StallTimeout stall = _driver.NewStallTimeout();
         long before = _clients.Closed;
-        long said = 0;
+        long requested = 0;
         for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _clients.Closed);)
         {
-            if (said - (_clients.Closed - before) >= _options.Pending)
+            if (requested - (_clients.Closed - before) >= _options.Pending)
             {
                 _driver.Pause();
                 continue;
@@ -232,7 +232,7 @@ internal sealed class XmppBench : IBench
                     continue;
                 }
 
-                said++;
+                requested++;
             }
 
             if (++next % Batch == 0) _transport.Flush();

@@ -17,7 +17,7 @@ public sealed class PacketFloodTests : IDisposable
     [Fact]
     public void Sessions_send_in_turn_from_the_first_id_on()
     {
-        using PacketFlood flood = new(_sockets.Ours, sessions: 3, PacketBytes);
+        using PacketFlood flood = new((int)_sockets.Ours.Handle, sessions: 3, PacketBytes);
         ulong[] ids = new ulong[7];
         for (int i = 0; i < ids.Length; i++)
         {
@@ -32,7 +32,7 @@ public sealed class PacketFloodTests : IDisposable
     [Fact]
     public async Task It_is_over_when_all_that_was_sent_has_come_back()
     {
-        using PacketFlood flood = new(_sockets.Ours, sessions: 10, PacketBytes);
+        using PacketFlood flood = new((int)_sockets.Ours.Handle, sessions: 10, PacketBytes);
         Task echo = Task.Run(() =>
         {
             byte[] buffer = new byte[64 << 10];
@@ -50,7 +50,7 @@ public sealed class PacketFloodTests : IDisposable
     [Fact]
     public async Task A_packet_that_was_never_sent_is_a_failure()
     {
-        using PacketFlood flood = new(_sockets.Ours, sessions: 1, PacketBytes);
+        using PacketFlood flood = new((int)_sockets.Ours.Handle, sessions: 1, PacketBytes);
         byte[] packet = ReceivePacket();
         PacketHeader.Write(packet, PacketBytes + 1, id: 1);
         _sockets.Peer.Send(packet);
@@ -62,7 +62,7 @@ public sealed class PacketFloodTests : IDisposable
     [Fact]
     public async Task A_link_that_is_closed_is_a_failure()
     {
-        using PacketFlood flood = new(_sockets.Ours, sessions: 1, PacketBytes);
+        using PacketFlood flood = new((int)_sockets.Ours.Handle, sessions: 1, PacketBytes);
         _sockets.Peer.Close();
 
         await Patience.UntilAsync(() => flood.IsOver, "the link's end was seen");
