@@ -70,8 +70,8 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
     public void Flush()
     {
         while (_resumed.TryPeek(out int index) && TryRelease(index)) _resumed.TryDequeue(out _);
-        if (_current is { } link) FlushBatch.Add(link);
-        FlushBatch.Flush();
+        if (_current is { } link) PendingFlushes.Add(link);
+        PendingFlushes.Flush();
     }
 
     /// <summary>Waits until there may be room again after a refusal.</summary>
@@ -139,10 +139,10 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
     }
 
     /// <inheritdoc/>
-    public void OnBatchEnded(Link link)
+    public void OnBatchEnd(Link link)
     {
-        FlushBatch.Add(link);
-        FlushBatch.Flush();
+        PendingFlushes.Add(link);
+        PendingFlushes.Flush();
     }
 
     /// <inheritdoc/>

@@ -15,7 +15,7 @@ internal static class MeasuredRun
     /// <exception cref="IOException">It could not start, or the results could not be written.</exception>
     public static bool Run(RunOptions options, Func<RunContext, IBench> make, WorkerChannel? worker)
     {
-        InlineCompletions.SwitchOn();
+        InlineCompletions.Enable();
         using StopSignal stopSignal = new();
         using IBench bench = make(new RunContext(stopSignal, worker));
         bool well = bench.Run();

@@ -83,7 +83,7 @@ public sealed class UnauthenticatedLinkTests
 
         await honest.SendAsync(hello.AsMemory(40));
         Assert.Contains("welcome", await honest.ReceiveTextAsync(100));
-        await hub.ComplainsAsync(1, "there are 8 already (MaxLinks)");
+        await hub.ComplainsAsync(1, "MaxLinks (8) is reached");
         silent.ForEach(one => one.Dispose());
     }
 

@@ -51,7 +51,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
             int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls);
             if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
-            FlushBatch.Add(link);
+            PendingFlushes.Add(link);
             state.Open(metrics);
         }
 
@@ -77,7 +77,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         {
             state.Open(metrics);
             claim.Commit(id.Value, bytes);
-            FlushBatch.Add(link);
+            PendingFlushes.Add(link);
         }
 
         claim.Release();
@@ -107,7 +107,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         if (refused) reason = CloseReason.StreamError;
         else _stanzas?.End(ref state);
 
-        if (!state.Life.TrySendOver(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
+        if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
 
         // A refused client's session was over, and counted, when it was refused.
@@ -120,7 +120,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         !_stopping && LinkOf(owner, state) is null ? CloseReason.LinkLost : null;
 
     /// <inheritdoc/>
-    public void OnBatchEnd() => FlushBatch.Flush();
+    public void OnBatchEnd() => PendingFlushes.Flush();
 
     /// <summary>
     /// Ends a session whose client broke XMPP: the client gets the stream error, and the end of our direction behind it; the
@@ -137,7 +137,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
 
         // Without room it is told when the client is closed.
         metrics.AddSessionClosed(CloseReason.StreamError);
-        state.Life.TrySendOver(link, id.Value, CloseReason.StreamError);
+        state.Life.TrySendClose(link, id.Value, CloseReason.StreamError);
     }
 
     /// <summary>The link that a client is on, or null when that connection of it is gone.</summary>

@@ -43,7 +43,7 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     }
 
     /// <inheritdoc/>
-    public void OnBatchEnded(Link link)
+    public void OnBatchEnd(Link link)
     {
         // What arrived has gone to the descriptors already.
     }

@@ -97,7 +97,7 @@ internal sealed class EcmRole : IDisposable
         _refusals.Dispose();
         reactors.StopAccepting();
         _entrance?.Dispose();
-        await Quiet.WaitAsync(_metrics, deadline).ConfigureAwait(false);
+        await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
 
         _clients.StopReading();
         await _stopConnecting.CancelAsync().ConfigureAwait(false);

@@ -67,7 +67,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
 
         // White space alone, or a part of a stanza, makes no packet: then nobody is woken.
         claim.Release();
-        if (committed) FlushBatch.Add(link);
+        if (committed) PendingFlushes.Add(link);
         if (client.Stream.IsDiscarding) metrics.AddDropped(DropReason.StreamEnded);
         metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max) - held);
         return Outcome.Done;

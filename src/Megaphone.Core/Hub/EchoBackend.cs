@@ -51,15 +51,15 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
             if (!pause) Release(session, hold);
         }
 
-        FlushBatch.Flush();
+        PendingFlushes.Flush();
     }
 
     /// <inheritdoc/>
     public void Abort(in HubSession session, CloseReason reason)
     {
         // On a full link the session stays; whoever wants it ended comes again.
-        if (!TrySendOver(session, reason)) return;
-        FlushBatch.Flush();
+        if (!TrySendClose(session, reason)) return;
+        PendingFlushes.Flush();
         End(session, reason);
     }
 
@@ -76,7 +76,7 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
                 Release(new HubSession(key.Link, key.Id.Number), hold);
         }
 
-        FlushBatch.Flush();
+        PendingFlushes.Flush();
     }
 
     /// <inheritdoc/>
@@ -89,16 +89,16 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
 
     private static (HubLink Link, KeyedNumber Id) KeyOf(in HubSession session) => (session.Link, new KeyedNumber(session.Id));
 
-    private static bool TrySendOver(in HubSession session, CloseReason reason)
+    private static bool TrySendClose(in HubSession session, CloseReason reason)
     {
-        SessionLife life = SessionLife.OfPeer();
-        return life.TrySendOver(session.Link.Usable, session.Id, reason);
+        SessionLife life = SessionLife.OpenedByPeer();
+        return life.TrySendClose(session.Link.Usable, session.Id, reason);
     }
 
     private bool Write(in HubSession session, ReadOnlySpan<byte> content)
     {
         if (!session.Link.Link.TryWrite(session.Id, content)) return false;
-        FlushBatch.Add(session.Link.Link);
+        PendingFlushes.Add(session.Link.Link);
         if (content.IsEmpty) sessions.End(session.Link, session.Id, CloseReason.Ended);
         return true;
     }
@@ -115,7 +115,7 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
             if (tooMuch || sessions.Metrics.BufferedBytes + content.Length > _buffers.TotalBytes)
             {
                 CloseReason reason = tooMuch ? CloseReason.BufferLimit : CloseReason.BufferTotal;
-                if (!TrySendOver(session, reason)) return Outcome.WouldBlock;
+                if (!TrySendClose(session, reason)) return Outcome.WouldBlock;
                 End(session, reason);
                 return Outcome.Closed;
             }

@@ -63,8 +63,8 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
                 return Drop();
             case SessionTable.State.Unknown when TryOpen(id, out connection) is { } refusal:
                 // Not opened, so not over either: the id is only remembered once the ECM has been told.
-                SessionLife life = SessionLife.OfPeer();
-                if (!life.TrySendOver(Usable, id, refusal)) return Outcome.WouldBlock;
+                SessionLife life = SessionLife.OpenedByPeer();
+                if (!life.TrySendClose(Usable, id, refusal)) return Outcome.WouldBlock;
                 Sessions.Refuse(id);
                 sessions.CountRefused(this, id, refusal);
                 return Outcome.Done;
@@ -86,7 +86,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     }
 
     /// <inheritdoc/>
-    public void OnBatchEnded(Link link) => FlushBatch.Flush();
+    public void OnBatchEnd(Link link) => PendingFlushes.Flush();
 
     /// <inheritdoc/>
     public void OnWritable(Link link) => backend.OnWritable(this);

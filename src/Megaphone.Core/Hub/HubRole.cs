@@ -63,7 +63,7 @@ internal sealed class HubRole : IDisposable
             _listener.Dispose();
             connections = _listener.Connections();
             foreach (LinkConnection connection in connections) connection.Link?.TryWrite(ControlMessage.Drain(TimeSpan.Zero));
-            await Quiet.WaitAsync(_metrics, deadline).ConfigureAwait(false);
+            await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
         }
 
         foreach (HubLink link in connections.Select(connection => connection.Handler).OfType<HubLink>()) link.StopSending();

@@ -54,7 +54,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     {
         connection = default;
         if (!_addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first)) return CloseReason.BackendUnresolved;
-        BackendConnection state = new() { Id = id, Link = link.Place, Life = SessionLife.OfPeer(), Candidates = candidates };
+        BackendConnection state = new() { Id = id, Link = link.Place, Life = SessionLife.OpenedByPeer(), Candidates = candidates };
         return _reactors.TryConnect(first, link.Link.Number, state, out connection) ? null : CloseReason.TooManySessions;
     }
 
@@ -110,7 +110,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
         {
             if (_clocked) hubLink.Sessions.Touch(state.Id);
             claim.Commit(state.Id, bytes);
-            FlushBatch.Add(link);
+            PendingFlushes.Add(link);
         }
 
         claim.Release();
@@ -129,14 +129,14 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     Outcome IConnectionHandler<BackendConnection>.OnClosed(ConnectionId id, int owner, ref BackendConnection state, CloseReason reason)
     {
         HubLink link = LinkOf(state);
-        if (!state.Life.TrySendOver(link.Usable, state.Id, reason)) return Outcome.WouldBlock;
+        if (!state.Life.TrySendClose(link.Usable, state.Id, reason)) return Outcome.WouldBlock;
         if (reason is CloseReason.BackendRefused or CloseReason.BackendTimeout or CloseReason.OutOfResources) Complain(reason);
         _sessions.End(link, state.Id, reason);
         return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    void IConnectionHandler<BackendConnection>.OnBatchEnd() => FlushBatch.Flush();
+    void IConnectionHandler<BackendConnection>.OnBatchEnd() => PendingFlushes.Flush();
 
     private static int OwnerOf(in HubSession session) => session.Link.Link.Number;
 

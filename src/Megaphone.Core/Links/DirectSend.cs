@@ -4,19 +4,19 @@ using Megaphone.Interop;
 
 namespace Megaphone.Links;
 
-/// <summary>Sends on a socket, without waiting, by the system call itself.</summary>
+/// <summary>Sends on a socket, without blocking, by the system call itself.</summary>
 /// <remarks>
-/// <see cref="Socket.Send(ReadOnlySpan{byte})"/> lays a dozen methods around that call, some 200 instructions, and wants a list of segments
-/// for what lies in two places.
+/// <see cref="Socket.Send(ReadOnlySpan{byte})"/> wraps that call in a dozen methods, some 200 instructions, and needs a list of segments
+/// for data in two places.
 /// </remarks>
 internal static unsafe class DirectSend
 {
-    /// <summary>Sends what the kernel takes at once, in one call. Thread-safe.</summary>
+    /// <summary>Sends what the kernel accepts at once, in one call. Thread-safe.</summary>
     /// <param name="socket">Connected, or closed meanwhile.</param>
-    /// <param name="first">What goes first; not empty.</param>
-    /// <param name="second">What follows it, from another place; may be empty.</param>
-    /// <param name="failure">What is wrong with the socket, in words; else null.</param>
-    /// <returns>Bytes that were taken; 0 when the kernel takes none now, and with a <paramref name="failure"/>.</returns>
+    /// <param name="first">Sent first; not empty.</param>
+    /// <param name="second">Sent after it; may be empty.</param>
+    /// <param name="failure">Why the socket failed; else null.</param>
+    /// <returns>Bytes that were sent; 0 when the kernel accepts none now, and with a <paramref name="failure"/>.</returns>
     public static int Send(SafeSocketHandle socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out string? failure)
     {
         try

@@ -2,20 +2,20 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>What a room does with the packets of its links.</summary>
+/// <summary>Receives the events of a link: the ECM's, the hub's, or the load generator's side of it.</summary>
 /// <remarks>
-/// For each link one call at a time, but for <see cref="OnWritable"/>, which may come on any thread. Nothing may block.
+/// Calls for one link do not overlap, except for <see cref="OnWritable"/>, which may come on any thread. None may block.
 /// </remarks>
 internal interface ILinkHandler
 {
-    /// <summary>The link is ready for sessions. Comes once, before anything else.</summary>
+    /// <summary>The link is ready for sessions. Called once, before anything else.</summary>
     void OnUp(Link link);
 
     /// <summary>A session's packet arrived.</summary>
     /// <param name="link">The link.</param>
     /// <param name="id">The connection id, never 0.</param>
-    /// <param name="content">Empty: the sender of it ends its direction. Valid during the call only.</param>
-    /// <returns><see cref="Outcome.Done"/>, or <see cref="Outcome.WouldBlock"/> when there is no room for what it would cause: it comes again
+    /// <param name="content">Empty: the peer ends its direction of the session. Valid during the call only.</param>
+    /// <returns><see cref="Outcome.Done"/>, or <see cref="Outcome.WouldBlock"/> when there is no room for what it would cause: it is repeated
     /// when the link's own ring has room.</returns>
     Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content);
 
@@ -23,11 +23,11 @@ internal interface ILinkHandler
     void OnControl(Link link, ControlMessage message);
 
     /// <summary>Everything that arrived together has been handed over.</summary>
-    void OnBatchEnded(Link link);
+    void OnBatchEnd(Link link);
 
     /// <summary>The link's ring has room again after a claim was refused.</summary>
     void OnWritable(Link link);
 
-    /// <summary>The link is over, and all its sessions with it. Comes once if <see cref="OnUp"/> came; only <see cref="OnWritable"/> may follow.</summary>
+    /// <summary>The link is down, and its sessions are over. Called once, after <see cref="OnUp"/>; only <see cref="OnWritable"/> may follow.</summary>
     void OnDown(Link link);
 }

@@ -1,10 +1,10 @@
 namespace Megaphone.Links;
 
-/// <summary>Watches one connection of a link (section 4 of the link protocol): pings a silent one, and ends one that stays silent.</summary>
-/// <remarks>Anything that arrives counts. Thread-safe.</remarks>
+/// <summary>Watches one connection of a link (section 4 of the link protocol): pings when it is silent, and closes it when it stays silent.</summary>
+/// <remarks>Anything that arrives is a sign of life. Thread-safe.</remarks>
 internal sealed class KeepAliveMonitor : IDisposable
 {
-    /// <summary>Intervals of silence after which the other side is taken for dead.</summary>
+    /// <summary>Intervals of silence after which the other side is considered dead.</summary>
     private const int DeadAfter = 3;
 
     private readonly Action _ping;
@@ -12,12 +12,12 @@ internal sealed class KeepAliveMonitor : IDisposable
     private readonly Func<bool> _hasUnprocessedInput;
     private Timer? _timer;
     private TimeSpan _interval;
-    private long _lastHeard = Environment.TickCount64;
+    private long _lastReceived = Environment.TickCount64;
 
-    /// <summary>Notes what is heard, and does nothing else before <see cref="Watch"/>.</summary>
-    /// <param name="ping">Asks the other side for an answer.</param>
-    /// <param name="close">Closes the connection, for a reason in words.</param>
-    /// <param name="hasUnprocessedInput">Whether something may have arrived that has not been looked at: then the silence is our own.</param>
+    /// <summary>Makes a monitor that does nothing before <see cref="Start"/> but note what arrives.</summary>
+    /// <param name="ping">Sends a ping.</param>
+    /// <param name="close">Closes the connection; gets the reason for the log.</param>
+    /// <param name="hasUnprocessedInput">Whether input may have arrived that this end has not read yet: then the other side is not silent.</param>
     public KeepAliveMonitor(Action ping, Action<string> close, Func<bool> hasUnprocessedInput)
     {
         _ping = ping;
@@ -25,20 +25,20 @@ internal sealed class KeepAliveMonitor : IDisposable
         _hasUnprocessedInput = hasUnprocessedInput;
     }
 
-    /// <summary>Milliseconds since something was heard.</summary>
-    public long Silence => Environment.TickCount64 - Volatile.Read(ref _lastHeard);
+    /// <summary>Milliseconds since something arrived.</summary>
+    public long Silence => Environment.TickCount64 - Volatile.Read(ref _lastReceived);
 
-    /// <summary>Something was heard.</summary>
-    public void Heard() => Volatile.Write(ref _lastHeard, Environment.TickCount64);
+    /// <summary>Something arrived.</summary>
+    public void OnReceived() => Volatile.Write(ref _lastReceived, Environment.TickCount64);
 
-    /// <summary>Begins: pings after half an interval of silence, and closes after three whole ones.</summary>
-    public void Watch(TimeSpan interval)
+    /// <summary>Starts the timer: pings after half an interval of silence, and closes after three intervals.</summary>
+    public void Start(TimeSpan interval)
     {
         _interval = interval;
         _timer = new Timer(_ => Check(), null, interval / 2, interval / 2);
     }
 
-    /// <summary>Ends.</summary>
+    /// <summary>Stops the timer.</summary>
     public void Dispose() => _timer?.Dispose();
 
     private void Check()

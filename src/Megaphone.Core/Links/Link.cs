@@ -3,14 +3,14 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>One link, either end, as its sessions know it: what it is called, the ring in front of it, what went over it.</summary>
+/// <summary>One link, either end, as its sessions use it: its number, its ring and its counters.</summary>
 /// <remarks>
-/// It comes about when the two ends have agreed that it is up, and ends with the <see cref="LinkConnection"/> that carries it; but it holds nothing
-/// that belongs to a socket, so that another connection could go on with it. Thread-safe.
+/// It is made when the two ends have agreed that it is up, and ends with the <see cref="LinkConnection"/> that carries it; but it holds
+/// nothing that belongs to a socket, so that another connection could take its place. Thread-safe.
 /// </remarks>
 internal sealed class Link
 {
-    /// <summary>Content of the packets that are made here; longer ones are only passed on.</summary>
+    /// <summary>The longest content of packets that are made here, in bytes; longer ones are only passed on.</summary>
     private const int LargestContent = 64 << 10;
 
     /// <summary>Room that only control packets may use, so that a full ring can still be paused, resumed and pinged through.</summary>
@@ -26,12 +26,12 @@ internal sealed class Link
     private volatile bool _over;
 
     /// <summary>Makes the link; nothing may be sent before it is attached.</summary>
-    /// <param name="handler">What is done with its packets.</param>
-    /// <param name="options">What it is like.</param>
-    /// <param name="metrics">Where its role counts.</param>
-    /// <param name="counters">Where what goes over it is counted.</param>
-    /// <param name="hasControl">Whether both ends said hello.</param>
-    /// <param name="peerMaxPacket">The longest packet that the other side takes, in bytes.</param>
+    /// <param name="handler">Receives its packets.</param>
+    /// <param name="options">Its settings.</param>
+    /// <param name="metrics">The counters of its role.</param>
+    /// <param name="counters">The counters of the link.</param>
+    /// <param name="hasControl">Whether both ends sent hello.</param>
+    /// <param name="peerMaxPacket">The longest packet that the other side accepts, in bytes.</param>
     public Link(ILinkHandler handler, LinkOptions options, RoleMetrics metrics, LinkCounters counters, bool hasControl, int peerMaxPacket)
     {
         _handler = handler;
@@ -40,7 +40,7 @@ internal sealed class Link
         HasControl = hasControl;
         PeerMaxContent = peerMaxPacket - PacketHeader.Size;
 
-        // What a ring can never give must not be asked of it: nobody would be told of room that never comes.
+        // A claim that the ring can never grant would wait for ever.
         MaxContent = Math.Clamp(PeerMaxContent, 1, Math.Min(LargestContent, options.RingBytes / 4));
         Ring = new SendRing(
             options.RingBytes,
@@ -49,31 +49,31 @@ internal sealed class Link
             lost => metrics.AddDropped(DropReason.LinkLost, lost));
     }
 
-    /// <summary>A number of its own within this process, never 0.</summary>
+    /// <summary>Unique within this process, never 0.</summary>
     public int Number { get; } = Interlocked.Increment(ref _lastNumber);
 
-    /// <summary>What carries it.</summary>
+    /// <summary>The connection that carries it.</summary>
     public LinkConnection Connection => _connection!;
 
-    /// <summary>What is to be sent. Other rooms claim and commit through the link.</summary>
+    /// <summary>The packets to be sent. Other rooms claim and commit through the link.</summary>
     public SendRing Ring { get; }
 
-    /// <summary>What went over it.</summary>
+    /// <summary>The packets and bytes that it carried.</summary>
     public LinkCounters Counters { get; }
 
-    /// <summary>Whether both ends said hello, so that control packets may be sent.</summary>
+    /// <summary>Whether both ends sent hello, so that control packets may be sent.</summary>
     public bool HasControl { get; }
 
     /// <summary>The longest content that a packet made here may have, in bytes.</summary>
     public int MaxContent { get; }
 
-    /// <summary>The longest content that the other side takes, in bytes.</summary>
+    /// <summary>The longest content that the other side accepts, in bytes.</summary>
     public int PeerMaxContent { get; }
 
-    /// <summary>The other side asked for no new sessions here.</summary>
+    /// <summary>Whether the other side asked for no new sessions on it.</summary>
     public bool Draining => _draining;
 
-    /// <summary>Gives it the connection that carries it, and what sends over that.</summary>
+    /// <summary>Attaches the connection that carries it, and that connection's sender.</summary>
     public void Attach(LinkConnection connection, LinkSender sender)
     {
         _connection = connection;
@@ -81,7 +81,7 @@ internal sealed class Link
     }
 
     /// <summary>Claims room for packets.</summary>
-    /// <param name="contentBytes">What they carry in all; at most <see cref="MaxContent"/> for a single one.</param>
+    /// <param name="contentBytes">Bytes of content in all; at most <see cref="MaxContent"/> for a single packet.</param>
     /// <param name="claim">The room; the caller releases it.</param>
     /// <param name="packets">How many there may be.</param>
     /// <returns>False when there is none now; <see cref="ILinkHandler.OnWritable"/> will be called.</returns>
@@ -97,13 +97,13 @@ internal sealed class Link
     }
 
     /// <summary>
-    /// Queues a packet as <see cref="TryWrite(ulong, ReadOnlySpan{byte})"/> does, but claims room for many at a time: for
-    /// what a received packet causes on the same link. Only for the link's receiver, within <see cref="ILinkHandler.OnPacket"/>; it
-    /// is sent with the batch that is being received, without a <see cref="Flush"/> of the caller's.
+    /// Queues a reply to a received packet as <see cref="TryWrite(ulong, ReadOnlySpan{byte})"/> does, but claims room for many at a time.
+    /// Only for the link's receiver, within <see cref="ILinkHandler.OnPacket"/>; it is sent when the batch that is being received ends,
+    /// without a <see cref="Flush"/> by the caller.
     /// </summary>
     public bool TryReply(ulong id, ReadOnlySpan<byte> content) => Connection.TryReply(id, content);
 
-    /// <summary>Queues a small packet that must get through a full ring: it may use the room that is kept for such.</summary>
+    /// <summary>Queues a small packet that must get through a full ring: it may use the ring's reserve.</summary>
     public bool TryWriteUrgent(ulong id, ReadOnlySpan<byte> content)
     {
         if (!Ring.TryClaimReserve(content.Length, out RingClaim claim)) return RejectWriter();
@@ -122,8 +122,8 @@ internal sealed class Link
         return TryWriteControl(content[..message.Format(content)]);
     }
 
-    /// <summary>Asks the other side to stop sending on a session whose socket is slow, or to go on.</summary>
-    /// <returns>False when there is no room for that now; true too when the link has no control, and nothing can be asked.</returns>
+    /// <summary>Asks the other side to pause a session whose socket is slow, or to resume it.</summary>
+    /// <returns>False when there is no room for that now; true also when the link has no control, and cannot ask.</returns>
     public bool TrySetPaused(ulong id, bool paused)
     {
         if (!HasControl) return true;
@@ -132,11 +132,11 @@ internal sealed class Link
         return true;
     }
 
-    /// <summary>Has everything sent that was queued.</summary>
+    /// <summary>Sends everything that was queued.</summary>
     public void Flush() => _sender!.Flush();
 
-    /// <summary>Notes that the other side asked for no new sessions.</summary>
-    /// <returns>Whether it had not before.</returns>
+    /// <summary>Records that the other side asked for no new sessions.</summary>
+    /// <returns>Whether this is the first time.</returns>
     public bool TrySetDraining()
     {
         bool first = !_draining;
@@ -144,7 +144,7 @@ internal sealed class Link
         return first;
     }
 
-    /// <summary>The link is over: control packets have nobody to go to.</summary>
+    /// <summary>Ends the link: from now on control packets are dropped.</summary>
     public void End() => _over = true;
 
     private bool TryWriteControl(ReadOnlySpan<byte> content)
@@ -155,7 +155,7 @@ internal sealed class Link
         return true;
     }
 
-    /// <summary>A full ring is to be emptied, whether those who filled it have flushed yet or not.</summary>
+    /// <summary>Wakes the sender, because a full ring must be emptied whether its writers have flushed yet or not.</summary>
     private bool RejectWriter()
     {
         _sender!.Wake();

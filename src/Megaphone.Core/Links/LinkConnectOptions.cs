@@ -5,24 +5,24 @@ namespace Megaphone.Links;
 /// <summary>How an ECM connects its links.</summary>
 internal sealed record LinkConnectOptions
 {
-    /// <summary>Where the hub, or the server's own link listener, is.</summary>
+    /// <summary>The address of the hub, or of the server's own link listener.</summary>
     public required HostPort To { get; init; }
 
     /// <summary>Links to hold at the same time; sessions are spread over them. 1 to 64, default 1.</summary>
     public int Count { get; init; } = 1;
 
-    /// <summary>Whether to say <c>hello</c>; false speaks the plain protocol of sections 1 to 3 only. Default true.</summary>
+    /// <summary>Whether to send <c>hello</c>; false: only the plain protocol of sections 1 to 3 is used. Default true.</summary>
     public bool Control { get; init; } = true;
 
-    /// <summary>How links speak TLS; null: they are plain.</summary>
+    /// <summary>The TLS settings of links; null: no TLS.</summary>
     public LinkTlsOptions? Tls { get; init; }
 
-    /// <summary>Time for connecting, and again for TLS and the answer to <c>hello</c>. Default 5 s.</summary>
+    /// <summary>The timeout for connecting, and again for TLS and the answer to <c>hello</c>. Default 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>The wait before the first new attempt; it doubles each time, with jitter. Default 200 ms.</summary>
+    /// <summary>The delay before the first retry; it doubles each time, with jitter. Default 200 ms.</summary>
     public TimeSpan RetryMin { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>The longest wait between two attempts. Default 10 s.</summary>
+    /// <summary>The longest delay between two attempts. Default 10 s.</summary>
     public TimeSpan RetryMax { get; init; } = TimeSpan.FromSeconds(10);
 }

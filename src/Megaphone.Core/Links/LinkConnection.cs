@@ -5,16 +5,16 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>One TCP connection of a link, either end: socket, TLS, receiver, sender, keep-alive, and the control packets that are about the link.</summary>
+/// <summary>One TCP connection of a link, either end: its socket, TLS, receiver, sender, keep-alive, and control packets about the link.</summary>
 /// <remarks>
-/// <para>An error of one connection ends its link, with one log line, and touches no other. What is public is thread-safe, but for what says
+/// <para>An error of one connection ends its link, with one log line, and affects no other. Public members are thread-safe unless they say
 /// otherwise.</para>
 /// <code>
 /// State      becomes   when
 /// opening    up        TLS is done and the first packet, or the answer to hello, was accepted (LinkOpening); the link is made
-/// opening    ending    TLS or the first packet was not accepted, time was up, the socket failed, or Close
+/// opening    ending    TLS or the first packet was not accepted, a timeout, the socket failed, or Close
 /// up         ending    the other side ended, the socket failed, the protocol was violated, it stayed silent, or Close
-/// ending     closed    the last packets are sent, as far as the other side takes them; the socket is closed
+/// ending     closed    the last packets are sent, as far as the other side accepts them; the socket is closed
 /// </code>
 /// </remarks>
 internal sealed class LinkConnection : IPacketSink, IDisposable
@@ -27,11 +27,11 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
     private readonly LinkTls? _tls;
-    private readonly Admission? _admission;
+    private readonly PreAuthLimits? _preAuth;
     private readonly LinkOpening _opening;
     private readonly LinkReceiver _receiver;
     private readonly KeepAliveMonitor _keepAlive;
-    private readonly ReplyRoom _replies;
+    private readonly ReplyClaim _replies;
     private readonly LinkCounters _counters = new();
     private readonly long _created = Stopwatch.GetTimestamp();
     private readonly Lock _closing = new();
@@ -41,23 +41,23 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private volatile Link? _link;
     private volatile bool _isClosed;
     private string? _closeReason;
-    private LinkLine? _warning;
+    private LinkEvent? _warning;
     private ControlMessage? _refusal;
     private long _pings;
 
-    /// <summary>The receiver has replied to something since the last batch ended. Receiver only.</summary>
+    /// <summary>Whether the receiver has replied to a packet of the current batch. Receiver only.</summary>
     private bool _hasReplied;
 
     /// <summary>Wraps a connected socket, which belongs to the connection from now on.</summary>
     /// <param name="socket">Connected.</param>
-    /// <param name="origin">How it came about.</param>
-    /// <param name="options">What the link is like.</param>
-    /// <param name="handler">What is done with its packets.</param>
-    /// <param name="metrics">Where everything is counted.</param>
-    /// <param name="log">Where it is logged.</param>
-    /// <param name="tls">How it speaks TLS; null: it is plain.</param>
-    /// <param name="admission">What it shares with others that have not authenticated; null for one that was not accepted.</param>
-    /// <exception cref="SocketException">The socket is connected no longer.</exception>
+    /// <param name="origin">Whether it was accepted or connected.</param>
+    /// <param name="options">The link's settings.</param>
+    /// <param name="handler">Receives the link's packets.</param>
+    /// <param name="metrics">The role's counters.</param>
+    /// <param name="log">The log of links.</param>
+    /// <param name="tls">Does the TLS handshake; null: no TLS.</param>
+    /// <param name="preAuth">The listener's limits for links that have not authenticated; null for one that was not accepted.</param>
+    /// <exception cref="SocketException">The socket is no longer connected.</exception>
     public LinkConnection(
         Socket socket,
         LinkOrigin origin,
@@ -66,7 +66,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         RoleMetrics metrics,
         LinkLog log,
         LinkTls? tls = null,
-        Admission? admission = null)
+        PreAuthLimits? preAuth = null)
     {
         _socket = socket;
         _origin = origin;
@@ -75,10 +75,10 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _metrics = metrics;
         _log = log;
         _tls = tls;
-        _admission = admission;
-        _opening = new LinkOpening(this, socket, origin, options, metrics, tls, admission);
+        _preAuth = preAuth;
+        _opening = new LinkOpening(this, socket, origin, options, metrics, tls, preAuth);
         _receiver = new LinkReceiver(socket, LinkOpening.FirstPacketLimit(origin, options), _opening);
-        _replies = new ReplyRoom(options.RingBytes / 4);
+        _replies = new ReplyClaim(options.RingBytes / 4);
         _keepAlive = new KeepAliveMonitor(
             ping: () => _link!.TryWrite(ControlMessage.Ping(++_pings)),
             close: Close,
@@ -94,27 +94,27 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>The address to which its behaviour is attributed, while it has not authenticated.</summary>
     public PeerAddress Address { get; }
 
-    /// <summary>What is done with its packets.</summary>
+    /// <summary>Receives the link's packets.</summary>
     public ILinkHandler Handler { get; }
 
-    /// <summary>The link that it carries; null before that is up, and still there when it is over.</summary>
+    /// <summary>The link that it carries; null before that is up, and kept when it is down.</summary>
     public Link? Link => _link;
 
-    /// <summary>How long it has been there.</summary>
+    /// <summary>The time since it was made.</summary>
     public TimeSpan Age => Stopwatch.GetElapsedTime(_created);
 
-    /// <summary>Whether its end was logged as a warning of its own: the other side broke the protocol, or was refused.</summary>
+    /// <summary>Whether its end was logged as a warning: the other side violated the protocol, or was refused.</summary>
     public bool HasWarned => _warning is not null;
 
-    /// <summary>Why it is over, once it is.</summary>
+    /// <summary>Why it ended; empty before.</summary>
     public string CloseReason => _closeReason ?? "";
 
     /// <summary>Whether it was closed.</summary>
     public bool IsClosed => _isClosed;
 
-    private bool HasAuthenticated => _link is not null && (_options.Secret is not null || _tls is { WantsCertificates: true });
+    private bool HasAuthenticated => _link is not null && (_options.Secret is not null || _tls is { RequiresCertificates: true });
 
-    /// <summary>Runs it until it is over. Once. Never throws.</summary>
+    /// <summary>Runs it until it has ended. Call once. Never throws.</summary>
     /// <param name="welcomeTimeout">How long to wait for TLS and the answer to <c>hello</c>.</param>
     public async Task RunAsync(TimeSpan welcomeTimeout)
     {
@@ -128,9 +128,9 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         }
         catch (Exception e)
         {
-            // Nothing that a packet causes may reach the thread pool and end the process.
-            if (MayLog(LinkLine.OwnError)) _log.Unexpected(Peer, e);
-            end = new ReceiveEnd("an error of our own");
+            // An exception that a packet causes must not reach the thread pool and end the process.
+            if (MayLog(LinkEvent.InternalError)) _log.Unexpected(Peer, e);
+            end = new ReceiveEnd("internal error");
         }
 
         await EndAsync(end).ConfigureAwait(false);
@@ -143,19 +143,19 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         using CancellationTokenRegistration registration = deadline.Register(() => Close("did not drain in time"));
         if (_sender is not { } sender)
         {
-            Close("asked to stop");
+            Close("shutting down");
             return;
         }
 
         sender.Drain();
         await sender.Ended.ConfigureAwait(false);
-        End("asked to stop");
+        End("shutting down");
         await EndSendingAsync().ConfigureAwait(false);
 
-        // The other side is to end too, after what it has queued; one that just stays silent has nothing queued.
+        // The other side ends too, after it has sent what it has queued; one that stays silent has nothing queued.
         while (await Task.WhenAny(_closed.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _closed.Task)
         {
-            if (_keepAlive.Silence >= LingerMilliseconds) Close("asked to stop");
+            if (_keepAlive.Silence >= LingerMilliseconds) Close("shutting down");
         }
     }
 
@@ -178,29 +178,29 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     }
 
     /// <inheritdoc/>
-    Outcome IPacketSink.Take(ulong id, ReadOnlySpan<byte> content)
+    Outcome IPacketSink.Accept(ulong id, ReadOnlySpan<byte> content)
     {
-        if (id == PacketHeader.ControlId) return TakeControl(_link!, content) ? Outcome.Done : Outcome.Closed;
-        _replies.Remember();
+        if (id == PacketHeader.ControlId) return HandleControl(_link!, content) ? Outcome.Done : Outcome.Closed;
+        _replies.ObserveSignals();
         Outcome outcome = Handler.OnPacket(_link!, id, content);
         return outcome == Outcome.WouldBlock && _isClosed ? Outcome.Closed : outcome;
     }
 
     /// <inheritdoc/>
-    void IPacketSink.BatchEnded(int packets, int bytes)
+    void IPacketSink.OnBatchEnd(int packets, int bytes)
     {
-        CountIn(packets, bytes);
+        AddReceived(packets, bytes);
         _replies.Release();
-        if (_hasReplied) FlushBatch.Add(_link!);
+        if (_hasReplied) PendingFlushes.Add(_link!);
         _hasReplied = false;
-        Handler.OnBatchEnded(_link!);
+        Handler.OnBatchEnd(_link!);
     }
 
     /// <inheritdoc/>
-    async Task IPacketSink.WhenRoomAsync()
+    async Task IPacketSink.WaitForRoomAsync()
     {
         await _replies.WaitAsync().ConfigureAwait(false);
-        _keepAlive.Heard();
+        _keepAlive.OnReceived();
     }
 
     /// <summary>See <see cref="Link.TryReply"/>. Receiver only.</summary>
@@ -214,10 +214,10 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>The link's ring has room again.</summary>
     internal void OnWritable() => _replies.Signal();
 
-    /// <summary>Counts what was received, which is a sign of life.</summary>
-    internal void CountIn(int packets, int bytes)
+    /// <summary>Counts received packets and bytes, which are a sign of life.</summary>
+    internal void AddReceived(int packets, int bytes)
     {
-        _keepAlive.Heard();
+        _keepAlive.OnReceived();
         _counters.AddIn(packets, bytes);
         _metrics.AddIn(packets, bytes);
     }
@@ -225,67 +225,73 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>Accepts packets up to this length from the next one on.</summary>
     internal void AcceptUpTo(int maxPacketBytes) => _receiver.AcceptUpTo(maxPacketBytes);
 
-    /// <summary>The connection's end is to be logged as a warning.</summary>
-    internal void WarnAs(LinkLine line) => _warning = line;
+    /// <summary>Has the connection's end logged as a warning.</summary>
+    internal void WarnAs(LinkEvent what) => _warning = what;
 
-    /// <summary>Notes why the connection ends; the first reason counts. It is not closed by this.</summary>
+    /// <summary>Records why the connection ends; the first reason counts. Does not close it.</summary>
     internal void End(string reason)
     {
         lock (_closing) _closeReason ??= reason;
     }
 
-    /// <summary>The other side violated the protocol: counted, logged once, and the connection ends.</summary>
+    /// <summary>Ends the connection for a violation of the protocol, which is counted and logged once.</summary>
     internal void EndForViolation(string what)
     {
-        _warning = LinkLine.ProtocolError;
+        _warning = LinkEvent.ProtocolError;
         _metrics.AddProtocolError();
         End($"protocol error: {what}");
     }
 
-    /// <summary>Refuses the <c>hello</c>: counted, logged once, and the connection ends behind the answer.</summary>
-    internal void Refuse(string reason, LinkLine line)
+    /// <summary>Refuses the <c>hello</c>: this is counted and logged once, and the connection ends after the answer.</summary>
+    internal void Refuse(string reason, LinkEvent what)
     {
         _refusal = ControlMessage.Refuse(reason);
-        if (line == LinkLine.HelloRefused) _metrics.AddRefused(RefusalReason.Hello);
-        _warning = line;
+        if (what == LinkEvent.HelloRefused) _metrics.AddRefused(RefusalReason.Hello);
+        _warning = what;
         End($"its hello was refused: {reason}");
     }
 
-    /// <summary>The two ends agree: the link is there. For the opening.</summary>
+    /// <summary>Makes the link, once the two ends have agreed. For the opening.</summary>
     internal void BringUp(in HandshakeResult agreed)
     {
         int peerMaxPacket = agreed.MaxPacket ?? _options.MaxPacketBytes;
         Link link = new(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket);
-        _sender = new LinkSender(link.Ring, _socket, _secured, $"link {link.Number} send", _counters, _metrics, failure => OnSenderEnded(link, failure));
+        _sender = new LinkSender(
+            link.Ring, _socket, _secured, $"link {link.Number} send", _counters, _metrics, failure => OnSenderEnded(link, failure));
         link.Attach(this, _sender);
 
-        // The first packet in the ring: there is always room.
+        // It is the first packet in the ring: there is always room.
         if (agreed.Control && _origin == LinkOrigin.Accepted)
             link.TryWrite(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _options.KeepAlive));
         _receiver.AcceptUpTo(_options.MaxPacketBytes);
         _receiver.Sink = this;
         _link = link;
         _opening.Dispose();
-        _admission?.Silent.Remove(this);
+        _preAuth?.Pending.Remove(this);
         string kind = agreed.Control ? "control" : "plain";
-        if (MayLog(LinkLine.Up)) _log.Up(Peer, agreed.Name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
-        if (agreed.Control) _keepAlive.Watch(agreed.KeepAlive ?? _options.KeepAlive);
+        if (MayLog(LinkEvent.Up)) _log.Up(Peer, agreed.Name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
+        if (agreed.Control) _keepAlive.Start(agreed.KeepAlive ?? _options.KeepAlive);
         Handler.OnUp(link);
 
-        // Counted when it can be used: whoever looks at the count, as readiness does, brings clients next.
+        // Counted last, when it can be used: readiness is derived from the count, and clients follow readiness.
         _metrics.LinkUp();
     }
 
-    /// <summary>Begins to speak, where this end is the one to begin.</summary>
+    /// <summary>Sends this end's hello, or brings up a plain link, if this end has connected.</summary>
     private async ValueTask BeginAsync()
     {
         if (_origin == LinkOrigin.ConnectedPlain)
+        {
             BringUp(new HandshakeResult(HandshakeResult.Kind.Up));
+        }
         else if (_origin == LinkOrigin.Connected)
-            await SendAloneAsync(ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes)).ConfigureAwait(false);
+        {
+            ControlMessage hello = ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes);
+            await SendUnqueuedAsync(hello).ConfigureAwait(false);
+        }
     }
 
-    private bool TakeControl(Link link, ReadOnlySpan<byte> content)
+    private bool HandleControl(Link link, ReadOnlySpan<byte> content)
     {
         if (!link.HasControl) return Violated("a control packet came on a link without hello");
         if (!ControlReader.TryRead(content, out ControlMessage? message, out string? problem)) return Violated(problem);
@@ -293,18 +299,18 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         switch (message.Op)
         {
             case ControlOp.Ping:
-                // Without room for the answer there is no need for it: what fills the ring is a sign of life itself.
+                // Without room for the answer there is no need for it: the packets that fill the ring are signs of life themselves.
                 link.TryWrite(ControlMessage.Pong(message));
                 return true;
             case ControlOp.Pause or ControlOp.Resume or ControlOp.Reset:
                 Handler.OnControl(link, message);
                 return true;
             case ControlOp.Drain:
-                if (link.TrySetDraining() && MayLog(LinkLine.Draining)) _log.DrainAsked(Peer);
+                if (link.TrySetDraining() && MayLog(LinkEvent.Draining)) _log.DrainAsked(Peer);
                 Handler.OnControl(link, message);
                 return true;
             case ControlOp.Refuse:
-                End(Handshake.RefusedBecause(message));
+                End(Handshake.DescribeRefusal(message));
                 return false;
             case ControlOp.Hello:
                 return Violated("a second hello");
@@ -337,7 +343,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _opening.Dispose();
         _keepAlive.Dispose();
 
-        // Sessions are over now; what they had queued still goes to a side that only ended its own direction.
+        // Sessions are over now; what they had queued is still sent if the other side only ended its own direction.
         if (_link is { } link)
         {
             _metrics.LinkDown();
@@ -346,7 +352,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
 
         if (_refusal is not null)
         {
-            await SendAloneAsync(_refusal).ConfigureAwait(false);
+            await SendUnqueuedAsync(_refusal).ConfigureAwait(false);
             await EndSendingAsync().ConfigureAwait(false);
         }
         else if (end.Orderly && _sender is { } sender)
@@ -362,17 +368,18 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         LogEnd();
     }
 
-    /// <summary>What came is no packet; where it is something else that is known, the operator is told what.</summary>
+    /// <summary>Ends the connection because of a malformed header; if it looks like TLS, the reason says so and names the setting.</summary>
     private void EndForFault(PacketFault fault)
     {
         if (_opening.Refusal is { } refusal) End(refusal);
         else if (_tls is not null || !fault.LooksLikeTls) EndForViolation(fault.ToString());
-        else if (_origin == LinkOrigin.Accepted) EndForViolation("it speaks TLS, and links are taken in the clear here: set Hub:Tls, or Ecm:Link:Tls null there");
-        else EndForViolation("it speaks TLS: set Ecm:Link:Tls");
+        else if (_origin == LinkOrigin.Accepted)
+            EndForViolation("the other end uses TLS, and Hub:Tls is not set here: set it, or set Ecm:Link:Tls to null there");
+        else EndForViolation("the other end uses TLS: set Ecm:Link:Tls");
     }
 
-    /// <summary>Sends the first thing that is ever sent here, without a ring and a thread: the other side may not be worth them.</summary>
-    private async Task SendAloneAsync(ControlMessage message)
+    /// <summary>Sends the connection's first packet without a ring and a thread, which exist only once the link is up.</summary>
+    private async Task SendUnqueuedAsync(ControlMessage message)
     {
         byte[] content = message.ToUtf8();
         byte[] packet = new byte[PacketHeader.Size + content.Length];
@@ -380,7 +387,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         content.CopyTo(packet, PacketHeader.Size);
         try
         {
-            // Nothing was sent before it, so that the kernel has room for all of it.
+            // Nothing was sent before it, so the kernel has room for all of it.
             if (_secured is null) DirectSend.Send(_socket.SafeHandle, packet, [], out _);
             else await _secured.SendAsync(packet, TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
             _counters.AddOut(1, packet.Length);
@@ -395,7 +402,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>Ends our direction, if the socket is still open. Everything has been sent that will be.</summary>
     private async Task EndSendingAsync()
     {
-        // Without a close_notify the other side takes what it has got for truncated, which it is when sending has not ended.
+        // Without a close_notify the other side considers the data truncated, which it is if sending has not ended.
         if (_secured is not null && _sender is null or { Ended.IsCompleted: true })
             await _secured.EndSendingAsync(TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
         LinkSocket.EndSending(_socket);
@@ -404,15 +411,15 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private void LogEnd()
     {
         double seconds = Age.TotalSeconds;
-        if (!MayLog(_warning ?? (_link is null ? LinkLine.Unused : LinkLine.Down))) return;
+        if (!MayLog(_warning ?? (_link is null ? LinkEvent.Unused : LinkEvent.Down))) return;
         if (_warning is not null) _log.Broken(Peer, CloseReason, seconds, _counters.PacketsIn, _counters.BytesIn);
         else if (_link is null) _log.Unused(Peer, CloseReason);
         else _log.Down(Peer, CloseReason, seconds, _counters.PacketsIn, _counters.BytesIn, _counters.PacketsOut, _counters.BytesOut);
     }
 
     /// <summary>
-    /// Whether a line is logged, and not only counted. What is said about links that have authenticated, and those that were connected
-    /// here, is logged each time: not everybody can have them come and go.
+    /// Whether an event is logged, rather than only counted. Events of links that have authenticated, and of those that were connected
+    /// from here, are always logged: not everybody can cause them.
     /// </summary>
-    private bool MayLog(LinkLine line) => _admission is null || HasAuthenticated || _admission.Lines.TryPass(line);
+    private bool MayLog(LinkEvent what) => _preAuth is null || HasAuthenticated || _preAuth.Log.TryPass(what);
 }

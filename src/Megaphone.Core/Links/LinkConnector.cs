@@ -3,31 +3,31 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Links;
 
-/// <summary>Keeps one link connected: connects, runs it, and when it is over connects again, with back-off and jitter.</summary>
+/// <summary>Keeps one link connected: connects, runs it, and when it has ended reconnects, with exponential back-off and jitter.</summary>
 internal sealed class LinkConnector(
     LinkConnectOptions connect, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log, LinkTls? tls = null)
 {
-    /// <summary>Runs until cancelled; a link that is up then is left to whoever drains or closes it. Never throws.</summary>
+    /// <summary>Runs until cancelled; a link that is up then is left for its owner to drain or close. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        string? told = null;
+        string? logged = null;
         for (int attempt = 1; !stop.IsCancellationRequested; attempt++)
         {
-            (string? failure, bool known) = await ConnectAndRunAsync(stop).ConfigureAwait(false);
+            (string? failure, bool warned) = await ConnectAndRunAsync(stop).ConfigureAwait(false);
             if (stop.IsCancellationRequested) return;
             if (failure is null)
             {
-                // It was up for a while: begin anew, but not all ECMs at once.
+                // It was up for a while: restart the back-off; jitter keeps all ECMs from reconnecting at once.
                 attempt = 1;
-                told = null;
+                logged = null;
             }
 
             TimeSpan wait = Wait(attempt);
             if (failure is not null)
             {
-                // One line for as long as the reason is the same; the rest is for who looks closely.
-                if (failure != told && !known) log.NoLink(connect.To.ToString(), failure, connect.RetryMax.TotalSeconds);
-                told = failure;
+                // One warning for as long as the reason is the same; each attempt is logged at Debug.
+                if (failure != logged && !warned) log.NoLink(connect.To.ToString(), failure, connect.RetryMax.TotalSeconds);
+                logged = failure;
                 log.AttemptFailed(attempt, connect.To.ToString(), failure, (long)wait.TotalMilliseconds);
             }
 
@@ -36,16 +36,16 @@ internal sealed class LinkConnector(
     }
 
     /// <returns>
-    /// Null when the link had been up for longer than the longest wait, else why it was not, or went so soon; and whether the
-    /// operator has been warned by the link itself.
+    /// Null when the link had been up for longer than RetryMax, else why it was not; and whether the
+    /// connection itself has logged a warning.
     /// </returns>
-    private async Task<(string? Failure, bool Known)> ConnectAndRunAsync(CancellationToken stop)
+    private async Task<(string? Failure, bool Warned)> ConnectAndRunAsync(CancellationToken stop)
     {
         LinkConnection? connected = null;
         Socket? socket = null;
         try
         {
-            // All of it may fail: there may be no descriptor, and the other side may have reset what it just accepted.
+            // Each step may fail: there may be no descriptor, and the other side may have reset what it just accepted.
             socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
@@ -59,7 +59,7 @@ internal sealed class LinkConnector(
         }
         catch (Exception e)
         {
-            // Whatever it was: this task is what keeps the link connected, and nobody would start it again.
+            // Whatever the exception is: this task keeps the link connected, and nothing would restart it.
             return (e.Message, false);
         }
         finally
@@ -70,14 +70,14 @@ internal sealed class LinkConnector(
         using LinkConnection connection = connected;
         using CancellationTokenRegistration registration = stop.Register(() =>
         {
-            // One that is up is drained by its owner; one that is not has nothing to drain.
-            if (connection.Link is null) connection.Close("asked to stop");
+            // A link that is up is drained by its owner; one that is not has nothing to drain.
+            if (connection.Link is null) connection.Close("shutting down");
         });
         await connection.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
         return (connection.Link is not null && connection.Age > connect.RetryMax ? null : connection.CloseReason, connection.HasWarned);
     }
 
-    /// <summary>The wait doubles from RetryMin to RetryMax; half of it is left to chance.</summary>
+    /// <summary>The delay doubles from RetryMin to RetryMax; half of it is random.</summary>
     private TimeSpan Wait(int attempt)
     {
         double full = Math.Min(connect.RetryMin.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 30)), connect.RetryMax.TotalMilliseconds);

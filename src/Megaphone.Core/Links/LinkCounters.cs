@@ -1,6 +1,6 @@
 namespace Megaphone.Links;
 
-/// <summary>What went over one link, either way. One thread at a time counts each direction; any may read.</summary>
+/// <summary>The packets and bytes that one link carried. One thread at a time counts each direction; any thread may read.</summary>
 internal sealed class LinkCounters
 {
     private long _packetsIn;
@@ -8,7 +8,7 @@ internal sealed class LinkCounters
     private long _packetsOut;
     private long _bytesOut;
 
-    /// <summary>Packets taken from the other side.</summary>
+    /// <summary>Packets accepted from the other side.</summary>
     public long PacketsIn => Volatile.Read(ref _packetsIn);
 
     /// <summary>Bytes received, headers included.</summary>
@@ -20,14 +20,12 @@ internal sealed class LinkCounters
     /// <summary>Bytes handed to the kernel, headers included.</summary>
     public long BytesOut => Volatile.Read(ref _bytesOut);
 
-    /// <summary>Counts what was received.</summary>
     public void AddIn(int packets, int bytes)
     {
         Volatile.Write(ref _packetsIn, _packetsIn + packets);
         Volatile.Write(ref _bytesIn, _bytesIn + bytes);
     }
 
-    /// <summary>Counts what was sent.</summary>
     public void AddOut(int packets, int bytes)
     {
         Volatile.Write(ref _packetsOut, _packetsOut + packets);

@@ -5,7 +5,7 @@ using Megaphone.Tls;
 
 namespace Megaphone.Links;
 
-/// <summary>What the files of a link's TLS held when they were read, checked. Immutable, so thread-safe.</summary>
+/// <summary>The certificates and key of a link's TLS, as read from their files and checked. Immutable, so thread-safe.</summary>
 internal sealed class LinkCredentials
 {
     private const string ServerUse = "1.3.6.1.5.5.7.3.1";
@@ -26,16 +26,16 @@ internal sealed class LinkCredentials
         Validity = validity;
     }
 
-    /// <summary>This end's certificate with its key and those of the authorities behind it; null: none.</summary>
+    /// <summary>This end's certificate and key, with the intermediate certificates; null: none.</summary>
     public SslStreamCertificateContext? Own { get; }
 
-    /// <summary>Until when what is in each file is valid: all of a chain, at least one of several authorities.</summary>
+    /// <summary>Until when each file is valid: all certificates of a chain, at least one of several authorities.</summary>
     public IReadOnlyList<(string File, DateTimeOffset NotAfter)> Validity { get; }
 
-    /// <summary>Reads and checks everything.</summary>
-    /// <param name="options">Where it is.</param>
-    /// <param name="now">The time by which it must be valid.</param>
-    /// <exception cref="CertificateException">Something is wrong; it names all of it.</exception>
+    /// <summary>Reads and checks all files.</summary>
+    /// <param name="options">The files.</param>
+    /// <param name="now">The time at which they must be valid.</param>
+    /// <exception cref="CertificateException">They cannot be used; it lists all problems.</exception>
     public static LinkCredentials Load(LinkTlsOptions options, DateTimeOffset now)
     {
         CertificateCheck check = new(now);
@@ -50,7 +50,7 @@ internal sealed class LinkCredentials
         return new LinkCredentials(own, authorities, options.Listens ? ClientUse : ServerUse, validity);
     }
 
-    /// <summary>How the other end's certificate is to be judged. Nothing is fetched from anywhere for it, revocation included.</summary>
+    /// <summary>The policy for checking the other end's certificate. Nothing is fetched for it, not even revocation lists.</summary>
     public X509ChainPolicy PeerPolicy()
     {
         X509ChainPolicy policy = new()
@@ -81,7 +81,8 @@ internal sealed class LinkCredentials
         {
             string missing = use == ServerUse ? "serverAuth" : "clientAuth";
             check.Problems.Add(new(
-                $"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}", "issue one that has, or one without extendedKeyUsage"));
+                $"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}",
+                "issue one that has, or one without extendedKeyUsage"));
         }
 
         if (!check.CheckKey(files.Certificate, files.Key)) return null;
@@ -93,7 +94,7 @@ internal sealed class LinkCredentials
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            // Of a kind that the framework does not know, say, or changed meanwhile.
+            // A key of a kind that the framework does not know, or a file that changed meanwhile.
             check.Problems.Add(PemFile.Garbled(files.Key, error.Message, isKey: true));
             return null;
         }
@@ -104,18 +105,18 @@ internal sealed class LinkCredentials
         X509Certificate2Collection authorities = check.Read(file);
         if (authorities.Count == 0) return authorities;
 
-        // Old ones may stay in the file beside their successors.
+        // Expired ones may stay in the file beside their successors.
         DateTime last = authorities.Max(authority => authority.NotAfter);
         if (last <= check.Now) check.Problems.Add(CertificateProblem.Expired($"{file}: the last of its authorities", last));
 
-        // A chain that does not end in one that issued itself is never trusted.
+        // A chain that does not end in a self-issued certificate is never trusted.
         if (!authorities.Any(authority => authority.SubjectName.RawData.AsSpan().SequenceEqual(authority.IssuerName.RawData)))
             check.Problems.Add(new($"{file}: none of its authorities is a root", $"put the certificate of {authorities[^1].Issuer} behind them"));
         validity.Add((file, last));
         return authorities;
     }
 
-    /// <summary>Without the extension a certificate is for everything (RFC 5280, section 4.2.1.12).</summary>
+    /// <summary>Without the extension a certificate may be used for anything (RFC 5280, section 4.2.1.12).</summary>
     private static bool MayBeUsedFor(X509Certificate2 certificate, string use) =>
         certificate.Extensions.OfType<X509EnhancedKeyUsageExtension>()
             .All(extension => extension.EnhancedKeyUsages.Cast<Oid>().Any(oid => oid.Value == use));

@@ -4,14 +4,14 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Links;
 
-/// <summary>Takes links from one listening socket.</summary>
+/// <summary>Accepts links on one listening socket.</summary>
 /// <remarks>
-/// At most <c>maxLinks</c> at a time. When there are so many, one that has never said a packet gives way to a new one, so that silent
-/// connections cannot keep an ECM out: the oldest from the address that has the most of them, so that they cannot put one out either.
+/// At most <c>maxLinks</c> at a time. At that limit a new connection evicts one whose link is not up, so that silent connections cannot
+/// keep an ECM out: the oldest one of the address that has the most, so that they cannot evict an ECM's either.
 /// </remarks>
 internal sealed class LinkListener : IDisposable
 {
-    private const int RestMilliseconds = 100;
+    private const int BackoffMilliseconds = 100;
 
     private readonly Socket _socket;
     private readonly int _maxLinks;
@@ -20,11 +20,11 @@ internal sealed class LinkListener : IDisposable
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
     private readonly LinkTls? _tls;
-    private readonly Admission _admission;
+    private readonly PreAuthLimits _preAuth;
     private readonly LinkedList<LinkConnection> _links = new();
     private volatile bool _closed;
 
-    /// <summary>Binds and begins to accept; each link gets a handler of its own.</summary>
+    /// <summary>Binds and starts to accept; each link gets a handler of its own.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
     public LinkListener(
         IPEndPoint endPoint,
@@ -41,15 +41,15 @@ internal sealed class LinkListener : IDisposable
         _metrics = metrics;
         _log = log;
         _tls = tls;
-        _admission = new Admission(log);
+        _preAuth = new PreAuthLimits(log);
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            // "[::]" takes IPv4 too, as it does for clients.
+            // "[::]" accepts IPv4 too, as it does for clients.
             if (endPoint.Address.Equals(IPAddress.IPv6Any)) _socket.DualMode = true;
 
-            // Nothing is set for reuse: .NET lets a port be bound again that was used a moment ago, and its ReuseAddress would
-            // set SO_REUSEPORT too, with which a second process takes half of the links instead of being told.
+            // ReuseAddress is not set: .NET allows a recently used port to be bound again anyway, and its ReuseAddress would
+            // set SO_REUSEPORT too, with which a second process gets half of the links instead of an error.
             _socket.Bind(endPoint);
             _socket.Listen(1024);
         }
@@ -66,18 +66,18 @@ internal sealed class LinkListener : IDisposable
     /// <summary>The real address and port.</summary>
     public IPEndPoint Listening { get; }
 
-    /// <summary>The links that are there now.</summary>
+    /// <summary>The connections that are there now.</summary>
     public LinkConnection[] Connections()
     {
         lock (_links) return [.. _links];
     }
 
-    /// <summary>Accepts no more links. Those that are there stay. May be called again, to sum up what has not been logged of them.</summary>
+    /// <summary>Accepts no more links. Existing ones stay. May be called again, to log how many of their lines were suppressed.</summary>
     public void Dispose()
     {
         _closed = true;
         _socket.Dispose();
-        _admission.Dispose();
+        _preAuth.Dispose();
     }
 
     private async Task AcceptAsync()
@@ -90,7 +90,7 @@ internal sealed class LinkListener : IDisposable
                 Socket socket = await _socket.AcceptAsync().ConfigureAwait(false);
                 failing = false;
 
-                // Away from the socket engine's thread, which has links to serve: while many wait to be accepted none of this waits for anything.
+                // Leave the socket engine's thread, which serves links: while connections are queued, AcceptAsync completes synchronously.
                 await Task.Yield();
                 _ = RunAsync(socket);
             }
@@ -101,9 +101,9 @@ internal sealed class LinkListener : IDisposable
             catch (SocketException e) when (!_closed)
             {
                 if (e.SocketErrorCode == SocketError.TooManyOpenSockets) _metrics.AddRefused(RefusalReason.Descriptors);
-                if (!failing && _admission.Lines.TryPass(LinkLine.NotAccepted)) _log.AcceptFailed(e.Message);
+                if (!failing && _preAuth.Log.TryPass(LinkEvent.NotAccepted)) _log.AcceptFailed(e.Message);
                 failing = true;
-                await Task.Delay(RestMilliseconds).ConfigureAwait(false);
+                await Task.Delay(BackoffMilliseconds).ConfigureAwait(false);
             }
             catch (SocketException)
             {
@@ -117,11 +117,11 @@ internal sealed class LinkListener : IDisposable
         LinkConnection connection;
         try
         {
-            connection = new LinkConnection(socket, LinkOrigin.Accepted, _options, _handlers(), _metrics, _log, _tls, _admission);
+            connection = new LinkConnection(socket, LinkOrigin.Accepted, _options, _handlers(), _metrics, _log, _tls, _preAuth);
         }
         catch (SocketException)
         {
-            // Gone before it began: a connect and reset, or a port scan.
+            // Gone before it was set up: a connect and reset, as of a port scan.
             socket.Dispose();
             return;
         }
@@ -138,31 +138,31 @@ internal sealed class LinkListener : IDisposable
         lock (_links)
         {
             if (node.List is not null) _links.Remove(node);
-            _admission.Silent.Remove(connection);
+            _preAuth.Pending.Remove(connection);
         }
     }
 
     private bool TryAdd(LinkConnection connection, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out LinkedListNode<LinkConnection>? node)
     {
-        LinkConnection? silent = null;
+        LinkConnection? evicted = null;
         lock (_links)
         {
             node = null;
-            _admission.Silent.Add(connection, connection.Address);
+            _preAuth.Pending.Add(connection, connection.Address);
             if (_links.Count >= _maxLinks)
             {
-                // It may be the new one itself, where all others are up.
-                if (!_admission.Silent.TryTakeOne(out silent) || silent == connection) return false;
-                _links.Remove(silent);
+                // It may be the new one itself, if all others are up.
+                if (!_preAuth.Pending.TryEvict(out evicted) || evicted == connection) return false;
+                _links.Remove(evicted);
             }
 
             node = _links.AddLast(connection);
         }
 
-        if (silent is not null)
+        if (evicted is not null)
         {
-            Reject(silent);
-            silent.Close("it had said nothing, and its place was needed");
+            Reject(evicted);
+            evicted.Close("evicted before it was up, because MaxLinks was reached");
         }
 
         return true;
@@ -171,6 +171,6 @@ internal sealed class LinkListener : IDisposable
     private void Reject(LinkConnection connection)
     {
         _metrics.AddRefused(RefusalReason.TooMany);
-        if (_admission.Lines.TryPass(LinkLine.TooMany)) _log.TooMany(connection.Peer, _maxLinks);
+        if (_preAuth.Log.TryPass(LinkEvent.TooMany)) _log.TooMany(connection.Peer, _maxLinks);
     }
 }

@@ -4,10 +4,10 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>How a connection becomes a link: TLS, then the packet that decides what the link will be, and how long there is for both.</summary>
-/// <remarks>Belongs to one <see cref="LinkConnection"/>, and takes its packets until one has brought the link up, or has ended it.</remarks>
+/// <summary>The opening of a connection: TLS, then the packet that decides what the link will be, and the timeout for both.</summary>
+/// <remarks>Belongs to one <see cref="LinkConnection"/>, and handles its packets until one has brought the link up or ended the connection.</remarks>
 internal sealed class LinkOpening(
-    LinkConnection connection, Socket socket, LinkOrigin origin, LinkOptions options, RoleMetrics metrics, LinkTls? tls, Admission? admission)
+    LinkConnection connection, Socket socket, LinkOrigin origin, LinkOptions options, RoleMetrics metrics, LinkTls? tls, PreAuthLimits? preAuth)
     : IPacketSink, IDisposable
 {
     private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
@@ -17,18 +17,18 @@ internal sealed class LinkOpening(
     private Timer? _helloTimer;
     private TaskCompletionSource? _helloIsDue;
     private volatile bool _tlsDone;
-    private volatile bool _over;
+    private volatile bool _ended;
 
-    /// <summary>What TLS found to be against the link, which is to be told when it says <c>hello</c>; else null.</summary>
+    /// <summary>Why TLS refuses the link, which is the answer to its <c>hello</c>; null: it does not.</summary>
     public string? Refusal { get; private set; }
 
-    /// <summary>Links that have not said the secret yet get no more memory than a <c>hello</c> takes.</summary>
+    /// <summary>The longest first packet: a link that has not authenticated gets no more memory than a <c>hello</c> takes.</summary>
     public static int FirstPacketLimit(LinkOrigin origin, LinkOptions options) =>
         origin == LinkOrigin.Accepted && options.Secret is not null
             ? Math.Min(options.MaxPacketBytes, LinkReceiver.LongestHello)
             : options.MaxPacketBytes;
 
-    /// <summary>Bounds the time there is, where there is anything to wait for.</summary>
+    /// <summary>Starts the timeout, if there is anything to wait for.</summary>
     /// <param name="welcomeTimeout">How long a connector waits for TLS and the answer to <c>hello</c>.</param>
     public void StartTimer(TimeSpan welcomeTimeout)
     {
@@ -37,8 +37,8 @@ internal sealed class LinkOpening(
         _timer = new Timer(_ => OnTimeout(timeout), null, timeout, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Does the TLS handshake. Nothing has been said on the connection before it.</summary>
-    /// <returns>What to speak through; and why the connection is over, null when it goes on, were it only to be refused.</returns>
+    /// <summary>Does the TLS handshake, if there is TLS. Nothing has been sent or received before it.</summary>
+    /// <returns>The TLS stream; and why the connection ends, null when it goes on, if only to be refused.</returns>
     public async Task<(SecuredSocket? Secured, ReceiveEnd? End)> SecureAsync()
     {
         if (tls is null) return default;
@@ -47,8 +47,8 @@ internal sealed class LinkOpening(
         _tlsDone = true;
         if ((result.Refusal ?? result.Failure) is not null && !result.Abandoned && !connection.IsClosed)
         {
-            // A connector tells failures itself, and not each time.
-            if (_accepted) connection.WarnAs(LinkLine.TlsRefused);
+            // A connector logs failures itself, and not each time.
+            if (_accepted) connection.WarnAs(LinkEvent.TlsRefused);
             metrics.AddRefused(RefusalReason.Tls);
         }
 
@@ -59,9 +59,9 @@ internal sealed class LinkOpening(
     }
 
     /// <inheritdoc/>
-    public Outcome Take(ulong id, ReadOnlySpan<byte> content)
+    public Outcome Accept(ulong id, ReadOnlySpan<byte> content)
     {
-        Outcome hello = HoldBack(id);
+        Outcome hello = ThrottleHello(id);
         if (hello != Outcome.Done) return hello;
 
         HandshakeResult result = _accepted ? Handshake.OnFirstPacket(id, content, options, Refusal) : Handshake.OnAnswer(id, content);
@@ -71,11 +71,11 @@ internal sealed class LinkOpening(
             case HandshakeResult.Kind.Up:
                 connection.BringUp(result);
 
-                // Without a hello it is a session's packet already.
-                return id == PacketHeader.ControlId ? Outcome.Done : ((IPacketSink)connection).Take(id, content);
+                // Without a hello it is a session's packet.
+                return id == PacketHeader.ControlId ? Outcome.Done : ((IPacketSink)connection).Accept(id, content);
             case HandshakeResult.Kind.Refuse:
-                if (result.WrongSecret) admission?.WrongSecrets.Add(connection.Address, hadWaited: _helloTimer is not null);
-                connection.Refuse(result.Reason, Refusal is null ? LinkLine.HelloRefused : LinkLine.TlsRefused);
+                if (result.WrongSecret) preAuth?.Throttle.AddFailure(connection.Address, hadWaited: _helloTimer is not null);
+                connection.Refuse(result.Reason, Refusal is null ? LinkEvent.HelloRefused : LinkEvent.TlsRefused);
                 break;
             case HandshakeResult.Kind.Violation:
                 if (result.Unauthorized) metrics.AddRefused(RefusalReason.Hello);
@@ -90,32 +90,32 @@ internal sealed class LinkOpening(
     }
 
     /// <inheritdoc/>
-    public void BatchEnded(int packets, int bytes) => connection.CountIn(packets, bytes);
+    public void OnBatchEnd(int packets, int bytes) => connection.AddReceived(packets, bytes);
 
     /// <inheritdoc/>
-    public Task WhenRoomAsync() => _helloIsDue!.Task;
+    public Task WaitForRoomAsync() => _helloIsDue!.Task;
 
-    /// <summary>The opening is over, well or not. May be called again.</summary>
+    /// <summary>Ends the opening, successful or not. May be called again.</summary>
     public void Dispose()
     {
-        _over = true;
+        _ended = true;
         _timer?.Dispose();
         _helloTimer?.Dispose();
         _helloIsDue?.TrySetResult();
     }
 
     /// <summary>
-    /// Holds back a <c>hello</c> whose secret may not be looked at yet, because wrong ones came from its address. Nothing more is read
-    /// from the connection meanwhile.
+    /// Delays a <c>hello</c> after wrong secrets from its address. Nothing more is read from the connection
+    /// meanwhile.
     /// </summary>
-    /// <returns><see cref="Outcome.Done"/>: the packet may be looked at.</returns>
-    private Outcome HoldBack(ulong id)
+    /// <returns><see cref="Outcome.Done"/>: the packet may be handled.</returns>
+    private Outcome ThrottleHello(ulong id)
     {
-        if (admission is null || options.Secret is null || id != PacketHeader.ControlId || Refusal is not null) return Outcome.Done;
+        if (preAuth is null || options.Secret is null || id != PacketHeader.ControlId || Refusal is not null) return Outcome.Done;
         if (_helloIsDue is not null) return connection.IsClosed ? Outcome.Closed : Outcome.Done;
-        if (!admission.WrongSecrets.TryTakeTurn(connection.Address, out TimeSpan wait))
+        if (!preAuth.Throttle.TryReserveAttempt(connection.Address, out TimeSpan wait))
         {
-            connection.Refuse("too many wrong secrets from this address; try again later", LinkLine.HelloRefused);
+            connection.Refuse("too many wrong secrets from this address; try again later", LinkEvent.HelloRefused);
             return Outcome.Closed;
         }
 
@@ -128,7 +128,7 @@ internal sealed class LinkOpening(
 
     private void OnTimeout(TimeSpan timeout)
     {
-        if (_over) return;
+        if (_ended) return;
         string within = $"within {timeout.TotalSeconds:0.###} s";
         if (tls is not null && !_tlsDone)
         {
@@ -137,15 +137,15 @@ internal sealed class LinkOpening(
         }
         else if (!_accepted)
         {
-            connection.Close($"no answer to hello {within}; if the other side speaks only the plain protocol, set Ecm:Link:Control false");
+            connection.Close($"no answer to hello {within}; if the other side supports only the plain protocol, set Ecm:Link:Control to false");
         }
         else if (_helloTimer is not null)
         {
-            connection.Close($"its hello came late, and after wrong secrets from its address could not be looked at {within}");
+            connection.Close($"its hello came late, and because of wrong secrets from its address was not checked {within}");
         }
         else if (Refusal is not null || options.Secret is not null)
         {
-            connection.Close(Refusal ?? $"no hello {within}, and here a secret is wanted");
+            connection.Close(Refusal ?? $"no hello {within}, and a secret is required here");
         }
     }
 }

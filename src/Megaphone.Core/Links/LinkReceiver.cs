@@ -3,29 +3,29 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>Receives one link's stream and hands on its packets, parsed in place. No allocation per packet.</summary>
+/// <summary>Receives one link's stream and dispatches its packets, parsed in place. No allocation per packet.</summary>
 /// <remarks>
-/// Only the incomplete tail of what arrived is ever moved. The buffer grows when a longer packet has really arrived as far
-/// as the buffer reaches, never because a header says so, and shrinks again after it.
+/// Only the incomplete tail of what arrived is ever copied. The buffer grows when a longer packet has filled it,
+/// never because a header announces one, and shrinks again after it.
 /// </remarks>
-/// <param name="socket">Connected; it stays its owner's.</param>
+/// <param name="socket">Connected; stays its owner's.</param>
 /// <param name="maxPacketBytes">The longest packet that is accepted at first; see <see cref="AcceptUpTo"/>.</param>
 /// <param name="sink">Where packets go at first; see <see cref="Sink"/>.</param>
 internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSink sink)
 {
-    /// <summary>The longest packet of a link that has said nothing yet, where it is to authenticate first.</summary>
+    /// <summary>The longest packet of a link that has to authenticate first.</summary>
     public const int LongestHello = PacketHeader.Size + ControlMessage.MaxBytes;
 
     /// <summary>Large enough that a busy link needs few system calls, small enough to stay in the second-level cache.</summary>
     private const int BufferBytes = 256 << 10;
 
     /// <summary>
-    /// For how long, in milliseconds, receives may complete at once, one after another, before other links on this thread get their turn. It is
-    /// looked at behind each receive: a packet that opens a session takes thirty times as long as one that is passed on.
+    /// For how long, in milliseconds, receives may complete synchronously before the thread is yielded to other links. Checked
+    /// after each receive: a packet that opens a session takes thirty times as long as one that is passed on.
     /// </summary>
-    private const int TurnMilliseconds = 10;
+    private const int YieldAfterMilliseconds = 10;
 
-    /// <summary>What a link begins with: one that says little, or nothing, is held for little.</summary>
+    /// <summary>The first buffer: a link that sends little, or nothing, takes little memory.</summary>
     private const int FirstBufferBytes = 4 << 10;
 
     private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBufferBytes);
@@ -34,46 +34,46 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     private PacketSplitter _splitter = new(maxPacketBytes);
     private int _maxPacketBytes = maxPacketBytes;
 
-    /// <summary>Accepts packets up to this length from the next one on. Before receiving begins, or by the sink while it takes a packet.</summary>
+    /// <summary>Accepts packets up to this length from the next one on. Before receiving begins, or by the sink while it handles a packet.</summary>
     public void AcceptUpTo(int maxPacketBytes) => _maxPacketBytes = maxPacketBytes;
 
-    /// <summary>Where packets go, from the next one on. Set before receiving begins, or by the sink while it takes a packet.</summary>
+    /// <summary>Where packets go, from the next one on. Set before receiving begins, or by the sink while it handles a packet.</summary>
     public IPacketSink Sink { get; set; } = sink;
 
-    /// <summary>Receives until the stream ends, breaks, or is closed by somebody.</summary>
-    /// <param name="secured">What to receive through, where the link speaks TLS.</param>
+    /// <summary>Receives until the stream ends, fails, or is closed.</summary>
+    /// <param name="secured">The TLS stream, if the link uses TLS.</param>
     public async Task<ReceiveEnd> RunAsync(SecuredSocket? secured = null)
     {
         ReceiveOperation operation = ReceiveOperation.Rent();
         try
         {
-            long turnBegan = Environment.TickCount64;
+            long lastYield = Environment.TickCount64;
             while (true)
             {
                 int count;
-                bool isNewTurn;
+                bool isAsynchronous;
                 if (secured is null)
                 {
-                    isNewTurn = !operation.Receive(socket, _buffer, _end, _buffer.Length - _end).IsCompleted;
+                    isAsynchronous = !operation.Receive(socket, _buffer, _end, _buffer.Length - _end).IsCompleted;
                     count = await operation;
                 }
                 else
                 {
                     ValueTask<int> receiving = secured.ReceiveAsync(_buffer.AsMemory(_end));
-                    isNewTurn = !receiving.IsCompleted;
+                    isAsynchronous = !receiving.IsCompleted;
                     count = await receiving.ConfigureAwait(false);
                 }
 
-                if (isNewTurn) turnBegan = Environment.TickCount64;
+                if (isAsynchronous) lastYield = Environment.TickCount64;
 
-                if (count <= 0) return EndOf(count, operation.SocketError, secured is { IsTruncated: true });
+                if (count <= 0) return DescribeEnd(count, operation.SocketError, secured is { IsTruncated: true });
 
                 _end += count;
                 Outcome outcome;
                 int arrived = count;
-                while ((outcome = HandOn(arrived)) == Outcome.WouldBlock)
+                while ((outcome = Dispatch(arrived)) == Outcome.WouldBlock)
                 {
-                    await Sink.WhenRoomAsync().ConfigureAwait(false);
+                    await Sink.WaitForRoomAsync().ConfigureAwait(false);
                     arrived = 0;
                 }
 
@@ -81,10 +81,10 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                     return _splitter.Fault is { } fault ? new ReceiveEnd(fault.ToString(), Fault: fault) : new ReceiveEnd("");
 
                 MakeRoom(filled: _end == _buffer.Length);
-                if (Environment.TickCount64 - turnBegan >= TurnMilliseconds)
+                if (Environment.TickCount64 - lastYield >= YieldAfterMilliseconds)
                 {
                     await Task.Yield();
-                    turnBegan = Environment.TickCount64;
+                    lastYield = Environment.TickCount64;
                 }
             }
         }
@@ -102,8 +102,8 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         }
     }
 
-    /// <summary>Hands on the packets that are whole.</summary>
-    private Outcome HandOn(int arrived)
+    /// <summary>Dispatches the packets that are complete.</summary>
+    private Outcome Dispatch(int arrived)
     {
         ReadOnlySpan<byte> unread = _buffer.AsSpan(_start, _end - _start);
         int packets = 0;
@@ -111,7 +111,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         PacketSplitter splitter = _splitter;
         while (true)
         {
-            // The packet before this one may have been the hello that earns the link its full limit.
+            // The packet before this one may have been the hello that raises the link's limit.
             splitter.MaxPacketBytes = _maxPacketBytes;
             PacketSplitter before = splitter;
             SplitResult result = splitter.Next(unread, out PacketHeader header);
@@ -121,7 +121,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                 break;
             }
 
-            outcome = Sink.Take(header.ConnectionId, unread[PacketHeader.Size..header.Length]);
+            outcome = Sink.Accept(header.ConnectionId, unread[PacketHeader.Size..header.Length]);
             if (outcome != Outcome.Done)
             {
                 splitter = before;
@@ -134,21 +134,21 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
 
         _splitter = splitter;
         _start = _end - unread.Length;
-        Sink.BatchEnded(packets, arrived);
+        Sink.OnBatchEnd(packets, arrived);
         return outcome;
     }
 
-    /// <summary>Makes sure that there is something to receive into.</summary>
+    /// <summary>Makes room to receive into.</summary>
     /// <param name="filled">Whether the last receive filled the buffer to its end: more would have fitted.</param>
     private void MakeRoom(bool filled)
     {
         int count = _end - _start;
         int size = _buffer.Length;
 
-        // Who may send no more than a hello gets no more than one takes.
-        int most = Math.Max(_maxPacketBytes, _maxPacketBytes > LongestHello ? BufferBytes : FirstBufferBytes);
-        if (filled && size < BufferBytes) size = Math.Min(BufferBytes, most);
-        else if (count == size) size = (int)Math.Min(2L * size, most);
+        // A link that may send no more than a hello gets no more memory than one takes.
+        int limit = Math.Max(_maxPacketBytes, _maxPacketBytes > LongestHello ? BufferBytes : FirstBufferBytes);
+        if (filled && size < BufferBytes) size = Math.Min(BufferBytes, limit);
+        else if (count == size) size = (int)Math.Min(2L * size, limit);
         else if (count == 0 && size > BufferBytes) size = BufferBytes;
 
         byte[] from = _buffer;
@@ -158,10 +158,10 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         _end = count;
     }
 
-    private ReceiveEnd EndOf(int count, SocketError error, bool truncated)
+    private ReceiveEnd DescribeEnd(int count, SocketError error, bool truncated)
     {
         int left = _end - _start;
-        if (truncated) return new ReceiveEnd("truncated: the connection ended without TLS's close_notify, so something may be missing");
+        if (truncated) return new ReceiveEnd("truncated: the connection ended without TLS's close_notify, so data may be missing");
         if (count < 0) return new ReceiveEnd(error == SocketError.OperationAborted ? "closed" : new SocketException((int)error).Message);
         return left == 0
             ? new ReceiveEnd("ended by the other side", Orderly: true)

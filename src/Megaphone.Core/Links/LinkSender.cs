@@ -3,30 +3,30 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Links;
 
-/// <summary>Sends what is queued in a link's ring over one connection: in line, on the thread of whoever flushes, and with a thread of its own.</summary>
+/// <summary>Sends a link's ring over one connection: inline, on the thread that flushes, and on a thread of its own.</summary>
 /// <remarks>
 /// <para>One send carries everything that is queued. Packets become due with <see cref="Flush"/>: writers call it once per batch. Thread-safe.</para>
-/// <para>To wake a thread costs more than to send what one batch has brought. So whoever flushes sends that, without ever
-/// waiting, unless somebody else is sending; the thread is woken for what the kernel does not take at once, and for more.
-/// Who sends holds the ring's reader lock. Whoever gives it back looks once more for packets whose writers found it
+/// <para>Waking a thread costs more than sending one batch. So the thread that flushes sends the batch itself, without
+/// blocking, unless another thread is sending; the sender's thread is woken for what the kernel does not accept at once, and for more.
+/// The sending thread holds the ring's reader lock, and after releasing it checks once more for packets whose writers found it
 /// locked; lock and packets are published with full fences, so that one of the two always sees the other.</para>
-/// <para>Through TLS only the thread sends: a record once begun has to be finished, and that may mean to wait.</para>
+/// <para>Over TLS only the sender's thread sends: a record once begun must be finished, which may block.</para>
 /// <code>
 /// The thread    becomes     when
-/// sending       asleep      nothing is queued, or somebody else sends it (it looks once more after it has announced to sleep)
-/// asleep        sending     Flush leaves something to it, a claim was refused, or Drain
+/// sending       asleep      nothing is queued, or another thread sends it (it checks once more after announcing that it sleeps)
+/// asleep        sending     Flush leaves packets to it, a claim was refused, or Drain
 /// sending       ended       Stop, the socket failed, or Drain and the ring is idle
 /// </code>
 /// </remarks>
 internal sealed class LinkSender
 {
-    /// <summary>The most that a flush sends itself: all that a receiver's batch, or a reactor's, may have caused.</summary>
+    /// <summary>The most bytes that a flush sends itself: all that a receiver's or reactor's batch may have caused.</summary>
     private const int InlineSendLimit = 512 << 10;
 
-    /// <summary>How often a flush looks again before it leaves what others keep writing to the thread.</summary>
+    /// <summary>How often a flush checks again before it leaves to the thread what others keep writing.</summary>
     private const int FlushRounds = 2;
 
-    /// <summary>How long the thread waits for the kernel before it looks whether it is to end, in microseconds.</summary>
+    /// <summary>How long the thread waits for the socket before it checks whether it must end, in microseconds.</summary>
     private const int PollMicroseconds = 1_000_000;
 
     private readonly SendRing _ring;
@@ -44,17 +44,17 @@ internal sealed class LinkSender
     private volatile bool _failed;
     private string? _failure;
 
-    /// <summary>Bytes of what is next in the ring that the kernel has taken already. For the holder of the reader's lock.</summary>
-    private int _sentAhead;
+    /// <summary>Bytes of the next packets in the ring that the kernel has accepted already. For the holder of the reader's lock.</summary>
+    private int _partiallySent;
 
     /// <summary>Makes the sender and starts its thread.</summary>
-    /// <param name="ring">What is sent. Outlives the sender.</param>
-    /// <param name="socket">The connection's, which never is closed here.</param>
-    /// <param name="secured">What to send through, where the link speaks TLS.</param>
+    /// <param name="ring">The packets to send. It outlives the sender.</param>
+    /// <param name="socket">The connection's, which is not closed here.</param>
+    /// <param name="secured">The TLS stream, if the link uses TLS.</param>
     /// <param name="name">The thread's name.</param>
-    /// <param name="counters">Where the link's packets and bytes are counted.</param>
-    /// <param name="metrics">Where the role's are.</param>
-    /// <param name="onEnded">Called by the thread when it has ended, with what is wrong with the socket; null: it was drained or stopped.</param>
+    /// <param name="counters">The link's counters.</param>
+    /// <param name="metrics">The role's counters.</param>
+    /// <param name="onEnded">Called by the thread when it ends, with the socket's error; null: it was drained or stopped.</param>
     public LinkSender(
         SendRing ring, Socket socket, SecuredSocket? secured, string name, LinkCounters counters, RoleMetrics metrics, Action<string?> onEnded)
     {
@@ -72,7 +72,7 @@ internal sealed class LinkSender
     /// <summary>Completes when the thread has ended: drained, stopped, or failed.</summary>
     public Task Ended => _ended.Task;
 
-    /// <summary>Has everything sent that was queued before this call.</summary>
+    /// <summary>Sends everything that was queued before this call, or wakes the thread to do so.</summary>
     public void Flush()
     {
         if (_secured is not null)
@@ -91,10 +91,10 @@ internal sealed class LinkSender
         }
     }
 
-    /// <summary>Has the thread empty the ring, whether those who filled it have flushed yet or not.</summary>
+    /// <summary>Wakes the thread to empty the ring, whether its writers have flushed yet or not.</summary>
     public void Wake() => _parker.Wake();
 
-    /// <summary>Ends the thread once everything that was queued, or for which room is claimed, has been sent.</summary>
+    /// <summary>Ends the thread once everything that was queued, or for which room was claimed, has been sent.</summary>
     public void Drain()
     {
         _draining = true;
@@ -126,7 +126,7 @@ internal sealed class LinkSender
         {
             if (_ring.IsIdle) return false;
 
-            // Somebody is between claiming room and having written into it, or flushes: a matter of moments.
+            // A writer has claimed room and not written yet, or another thread is flushing: both take microseconds.
             Thread.Yield();
             return true;
         }
@@ -137,23 +137,23 @@ internal sealed class LinkSender
         return true;
     }
 
-    /// <summary>What a flush sends. The reader's lock is held.</summary>
-    /// <returns>False when there is something left for the thread.</returns>
+    /// <summary>Sends what is queued, if it is not too much for a flush. The reader's lock is held.</summary>
+    /// <returns>False when packets are left for the thread.</returns>
     private bool TrySendInline()
     {
         int packets = _ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
         return packets == 0 || (first.Length + second.Length <= InlineSendLimit && TrySend(packets, first, second));
     }
 
-    /// <summary>What the thread sends: everything that is queued now, waiting for the kernel as need be.</summary>
-    /// <returns>False when nothing was, or somebody else is sending it.</returns>
+    /// <summary>Sends everything that is queued now, blocking while the kernel accepts no more. For the thread.</summary>
+    /// <returns>False when nothing was queued, or another thread is sending it.</returns>
     private bool SendQueued()
     {
         if (!_ring.TryLockReader()) return false;
         int packets = _ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
         if (_secured is null)
         {
-            while (packets > 0 && !TrySend(packets, first, second) && !_stopped && !_failed) WaitForKernel();
+            while (packets > 0 && !TrySend(packets, first, second) && !_stopped && !_failed) WaitUntilWritable();
         }
         else if (packets > 0)
         {
@@ -164,27 +164,27 @@ internal sealed class LinkSender
         return packets > 0;
     }
 
-    /// <summary>Sends what the kernel takes at once. The reader's lock is held.</summary>
-    /// <returns>True when that was all of it, which is freed then.</returns>
+    /// <summary>Sends what the kernel accepts at once. The reader's lock is held.</summary>
+    /// <returns>True when that was all of it; its room is freed.</returns>
     private bool TrySend(int packets, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
         int total = first.Length + second.Length;
-        while (_sentAhead < total)
+        while (_partiallySent < total)
         {
-            int sent = _sentAhead < first.Length
-                ? DirectSend.Send(_handle, first[_sentAhead..], second, out string? failure)
-                : DirectSend.Send(_handle, second[(_sentAhead - first.Length)..], [], out failure);
+            int sent = _partiallySent < first.Length
+                ? DirectSend.Send(_handle, first[_partiallySent..], second, out string? failure)
+                : DirectSend.Send(_handle, second[(_partiallySent - first.Length)..], [], out failure);
             if (failure is not null) return Fail(failure);
             if (sent == 0) return false;
-            _sentAhead += sent;
+            _partiallySent += sent;
         }
 
-        _sentAhead = 0;
+        _partiallySent = 0;
         OnSent(packets, total);
         return true;
     }
 
-    /// <summary>Sends through TLS, waiting for the kernel as need be. The reader's lock is held.</summary>
+    /// <summary>Sends over TLS, blocking while the kernel accepts no more. The reader's lock is held.</summary>
     private void SendSecured(SecuredSocket secured, int packets, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
         try
@@ -213,7 +213,7 @@ internal sealed class LinkSender
         return false;
     }
 
-    private void WaitForKernel()
+    private void WaitUntilWritable()
     {
         try
         {

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Megaphone.Links;
 
-/// <summary>What a link does with its socket beside sending and receiving.</summary>
+/// <summary>A link's use of its socket beside sending and receiving.</summary>
 internal static class LinkSocket
 {
     private const int IpProtoTcp = 6;
@@ -12,12 +12,12 @@ internal static class LinkSocket
     private const int Probes = 3;
 
     /// <summary>Sets the options of a connected socket.</summary>
-    /// <exception cref="SocketException">It is connected no longer.</exception>
+    /// <exception cref="SocketException">It is no longer connected.</exception>
     public static void Configure(Socket socket, LinkOptions options)
     {
         socket.NoDelay = true;
         if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
-        if (StaysOnThisMachine(socket)) SendUnpaced(socket);
+        if (IsLocal(socket)) DisablePacing(socket);
 
         int seconds = (int)Math.Max(1, options.KeepAlive.TotalSeconds);
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
@@ -25,22 +25,22 @@ internal static class LinkSocket
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, seconds);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, Probes);
 
-        // What keep-alive is for a silent link, this is for one with data under way: a dead peer is noticed as soon.
+        // The counterpart of keep-alive for a link with unacknowledged data: a dead peer is detected as soon.
         int userTimeout = (int)Math.Min(int.MaxValue, Probes * options.KeepAlive.TotalMilliseconds);
         socket.SetRawSocketOption(IpProtoTcp, TcpUserTimeout, BitConverter.GetBytes(userTimeout));
     }
 
-    private static bool StaysOnThisMachine(Socket socket) =>
+    private static bool IsLocal(Socket socket) =>
         socket.LocalEndPoint is IPEndPoint here && socket.RemoteEndPoint is IPEndPoint there
         && (IPAddress.IsLoopback(there.Address) || here.Address.Equals(there.Address));
 
-    /// <summary>Leaves the system's congestion control, where it may, for one that sends as soon as there is something to send.</summary>
+    /// <summary>Selects a congestion control without pacing, if it may.</summary>
     /// <remarks>
-    /// Between two processes of one machine nothing can be congested, but BBR, the default of many servers, paces by timers all
-    /// the same: that takes a third off what a link carries. Reno is in every kernel, and every user may choose it unless
-    /// <c>net.ipv4.tcp_allowed_congestion_control</c> says otherwise; then the system's stays.
+    /// Between two processes of one machine there is no congestion, but BBR, the default of many servers, paces by timers
+    /// nevertheless, which costs a third of a link's throughput. Reno is in every kernel, and every user may choose it unless
+    /// <c>net.ipv4.tcp_allowed_congestion_control</c> forbids it; then the system's default stays.
     /// </remarks>
-    private static void SendUnpaced(Socket socket)
+    private static void DisablePacing(Socket socket)
     {
         try
         {
@@ -48,12 +48,12 @@ internal static class LinkSocket
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.AccessDenied or SocketError.OperationNotSupported)
         {
-            // The link works all the same.
+            // The link works without it.
         }
     }
 
-    /// <summary>The address at the other end. A dual-mode socket gives IPv4 in the clothes of IPv6, which nobody wants to read.</summary>
-    /// <exception cref="SocketException">It is connected no longer.</exception>
+    /// <summary>The address at the other end; an IPv4-mapped IPv6 address is written as IPv4.</summary>
+    /// <exception cref="SocketException">It is no longer connected.</exception>
     public static string PeerOf(Socket socket) => socket.RemoteEndPoint switch
     {
         IPEndPoint { Address.IsIPv4MappedToIPv6: true } mapped => new IPEndPoint(mapped.Address.MapToIPv4(), mapped.Port).ToString(),
@@ -83,7 +83,7 @@ internal static class LinkSocket
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // It is closed already, which is what this was to lead to.
+            // It is closed already.
         }
     }
 }

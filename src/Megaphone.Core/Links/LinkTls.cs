@@ -6,10 +6,10 @@ using Megaphone.Tls;
 
 namespace Megaphone.Links;
 
-/// <summary>TLS for all links of one role: does their handshakes, with what is in the files now.</summary>
+/// <summary>Does the TLS handshakes of all links of one role, with the current certificates.</summary>
 /// <remarks>
-/// New files are taken into use on SIGHUP and when they change, for the links that come after. What cannot be used is told, and what was in
-/// use stays. Nothing is resumed: links are few, and each is to meet the certificates and authorities of its day. Thread-safe.
+/// Certificates are reloaded on SIGHUP and when their files change, and used for new links. If they cannot be used, this is logged, and the
+/// previous ones stay in use. Sessions are not resumed: links are few, and each shall be checked against current files. Thread-safe.
 /// </remarks>
 internal sealed class LinkTls : IDisposable
 {
@@ -21,8 +21,8 @@ internal sealed class LinkTls : IDisposable
     private readonly CertificateReload _reload;
     private volatile LinkCredentials _credentials;
 
-    /// <summary>Reads the files and begins to watch them.</summary>
-    /// <exception cref="CertificateException">Something is wrong with them; it names all of it.</exception>
+    /// <summary>Reads the files and starts to watch them.</summary>
+    /// <exception cref="CertificateException">They cannot be used; it lists all problems.</exception>
     public LinkTls(LinkTlsOptions options, RoleMetrics metrics, LinkLog log)
     {
         _options = options;
@@ -32,45 +32,45 @@ internal sealed class LinkTls : IDisposable
         _reload = new CertificateReload(options.Files(), () => _credentials = Load(), OnReloaded);
     }
 
-    /// <summary>Whether links are taken only with a certificate that is accepted.</summary>
-    public bool WantsCertificates => _options is { Listens: true, Authorities: not null };
+    /// <summary>Whether links are accepted only with a certificate of one of the authorities.</summary>
+    public bool RequiresCertificates => _options is { Listens: true, Authorities: not null };
 
-    /// <summary>Does the handshake on a connected socket. Takes as long as the other end does: closing the socket ends it.</summary>
+    /// <summary>Does the handshake on a connected socket. It has no timeout: closing the socket ends it.</summary>
     public async Task<TlsHandshakeResult> SecureAsync(Socket socket)
     {
         SecuredSocket? secured = null;
-        string? objection = null;
+        string? problem = null;
         try
         {
             LinkCredentials credentials = _credentials;
             if (_options.Listens)
             {
-                if (await FirstByteAsync(socket).ConfigureAwait(false) is not { } first)
+                if (await PeekFirstByteAsync(socket).ConfigureAwait(false) is not { } first)
                     return new TlsHandshakeResult(Failure: "ended by the other side", Abandoned: true);
                 if (first != HandshakeRecord)
-                    return new TlsHandshakeResult(Refusal: "links are taken over TLS only: set Ecm:Link:Tls");
+                    return new TlsHandshakeResult(Refusal: "links require TLS here: set Ecm:Link:Tls");
 
                 secured = new SecuredSocket(socket);
-                await secured.AcceptAsync(ServerOptions(credentials, found => objection = found)).ConfigureAwait(false);
-                return new TlsHandshakeResult(secured, Refusal: objection);
+                await secured.AcceptAsync(ServerOptions(credentials, found => problem = found)).ConfigureAwait(false);
+                return new TlsHandshakeResult(secured, Refusal: problem);
             }
 
             secured = new SecuredSocket(socket);
-            await secured.ConnectAsync(ClientOptions(credentials, found => objection = found)).ConfigureAwait(false);
+            await secured.ConnectAsync(ClientOptions(credentials, found => problem = found)).ConfigureAwait(false);
             return new TlsHandshakeResult(secured);
         }
         catch (Exception error)
         {
-            // What is sent as a handshake can make SslStream throw nearly anything.
+            // Malformed handshakes make SslStream throw nearly any exception.
             secured?.Dispose();
-            return new TlsHandshakeResult(Failure: objection is null ? WhyFailed(error, secured) : $"not accepted: {objection}");
+            return new TlsHandshakeResult(Failure: problem is null ? DescribeFailure(error, secured) : $"not accepted: {problem}");
         }
     }
 
     /// <summary>Reads the files again.</summary>
     public void Reload() => _reload.Reload();
 
-    /// <summary>Watches no longer.</summary>
+    /// <summary>Stops watching the files.</summary>
     public void Dispose() => _reload.Dispose();
 
     private LinkCredentials Load()
@@ -87,7 +87,7 @@ internal sealed class LinkTls : IDisposable
         else _log.CertificatesNotReloaded(_options.Section, problems);
     }
 
-    private SslServerAuthenticationOptions ServerOptions(LinkCredentials credentials, Action<string?> judged)
+    private SslServerAuthenticationOptions ServerOptions(LinkCredentials credentials, Action<string?> report)
     {
         SslServerAuthenticationOptions options = new()
         {
@@ -100,11 +100,11 @@ internal sealed class LinkTls : IDisposable
 
         options.ClientCertificateRequired = true;
         options.CertificateChainPolicy = credentials.PeerPolicy();
-        options.RemoteCertificateValidationCallback = Judge(judged);
+        options.RemoteCertificateValidationCallback = Validate(report);
         return options;
     }
 
-    private SslClientAuthenticationOptions ClientOptions(LinkCredentials credentials, Action<string?> judged) => new()
+    private SslClientAuthenticationOptions ClientOptions(LinkCredentials credentials, Action<string?> report) => new()
     {
         TargetHost = _options.PeerName,
         ClientCertificateContext = credentials.Own,
@@ -112,24 +112,24 @@ internal sealed class LinkTls : IDisposable
         AllowRenegotiation = false,
         AllowTlsResume = false,
         CertificateChainPolicy = credentials.PeerPolicy(),
-        RemoteCertificateValidationCallback = Judge(judged),
+        RemoteCertificateValidationCallback = Validate(report),
     };
 
-    /// <summary>Judges the other end's certificate.</summary>
+    /// <summary>Validates the other end's certificate.</summary>
     /// <remarks>
-    /// Where links are taken, the handshake goes on after an objection, which is told when the other end says hello: in words, which
-    /// are more than an alert, and which arrive in every version of TLS.
+    /// A listening end completes the handshake even if the certificate is not accepted, and answers the hello with the reason, which
+    /// says more than an alert and arrives in every version of TLS.
     /// </remarks>
-    private RemoteCertificateValidationCallback Judge(Action<string?> judged) => (_, certificate, chain, errors) =>
+    private RemoteCertificateValidationCallback Validate(Action<string?> report) => (_, certificate, chain, errors) =>
     {
-        string? objection = PeerCertificate.Objection(certificate, chain, errors, _options);
-        judged(objection);
-        return objection is null || _options.Listens;
+        string? problem = PeerCertificate.FindProblem(certificate, chain, errors, _options);
+        report(problem);
+        return problem is null || _options.Listens;
     };
 
-    /// <summary>Looks at the first byte that comes and leaves it where it is.</summary>
-    /// <returns>Null when the other end has ended without any.</returns>
-    private static async ValueTask<byte?> FirstByteAsync(Socket socket)
+    /// <summary>Reads the first byte without consuming it.</summary>
+    /// <returns>Null when the other end has ended without sending one.</returns>
+    private static async ValueTask<byte?> PeekFirstByteAsync(Socket socket)
     {
         byte[] first = new byte[1];
         try
@@ -138,15 +138,15 @@ internal sealed class LinkTls : IDisposable
         }
         catch (SocketException)
         {
-            // A reset, as some ask in this way whether a port is open.
+            // A reset, as from a port scan.
             return null;
         }
     }
 
-    private string WhyFailed(Exception error, SecuredSocket? secured)
+    private string DescribeFailure(Exception error, SecuredSocket? secured)
     {
         if (secured is not { IsTruncated: true }) return $"the TLS handshake failed: {TlsFault.Describe(error)}";
-        const string Went = "the other end went in the middle of the TLS handshake";
-        return _options.Listens ? Went : $"{Went}; if it speaks plain, it needs Hub:Tls";
+        const string Ended = "the other end ended the connection in the middle of the TLS handshake";
+        return _options.Listens ? Ended : $"{Ended}; if it does not use TLS, set Hub:Tls there";
     }
 }

@@ -4,15 +4,15 @@ using System.Net.Sockets;
 
 namespace Megaphone.Links;
 
-/// <summary>Whom connections are put down to: an IPv4 address, or the 64 bits of an IPv6 address that name a network.</summary>
+/// <summary>The address to which a connection is attributed: an IPv4 address, or the upper 64 bits of an IPv6 address, its network.</summary>
 /// <remarks>
-/// Who has one IPv6 address has 2⁶⁴ of them. An IPv4 address in the form of an IPv6 one counts as what it is.
+/// A host with one IPv6 address has 2⁶⁴ of them. An IPv4-mapped IPv6 address counts as IPv4.
 /// </remarks>
-/// <param name="Family">IPv4 or IPv6; unspecified for what has no such address.</param>
+/// <param name="Family">IPv4 or IPv6; unspecified for any other kind of end point.</param>
 /// <param name="Network">The address, or its upper half.</param>
 internal readonly record struct PeerAddress(AddressFamily Family, ulong Network)
 {
-    /// <summary>Whom the other end of a connection is put down to.</summary>
+    /// <summary>The address to which a connection with this remote end point is attributed.</summary>
     public static PeerAddress Of(EndPoint? endPoint)
     {
         if (endPoint is not IPEndPoint { Address: { } address }) return default;

@@ -4,28 +4,28 @@ using Megaphone.Tls;
 
 namespace Megaphone.Links;
 
-/// <summary>Says what is wrong with the certificate that the other end of a link has shown.</summary>
+/// <summary>Checks the certificate that the other end of a link has shown.</summary>
 internal static class PeerCertificate
 {
-    /// <summary>What is against it, in words that make sense at both ends.</summary>
+    /// <summary>What is wrong with it, in words that make sense in the logs of both ends.</summary>
     /// <param name="shown">The certificate; null: none was shown.</param>
     /// <param name="chain">As it was built by <see cref="LinkCredentials.PeerPolicy"/>.</param>
     /// <param name="errors">Whether anything is wrong with the chain.</param>
-    /// <param name="options">What is wanted.</param>
+    /// <param name="options">What is required.</param>
     /// <returns>Null when it is accepted.</returns>
-    public static string? Objection(X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options)
+    public static string? FindProblem(X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options)
     {
         if (shown is not X509Certificate2 certificate || chain is null)
             return options.Listens ? "no certificate was shown: set Ecm:Link:Tls:Certificate" : "no certificate was shown";
 
         string subject = $"the certificate {Handshake.SanitizeForLog(certificate.Subject)}";
-        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return $"{subject} {WrongWithChain(certificate, chain, options)}";
+        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return $"{subject} {DescribeChainProblem(certificate, chain, options)}";
         return options.PeerName is { } name && !Covers(certificate, name)
             ? $"{subject} is for {Handshake.SanitizeForLog(NamesOf(certificate))}, not for {name} ({options.Section}:Name)"
             : null;
     }
 
-    private static string WrongWithChain(X509Certificate2 certificate, X509Chain chain, LinkTlsOptions options)
+    private static string DescribeChainProblem(X509Certificate2 certificate, X509Chain chain, LinkTlsOptions options)
     {
         X509ChainStatusFlags flags = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, status) => all | status.Status);
         if ((flags & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
@@ -47,7 +47,7 @@ internal static class PeerCertificate
         return $"is not acceptable: {flags}";
     }
 
-    /// <summary>By the subjectAltName alone (RFC 9525, section 2): a common name is a name for people.</summary>
+    /// <summary>By the subjectAltName alone (RFC 9525, section 2); the common name does not count.</summary>
     private static bool Covers(X509Certificate2 certificate, string name)
     {
         try
@@ -56,7 +56,7 @@ internal static class PeerCertificate
         }
         catch (ArgumentException)
         {
-            // What is no name of a host is in no certificate.
+            // No certificate covers what is not a host name.
             return false;
         }
     }

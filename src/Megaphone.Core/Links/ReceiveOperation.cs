@@ -4,10 +4,10 @@ using System.Runtime.CompilerServices;
 
 namespace Megaphone.Links;
 
-/// <summary>A <see cref="SocketAsyncEventArgs"/> that can be awaited, and is used again by one link after another.</summary>
+/// <summary>A <see cref="SocketAsyncEventArgs"/> that can be awaited, pooled and reused by links.</summary>
 /// <remarks>
-/// One receive at a time. A continuation runs where the receive completes. It is its own awaiter: a task source that serves every kind
-/// of awaiter takes some 350 instructions more for a receive that has to wait.
+/// One receive at a time. The continuation runs on the thread that completes the receive. It is its own awaiter: a general task source
+/// takes some 350 instructions more for a receive that has to wait.
 /// </remarks>
 internal sealed class ReceiveOperation : SocketAsyncEventArgs, ICriticalNotifyCompletion
 {
@@ -15,7 +15,7 @@ internal sealed class ReceiveOperation : SocketAsyncEventArgs, ICriticalNotifyCo
     private static readonly ConcurrentBag<ReceiveOperation> Pool = [];
     private static readonly Action Done = () => { };
 
-    /// <summary>Null while a receive is under way that nobody awaits yet, <see cref="Done"/> when there is none.</summary>
+    /// <summary>Null while a receive is under way that is not awaited yet, <see cref="Done"/> when there is none.</summary>
     private Action? _continuation = Done;
 
     // No execution context flows into a completion: nothing here reads one, and capturing it costs.
@@ -28,15 +28,15 @@ internal sealed class ReceiveOperation : SocketAsyncEventArgs, ICriticalNotifyCo
     public bool IsCompleted => ReferenceEquals(Volatile.Read(ref _continuation), Done);
 
     /// <summary>
-    /// What the last receive brought: bytes; 0 when the peer has ended; -1 when the socket failed, with
+    /// The result of the last receive: bytes; 0 when the peer has ended; -1 when the socket failed, with
     /// <see cref="SocketAsyncEventArgs.SocketError"/>.
     /// </summary>
     public int Outcome => SocketError == SocketError.Success ? BytesTransferred : -1;
 
-    /// <summary>Takes one from the pool.</summary>
+    /// <summary>Rents one from the pool.</summary>
     public static ReceiveOperation Rent() => Pool.TryTake(out ReceiveOperation? operation) ? operation : new ReceiveOperation();
 
-    /// <summary>Gives this one back. No receive may be under way.</summary>
+    /// <summary>Returns this one to the pool. No receive may be under way.</summary>
     public void Return()
     {
         SetBuffer(null, 0, 0);
@@ -67,7 +67,7 @@ internal sealed class ReceiveOperation : SocketAsyncEventArgs, ICriticalNotifyCo
     /// <inheritdoc/>
     public void UnsafeOnCompleted(Action continuation)
     {
-        // Completed meanwhile, on another thread: it goes on, but not on top of this stack.
+        // Completed meanwhile, on another thread: continue, but not on top of this stack.
         if (Interlocked.CompareExchange(ref _continuation, continuation, null) is not null)
             ThreadPool.UnsafeQueueUserWorkItem(static go => go(), continuation, preferLocal: false);
     }

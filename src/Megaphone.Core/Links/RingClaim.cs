@@ -5,25 +5,25 @@ namespace Megaphone.Links;
 
 /// <summary>Room in a link's ring that its holder has claimed: packets are committed into it, and what is left of it is released.</summary>
 /// <remarks>
-/// Belongs to whoever claimed it, who releases it exactly once; a copy is not another claim. Room that is neither written to nor released
-/// is lost to the ring. The default value is a claim of nothing.
+/// The caller that claimed it releases it exactly once; a copy is not another claim. Room that is neither written to nor released
+/// is lost to the ring. The default value is an empty claim.
 /// </remarks>
 internal struct RingClaim
 {
     private readonly SendRing? _ring;
     private int _bytes;
 
-    /// <summary>For <see cref="SendRing"/> alone.</summary>
+    /// <summary>For <see cref="SendRing"/> only.</summary>
     internal RingClaim(SendRing ring, int bytes)
     {
         _ring = ring;
         _bytes = bytes;
     }
 
-    /// <summary>What packets take in a ring: what they carry in all, and a header for each.</summary>
+    /// <summary>The bytes that packets take in a ring: their content, and a header for each.</summary>
     public static int BytesFor(int contentBytes, int packets = 1) => contentBytes + (packets * PacketHeader.Size);
 
-    /// <summary>Whether a packet with so much content fits into what is left.</summary>
+    /// <summary>Whether a packet with this much content fits into what is left.</summary>
     public readonly bool Fits(int contentBytes) => BytesFor(contentBytes) <= _bytes;
 
     /// <summary>Queues a packet, which must fit. It is sent at the link's next flush.</summary>

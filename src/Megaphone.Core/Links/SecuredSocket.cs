@@ -5,8 +5,8 @@ using System.Security.Authentication;
 
 namespace Megaphone.Links;
 
-/// <summary>TLS on a link's socket: what a link receives and sends through, where it speaks TLS.</summary>
-/// <remarks>One receives and one sends at the same time. Closing the socket ends both.</remarks>
+/// <summary>TLS over a link's socket.</summary>
+/// <remarks>One thread may receive while another sends. Closing the socket ends both.</remarks>
 internal sealed class SecuredSocket : IDisposable
 {
     private readonly Records _records;
@@ -14,66 +14,65 @@ internal sealed class SecuredSocket : IDisposable
     private readonly Lock _ending = new();
     private Task? _ended;
 
-    /// <summary>Takes a connected socket, which stays its owner's.</summary>
+    /// <summary>Wraps a connected socket, which stays its owner's.</summary>
     public SecuredSocket(Socket socket)
     {
         _records = new Records(socket);
         _tls = new SslStream(_records);
     }
 
-    /// <summary>The version that was agreed on, for people.</summary>
+    /// <summary>The negotiated version, for the log.</summary>
     public string Version => _tls.SslProtocol == SslProtocols.Tls13 ? "TLS 1.3" : "TLS 1.2";
 
-    /// <summary>Whether the connection ended without TLS's <c>close_notify</c>: what came may not be all that was sent.</summary>
-    public bool IsTruncated => _records.HaveEnded;
+    /// <summary>Whether the connection ended without TLS's <c>close_notify</c>: the received data may be incomplete.</summary>
+    public bool IsTruncated => _records.HasEnded;
 
-    /// <summary>Does the handshake as the server of TLS.</summary>
+    /// <summary>Does the handshake as the TLS server.</summary>
     public async Task AcceptAsync(SslServerAuthenticationOptions options)
     {
         await _tls.AuthenticateAsServerAsync(options).ConfigureAwait(false);
-        _records.AreOfHandshake = false;
+        _records.IsHandshaking = false;
     }
 
-    /// <summary>Does the handshake as the client of TLS.</summary>
+    /// <summary>Does the handshake as the TLS client.</summary>
     public async Task ConnectAsync(SslClientAuthenticationOptions options)
     {
         await _tls.AuthenticateAsClientAsync(options).ConfigureAwait(false);
-        _records.AreOfHandshake = false;
+        _records.IsHandshaking = false;
     }
 
-    /// <summary>Receives.</summary>
-    /// <returns>Bytes received; 0 when nothing more comes.</returns>
-    /// <exception cref="IOException">The socket failed, or what came is no TLS.</exception>
+    /// <returns>Bytes received; 0 at the end.</returns>
+    /// <exception cref="IOException">The socket failed, or what arrived is not TLS.</exception>
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer) => _tls.ReadAsync(buffer);
 
-    /// <summary>Sends all of it, waiting for the kernel as need be.</summary>
+    /// <summary>Sends all of it, blocking while the kernel accepts no more.</summary>
     /// <exception cref="IOException">The socket failed, or was closed.</exception>
     public void Send(ReadOnlySpan<byte> bytes) => _tls.Write(bytes);
 
-    /// <summary>Sends all of it, without holding a thread. Nobody else may be sending.</summary>
+    /// <summary>Sends all of it, without blocking a thread. No other send may be under way.</summary>
     /// <param name="bytes">What to send.</param>
     /// <param name="atMost">The longest wait for the kernel.</param>
     /// <exception cref="IOException">The socket failed, or was closed.</exception>
     /// <exception cref="TimeoutException">The other end does not read.</exception>
     public Task SendAsync(ReadOnlyMemory<byte> bytes, TimeSpan atMost) => _tls.WriteAsync(bytes).AsTask().WaitAsync(atMost);
 
-    /// <summary>Nobody receives any more.</summary>
-    public void EndReceiving() => _records.Leave();
+    /// <summary>Declares that nothing more will be received.</summary>
+    public void EndReceiving() => _records.Unlock();
 
-    /// <summary>Says <c>close_notify</c>, once, whoever asks how often: nothing more is sent. Nobody may be sending.</summary>
+    /// <summary>Sends <c>close_notify</c>, once, however often it is called: nothing more is sent. No send may be under way.</summary>
     /// <param name="atMost">The longest wait for the receiver, and again for the kernel.</param>
     public Task EndSendingAsync(TimeSpan atMost)
     {
-        // Who comes second would close the socket before the first has said it.
-        lock (_ending) return _ended ??= SayEndAsync(atMost);
+        // Otherwise a second caller would close the socket before the first has sent it.
+        lock (_ending) return _ended ??= SendCloseNotifyAsync(atMost);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _tls.Dispose();
 
-    private async Task SayEndAsync(TimeSpan atMost)
+    private async Task SendCloseNotifyAsync(TimeSpan atMost)
     {
-        if (!await _records.EnterAsync(atMost).ConfigureAwait(false)) return;
+        if (!await _records.LockAsync(atMost).ConfigureAwait(false)) return;
         try
         {
             Task sending;
@@ -83,45 +82,45 @@ internal sealed class SecuredSocket : IDisposable
             }
             finally
             {
-                _records.Leave();
+                _records.Unlock();
             }
 
             await sending.WaitAsync(atMost).ConfigureAwait(false);
         }
         catch (Exception error) when (error is IOException or InvalidOperationException or TimeoutException)
         {
-            // The connection is gone, or nobody reads at its other end: there is nobody to be told.
+            // The connection is gone, or the other end does not read: close_notify cannot arrive.
         }
     }
 
-    /// <summary>The records below TLS; it keeps receiving and the end of sending apart.</summary>
+    /// <summary>The stream below TLS, with a lock that keeps receiving and the end of sending apart.</summary>
     /// <remarks>
     /// <see cref="SslStream.ShutdownAsync"/> takes no lock against a receive that is decrypting, and the two use one OpenSSL
-    /// object. So whoever works with that holds a turn: the receiver, except while it waits for the socket.
+    /// object. So its user holds a lock: the receiver, except while it waits for the socket.
     /// </remarks>
     private sealed class Records(Socket socket) : NetworkStream(socket, ownsSocket: false)
     {
-        // The handshake, and then the receiver, have it.
-        private readonly SemaphoreSlim _turn = new(0, 1);
+        // Held by the handshake, and then by the receiver.
+        private readonly SemaphoreSlim _lock = new(0, 1);
 
         /// <summary>Whether the handshake is under way.</summary>
-        public bool AreOfHandshake { get; set; } = true;
+        public bool IsHandshaking { get; set; } = true;
 
         /// <summary>Whether the other end has ended the connection.</summary>
-        public bool HaveEnded { get; private set; }
+        public bool HasEnded { get; private set; }
 
-        public Task<bool> EnterAsync(TimeSpan atMost) => _turn.WaitAsync(atMost);
+        public Task<bool> LockAsync(TimeSpan atMost) => _lock.WaitAsync(atMost);
 
-        public void Leave() => _turn.Release();
+        public void Unlock() => _lock.Release();
 
         /// <inheritdoc/>
         [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            // SslStream asks for nothing before each record, so as to wait without a buffer: another system call for each.
+            // SslStream reads zero bytes before each record, to wait without a buffer: another system call for each.
             if (buffer.IsEmpty) return 0;
 
-            Leave();
+            Unlock();
             int count;
             try
             {
@@ -129,13 +128,13 @@ internal sealed class SecuredSocket : IDisposable
             }
             finally
             {
-                await _turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                await _lock.WaitAsync(CancellationToken.None).ConfigureAwait(false);
             }
 
-            if (count == 0) HaveEnded = true;
+            if (count == 0) HasEnded = true;
 
-            // What a handshake computes takes milliseconds, for which other links on the socket engine's thread are not to wait.
-            if (AreOfHandshake) await Task.Yield();
+            // A handshake computes for milliseconds, for which other links on the socket engine's thread must not wait.
+            if (IsHandshaking) await Task.Yield();
             return count;
         }
     }

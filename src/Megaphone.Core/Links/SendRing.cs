@@ -7,26 +7,26 @@ using Megaphone.Protocol;
 namespace Megaphone.Links;
 
 /// <summary>
-/// The bounded ring in front of a link's sender: many threads write packets in place, one at a time reads what is whole.
+/// The bounded ring in front of a link's sender: many threads write packets in place, one thread at a time reads the complete ones.
 /// </summary>
 /// <remarks>
 /// <para>A writer first claims room, which fails at once when there is none, then commits packets into it (<see cref="RingClaim"/>). The two
-/// are apart so that data can be left in its source while there is no room for it: nothing is ever taken that cannot be queued. No writer
+/// are separate so that data stays in its source while there is no room for it: nothing is ever read that cannot be queued. No writer
 /// waits for another; a packet becomes visible to the reader when its own mark is set.</para>
-/// <para>Positions count bytes since the beginning and never come again. No packet is shorter than a header, so at most one
+/// <para>Positions count bytes since the beginning and never repeat. No packet is shorter than a header, so at most one
 /// begins in each <see cref="Grain"/> bytes, and one mark per grain is enough: it holds the position where the packet that
-/// begins there ends. A mark left over from an earlier lap lies below the reader's position and so says nothing. A reader
-/// that has emptied the ring goes on at its beginning, as if the rest of it had been sent.</para>
+/// begins there ends. A mark left over from an earlier lap lies below the reader's position and so is ignored. A reader
+/// that has emptied the ring continues at its beginning, as if the rest of it had been sent.</para>
 /// <code>
-/// A byte of the ring   becomes     by                                by whom
+/// A byte of the ring   becomes     through                           by
 /// free                 claimed     TryClaim                          any writer
-/// claimed              committed   RingClaim.Commit: copied, marked  who claimed it
-/// claimed              free        RingClaim.Release                 who claimed it
+/// claimed              committed   RingClaim.Commit: copied, marked  the claim's holder
+/// claimed              free        RingClaim.Release                 the claim's holder
 /// committed            free        Free, after it has been sent      the holder of the reader's lock
 ///
 /// The reader's lock    becomes     by
 /// unlocked             locked      TryLockReader: a writer's flush, or the sender's thread; Close, for good
-/// locked               unlocked    UnlockReader, by whoever holds it, who then looks once more for packets whose writers found it locked
+/// locked               unlocked    UnlockReader, by its holder, which then checks once more for packets whose writers found it locked
 /// </code>
 /// </remarks>
 internal sealed class SendRing
@@ -34,7 +34,7 @@ internal sealed class SendRing
     private const int Grain = PacketHeader.Size;
     private const int GrainBits = 5;
 
-    /// <summary>How far the ring is used before it begins again when it is empty.</summary>
+    /// <summary>How far the ring is filled before an empty one restarts at its beginning.</summary>
     private const int RewindBytes = 64 << 10;
 
     private readonly byte[] _bytes;
@@ -44,7 +44,7 @@ internal sealed class SendRing
     private readonly Action _onWritable;
     private readonly Action<int> _onLost;
 
-    // Writers fight over these two: each has a cache line to itself.
+    // Writers contend for these two: each has a cache line to itself.
     private PaddedLong _available;
     private PaddedLong _tail;
     private long _head;
@@ -54,7 +54,7 @@ internal sealed class SendRing
 
     /// <summary>Makes an empty ring.</summary>
     /// <param name="capacity">Bytes, a power of two; at least twice the longest packet that will be written.</param>
-    /// <param name="reserve">Bytes of it that only <see cref="TryClaimReserve"/> gives out, for control packets.</param>
+    /// <param name="reserve">Bytes of it that only <see cref="TryClaimReserve"/> uses, for control packets.</param>
     /// <param name="onWritable">Called once after a claim was refused, when half of the ring is free again; on any thread.</param>
     /// <param name="onLost">Called with a number of packets that will never be sent, because of <see cref="Close"/>; on any thread.</param>
     public SendRing(int capacity, int reserve, Action onWritable, Action<int> onLost)
@@ -71,7 +71,7 @@ internal sealed class SendRing
         _available.Value = capacity;
     }
 
-    /// <summary>Whether nothing is queued, and nobody holds a claim.</summary>
+    /// <summary>Whether nothing is queued and no claim is held.</summary>
     public bool IsIdle => Volatile.Read(ref _available.Value) == _bytes.Length;
 
     /// <summary>Claims room for packets. Thread-safe.</summary>
@@ -82,11 +82,11 @@ internal sealed class SendRing
     public bool TryClaim(int contentBytes, out RingClaim claim, int packets = 1) =>
         TryClaim(RingClaim.BytesFor(contentBytes, packets), _reserve, out claim);
 
-    /// <summary>Claims room for one control packet, of what is kept for such. Thread-safe.</summary>
-    /// <returns>False when even that is used up; <c>onWritable</c> will be called.</returns>
+    /// <summary>Claims room for one control packet, which may use the reserve. Thread-safe.</summary>
+    /// <returns>False when even the reserve is used up; <c>onWritable</c> will be called.</returns>
     public bool TryClaimReserve(int contentBytes, out RingClaim claim) => TryClaim(RingClaim.BytesFor(contentBytes), 0, out claim);
 
-    /// <summary>Whether the next packet to be sent is whole: certain for what the calling thread has written. Thread-safe.</summary>
+    /// <summary>Whether the next packet to be sent is complete: certain for packets that the calling thread has written. Thread-safe.</summary>
     public bool HasPackets
     {
         get
@@ -97,13 +97,13 @@ internal sealed class SendRing
         }
     }
 
-    /// <summary>Takes the reader's lock, without waiting. Thread-safe; a full fence.</summary>
+    /// <summary>Acquires the reader's lock, without waiting. Thread-safe; a full fence.</summary>
     public bool TryLockReader() => Interlocked.CompareExchange(ref _readerLock, 1, 0) == 0;
 
-    /// <summary>Gives the reader's lock back; a full fence.</summary>
+    /// <summary>Releases the reader's lock; a full fence.</summary>
     public void UnlockReader() => Interlocked.Exchange(ref _readerLock, 0);
 
-    /// <summary>Finds the packets that are whole and next to be sent. For the holder of the reader's lock.</summary>
+    /// <summary>Finds the packets that are complete and next to be sent. For the holder of the reader's lock.</summary>
     /// <param name="first">Their bytes, up to the end of the ring.</param>
     /// <param name="second">The rest, from its beginning; empty unless they wrap.</param>
     /// <returns>How many packets there are; 0: none yet.</returns>
@@ -128,7 +128,7 @@ internal sealed class SendRing
     {
         long head = _head + bytes;
 
-        // Nothing else is queued: begin again where the memory is still in the cache, and leave the rest of it untouched.
+        // Nothing else is queued: restart where the memory is still in the cache, and leave the rest of it untouched.
         if (((int)head & _mask) >= RewindBytes && Volatile.Read(ref _tail.Value) == head)
         {
             long start = (head | (uint)_mask) + 1;
@@ -139,7 +139,7 @@ internal sealed class SendRing
         AddRoom(bytes);
     }
 
-    /// <summary>Ends reading, after whoever is reading: what is queued, and what is committed from now on, is lost and counted. Once.</summary>
+    /// <summary>Ends reading, after the current reader: what is queued, and what is committed from now on, is lost and counted. Once.</summary>
     public void Close()
     {
         while (!TryLockReader()) Thread.Yield();
@@ -149,7 +149,7 @@ internal sealed class SendRing
     }
 
     /// <summary>Writes one packet into claimed room; for <see cref="RingClaim"/>. Thread-safe; one thread's packets keep their order.</summary>
-    /// <remarks>The reader sees it at once if it is awake; to wake it is the caller's affair.</remarks>
+    /// <remarks>The reader sees it at once if it is awake; waking it is up to the caller.</remarks>
     /// <param name="id">The connection id.</param>
     /// <param name="content">Copied.</param>
     internal void Commit(ulong id, ReadOnlySpan<byte> content)
@@ -181,10 +181,10 @@ internal sealed class SendRing
         if (bytes > 0) AddRoom(bytes);
     }
 
-    /// <summary>What of the ring's numbers does not fit together, in words; null when all do. For the holder of the reader's lock.</summary>
+    /// <summary>Describes the first invariant that does not hold; null when all do. For the holder of the reader's lock.</summary>
     internal string? FindViolation()
     {
-        // In this order: what writers claim and commit meanwhile only makes the room that is taken larger than the tail read first.
+        // In this order: claims and commits made meanwhile only make the claimed bytes exceed the tail that was read first.
         long tail = Volatile.Read(ref _tail.Value);
         long available = Volatile.Read(ref _available.Value);
         if (available < 0 || available > _bytes.Length) return $"{available} bytes are free in a ring of {_bytes.Length}";
@@ -197,21 +197,21 @@ internal sealed class SendRing
 
     private bool TryClaim(int bytes, int leave, out RingClaim claim)
     {
-        if (TryTake(bytes, leave))
+        if (TryReserve(bytes, leave))
         {
             claim = new RingClaim(this, bytes);
             return true;
         }
 
-        // Said first and then looked again: either the room that was freed meanwhile is seen here, or the one who frees
-        // it sees that somebody waits.
+        // Set first, then try again: either this thread sees the room that was freed meanwhile, or the thread that frees
+        // it sees that a writer waits.
         Interlocked.Exchange(ref _starved, 1);
-        bool taken = TryTake(bytes, leave);
-        claim = taken ? new RingClaim(this, bytes) : default;
-        return taken;
+        bool reserved = TryReserve(bytes, leave);
+        claim = reserved ? new RingClaim(this, bytes) : default;
+        return reserved;
     }
 
-    private bool TryTake(int bytes, int leave)
+    private bool TryReserve(int bytes, int leave)
     {
         long available = Volatile.Read(ref _available.Value);
         while (available - bytes >= leave)

@@ -3,16 +3,16 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>How far one session on a link has come, as the end that keeps this knows it: whether the other end knows the session, and what it has been told. One byte.</summary>
+/// <summary>The state of a session at one end of its link: whether the other end knows it, and which ends it has been sent. One byte.</summary>
 /// <remarks>
-/// One thread at a time changes it. Nothing is queued without its being noted here, so that each end of a session is sent once (section 2 of
+/// One thread at a time changes it. Whatever is queued is recorded here, so that each end of a session is sent once (section 2 of
 /// the link protocol).
 /// <code>
 /// State        becomes      when
-/// unopened     open         the first packet is sent for it, or has come for it (Open)
+/// unopened     open         its first packet is sent, or was received (Open)
 /// open         half-closed  an empty packet was sent: our direction has ended (TrySendEnd)
-/// open,        over         the end of the whole session was sent: reset, where the link has control and the session did not end in
-/// half-closed               order, else an empty packet, unless that had been sent (TrySendOver)
+/// open,        closed       the end of the session was sent: a reset, if the link has control and the session did not end in
+/// half-closed               order, else an empty packet, unless that had been sent (TrySendClose)
 /// </code>
 /// </remarks>
 internal struct SessionLife
@@ -24,20 +24,20 @@ internal struct SessionLife
         Unopened,
         Open,
         HalfClosed,
-        Over,
+        Closed,
     }
 
-    /// <summary>Whether the other end knows the session, or knew it.</summary>
+    /// <summary>Whether the other end knows, or knew, the session.</summary>
     public readonly bool IsOpened => _state != State.Unopened;
 
     /// <summary>Whether our direction has been ended.</summary>
     public readonly bool HasEnded => _state >= State.HalfClosed;
 
-    /// <summary>The session of a packet that has come.</summary>
-    public static SessionLife OfPeer() => new() { _state = State.Open };
+    /// <summary>A session that the peer's first packet has opened.</summary>
+    public static SessionLife OpenedByPeer() => new() { _state = State.Open };
 
-    /// <summary>A packet is sent for it.</summary>
-    /// <returns>Whether that was the first.</returns>
+    /// <summary>Records that a packet is sent for it.</summary>
+    /// <returns>Whether it is the first.</returns>
     public bool Open()
     {
         if (_state != State.Unopened) return false;
@@ -45,25 +45,25 @@ internal struct SessionLife
         return true;
     }
 
-    /// <summary>Ends our direction, unless that has been done. Sent with the thread's <see cref="FlushBatch"/>.</summary>
+    /// <summary>Ends our direction, once. Sent with the thread's <see cref="PendingFlushes"/>.</summary>
     /// <returns>False when there is no room for that now.</returns>
     public bool TrySendEnd(Link link, ulong id)
     {
         if (HasEnded) return true;
         if (!link.TryWrite(id, [])) return false;
-        FlushBatch.Add(link);
+        PendingFlushes.Add(link);
         _state = State.HalfClosed;
         return true;
     }
 
-    /// <summary>Tells the other end that the session is over, unless it knows. Sent with the thread's <see cref="FlushBatch"/>.</summary>
-    /// <param name="link">The session's link; null when that is gone, and nobody is to be told.</param>
+    /// <summary>Tells the other end that the session is over, unless it knows already. Sent with the thread's <see cref="PendingFlushes"/>.</summary>
+    /// <param name="link">The session's link; null when that is down, and nothing can be sent.</param>
     /// <param name="id">The session's id.</param>
     /// <param name="reason">Why it is over.</param>
     /// <returns>False when there is no room for that now.</returns>
-    public bool TrySendOver(Link? link, ulong id, CloseReason reason)
+    public bool TrySendClose(Link? link, ulong id, CloseReason reason)
     {
-        if (link is null || _state is State.Unopened or State.Over || reason is CloseReason.ResetByPeer or CloseReason.LinkLost) return true;
+        if (link is null || _state is State.Unopened or State.Closed || reason is CloseReason.ResetByPeer or CloseReason.LinkLost) return true;
         if (link.HasControl && reason != CloseReason.Ended)
         {
             if (!link.TryWrite(SessionControl.Reset(id, Label.Of(reason)))) return false;
@@ -71,10 +71,10 @@ internal struct SessionLife
         else if (!HasEnded)
         {
             if (!link.TryWriteUrgent(id, [])) return false;
-            FlushBatch.Add(link);
+            PendingFlushes.Add(link);
         }
 
-        _state = State.Over;
+        _state = State.Closed;
         return true;
     }
 }

@@ -1,10 +1,10 @@
 namespace Megaphone.Links;
 
-/// <summary>What came of a link's TLS handshake.</summary>
-/// <param name="Secured">What is spoken through from now on, if the handshake succeeded.</param>
-/// <param name="Refusal">Why the link is not accepted all the same, at the end that takes it: the other end is to be told when
-/// it says hello, and nothing else is to be taken from it. Without <paramref name="Secured"/> it speaks no TLS.</param>
-/// <param name="Failure">Why it failed, in words.</param>
-/// <param name="Abandoned">With a failure: the other end had not said anything.</param>
+/// <summary>The result of a link's TLS handshake.</summary>
+/// <param name="Secured">The TLS stream, if the handshake succeeded.</param>
+/// <param name="Refusal">Why the listening end refuses the link nevertheless: its hello is answered with this reason, and
+/// nothing else is accepted from it. Without <paramref name="Secured"/> it does not speak TLS.</param>
+/// <param name="Failure">Why the handshake failed.</param>
+/// <param name="Abandoned">With a failure: the other end had not sent anything.</param>
 internal readonly record struct TlsHandshakeResult(
     SecuredSocket? Secured = null, string? Refusal = null, string? Failure = null, bool Abandoned = false);

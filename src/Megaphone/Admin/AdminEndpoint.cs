@@ -14,12 +14,12 @@ namespace Megaphone.Admin;
 /// <remarks>
 /// The server alone, without the web host around it: three fixed paths need no routing, no middleware and no services,
 /// and without those the process starts sooner and stays smaller. Bounds are low: it serves a few scrapers. At its bound it
-/// takes who comes and ends a connection that is there (<see cref="Crowd{T}"/>), so that those that say nothing keep nobody out.
+/// takes who comes and ends a connection that is there (<see cref="EvictionQueue{T}"/>), so that those that say nothing keep nobody out.
 /// </remarks>
 internal sealed class AdminEndpoint : IDisposable
 {
     private readonly AdminApplication _application;
-    private readonly Crowd<ConnectionContext> _connections = new();
+    private readonly EvictionQueue<ConnectionContext> _connections = new();
     private readonly KestrelServer _server;
     private readonly IPAddress _address;
 
@@ -69,7 +69,7 @@ internal sealed class AdminEndpoint : IDisposable
     private async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         _connections.Add(connection, PeerAddress.Of(connection.RemoteEndPoint));
-        if (_connections.Count > AdminOptions.MaxConnections && _connections.TryTakeOne(out ConnectionContext? another))
+        if (_connections.Count > AdminOptions.MaxConnections && _connections.TryEvict(out ConnectionContext? another))
             another.Abort(new ConnectionAbortedException("its place was needed"));
         try
         {

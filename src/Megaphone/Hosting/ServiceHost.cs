@@ -16,7 +16,7 @@ internal static class ServiceHost
     /// <exception cref="StartFailedException">It cannot start.</exception>
     public static async Task RunAsync(Settings settings, IDictionary environment)
     {
-        InlineCompletions.SwitchOn();
+        InlineCompletions.Enable();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
         ConfigureLogging(builder.Logging, settings.LogLevels);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.StopTimeout);

@@ -4,11 +4,11 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>What the system call says, as the sender needs to hear it: taken, not now, or broken.</summary>
+/// <summary>The results of the system call as the sender needs them: sent, would block, or failed.</summary>
 public class DirectSendTests
 {
     [Fact]
-    public void Two_places_go_out_one_behind_the_other()
+    public void Two_buffers_are_sent_in_order()
     {
         using SocketPair pair = new();
         Assert.Equal(9, DirectSend.Send(pair.Ours.SafeHandle, "mega"u8, "phone"u8, out string? failure));
@@ -19,7 +19,7 @@ public class DirectSendTests
     }
 
     [Fact]
-    public void A_full_socket_takes_a_part_and_then_nothing_and_neither_is_a_failure()
+    public void A_full_socket_accepts_a_part_and_then_nothing_and_neither_is_a_failure()
     {
         using SocketPair pair = new(4096);
         byte[] first = [.. Enumerable.Range(0, 100_000).Select(i => (byte)i)];
@@ -41,7 +41,7 @@ public class DirectSendTests
     }
 
     [Fact]
-    public void A_peer_that_has_reset_is_told_in_words()
+    public void A_reset_by_the_peer_is_reported_as_text()
     {
         using SocketPair pair = new();
         pair.Peer.LingerState = new LingerOption(true, 0);
@@ -53,7 +53,7 @@ public class DirectSendTests
     }
 
     [Fact]
-    public void A_closed_socket_is_told_not_thrown()
+    public void A_closed_socket_is_reported_not_thrown()
     {
         using SocketPair pair = new();
         SafeSocketHandle handle = pair.Ours.SafeHandle;

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>What a packet costs the garbage collector: nothing.</summary>
+/// <summary>Packets allocate nothing.</summary>
 [Collection(nameof(Alone))]
 public class LinkAllocationTests
 {
@@ -43,7 +43,7 @@ public class LinkAllocationTests
         else peer.Dispose();
         await Patience.WithinAsync(running, "the receiver");
 
-        // The wait for the last packet, and now and then a receive that had to wait, allocate a little. An object takes 24 bytes.
+        // The wait for the last packet, and occasionally a receive that had to wait, allocate a little. An object takes 24 bytes.
         Assert.InRange(allocated, 0, 10 * Count);
     }
 
@@ -81,7 +81,7 @@ public class LinkAllocationTests
     }
 
     [Fact]
-    public async Task Whoever_has_not_said_the_secret_gets_no_more_than_a_hello_takes()
+    public async Task A_link_that_has_not_authenticated_gets_no_more_memory_than_a_hello_takes()
     {
         const int links = 40;
         LinkOptions options = new() { Secret = "s3", SocketBufferBytes = 0 };
@@ -102,10 +102,10 @@ public class LinkAllocationTests
         public int Sent;
         public int Received;
 
-        public Outcome Take(ulong id, ReadOnlySpan<byte> content) => Outcome.Done;
+        public Outcome Accept(ulong id, ReadOnlySpan<byte> content) => Outcome.Done;
 
-        public void BatchEnded(int packets, int bytes) => Volatile.Write(ref Received, Received + packets);
+        public void OnBatchEnd(int packets, int bytes) => Volatile.Write(ref Received, Received + packets);
 
-        public Task WhenRoomAsync() => Task.CompletedTask;
+        public Task WaitForRoomAsync() => Task.CompletedTask;
     }
 }

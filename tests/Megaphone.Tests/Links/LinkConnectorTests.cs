@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>A link that is lost comes back, neither at once nor too late.</summary>
+/// <summary>A lost link is reconnected, neither at once nor too late.</summary>
 public class LinkConnectorTests
 {
     private readonly RecordingHandler _handler = new();
@@ -16,7 +16,7 @@ public class LinkConnectorTests
     private readonly RoleMetrics _metrics = new(Role.Ecm);
 
     [Fact]
-    public async Task The_wait_doubles_up_to_its_bound_and_half_of_it_is_chance()
+    public async Task The_delay_doubles_up_to_its_bound_and_half_of_it_is_random()
     {
         using CancellationTokenSource stop = new();
         using Socket server = Bound();
@@ -35,12 +35,12 @@ public class LinkConnectorTests
             if (i > 0) Assert.InRange(_log.DebugLines.ElementAt(i).At - _log.DebugLines.ElementAt(i - 1).At, full[i - 1] / 2 - 2, long.MaxValue);
         }
 
-        // The same reason again is for who looks closely.
+        // The same reason again is logged at Debug only.
         Assert.Single(_log.Lines);
     }
 
     [Fact]
-    public async Task A_lost_link_is_connected_again()
+    public async Task A_lost_link_is_reconnected()
     {
         using CancellationTokenSource stop = new();
         using Socket server = Bound();
@@ -90,7 +90,7 @@ public class LinkConnectorTests
     }
 
     [Fact]
-    public async Task A_name_that_cannot_be_resolved_is_an_attempt_that_failed()
+    public async Task An_unresolvable_name_is_a_failed_attempt()
     {
         using CancellationTokenSource stop = new();
         LinkConnectOptions connect = new() { To = new HostPort("no.such.host.invalid", 1), RetryMin = TimeSpan.FromMilliseconds(5) };
@@ -100,7 +100,7 @@ public class LinkConnectorTests
         await Patience.WithinAsync(running, "the connector");
     }
 
-    /// <summary>Bound, but not listening: nobody else gets the port, and connecting to it is refused.</summary>
+    /// <summary>Bound, but not listening: no other process gets the port, and connecting to it is refused.</summary>
     private static Socket Bound()
     {
         Socket server = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

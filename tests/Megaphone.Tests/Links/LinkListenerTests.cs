@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>How many links there may be, and who makes room for whom.</summary>
+/// <summary>The limits of a listener, and which connection is evicted.</summary>
 public sealed class LinkListenerTests : IDisposable
 {
     private readonly RoleMetrics _metrics = new(Role.Hub);
@@ -19,7 +19,7 @@ public sealed class LinkListenerTests : IDisposable
         new IPEndPoint(IPAddress.Loopback, 0), 2, new LinkOptions(), () => new RecordingHandler(), _metrics, new LinkLog(_log));
 
     [Fact]
-    public async Task The_oldest_that_is_silent_makes_room_for_a_new_one()
+    public async Task At_MaxLinks_the_oldest_silent_connection_is_evicted()
     {
         Socket speaking = Connect();
         speaking.Send(Packets.Of(7, "hi"));
@@ -36,7 +36,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task An_address_that_opens_very_many_puts_out_its_own_and_nobody_elses()
+    public async Task An_address_that_opens_very_many_connections_evicts_only_its_own()
     {
         Socket honest = Connect();
         await Patience.UntilAsync(() => _listener.Connections().Length == 1, "the honest link");
@@ -52,7 +52,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task Lines_about_links_that_anybody_can_cause_are_logged_a_few_times_and_summed_up()
+    public async Task Log_lines_that_anybody_can_cause_are_limited_and_summed_up()
     {
         const int links = 60;
         for (int i = 0; i < links; i++)
@@ -76,14 +76,14 @@ public sealed class LinkListenerTests : IDisposable
                      ("protocol error: ", " more links were closed for a protocol error in the last 30 s; "),
                  })
         {
-            int told = _log.Lines.Count(line => line.Contains(each, StringComparison.Ordinal));
-            Assert.Equal(20, told);
-            Assert.StartsWith($"{links - told} more", Assert.Single(_log.Lines, line => line.Contains(all, StringComparison.Ordinal)), StringComparison.Ordinal);
+            int logged = _log.Lines.Count(line => line.Contains(each, StringComparison.Ordinal));
+            Assert.Equal(20, logged);
+            Assert.StartsWith($"{links - logged} more", Assert.Single(_log.Lines, line => line.Contains(all, StringComparison.Ordinal)), StringComparison.Ordinal);
         }
     }
 
     [Fact]
-    public async Task Links_that_have_said_the_secret_are_told_each_time()
+    public async Task Events_of_authenticated_links_are_always_logged()
     {
         using LinkListener guarded = Guarded(links: 2);
         for (int i = 0; i < 30; i++)
@@ -100,14 +100,14 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_wrong_secret_costs_its_address_a_second_and_no_other_address()
+    public async Task A_wrong_secret_delays_its_address_by_a_second_and_no_other_address()
     {
         using LinkListener guarded = Guarded(links: 64);
         using Socket wrong = Connect(guarded);
         wrong.Send(Packets.Of(0, Hello("guess")));
         Assert.Contains("the secret is missing or wrong", Answer(wrong), StringComparison.Ordinal);
 
-        // The right one waits as well, and what comes behind it is not read before it.
+        // The right one waits as well, and what follows it is not read before it.
         long began = Environment.TickCount64;
         using Socket right = Connect(guarded);
         right.Send([.. Packets.Of(0, Hello("s3")), .. Packets.Of(7, "hi")]);
@@ -120,7 +120,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_link_whose_hello_waits_ends_when_it_is_closed()
+    public async Task A_link_whose_hello_is_delayed_ends_when_it_is_closed()
     {
         using LinkListener guarded = Guarded(links: 64);
         List<Socket> peers = [.. Enumerable.Range(0, 6).Select(_ => Connect(guarded))];
@@ -131,7 +131,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task When_too_many_guesses_wait_the_next_is_refused_unlooked_at_and_counted()
+    public async Task When_too_many_guesses_wait_the_next_is_refused_unchecked_and_counted()
     {
         const int guesses = 40;
         using LinkListener guarded = Guarded(links: 64);
@@ -150,7 +150,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task When_all_speak_a_new_one_is_turned_away_and_counted()
+    public async Task When_all_links_are_up_a_new_connection_is_rejected_and_counted()
     {
         for (int i = 1; i <= 2; i++)
         {
@@ -164,7 +164,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_link_that_is_over_leaves_its_place()
+    public async Task A_link_that_has_ended_frees_its_place()
     {
         for (int i = 0; i < 20; i++)
         {
@@ -179,7 +179,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public async Task One_links_protocol_error_does_not_touch_another()
+    public async Task A_protocol_error_of_one_link_does_not_affect_another()
     {
         Socket good = Connect();
         good.Send(Packets.Of(7, "hi"));
@@ -194,7 +194,7 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     [Fact]
-    public void An_address_that_is_taken_is_told_in_words()
+    public void An_address_in_use_is_reported_with_the_reason()
     {
         IOException problem = Assert.Throws<IOException>(() => new LinkListener(
             _listener.Listening, 2, new LinkOptions(), () => new RecordingHandler(), _metrics, new LinkLog(_log)));
@@ -209,7 +209,7 @@ public sealed class LinkListenerTests : IDisposable
         await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
         _listener.Dispose();
 
-        // We end first, in order: the connection stays in TIME_WAIT on our side.
+        // We close first: the connection stays in TIME_WAIT on our side.
         Task draining = _listener.Connections()[0].DrainAsync(CancellationToken.None);
         AssertEnded(peer);
         peer.Dispose();
@@ -238,7 +238,7 @@ public sealed class LinkListenerTests : IDisposable
         _peers.ForEach(peer => peer.Dispose());
     }
 
-    /// <summary>In order or with a reset: closing at once may be either.</summary>
+    /// <summary>With an orderly end or a reset: closing at once may be either.</summary>
     private static void AssertEnded(Socket peer)
     {
         try
@@ -253,14 +253,14 @@ public sealed class LinkListenerTests : IDisposable
 
     private static string Hello(string secret) => $$"""{"op":"hello","version":1,"secret":"{{secret}}"}""";
 
-    /// <summary>What the other end says first.</summary>
+    /// <summary>The first packet from the other end.</summary>
     private static string Answer(Socket peer)
     {
         byte[] answer = new byte[1_000];
         return Encoding.UTF8.GetString(answer, 0, peer.Receive(answer));
     }
 
-    /// <summary>A listener that wants a secret.</summary>
+    /// <summary>A listener that requires a secret.</summary>
     private LinkListener Guarded(int links) => new(
         new IPEndPoint(IPAddress.Loopback, 0), links, new LinkOptions { Secret = "s3" }, () => new RecordingHandler(), _metrics, new LinkLog(_log));
 

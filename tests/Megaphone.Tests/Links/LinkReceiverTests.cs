@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>What is sent over a real socket, in whatever pieces, comes out the same.</summary>
+/// <summary>A stream sent over a real socket, however it is cut, gives the same packets.</summary>
 public class LinkReceiverTests
 {
     private const int Limit = 1 << 20;
@@ -32,13 +32,13 @@ public class LinkReceiverTests
             byte[][] packets = [.. sizes.Select((size, i) => Packets.Of((ulong)i + 1, Filled(size, i)))];
             RecordingSink sink = new();
             ReceiveEnd end = Receive(sink, packets.SelectMany(packet => packet).ToArray(), pieces);
-            Assert.Equal(packets.Select(Shown), sink.Taken);
+            Assert.Equal(packets.Select(Printable), sink.Accepted);
             Assert.True(end.Orderly);
-            Assert.Equal((packets.Length, packets.Sum(packet => (long)packet.Length)), sink.Told);
+            Assert.Equal((packets.Length, packets.Sum(packet => (long)packet.Length)), sink.Counted);
         }));
 
     [Fact]
-    public void Refused_packets_come_again_until_they_are_taken_and_nothing_is_lost_or_doubled() => FsCheck.Check.One(
+    public void Refused_packets_are_repeated_until_they_are_accepted_and_none_is_lost_or_duplicated() => FsCheck.Check.One(
         Config.QuickThrowOnFailure.WithMaxTest(60),
         Prop.ForAll(Arb.From(Sizes.ArrayOf()), Arb.From(Pieces), Arb.From(Gen.Choose(0, int.MaxValue)), (sizes, pieces, seed) =>
         {
@@ -59,18 +59,18 @@ public class LinkReceiverTests
                 await Task.Yield();
             };
             ReceiveEnd end = Receive(sink, packets.SelectMany(packet => packet).ToArray(), pieces);
-            Assert.Equal(packets.Select(Shown), sink.Taken);
+            Assert.Equal(packets.Select(Printable), sink.Accepted);
             Assert.True(end.Orderly);
-            Assert.Equal((packets.Length, packets.Sum(packet => (long)packet.Length)), sink.Told);
+            Assert.Equal((packets.Length, packets.Sum(packet => (long)packet.Length)), sink.Counted);
         }));
 
     [Fact]
-    public void The_longest_packet_is_taken_between_short_ones()
+    public void The_longest_packet_is_accepted_between_short_ones()
     {
         byte[][] packets = [Packets.Of(1, "a"), Packets.Of(2, Filled(Limit - PacketHeader.Size, 2)), Packets.Of(3, "c")];
         RecordingSink sink = new();
         Assert.True(Receive(sink, packets.SelectMany(packet => packet).ToArray(), [100_000]).Orderly);
-        Assert.Equal(packets.Select(Shown), sink.Taken);
+        Assert.Equal(packets.Select(Printable), sink.Accepted);
     }
 
     [Fact]
@@ -79,15 +79,15 @@ public class LinkReceiverTests
         byte[][] packets = [.. Enumerable.Range(1, 500).Select(i => Packets.Of((ulong)i, Filled(i % 9, i)))];
         RecordingSink sink = new();
         Assert.True(Receive(sink, packets.SelectMany(packet => packet).ToArray(), [777], limit: 40).Orderly);
-        Assert.Equal(packets.Select(Shown), sink.Taken);
+        Assert.Equal(packets.Select(Printable), sink.Accepted);
     }
 
     [Fact]
-    public void What_came_before_a_malformed_header_is_handed_over()
+    public void Packets_before_a_malformed_header_are_handed_over()
     {
         RecordingSink sink = new();
         ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. "0000000041x00000000000000000007|"u8, .. Packets.Of(2, "b")], [1000]);
-        Assert.Equal(["1:a"], sink.Taken);
+        Assert.Equal(["1:a"], sink.Accepted);
         Assert.NotNull(end.Fault);
         Assert.Equal(33 + 10, end.Fault.Offset);
     }
@@ -97,12 +97,12 @@ public class LinkReceiverTests
     {
         RecordingSink sink = new() { Answer = id => id == 2 ? Outcome.Closed : Outcome.Done };
         ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. Packets.Of(2, "b"), .. Packets.Of(3, "c")], [1000]);
-        Assert.Equal(["1:a"], sink.Taken);
+        Assert.Equal(["1:a"], sink.Accepted);
         Assert.Equal(new ReceiveEnd(""), end);
     }
 
     [Fact]
-    public void An_end_in_the_middle_of_a_packet_is_no_orderly_one()
+    public void An_end_in_the_middle_of_a_packet_is_not_orderly()
     {
         RecordingSink sink = new();
         ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. "0000000041|000"u8], [1000]);
@@ -121,7 +121,7 @@ public class LinkReceiverTests
     }
 
     [Fact]
-    public async Task A_reset_ends_it_with_what_the_kernel_says()
+    public async Task A_reset_ends_it_with_the_kernels_reason()
     {
         using SocketPair pair = new();
         Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
@@ -152,7 +152,7 @@ public class LinkReceiverTests
         }
         catch (SocketException)
         {
-            // The receiver has ended already, as the test may want it.
+            // The receiver may have ended already.
         }
 
         if (!running.Wait(Patience.Long)) throw new TimeoutException("The receiver did not end.");
@@ -166,6 +166,6 @@ public class LinkReceiverTests
         return content;
     }
 
-    private static string Shown(byte[] packet) =>
+    private static string Printable(byte[] packet) =>
         $"{ulong.Parse(Encoding.ASCII.GetString(packet, 11, 20))}:{Encoding.Latin1.GetString(packet.AsSpan(PacketHeader.Size))}";
 }

@@ -3,20 +3,20 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>Room that comes back at the very moment in which a receiver goes to wait for it.</summary>
+/// <summary>Room that becomes free at the very moment in which a receiver starts to wait for it.</summary>
 [Collection(nameof(Alone))]
 public class LinkRoomTests
 {
     private const int Chunk = 8 << 10;
 
     [Fact]
-    public async Task A_receiver_that_goes_to_wait_for_room_never_misses_it()
+    public async Task A_receiver_that_starts_to_wait_for_room_never_misses_it()
     {
         const int rounds = 30_000;
         using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
         int refused = 0;
         int taken = 0;
-        link.Handler.Takes = _ =>
+        link.Handler.Accepts = _ =>
         {
             if (!link.Link.TryClaim(Chunk, out RingClaim claim))
             {

@@ -17,7 +17,7 @@ public class LinkSenderTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Many_writers_lose_and_double_nothing_and_each_id_keeps_its_order(bool tls)
+    public async Task Many_writers_lose_and_duplicate_nothing_and_each_id_keeps_its_order(bool tls)
     {
         const int writers = 8;
         const int idsPerWriter = 25;
@@ -59,7 +59,7 @@ public class LinkSenderTests
     }
 
     [Fact]
-    public async Task Packets_that_turn_out_shorter_than_their_room_are_sent_as_they_are()
+    public async Task Packets_shorter_than_their_claim_are_sent_as_they_are()
     {
         const int packets = 5_000;
         using SocketPair pair = new(SmallBuffers);
@@ -143,7 +143,7 @@ public class LinkSenderTests
         RoleMetrics metrics = new(Role.Ecm);
         TestSender sender = new(pair.Ours, RingBytes, "closed", metrics);
 
-        // The reader takes nothing, so that the thread sits in a send when the socket goes.
+        // The reader reads nothing, so that the thread blocks in a send when the socket is closed.
         long written = 0;
         while (sender.TryWrite(7, new byte[1000]))
         {
@@ -185,7 +185,7 @@ public class LinkSenderTests
     }
 
     [Fact]
-    public async Task A_sender_without_work_costs_no_cpu_time()
+    public async Task An_idle_sender_uses_no_CPU_time()
     {
         using SocketPair pair = new();
         TestSender sender = new(pair.Ours, RingBytes, "idle sender", new RoleMetrics(Role.Ecm));
@@ -216,7 +216,7 @@ public class LinkSenderTests
         throw new InvalidOperationException($"There is no thread {name}.");
     }
 
-    /// <summary>What packet number <paramref name="sequence"/> of an id carries: its number, and bytes that follow from both.</summary>
+    /// <summary>The content of packet number <paramref name="sequence"/> of an id: its number, and bytes derived from both.</summary>
     private static byte[] Content(ulong id, uint sequence)
     {
         Random random = new((int)(id * 1_000_003 + sequence));
@@ -227,7 +227,7 @@ public class LinkSenderTests
         return content;
     }
 
-    /// <summary>Reads to the end, checks every packet, and stops for a moment now and then.</summary>
+    /// <summary>Reads to the end, checks every packet, and pauses occasionally.</summary>
     /// <returns>How many packets there were.</returns>
     private static long ReadAndCheck(Stream stream, int stopAfter)
     {
@@ -268,7 +268,7 @@ public class LinkSenderTests
     private static Task<long> OnThread(Func<long> action) =>
         Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
-    /// <summary>Lets writers that were turned away wait until there is room again.</summary>
+    /// <summary>Lets writers whose claims were refused wait until there is room again.</summary>
     private sealed class Room
     {
         private readonly object _gate = new();
@@ -293,7 +293,7 @@ public class LinkSenderTests
                 {
                     while (_version == seen)
                     {
-                        if (!Monitor.Wait(_gate, Patience.Long)) throw new TimeoutException("Nobody said that there is room again.");
+                        if (!Monitor.Wait(_gate, Patience.Long)) throw new TimeoutException("OnWritable was not called.");
                     }
                 }
             }

@@ -10,7 +10,7 @@ public sealed class LinkSocketTests
     private const int TcpCongestion = 13;
 
     [Fact]
-    public void Between_two_processes_of_one_machine_nothing_is_paced()
+    public void Links_within_one_machine_are_not_paced()
     {
         using SocketPair pair = new();
 

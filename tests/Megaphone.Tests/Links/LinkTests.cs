@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>Section 4 of the link protocol, and how a link begins and ends.</summary>
+/// <summary>Section 4 of the link protocol: how a link opens and ends.</summary>
 public class LinkTests
 {
     private const string Hello = """{"op":"hello","version":1,"name":"them","framing":"bytes","maxPacket":1048576}""";
@@ -15,48 +15,48 @@ public class LinkTests
     public async Task A_hello_is_answered_with_a_welcome_and_the_link_is_up()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        Assert.Equal("""0:{"op":"welcome","version":1,"name":"us","maxPacket":1048576,"keepAlive":15}""", link.Hear());
-        link.Say(7, "hi");
+        link.Send(0, Hello);
+        Assert.Equal("""0:{"op":"welcome","version":1,"name":"us","maxPacket":1048576,"keepAlive":15}""", link.Receive());
+        link.Send(7, "hi");
         await link.HandledAsync("up, 7:hi");
         Assert.True(link.Link.HasControl);
         Assert.Equal(1, link.Metrics.Links);
     }
 
-    /// <summary>Readiness looks at the count, and clients that come on its word must find the link.</summary>
+    /// <summary>Readiness follows the count, and clients that follow readiness must find the link.</summary>
     [Fact]
     public async Task A_link_is_counted_when_it_can_be_used()
     {
         using TestLink link = new(LinkOrigin.Connected);
         long countedBefore = -1;
         link.Handler.WhenUp = _ => countedBefore = link.Metrics.Links;
-        link.Hear();
-        link.Say(0, Welcome);
+        link.Receive();
+        link.Send(0, Welcome);
         await Patience.UntilAsync(() => link.Metrics.Links == 1, "the link in the count");
         Assert.Equal(("up", 0), (link.Handler.Events, countedBefore));
     }
 
     [Fact]
-    public async Task A_link_that_connects_says_hello_first()
+    public async Task A_connecting_link_sends_hello_first()
     {
         using TestLink link = new(LinkOrigin.Connected, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
-        Assert.Equal("""0:{"op":"hello","version":1,"name":"us","secret":"s3","framing":"bytes","maxPacket":1048576}""", link.Hear());
+        Assert.Equal("""0:{"op":"hello","version":1,"name":"us","secret":"s3","framing":"bytes","maxPacket":1048576}""", link.Receive());
         Assert.Equal("", link.Handler.Events);
-        link.Say(0, Welcome);
+        link.Send(0, Welcome);
         await link.HandledAsync("up");
     }
 
     [Fact]
-    public async Task A_link_that_says_no_hello_is_plain_and_hears_no_control()
+    public async Task A_link_without_a_hello_is_plain_and_gets_no_control_packets()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(7, "hi");
+        link.Send(7, "hi");
         await link.HandledAsync("up, 7:hi");
         Assert.False(link.Link.HasControl);
         Assert.True(link.Link.TryWrite(Megaphone.Protocol.SessionControl.Pause(7)));
         Assert.True(link.Link.TryWrite(9, "x"u8));
         link.Link.Flush();
-        Assert.Equal("9:x", link.Hear());
+        Assert.Equal("9:x", link.Receive());
     }
 
     [Theory]
@@ -67,9 +67,9 @@ public class LinkTests
     {
         using TestLink link = new(LinkOrigin.Accepted, new LinkOptions { Name = "us", Secret = "s3", SocketBufferBytes = 0 });
         string member = secret is null ? "" : $""","secret":"{secret}" """;
-        link.Say(0, $$"""{"op":"hello","version":1{{member}}}""");
-        Assert.Equal($$"""0:{"op":"refuse","reason":"{{reason}}"}""", link.Hear());
-        Assert.Equal("end", link.Hear());
+        link.Send(0, $$"""{"op":"hello","version":1{{member}}}""");
+        Assert.Equal($$"""0:{"op":"refuse","reason":"{{reason}}"}""", link.Receive());
+        Assert.Equal("end", link.Receive());
         await link.OverAsync();
         Assert.Equal("", link.Handler.Events);
         Assert.Equal(1, link.Metrics.Refused(RefusalReason.Hello));
@@ -77,21 +77,21 @@ public class LinkTests
     }
 
     [Fact]
-    public async Task A_name_that_would_forge_a_line_of_the_log_cannot()
+    public async Task A_name_cannot_forge_a_log_line()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, """{"op":"hello","version":1,"name":"a\n\u001b[2Jb\u2028c\u202ed\ud83d\ude00e"}""");
+        link.Send(0, """{"op":"hello","version":1,"name":"a\n\u001b[2Jb\u2028c\u202ed\ud83d\ude00e"}""");
         await link.HandledAsync("up");
         Assert.Contains(": a??[2Jb?c?d??e, control", Assert.Single(link.Log.Lines), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_drain_that_is_asked_for_again_and_again_is_told_once()
+    public async Task A_repeated_drain_is_logged_once()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        for (int i = 0; i < 100; i++) link.Say(0, """{"op":"drain","after":0}""");
-        link.Say(7, "hi");
+        link.Send(0, Hello);
+        for (int i = 0; i < 100; i++) link.Send(0, """{"op":"drain","after":0}""");
+        link.Send(7, "hi");
         await Patience.UntilAsync(() => link.Handler.Events.EndsWith("7:hi", StringComparison.Ordinal), "all of them");
         Assert.Single(link.Log.Lines, line => line.Contains("is draining", StringComparison.Ordinal));
     }
@@ -100,16 +100,16 @@ public class LinkTests
     public async Task Another_version_is_refused()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, """{"op":"hello","version":2}""");
-        Assert.Equal("""0:{"op":"refuse","reason":"version 2 is not spoken here, only 1"}""", link.Hear());
+        link.Send(0, """{"op":"hello","version":2}""");
+        Assert.Equal("""0:{"op":"refuse","reason":"version 2 is not supported, only 1"}""", link.Receive());
         await link.OverAsync();
     }
 
     [Fact]
-    public async Task A_plain_link_is_closed_where_a_secret_is_wanted()
+    public async Task A_plain_link_is_closed_when_a_secret_is_required()
     {
         using TestLink link = new(LinkOrigin.Accepted, new LinkOptions { Secret = "s3", SocketBufferBytes = 0 });
-        link.Say(7, "hi");
+        link.Send(7, "hi");
         await link.OverAsync();
         Assert.Equal("", link.Handler.Events);
         Assert.Equal((1, 1), (link.Metrics.Refused(RefusalReason.Hello), link.Metrics.ProtocolErrors));
@@ -120,21 +120,21 @@ public class LinkTests
     [InlineData("""{"op":"welcome","version":1}""", "welcome before hello")]
     [InlineData("nonsense", "must be one JSON object")]
     [InlineData("", "must be one JSON object")]
-    public async Task Anything_but_a_hello_on_id_0_is_a_protocol_error_at_first(string content, string said)
+    public async Task Anything_but_a_hello_first_on_id_0_is_a_protocol_error(string content, string said)
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, content);
+        link.Send(0, content);
         await link.OverAsync();
         Assert.Equal(1, link.Metrics.ProtocolErrors);
         Assert.Contains(said, Assert.Single(link.Log.Lines), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_hello_that_comes_late_is_a_protocol_error()
+    public async Task A_hello_that_is_not_first_is_a_protocol_error()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(7, "hi");
-        link.Say(0, Hello);
+        link.Send(7, "hi");
+        link.Send(0, Hello);
         await link.OverAsync();
         Assert.Equal("up, 7:hi, down", link.Handler.Events);
         Assert.Equal(1, link.Metrics.ProtocolErrors);
@@ -145,8 +145,8 @@ public class LinkTests
     public async Task A_second_hello_is_a_protocol_error()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        link.Say(0, Hello);
+        link.Send(0, Hello);
+        link.Send(0, Hello);
         await link.OverAsync();
         Assert.Equal("up, down", link.Handler.Events);
         Assert.Equal(1, link.Metrics.ProtocolErrors);
@@ -161,31 +161,31 @@ public class LinkTests
     public void A_ping_is_answered_with_its_token(string token)
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        link.Hear();
-        link.Say(0, $$"""{"op":"ping","token":{{token}}}""");
-        Assert.Equal($$"""0:{"op":"pong","token":{{token}}}""", link.Hear());
+        link.Send(0, Hello);
+        link.Receive();
+        link.Send(0, $$"""{"op":"ping","token":{{token}}}""");
+        Assert.Equal($$"""0:{"op":"pong","token":{{token}}}""", link.Receive());
     }
 
     [Fact]
-    public void A_token_as_long_as_a_control_packet_may_be_comes_back_whole()
+    public void A_token_of_the_longest_control_packet_is_returned_unchanged()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        link.Hear();
+        link.Send(0, Hello);
+        link.Receive();
         string token = new('x', 4096 - """{"op":"ping","token":""}""".Length);
-        link.Say(0, $$"""{"op":"ping","token":"{{token}}"}""");
-        Assert.Equal($$"""0:{"op":"pong","token":"{{token}}"}""", link.Hear());
+        link.Send(0, $$"""{"op":"ping","token":"{{token}}"}""");
+        Assert.Equal($$"""0:{"op":"pong","token":"{{token}}"}""", link.Receive());
     }
 
     [Fact]
     public async Task Unknown_ops_and_members_are_ignored_and_counted()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        link.Hear();
-        link.Say(0, """{"op":"dance"}""");
-        link.Say(0, """{"op":"pause","id":"7","why":"tired","color":1}""");
+        link.Send(0, Hello);
+        link.Receive();
+        link.Send(0, """{"op":"dance"}""");
+        link.Send(0, """{"op":"pause","id":"7","why":"tired","color":1}""");
         await link.HandledAsync("up, pause 7");
         Assert.Equal(3, link.Metrics.ControlIgnored);
         Assert.Equal(0, link.Metrics.ProtocolErrors);
@@ -195,11 +195,11 @@ public class LinkTests
     public async Task Pause_resume_reset_and_drain_reach_the_handler()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
-        link.Say(0, """{"op":"pause","id":"7"}""");
-        link.Say(0, """{"op":"resume","id":"7"}""");
-        link.Say(0, """{"op":"reset","id":"18446744073709551615","reason":"x"}""");
-        link.Say(0, """{"op":"drain","after":5}""");
+        link.Send(0, Hello);
+        link.Send(0, """{"op":"pause","id":"7"}""");
+        link.Send(0, """{"op":"resume","id":"7"}""");
+        link.Send(0, """{"op":"reset","id":"18446744073709551615","reason":"x"}""");
+        link.Send(0, """{"op":"drain","after":5}""");
         await link.HandledAsync("up, pause 7, resume 7, reset 18446744073709551615, drain");
         Assert.True(link.Link.Draining);
     }
@@ -208,7 +208,7 @@ public class LinkTests
     public async Task A_refusal_ends_the_link_with_its_reason()
     {
         using TestLink link = new(LinkOrigin.Connected);
-        link.Say(0, """{"op":"refuse","reason":"not you"}""");
+        link.Send(0, """{"op":"refuse","reason":"not you"}""");
         await link.OverAsync();
         Assert.Null(link.Connection.Link);
         Assert.Equal("refused by the other side: not you", link.Connection.CloseReason);
@@ -218,7 +218,7 @@ public class LinkTests
     public async Task Data_instead_of_a_welcome_is_a_protocol_error()
     {
         using TestLink link = new(LinkOrigin.Connected);
-        link.Say(7, "hi");
+        link.Send(7, "hi");
         await link.OverAsync();
         Assert.Equal(1, link.Metrics.ProtocolErrors);
         Assert.Equal("", link.Handler.Events);
@@ -237,10 +237,10 @@ public class LinkTests
     public async Task A_silent_link_is_pinged_and_closed_after_three_times_the_keep_alive_of_the_welcome()
     {
         using TestLink link = new(LinkOrigin.Connected);
-        link.Hear();
-        link.Say(0, """{"op":"welcome","version":1,"keepAlive":0.2}""");
+        link.Receive();
+        link.Send(0, """{"op":"welcome","version":1,"keepAlive":0.2}""");
         long began = Environment.TickCount64;
-        Assert.StartsWith("""0:{"op":"ping","token":""", link.Hear(), StringComparison.Ordinal);
+        Assert.StartsWith("""0:{"op":"ping","token":""", link.Receive(), StringComparison.Ordinal);
         await link.OverAsync();
         Assert.InRange(Environment.TickCount64 - began, 590, 10_000);
         Assert.StartsWith("silent for 0.", link.Connection.CloseReason, StringComparison.Ordinal);
@@ -251,9 +251,9 @@ public class LinkTests
     public void A_link_that_answers_pings_stays()
     {
         using TestLink link = new(LinkOrigin.Connected);
-        link.Hear();
-        link.Say(0, """{"op":"welcome","version":1,"keepAlive":0.3}""");
-        for (int i = 0; i < 8; i++) link.Say(0, link.Hear()[2..].Replace("ping", "pong", StringComparison.Ordinal));
+        link.Receive();
+        link.Send(0, """{"op":"welcome","version":1,"keepAlive":0.3}""");
+        for (int i = 0; i < 8; i++) link.Send(0, link.Receive()[2..].Replace("ping", "pong", StringComparison.Ordinal));
         Assert.Equal("", link.Connection.CloseReason);
         Assert.Equal("up", link.Handler.Events);
     }
@@ -273,18 +273,18 @@ public class LinkTests
     public async Task The_other_sides_maxPacket_bounds_content(int maxPacket, int content)
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, $$"""{"op":"hello","version":1,"maxPacket":{{maxPacket}}}""");
+        link.Send(0, $$"""{"op":"hello","version":1,"maxPacket":{{maxPacket}}}""");
         await link.HandledAsync("up");
         Assert.Equal(content, link.Link.MaxContent);
     }
 
     [Fact]
-    public async Task There_is_room_for_the_longest_content_in_an_empty_ring_of_any_size()
+    public async Task The_longest_content_fits_into_an_empty_ring_of_any_size()
     {
         using TestLink link = new(
             LinkOrigin.Accepted,
             new LinkOptions { MaxPacketBytes = 32 << 10, RingBytes = 64 << 10, SocketBufferBytes = 0 });
-        link.Say(0, Hello);
+        link.Send(0, Hello);
         await link.HandledAsync("up");
         Assert.True(link.Link.TryClaim(link.Link.MaxContent, out _));
     }
@@ -293,7 +293,7 @@ public class LinkTests
     public async Task A_malformed_header_ends_the_link_with_one_line_and_one_count()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(7, "hi");
+        link.Send(7, "hi");
         link.Peer.Send("0000000031|00000000000000000007|"u8);
         await link.OverAsync();
         Assert.Equal("up, 7:hi, down", link.Handler.Events);
@@ -303,19 +303,19 @@ public class LinkTests
     }
 
     [Fact]
-    public async Task An_orderly_end_gets_what_was_queued_and_an_end()
+    public async Task After_an_orderly_end_what_was_queued_is_sent_and_our_direction_ends()
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         Assert.True(link.Link.TryWrite(7, "last"u8));
         link.Peer.Shutdown(SocketShutdown.Send);
-        Assert.Equal("7:last", link.Hear());
-        Assert.Equal("end", link.Hear());
+        Assert.Equal("7:last", link.Receive());
+        Assert.Equal("end", link.Receive());
         await link.OverAsync();
         Assert.Equal("up, down", link.Handler.Events);
     }
 
     [Fact]
-    public async Task A_link_that_dies_in_the_middle_of_a_packet_says_so()
+    public async Task An_end_in_the_middle_of_a_packet_is_the_logged_reason()
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Peer.Send("0000000041|00000000000000000007|PRES"u8);
@@ -331,15 +331,15 @@ public class LinkTests
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         for (ulong id = 1; id <= 100; id++) Assert.True(link.Link.TryWrite(id, "x"u8));
         Task draining = link.Connection.DrainAsync(CancellationToken.None);
-        for (ulong id = 1; id <= 100; id++) Assert.Equal($"{id}:x", link.Hear());
-        Assert.Equal("end", link.Hear());
+        for (ulong id = 1; id <= 100; id++) Assert.Equal($"{id}:x", link.Receive());
+        Assert.Equal("end", link.Receive());
         Assert.False(draining.IsCompleted);
 
-        link.Say(7, "still there");
+        link.Send(7, "still there");
         link.Peer.Shutdown(SocketShutdown.Send);
         await Patience.WithinAsync(draining, "the drained link");
         Assert.Equal("up, 7:still there, down", link.Handler.Events);
-        Assert.Equal("asked to stop", link.Connection.CloseReason);
+        Assert.Equal("shutting down", link.Connection.CloseReason);
         Assert.Equal(0, link.Metrics.Links);
     }
 
@@ -353,7 +353,7 @@ public class LinkTests
     }
 
     [Fact]
-    public async Task Draining_a_link_that_is_over_ends_at_once()
+    public async Task Draining_a_link_that_has_ended_ends_at_once()
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Connection.Close("enough");
@@ -363,31 +363,31 @@ public class LinkTests
     }
 
     [Fact]
-    public async Task A_packet_that_found_no_room_comes_again_when_there_is_some()
+    public async Task A_packet_that_found_no_room_is_repeated_when_there_is_room()
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
         bool room = false;
-        link.Handler.Takes = id => id != 8 || Volatile.Read(ref room);
+        link.Handler.Accepts = id => id != 8 || Volatile.Read(ref room);
         List<RingClaim> claims = [];
         while (link.Link.TryClaim(1000, out RingClaim claim)) claims.Add(claim);
-        link.Say(7, "a");
-        link.Say(8, "b");
-        link.Say(9, "c");
+        link.Send(7, "a");
+        link.Send(8, "b");
+        link.Send(9, "c");
         await link.HandledAsync("up, 7:a");
         await Task.Delay(30);
         Volatile.Write(ref room, true);
         foreach (RingClaim claim in claims) claim.Release();
         await link.HandledAsync("up, 7:a, 8:b, 9:c");
-        await Patience.UntilAsync(() => link.Handler.RoomCalls == 1, "the handler's own notice");
+        await Patience.UntilAsync(() => link.Handler.WritableCalls == 1, "the handler's own notice");
     }
 
     [Fact]
     public async Task Closing_a_link_that_waits_for_room_ends_it()
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain);
-        link.Handler.Takes = id => id != 8;
-        link.Say(7, "a");
-        link.Say(8, "b");
+        link.Handler.Accepts = id => id != 8;
+        link.Send(7, "a");
+        link.Send(8, "b");
         await link.HandledAsync("up, 7:a");
         link.Connection.Close("enough");
         await link.OverAsync();
@@ -395,11 +395,11 @@ public class LinkTests
     }
 
     [Fact]
-    public async Task An_error_in_a_handler_ends_that_link_and_is_told()
+    public async Task An_exception_in_a_handler_ends_that_link_and_is_logged()
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain);
-        link.Handler.Takes = _ => throw new InvalidOperationException("on purpose");
-        link.Say(7, "a");
+        link.Handler.Accepts = _ => throw new InvalidOperationException("on purpose");
+        link.Send(7, "a");
         await Patience.WithinAsync(link.Running, "the end of the link");
         Assert.Contains(link.Log.Lines, line => line.Contains("on purpose", StringComparison.Ordinal));
         Assert.Equal("up, down", link.Handler.Events);

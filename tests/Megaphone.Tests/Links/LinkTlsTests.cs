@@ -11,7 +11,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>Links over TLS: who is accepted, who is told what, and how they end.</summary>
+/// <summary>Links over TLS: which certificates are accepted, what each end logs, and how links end.</summary>
 public sealed class LinkTlsTests : IDisposable
 {
     private readonly TestAuthority _authority = new();
@@ -47,7 +47,7 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_link_of_the_plain_protocol_speaks_TLS_too()
+    public async Task A_link_of_the_plain_protocol_can_use_TLS_too()
     {
         Listen(HubOptions());
         Connect(EcmOptions(), control: false);
@@ -63,7 +63,7 @@ public sealed class LinkTlsTests : IDisposable
     [InlineData("name", "not accepted: the certificate CN=hub is for elsewhere.example, not for 127.0.0.1 (Ecm:Link:Tls:Name)")]
     [InlineData("authority", "not accepted: the certificate CN=hub was issued by CN=A stranger, which does not come from an authority in Ecm:Link:Tls:Ca")]
     [InlineData("system", "not accepted: the certificate CN=hub was issued by CN=Authority of a test, which does not come from an authority that this machine trusts")]
-    public async Task A_hub_with_a_wrong_certificate_is_not_spoken_to(string wrong, string told)
+    public async Task A_hub_with_a_wrong_certificate_is_not_accepted(string wrong, string expected)
     {
         LinkTlsOptions hub = HubOptions() with
         {
@@ -72,13 +72,13 @@ public sealed class LinkTlsTests : IDisposable
         Listen(hub);
         LinkTlsOptions ecm = EcmOptions();
         Connect(wrong == "system" ? ecm with { Authorities = null } : ecm);
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains(told)), told);
+        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains(expected)), expected);
         Assert.True(_ecmMetrics.Refused(RefusalReason.Tls) > 0);
         Assert.Equal("", _ecm.Events + _hub.Events);
     }
 
     [Fact]
-    public async Task The_name_may_be_another_than_that_of_the_address()
+    public async Task The_certificates_name_may_differ_from_the_address()
     {
         Listen(HubOptions() with { Own = _authority.Issue("hub", "hub.example.org") });
         Connect(EcmOptions() with { PeerName = "hub.example.org" });
@@ -88,12 +88,12 @@ public sealed class LinkTlsTests : IDisposable
     [Theory]
     [InlineData("none", "no certificate was shown: set Ecm:Link:Tls:Certificate")]
     [InlineData("authority", "the certificate CN=edge was issued by CN=A stranger, which does not come from an authority in Hub:Tls:ClientCa")]
-    public async Task An_ECM_without_a_right_certificate_is_refused_in_words_and_both_ends_tell(string wrong, string told)
+    public async Task An_ECM_without_a_valid_certificate_is_refused_with_a_reason_that_both_ends_log(string wrong, string expected)
     {
         Listen(HubOptions());
         Connect(EcmOptions() with { Own = wrong == "none" ? null : _stranger.Issue("edge") });
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {told}")), "the ECM's line");
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains($"its hello was refused: {told}")), "the hub's line");
+        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {expected}")), "the ECM's line");
+        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains($"its hello was refused: {expected}")), "the hub's line");
         Assert.True(_hubMetrics.Refused(RefusalReason.Tls) > 0);
         Assert.Equal(0, _hubMetrics.Refused(RefusalReason.Hello));
         Assert.Equal("", _ecm.Events + _hub.Events);
@@ -102,7 +102,7 @@ public sealed class LinkTlsTests : IDisposable
     [Theory]
     [InlineData("use", "may not be used for this: its extendedKeyUsage does not have clientAuth")]
     [InlineData("expired", "expired on ")]
-    public async Task A_certificate_that_an_ECM_may_not_use_is_refused(string wrong, string told)
+    public async Task A_certificate_that_an_ECM_may_not_use_is_refused(string wrong, string expected)
     {
         Listen(HubOptions());
         (string Certificate, string Key) files = _authority.Issue(
@@ -111,13 +111,13 @@ public sealed class LinkTlsTests : IDisposable
         ecm.Write(Packets.Of(0, """{"op":"hello","version":1}"""));
         string answer = await ReadAsync(ecm);
         Assert.Contains("\"op\":\"refuse\"", answer, StringComparison.Ordinal);
-        Assert.Contains(told, answer, StringComparison.Ordinal);
+        Assert.Contains(expected, answer, StringComparison.Ordinal);
         Assert.Equal("", await ReadAsync(ecm));
         Assert.Equal("", _hub.Events);
     }
 
     [Fact]
-    public async Task Who_is_to_be_refused_opens_nothing_by_saying_no_hello()
+    public async Task A_refused_ECM_cannot_open_sessions_by_omitting_the_hello()
     {
         Listen(HubOptions());
         using SslStream ecm = await RawEcmAsync(_stranger.Issue("edge"));
@@ -128,7 +128,7 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_a_ClientCa_no_certificate_is_wanted()
+    public async Task Without_a_ClientCa_no_certificate_is_required()
     {
         Listen(HubOptions() with { Authorities = null });
         Connect(EcmOptions() with { Own = null });
@@ -136,41 +136,41 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_plain_ECM_hears_from_a_hub_with_TLS_what_it_needs()
+    public async Task A_hub_with_TLS_tells_a_plain_ECM_to_use_TLS()
     {
         Listen(HubOptions());
         Connect(null);
-        const string Told = "links are taken over TLS only: set Ecm:Link:Tls";
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {Told}")), "the ECM's line");
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains(Told)), "the hub's line");
+        const string Expected = "links require TLS here: set Ecm:Link:Tls";
+        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {Expected}")), "the ECM's line");
+        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains(Expected)), "the hub's line");
         Assert.True(_hubMetrics.Refused(RefusalReason.Tls) > 0);
         Assert.Equal(0, _hubMetrics.ProtocolErrors);
         Assert.Equal("", _hub.Events);
     }
 
     [Fact]
-    public async Task Both_ends_tell_when_only_the_ECM_speaks_TLS()
+    public async Task Both_ends_log_that_only_the_ECM_uses_TLS()
     {
         Listen(null);
         Connect(EcmOptions());
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("it speaks TLS, and links are taken in the clear here: set Hub:Tls")), "the hub's line");
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("if it speaks plain, it needs Hub:Tls")), "the ECM's line");
+        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("the other end uses TLS, and Hub:Tls is not set here")), "the hub's line");
+        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("if it does not use TLS, set Hub:Tls there")), "the ECM's line");
         Assert.True(_hubMetrics.ProtocolErrors > 0);
         Assert.True(_ecmMetrics.Refused(RefusalReason.Tls) > 0);
     }
 
     [Fact]
-    public async Task A_plain_ECM_knows_a_TLS_alert_when_it_gets_one()
+    public async Task A_plain_ECM_recognizes_a_TLS_alert()
     {
         using Socket server = Bound();
         Connect(null, port: PortOf(server));
         using Socket link = await server.AcceptAsync().WaitAsync(Patience.Long);
         link.Send([0x15, 3, 3, 0, 2, 2, 10]);
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("it speaks TLS: set Ecm:Link:Tls")), "the ECM's line");
+        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("the other end uses TLS: set Ecm:Link:Tls")), "the ECM's line");
     }
 
     [Fact]
-    public async Task An_alert_of_the_other_end_is_told_by_its_name()
+    public async Task An_alert_from_the_other_end_is_logged_by_name()
     {
         using Socket server = Bound();
         Connect(EcmOptions(), port: PortOf(server));
@@ -182,7 +182,7 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_handshake_that_stalls_ends_in_time_and_the_next_attempt_comes()
+    public async Task A_stalled_handshake_times_out_and_is_retried()
     {
         using Socket server = Bound();
         Connect(EcmOptions(), port: PortOf(server), connectTimeout: TimeSpan.FromMilliseconds(200));
@@ -194,7 +194,7 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task Handshakes_that_stall_at_the_hub_cost_their_own_links_only_and_end()
+    public async Task Stalled_handshakes_at_the_hub_affect_no_other_link_and_time_out()
     {
         Listen(HubOptions());
         List<Socket> stalled = [];
@@ -220,7 +220,7 @@ public sealed class LinkTlsTests : IDisposable
     [InlineData("1603010200ffffffffffffffffffffffff")]
     [InlineData("474554202f20485454502f312e310d0a0d0a")]
     [InlineData("00000000000000000000000000000000000000")]
-    public async Task Garbage_ends_its_link_is_told_once_and_counted(string hex)
+    public async Task Garbage_ends_its_link_and_is_logged_once_and_counted(string hex)
     {
         Listen(HubOptions());
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveTimeout = 20_000 };
@@ -235,7 +235,7 @@ public sealed class LinkTlsTests : IDisposable
     [Theory]
     [InlineData(true, "ended by the other side;")]
     [InlineData(false, "truncated: the connection ended without TLS's close_notify")]
-    public async Task Truncation_is_told_from_an_end_in_order(bool inOrder, string told)
+    public async Task Truncation_is_distinguished_from_an_orderly_end(bool inOrder, string expected)
     {
         Listen(HubOptions());
         using SslStream ecm = await RawEcmAsync(_authority.Issue("edge"));
@@ -243,7 +243,7 @@ public sealed class LinkTlsTests : IDisposable
         await Patience.UntilAsync(() => _hub.Events == "up, 7:hi", "the packet");
         if (inOrder) await ecm.ShutdownAsync();
         ecm.Close();
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("is down") && line.Contains(told)), string.Join('\n', _hubLog.Lines));
+        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("is down") && line.Contains(expected)), string.Join('\n', _hubLog.Lines));
     }
 
     [Fact]
@@ -252,8 +252,8 @@ public sealed class LinkTlsTests : IDisposable
         const int Count = 3_000;
         byte[] content = new byte[3_000];
         long toHub = 0, toEcm = 0;
-        _hub.Takes = _ => Interlocked.Increment(ref toHub) > 0;
-        _ecm.Takes = _ => Interlocked.Increment(ref toEcm) > 0;
+        _hub.Accepts = _ => Interlocked.Increment(ref toHub) > 0;
+        _ecm.Accepts = _ => Interlocked.Increment(ref toEcm) > 0;
         Link ecm = await LinkAsync();
         Link hub = _listener!.Connections().Single().Link!;
 
@@ -272,11 +272,11 @@ public sealed class LinkTlsTests : IDisposable
             Task.WhenAll(ecm.Connection.DrainAsync(CancellationToken.None), hub.Connection.DrainAsync(CancellationToken.None)), "both to be drained");
         Assert.Equal((Count, Count), (toHub, toEcm));
         await Patience.UntilAsync(() => _ecmLog.Lines.Concat(_hubLog.Lines).Count(line => line.Contains("is down")) == 2, "both lines");
-        Assert.DoesNotContain(_ecmLog.Lines.Concat(_hubLog.Lines), line => line.Contains("truncated") || line.Contains("error of our own"));
+        Assert.DoesNotContain(_ecmLog.Lines.Concat(_hubLog.Lines), line => line.Contains("truncated") || line.Contains("internal error"));
     }
 
     [Fact]
-    public async Task Closing_ends_a_thread_that_waits_for_the_kernel()
+    public async Task Closing_ends_a_thread_that_waits_for_the_socket()
     {
         using SecuredPair pair = await SecuredPair.ConnectAsync(bufferBytes: 4096);
         RoleMetrics metrics = new(Role.Ecm);
@@ -292,7 +292,7 @@ public sealed class LinkTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task New_files_are_for_the_links_that_come_after_and_bad_ones_change_nothing()
+    public async Task New_files_are_used_for_new_links_and_bad_ones_change_nothing()
     {
         Link ecm = await LinkAsync();
         (string Certificate, string Key) files = HubOptions().Own!.Value;
@@ -300,7 +300,7 @@ public sealed class LinkTlsTests : IDisposable
 
         await File.WriteAllTextAsync(files.Key, "none");
         _hubTls!.Reload();
-        Assert.Contains(_hubLog.Lines, line => line.Contains("Hub:Tls: new certificates cannot be used, those in use stay: ") && line.Contains(files.Key));
+        Assert.Contains(_hubLog.Lines, line => line.Contains("Hub:Tls: new certificates cannot be used, the previous ones stay in use: ") && line.Contains(files.Key));
         Assert.Equal(old, await RemoteSerialAsync());
 
         _authority.Issue("hub", "127.0.0.1", days: 33.5);
@@ -420,7 +420,7 @@ public sealed class LinkTlsTests : IDisposable
         return await _ecmLink.Task;
     }
 
-    /// <summary>An ECM in a test's own hands, after the handshake.</summary>
+    /// <summary>An ECM played by a test, after the handshake.</summary>
     private async Task<SslStream> RawEcmAsync((string Certificate, string Key) files)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

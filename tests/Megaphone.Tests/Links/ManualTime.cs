@@ -1,6 +1,6 @@
 namespace Megaphone.Tests.Links;
 
-/// <summary>A clock that stands until a test moves it on. For one thread.</summary>
+/// <summary>A clock that a test advances. For one thread.</summary>
 internal sealed class ManualTime : TimeProvider
 {
     private readonly List<ManualTimer> _timers = [];
@@ -18,7 +18,7 @@ internal sealed class ManualTime : TimeProvider
         return timer;
     }
 
-    /// <summary>Moves on, and fires the timers that are due.</summary>
+    /// <summary>Advances the clock, and fires the timers that are due.</summary>
     public void Advance(TimeSpan by)
     {
         _now += by;

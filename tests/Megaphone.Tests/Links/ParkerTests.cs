@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>One thread sleeps, another wakes it, and never is a wake-up lost.</summary>
+/// <summary>One thread sleeps, another wakes it, and no wake-up is lost.</summary>
 public class ParkerTests
 {
     [Fact]

@@ -4,15 +4,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>Keeps what links tell the operator.</summary>
+/// <summary>Records the log lines of links.</summary>
 internal sealed class RecordingLog : ILogger<Link>
 {
     private readonly ConcurrentQueue<(LogLevel Level, string Text)> _lines = new();
 
-    /// <summary>Lines of at least Information.</summary>
+    /// <summary>Lines at Information and above.</summary>
     public string[] Lines => [.. _lines.Where(line => line.Level >= LogLevel.Information).Select(line => line.Text)];
 
-    /// <summary>Lines of Debug, with the time at which they came.</summary>
+    /// <summary>Lines at Debug, with their time.</summary>
     public ConcurrentQueue<(long At, string Text)> DebugLines { get; } = new();
 
     public IDisposable? BeginScope<TState>(TState state)

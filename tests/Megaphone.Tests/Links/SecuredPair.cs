@@ -18,10 +18,10 @@ internal sealed class SecuredPair : IDisposable
         Peer = new SslStream(new NetworkStream(_sockets.Peer));
     }
 
-    /// <summary>The socket under the end that is given to what is tested.</summary>
+    /// <summary>The socket of the end under test.</summary>
     public Socket Ours => _sockets.Ours;
 
-    /// <summary>The end that is given to what is tested.</summary>
+    /// <summary>The end under test.</summary>
     public SecuredSocket Secured { get; }
 
     /// <summary>The other end.</summary>

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>The ring against a model that is a queue and a number of free bytes, on one thread.</summary>
+/// <summary>The ring against a model of a queue and a number of free bytes, on one thread.</summary>
 public class SendRingTests
 {
     private enum Step
@@ -99,7 +99,7 @@ public class SendRingTests
     }
 
     [Fact]
-    public void What_is_reserved_is_given_to_control_packets_only()
+    public void Only_control_packets_may_use_the_reserve()
     {
         SendRing ring = new(256, 64, () => { }, _ => { });
         Assert.True(ring.TryClaim(192 - PacketHeader.Size, out _));
@@ -110,7 +110,7 @@ public class SendRingTests
     }
 
     [Fact]
-    public void Room_is_told_again_once_when_half_is_free_and_not_before()
+    public void Room_is_signalled_once_when_half_of_the_ring_is_free_and_not_before()
     {
         int calls = 0;
         SendRing ring = new(256, 0, () => calls++, _ => { });
@@ -124,7 +124,7 @@ public class SendRingTests
     }
 
     [Fact]
-    public void Room_is_told_again_only_after_a_refusal()
+    public void Room_is_signalled_only_after_a_refused_claim()
     {
         int calls = 0;
         SendRing ring = new(256, 0, () => calls++, _ => { });
@@ -164,7 +164,7 @@ public class SendRingTests
     }
 
     [Fact]
-    public void A_claim_takes_several_packets_and_gives_back_what_they_leave()
+    public void A_claim_holds_several_packets_and_releases_what_they_leave()
     {
         SendRing ring = new(256, 0, () => { }, _ => { });
         Assert.True(ring.TryClaim(100, out RingClaim claim, packets: 3));
@@ -181,7 +181,7 @@ public class SendRingTests
     }
 
     [Fact]
-    public void What_a_closed_ring_will_never_send_is_counted()
+    public void Packets_that_a_closed_ring_will_never_send_are_counted_as_lost()
     {
         int lost = 0;
         SendRing ring = new(256, 0, () => { }, packets => lost += packets);
@@ -196,7 +196,7 @@ public class SendRingTests
     }
 
     [Fact]
-    public void One_at_a_time_reads()
+    public void One_reader_at_a_time()
     {
         SendRing ring = new(256, 0, () => { }, _ => { });
         Assert.True(ring.TryLockReader());
@@ -220,7 +220,7 @@ public class SendRingTests
         return [.. claims];
     }
 
-    /// <summary>The ring and what must be true of it.</summary>
+    /// <summary>The ring and its model.</summary>
     private sealed class Model
     {
         private readonly int _capacity;

@@ -19,14 +19,14 @@ public sealed class SessionLifeTests : IDisposable
         Assert.True(life.Open());
         Assert.False(life.Open());
         Assert.True(life.IsOpened);
-        Assert.True(SessionLife.OfPeer().IsOpened);
+        Assert.True(SessionLife.OpenedByPeer().IsOpened);
     }
 
     [Fact]
-    public void One_that_was_never_opened_has_no_end_to_be_told()
+    public void A_session_that_was_never_opened_sends_no_end()
     {
         SessionLife life = default;
-        Assert.True(life.TrySendOver(_plain.Link, 7, CloseReason.Ended));
+        Assert.True(life.TrySendClose(_plain.Link, 7, CloseReason.Ended));
         Assert.True(_plain.Link.Ring.IsIdle);
     }
 
@@ -35,53 +35,53 @@ public sealed class SessionLifeTests : IDisposable
     {
         foreach (CloseReason reason in new[] { CloseReason.LinkLost, CloseReason.ResetByPeer })
         {
-            SessionLife life = SessionLife.OfPeer();
-            Assert.True(life.TrySendOver(_plain.Link, 7, reason));
+            SessionLife life = SessionLife.OpenedByPeer();
+            Assert.True(life.TrySendClose(_plain.Link, 7, reason));
         }
 
         Assert.True(_plain.Link.Ring.IsIdle);
     }
 
     [Fact]
-    public void On_a_link_that_is_gone_nobody_is_told()
+    public void Nothing_is_sent_on_a_link_that_is_down()
     {
-        SessionLife life = SessionLife.OfPeer();
-        Assert.True(life.TrySendOver(null, 7, CloseReason.SocketError));
+        SessionLife life = SessionLife.OpenedByPeer();
+        Assert.True(life.TrySendClose(null, 7, CloseReason.SocketError));
     }
 
     [Fact]
     public void Each_end_is_sent_once()
     {
-        SessionLife life = SessionLife.OfPeer();
+        SessionLife life = SessionLife.OpenedByPeer();
         for (int i = 0; i < 3; i++) Assert.True(life.TrySendEnd(_plain.Link, 7));
-        for (int i = 0; i < 3; i++) Assert.True(life.TrySendOver(_plain.Link, 7, CloseReason.Ended));
+        for (int i = 0; i < 3; i++) Assert.True(life.TrySendClose(_plain.Link, 7, CloseReason.Ended));
         _plain.Link.TryWrite(8, "next"u8);
-        FlushBatch.Flush();
-        Assert.Equal("7:", _plain.Hear());
-        Assert.Equal("8:next", _plain.Hear());
+        PendingFlushes.Flush();
+        Assert.Equal("7:", _plain.Receive());
+        Assert.Equal("8:next", _plain.Receive());
     }
 
     [Fact]
-    public async Task Where_there_is_control_a_session_that_did_not_end_in_order_is_reset_even_behind_our_end()
+    public async Task With_control_a_session_that_did_not_end_in_order_is_reset_even_after_our_end()
     {
         using TestLink link = new(LinkOrigin.Accepted);
-        link.Say(0, Hello);
+        link.Send(0, Hello);
         await link.HandledAsync("up");
-        link.Hear();
-        SessionLife life = SessionLife.OfPeer();
+        link.Receive();
+        SessionLife life = SessionLife.OpenedByPeer();
         Assert.True(life.TrySendEnd(link.Link, 7));
-        for (int i = 0; i < 3; i++) Assert.True(life.TrySendOver(link.Link, 7, CloseReason.SocketError));
+        for (int i = 0; i < 3; i++) Assert.True(life.TrySendClose(link.Link, 7, CloseReason.SocketError));
         link.Link.TryWrite(8, "next"u8);
-        FlushBatch.Flush();
-        Assert.Equal("7:", link.Hear());
-        Assert.Equal("""0:{"op":"reset","id":"7","reason":"socket_error"}""", link.Hear());
-        Assert.Equal("8:next", link.Hear());
+        PendingFlushes.Flush();
+        Assert.Equal("7:", link.Receive());
+        Assert.Equal("""0:{"op":"reset","id":"7","reason":"socket_error"}""", link.Receive());
+        Assert.Equal("8:next", link.Receive());
     }
 
     [Fact]
-    public void Without_room_nothing_is_noted_and_the_end_is_sent_when_there_is_some()
+    public void Without_room_the_state_does_not_change_and_the_end_is_sent_later()
     {
-        SessionLife life = SessionLife.OfPeer();
+        SessionLife life = SessionLife.OpenedByPeer();
         List<RingClaim> claims = [];
         while (_plain.Link.TryClaim(_plain.Link.MaxContent, out RingClaim claim)) claims.Add(claim);
         while (_plain.Link.TryClaim(0, out RingClaim claim)) claims.Add(claim);

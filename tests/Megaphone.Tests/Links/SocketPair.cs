@@ -21,7 +21,7 @@ internal sealed class SocketPair : IDisposable
         Ours.NoDelay = Peer.NoDelay = true;
     }
 
-    /// <summary>The end that is given to what is tested.</summary>
+    /// <summary>The end under test.</summary>
     public Socket Ours { get; }
 
     /// <summary>The other end. Its blocking calls fail after <see cref="Patience.Long"/>.</summary>

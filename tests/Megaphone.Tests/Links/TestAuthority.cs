@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>An authority of a test's own, and the certificates that it issues, as PEM files in a folder that goes with it.</summary>
+/// <summary>A test's own authority, and the certificates that it issues, as PEM files in a folder that is deleted with it.</summary>
 internal sealed class TestAuthority : IDisposable
 {
     public const string ServerUse = "1.3.6.1.5.5.7.3.1";
@@ -28,10 +28,10 @@ internal sealed class TestAuthority : IDisposable
     public string File { get; }
 
     /// <summary>Issues a certificate, and writes it and its key; an earlier one with the same file name is replaced.</summary>
-    /// <param name="file">What the files, and the certificate's subject, are called.</param>
+    /// <param name="file">The name of the files and of the certificate's subject.</param>
     /// <param name="name">The host that it covers, by name or address; null: none.</param>
     /// <param name="days">For how many days it is valid; less than 0: it expired so long ago.</param>
-    /// <param name="use">Its one extended key usage; null: it does not say.</param>
+    /// <param name="use">Its one extended key usage; null: none.</param>
     public (string Certificate, string Key) Issue(string file, string? name = null, double days = 90, string? use = null)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -44,7 +44,7 @@ internal sealed class TestAuthority : IDisposable
         return Sign(file, request, key, days);
     }
 
-    /// <summary>Issues a certificate of which one extension cannot be read.</summary>
+    /// <summary>Issues a certificate with one unreadable extension.</summary>
     public (string Certificate, string Key) IssueBroken(string file, string extension)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -6,7 +6,7 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>A link that runs, with a raw socket at its other end.</summary>
+/// <summary>A running link, with a raw socket at its other end.</summary>
 internal sealed class TestLink : IDisposable
 {
     private readonly SocketPair _pair;
@@ -21,7 +21,7 @@ internal sealed class TestLink : IDisposable
 
     public LinkConnection Connection { get; }
 
-    /// <summary>The link, which must be up, or have been.</summary>
+    /// <summary>The link, which must be or have been up.</summary>
     public Link Link => Connection.Link!;
 
     public Socket Peer => _pair.Peer;
@@ -35,10 +35,10 @@ internal sealed class TestLink : IDisposable
     public Task Running { get; }
 
     /// <summary>Sends one packet.</summary>
-    public void Say(ulong id, string content) => Peer.Send(Packets.Of(id, content));
+    public void Send(ulong id, string content) => Peer.Send(Packets.Of(id, content));
 
     /// <summary>Reads one packet: <c>7:content</c>; <c>end</c> when the stream has ended.</summary>
-    public string Hear()
+    public string Receive()
     {
         byte[] header = new byte[PacketHeader.Size];
         if (!Fill(header)) return "end";
@@ -51,7 +51,7 @@ internal sealed class TestLink : IDisposable
     public async Task OverAsync()
     {
         await Patience.WithinAsync(Running, "the end of the link");
-        if (Log.Lines.FirstOrDefault(line => line.Contains("error of our own")) is { } line) throw new InvalidOperationException(line);
+        if (Log.Lines.FirstOrDefault(line => line.Contains("internal error")) is { } line) throw new InvalidOperationException(line);
     }
 
     public Task HandledAsync(string events) =>

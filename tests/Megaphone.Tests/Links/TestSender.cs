@@ -4,7 +4,7 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>A ring with a sender behind it, as a link has them.</summary>
+/// <summary>A ring with a sender, as a link has them.</summary>
 internal sealed class TestSender
 {
     private readonly SendRing _ring;
@@ -25,7 +25,7 @@ internal sealed class TestSender
     /// <summary>Completes when the socket has failed.</summary>
     public Task Failed => _failed.Task;
 
-    /// <summary>How often the sender has said that it ended.</summary>
+    /// <summary>How often the sender has reported its end.</summary>
     public int Ends { get; private set; }
 
     public bool TryClaim(int contentBytes, out RingClaim claim)

@@ -2,13 +2,13 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Megaphone.Links;
 
-/// <summary>Decides which of many gives way when there is one too many: the oldest of the address that has the most.</summary>
+/// <summary>Chooses which of many connections is evicted when there are too many: the oldest one of the address that has the most.</summary>
 /// <remarks>
-/// So an address that opens very many displaces its own, and one that has few is not touched by it. Among addresses that have equally
-/// many it is the oldest of all. Thread-safe. To choose takes a look at each address.
+/// An address that opens very many evicts its own, and addresses that have few are not affected. Among addresses with equally many it is the
+/// oldest of all. Thread-safe. An eviction takes time proportional to the number of addresses.
 /// </remarks>
-/// <typeparam name="T">What is in the crowd, each once.</typeparam>
-internal sealed class Crowd<T>
+/// <typeparam name="T">The type of the items; each is in the queue once.</typeparam>
+internal sealed class EvictionQueue<T>
     where T : class
 {
     private readonly Dictionary<T, LinkedListNode<Member>> _members = [];
@@ -25,7 +25,7 @@ internal sealed class Crowd<T>
         }
     }
 
-    /// <summary>Adds one that has just arrived.</summary>
+    /// <summary>Adds an item that has just arrived.</summary>
     public void Add(T item, PeerAddress address)
     {
         lock (_lock)
@@ -35,7 +35,7 @@ internal sealed class Crowd<T>
         }
     }
 
-    /// <summary>Takes one out, if it is in.</summary>
+    /// <summary>Removes an item, if it is there.</summary>
     public void Remove(T item)
     {
         lock (_lock)
@@ -47,9 +47,9 @@ internal sealed class Crowd<T>
         }
     }
 
-    /// <summary>Takes out the one that gives way.</summary>
+    /// <summary>Removes the item to be evicted.</summary>
     /// <returns>False when there is none.</returns>
-    public bool TryTakeOne([NotNullWhen(true)] out T? item)
+    public bool TryEvict([NotNullWhen(true)] out T? item)
     {
         lock (_lock)
         {
@@ -68,9 +68,5 @@ internal sealed class Crowd<T>
         }
     }
 
-    /// <summary>One of them.</summary>
-    /// <param name="Item">Itself.</param>
-    /// <param name="Address">Where it comes from.</param>
-    /// <param name="Arrival">Its number in the order of arrival.</param>
     private readonly record struct Member(T Item, PeerAddress Address, long Arrival);
 }

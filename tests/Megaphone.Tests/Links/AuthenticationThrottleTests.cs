@@ -4,16 +4,16 @@ using Xunit;
 
 namespace Megaphone.Tests.Links;
 
-/// <summary>Section 6 of the link protocol: a wrong secret costs its address time, and nobody else.</summary>
-public class WrongSecretsTests
+/// <summary>Section 6 of the link protocol: a wrong secret delays further attempts from its address, and from no other.</summary>
+public class AuthenticationThrottleTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly PeerAddress Guesser = Address("192.0.2.1");
 
     private readonly ManualTime _time = new();
-    private readonly WrongSecrets _secrets;
+    private readonly AuthenticationThrottle _secrets;
 
-    public WrongSecretsTests() => _secrets = new WrongSecrets(_time);
+    public AuthenticationThrottleTests() => _secrets = new AuthenticationThrottle(_time);
 
     [Fact]
     public void An_address_without_failures_never_waits()
@@ -22,21 +22,21 @@ public class WrongSecretsTests
     }
 
     [Fact]
-    public void Behind_a_wrong_one_each_takes_the_next_second_up_to_four_and_others_are_not_held_up()
+    public void After_a_failure_each_attempt_takes_the_next_second_up_to_four_and_other_addresses_do_not_wait()
     {
         Fail(Guesser);
         for (int i = 1; i <= 4; i++) Assert.Equal(i * Second, Wait(Guesser));
         Assert.Null(Wait(Guesser));
         Assert.Equal(TimeSpan.Zero, Wait(Address("192.0.2.2")));
 
-        // Whoever was refused took no time.
+        // A refused attempt has reserved no time.
         _time.Advance(Second);
         Assert.Equal(4 * Second, Wait(Guesser));
         Assert.Null(Wait(Guesser));
     }
 
     [Fact]
-    public void A_second_after_a_wrong_one_nobody_waits_any_more()
+    public void A_second_after_a_failure_no_attempt_waits()
     {
         Fail(Guesser);
         _time.Advance(Second);
@@ -45,7 +45,7 @@ public class WrongSecretsTests
     }
 
     [Fact]
-    public void Many_at_once_that_were_looked_at_before_the_first_was_wrong_cost_a_second_each()
+    public void Concurrent_failures_that_had_not_waited_cost_a_second_each()
     {
         for (int i = 0; i < 4; i++) Fail(Guesser);
         Assert.Equal(4 * Second, Wait(Guesser));
@@ -54,9 +54,9 @@ public class WrongSecretsTests
     }
 
     [Fact]
-    public void However_it_is_tried_there_is_one_guess_a_second()
+    public void There_is_one_guess_a_second_on_however_many_links()
     {
-        // Each guesses as soon as it may, on a hundred links at a time.
+        // Each attempt is made as soon as allowed, on a hundred links at a time.
         List<TimeSpan> due = [];
         int guesses = 0;
         for (TimeSpan now = TimeSpan.Zero; now < 60 * Second; now += Second / 10)
@@ -78,39 +78,39 @@ public class WrongSecretsTests
         void Guess(bool hadWaited)
         {
             guesses++;
-            _secrets.Add(Guesser, hadWaited);
+            _secrets.AddFailure(Guesser, hadWaited);
         }
     }
 
     [Fact]
-    public void A_guess_that_was_late_for_its_turn_still_costs_a_second()
+    public void A_failure_after_its_reserved_time_still_costs_a_second()
     {
         Fail(Guesser);
         Assert.Equal(Second, Wait(Guesser));
         _time.Advance(5 * Second);
-        _secrets.Add(Guesser, hadWaited: true);
+        _secrets.AddFailure(Guesser, hadWaited: true);
         Assert.Equal(Second, Wait(Guesser));
     }
 
     [Fact]
-    public void Of_too_many_addresses_those_are_forgotten_that_are_over_soonest()
+    public void When_there_are_too_many_addresses_those_that_expire_first_are_removed()
     {
         for (int i = 0; i < 3; i++) Fail(Guesser);
         PeerAddress first = Address("2001:db8::1");
         Fail(first);
-        for (int i = 2; i < WrongSecrets.MaxAddresses; i++) Fail(Address($"2001:db8:1:{i:x}::1"));
+        for (int i = 2; i < AuthenticationThrottle.MaxAddresses; i++) Fail(Address($"2001:db8:1:{i:x}::1"));
         _time.Advance(Second / 2);
         Fail(Address("198.51.100.1"));
 
         Assert.Equal(2.5 * Second, Wait(Guesser));
         Assert.Equal(Second, Wait(Address("198.51.100.1")));
-        Assert.Equal(1, Enumerable.Range(2, WrongSecrets.MaxAddresses - 2).Select(i => Address($"2001:db8:1:{i:x}::1")).Append(first)
+        Assert.Equal(1, Enumerable.Range(2, AuthenticationThrottle.MaxAddresses - 2).Select(i => Address($"2001:db8:1:{i:x}::1")).Append(first)
             .Count(address => Wait(address) == TimeSpan.Zero));
     }
 
     private static PeerAddress Address(string address) => PeerAddress.Of(new IPEndPoint(IPAddress.Parse(address), 1));
 
-    private TimeSpan? Wait(PeerAddress address) => _secrets.TryTakeTurn(address, out TimeSpan wait) ? wait : null;
+    private TimeSpan? Wait(PeerAddress address) => _secrets.TryReserveAttempt(address, out TimeSpan wait) ? wait : null;
 
-    private void Fail(PeerAddress address) => _secrets.Add(address, hadWaited: false);
+    private void Fail(PeerAddress address) => _secrets.AddFailure(address, hadWaited: false);
 }

@@ -1,8 +1,8 @@
 namespace Megaphone.Links;
 
 /// <summary>The links that the calling thread has written to and not flushed yet.</summary>
-/// <remarks>One wake-up of a link's sender then serves everything that a batch of events brought.</remarks>
-internal static class FlushBatch
+/// <remarks>So everything that a batch of events causes takes one wake-up of a link's sender.</remarks>
+internal static class PendingFlushes
 {
     [ThreadStatic]
     private static List<Link>? _links;
@@ -20,7 +20,7 @@ internal static class FlushBatch
     {
         if (_links is not { } links) return;
 
-        // What a flush sets free may make others write and flush on this thread: each link is taken out before its turn.
+        // A flush can call OnWritable, which may write and flush on this thread: so each link is removed before it is flushed.
         while (links.Count > 0)
         {
             Link link = links[^1];

@@ -3,14 +3,14 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Links;
 
-/// <summary>Waits for what is under way on a role's links to arrive, before they are ended.</summary>
-internal static class Quiet
+/// <summary>What moves over the links of one role, seen through its counters.</summary>
+internal static class LinkTraffic
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
 
-    /// <summary>Returns when nothing has moved for a moment, or after a second: a busy service must end too.</summary>
-    public static async Task WaitAsync(RoleMetrics metrics, CancellationToken deadline)
+    /// <summary>Waits until no packet has moved for 50 ms, at most a second: a busy service must stop too.</summary>
+    public static async Task QuiesceAsync(RoleMetrics metrics, CancellationToken deadline)
     {
         long began = Stopwatch.GetTimestamp();
         long before;
