@@ -44,7 +44,7 @@ public sealed class SignalTests : IDisposable
         Assert.InRange(both.LogLines("SIGUSR1"), 1, 5);
         Assert.InRange(both.LogLines("SIGHUP:"), 1, 5);
         // One in a second, and a busy machine takes its time for 300 signals.
-        Assert.InRange(both.LogLines("taken into use"), 1, 30);
+        Assert.InRange(both.LogLines("new certificate(s) in use"), 1, 30);
     }
 
     [Fact]

@@ -9,7 +9,7 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Ecm;
 
-/// <summary>Brings what clients say onto the links.</summary>
+/// <summary>Passes what clients send to the links.</summary>
 internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>
 {
@@ -18,8 +18,8 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     private uint _next;
     private volatile bool _stopping;
 
-    /// <summary>Gives it the reactors whose clients it serves; before they start.</summary>
-    public void Serve(ReactorGroup<EcmClient> clients) => _clients = clients;
+    /// <summary>Attaches the reactors that call it; before they start.</summary>
+    public void Attach(ReactorGroup<EcmClient> clients) => _clients = clients;
 
     /// <summary>From now on nothing more is read from clients.</summary>
     public void StopReading() => _stopping = true;
@@ -47,7 +47,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         state.Listener = (byte)listener;
         if (options.Proxy != ProxyMode.None)
         {
-            // Sent at once, so that the server knows its client before the client has said a word.
+            // Sent at once, so that the server knows its client before the client has sent anything.
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
             int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls);
             if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
@@ -87,11 +87,11 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     /// <inheritdoc/>
     public Outcome OnPeerHalfClosed(ConnectionId id, int owner, ref EcmClient state)
     {
-        // Its session is over already, but it is to get its error as far as that has not gone out.
+        // Its session is over already, but the rest of its stream error still has to be sent.
         if (state.Stream.IsRefused) return Outcome.Done;
         _stanzas?.End(ref state);
 
-        // A client that never said anything has no session that could be ended.
+        // A client that never sent anything has no session to end.
         if (LinkOf(owner, state) is not { } link || !state.Life.IsOpened) return Outcome.Closed;
         return state.Life.TrySendEnd(link, id.Value) ? Outcome.Done : Outcome.WouldBlock;
     }
@@ -123,9 +123,9 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     public void OnBatchEnd() => PendingFlushes.Flush();
 
     /// <summary>
-    /// Ends a session whose client broke XMPP: the client gets the stream error, and the end of our direction behind it; the
-    /// server is told now. The descriptor lives on until the client has ended too, or the half-open timeout passes: closed
-    /// with input unread, it would reset the client's end and could take the error away from it.
+    /// Ends a session whose client violated XMPP: the client gets the stream error, and then the end of our direction; the
+    /// server is told now. The socket stays open until the client has ended too, or until the half-open timeout: closing
+    /// it with unread input would send a reset, and the client might lose the error.
     /// </summary>
     private void Refuse(ConnectionId id, Link link, ref EcmClient state, StreamFault fault)
     {
@@ -135,16 +135,16 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         _clients!.SendLast(id, link.Number, opening, StreamErrorText.ErrorAndEnd(fault.Condition));
         if (!state.Life.IsOpened) return;
 
-        // Without room it is told when the client is closed.
+        // If there is no room now, the server is told when the client is closed.
         metrics.AddSessionClosed(CloseReason.StreamError);
         state.Life.TrySendClose(link, id.Value, CloseReason.StreamError);
     }
 
-    /// <summary>The link that a client is on, or null when that connection of it is gone.</summary>
+    /// <summary>The link of a client; null when the link that it was on is down.</summary>
     private Link? LinkOf(int owner, in EcmClient state) =>
         links[state.LinkIndex].Current is { } link && link.Number == owner ? link : null;
 
-    /// <summary>The next link in turn that takes sessions; -1 when none does.</summary>
+    /// <summary>The next link, round robin, that accepts sessions; -1 when none does.</summary>
     private int PickLink()
     {
         for (int tried = 0; tried < links.Length; tried++)

@@ -2,15 +2,15 @@ using System.Net;
 
 namespace Megaphone.Ecm;
 
-/// <summary>One address on which an ECM takes clients.</summary>
+/// <summary>One address on which an ECM accepts clients.</summary>
 internal sealed record ClientListenerOptions
 {
     /// <summary>The address and port; port 0 for any.</summary>
     public required IPEndPoint Listen { get; init; }
 
-    /// <summary>Whether, and how, its clients speak TLS. Default none.</summary>
+    /// <summary>Whether, and how, its clients use TLS. Default none.</summary>
     public ClientTls Tls { get; init; }
 
-    /// <summary>The longest piece of a client's stream, in bytes; of use with stanza framing only. Default 256 KiB.</summary>
+    /// <summary>The longest piece of a client's stream, in bytes; used with stanza framing only. Default 256 KiB.</summary>
     public int MaxStanzaBytes { get; init; } = 256 << 10;
 }

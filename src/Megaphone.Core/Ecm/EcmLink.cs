@@ -5,20 +5,20 @@ using Megaphone.Reactor;
 
 namespace Megaphone.Ecm;
 
-/// <summary>One of an ECM's links, through all its connections: brings what the server says to the clients.</summary>
+/// <summary>One of an ECM's links, across reconnects: passes what the server sends to the clients.</summary>
 internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
 {
     private ReactorGroup<EcmClient>? _clients;
     private volatile Link? _current;
 
-    /// <summary>The link as it is connected now; null while it is not.</summary>
+    /// <summary>The link that is up now; null while none is.</summary>
     public Link? Current => _current;
 
     /// <summary>Whether new sessions may be put on it.</summary>
     public bool IsUsable => _current is { Draining: false };
 
-    /// <summary>Gives it the clients that it serves; before it is connected.</summary>
-    public void Serve(ReactorGroup<EcmClient> clients) => _clients = clients;
+    /// <summary>Attaches the reactors that hold its clients; before it is connected.</summary>
+    public void Attach(ReactorGroup<EcmClient> clients) => _clients = clients;
 
     /// <inheritdoc/>
     public void OnUp(Link link) => _current = link;
@@ -26,10 +26,10 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     /// <inheritdoc/>
     public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
     {
-        // The id says where the client is, and the link's number whether it is this link's: nothing is looked up.
+        // The id contains the client's slot, and the link's number tells whether it is this link's client: no lookup is needed.
         ConnectionId client = new(id);
-        bool taken = content.IsEmpty ? _clients!.EndWrite(client, link.Number) : _clients!.Send(client, link.Number, content);
-        if (!taken) metrics.AddDropped(DropReason.SessionOver);
+        bool accepted = content.IsEmpty ? _clients!.EndWrite(client, link.Number) : _clients!.Send(client, link.Number, content);
+        if (!accepted) metrics.AddDropped(DropReason.SessionOver);
         return Outcome.Done;
     }
 
@@ -45,7 +45,7 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     /// <inheritdoc/>
     public void OnBatchEnd(Link link)
     {
-        // What arrived has gone to the descriptors already.
+        // What arrived has been sent to the sockets already.
     }
 
     /// <inheritdoc/>
@@ -57,7 +57,7 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
         _current = null;
         _clients!.Sweep();
 
-        // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
+        // The ring will never have room again: clients that wait for it must find out now that the link is down.
         _clients.ReleaseStalled();
     }
 }

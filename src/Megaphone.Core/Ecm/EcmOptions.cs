@@ -6,19 +6,19 @@ namespace Megaphone.Ecm;
 /// <summary>The ECM role's settings, checked.</summary>
 internal sealed record EcmOptions
 {
-    /// <summary>Where clients are taken; at least one.</summary>
+    /// <summary>The addresses on which clients are accepted; at least one.</summary>
     public required IReadOnlyList<ClientListenerOptions> Clients { get; init; }
 
     /// <summary>How links are connected.</summary>
     public required LinkConnectOptions Connect { get; init; }
 
-    /// <summary>What links are like.</summary>
+    /// <summary>The settings that both ends of a link have.</summary>
     public required LinkOptions Link { get; init; }
 
     /// <summary>Whether sessions begin with a PROXY header. Default none.</summary>
     public ProxyMode Proxy { get; init; }
 
-    /// <summary>How TLS is spoken with clients; null when no listener wants it.</summary>
+    /// <summary>The TLS settings for clients; null when no listener uses TLS.</summary>
     public EcmTlsOptions? Tls { get; init; }
 
     /// <summary>Clients held at the same time; more are refused. 1 to 16,000,000, default 1,000,000.</summary>
@@ -27,7 +27,7 @@ internal sealed record EcmOptions
     /// <summary>Reactor threads. 1 to 64; default one for every two cores: links' receivers, which send, need the others.</summary>
     public int Reactors { get; init; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 64);
 
-    /// <summary>Connections that the kernel may hold ready for each listener. Default 4096; somaxconn is the ceiling.</summary>
+    /// <summary>The kernel's accept queue for each listener. Default 4096; somaxconn is the ceiling.</summary>
     public int Backlog { get; init; } = 4096;
 
     /// <summary>How long a client that has ended one direction may keep the other. Default 30 s.</summary>
@@ -36,15 +36,15 @@ internal sealed record EcmOptions
     /// <summary>Clients disconnected per second after their link was lost. Default 5,000.</summary>
     public int CloseRate { get; init; } = 5_000;
 
-    /// <summary>What may wait for slow clients.</summary>
+    /// <summary>The bounds of what is buffered for slow clients.</summary>
     public BufferOptions Buffers { get; init; } = new();
 
     /// <summary>
-    /// The bound for the memory in which stanzas wait that have not arrived whole, all clients' together; who would exceed it
-    /// is refused. Of use with stanza framing only. Default 256 MiB.
+    /// The bound of the memory for incomplete stanzas of all clients together; a client that would exceed it
+    /// is refused. Used with stanza framing only. Default 256 MiB.
     /// </summary>
     public long IncompleteBytes { get; init; } = 256L << 20;
 
-    /// <summary>How vanished clients are found.</summary>
+    /// <summary>How vanished clients are detected.</summary>
     public TcpLivenessOptions Liveness { get; init; } = new();
 }

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Ecm;
 
-/// <summary>The external connection manager: holds clients and carries what they say over its links.</summary>
+/// <summary>The external connection manager: holds the clients' connections and carries their data over its links.</summary>
 internal sealed class EcmRole : IDisposable
 {
     private readonly EcmOptions _options;
@@ -21,12 +21,12 @@ internal sealed class EcmRole : IDisposable
     private readonly List<IPEndPoint> _listening = [];
     private readonly RefusalReport _refusals;
     private ReactorGroup<EcmClient>? _reactors;
-    private ClientEntrance? _entrance;
+    private TlsAcceptor? _tlsAcceptor;
     private CertificateReload? _reload;
     private Task _connectors = Task.CompletedTask;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
-    /// <exception cref="CertificateException">Links are to speak TLS, and its files cannot be used.</exception>
+    /// <exception cref="CertificateException">Links use TLS, and its files cannot be used.</exception>
     public EcmRole(EcmOptions options, RoleMetrics metrics, ILoggerFactory loggers)
     {
         _options = options;
@@ -40,27 +40,27 @@ internal sealed class EcmRole : IDisposable
         _refusals = new RefusalReport(metrics, _log);
     }
 
-    /// <summary>Where clients are taken; the real ports, after <see cref="Start"/>.</summary>
+    /// <summary>The listeners' addresses with real ports, after <see cref="Start"/>.</summary>
     public IReadOnlyList<IPEndPoint> Listening => _listening;
 
-    /// <summary>Null when at least one link takes sessions; else the reason, in words.</summary>
+    /// <summary>Why it is not ready; null when at least one link accepts sessions.</summary>
     public string? NotReady =>
         _links.Any(link => link.IsUsable) ? null
         : _links.Any(link => link.Current is not null) ? $"every link to {_options.Connect.To} is draining"
         : $"no link to {_options.Connect.To} is up";
 
-    /// <summary>Binds the listeners and begins to connect the links.</summary>
+    /// <summary>Binds the listeners and starts to connect the links.</summary>
     /// <exception cref="IOException">An address cannot be bound, or there are no descriptors.</exception>
-    /// <exception cref="CertificateException">TLS is wanted, and there is no library or no certificate for it.</exception>
+    /// <exception cref="CertificateException">A listener uses TLS, and the library or a certificate is missing.</exception>
     public void Start()
     {
         TlsServer? server = _options.Tls is { } tls ? new TlsServer(tls.Server) : null;
         _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients);
-        _clients.Serve(_reactors);
-        foreach (EcmLink link in _links) link.Serve(_reactors);
+        _clients.Attach(_reactors);
+        foreach (EcmLink link in _links) link.Attach(_reactors);
         if (server is not null)
         {
-            _entrance = new ClientEntrance(_options, _options.Tls!, server, _reactors, _metrics, _log);
+            _tlsAcceptor = new TlsAcceptor(_options, _options.Tls!, server, _reactors, _metrics, _log);
             PublishCertificates(server);
             _reload = new CertificateReload(
                 [.. server.Files.SelectMany(files => (string[])[files.Certificate, files.Key])],
@@ -77,18 +77,18 @@ internal sealed class EcmRole : IDisposable
             ClientListenerOptions client = _options.Clients[i];
             _listening.Add(client.Tls == ClientTls.None
                 ? _reactors.Listen(i, client.Listen, _options.Backlog)
-                : _entrance!.Listen(i, client));
+                : _tlsAcceptor!.Listen(i, client));
         }
 
         _reactors.Start();
-        _entrance?.Start();
+        _tlsAcceptor?.Start();
         _refusals.Start();
         _connectors = Task.WhenAll(_links.Select(link =>
             new LinkConnector(_options.Connect, _options.Link, link, _metrics, _linkLog, _linkTls).RunAsync(_stopConnecting.Token)));
         _log.Listening(string.Join(", ", _listening), _links.Length, _options.Connect.To.ToString());
     }
 
-    /// <summary>Takes no more clients, sends what is queued either way, and ends.</summary>
+    /// <summary>Stops accepting clients, sends what is queued in both directions, and stops.</summary>
     /// <param name="deadline">When to stop waiting for the other sides.</param>
     public async Task StopAsync(CancellationToken deadline)
     {
@@ -96,7 +96,7 @@ internal sealed class EcmRole : IDisposable
         _reactors = null;
         _refusals.Dispose();
         reactors.StopAccepting();
-        _entrance?.Dispose();
+        _tlsAcceptor?.Dispose();
         await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
 
         _clients.StopReading();
@@ -104,12 +104,12 @@ internal sealed class EcmRole : IDisposable
         await Task.WhenAll(_links.Select(link => link.Current?.Connection.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
         await Task.WhenAny(_connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
 
-        // The links are down; clients that are slow get what they have been sent as far as time allows.
+        // The links are down; slow clients still get what is buffered for them, until the deadline.
         while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);
         reactors.Stop();
     }
 
-    /// <summary>Releases what <see cref="StopAsync"/> does not need any more.</summary>
+    /// <summary>Releases what is left after <see cref="StopAsync"/>.</summary>
     public void Dispose()
     {
         _refusals.Dispose();

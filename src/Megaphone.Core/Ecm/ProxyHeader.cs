@@ -7,10 +7,10 @@ using Megaphone.Tls;
 
 namespace Megaphone.Ecm;
 
-/// <summary>Writes the header of the PROXY protocol, version 1 or 2, as HAProxy's specification has it.</summary>
+/// <summary>Writes the header of the PROXY protocol, version 1 or 2, as HAProxy's specification defines it.</summary>
 internal static class ProxyHeader
 {
-    /// <summary>Room for any header that is written here: one of version 2 with the facts of TLS, each at its longest.</summary>
+    /// <summary>Room for the longest header: version 2 with all TLS fields at their longest.</summary>
     public const int MaxBytes = 512;
 
     private const int V2AddressOffset = 16;
@@ -27,26 +27,26 @@ internal static class ProxyHeader
     /// <summary>Longer names are left out: no host has one.</summary>
     private const int LongestName = 255;
 
-    /// <summary>Writes the header for a client.</summary>
     /// <param name="destination">At least <see cref="MaxBytes"/>.</param>
     /// <param name="mode"><see cref="ProxyMode.V1"/> or <see cref="ProxyMode.V2"/>.</param>
     /// <param name="client">The client's address.</param>
     /// <param name="listener">The address that it connected to, of the same family.</param>
-    /// <param name="tls">What its TLS is like, which version 2 tells; null without TLS.</param>
-    /// <returns>The bytes written.</returns>
+    /// <param name="tls">Its TLS parameters, which version 2 carries; null without TLS.</param>
+    /// <returns>The number of bytes written.</returns>
     public static int Write(Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls) =>
         mode == ProxyMode.V1 ? WriteText(destination, client, listener) : WriteBinary(destination, client, listener, tls);
 
     /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c></summary>
     private static int WriteText(Span<byte> destination, in NativeAddress client, in NativeAddress listener)
     {
+        string family = client.IsV4 ? "TCP4" : "TCP6";
         string text = string.Create(
             CultureInfo.InvariantCulture,
-            $"PROXY {(client.IsV4 ? "TCP4" : "TCP6")} {new IPAddress(client.AddressBytes)} {new IPAddress(listener.AddressBytes)} {client.Port} {listener.Port}\r\n");
+            $"PROXY {family} {new IPAddress(client.AddressBytes)} {new IPAddress(listener.AddressBytes)} {client.Port} {listener.Port}\r\n");
         return Encoding.ASCII.GetBytes(text, destination);
     }
 
-    /// <summary>Signature (12), version and command (1), family (1), length of the rest (2), addresses, ports, facts of TLS.</summary>
+    /// <summary>Signature (12), version and command (1), family (1), length of the rest (2), addresses, ports, TLS fields.</summary>
     private static int WriteBinary(Span<byte> destination, in NativeAddress client, in NativeAddress listener, TlsFacts? tls)
     {
         ReadOnlySpan<byte> from = client.AddressBytes;
@@ -66,7 +66,7 @@ internal static class ProxyHeader
         return V2AddressOffset + rest;
     }
 
-    /// <summary>Sections 2.2.1, 2.2.2 and 2.2.6 of the specification: ALPN, authority, and what the TLS is.</summary>
+    /// <summary>Sections 2.2.1, 2.2.2 and 2.2.6 of the specification: ALPN, authority, TLS.</summary>
     private static int WriteTls(Span<byte> destination, TlsFacts tls)
     {
         int length = 0;

@@ -1,6 +1,6 @@
 namespace Megaphone.Ecm;
 
-/// <summary>Whether, and how, a session's first packet tells who the client is (section 3 of the link protocol).</summary>
+/// <summary>Whether, and how, a session's first packet carries the client's address (section 3 of the link protocol).</summary>
 internal enum ProxyMode
 {
     /// <summary>It does not.</summary>

@@ -2,34 +2,34 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Ecm;
 
-/// <summary>Tells the operator about refused clients: once per interval in which there were any, with their numbers.</summary>
+/// <summary>Logs refused clients: one line with their numbers for each interval in which there were any.</summary>
 internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposable
 {
     private const int Seconds = 10;
 
-    /// <summary>Why clients are refused, in the order of the line in the log.</summary>
+    /// <summary>The reasons, in the order of the log line.</summary>
     private static readonly RefusalReason[] Reasons =
         [RefusalReason.NoLink, RefusalReason.TooMany, RefusalReason.Descriptors, RefusalReason.Memory, RefusalReason.LinkFull];
 
-    private readonly long[] _told = new long[Reasons.Length];
+    private readonly long[] _reported = new long[Reasons.Length];
     private Timer? _timer;
 
-    /// <summary>Begins.</summary>
-    public void Start() => _timer = new Timer(_ => Tell(), null, TimeSpan.FromSeconds(Seconds), TimeSpan.FromSeconds(Seconds));
+    /// <summary>Starts the timer.</summary>
+    public void Start() => _timer = new Timer(_ => Report(), null, TimeSpan.FromSeconds(Seconds), TimeSpan.FromSeconds(Seconds));
 
-    /// <summary>Ends.</summary>
+    /// <summary>Stops the timer.</summary>
     public void Dispose() => _timer?.Dispose();
 
-    private void Tell()
+    private void Report()
     {
-        long[] fresh = new long[Reasons.Length];
+        long[] refused = new long[Reasons.Length];
         for (int i = 0; i < Reasons.Length; i++)
         {
             long count = metrics.Refused(Reasons[i]);
-            fresh[i] = count - _told[i];
-            _told[i] = count;
+            refused[i] = count - _reported[i];
+            _reported[i] = count;
         }
 
-        if (fresh.Sum() > 0) log.Refused(Seconds, fresh[0], fresh[1], fresh[2], fresh[3], fresh[4]);
+        if (refused.Sum() > 0) log.Refused(Seconds, refused[0], refused[1], refused[2], refused[3], refused[4]);
     }
 }

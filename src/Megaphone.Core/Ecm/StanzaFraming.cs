@@ -7,53 +7,53 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>Stanza framing (section 4 of the link protocol): one packet for each piece of a client's stream.</summary>
-/// <remarks>For each client called by its reactor only.</remarks>
+/// <remarks>Called for each client by its reactor only.</remarks>
 internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
 {
-    /// <summary>What is read from a client at a time: enough for a busy one, and little to find room for.</summary>
+    /// <summary>The most that is read from a client at a time: enough for a busy one, and easy to find room for.</summary>
     private const int ReadBytes = 16 << 10;
 
     /// <summary>The shortest piece, <c>&lt;a/&gt;</c>.</summary>
     private const int ShortestPiece = 4;
 
-    /// <summary>A byte that is read costs at most so many in the ring: its own, and its share of a header.</summary>
+    /// <summary>The most bytes in the ring that one received byte takes: its own, and its share of a header.</summary>
     private const int RingBytesPerByte = 1 + (PacketHeader.Size / ShortestPiece);
 
     private readonly StreamSplitter _splitter = new(new PieceMemory(options.IncompleteBytes));
     private readonly int[] _maxPieceBytes = [.. options.Clients.Select(listener => listener.MaxStanzaBytes)];
 
-    /// <summary>What may be asked of a ring: half of what it has beside its reserve, which is a quarter of it or less.</summary>
-    private readonly int _mostRoom = options.Link.RingBytes / 8 * 3;
+    /// <summary>The largest claim: half of the ring without its reserve, which is a quarter of the ring at most.</summary>
+    private readonly int _maxClaimBytes = options.Link.RingBytes / 8 * 3;
 
-    /// <summary>The longest stanza for which a ring has room, and bytes beside it to read its end with.</summary>
+    /// <summary>The longest stanza for which a ring has room, with bytes to spare for reading its end.</summary>
     public static int LargestFor(LinkOptions link) => Math.Min(link.MaxPacketBytes - PacketHeader.Size, link.RingBytes / 4);
 
-    /// <summary>Reads from a client and writes what packets that makes.</summary>
+    /// <summary>Reads from a client and writes a packet for each complete piece.</summary>
     /// <param name="link">The client's link.</param>
-    /// <param name="id">Its id.</param>
-    /// <param name="client">What is kept of it.</param>
-    /// <param name="input">What it sends.</param>
-    /// <param name="fault">Why its stream is refused, from here on; else null.</param>
+    /// <param name="id">The client's id.</param>
+    /// <param name="client">The client's state.</param>
+    /// <param name="input">The client's socket.</param>
+    /// <param name="fault">Why its stream is refused from now on; else null.</param>
     /// <returns>As <see cref="IConnectionHandler{TState}.OnReadable"/> does.</returns>
     public Outcome Read(Link link, ConnectionId id, ref EcmClient client, IConnectionInput input, out StreamFault? fault)
     {
         fault = null;
-        int readable = Readable(client);
+        int limit = ReadLimit(client);
         if (IsDiscarding(client))
         {
-            input.Receive(readable);
+            input.Receive(limit);
             return Outcome.Done;
         }
 
-        // Whatever the next bytes may turn out to be, there must be room for it.
-        if (!link.TryClaim(client.Stream.Length + readable, out RingClaim claim, packets: 1 + (readable / ShortestPiece))) return Outcome.WouldBlock;
-        ReadOnlySpan<byte> bytes = input.Receive(readable);
+        // There must be room for whatever packets the next bytes make.
+        if (!link.TryClaim(client.Stream.Length + limit, out RingClaim claim, packets: 1 + (limit / ShortestPiece))) return Outcome.WouldBlock;
+        ReadOnlySpan<byte> bytes = input.Receive(limit);
         int max = _maxPieceBytes[client.Listener];
         int held = StreamSplitter.HeldBy(client.Stream, max);
         bool committed = false;
         while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault) == SplitStep.Piece)
         {
-            // Configuration makes sure that the longest stanza fits what we would take; the other side may take less.
+            // The configuration's check ensures that the longest stanza fits our own limit; the other side's may be lower.
             if (piece.Length > link.PeerMaxContent)
             {
                 fault = _splitter.Refuse(ref client.Stream, max, StreamFaultKind.TooLong);
@@ -65,7 +65,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
             committed = true;
         }
 
-        // White space alone, or a part of a stanza, makes no packet: then nobody is woken.
+        // White space alone, or a part of a stanza, makes no packet: then no sender is woken.
         claim.Release();
         if (committed) PendingFlushes.Add(link);
         if (client.Stream.IsDiscarding) metrics.AddDropped(DropReason.StreamEnded);
@@ -74,7 +74,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     }
 
     /// <summary>
-    /// The client will say nothing more, or is closed: what has not arrived whole is dropped and counted, and its memory freed.
+    /// Drops and counts an incomplete piece and frees its memory, when the client has ended its direction or is closed.
     /// </summary>
     public void End(ref EcmClient client)
     {
@@ -86,12 +86,12 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     }
 
     /// <summary>
-    /// Whether what comes is read only so that the kernel lets the client have what it is still to get: its error after a fault, or
-    /// the server's last words after its own.
+    /// Whether input is read and dropped, so that a close does not reset the connection before the client has got its stream error, or
+    /// the rest of what the server sent.
     /// </summary>
     private static bool IsDiscarding(in EcmClient client) => client.Stream.IsRefused || client.Stream.IsDiscarding;
 
-    /// <summary>How many bytes can be read so that a ring has room for what they make, with what is incomplete already.</summary>
-    private int Readable(in EcmClient client) =>
-        Math.Min(ReadBytes, (_mostRoom - RingClaim.BytesFor(client.Stream.Length)) / RingBytesPerByte);
+    /// <summary>How many bytes can be read so that the ring has room for the packets they make, the incomplete piece included.</summary>
+    private int ReadLimit(in EcmClient client) =>
+        Math.Min(ReadBytes, (_maxClaimBytes - RingClaim.BytesFor(client.Stream.Length)) / RingBytesPerByte);
 }

@@ -5,14 +5,14 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>
-/// The server's part before STARTTLS (RFC 6120, sections 5.3 and 5.4): takes the pieces of a client's first stream, one by one,
-/// and says what is to be answered. No I/O.
+/// The server's side of the STARTTLS negotiation (RFC 6120, sections 5.3 and 5.4): accepts the pieces of a client's first stream,
+/// one by one, and returns the answers. No I/O.
 /// </summary>
 /// <remarks>Used by one thread at a time.</remarks>
-/// <param name="find">The normalized name of a host that is served here, null for any other; gets what the client wrote.</param>
+/// <param name="find">Finds a host that is served here: its normalized name, null for any other; gets what the client wrote.</param>
 internal sealed class StartTlsDialogue(Func<string, string?> find)
 {
-    /// <summary>The longest piece that makes sense here.</summary>
+    /// <summary>The longest piece that is accepted before TLS, in bytes.</summary>
     public const int MaxPieceBytes = 4096;
 
     private const string Features =
@@ -21,39 +21,38 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
     /// <summary>The host that the client named in its stream header, normalized; null before.</summary>
     public string? Host { get; private set; }
 
-    /// <summary>The client may begin its handshake: nothing in the clear counts any more.</summary>
-    public bool Proceeds { get; private set; }
+    /// <summary>Whether the client was told to proceed with its handshake: no more plain text is accepted.</summary>
+    public bool HasProceeded { get; private set; }
 
-    /// <summary>Nothing more is taken from the client: it has ended its stream, or it is refused.</summary>
+    /// <summary>Whether the stream is over: the client has ended it, or it was refused.</summary>
     public bool IsOver { get; private set; }
 
-    /// <summary>With which error the stream is refused; null when it is not.</summary>
+    /// <summary>The error with which the stream was refused; null when it was not.</summary>
     public StreamCondition? Refusal { get; private set; }
 
-    /// <summary>What is said to a client when it proceeds.</summary>
     private static ReadOnlySpan<byte> Proceed => "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"u8;
 
-    /// <summary>Takes a piece.</summary>
+    /// <summary>Accepts a piece.</summary>
     /// <param name="piece">As <see cref="StreamSplitter"/> found it.</param>
-    /// <param name="more">Whether the client has sent something behind it already, other than white space.</param>
-    /// <returns>What is to be sent.</returns>
-    public byte[] Take(ReadOnlySpan<byte> piece, bool more)
+    /// <param name="more">Whether the client has already sent more than white space after it.</param>
+    /// <returns>The answer to send.</returns>
+    public byte[] Accept(ReadOnlySpan<byte> piece, bool more)
     {
-        if (Host is null) return Greet(piece);
+        if (Host is null) return AnswerHeader(piece);
         if (piece.StartsWith("</"u8))
         {
             IsOver = true;
             return piece.ToArray();
         }
 
-        // What stands behind it in the clear would be taken for the first words of the secured stream by who is not careful.
+        // Plain text after it could be mistaken for the beginning of the secured stream (command injection).
         if (!IsStartTls(piece) || more) return Refuse(StreamCondition.PolicyViolation);
-        Proceeds = true;
+        HasProceeded = true;
         return Proceed.ToArray();
     }
 
     /// <summary>Refuses the stream.</summary>
-    /// <returns>What is to be sent.</returns>
+    /// <returns>The answer to send.</returns>
     public byte[] Refuse(StreamCondition condition)
     {
         IsOver = true;
@@ -62,16 +61,16 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
         return Host is null ? [.. StreamErrorText.Header(NewId()), .. error] : error;
     }
 
-    private byte[] Greet(ReadOnlySpan<byte> piece)
+    private byte[] AnswerHeader(ReadOnlySpan<byte> piece)
     {
-        // The lexer has made sure that the first piece is a stream header, which may have ended itself.
+        // The splitter ensures that the first piece is a stream header, which may be an empty element.
         if (piece.EndsWith("/>"u8)) return Refuse(StreamCondition.PolicyViolation);
         string host = XmlTag.TryAttribute(piece, "to"u8, out ReadOnlySpan<byte> to) ? Encoding.UTF8.GetString(to) : "";
         Host = find(host);
         return Host is null ? Refuse(StreamCondition.HostUnknown) : [.. StreamErrorText.Header(NewId(), Host), .. Encoding.ASCII.GetBytes(Features)];
     }
 
-    /// <summary>The element has nothing in it, so its first tag is all of it, or only its end follows.</summary>
+    /// <summary>The element must be empty: either its only tag, or directly followed by its end tag.</summary>
     private static bool IsStartTls(ReadOnlySpan<byte> piece)
     {
         ReadOnlySpan<byte> behind = piece[(piece.IndexOf((byte)'>') + 1)..];

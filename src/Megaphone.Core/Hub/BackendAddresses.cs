@@ -5,16 +5,16 @@ using Megaphone.Values;
 
 namespace Megaphone.Hub;
 
-/// <summary>The addresses that a backend's name stands for, kept fresh in the background. Thread-safe.</summary>
+/// <summary>The addresses of a backend's name, resolved again in the background. Thread-safe.</summary>
 /// <remarks>
-/// Sessions never wait for a name server: they take what is known. The address that answered last is tried first, so
-/// that a name with one dead address costs one session a failed attempt, not every one.
+/// Sessions never wait for a name server: they use the addresses that are known. The address that was connected last is tried
+/// first, so that a name with one dead address costs one session a failed attempt, not each.
 /// </remarks>
 internal sealed class BackendAddresses : IDisposable
 {
     private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(30);
-    /// <summary>How long the start waits for a name server; the sessions that come before its answer are refused.</summary>
-    private static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(1);
+    /// <summary>How long the start waits for a name server; sessions that are opened before its answer are refused.</summary>
+    private static readonly TimeSpan InitialTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
     private readonly HostPort _backend;
@@ -24,17 +24,17 @@ internal sealed class BackendAddresses : IDisposable
     private volatile string? _failure;
     private int _preferred;
 
-    /// <summary>Resolves the name for the first time; that it cannot be resolved is told and tried again, no error.</summary>
+    /// <summary>Resolves the name for the first time; a failure is logged and retried, not thrown.</summary>
     public BackendAddresses(HostPort backend, HubLog log)
     {
         _backend = backend;
         _log = log;
         _timer = new Timer(_ => _ = RefreshAsync());
-        if (backend.Address is { } address) Use([new NativeAddress(new IPEndPoint(address, backend.Port))]);
-        else RefreshAsync().Wait(FirstAnswer);
+        if (backend.Address is { } address) Update([new NativeAddress(new IPEndPoint(address, backend.Port))]);
+        else RefreshAsync().Wait(InitialTimeout);
     }
 
-    /// <summary>Takes the addresses that a new session is to try.</summary>
+    /// <summary>Gets the first address for a new session.</summary>
     /// <returns>False when the name could not be resolved.</returns>
     public bool TryStart(out Candidates candidates, out NativeAddress first)
     {
@@ -42,10 +42,10 @@ internal sealed class BackendAddresses : IDisposable
         return TryNext(ref candidates, out first);
     }
 
-    /// <summary>Takes the next address after one failed.</summary>
+    /// <summary>Gets the next address after one failed.</summary>
     public bool TryNext(ref Candidates candidates, out NativeAddress address)
     {
-        // Other addresses than the session began with: it begins with those.
+        // The addresses have changed meanwhile: start with the new ones.
         AddressList list = _list;
         if (candidates.Version != list.Version) candidates = Begin(list);
         (_, ushort preferred, ushort tried) = candidates;
@@ -60,7 +60,7 @@ internal sealed class BackendAddresses : IDisposable
         return true;
     }
 
-    /// <summary>The address that was taken last has answered.</summary>
+    /// <summary>Records that the address tried last was connected.</summary>
     public void Succeeded(in Candidates candidates)
     {
         AddressList list = _list;
@@ -68,7 +68,7 @@ internal sealed class BackendAddresses : IDisposable
             Volatile.Write(ref _preferred, (candidates.Preferred + candidates.Tried - 1) % list.Addresses.Length);
     }
 
-    /// <summary>Ends the refreshing.</summary>
+    /// <summary>Stops resolving the name.</summary>
     public void Dispose() => _timer.Dispose();
 
     private async Task RefreshAsync()
@@ -78,11 +78,11 @@ internal sealed class BackendAddresses : IDisposable
         {
             IPAddress[] found = await Dns.GetHostAddressesAsync(_backend.Host).ConfigureAwait(false);
             if (found.Length == 0) failure = "the name has no address";
-            else Use([.. found.Select(address => new NativeAddress(new IPEndPoint(address, _backend.Port)))]);
+            else Update([.. found.Select(address => new NativeAddress(new IPEndPoint(address, _backend.Port)))]);
         }
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
-            // What was known stays in use: a name server that is away is no reason to turn sessions away.
+            // The known addresses stay in use: an unreachable name server is no reason to refuse sessions.
             failure = e.Message;
         }
 
@@ -101,8 +101,8 @@ internal sealed class BackendAddresses : IDisposable
     private Candidates Begin(AddressList list) =>
         new(list.Version, (ushort)(Volatile.Read(ref _preferred) % Math.Max(1, list.Addresses.Length)), 0);
 
-    /// <summary>Takes a name server's answer into use.</summary>
-    internal void Use(NativeAddress[] addresses)
+    /// <summary>Replaces the addresses by a name server's answer.</summary>
+    internal void Update(NativeAddress[] addresses)
     {
         AddressList list = _list;
         if (addresses.AsSpan().SequenceEqual(list.Addresses)) return;
@@ -110,10 +110,10 @@ internal sealed class BackendAddresses : IDisposable
         _list = new AddressList(addresses, (ushort)(list.Version + 1));
     }
 
-    /// <summary>Where one session is in trying the addresses. Plain data, kept with each connection.</summary>
-    /// <param name="Version">Which list they are from.</param>
-    /// <param name="Preferred">The one to begin with.</param>
-    /// <param name="Tried">How many have been taken.</param>
+    /// <summary>How far one session is in trying the addresses. Plain data, kept with each connection.</summary>
+    /// <param name="Version">The list that it refers to.</param>
+    /// <param name="Preferred">The index of the first address to try.</param>
+    /// <param name="Tried">How many have been tried.</param>
     internal readonly record struct Candidates(ushort Version, ushort Preferred, ushort Tried);
 
     private sealed record AddressList(NativeAddress[] Addresses, ushort Version);

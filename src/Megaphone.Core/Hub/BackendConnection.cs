@@ -8,10 +8,10 @@ internal struct BackendConnection
     /// <summary>The session's id on its link.</summary>
     public ulong Id;
 
-    /// <summary>The session's link, by its place among the hub's.</summary>
-    public int Link;
+    /// <summary>The index of the session's link in <see cref="HubLinks"/>.</summary>
+    public int LinkIndex;
 
-    /// <summary>How far the session has come. Reactor only.</summary>
+    /// <summary>The state of the session. Reactor only.</summary>
     public SessionLife Life;
 
     /// <summary>While connecting, which addresses have been tried. Reactor only, once connecting.</summary>

@@ -4,17 +4,17 @@ using Megaphone.Reactor;
 
 namespace Megaphone.Hub;
 
-/// <summary>The built-in backend <c>echo:</c>: each packet goes back as it came, and an end is answered with an end.</summary>
+/// <summary>The built-in backend <c>echo:</c>: each packet is sent back unchanged, and an end is answered with an end.</summary>
 /// <remarks>
-/// A full ring pauses the link itself, which is where all this comes from. Only sessions that their ECM has paused hold
-/// anything here.
+/// A full ring stops the link's receiver, the source of all this. Only sessions that their ECM has paused have a
+/// backlog.
 /// </remarks>
 internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
 {
-    private readonly Dictionary<(HubLink Link, KeyedNumber Id), EchoHold> _holds = [];
+    private readonly Dictionary<(HubLink Link, KeyedNumber Id), EchoBacklog> _backlogs = [];
     private readonly BufferOptions _buffers = sessions.Options.Buffers;
     private readonly Lock _lock = new();
-    private volatile int _holdCount;
+    private volatile int _backlogCount;
 
     /// <inheritdoc/>
     public CloseReason? Open(HubLink link, ulong id, out ConnectionId connection)
@@ -26,7 +26,7 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     /// <inheritdoc/>
     public Outcome Send(in HubSession session, ReadOnlySpan<byte> content)
     {
-        if (_holdCount > 0 && Hold(session, content) is { } held) return held;
+        if (_backlogCount > 0 && Buffer(session, content) is { } pending) return pending;
         if (!session.Link.Link.TryReply(session.Id, content)) return Outcome.WouldBlock;
         if (content.IsEmpty) sessions.End(session.Link, session.Id, CloseReason.Ended);
         return Outcome.Done;
@@ -40,15 +40,15 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     {
         lock (_lock)
         {
-            if (!_holds.TryGetValue(KeyOf(session), out EchoHold? hold))
+            if (!_backlogs.TryGetValue(KeyOf(session), out EchoBacklog? backlog))
             {
                 if (!pause) return;
-                _holds[KeyOf(session)] = hold = new EchoHold();
-                _holdCount = _holds.Count;
+                _backlogs[KeyOf(session)] = backlog = new EchoBacklog();
+                _backlogCount = _backlogs.Count;
             }
 
-            hold.Paused = pause;
-            if (!pause) Release(session, hold);
+            backlog.Paused = pause;
+            if (!pause) SendBacklog(session, backlog);
         }
 
         PendingFlushes.Flush();
@@ -57,7 +57,7 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     /// <inheritdoc/>
     public void Abort(in HubSession session, CloseReason reason)
     {
-        // On a full link the session stays; whoever wants it ended comes again.
+        // On a full link the session stays; the caller tries again later.
         if (!TrySendClose(session, reason)) return;
         PendingFlushes.Flush();
         End(session, reason);
@@ -69,11 +69,11 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     /// <inheritdoc/>
     public void OnWritable(HubLink link)
     {
-        if (_holdCount == 0) return;
+        if (_backlogCount == 0) return;
         lock (_lock)
         {
-            foreach ((var key, EchoHold hold) in _holds.Where(held => held.Key.Link == link && !held.Value.Paused).ToArray())
-                Release(new HubSession(key.Link, key.Id.Number), hold);
+            foreach ((var key, EchoBacklog backlog) in _backlogs.Where(pending => pending.Key.Link == link && !pending.Value.Paused).ToArray())
+                SendBacklog(new HubSession(key.Link, key.Id.Number), backlog);
         }
 
         PendingFlushes.Flush();
@@ -82,7 +82,7 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken deadline) => Task.CompletedTask;
 
-    /// <summary>Nothing to release.</summary>
+    /// <inheritdoc/>
     public void Dispose()
     {
     }
@@ -103,15 +103,15 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
         return true;
     }
 
-    /// <summary>Keeps what a paused session may not send, within the bounds of section 5 of the link protocol.</summary>
-    /// <returns>Null when the session is not held.</returns>
-    private Outcome? Hold(in HubSession session, ReadOnlySpan<byte> content)
+    /// <summary>Buffers what a paused session must not send, within the bounds of section 5 of the link protocol.</summary>
+    /// <returns>Null when the session has no backlog.</returns>
+    private Outcome? Buffer(in HubSession session, ReadOnlySpan<byte> content)
     {
         lock (_lock)
         {
-            if (!_holds.TryGetValue(KeyOf(session), out EchoHold? hold)) return null;
-            if (hold.HasEnded) return Outcome.Closed;
-            bool tooMuch = hold.Bytes + content.Length > _buffers.LimitBytes;
+            if (!_backlogs.TryGetValue(KeyOf(session), out EchoBacklog? backlog)) return null;
+            if (backlog.HasEnded) return Outcome.Closed;
+            bool tooMuch = backlog.Bytes + content.Length > _buffers.LimitBytes;
             if (tooMuch || sessions.Metrics.BufferedBytes + content.Length > _buffers.TotalBytes)
             {
                 CloseReason reason = tooMuch ? CloseReason.BufferLimit : CloseReason.BufferTotal;
@@ -120,42 +120,42 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
                 return Outcome.Closed;
             }
 
-            hold.Contents.Enqueue(content.ToArray());
-            hold.HasEnded = content.IsEmpty;
-            hold.Bytes += content.Length;
+            backlog.Contents.Enqueue(content.ToArray());
+            backlog.HasEnded = content.IsEmpty;
+            backlog.Bytes += content.Length;
             sessions.Metrics.AddBuffered(content.Length);
-            if (hold.Bytes >= _buffers.HighBytes && !hold.PausedEcm && session.Link.Link is { HasControl: true } link)
-                hold.PausedEcm = link.TrySetPaused(session.Id, paused: true);
+            if (backlog.Bytes >= _buffers.HighBytes && !backlog.PausedEcm && session.Link.Link is { HasControl: true } link)
+                backlog.PausedEcm = link.TrySetPaused(session.Id, paused: true);
 
             return Outcome.Done;
         }
     }
 
-    /// <summary>Sends what was held, as far as there is room. The lock is held.</summary>
-    private void Release(in HubSession session, EchoHold hold)
+    /// <summary>Sends the backlog, as far as there is room. The lock is held.</summary>
+    private void SendBacklog(in HubSession session, EchoBacklog backlog)
     {
-        while (hold.Contents.TryPeek(out byte[]? content))
+        while (backlog.Contents.TryPeek(out byte[]? content))
         {
             if (!Write(session, content)) return;
-            hold.Contents.Dequeue();
-            hold.Bytes -= content.Length;
+            backlog.Contents.Dequeue();
+            backlog.Bytes -= content.Length;
             sessions.Metrics.AddBuffered(-content.Length);
         }
 
-        if (hold.PausedEcm && !session.Link.Link.TrySetPaused(session.Id, paused: false)) return;
-        Forget(session);
+        if (backlog.PausedEcm && !session.Link.Link.TrySetPaused(session.Id, paused: false)) return;
+        RemoveBacklog(session);
     }
 
     private void End(in HubSession session, CloseReason reason)
     {
         sessions.End(session.Link, session.Id, reason);
-        lock (_lock) Forget(session);
+        lock (_lock) RemoveBacklog(session);
     }
 
-    private void Forget(in HubSession session)
+    private void RemoveBacklog(in HubSession session)
     {
-        if (!_holds.Remove(KeyOf(session), out EchoHold? hold)) return;
-        sessions.Metrics.AddBuffered(-hold.Bytes);
-        _holdCount = _holds.Count;
+        if (!_backlogs.Remove(KeyOf(session), out EchoBacklog? backlog)) return;
+        sessions.Metrics.AddBuffered(-backlog.Bytes);
+        _backlogCount = _backlogs.Count;
     }
 }

@@ -8,50 +8,50 @@ namespace Megaphone.Hub;
 /// <summary>One link of a hub: routes its packets to the sessions on it.</summary>
 internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend) : ILinkHandler
 {
-    /// <summary>Ended ids that are remembered: more than can have packets in flight, and not more than a few megabytes.</summary>
-    private const int RememberedIds = 64 << 10;
+    /// <summary>How many ended ids are kept: more than can have packets in flight, and less than a few megabytes.</summary>
+    private const int MaxEndedIds = 64 << 10;
 
-    private readonly bool _clocked = sessions.Options.IdleTimeout is not null;
+    private readonly bool _tracksIdle = sessions.Options.IdleTimeout is not null;
     private volatile bool _closing;
     private volatile bool _down;
-    private int _left;
+    private int _removed;
     private Link? _link;
     private SessionTable? _sessions;
 
     /// <summary>The link, once it is up.</summary>
     public Link Link => _link!;
 
-    /// <summary>The link as long as something may be put on it; null when it is down, or is being drained.</summary>
+    /// <summary>The link while packets may be written to it; null when it is down or being drained.</summary>
     public Link? Usable => _closing ? null : _link;
 
     /// <summary>The address at its other end.</summary>
     public string Peer => Link.Connection.Peer;
 
-    /// <summary>Its place among the hub's links, once it is up.</summary>
-    public int Place { get; private set; }
+    /// <summary>Its index in <see cref="HubLinks"/>, once it is up.</summary>
+    public int Index { get; private set; }
 
     /// <summary>The sessions on it, once it is up.</summary>
     public SessionTable Sessions => _sessions!;
 
-    /// <summary>Nothing more is to be put on it.</summary>
+    /// <summary>Stops all writing to it.</summary>
     public void StopSending() => _closing = true;
 
     /// <summary>The sessions that are open; see <see cref="SessionTable.Open"/>.</summary>
     public IEnumerable<HubSession> OpenSessions(uint idleFor = 0) =>
         _sessions is null ? [] : _sessions.Open(idleFor).Select(session => new HubSession(this, session.Id, session.Connection));
 
-    /// <summary>Gives its place back when it is down and its last session is over. Any thread.</summary>
-    public void LeaveWhenOver()
+    /// <summary>Removes it from the hub's links once it is down and its last session is over. Thread-safe.</summary>
+    public void RemoveWhenDone()
     {
-        if (_down && Sessions.OpenCount == 0 && Interlocked.Exchange(ref _left, 1) == 0) sessions.Links.Remove(Place);
+        if (_down && Sessions.OpenCount == 0 && Interlocked.Exchange(ref _removed, 1) == 0) sessions.Links.Remove(Index);
     }
 
     /// <inheritdoc/>
     public void OnUp(Link link)
     {
         _link = link;
-        _sessions = new SessionTable(RememberedIds);
-        Place = sessions.Links.Add(this);
+        _sessions = new SessionTable(MaxEndedIds);
+        Index = sessions.Links.Add(this);
     }
 
     /// <inheritdoc/>
@@ -59,10 +59,10 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     {
         switch (Sessions.Find(id, out ConnectionId connection))
         {
-            case SessionTable.State.Over:
+            case SessionTable.State.Ended:
                 return Drop();
             case SessionTable.State.Unknown when TryOpen(id, out connection) is { } refusal:
-                // Not opened, so not over either: the id is only remembered once the ECM has been told.
+                // The id counts as ended only once the ECM has been told.
                 SessionLife life = SessionLife.OpenedByPeer();
                 if (!life.TrySendClose(Usable, id, refusal)) return Outcome.WouldBlock;
                 Sessions.Refuse(id);
@@ -70,7 +70,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
                 return Outcome.Done;
         }
 
-        if (_clocked) Sessions.Touch(id);
+        if (_tracksIdle) Sessions.Touch(id);
         HubSession session = new(this, id, connection);
         Outcome outcome = content.IsEmpty ? backend.EndInput(session) : backend.Send(session, content);
         return outcome == Outcome.Closed ? Drop() : outcome;
@@ -97,24 +97,24 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
         StopSending();
         _down = true;
         foreach (HubSession session in OpenSessions()) backend.LinkLost(session);
-        LeaveWhenOver();
+        RemoveWhenDone();
 
-        // A ring that nobody empties has never room again: what waits for it is to see now that there is no link.
+        // The ring will never have room again: connections that wait for it must find out now that the link is down.
         backend.OnWritable(this);
     }
 
-    /// <summary>Opens a session, unless something is against it.</summary>
-    /// <returns>What that is; else null.</returns>
+    /// <summary>Opens a session.</summary>
+    /// <returns>Why it is refused; else null.</returns>
     private CloseReason? TryOpen(ulong id, out ConnectionId connection)
     {
         connection = default;
         if (sessions.Metrics.Connected >= sessions.Options.MaxSessions) return CloseReason.TooManySessions;
 
-        // In the table before the backend knows it: a backend that refuses at once takes it out again.
+        // Added before the backend is asked, because the backend may end the session at once.
         Sessions.Add(id);
         if (backend.Open(this, id, out connection) is { } refusal)
         {
-            Sessions.Forget(id);
+            Sessions.Remove(id);
             return refusal;
         }
 

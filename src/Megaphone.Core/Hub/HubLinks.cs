@@ -1,7 +1,7 @@
 namespace Megaphone.Hub;
 
-/// <summary>A hub's links by place, so that what is kept for a session can name its link without a reference. Thread-safe.</summary>
-/// <remarks>A link has a place from when it comes up until it is down and its last session is over.</remarks>
+/// <summary>A hub's links by index, so that plain data of a session can name its link without a reference. Thread-safe.</summary>
+/// <remarks>A link has an index from when it is up until it is down and its last session is over.</remarks>
 internal sealed class HubLinks
 {
     private readonly Lock _lock = new();
@@ -9,30 +9,31 @@ internal sealed class HubLinks
     private volatile HubLink?[] _links = new HubLink?[16];
     private int _used;
 
-    /// <summary>The link with this place, which somebody must have.</summary>
-    public HubLink this[int place] => _links[place]!;
+    /// <summary>The link with this index, which must be in use.</summary>
+    public HubLink this[int index] => _links[index]!;
 
-    /// <summary>Gives a link its place.</summary>
+    /// <summary>Adds a link.</summary>
+    /// <returns>Its index.</returns>
     public int Add(HubLink link)
     {
         lock (_lock)
         {
-            if (!_free.TryPop(out int place)) place = _used++;
+            if (!_free.TryPop(out int index)) index = _used++;
             HubLink?[] links = _links;
-            if (place == links.Length) Array.Resize(ref links, 2 * place);
-            links[place] = link;
+            if (index == links.Length) Array.Resize(ref links, 2 * index);
+            links[index] = link;
             _links = links;
-            return place;
+            return index;
         }
     }
 
-    /// <summary>Takes a place back.</summary>
-    public void Remove(int place)
+    /// <summary>Frees an index.</summary>
+    public void Remove(int index)
     {
         lock (_lock)
         {
-            _links[place] = null;
-            _free.Push(place);
+            _links[index] = null;
+            _free.Push(index);
         }
     }
 }

@@ -2,16 +2,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Hub;
 
-/// <summary>What the hub tells the operator; about single sessions at Debug only.</summary>
+/// <summary>The log lines of the hub; those about single sessions at Debug only.</summary>
 internal sealed partial class HubLog(ILogger<HubRole> logger)
 {
-    [LoggerMessage(300, LogLevel.Information, "Hub takes links on {Listen}, its backend is {Backend}")]
+    [LoggerMessage(300, LogLevel.Information, "Hub listens for links on {Listen}, with the backend {Backend}")]
     public partial void Listening(string listen, string backend);
 
-    [LoggerMessage(301, LogLevel.Warning, "The backend's name {Host} cannot be resolved: {Reason}; trying again")]
+    [LoggerMessage(301, LogLevel.Warning, "The backend's name {Host} cannot be resolved: {Reason}; retrying")]
     public partial void Unresolved(string host, string reason);
 
-    [LoggerMessage(302, LogLevel.Warning, "Sessions fail at the backend {Backend}: {Reason}; more such are counted, not told, for {Seconds} s")]
+    [LoggerMessage(302, LogLevel.Warning, "Sessions fail at the backend {Backend}: {Reason}; for {Seconds} s more of them are counted, not logged")]
     public partial void BackendFails(string backend, string reason, int seconds);
 
     [LoggerMessage(306, LogLevel.Warning, "{Count} more sessions failed at the backend {Backend} in the last {Seconds} s")]

@@ -8,16 +8,16 @@ namespace Megaphone.Hub;
 /// <summary>The hub role's settings, checked.</summary>
 internal sealed record HubOptions
 {
-    /// <summary>Where links are taken; port 0 for any.</summary>
+    /// <summary>The address on which links are accepted; port 0 for any.</summary>
     public required IPEndPoint Listen { get; init; }
 
-    /// <summary>Where each session is connected to; null: the built-in <c>echo:</c>.</summary>
+    /// <summary>The server to which each session is connected; null: the built-in <c>echo:</c>.</summary>
     public HostPort? Backend { get; init; }
 
-    /// <summary>What links are like.</summary>
+    /// <summary>The settings that both ends of a link have.</summary>
     public required LinkOptions Link { get; init; }
 
-    /// <summary>How links speak TLS; null: they are plain.</summary>
+    /// <summary>The TLS settings of links; null: no TLS.</summary>
     public LinkTlsOptions? Tls { get; init; }
 
     /// <summary>Links held at the same time. 1 to 4096, default 256.</summary>
@@ -29,18 +29,18 @@ internal sealed record HubOptions
     /// <summary>Reactor threads. 1 to 64; default one for every two cores: links' receivers, which send, need the others.</summary>
     public int Reactors { get; init; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 64);
 
-    /// <summary>Time for connecting to the backend. Default 5 s.</summary>
+    /// <summary>The timeout for connecting to the backend. Default 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a session that ended on one side only is kept. Default 30 s.</summary>
+    /// <summary>How long a session that has ended on one side only is kept. Default 30 s.</summary>
     public TimeSpan HalfOpenTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Silence, both ways, after which a session is ended; null: never.</summary>
     public TimeSpan? IdleTimeout { get; init; }
 
-    /// <summary>What may wait for slow backends, and for backends that are still being connected.</summary>
+    /// <summary>The bounds of what is buffered for slow backends, and for those that are still being connected.</summary>
     public BufferOptions Buffers { get; init; } = new();
 
-    /// <summary>How vanished backends are found.</summary>
+    /// <summary>How vanished backends are detected.</summary>
     public TcpLivenessOptions Liveness { get; init; } = new();
 }

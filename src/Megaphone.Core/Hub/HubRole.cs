@@ -7,7 +7,7 @@ using Megaphone.Tls;
 
 namespace Megaphone.Hub;
 
-/// <summary>The hub: takes links, gives each id on them a session of its own, and each session its place at the backend.</summary>
+/// <summary>The hub: accepts links, and connects each session on them to the backend.</summary>
 internal sealed class HubRole : IDisposable
 {
     private readonly HubOptions _options;
@@ -21,7 +21,7 @@ internal sealed class HubRole : IDisposable
     private Timer? _idleTimer;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
-    /// <exception cref="CertificateException">Links are to speak TLS, and its files cannot be used.</exception>
+    /// <exception cref="CertificateException">Links use TLS, and its files cannot be used.</exception>
     public HubRole(HubOptions options, RoleMetrics metrics, ILoggerFactory loggers)
     {
         _options = options;
@@ -32,10 +32,10 @@ internal sealed class HubRole : IDisposable
         _sessions = new SessionLifecycle(options, metrics, _log);
     }
 
-    /// <summary>Where links are taken; the real port, after <see cref="Start"/>.</summary>
+    /// <summary>The listener's address with the real port, after <see cref="Start"/>.</summary>
     public IPEndPoint Listening => _listener!.Listening;
 
-    /// <summary>Binds the listener and begins.</summary>
+    /// <summary>Binds the listener and starts.</summary>
     /// <exception cref="IOException">The address cannot be bound, or there are no descriptors.</exception>
     public void Start()
     {
@@ -52,7 +52,7 @@ internal sealed class HubRole : IDisposable
         _log.Listening(Listening.ToString(), _options.Backend is null ? "echo:" : $"tcp://{_options.Backend}");
     }
 
-    /// <summary>Takes no more links, asks ECMs for no more sessions, sends what is queued either way, and ends.</summary>
+    /// <summary>Stops accepting links, asks ECMs for no more sessions, sends what is queued in both directions, and stops.</summary>
     /// <param name="deadline">When to stop waiting for the other sides.</param>
     public async Task StopAsync(CancellationToken deadline)
     {

@@ -2,19 +2,18 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Hub;
 
-/// <summary>How a hub's sessions begin and end, whatever their backend: counted, logged, and taken out of their link's table. Thread-safe.</summary>
+/// <summary>Counts and logs the beginning and end of a hub's sessions, whatever their backend, and removes them from their link's table.
+/// Thread-safe.</summary>
 internal sealed class SessionLifecycle(HubOptions options, RoleMetrics metrics, HubLog log)
 {
-    /// <summary>The hub's settings.</summary>
     public HubOptions Options { get; } = options;
 
-    /// <summary>Where everything is counted.</summary>
     public RoleMetrics Metrics { get; } = metrics;
 
-    /// <summary>The links that are up, or have sessions that are not over.</summary>
+    /// <summary>The links that are up, or still have sessions.</summary>
     public HubLinks Links { get; } = new();
 
-    /// <summary>A session was opened.</summary>
+    /// <summary>Counts a session that was opened.</summary>
     public void CountOpened(HubLink link, ulong id)
     {
         Metrics.AddSessionOpened();
@@ -22,7 +21,7 @@ internal sealed class SessionLifecycle(HubOptions options, RoleMetrics metrics, 
         log.SessionOpened(id, link.Peer);
     }
 
-    /// <summary>A session was over before it was open.</summary>
+    /// <summary>Counts a session that was refused, as opened and closed.</summary>
     public void CountRefused(HubLink link, ulong id, CloseReason reason)
     {
         log.SessionRefused(id, link.Peer, Label.Of(reason));
@@ -30,13 +29,13 @@ internal sealed class SessionLifecycle(HubOptions options, RoleMetrics metrics, 
         Metrics.AddSessionClosed(reason);
     }
 
-    /// <summary>Takes a session out of its link's table and counts why. Does nothing the second time.</summary>
+    /// <summary>Removes a session from its link's table and counts why it ended. Does nothing the second time.</summary>
     public void End(HubLink link, ulong id, CloseReason reason)
     {
         if (!link.Sessions.End(id)) return;
         Metrics.RemoveConnected();
         Metrics.AddSessionClosed(reason);
         log.SessionOver(id, link.Peer, Label.Of(reason));
-        link.LeaveWhenOver();
+        link.RemoveWhenDone();
     }
 }

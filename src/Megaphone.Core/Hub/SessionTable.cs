@@ -3,137 +3,137 @@ using Megaphone.Reactor;
 
 namespace Megaphone.Hub;
 
-/// <summary>One link's sessions by connection id, and the ids of those that are over. Thread-safe.</summary>
+/// <summary>One link's sessions by connection id, and the ids of ended ones. Thread-safe.</summary>
 /// <remarks>
-/// <para>An id that is over must not open a session again while packets for it may be in flight (section 2 of the link
-/// protocol), so it is remembered; the oldest is forgotten when there are more than <c>remembered</c>.</para>
-/// <para>It is plain data: a million sessions are no object for the garbage collector. And it is many small hash tables, each with a lock of its
-/// own, so that to find an id waits for nobody, and that nothing, growing and looking at all sessions included, takes longer with more
-/// sessions. What it costs does not depend on the ids, which the other side chooses (<see cref="KeyedNumber"/>).</para>
+/// <para>An ended id must not open a session again while packets for it may be in flight (section 2 of the link
+/// protocol), so it is kept; the oldest is removed when there are more than <c>maxEndedIds</c>.</para>
+/// <para>It is plain data, of which the garbage collector need not scan anything. It is sharded into small hash tables with a lock each, so that
+/// a lookup rarely waits, and no single step, not even growing or enumerating, takes longer with more sessions. Its cost does
+/// not depend on the ids, which the other side chooses (<see cref="KeyedNumber"/>).</para>
 /// </remarks>
-/// <param name="remembered">How many ended ids are kept.</param>
-internal sealed class SessionTable(int remembered)
+/// <param name="maxEndedIds">The most ended ids that are kept.</param>
+internal sealed class SessionTable(int maxEndedIds)
 {
-    private const int Parts = 256;
+    private const int Shards = 256;
 
-    private readonly Part[] _parts = [.. Enumerable.Range(0, Parts).Select(_ => new Part())];
+    private readonly Shard[] _shards = [.. Enumerable.Range(0, Shards).Select(_ => new Shard())];
     private readonly Queue<ulong> _ended = new();
-    private readonly Lock _ending = new();
+    private readonly Lock _endLock = new();
     private int _open;
 
-    /// <summary>What an id stands for.</summary>
+    /// <summary>The state of an id.</summary>
     internal enum State : byte
     {
-        /// <summary>Nothing: a packet for it opens a session.</summary>
+        /// <summary>It has no session: a packet for it opens one.</summary>
         Unknown,
 
-        /// <summary>A session that is open.</summary>
+        /// <summary>Its session is open.</summary>
         Open,
 
-        /// <summary>A session that is over.</summary>
-        Over,
+        /// <summary>Its session has ended.</summary>
+        Ended,
     }
 
-    /// <summary>Sessions that are open.</summary>
+    /// <summary>The number of open sessions.</summary>
     public int OpenCount => Volatile.Read(ref _open);
 
-    /// <summary>Finds out what an id stands for.</summary>
+    /// <summary>Looks up an id.</summary>
     /// <param name="id">The connection id.</param>
     /// <param name="connection">The session's connection to the backend, if it is open and has one.</param>
     public State Find(ulong id, out ConnectionId connection)
     {
         uint hash = HashOf(id);
-        return PartOf(hash).Find(id, hash, out connection);
+        return ShardOf(hash).Find(id, hash, out connection);
     }
 
     /// <summary>Adds a session under an id that is unknown.</summary>
     public void Add(ulong id)
     {
         uint hash = HashOf(id);
-        PartOf(hash).Set(id, hash, State.Open);
+        ShardOf(hash).Set(id, hash, State.Open);
         Interlocked.Increment(ref _open);
     }
 
-    /// <summary>Gives a session its connection to the backend, unless it is over already.</summary>
+    /// <summary>Sets a session's connection to the backend, unless the session has ended already.</summary>
     public void SetConnection(ulong id, ConnectionId connection)
     {
         uint hash = HashOf(id);
-        PartOf(hash).SetConnection(id, hash, connection);
+        ShardOf(hash).SetConnection(id, hash, connection);
     }
 
-    /// <summary>Notes that something was said on a session.</summary>
+    /// <summary>Records activity on a session.</summary>
     public void Touch(ulong id)
     {
         uint hash = HashOf(id);
-        PartOf(hash).Touch(id, hash);
+        ShardOf(hash).Touch(id, hash);
     }
 
-    /// <summary>Ends a session, and remembers that its id is over.</summary>
+    /// <summary>Ends a session, and keeps its id as ended.</summary>
     /// <returns>False when it was not open.</returns>
     public bool End(ulong id)
     {
-        lock (_ending)
+        lock (_endLock)
         {
             if (Find(id, out _) != State.Open) return false;
-            Remember(id);
+            MarkEnded(id);
             Interlocked.Decrement(ref _open);
             return true;
         }
     }
 
-    /// <summary>Takes a session out as if it had never been there.</summary>
-    public void Forget(ulong id)
+    /// <summary>Removes a session, and its id with it.</summary>
+    public void Remove(ulong id)
     {
-        lock (_ending)
+        lock (_endLock)
         {
             if (Find(id, out _) != State.Open) return;
             uint hash = HashOf(id);
-            PartOf(hash).Remove(id, hash);
+            ShardOf(hash).Remove(id, hash);
             Interlocked.Decrement(ref _open);
         }
     }
 
-    /// <summary>Remembers an id that never got a session as one that is over.</summary>
+    /// <summary>Keeps an id whose session was refused as ended.</summary>
     public void Refuse(ulong id)
     {
-        lock (_ending)
+        lock (_endLock)
         {
-            if (Find(id, out _) != State.Over) Remember(id);
+            if (Find(id, out _) != State.Ended) MarkEnded(id);
         }
     }
 
-    /// <summary>The sessions that are open; whether it has those that begin or end meanwhile is left open.</summary>
-    /// <param name="idleFor">Those only on which nothing was said for so many milliseconds.</param>
+    /// <summary>Enumerates the open sessions, with or without those that open or end meanwhile.</summary>
+    /// <param name="idleFor">Only those without activity for this many milliseconds.</param>
     public IEnumerable<(ulong Id, ConnectionId Connection)> Open(uint idleFor = 0)
     {
         List<(ulong Id, ConnectionId Connection)> some = [];
-        foreach (Part part in _parts)
+        foreach (Shard shard in _shards)
         {
             some.Clear();
-            part.CopyOpen(some, idleFor);
+            shard.CopyOpen(some, idleFor);
             foreach ((ulong Id, ConnectionId Connection) session in some) yield return session;
         }
     }
 
     private static uint HashOf(ulong id) => (uint)new KeyedNumber(id).GetHashCode();
 
-    private Part PartOf(uint hash) => _parts[hash % Parts];
+    private Shard ShardOf(uint hash) => _shards[hash % Shards];
 
-    private void Remember(ulong id)
+    private void MarkEnded(ulong id)
     {
         uint hash = HashOf(id);
-        PartOf(hash).Set(id, hash, State.Over);
+        ShardOf(hash).Set(id, hash, State.Ended);
         _ended.Enqueue(id);
-        if (_ended.Count <= remembered) return;
+        if (_ended.Count <= maxEndedIds) return;
         ulong oldest = _ended.Dequeue();
         hash = HashOf(oldest);
-        PartOf(hash).Remove(oldest, hash);
+        ShardOf(hash).Remove(oldest, hash);
     }
 
-    /// <summary>A hash table with linear probing, half full at most.</summary>
-    private sealed class Part
+    /// <summary>A hash table with linear probing, at most half full.</summary>
+    private sealed class Shard
     {
-        private const int FewestEntries = 8;
+        private const int MinEntries = 8;
 
         private Entry[] _entries = [];
         private SpinLock _lock = new(enableThreadOwnerTracking: false);
@@ -168,7 +168,7 @@ internal sealed class SessionTable(int remembered)
             }
             finally
             {
-                // For want of memory to grow, say.
+                // Growing may run out of memory.
                 _lock.Exit();
             }
         }
@@ -198,7 +198,7 @@ internal sealed class SessionTable(int remembered)
             int gap = IndexOf(id, hash);
             if (gap >= 0)
             {
-                // What stands behind the gap and would not be found across it moves into it.
+                // Move entries after the gap into it if a probe would not find them across it.
                 int mask = _entries.Length - 1;
                 for (int index = (gap + 1) & mask; _entries[index].State != State.Unknown; index = (index + 1) & mask)
                 {
@@ -229,8 +229,8 @@ internal sealed class SessionTable(int remembered)
 
         private static uint Now() => (uint)Environment.TickCount64;
 
-        /// <summary>Where an entry belongs. The bits below say which part it is in.</summary>
-        private int Home(uint hash) => (int)(hash / Parts) & (_entries.Length - 1);
+        /// <summary>An entry's preferred slot. The lower bits of the hash select the shard.</summary>
+        private int Home(uint hash) => (int)(hash / Shards) & (_entries.Length - 1);
 
         private int IndexOf(ulong id, uint hash)
         {
@@ -254,7 +254,7 @@ internal sealed class SessionTable(int remembered)
         private void Grow()
         {
             Entry[] old = _entries;
-            _entries = new Entry[Math.Max(FewestEntries, 2 * old.Length)];
+            _entries = new Entry[Math.Max(MinEntries, 2 * old.Length)];
             foreach (ref readonly Entry entry in old.AsSpan())
             {
                 if (entry.State != State.Unknown) Insert(entry);
@@ -262,13 +262,13 @@ internal sealed class SessionTable(int remembered)
         }
     }
 
-    /// <summary>What is kept for an id: 24 bytes.</summary>
+    /// <summary>The entry of an id: 24 bytes.</summary>
     private struct Entry
     {
         public ulong Id;
         public ConnectionId Connection;
 
-        /// <summary>When something was last said, in milliseconds, of which the upper bits are missing.</summary>
+        /// <summary>The time of the last activity: the lower 32 bits of milliseconds.</summary>
         public uint ActiveAt;
 
         /// <summary><see cref="State.Unknown"/>: the entry is free.</summary>

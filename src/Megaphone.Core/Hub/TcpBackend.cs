@@ -8,20 +8,20 @@ namespace Megaphone.Hub;
 
 /// <summary>A TCP server behind the hub: each session gets a connection of its own to it.</summary>
 /// <remarks>
-/// What the client says goes to the descriptor on the receiver's thread; what the server says is read by a reactor and
+/// What the client sends is written to the socket on the receiver's thread; what the server sends is read by a reactor and
 /// written into the ring of the session's link.
 /// </remarks>
 internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendConnection>, IConnectHandler<BackendConnection>
 {
-    private const int ComplainSeconds = 30;
+    private const int WarningIntervalSeconds = 30;
 
     private readonly SessionLifecycle _sessions;
     private readonly HubLog _log;
     private readonly HostPort _backend;
     private readonly BackendAddresses _addresses;
     private readonly ReactorGroup<BackendConnection> _reactors;
-    private readonly bool _clocked;
-    private readonly LogLimiter _complaints;
+    private readonly bool _tracksIdle;
+    private readonly LogLimiter _warnings;
 
     /// <summary>Starts the reactors.</summary>
     /// <exception cref="IOException">There are no descriptors for them.</exception>
@@ -31,9 +31,9 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
         _sessions = sessions;
         _log = log;
         _backend = backend;
-        _complaints = new LogLimiter(
-            1, TimeSpan.FromSeconds(ComplainSeconds), count => log.BackendFailedMore(backend.ToString(), count, ComplainSeconds));
-        _clocked = options.IdleTimeout is not null;
+        _warnings = new LogLimiter(
+            1, TimeSpan.FromSeconds(WarningIntervalSeconds), count => log.BackendFailedMore(backend.ToString(), count, WarningIntervalSeconds));
+        _tracksIdle = options.IdleTimeout is not null;
         _addresses = new BackendAddresses(backend, log);
         ReactorOptions reactors = new()
         {
@@ -54,7 +54,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     {
         connection = default;
         if (!_addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first)) return CloseReason.BackendUnresolved;
-        BackendConnection state = new() { Id = id, Link = link.Place, Life = SessionLife.OpenedByPeer(), Candidates = candidates };
+        BackendConnection state = new() { Id = id, LinkIndex = link.Index, Life = SessionLife.OpenedByPeer(), Candidates = candidates };
         return _reactors.TryConnect(first, link.Link.Number, state, out connection) ? null : CloseReason.TooManySessions;
     }
 
@@ -85,11 +85,11 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
         _reactors.Stop();
     }
 
-    /// <summary>Ends what runs in the background.</summary>
+    /// <summary>Stops resolving, and logs how many warnings were suppressed.</summary>
     public void Dispose()
     {
         _addresses.Dispose();
-        _complaints.Dispose();
+        _warnings.Dispose();
     }
 
     /// <inheritdoc/>
@@ -108,7 +108,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
         ReadOnlySpan<byte> bytes = input.Receive(link.MaxContent);
         if (!bytes.IsEmpty)
         {
-            if (_clocked) hubLink.Sessions.Touch(state.Id);
+            if (_tracksIdle) hubLink.Sessions.Touch(state.Id);
             claim.Commit(state.Id, bytes);
             PendingFlushes.Add(link);
         }
@@ -130,7 +130,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     {
         HubLink link = LinkOf(state);
         if (!state.Life.TrySendClose(link.Usable, state.Id, reason)) return Outcome.WouldBlock;
-        if (reason is CloseReason.BackendRefused or CloseReason.BackendTimeout or CloseReason.OutOfResources) Complain(reason);
+        if (reason is CloseReason.BackendRefused or CloseReason.BackendTimeout or CloseReason.OutOfResources) Warn(reason);
         _sessions.End(link, state.Id, reason);
         return Outcome.Done;
     }
@@ -140,11 +140,11 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
 
     private static int OwnerOf(in HubSession session) => session.Link.Link.Number;
 
-    private HubLink LinkOf(in BackendConnection state) => _sessions.Links[state.Link];
+    private HubLink LinkOf(in BackendConnection state) => _sessions.Links[state.LinkIndex];
 
-    /// <summary>Tells the operator, but not once for each of a million sessions.</summary>
-    private void Complain(CloseReason reason)
+    /// <summary>Logs a failing backend, but not once for each of a million sessions.</summary>
+    private void Warn(CloseReason reason)
     {
-        if (_complaints.TryPass()) _log.BackendFails(_backend.ToString(), Label.Of(reason), ComplainSeconds);
+        if (_warnings.TryPass()) _log.BackendFails(_backend.ToString(), Label.Of(reason), WarningIntervalSeconds);
     }
 }

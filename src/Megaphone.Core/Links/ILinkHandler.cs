@@ -28,6 +28,6 @@ internal interface ILinkHandler
     /// <summary>The link's ring has room again after a claim was refused.</summary>
     void OnWritable(Link link);
 
-    /// <summary>The link is down, and its sessions are over. Called once, after <see cref="OnUp"/>; only <see cref="OnWritable"/> may follow.</summary>
+    /// <summary>The link is down and its sessions are over. Called once; only <see cref="OnWritable"/> may follow.</summary>
     void OnDown(Link link);
 }

@@ -33,7 +33,7 @@ public class ProxyHeaderTests
         Assert.Equal(Signature + expected, Convert.ToHexString(Written(ProxyMode.V2, client, listener)));
 
     [Fact]
-    public void Version_2_tells_of_TLS_in_the_specifications_fields()
+    public void Version_2_carries_TLS_in_the_specifications_fields()
     {
         TlsFacts tls = new("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "xmpp-client", Resumed: false);
 
@@ -45,7 +45,7 @@ public class ProxyHeaderTests
     }
 
     [Fact]
-    public void What_the_client_did_not_name_is_left_out_and_the_longest_fits()
+    public void Absent_fields_are_left_out_and_the_longest_header_fits()
     {
         TlsFacts least = new("TLSv1.2", "X", null, null, Resumed: true);
         TlsFacts most = new("TLSv1.2", new string('X', 60), new string('x', 255), "xmpp-client", Resumed: true);

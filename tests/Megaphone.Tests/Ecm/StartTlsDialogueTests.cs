@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Ecm;
 
-/// <summary>What is said before STARTTLS, by RFC 6120, sections 5.3 and 5.4.</summary>
+/// <summary>The STARTTLS negotiation of RFC 6120, sections 5.3 and 5.4.</summary>
 public class StartTlsDialogueTests
 {
     private const string StartTls = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
@@ -18,21 +18,21 @@ public class StartTlsDialogueTests
     {
         StartTlsDialogue dialogue = new(host => host == "example.org" ? host : null);
 
-        string answer = Take(dialogue, header);
+        string answer = Accept(dialogue, header);
 
         Assert.Equal("example.org", dialogue.Host);
         Assert.Contains(" from='example.org' ", answer, StringComparison.Ordinal);
         Assert.EndsWith(
             "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>", answer, StringComparison.Ordinal);
-        Assert.False(dialogue.IsOver || dialogue.Proceeds);
+        Assert.False(dialogue.IsOver || dialogue.HasProceeded);
     }
 
     [Fact]
-    public void What_is_echoed_is_the_name_that_was_found_and_not_what_the_client_wrote()
+    public void The_answer_contains_the_hosts_name_and_not_what_the_client_wrote()
     {
         StartTlsDialogue dialogue = new(host => host.Length > 0 ? "example.org" : null);
 
-        string answer = Take(dialogue, "<stream:stream to=\"a' evil='1' x='.example.org\">");
+        string answer = Accept(dialogue, "<stream:stream to=\"a' evil='1' x='.example.org\">");
 
         Assert.Equal("example.org", dialogue.Host);
         Assert.Contains(" from='example.org' version='1.0'>", answer, StringComparison.Ordinal);
@@ -45,11 +45,11 @@ public class StartTlsDialogueTests
     [InlineData("<stream:stream to=example.org>")]
     [InlineData("<stream:stream xto='example.org'>")]
     [InlineData("<stream:stream x=\"to='example.org'\">")]
-    public void Another_host_or_none_is_unknown(string header)
+    public void Another_host_or_none_gets_host_unknown(string header)
     {
         StartTlsDialogue dialogue = new(host => host == "example.org" ? host : null);
 
-        Assert.Contains("<host-unknown ", Take(dialogue, header), StringComparison.Ordinal);
+        Assert.Contains("<host-unknown ", Accept(dialogue, header), StringComparison.Ordinal);
         Assert.Equal((true, StreamCondition.HostUnknown), (dialogue.IsOver, dialogue.Refusal));
     }
 
@@ -61,19 +61,19 @@ public class StartTlsDialogueTests
     {
         StartTlsDialogue dialogue = Greeted();
 
-        Assert.Equal("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", Take(dialogue, piece));
-        Assert.True(dialogue.Proceeds);
+        Assert.Equal("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", Accept(dialogue, piece));
+        Assert.True(dialogue.HasProceeded);
     }
 
     [Fact]
-    public void Starttls_with_anything_behind_it_is_an_attack()
+    public void Plain_text_after_starttls_is_refused()
     {
         StartTlsDialogue dialogue = Greeted();
 
-        string answer = Encoding.UTF8.GetString(dialogue.Take(Encoding.UTF8.GetBytes(StartTls), more: true));
+        string answer = Encoding.UTF8.GetString(dialogue.Accept(Encoding.UTF8.GetBytes(StartTls), more: true));
 
         Assert.StartsWith("<stream:error><policy-violation ", answer, StringComparison.Ordinal);
-        Assert.False(dialogue.Proceeds);
+        Assert.False(dialogue.HasProceeded);
     }
 
     [Theory]
@@ -82,30 +82,30 @@ public class StartTlsDialogueTests
     [InlineData("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><a/></starttls>")]
     [InlineData("<auth xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")]
     [InlineData("<stream:stream to='example.org'>")]
-    public void Anything_else_is_against_the_policy(string piece)
+    public void Any_other_element_is_a_policy_violation(string piece)
     {
         StartTlsDialogue dialogue = Greeted();
 
-        Assert.StartsWith("<stream:error><policy-violation ", Take(dialogue, piece), StringComparison.Ordinal);
+        Assert.StartsWith("<stream:error><policy-violation ", Accept(dialogue, piece), StringComparison.Ordinal);
         Assert.True(dialogue.IsOver);
     }
 
     [Fact]
-    public void A_stream_that_is_ended_is_ended_in_return()
+    public void A_closed_stream_is_closed_in_return()
     {
         StartTlsDialogue dialogue = Greeted();
 
-        Assert.Equal("</stream:stream>", Take(dialogue, "</stream:stream>"));
+        Assert.Equal("</stream:stream>", Accept(dialogue, "</stream:stream>"));
         Assert.Equal((true, null), (dialogue.IsOver, dialogue.Refusal));
     }
 
     private static StartTlsDialogue Greeted()
     {
         StartTlsDialogue dialogue = new(host => host);
-        Take(dialogue, "<stream:stream to='example.org'>");
+        Accept(dialogue, "<stream:stream to='example.org'>");
         return dialogue;
     }
 
-    private static string Take(StartTlsDialogue dialogue, string piece) =>
-        Encoding.UTF8.GetString(dialogue.Take(Encoding.UTF8.GetBytes(piece), more: false));
+    private static string Accept(StartTlsDialogue dialogue, string piece) =>
+        Encoding.UTF8.GetString(dialogue.Accept(Encoding.UTF8.GetBytes(piece), more: false));
 }

@@ -7,13 +7,13 @@ using Xunit;
 
 namespace Megaphone.Tests.Hub;
 
-/// <summary>In which order a backend's addresses are tried.</summary>
+/// <summary>The order in which a backend's addresses are tried.</summary>
 public class BackendAddressesTests
 {
     private static readonly HubLog Log = new(NullLogger<HubRole>.Instance);
 
     [Fact]
-    public void An_address_stands_for_itself()
+    public void An_address_is_used_as_it_is()
     {
         using BackendAddresses addresses = new(new HostPort("192.0.2.7", 5222), Log);
         Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
@@ -22,7 +22,7 @@ public class BackendAddressesTests
     }
 
     [Fact]
-    public void A_name_stands_for_what_the_machine_says()
+    public void A_name_is_resolved()
     {
         using BackendAddresses addresses = new(new HostPort("localhost", 5222), Log);
         Assert.True(addresses.TryStart(out _, out NativeAddress first));
@@ -31,18 +31,18 @@ public class BackendAddressesTests
     }
 
     [Fact]
-    public void A_name_that_cannot_be_resolved_gives_none()
+    public void An_unresolvable_name_has_no_address()
     {
         using BackendAddresses addresses = new(new HostPort("no.such.host.invalid", 5222), Log);
         Assert.False(addresses.TryStart(out _, out _));
     }
 
     [Fact]
-    public void Each_address_is_tried_once_beginning_with_the_one_that_answered_last()
+    public void Each_address_is_tried_once_starting_with_the_one_connected_last()
     {
         NativeAddress[] three = Addresses(1, 2, 3);
         using BackendAddresses addresses = new(new HostPort("192.0.2.7", 1), Log);
-        addresses.Use(three);
+        addresses.Update(three);
         for (int preferred = 0; preferred < 3; preferred++)
         {
             Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
@@ -57,13 +57,13 @@ public class BackendAddressesTests
     }
 
     [Fact]
-    public void Who_is_trying_when_the_addresses_change_begins_with_the_new_ones()
+    public void A_session_starts_over_when_the_addresses_change()
     {
         using BackendAddresses addresses = new(new HostPort("192.0.2.7", 1), Log);
-        addresses.Use(Addresses(1, 2));
+        addresses.Update(Addresses(1, 2));
         Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out _));
         NativeAddress[] others = Addresses(3, 4);
-        addresses.Use(others);
+        addresses.Update(others);
         addresses.Succeeded(candidates);
         List<NativeAddress> tried = [];
         while (addresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);

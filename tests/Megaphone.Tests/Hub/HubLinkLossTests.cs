@@ -10,11 +10,11 @@ using Xunit;
 
 namespace Megaphone.Tests.Hub;
 
-/// <summary>Section 2 of the link protocol: when a link is lost, all its sessions are over, however full it was.</summary>
+/// <summary>Section 2 of the link protocol: when a link is lost, all its sessions end, even if it was full.</summary>
 public class HubLinkLossTests
 {
     [Fact]
-    public async Task Sessions_that_wait_for_room_are_over_when_their_link_is_lost()
+    public async Task Sessions_that_wait_for_room_end_when_their_link_is_lost()
     {
         const int sessions = 8;
         RoleMetrics metrics = new(Role.Hub);
@@ -43,7 +43,7 @@ public class HubLinkLossTests
             servers.Add(server);
         }
 
-        // Nobody reads the link: every session's server fills what there is, until all of them wait for room.
+        // The link is not read: the sessions' servers fill it, until all of them wait for room.
         byte[] much = new byte[64 << 10];
         for (int quiet = 0; quiet < 20; quiet++)
         {
@@ -67,7 +67,7 @@ public class HubLinkLossTests
             servers.ForEach(server => server.Dispose());
         }
 
-        // Their places are free as well: otherwise stopping waits for them until its deadline.
+        // Their slots are free as well: otherwise stopping would wait for them until its deadline.
         using CancellationTokenSource deadline = new(Patience.Long);
         await hub.StopAsync(deadline.Token);
         Assert.False(deadline.IsCancellationRequested);

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Hub;
 
-/// <summary>Section 2 of the link protocol: an id that is over does not open a session again.</summary>
+/// <summary>Section 2 of the link protocol: an ended id does not open a session again.</summary>
 public class SessionTableTests
 {
     private const int Remembered = 5;
@@ -17,13 +17,13 @@ public class SessionTableTests
         Add,
         Connect,
         End,
-        Forget,
+        Remove,
         Refuse,
     }
 
-    /// <summary>The other side chooses the ids, and a table in which they collide takes a second for what takes milliseconds.</summary>
+    /// <summary>The other side chooses the ids; if they collided, this would take a second instead of milliseconds.</summary>
     [Fact]
-    public void Time_does_not_depend_on_who_chose_the_ids()
+    public void Chosen_ids_take_no_longer_than_random_ones()
     {
         const int sessions = 20_000;
         ulong[] usual = [.. Enumerable.Range(1, sessions).Select(x => (1UL << 32) | (uint)x)];
@@ -35,7 +35,7 @@ public class SessionTableTests
 
         static TimeSpan Lives(ulong[] ids)
         {
-            SessionTable table = new(remembered: sessions);
+            SessionTable table = new(maxEndedIds: sessions);
             long began = Stopwatch.GetTimestamp();
             foreach (ulong id in ids)
             {
@@ -49,12 +49,12 @@ public class SessionTableTests
         }
     }
 
-    /// <summary>Far more ids than one of its parts holds, so that parts grow, and entries move into the gaps that others leave.</summary>
+    /// <summary>Far more ids than one shard holds at first, so that shards grow, and entries move into the gaps that others leave.</summary>
     [Fact]
-    public void Very_many_sessions_come_and_go_and_each_is_found()
+    public void Very_many_sessions_can_be_added_found_and_ended()
     {
         const int sessions = 100_000;
-        SessionTable table = new(remembered: sessions / 10);
+        SessionTable table = new(maxEndedIds: sessions / 10);
         Random random = new(1);
         ulong[] ids = [.. Enumerable.Range(1, sessions).Select(x => (ulong)x << random.Next(40))];
         ids = [.. ids.Distinct()];
@@ -69,11 +69,11 @@ public class SessionTableTests
         }
 
         Assert.Equal(ids[(ids.Length / 2)..].Order(), table.Open().Select(session => session.Id).Order());
-        Assert.Equal(sessions / 10, ids.Count(id => table.Find(id, out _) == SessionTable.State.Over));
+        Assert.Equal(sessions / 10, ids.Count(id => table.Find(id, out _) == SessionTable.State.Ended));
     }
 
     [Fact]
-    public async Task Only_sessions_on_which_nothing_was_said_are_idle()
+    public async Task Only_sessions_without_activity_are_idle()
     {
         SessionTable table = new(Remembered);
         table.Add(1);
@@ -86,11 +86,11 @@ public class SessionTableTests
     }
 
     private static readonly Gen<(Step Step, ulong Id)> Steps =
-        Gen.Elements(Step.Add, Step.Add, Step.Connect, Step.End, Step.End, Step.Forget, Step.Refuse)
+        Gen.Elements(Step.Add, Step.Add, Step.Connect, Step.End, Step.End, Step.Remove, Step.Refuse)
             .SelectMany(_ => Gen.Choose(1, 12), (step, id) => (step, (ulong)id));
 
     [Fact]
-    public void It_does_what_a_dictionary_and_a_list_of_ended_ids_do() => FsCheck.Check.One(
+    public void It_behaves_like_a_dictionary_and_a_queue_of_ended_ids() => FsCheck.Check.One(
         Config.QuickThrowOnFailure.WithMaxTest(1_000),
         Prop.ForAll(Arb.From(Steps.ArrayOf()), steps =>
         {
@@ -115,9 +115,9 @@ public class SessionTableTests
                         Assert.Equal(was, table.End(id));
                         if (was) Remember(id);
                         break;
-                    case Step.Forget:
+                    case Step.Remove:
                         open.Remove(id);
-                        table.Forget(id);
+                        table.Remove(id);
                         break;
                     case Step.Refuse when !open.ContainsKey(id):
                         table.Refuse(id);
@@ -128,7 +128,7 @@ public class SessionTableTests
                 for (ulong any = 1; any <= 12; any++)
                 {
                     SessionTable.State expected = open.ContainsKey(any) ? SessionTable.State.Open
-                        : ended.Contains(any) ? SessionTable.State.Over : SessionTable.State.Unknown;
+                        : ended.Contains(any) ? SessionTable.State.Ended : SessionTable.State.Unknown;
                     Assert.Equal(expected, table.Find(any, out ConnectionId connection));
                     Assert.Equal(open.GetValueOrDefault(any), connection);
                 }
