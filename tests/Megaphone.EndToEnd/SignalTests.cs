@@ -18,7 +18,7 @@ public sealed class SignalTests : IDisposable
         foreach ((int number, string name) in signals)
         {
             both.Process.Signal(number);
-            await both.ComplainsAsync(1, $"{name} does nothing yet");
+            await both.ComplainsAsync(1, $"{name} is ignored");
         }
 
         using TestConnection client = await TestConnection.ConnectAsync(both.Clients);
@@ -59,7 +59,7 @@ public sealed class SignalTests : IDisposable
         process.Signal(Signals.HangUp);
 
         await Patience.UntilAsync(
-            () => process.Output.Count(line => line.Contains("SIGHUP: certificates are looked at again; the configuration is not")) == 1, "a line about SIGHUP");
+            () => process.Output.Count(line => line.Contains("SIGHUP: certificates are reloaded; the configuration is not")) == 1, "a line about SIGHUP");
         process.Signal(Signals.Terminate);
         Assert.Equal(0, await process.EndAsync());
     }

@@ -7,11 +7,11 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Admin;
 
 /// <summary>
-/// What the admin endpoint answers: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, to GET and HEAD.
+/// The admin endpoint's HTTP application: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, for GET and HEAD.
 /// </summary>
-/// <param name="notReady">Why this process is not ready to serve clients, in words; null when it is.</param>
-/// <param name="metrics">What <c>/metrics</c> says.</param>
-/// <param name="log">Where a request that fails is noted.</param>
+/// <param name="notReady">Why this process is not ready to serve clients; null when it is.</param>
+/// <param name="metrics">Writes the body of <c>/metrics</c>.</param>
+/// <param name="log">The log for failed requests.</param>
 internal sealed class AdminApplication(
     Func<string?> notReady,
     PrometheusText metrics,
@@ -34,30 +34,30 @@ internal sealed class AdminApplication(
     {
         string? path = context.Request.Path.Value;
         if (path is not ("/healthz" or "/readyz" or "/metrics"))
-            return Answer(context, StatusCodes.Status404NotFound, "There are /healthz, /readyz and /metrics.\n");
+            return RespondAsync(context, StatusCodes.Status404NotFound, "There are /healthz, /readyz and /metrics.\n");
 
         if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
         {
             context.Response.Headers.Allow = "GET, HEAD";
-            return Answer(context, StatusCodes.Status405MethodNotAllowed, "Only GET and HEAD.\n");
+            return RespondAsync(context, StatusCodes.Status405MethodNotAllowed, "Only GET and HEAD.\n");
         }
 
         return path switch
         {
-            "/metrics" => Answer(context, StatusCodes.Status200OK, metrics.Write(), PrometheusText.ContentType),
-            "/readyz" when notReady() is { } reason => Answer(context, StatusCodes.Status503ServiceUnavailable, $"{reason}\n"),
-            "/readyz" => Answer(context, StatusCodes.Status200OK, "ready\n"),
-            _ => Answer(context, StatusCodes.Status200OK, "ok\n"),
+            "/metrics" => RespondAsync(context, StatusCodes.Status200OK, metrics.Write(), PrometheusText.ContentType),
+            "/readyz" when notReady() is { } reason => RespondAsync(context, StatusCodes.Status503ServiceUnavailable, $"{reason}\n"),
+            "/readyz" => RespondAsync(context, StatusCodes.Status200OK, "ready\n"),
+            _ => RespondAsync(context, StatusCodes.Status200OK, "ok\n"),
         };
     }
 
-    private static Task Answer(HttpContext context, int status, string text, string contentType = PlainText)
+    private static Task RespondAsync(HttpContext context, int status, string text, string contentType = PlainText)
     {
         byte[] body = Encoding.UTF8.GetBytes(text);
         context.Response.StatusCode = status;
         context.Response.ContentType = contentType;
         context.Response.ContentLength = body.Length;
-        // Probes want the state of now.
+        // Probes need the current state.
         context.Response.Headers.CacheControl = "no-store";
         return HttpMethods.IsHead(context.Request.Method)
             ? Task.CompletedTask

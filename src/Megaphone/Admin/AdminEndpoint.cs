@@ -10,11 +10,11 @@ using Microsoft.Extensions.Options;
 
 namespace Megaphone.Admin;
 
-/// <summary>The admin endpoint: Kestrel with one application on it.</summary>
+/// <summary>The admin endpoint: Kestrel with one application.</summary>
 /// <remarks>
-/// The server alone, without the web host around it: three fixed paths need no routing, no middleware and no services,
-/// and without those the process starts sooner and stays smaller. Bounds are low: it serves a few scrapers. At its bound it
-/// takes who comes and ends a connection that is there (<see cref="EvictionQueue{T}"/>), so that those that say nothing keep nobody out.
+/// Only the server, without a web host: three fixed paths need no routing, no middleware and no services,
+/// and without those the process starts sooner and stays smaller. Its limits are low: it serves a few scrapers. At the limit a new
+/// connection evicts another (<see cref="EvictionQueue{T}"/>), so that silent ones keep nobody out.
 /// </remarks>
 internal sealed class AdminEndpoint : IDisposable
 {
@@ -23,7 +23,7 @@ internal sealed class AdminEndpoint : IDisposable
     private readonly KestrelServer _server;
     private readonly IPAddress _address;
 
-    /// <summary>An endpoint that does not listen yet.</summary>
+    /// <summary>Makes an endpoint that does not listen yet.</summary>
     public AdminEndpoint(AdminOptions options, AdminApplication application, ILoggerFactory loggers)
     {
         _application = application;
@@ -46,7 +46,7 @@ internal sealed class AdminEndpoint : IDisposable
         _server = new KestrelServer(Options.Create(server), transport, loggers);
     }
 
-    /// <summary>Where it listens, with the real port; only after <see cref="StartAsync"/>.</summary>
+    /// <summary>Its address with the real port; only after <see cref="StartAsync"/>.</summary>
     public IPEndPoint Listening
     {
         get
@@ -56,11 +56,11 @@ internal sealed class AdminEndpoint : IDisposable
         }
     }
 
-    /// <summary>Binds and serves.</summary>
+    /// <summary>Binds and starts to serve.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>
     public Task StartAsync(CancellationToken cancellation) => _server.StartAsync(_application, cancellation);
 
-    /// <summary>Lets requests end until the deadline, then closes what is left.</summary>
+    /// <summary>Stops listening, lets requests finish until the deadline, then closes the remaining connections.</summary>
     public Task StopAsync(CancellationToken deadline) => _server.StopAsync(deadline);
 
     /// <inheritdoc/>
@@ -70,7 +70,7 @@ internal sealed class AdminEndpoint : IDisposable
     {
         _connections.Add(connection, PeerAddress.Of(connection.RemoteEndPoint));
         if (_connections.Count > AdminOptions.MaxConnections && _connections.TryEvict(out ConnectionContext? another))
-            another.Abort(new ConnectionAbortedException("its place was needed"));
+            another.Abort(new ConnectionAbortedException("evicted by another connection"));
         try
         {
             await next(connection);

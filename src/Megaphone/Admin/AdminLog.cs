@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Admin;
 
-/// <summary>Every line that the admin endpoint logs.</summary>
+/// <summary>The log lines of the admin endpoint.</summary>
 internal static partial class AdminLog
 {
     [LoggerMessage(7, LogLevel.Warning, "An admin request failed")]

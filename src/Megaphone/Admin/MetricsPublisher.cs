@@ -4,10 +4,10 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Admin;
 
-/// <summary>Publishes what the roles count, and what the process itself costs, as instruments of one meter.</summary>
+/// <summary>Publishes the roles' counters, and the process's own resource use, as instruments of one meter.</summary>
 /// <remarks>
-/// All instruments are observable: nothing is measured until somebody looks. They carry the names that scrapers see.
-/// Every value of a label is there from the start, with 0, so that rates are right from the first event on.
+/// All instruments are observable: nothing is measured before a scrape. They have the names that scrapers see.
+/// Every label value is exposed from the start, with 0, so that rates are right from the first event on.
 /// </remarks>
 internal sealed class MetricsPublisher : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class MetricsPublisher : IDisposable
     private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
 
     /// <summary>Makes the instruments for the roles that run.</summary>
-    /// <param name="roles">What they count.</param>
+    /// <param name="roles">Their counters.</param>
     public MetricsPublisher(IReadOnlyList<RoleMetrics> roles)
     {
         _roles = roles;
@@ -32,24 +32,24 @@ internal sealed class MetricsPublisher : IDisposable
                     "megaphone_ecm_incomplete_bytes",
                     () => metrics.IncompleteBytes,
                     null,
-                    "Memory taken now for stanzas that have not arrived whole.");
+                    "Memory in use for incomplete stanzas.");
                 Meter.CreateObservableCounter(
                     "megaphone_ecm_stream_errors_total",
                     () => Enum.GetValues<StreamCondition>().Select(condition => new Measurement<long>(
                         metrics.StreamErrors(condition), LabelOf("condition", StreamErrorText.NameOf(condition)))),
                     null,
-                    "Clients' streams refused, by the error that they were sent.");
+                    "Streams of clients refused, by stream error.");
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_handshaking",
                     () => metrics.Handshaking,
                     null,
-                    "Clients on their way to TLS now.");
+                    "Clients in STARTTLS or in a TLS handshake now.");
                 Meter.CreateObservableCounter(
                     "megaphone_ecm_handshakes_total",
                     () => Enum.GetValues<HandshakeEnd>().Select(end => new Measurement<long>(
                         metrics.Handshakes(end), LabelOf("result", Label.Of(end)))),
                     null,
-                    "Clients' ways to TLS, by how they ended.");
+                    "TLS handshakes with clients, by result.");
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_certificate_expiry_seconds",
                     () => metrics.Certificates.Select(certificate => new Measurement<long>(
@@ -64,7 +64,7 @@ internal sealed class MetricsPublisher : IDisposable
                         new Measurement<long>(metrics.CertificateReloads(succeeded: false), LabelOf("result", "failed")),
                     },
                     null,
-                    "Times that new certificates were taken into use, or could not be.");
+                    "Reloads of certificates for clients, by result.");
             }
             else
             {
@@ -82,7 +82,7 @@ internal sealed class MetricsPublisher : IDisposable
             () => _roles.SelectMany(role => role.LinkCertificates.Select(certificate => new Measurement<long>(
                 certificate.NotAfter.ToUnixTimeSeconds(), RoleLabel(role), LabelOf("certificate", certificate.File)))),
             null,
-            "When what is in a file for the TLS of links expires, in seconds since 1970.");
+            "When a certificate for the TLS of links expires, in seconds since 1970.");
         Meter.CreateObservableCounter(
             "megaphone_link_certificate_reloads_total",
             () => _roles.SelectMany(role => new[]
@@ -91,7 +91,7 @@ internal sealed class MetricsPublisher : IDisposable
                 new Measurement<long>(role.LinkCertificateReloads(succeeded: false), RoleLabel(role), LabelOf("result", "failed")),
             }),
             null,
-            "Times that new files for the TLS of links were taken into use, or could not be.");
+            "Reloads of certificates for links, by result.");
         Count("megaphone_sessions_opened_total", "Sessions opened.", role => role.SessionsOpened);
         CountByReason<CloseReason>(
             "megaphone_sessions_closed_total",
@@ -113,36 +113,36 @@ internal sealed class MetricsPublisher : IDisposable
             (role, reason) => role.Dropped(reason));
         Count(
             "megaphone_protocol_errors_total",
-            "Links closed because what they carried broke the protocol.",
+            "Links closed because the other side violated the protocol.",
             role => role.ProtocolErrors);
         Count(
             "megaphone_pauses_total",
-            "Times that a session was paused because its socket was slow.",
+            "Sessions paused because their socket was slow.",
             role => role.Pauses);
         Meter.CreateObservableGauge(
             "megaphone_buffered_bytes",
             ForRoles(role => role.BufferedBytes),
             null,
-            "Bytes that wait now for slow sockets.");
+            "Bytes buffered now for slow sockets.");
         CountByReason<RefusalReason>(
             "megaphone_refused_total",
-            "Clients and links turned away.",
+            "Clients and links refused.",
             (role, reason) => role.Refused(reason));
         Count(
             "megaphone_control_ignored_total",
-            "Control packets, or members of them, that were not understood.",
+            "Control packets, or members of them, that were ignored as unknown.",
             role => role.ControlIgnored);
 
         Meter.CreateObservableGauge(
             "megaphone_build_info",
             () => new Measurement<int>(1, LabelOf("version", ProductVersion.Current)),
             null,
-            "Which version this is.");
+            "The version of this build.");
         Meter.CreateObservableCounter(
             "megaphone_gc_pause_seconds_total",
             () => GC.GetTotalPauseDuration().TotalSeconds,
             null,
-            "Time for which garbage collection stopped everything.");
+            "Time for which garbage collections stopped all threads.");
         Meter.CreateObservableCounter(
             "megaphone_gc_collections_total",
             () => (long)GC.CollectionCount(0),
@@ -152,11 +152,12 @@ internal sealed class MetricsPublisher : IDisposable
             "process_cpu_seconds_total",
             () => Environment.CpuUsage.TotalTime.TotalSeconds,
             null,
-            "Processor time used, user and system.");        Meter.CreateObservableGauge(
+            "Processor time used, user and system.");
+        Meter.CreateObservableGauge(
             "process_resident_memory_bytes",
             () => Environment.WorkingSet,
             null,
-            "Memory resident now.");
+            "Resident memory now.");
         Meter.CreateObservableGauge("process_open_fds", OpenDescriptors.Count, null, "Descriptors open now.");
         Meter.CreateObservableGauge(
             "process_start_time_seconds",
@@ -165,7 +166,7 @@ internal sealed class MetricsPublisher : IDisposable
             "When this process started, in seconds since 1970.");
     }
 
-    /// <summary>The meter; its instruments stand in the order in which they were made.</summary>
+    /// <summary>The meter; its instruments are in the order in which they were made.</summary>
     public Meter Meter { get; } = new("Megaphone");
 
     /// <inheritdoc/>
@@ -184,10 +185,8 @@ internal sealed class MetricsPublisher : IDisposable
     private void CountByDirection(
         string name,
         string help,
-        Func<RoleMetrics,
-        long> into,
-        Func<RoleMetrics,
-        long> outOf) =>
+        Func<RoleMetrics, long> into,
+        Func<RoleMetrics, long> outOf) =>
         Meter.CreateObservableCounter(
             name,
             () => _roles.SelectMany(role => new[]

@@ -7,24 +7,24 @@ namespace Megaphone.Admin;
 /// <summary>Writes the instruments of one meter in Prometheus' text format, version 0.0.4.</summary>
 /// <remarks>
 /// <code>
-/// # HELP name what it counts
+/// # HELP name description
 /// # TYPE name counter|gauge
 /// name{label="value",…} number
 /// </code>
-/// Metrics come in the order in which their instruments were made, samples in the order in which they are observed.
-/// Thread-safe: scrapes take turns.
+/// Metrics are in the order in which their instruments were made, samples in the order in which they are observed.
+/// Thread-safe: one scrape at a time.
 /// </remarks>
 internal sealed class PrometheusText : IDisposable
 {
-    /// <summary>The Content-Type of what <see cref="Write"/> returns.</summary>
+    /// <summary>The Content-Type of the text.</summary>
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private readonly Lock _turn = new();
+    private readonly Lock _lock = new();
     private readonly MeterListener _listener = new();
     private readonly List<Instrument> _instruments = [];
     private readonly Dictionary<Instrument, StringBuilder> _samples = [];
 
-    /// <summary>Listens to the meter; instruments made later are seen too.</summary>
+    /// <summary>Listens to the meter, including instruments that are made later.</summary>
     public PrometheusText(Meter meter)
     {
         _listener.InstrumentPublished = (instrument, listener) =>
@@ -40,10 +40,10 @@ internal sealed class PrometheusText : IDisposable
         _listener.Start();
     }
 
-    /// <summary>Observes every instrument and writes what it says.</summary>
+    /// <summary>Observes every instrument and writes its samples.</summary>
     public string Write()
     {
-        lock (_turn)
+        lock (_lock)
         {
             foreach (StringBuilder samples in _samples.Values) samples.Clear();
             _listener.RecordObservableInstruments();

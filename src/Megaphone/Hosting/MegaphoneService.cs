@@ -17,22 +17,22 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Hosting;
 
 /// <summary>
-/// Starts the roles and the admin endpoint in the order in which they need each other, and ends them in reverse.
+/// Starts the hub, the ECM and the admin endpoint, and stops the ECM, the hub and the endpoint.
 /// </summary>
-/// <param name="settings">What to run.</param>
-/// <param name="systemd">Who is told about it.</param>
-/// <param name="loggers">For the roles.</param>
+/// <param name="settings">The checked configuration.</param>
+/// <param name="systemd">Notifies the service manager.</param>
+/// <param name="loggers">Makes the roles' loggers.</param>
 internal sealed class MegaphoneService(
     Settings settings,
     SystemdNotifier systemd,
     ILoggerFactory loggers) : IHostedService, IDisposable
 {
     /// <summary>
-    /// What is kept of <see cref="Settings.StopTimeout"/> for the process's own end, after the roles' deadline.
+    /// The share of <see cref="Settings.StopTimeout"/> that is kept for the process's own exit, after the roles' deadline.
     /// </summary>
     private const double ShareForTheEnd = 0.1;
 
-    /// <summary>How long the end waits for an admin request that is under way.</summary>
+    /// <summary>How long the stop waits for an admin request that is under way.</summary>
     private static readonly TimeSpan LongestRequest = TimeSpan.FromMilliseconds(500);
 
     private readonly ILogger _log = loggers.CreateLogger<MegaphoneService>();
@@ -43,8 +43,8 @@ internal sealed class MegaphoneService(
     private PrometheusText? _text;
     private volatile bool _stopping;
 
-    /// <summary>Binds every listener, then says so: the ready line, and the service manager.</summary>
-    /// <exception cref="StartFailedException">A listener cannot be bound; those before it are closed again.</exception>
+    /// <summary>Binds every listener, then prints the ready line and notifies the service manager.</summary>
+    /// <exception cref="StartFailedException">A listener cannot be bound; those that were bound before it are closed.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         try
@@ -62,7 +62,7 @@ internal sealed class MegaphoneService(
     }
 
     /// <summary>
-    /// Ends the ECM first, so that what clients have said still finds its way, then the hub, then the endpoint.
+    /// Stops the ECM first, so that what clients have sent is still passed on, then the hub, then the endpoint.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -78,10 +78,10 @@ internal sealed class MegaphoneService(
         ServiceLog.Stopped(_log, (long)Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
     }
 
-    /// <summary>Where a listener of this machine is reached from this machine.</summary>
+    /// <summary>The address at which a local listener can be reached.</summary>
     public static IPEndPoint Reachable(IPEndPoint listening)
     {
-        // What listens on every address is reached at home on the loopback one.
+        // A listener on the wildcard address can be reached on loopback.
         if (listening.Address.Equals(IPAddress.Any)) return new IPEndPoint(IPAddress.Loopback, listening.Port);
         if (listening.Address.Equals(IPAddress.IPv6Any)) return new IPEndPoint(IPAddress.IPv6Loopback, listening.Port);
         return listening;
@@ -111,7 +111,7 @@ internal sealed class MegaphoneService(
 
         if (settings.Ecm is { } ecm)
         {
-            // The hub's port may only be known now.
+            // Port 0: the hub's port is known only now.
             if (settings.LinksToOwnHub)
             {
                 IPEndPoint to = Reachable(_hub!.Listening);
@@ -150,7 +150,7 @@ internal sealed class MegaphoneService(
         if (_hub is not null) await _hub.StopAsync(deadline);
         if (_admin is null) return;
 
-        // Requests are short; one that hangs half sent must not use up what others may need.
+        // Requests are short; an incomplete one must not use up the timeout.
         using CancellationTokenSource soon = CancellationTokenSource.CreateLinkedTokenSource(deadline);
         soon.CancelAfter(LongestRequest);
         await _admin.StopAsync(soon.Token);
@@ -200,11 +200,11 @@ internal sealed class MegaphoneService(
     }
 
     /// <summary>
-    /// Finds out which of a section's addresses it was, and why, so that the line can name the key and the remedy.
+    /// Finds out which of a section's addresses cannot be bound, and why, so that the message can name the key and the fix.
     /// </summary>
     private StartFailedException CannotListen(Exception error, string section)
     {
-        // Those of its addresses that have been bound are in use by ourselves now.
+        // Addresses that were bound before it are in use by this process.
         IPEndPoint? failed = (error as ListenException)?.EndPoint;
         foreach ((string key, IPEndPoint address) in settings.Listeners)
         {
@@ -213,7 +213,7 @@ internal sealed class MegaphoneService(
                 return new StartFailedException($"{key} \"{address}\": {obstacle.Reason}; {obstacle.Fix}", error);
         }
 
-        // Free again by now, or something else than the address: what the role says itself.
+        // The address is free by now, or the problem is another one: report the role's own message.
         return new StartFailedException($"{section.TrimEnd(':')}: {error.Message}", error);
     }
 }

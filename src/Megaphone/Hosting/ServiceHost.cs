@@ -12,8 +12,8 @@ namespace Megaphone.Hosting;
 /// <summary>Runs the service in a generic host until a signal ends it.</summary>
 internal static class ServiceHost
 {
-    /// <summary>Runs it to its end.</summary>
-    /// <exception cref="StartFailedException">It cannot start.</exception>
+    /// <summary>Runs the service until it ends.</summary>
+    /// <exception cref="StartFailedException">The service cannot start.</exception>
     public static async Task RunAsync(Settings settings, IDictionary environment)
     {
         InlineCompletions.Enable();
@@ -42,7 +42,7 @@ internal static class ServiceHost
             console.UseUtcTimestamp = true;
         });
 
-        // The host would repeat, at length, the one line that a failed start prints.
+        // The host would log a failed start again, with a stack trace.
         logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
         foreach ((string category, LogLevel level) in levels)
         {

@@ -7,21 +7,21 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Hosting;
 
 /// <summary>
-/// Ends the service on SIGTERM, SIGINT and SIGQUIT: the first one in order, the second one at once. No other signal that people or programs
-/// send ends it: each is told in the log.
+/// Stops the service on SIGTERM, SIGINT and SIGQUIT: the first one gracefully, the second one at once. No other signal that people or
+/// programs send ends it: each is logged.
 /// </summary>
-/// <remarks>Left alone are those by which the kernel tells of a fault or a limit (SIGSEGV, SIGXCPU), and those that the runtime uses.</remarks>
+/// <remarks>Signals by which the kernel reports a fault or a limit (SIGSEGV, SIGXCPU), and those that the runtime uses, keep their effect.</remarks>
 internal sealed class SignalLifetime(
     Settings settings,
     IHostApplicationLifetime application,
     ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
-    /// <summary>Lines about one signal in an interval.</summary>
-    private const int MostLines = 5;
+    /// <summary>The most lines about one signal in an interval.</summary>
+    private const int MaxLines = 5;
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Signals that mean nothing here and would end the process, by their numbers on x86-64 and arm64: signal(7).</summary>
-    private static readonly (int Number, string Name)[] Meaningless =
+    /// <summary>Signals that are not used here and would end the process, with their numbers on x86-64 and arm64: signal(7).</summary>
+    private static readonly (int Number, string Name)[] Ignored =
     [
         (10, "SIGUSR1"), (12, "SIGUSR2"), (14, "SIGALRM"), (16, "SIGSTKFLT"), (26, "SIGVTALRM"), (27, "SIGPROF"), (29, "SIGIO"), (30, "SIGPWR"),
     ];
@@ -34,11 +34,11 @@ internal sealed class SignalLifetime(
     public Task WaitForStartAsync(CancellationToken cancellationToken)
     {
         foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
-            _registrations.Add(PosixSignalRegistration.Create(signal, End));
+            _registrations.Add(PosixSignalRegistration.Create(signal, Stop));
 
-        // Who has certificates to read anew hears it too.
-        Hear((int)PosixSignal.SIGHUP, "SIGHUP", () => ServiceLog.HungUp(log));
-        foreach ((int number, string name) in Meaningless) Hear(number, name, () => ServiceLog.SignalIgnored(log, name));
+        // CertificateReload handles it too.
+        LogOnly((int)PosixSignal.SIGHUP, "SIGHUP", () => ServiceLog.Reloading(log));
+        foreach ((int number, string name) in Ignored) LogOnly(number, name, () => ServiceLog.SignalIgnored(log, name));
         return Task.CompletedTask;
     }
 
@@ -52,20 +52,20 @@ internal sealed class SignalLifetime(
         _limiters.ForEach(limiter => limiter.Dispose());
     }
 
-    private void Hear(int number, string name, Action tell)
+    private void LogOnly(int number, string name, Action write)
     {
-        LogLimiter limiter = new(MostLines, Interval, count => ServiceLog.SignalsMore(log, name, count, (int)Interval.TotalSeconds));
+        LogLimiter limiter = new(MaxLines, Interval, count => ServiceLog.SignalsMore(log, name, count, (int)Interval.TotalSeconds));
         _limiters.Add(limiter);
         _registrations.Add(PosixSignalRegistration.Create((PosixSignal)number, context =>
         {
             context.Cancel = true;
-            if (limiter.TryPass()) tell();
+            if (limiter.TryPass()) write();
         }));
     }
 
-    private void End(PosixSignalContext context)
+    private void Stop(PosixSignalContext context)
     {
-        // From the second one on the signal does what it does by itself.
+        // The second signal has its default effect.
         if (Interlocked.Increment(ref _signals) > 1) return;
 
         context.Cancel = true;

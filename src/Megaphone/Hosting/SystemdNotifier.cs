@@ -5,20 +5,20 @@ using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Hosting;
 
-/// <summary>Tells the service manager how far we are: sd_notify(3), one datagram for each state.</summary>
+/// <summary>Notifies the service manager of the service's state: sd_notify(3), one datagram for each.</summary>
 /// <param name="address">
-/// The value of NOTIFY_SOCKET: a path, or <c>@name</c> in the abstract namespace; null: nobody asks.
+/// The value of NOTIFY_SOCKET: a path, or <c>@name</c> in the abstract namespace; null: there is no service manager.
 /// </param>
-/// <param name="log">Where a failure is noted; it is never fatal.</param>
+/// <param name="log">The log for failures, which are never fatal.</param>
 internal sealed class SystemdNotifier(string? address, ILogger<SystemdNotifier> log)
 {
-    /// <summary>The address of the notification socket in these environment variables.</summary>
+    /// <summary>The value of NOTIFY_SOCKET in these environment variables.</summary>
     public static string? AddressIn(IDictionary environment) => environment["NOTIFY_SOCKET"] as string;
 
-    /// <summary>All listeners are bound.</summary>
+    /// <summary>Reports that all listeners are bound.</summary>
     public void Ready() => Send("READY=1");
 
-    /// <summary>The end has begun.</summary>
+    /// <summary>Reports that the service is stopping.</summary>
     public void Stopping() => Send("STOPPING=1");
 
     private void Send(string state)

@@ -3,12 +3,12 @@ using System.Net.Sockets;
 
 namespace Megaphone.Preflight;
 
-/// <summary>Finds out whether, and why not, an address can be listened on; without listening.</summary>
+/// <summary>Finds out whether an address can be listened on, and if not, why; without listening.</summary>
 internal static class BindProbe
 {
     private const string ReservedPortsFile = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
-    /// <summary>Binds a socket there and closes it again.</summary>
+    /// <summary>Binds a socket to the address and closes it again.</summary>
     /// <returns>Why it cannot be bound; null when it can.</returns>
     public static BindObstacle? Try(IPEndPoint address)
     {
@@ -25,11 +25,11 @@ internal static class BindProbe
         }
     }
 
-    /// <summary>Says why.</summary>
-    /// <param name="error">What the kernel said.</param>
+    /// <summary>Describes why an address cannot be bound.</summary>
+    /// <param name="error">The kernel's error.</param>
     /// <param name="address">The address.</param>
     /// <param name="isListening">Whether something listens there; null: not known.</param>
-    /// <param name="reserved">The ports that outgoing connections do not get, as the kernel writes them.</param>
+    /// <param name="reserved">The ports reserved from outgoing connections, as the kernel writes them.</param>
     public static BindObstacle Describe(SocketError error, IPEndPoint address, bool? isListening, string reserved) => error switch
     {
         SocketError.AddressAlreadyInUse when isListening is false => new(

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Megaphone.Preflight;
 
-/// <summary>What <c>megaphone check</c> prints: a line for each finding, and under it what fixes it.</summary>
+/// <summary>The output of <c>megaphone check</c>: a line for each finding, and below it the fix.</summary>
 internal static class CheckReport
 {
     /// <summary>Writes the table.</summary>
@@ -20,8 +20,9 @@ internal static class CheckReport
 
         int warnings = findings.Count(finding => finding.Verdict == Verdict.Warn);
         int failures = findings.Count(finding => finding.Verdict == Verdict.Fail);
-        report.Append($"\n{findings.Count} looked at, {warnings} to warn of, ");
-        report.Append($"{failures} that keep the configuration from working\n");
+        report.Append($"\n{Counted(findings.Count, "check")}, {Counted(warnings, "warning")}, {Counted(failures, "failure")}\n");
         return report.ToString();
     }
+
+    private static string Counted(int count, string what) => count == 1 ? $"1 {what}" : $"{count} {what}s";
 }

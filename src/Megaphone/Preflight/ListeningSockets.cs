@@ -15,7 +15,7 @@ internal static class ListeningSockets
     private const string Listening = "0A";
     private static readonly string[] Files = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-    /// <summary>Whether one of them keeps an address from being listened on; null: the kernel does not say.</summary>
+    /// <summary>Whether one of them listens on an overlapping address; null: the kernel does not tell.</summary>
     public static bool? Overlap(IPEndPoint address)
     {
         try
@@ -28,7 +28,7 @@ internal static class ListeningSockets
         }
     }
 
-    /// <summary>Where the socket of a line listens; null when it does not.</summary>
+    /// <summary>The address on which the socket of a line listens; null when it does not listen.</summary>
     internal static IPEndPoint? Parse(string line)
     {
         string[] fields = line.Split(' ', 5, StringSplitOptions.RemoveEmptyEntries);
@@ -38,7 +38,7 @@ internal static class ListeningSockets
         return new IPEndPoint(ParseAddress(local[0]), int.Parse(local[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
     }
 
-    /// <summary>Words of 32 bits in the machine's order, each of which holds four bytes of the address in the network's.</summary>
+    /// <summary>32-bit words in host byte order, each with four bytes of the address in network byte order.</summary>
     private static IPAddress ParseAddress(string hex)
     {
         byte[] bytes = Convert.FromHexString(hex);

@@ -10,34 +10,34 @@ using Megaphone.Values;
 
 namespace Megaphone.Preflight;
 
-/// <summary>Holds what is configured against what the machine can do.</summary>
+/// <summary>Checks whether the machine can do what is configured.</summary>
 /// <remarks>
-/// A bound that the operator wrote and that cannot be reached is a failure. A default that cannot be reached is a
-/// warning: the service runs, and turns away what is too much.
+/// A limit that the operator set and that cannot be reached is a failure. A default that cannot be reached is a
+/// warning: the service runs, and refuses what is too much.
 /// </remarks>
 internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 {
-    /// <summary>What an idle TCP connection takes in the kernel: measured, without buffers.</summary>
+    /// <summary>Kernel memory of an idle TCP connection: measured, without buffers.</summary>
     private const int KernelBytesPerConnection = 3994;
 
-    /// <summary>What an idle client may take in this process.</summary>
+    /// <summary>The most memory of an idle plain client in this process.</summary>
     private const int OwnBytesPerPlainClient = 64;
 
-    /// <summary>What an idle session of the hub takes in this process: measured, and rounded up.</summary>
+    /// <summary>Memory of an idle session of the hub in this process: measured, rounded up.</summary>
     private const int OwnBytesPerSession = 300;
 
     /// <summary>
-    /// Descriptors that the process holds from the start: runtime, log, listeners, reactors. What it needs later is kept back from clients.
+    /// Descriptors that the process opens at its start: runtime, log, listeners, reactors. Those it needs later are reserved.
     /// </summary>
     private const int OtherDescriptors = 384;
 
-    /// <summary>Of so many connections one is taken to have data in flight at any moment, a page of it.</summary>
+    /// <summary>One in this many connections is assumed to have data in flight at any moment, a page of it.</summary>
     private const int ConnectionsPerBusyOne = 10;
 
-    /// <summary>Certificates are renewed long before so few days are left.</summary>
-    private const int FewDays = 14;
+    /// <summary>Below this a certificate should have been renewed.</summary>
+    private const int RenewalDays = 14;
 
-    /// <summary>What an idle client with TLS takes in this process: measured, and rounded up.</summary>
+    /// <summary>Memory of an idle client with TLS in this process: measured, rounded up.</summary>
     private const int OwnBytesPerTlsClient = 16_000;
 
     /// <summary>The ports from 1024 on.</summary>
@@ -45,25 +45,25 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private readonly List<Finding> _findings = [];
 
-    /// <summary>The connections with clients that there may be.</summary>
+    /// <summary>The most client connections.</summary>
     private long Clients => settings.Ecm?.MaxClients ?? 0;
 
-    /// <summary>What each of them may take: where there is TLS all may use it.</summary>
+    /// <summary>The memory of each: if any listener uses TLS, all clients may.</summary>
     private long OwnBytesPerClient => settings.Ecm?.Tls is null ? OwnBytesPerPlainClient : OwnBytesPerTlsClient;
 
-    /// <summary>The sessions that there may be in the hub.</summary>
+    /// <summary>The most sessions in the hub.</summary>
     private long Sessions => settings.Hub?.MaxSessions ?? 0;
 
-    /// <summary>Those of them that have a connection of their own.</summary>
+    /// <summary>The most backend connections of the hub.</summary>
     private long BackendConnections => settings.Hub?.Backend is null ? 0 : Sessions;
 
-    /// <summary>How serious it is that the connections cannot all be had.</summary>
+    /// <summary>The verdict when the machine cannot hold all connections.</summary>
     private Verdict Shortfall =>
         (settings.Ecm is not null && settings.MaxClientsGiven) || (BackendConnections > 0 && settings.MaxSessionsGiven)
             ? Verdict.Fail
             : Verdict.Warn;
 
-    /// <summary>Looks at everything.</summary>
+    /// <summary>Runs all checks.</summary>
     public static IReadOnlyList<Finding> Run(Settings settings, MachineFacts machine)
     {
         MachineCheck check = new(settings, machine);
@@ -115,7 +115,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private void AddDays(string topic, string what, int days)
     {
-        if (days < FewDays) Add(Verdict.Warn, topic, what, "renew it; the files are taken into use as soon as they change");
+        if (days < RenewalDays) Add(Verdict.Warn, topic, what, "renew it; changed files are reloaded at once");
         else Add(Verdict.Ok, topic, what);
     }
 
@@ -128,12 +128,12 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
                     Verdict.Fail,
                     key,
                     $"the name {to.Host} does not resolve: {reason}",
-                    $"`getent hosts {to.Host}` must print an address; or write one instead of the name");
+                    $"`getent hosts {to.Host}` must print an address; or configure an address instead");
             else if (key == "Hub:Backend" && BackendIsOwnClientListener(to))
                 Add(
                     Verdict.Fail,
                     key,
-                    $"{to} is where this ECM takes its clients: each session would open the next",
+                    $"{to} is this ECM's own client listener: each session would open the next",
                     "write the XMPP server's own address");
             else
                 Add(Verdict.Ok, key, to.Address is null ? $"the name {to.Host} resolves" : $"{to} needs no name");
@@ -177,10 +177,10 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private ulong Reserved(long? limit) => DescriptorReserve.Within((ulong)(limit ?? long.MaxValue), settings.ReservedDescriptors);
 
-    private void Compare(string topic, long? limit, string says, long needed, string fix, string also = "")
+    private void Compare(string topic, long? limit, string subject, long needed, string fix, string also = "")
     {
         if (limit is null) return;
-        string what = $"{says} {limit}, and {needed} are needed{also}";
+        string what = $"{subject} {limit}, and {needed} are needed{also}";
         if (limit < needed) Add(Shortfall, topic, what, fix);
         else Add(Verdict.Ok, topic, what);
     }
@@ -219,20 +219,20 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             Add(
                 Verdict.Warn,
                 sysctl,
-                $"{limit}, below Ecm:Backlog, which is {backlog}: a rush of clients waits or is turned away",
+                $"{limit}, below Ecm:Backlog, which is {backlog}: in a burst of connections clients wait or are refused",
                 $"sysctl -w {sysctl}={backlog}");
         else
             Add(Verdict.Ok, sysctl, $"{limit}, and Ecm:Backlog is {backlog}");
     }
 
-    /// <summary>The rings of links with their marks, what may wait for slow clients and backends, and incomplete stanzas.</summary>
+    /// <summary>Bytes of the links' rings with their marks, the buffers for slow clients and backends, and incomplete stanzas.</summary>
     private long LinksAndBuffers()
     {
         long bytes = 0;
         if (settings.Ecm is { } ecm) bytes += ecm.Connect.Count * RingMemory(ecm.Link) + ecm.Buffers.TotalBytes;
         if (settings.Ecm is { Link.Framing: LinkFraming.Stanza } stanzas) bytes += stanzas.IncompleteBytes;
 
-        // How many ECMs there are is not known here: one link is counted, as in the usual case.
+        // The number of ECMs is not known here: one link is assumed.
         if (settings.Hub is { } hub) bytes += RingMemory(hub.Link) + hub.Buffers.TotalBytes;
         return bytes;
     }
@@ -277,7 +277,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
 
     private static string TcpMemoryLine(long bytes)
     {
-        // The kernel's own proportions: pressure begins at two thirds, and ends at half.
+        // The kernel's own proportions: pressure begins at two thirds and ends at half.
         long pages = (bytes + Environment.SystemPageSize - 1) / Environment.SystemPageSize;
         return $"sysctl -w net.ipv4.tcp_mem=\"{pages / 2} {pages * 2 / 3} {pages}\"";
     }

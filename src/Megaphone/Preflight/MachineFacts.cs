@@ -3,19 +3,19 @@ using Megaphone.Tls;
 
 namespace Megaphone.Preflight;
 
-/// <summary>What <c>megaphone check</c> needs to know of this machine. Null: the machine does not say.</summary>
+/// <summary>What <c>megaphone check</c> needs to know about this machine. Null: unknown.</summary>
 internal sealed record MachineFacts
 {
-    /// <summary>The hard limit of open files; the soft one is raised to it at the start.</summary>
+    /// <summary>The hard limit of open files, to which the soft one is raised at the start.</summary>
     public required long? OpenFiles { get; init; }
 
-    /// <summary>fs.nr_open: above this no process's limit can be raised.</summary>
+    /// <summary>fs.nr_open: the ceiling of any process's limit.</summary>
     public required long? OpenFilesCeiling { get; init; }
 
     /// <summary>fs.file-max: open files of the whole machine.</summary>
     public required long? OpenFilesOfMachine { get; init; }
 
-    /// <summary>net.ipv4.ip_local_port_range: the first and the last port that outgoing connections get.</summary>
+    /// <summary>net.ipv4.ip_local_port_range: the first and the last port of outgoing connections.</summary>
     public required (int First, int Last)? LocalPorts { get; init; }
 
     /// <summary>net.core.somaxconn: the longest backlog.</summary>
@@ -27,24 +27,24 @@ internal sealed record MachineFacts
     /// <summary>MemAvailable, in bytes.</summary>
     public required long? MemoryAvailable { get; init; }
 
-    /// <summary>The last number of net.ipv4.tcp_mem, in bytes: what all TCP buffers together may take.</summary>
+    /// <summary>The last number of net.ipv4.tcp_mem, in bytes: the limit of all TCP buffers together.</summary>
     public required long? TcpMemory { get; init; }
 
-    /// <summary>For each address to listen on why it cannot be bound; null when it can.</summary>
+    /// <summary>For each configured listener why it cannot be bound; null when it can.</summary>
     public required IReadOnlyDictionary<IPEndPoint, BindObstacle?> Bindable { get; init; }
 
-    /// <summary>The certificates for clients; none when no client speaks TLS, or when they cannot be used.</summary>
+    /// <summary>The certificates for clients; none when no listener uses TLS, or when they cannot be used.</summary>
     public IReadOnlyList<CertificateChain> Certificates { get; init; } = [];
 
     /// <summary>What is wrong with the certificates for clients, or with the library that TLS needs.</summary>
     public IReadOnlyList<CertificateProblem> CertificateProblems { get; init; } = [];
 
-    /// <summary>The files for the TLS of links, for each role whose links speak it.</summary>
+    /// <summary>The TLS files of links, for each role whose links use TLS.</summary>
     public IReadOnlyList<LinkTlsFacts> LinkTls { get; init; } = [];
 
     /// <summary>The time.</summary>
     public DateTimeOffset Now { get; init; } = DateTimeOffset.UtcNow;
 
-    /// <summary>The names that are to be connected to and do not resolve, each with the reason.</summary>
+    /// <summary>The configured target names that do not resolve, each with the reason.</summary>
     public required IReadOnlyDictionary<string, string> Unresolved { get; init; }
 }

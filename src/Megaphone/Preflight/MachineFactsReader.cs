@@ -9,13 +9,13 @@ using Megaphone.Values;
 
 namespace Megaphone.Preflight;
 
-/// <summary>Finds out the facts that matter for a configuration.</summary>
+/// <summary>Reads the machine's facts that matter for a configuration.</summary>
 internal static class MachineFactsReader
 {
     private static readonly TimeSpan ResolveTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Looks at /proc, binds (and frees again) the addresses and resolves the names that are configured.
+    /// Reads /proc, binds and closes the configured addresses, and resolves the configured names.
     /// </summary>
     public static async Task<MachineFacts> ReadAsync(Settings settings)
     {
@@ -103,7 +103,7 @@ internal static class MachineFactsReader
         return Math.Min(machine, ContainerMemoryAvailable() ?? machine);
     }
 
-    /// <summary>What is left of a container's own limit (cgroup v2); null when there is none.</summary>
+    /// <summary>The memory left within a container's own limit (cgroup v2); null when there is none.</summary>
     private static long? ContainerMemoryAvailable()
     {
         const string Limit = "/sys/fs/cgroup/memory.max";

@@ -3,12 +3,12 @@ namespace Megaphone.Preflight;
 /// <summary>How serious a finding of <c>megaphone check</c> is.</summary>
 internal enum Verdict
 {
-    /// <summary>It fits.</summary>
+    /// <summary>Sufficient.</summary>
     Ok,
 
-    /// <summary>It works, but not as well, or not as far, as it could.</summary>
+    /// <summary>It works, but with limits.</summary>
     Warn,
 
-    /// <summary>It keeps the configuration from working.</summary>
+    /// <summary>The configuration cannot work.</summary>
     Fail,
 }
