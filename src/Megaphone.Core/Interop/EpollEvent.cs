@@ -7,7 +7,7 @@ namespace Megaphone.Interop;
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
 internal struct EpollEvent
 {
-    /// <summary>EPOLLIN and its like.</summary>
+    /// <summary>The EPOLL flags.</summary>
     public uint Events;
 
     /// <summary>What was given when the descriptor was added: a <see cref="ConnectionId"/>, or a number below 2^32.</summary>

@@ -1,6 +1,6 @@
 namespace Megaphone.Interop;
 
-/// <summary>The error numbers of Linux that decide what the reactor does.</summary>
+/// <summary>The Linux error numbers that are handled.</summary>
 internal static class Errno
 {
     public const int Interrupted = 4;

@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>Every system call that is made past the runtime. Linux on x86-64 only.</summary>
+/// <summary>The system calls that the runtime does not offer. Linux on x86-64 only.</summary>
 /// <remarks>Each returns -1 on failure, with errno in <see cref="Marshal.GetLastPInvokeError"/>.</remarks>
 internal static unsafe partial class Libc
 {
@@ -190,6 +190,6 @@ internal static unsafe partial class Libc
         _ = SetSocketOption(descriptor, SolSocket, SoLinger, &linger, sizeof(long));
     }
 
-    /// <summary>What the kernel says about an error number, with the number.</summary>
+    /// <summary>The kernel's description of an error number, with the number.</summary>
     public static string Describe(int errno) => $"{Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})";
 }

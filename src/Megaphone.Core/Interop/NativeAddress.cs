@@ -20,7 +20,7 @@ internal struct NativeAddress : IEquatable<NativeAddress>
 
     private readonly ushort _family;
 
-    /// <summary>Makes the native form of an end point.</summary>
+    /// <summary>Converts an end point.</summary>
     public NativeAddress(IPEndPoint endPoint)
     {
         bool v6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
@@ -35,13 +35,13 @@ internal struct NativeAddress : IEquatable<NativeAddress>
     /// <summary>AF_INET or AF_INET6.</summary>
     public readonly int Family => _family;
 
-    /// <summary>The length that the system calls want to be told.</summary>
+    /// <summary>The length to pass to system calls.</summary>
     public readonly uint Length => _family == Libc.AfInet6 ? Size : 16u;
 
     /// <summary>The port, 0 to 65535.</summary>
     public readonly ushort Port => BinaryPrimitives.ReadUInt16BigEndian(ReadOnlyBytes[PortOffset..]);
 
-    /// <summary>An IPv4 address in the clothes of IPv6 (<c>::ffff:a.b.c.d</c>), as a dual-stack listener sees it.</summary>
+    /// <summary>Whether this is an IPv4-mapped IPv6 address (<c>::ffff:a.b.c.d</c>), as a dual-stack listener gets it.</summary>
     public readonly bool IsMappedV4 =>
         _family == Libc.AfInet6 &&
         ReadOnlyBytes.Slice(V6Offset, 12).SequenceEqual((ReadOnlySpan<byte>)[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
@@ -66,7 +66,7 @@ internal struct NativeAddress : IEquatable<NativeAddress>
         : IsMappedV4 ? ReadOnlyBytes.Slice(V6Offset + 12, 4)
         : ReadOnlyBytes.Slice(V6Offset, 16);
 
-    /// <summary>Whether all bytes are the same. What a struct has by itself would compare the one declared field.</summary>
+    /// <summary>Whether all bytes are equal. The default would compare only the declared field.</summary>
     public readonly bool Equals(NativeAddress other) => ReadOnlyBytes.SequenceEqual(other.ReadOnlyBytes);
 
     /// <inheritdoc/>
@@ -80,6 +80,6 @@ internal struct NativeAddress : IEquatable<NativeAddress>
         return hash.ToHashCode();
     }
 
-    /// <summary>The managed form; a mapped IPv4 address comes out as IPv4.</summary>
+    /// <summary>The managed form; a mapped IPv4 address becomes IPv4.</summary>
     public readonly IPEndPoint ToEndPoint() => new(new IPAddress(AddressBytes), Port);
 }

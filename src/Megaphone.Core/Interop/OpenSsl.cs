@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>The functions of OpenSSL 3 that TLS is made of here. Nothing is loaded before the first of them is called.</summary>
+/// <summary>The functions of OpenSSL 3 that are used for TLS. Nothing is loaded before the first call.</summary>
 /// <remarks>
-/// Every call that may fail leaves its reasons in a queue of the calling thread; whoever reads the queue afterwards clears it
-/// before the call. Handles are pointers: <c>ssl</c> an SSL, <c>context</c> an SSL_CTX. What only reads or sets a field is called
-/// without telling the garbage collector, which costs more than such a call does.
+/// A call that fails leaves its errors in a queue of the calling thread; a caller that reads the queue afterwards clears it
+/// before the call. Handles are pointers: <c>ssl</c> an SSL, <c>context</c> an SSL_CTX. Functions that only read or set a field are
+/// called without a GC transition, which costs more than such a call does.
 /// </remarks>
 internal static unsafe partial class OpenSsl
 {
@@ -45,7 +45,7 @@ internal static unsafe partial class OpenSsl
     private const string Ssl = "libssl.so.3";
     private const string Crypto = "libcrypto.so.3";
 
-    /// <summary>Whether the library can be loaded; null when it can, else what is missing and what installs it.</summary>
+    /// <summary>What is missing and what installs it; null when the library can be loaded.</summary>
     public static string? Missing() =>
         NativeLibrary.TryLoad(Ssl, out _) && NativeLibrary.TryLoad(Crypto, out _)
             ? null
@@ -218,7 +218,7 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Crypto, EntryPoint = "EVP_MAC_CTX_set_params")]
     public static partial int SetMacParameters(nint macContext, OpenSslParameter* parameters);
 
-    /// <summary>Whether one certificate's signature was made with the other's key, whatever kind of key that is. Both are DER.</summary>
+    /// <summary>Whether one certificate was signed with the other's key, of whatever type. Both are DER.</summary>
     public static bool IsSignedBy(ReadOnlySpan<byte> certificate, ReadOnlySpan<byte> issuer)
     {
         nint signed = Read(certificate), signer = Read(issuer);
@@ -237,7 +237,7 @@ internal static unsafe partial class OpenSsl
         }
     }
 
-    /// <summary>The first reason in this thread's queue, in OpenSSL's words.</summary>
+    /// <summary>The first error in this thread's queue, as OpenSSL describes it.</summary>
     public static string DescribeError() =>
         Marshal.PtrToStringUTF8((nint)ReasonText(PeekError())) ?? "no reason given";
 }

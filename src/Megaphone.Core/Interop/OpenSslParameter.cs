@@ -18,6 +18,6 @@ internal unsafe struct OpenSslParameter
     /// <summary>Bytes of the value.</summary>
     public nuint Size;
 
-    /// <summary>Of use to OpenSSL where values are read.</summary>
+    /// <summary>Used by OpenSSL when values are read.</summary>
     public nuint ReturnSize;
 }

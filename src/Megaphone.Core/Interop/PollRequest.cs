@@ -2,16 +2,16 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>struct pollfd of poll(2).</summary>
+/// <summary><c>struct pollfd</c> of poll(2).</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct PollRequest
 {
-    /// <summary>The descriptor that is asked about.</summary>
+    /// <summary>The descriptor to check.</summary>
     public int Descriptor;
 
-    /// <summary>What is waited for; nothing: only what is always told.</summary>
+    /// <summary>The requested events; 0: only those that are always reported.</summary>
     public short Wanted;
 
-    /// <summary>What is told.</summary>
+    /// <summary>The returned events.</summary>
     public short Result;
 }

@@ -9,6 +9,6 @@ internal struct ResourceLimit
     /// <summary>The limit in force.</summary>
     public ulong Soft;
 
-    /// <summary>Up to where it may be raised.</summary>
+    /// <summary>The ceiling of the soft limit.</summary>
     public ulong Hard;
 }

@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>An SSL_CTX: what sessions begin with. OpenSSL counts who uses it, so that it may go while sessions live on.</summary>
+/// <summary>An SSL_CTX, from which sessions are made. OpenSSL counts references, so that it may be released before its sessions.</summary>
 internal sealed class TlsContext : SafeHandle
 {
-    /// <summary>Makes an empty one for servers; it is invalid when OpenSSL gives none.</summary>
+    /// <summary>Makes an empty context for servers; it is invalid when OpenSSL fails.</summary>
     public TlsContext()
         : base(0, ownsHandle: true) =>
         SetHandle(OpenSsl.NewContext(OpenSsl.ServerMethod()));

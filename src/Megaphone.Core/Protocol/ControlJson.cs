@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// Source-generated JSON for control packets. They are read as an object of any members, because members that nobody
-/// knows are no error, and those that are known are looked at only where their op wants them.
+/// Source-generated JSON for control packets. They are read as an object with any members, because unknown members are
+/// not an error, and known ones are checked only for the ops that have them.
 /// </summary>
 [JsonSourceGenerationOptions(MaxDepth = MaxDepth)]
 [JsonSerializable(typeof(Dictionary<string, JsonElement>))]

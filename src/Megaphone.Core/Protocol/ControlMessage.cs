@@ -7,57 +7,56 @@ namespace Megaphone.Protocol;
 
 /// <summary>
 /// A control message, the content of a packet on connection id 0 (section 4 of the link protocol):
-/// <c>{"op":"drain","after":5}</c>. Made by the method named after its op, or read by <see cref="ControlReader"/>; those about one
-/// session are made by <see cref="SessionControl"/>.
-/// Members that do not belong to the op, or were not sent, are null. Immutable.
+/// <c>{"op":"drain","after":5}</c>. Made by the method named after its op, or read by <see cref="ControlReader"/>; messages about one
+/// session are written by <see cref="SessionControl"/>. Members that do not belong to the op, or were not sent, are null. Immutable.
 /// </summary>
 internal sealed record ControlMessage
 {
     /// <summary>The longest content of a control packet, in bytes.</summary>
     public const int MaxBytes = 4096;
 
-    /// <summary>The version of the link protocol that is spoken here.</summary>
+    /// <summary>The version of the link protocol that is supported.</summary>
     public const int CurrentVersion = 1;
 
-    /// <summary>What is asked for or told.</summary>
+    /// <summary>The op.</summary>
     public required ControlOp Op { get; init; }
 
     /// <summary>hello, welcome: the version of the protocol, 1 or more.</summary>
     public int? Version { get; init; }
 
-    /// <summary>hello, welcome: what the sender calls itself, for logs.</summary>
+    /// <summary>hello, welcome: the sender's name, for logs.</summary>
     public string? Name { get; init; }
 
-    /// <summary>hello: the shared secret (section 6). <see cref="ToString"/> does not show it.</summary>
+    /// <summary>hello: the shared secret (section 6). <see cref="ToString"/> does not print it.</summary>
     public string? Secret { get; init; }
 
-    /// <summary>hello: what packets carry. A hello that does not say so carries bytes.</summary>
+    /// <summary>hello: what packets carry; bytes if the hello does not say.</summary>
     public LinkFraming? Framing { get; init; }
 
     /// <summary>hello, welcome: the longest packet that the sender accepts, in bytes, 32 or more.</summary>
     public int? MaxPacket { get; init; }
 
-    /// <summary>welcome: how often a silent link is asked for a sign of life; above zero.</summary>
+    /// <summary>welcome: the keep-alive interval; above zero.</summary>
     public TimeSpan? KeepAlive { get; init; }
 
     /// <summary>
-    /// ping, pong: any JSON value, as the text that it came in, so that it can be sent back unchanged.
+    /// ping, pong: any JSON value, as its original text, so that it can be sent back unchanged.
     /// </summary>
     public string? Token { get; init; }
 
     /// <summary>pause, resume, reset: the session's connection id, never 0.</summary>
     public ulong? Id { get; init; }
 
-    /// <summary>refuse, reset: why, in words for a log.</summary>
+    /// <summary>refuse, reset: the reason, for logs.</summary>
     public string? Reason { get; init; }
 
     /// <summary>drain: how long until the link closes.</summary>
     public TimeSpan? After { get; init; }
 
-    /// <summary>How many members of a received message were ignored because its op has none of that name.</summary>
+    /// <summary>How many members of a received message were ignored because its op does not have them.</summary>
     public int Ignored { get; init; }
 
-    /// <summary>Asks for control.</summary>
+    /// <summary>Requests control.</summary>
     public static ControlMessage Hello(string name, string? secret, LinkFraming framing, int maxPacket) => new()
     {
         Op = ControlOp.Hello,
@@ -78,10 +77,10 @@ internal sealed record ControlMessage
         KeepAlive = keepAlive,
     };
 
-    /// <summary>Refuses the link, which is to be closed after it.</summary>
+    /// <summary>Refuses the link, which must be closed after it.</summary>
     public static ControlMessage Refuse(string reason) => new() { Op = ControlOp.Refuse, Reason = reason };
 
-    /// <summary>Asks for a sign of life.</summary>
+    /// <summary>Requests a pong.</summary>
     public static ControlMessage Ping(long token) =>
         new() { Op = ControlOp.Ping, Token = token.ToString(CultureInfo.InvariantCulture) };
 
@@ -96,7 +95,7 @@ internal sealed record ControlMessage
     /// that is cut between two characters.
     /// </summary>
     /// <exception cref="InvalidOperationException">
-    /// It is too long even without its reason: a name or secret of kilobytes.
+    /// It is too long even without its reason: the name or secret has kilobytes.
     /// </exception>
     public byte[] ToUtf8()
     {
@@ -119,24 +118,24 @@ internal sealed record ControlMessage
         }
     }
 
-    /// <summary>The message as it is sent, for logs; a secret is shown as <c>***</c>.</summary>
+    /// <summary>The message as it is sent, for logs; a secret is printed as <c>***</c>.</summary>
     public override string ToString()
     {
-        ControlMessage shown = Secret is null ? this : this with { Secret = "***" };
+        ControlMessage printable = Secret is null ? this : this with { Secret = "***" };
         ArrayBufferWriter<byte> buffer = new(256);
-        shown.Write(buffer, Reason);
+        printable.Write(buffer, Reason);
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
     /// <summary>
-    /// The first <paramref name="length"/> UTF-16 units of a text, or one less where that would halve a character.
+    /// The first <paramref name="length"/> UTF-16 units of a text, or one less if that would split a character.
     /// </summary>
     private static string CutTo(string text, int length) =>
         text[..(length > 0 && char.IsHighSurrogate(text[length - 1]) ? length - 1 : length)];
 
     private static void WriteSeconds(Utf8JsonWriter json, string member, TimeSpan value)
     {
-        // Whole seconds are written as an integer, which is all that some readers understand.
+        // Whole seconds are written as an integer, because some readers accept nothing else.
         if (value.Ticks % TimeSpan.TicksPerSecond == 0) json.WriteNumber(member, value.Ticks / TimeSpan.TicksPerSecond);
         else json.WriteNumber(member, value.TotalSeconds);
     }

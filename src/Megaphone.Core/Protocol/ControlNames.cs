@@ -1,7 +1,7 @@
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// The words that stand in control messages (section 4 of the link protocol) for what is an enum here.
+/// The names in control messages (section 4 of the link protocol) of the values of enums.
 /// </summary>
 internal static class ControlNames
 {
@@ -10,18 +10,18 @@ internal static class ControlNames
 
     private static readonly string[] Framings = ["bytes", "stanza"];
 
-    /// <summary>The word for an op.</summary>
+    /// <summary>The name of an op.</summary>
     public static string Of(ControlOp op) => Ops[(int)op];
 
-    /// <summary>The word for a framing.</summary>
+    /// <summary>The name of a framing.</summary>
     public static string Of(LinkFraming framing) => Framings[(int)framing];
 
     /// <summary>
-    /// The op that a word stands for, letter for letter; <see cref="ControlOp.Unknown"/> when it stands for none.
+    /// The op with this name, case-sensitive; <see cref="ControlOp.Unknown"/> when there is none.
     /// </summary>
     public static ControlOp Op(string name) => (ControlOp)Math.Max(0, Array.IndexOf(Ops, name));
 
-    /// <summary>The framing that a word stands for, letter for letter; null when it stands for none.</summary>
+    /// <summary>The framing with this name, case-sensitive; null when there is none.</summary>
     public static LinkFraming? Framing(string name) =>
         Array.IndexOf(Framings, name) is >= 0 and int index ? (LinkFraming)index : null;
 }

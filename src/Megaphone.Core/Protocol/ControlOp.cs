@@ -1,30 +1,30 @@
 namespace Megaphone.Protocol;
 
-/// <summary>What a control packet asks for or tells: its <c>op</c> (section 4 of the link protocol).</summary>
+/// <summary>The <c>op</c> of a control packet (section 4 of the link protocol).</summary>
 internal enum ControlOp
 {
-    /// <summary>An op that this version does not know; to be ignored and counted.</summary>
+    /// <summary>An op that this version does not know; it is ignored and counted.</summary>
     Unknown,
 
-    /// <summary>An ECM asks for control; the first packet of a link.</summary>
+    /// <summary>An ECM requests control; the first packet of a link.</summary>
     Hello,
 
-    /// <summary>The other end accepts it; its first packet.</summary>
+    /// <summary>The other end accepts the hello; its first packet.</summary>
     Welcome,
 
     /// <summary>The other end refuses the link and closes it.</summary>
     Refuse,
 
-    /// <summary>Asks for a sign of life.</summary>
+    /// <summary>Requests a pong, as a sign of life.</summary>
     Ping,
 
-    /// <summary>The sign of life.</summary>
+    /// <summary>Answers a ping.</summary>
     Pong,
 
     /// <summary>Stop sending data on a connection id.</summary>
     Pause,
 
-    /// <summary>Go on sending data on a connection id.</summary>
+    /// <summary>Continue to send data on a connection id.</summary>
     Resume,
 
     /// <summary>Abort a session now, in both directions.</summary>

@@ -6,17 +6,17 @@ namespace Megaphone.Protocol;
 
 /// <summary>Reads the content of control packets (section 4 of the link protocol). Stateless and thread-safe.</summary>
 /// <remarks>
-/// Only what cannot be acted without is required: <c>version</c> in hello and welcome, <c>id</c> in pause, resume and
-/// reset. Every other member may be missing or null, but has to be right where it is there. Of two members of one name
+/// Only indispensable members are required: <c>version</c> in hello and welcome, <c>id</c> in pause, resume and
+/// reset. Every other member may be absent or null, but must be valid if it is present. Of two members with one name
 /// the last counts.
 /// </remarks>
 internal static class ControlReader
 {
     /// <summary>Reads a control message.</summary>
-    /// <param name="content">The content of a packet on id 0, whole.</param>
-    /// <param name="message">The message; one of <see cref="ControlOp.Unknown"/> is to be ignored and counted.</param>
+    /// <param name="content">The whole content of a packet on id 0.</param>
+    /// <param name="message">The message; one with <see cref="ControlOp.Unknown"/> must be ignored and counted.</param>
     /// <param name="problem">
-    /// When it is none: why, as one line for a log or a <c>refuse</c>. It repeats nothing that was received.
+    /// Otherwise the reason, as one line for a log or a <c>refuse</c>. It contains nothing that was received.
     /// </param>
     /// <returns>False when the content is a protocol error.</returns>
     public static bool TryRead(
@@ -32,7 +32,7 @@ internal static class ControlReader
         problem = members.Problem;
         if (problem is not null) return false;
 
-        message = read with { Ignored = members.Left };
+        message = read with { Ignored = members.UnreadCount };
         return true;
     }
 

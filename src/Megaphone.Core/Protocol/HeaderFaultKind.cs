@@ -8,7 +8,7 @@ internal enum HeaderFaultKind
     /// <summary>Nothing.</summary>
     None,
 
-    /// <summary>One of bytes 0 to 9 is no decimal digit.</summary>
+    /// <summary>One of bytes 0 to 9 is not a decimal digit.</summary>
     LengthNotDigits,
 
     /// <summary>The length is less than the header's own 32 bytes; known at byte 9.</summary>
@@ -20,7 +20,7 @@ internal enum HeaderFaultKind
     /// <summary>Byte 10 is not <c>|</c>.</summary>
     LengthSeparator,
 
-    /// <summary>One of bytes 11 to 30 is no decimal digit.</summary>
+    /// <summary>One of bytes 11 to 30 is not a decimal digit.</summary>
     IdNotDigits,
 
     /// <summary>The id is above 2^64-1; known at byte 30.</summary>

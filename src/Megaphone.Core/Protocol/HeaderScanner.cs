@@ -1,23 +1,23 @@
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// Reads a header byte by byte: the complete parser, for headers that are cut, malformed or unusual, and for processors
-/// without the instructions that <see cref="PacketHeader.TryParse"/> would use.
+/// Parses a header byte by byte: the complete parser, for headers that are incomplete, malformed or unusual, and for processors
+/// without the instructions that <see cref="PacketHeader.TryParse"/> uses.
 /// </summary>
 internal static class HeaderScanner
 {
     /// <summary>
-    /// Reads as much of a header as is there. Each check is made at the first byte at which its answer is known, from
+    /// Parses as much of a header as has arrived. Each check is made at the first byte that decides it, from
     /// front to back, so that a fault is found as soon as its byte has arrived and is the same however the stream was
     /// cut.
     /// </summary>
     /// <param name="source">Begins with the header, which may be incomplete.</param>
     /// <param name="maxLength">The longest packet that is accepted, 32 or more.</param>
-    /// <param name="header">The header when it is whole and right, else default.</param>
+    /// <param name="header">The header when it is complete and valid, else default.</param>
     /// <param name="at">
-    /// The index of the byte at which a fault showed itself; without a fault, how many bytes of the header are there.
+    /// The index of the faulty byte; without a fault, how many bytes of the header have arrived.
     /// </param>
-    /// <returns>The first fault, or <see cref="HeaderFaultKind.None"/> when what is there is right.</returns>
+    /// <returns>The first fault, or <see cref="HeaderFaultKind.None"/> when what has arrived is valid.</returns>
     public static HeaderFaultKind Scan(ReadOnlySpan<byte> source, int maxLength, out PacketHeader header, out int at)
     {
         header = default;
@@ -48,7 +48,7 @@ internal static class HeaderScanner
             {
                 if (!char.IsAsciiDigit((char)value)) return HeaderFaultKind.IdNotDigits;
                 id = id * 10 + (uint)(value - '0');
-                // Only the last of the 20 digits can take it there.
+                // Only the last of the 20 digits can exceed the range.
                 if (id > ulong.MaxValue) return HeaderFaultKind.IdTooLarge;
             }
         }

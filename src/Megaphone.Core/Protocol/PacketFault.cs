@@ -4,8 +4,8 @@ using System.Text;
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// A malformed header in a link's stream: what was wrong, and where (section 1 of the link protocol). It ends the link.
-/// The same stream gives the same fault however it was cut into pieces.
+/// A malformed header in a link's stream: what is wrong, and where (section 1 of the link protocol). It ends the link.
+/// The same stream gives the same fault however it was cut.
 /// </summary>
 internal sealed class PacketFault
 {
@@ -13,8 +13,8 @@ internal sealed class PacketFault
 
     /// <summary>Describes a fault that <see cref="HeaderScanner.Scan"/> found.</summary>
     /// <param name="kind">What is wrong; not <see cref="HeaderFaultKind.None"/>.</param>
-    /// <param name="headerOffset">Where in the stream the header begins, in bytes from the link's first.</param>
-    /// <param name="header">The header, up to and including the faulty byte.</param>
+    /// <param name="headerOffset">The header's offset in the stream, in bytes.</param>
+    /// <param name="header">The header up to and including the faulty byte.</param>
     /// <param name="maxLength">The limit that the length was checked against.</param>
     public PacketFault(HeaderFaultKind kind, long headerOffset, ReadOnlySpan<byte> header, int maxLength)
     {
@@ -28,10 +28,10 @@ internal sealed class PacketFault
     /// <summary>What is wrong.</summary>
     public HeaderFaultKind Kind { get; }
 
-    /// <summary>Where in the stream the malformed header begins, in bytes from the link's first.</summary>
+    /// <summary>The malformed header's offset in the stream, in bytes.</summary>
     public long HeaderOffset { get; }
 
-    /// <summary>Where in the stream the byte is with which it stopped being valid.</summary>
+    /// <summary>The faulty byte's offset in the stream.</summary>
     public long Offset { get; }
 
     /// <summary>
@@ -43,7 +43,7 @@ internal sealed class PacketFault
     /// <summary>Whether the link begins as TLS does: with a record that holds a handshake (22) or an alert (21).</summary>
     public bool LooksLikeTls => Offset == 0 && Header is @"\x16" or @"\x15";
 
-    /// <summary>One line for the log: what was wrong, where, and what would be right.</summary>
+    /// <summary>One line for the log: what is wrong, where, and what would be valid.</summary>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"malformed packet header at offset {HeaderOffset}, wrong at offset {Offset}: {_what}; received \"{Header}\"");
@@ -68,7 +68,7 @@ internal sealed class PacketFault
                 $"the id must be at most {ulong.MaxValue}",
             HeaderFaultKind.IdSeparator =>
                 $"{place} must be the \"|\" between id and content, {last}",
-            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "This is no fault."),
+            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a fault."),
         };
     }
 

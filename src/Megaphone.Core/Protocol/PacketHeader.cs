@@ -8,7 +8,7 @@ using System.Runtime.Intrinsics.X86;
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// The 32 bytes at the head of every packet (section 1 of the link protocol). Parsing and writing allocate nothing.
+/// The 32 bytes at the beginning of every packet (section 1 of the link protocol). Parsing and writing allocate nothing.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -17,7 +17,7 @@ namespace Megaphone.Protocol;
 /// </code>
 /// </remarks>
 /// <param name="Length">Bytes of the whole packet, this header included: 32 to the receiver's limit.</param>
-/// <param name="ConnectionId">Whose packet it is; <see cref="ControlId"/> for the link's own.</param>
+/// <param name="ConnectionId">The session's id; <see cref="ControlId"/> for control packets.</param>
 internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
 {
     /// <summary>Bytes of a header, and so of the shortest packet.</summary>
@@ -27,7 +27,7 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     public const ulong ControlId = 0;
 
     /// <summary>
-    /// The longest packet that ten digits can name. What is accepted is bounded by each receiver's own limit.
+    /// The longest packet that ten digits can express. Each receiver has its own lower limit.
     /// </summary>
     public const long MaxLength = 9_999_999_999;
 
@@ -37,7 +37,7 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     /// <summary>The number of digits of a connection id.</summary>
     public const int IdDigits = 20;
 
-    /// <summary>What stands between length and id (byte 10) and between id and content (byte 31).</summary>
+    /// <summary>The separator between length and id (byte 10) and between id and content (byte 31).</summary>
     public const byte Separator = (byte)'|';
 
     private const ulong TenTo8 = 100_000_000;
@@ -46,14 +46,14 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     /// <summary>2^64 is 1844_6744073709551616: ids whose first four digits are below this cannot overflow.</summary>
     private const uint TopDigitsOfLargestId = 1844;
 
-    /// <summary>Bytes of content behind the header.</summary>
+    /// <summary>Bytes of content after the header.</summary>
     public int ContentLength => Length - Size;
 
-    /// <summary>Reads a whole header.</summary>
+    /// <summary>Parses a complete header.</summary>
     /// <param name="source">Begins with the header; at least <see cref="Size"/> bytes.</param>
     /// <param name="maxLength">The longest packet that is accepted, 32 or more.</param>
     /// <param name="header">The header, or default when it is malformed.</param>
-    /// <returns>False when the header is malformed; <see cref="HeaderScanner.Scan"/> says in what way.</returns>
+    /// <returns>False when the header is malformed; <see cref="HeaderScanner.Scan"/> tells in what way.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="source"/> is shorter than a header.</exception>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryParse(ReadOnlySpan<byte> source, int maxLength, out PacketHeader header)
@@ -112,7 +112,7 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
     }
 
     /// <summary>
-    /// Reads a header that is well formed and whose id does not touch the end of the range. Everything else (false) is
+    /// Parses a valid header whose id is not close to the end of the range. Everything else (false) is
     /// left to <see cref="HeaderScanner"/>.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -123,7 +123,7 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
         Vector128<byte> head = Vector128.LoadUnsafe(ref source);
         Vector128<byte> tail = Vector128.LoadUnsafe(ref source, Size - 1 - 16);
 
-        // A digit xor '0' is at most 9, and a separator xor '|' is 0; no other byte comes out as low.
+        // A digit xor '0' is at most 9, and a separator xor '|' is 0; any other byte gives more.
         head ^= Vector128.Create("0000000000|00000"u8);
         tail ^= Vector128.Create((byte)'0');
         Vector128<byte> excess =
@@ -135,7 +135,7 @@ internal readonly record struct PacketHeader(int Length, ulong ConnectionId)
         Vector128<byte> shuffled = Ssse3.Shuffle(
             head, Vector128.Create(11, 12, 13, 14, 0x80, 0x80, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9).AsByte());
 
-        // Neighbours are joined, digits to twos, twos to fours; then both vectors fit into one.
+        // Join neighbours, digits to twos, twos to fours; then both vectors fit into one.
         Vector128<sbyte> tenOne = Vector128.Create((short)(1 << 8 | 10)).AsSByte();
         Vector128<short> hundredOne = Vector128.Create(1 << 16 | 100).AsInt16();
         Vector128<int> tailFours = Sse2.MultiplyAddAdjacent(Ssse3.MultiplyAddAdjacent(tail, tenOne), hundredOne);

@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Megaphone.Protocol;
 
 /// <summary>
-/// Finds the packets in a link's stream, in whatever pieces it arrives (section 1 of the link protocol). It keeps no
-/// bytes and allocates nothing but the one fault that ends the stream. Not thread-safe: one per stream, used by its
+/// Finds the packets in a link's stream, however it is cut (section 1 of the link protocol). It buffers
+/// nothing and allocates only the fault that ends the stream. Not thread-safe: one per stream, used by its
 /// reader.
 /// </summary>
 /// <remarks>
@@ -18,25 +18,25 @@ internal struct PacketSplitter(int maxPacketBytes)
         : throw new ArgumentOutOfRangeException(
             nameof(maxPacketBytes), maxPacketBytes, $"No packet is shorter than {PacketHeader.Size} bytes.");
 
-    /// <summary>The longest packet that is accepted from here on, in bytes; may be raised, never lowered.</summary>
+    /// <summary>The longest packet that is accepted from now on, in bytes; it can be raised, never lowered.</summary>
     public int MaxPacketBytes
     {
         readonly get => _maxPacketBytes;
         set => _maxPacketBytes = Math.Max(_maxPacketBytes, value);
     }
 
-    /// <summary>Bytes consumed so far: where in the stream the next header begins.</summary>
+    /// <summary>Bytes consumed so far: the next header's offset in the stream.</summary>
     public long Offset { get; private set; }
 
-    /// <summary>What ended the stream; null while it is sound.</summary>
+    /// <summary>The fault that ended the stream; null while it is valid.</summary>
     public PacketFault? Fault { get; private set; }
 
-    /// <summary>Looks at what has arrived and is not yet consumed.</summary>
+    /// <summary>Finds the next packet in what has arrived and is not yet consumed.</summary>
     /// <param name="unread">Begins at <see cref="Offset"/>; may be empty, may hold many packets.</param>
     /// <param name="header">
     /// With <see cref="SplitResult.Packet"/> the packet's header: its content is
-    /// <c>unread[PacketHeader.Size..header.Length]</c>, and the caller goes on behind it. With
-    /// <see cref="SplitResult.Incomplete"/> the header of the packet to come if it has arrived whole, else default.
+    /// <c>unread[PacketHeader.Size..header.Length]</c>, and the caller continues after it. With
+    /// <see cref="SplitResult.Incomplete"/> the header of the incomplete packet if it has arrived completely, else default.
     /// With <see cref="SplitResult.Malformed"/> default.
     /// </param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -7,7 +7,7 @@ namespace Megaphone.Values;
 /// <param name="Port">0 to 65535.</param>
 internal sealed record HostPort(string Host, int Port)
 {
-    /// <summary>Reads <c>HOST:PORT</c>; IPv6 addresses stand in brackets.</summary>
+    /// <summary>Parses <c>HOST:PORT</c>; IPv6 addresses are in brackets.</summary>
     public static bool TryParse(string? text, out HostPort? value)
     {
         value = null;

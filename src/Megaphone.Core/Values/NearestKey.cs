@@ -1,15 +1,15 @@
 namespace Megaphone.Values;
 
-/// <summary>Finds the key that was probably meant.</summary>
+/// <summary>Finds the key that a misspelled one was probably meant to be.</summary>
 internal static class NearestKey
 {
     /// <summary>
-    /// The key with the fewest letters to change (Levenshtein), whatever the case; the first of several. Null when
-    /// more than half of the letters would have to change: then it is no slip but something else.
+    /// The key with the smallest edit distance (Levenshtein), ignoring case; the first of several. Null when
+    /// more than half of the letters differ: then it is not a misspelling.
     /// </summary>
     public static string? To(string written, IEnumerable<string> keys)
     {
-        // Underscores are what a slip in an environment variable's name leaves behind.
+        // In the name of an environment variable underscores separate sections.
         string text = written.Replace('_', ':').ToUpperInvariant();
         string nearest = keys.MinBy(key => Distance(text, key.ToUpperInvariant()))!;
         return Distance(text, nearest.ToUpperInvariant()) * 2 <= text.Length ? nearest : null;

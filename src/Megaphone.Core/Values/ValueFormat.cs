@@ -1,8 +1,8 @@
 namespace Megaphone.Values;
 
-/// <summary>How the values of a setting are written.</summary>
-/// <param name="Read">Reads one.</param>
-/// <param name="Example">A right one.</param>
+/// <summary>The text format of a setting's values.</summary>
+/// <param name="Read">Parses a value.</param>
+/// <param name="Example">A valid value.</param>
 /// <param name="IsSecret">Whether values must never be printed.</param>
 internal sealed record ValueFormat<T>(ValueReader<T> Read, string Example, bool IsSecret = false)
 {

@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace Megaphone.Values;
 
-/// <summary>The formats that settings of the service and options of the load generator are written in.</summary>
+/// <summary>The formats of the service's settings and the load generator's options.</summary>
 internal static class ValueFormats
 {
     /// <summary>Shorter secrets can be guessed.</summary>
@@ -29,7 +29,7 @@ internal static class ValueFormats
     };
 
     /// <summary>
-    /// Where to connect to. Port 0 is let through; whether it makes sense is a matter of other keys.
+    /// An address to connect to. Port 0 is accepted here; whether it is valid depends on other keys.
     /// </summary>
     public static ValueFormat<HostPort> Target { get; } = new(ReadHostPort, "hub.example.org:6280 or [::1]:6280") { Form = "HOST:PORT" };
 
@@ -64,7 +64,7 @@ internal static class ValueFormats
         Duration("a duration", unit: 1, least, most, example);
 
     /// <summary>
-    /// A duration of whole seconds within bounds: all that the kernel, or the protocol, has a place for.
+    /// A duration of whole seconds within bounds: finer ones do not fit the kernel's interface, or the protocol.
     /// </summary>
     public static ValueFormat<TimeSpan> Seconds(TimeSpan least, TimeSpan most, TimeSpan example) =>
         Duration("a duration of whole seconds", TimeSpan.TicksPerSecond, least, most, example);

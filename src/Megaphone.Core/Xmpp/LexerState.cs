@@ -1,6 +1,6 @@
 namespace Megaphone.Xmpp;
 
-/// <summary>Where in a stream's XML the last byte was: all that is needed to go on at any byte.</summary>
+/// <summary>The lexer's position in a stream's XML: all that is needed to continue at any byte.</summary>
 internal enum LexerState : byte
 {
     /// <summary>Between pieces; where every stream begins.</summary>
@@ -33,7 +33,7 @@ internal enum LexerState : byte
     /// <summary>After <c>&lt;!</c>.</summary>
     Bang,
 
-    /// <summary>After <c>&lt;![</c>; the five states behind it are one letter of <c>CDATA[</c> further each.</summary>
+    /// <summary>After <c>&lt;![</c>; the next five states are one letter of <c>CDATA[</c> further each.</summary>
     CDataOpen,
 
     /// <summary>The last letter of <c>CDATA[</c> is missing.</summary>
@@ -48,7 +48,7 @@ internal enum LexerState : byte
     /// <summary>After <c>]]</c> in a CDATA section.</summary>
     CDataBrackets,
 
-    /// <summary>After <c>&lt;?</c>; the two states behind it are one letter of <c>xml</c> further each.</summary>
+    /// <summary>After <c>&lt;?</c>; the next two states are one letter of <c>xml</c> further each.</summary>
     DeclarationOpen,
 
     /// <summary>The last letter of <c>xml</c> is missing.</summary>
@@ -63,10 +63,10 @@ internal enum LexerState : byte
     /// <summary>After <c>?</c> in an XML declaration.</summary>
     DeclarationQuestion,
 
-    /// <summary>The closing tag has come: nothing but white space should follow.</summary>
+    /// <summary>After the closing tag: only white space should follow.</summary>
     Ended,
 
-    /// <summary>Something else has followed the closing tag: it, and all that comes behind it, means nothing.</summary>
+    /// <summary>Something else has followed the closing tag: all further input is discarded.</summary>
     Discarding,
 
     /// <summary>The stream is refused, and stays so.</summary>

@@ -3,13 +3,13 @@ namespace Megaphone.Xmpp;
 /// <summary>Why <see cref="PieceLexer.Run"/> stopped.</summary>
 internal enum LexerStop
 {
-    /// <summary>The input is used up.</summary>
+    /// <summary>The input is consumed.</summary>
     InputEnd,
 
     /// <summary>A start tag at the first level, or the stream header's, is complete. It is not counted in the depth yet.</summary>
     StartTag,
 
-    /// <summary>The same, but it ends itself with <c>/&gt;</c>.</summary>
+    /// <summary>The same, but it ends with <c>/&gt;</c>.</summary>
     EmptyTag,
 
     /// <summary>An end tag at the first level is complete: the stream's. It is not counted in the depth yet.</summary>
@@ -21,6 +21,6 @@ internal enum LexerStop
     /// <summary>An XML declaration is complete.</summary>
     Declaration,
 
-    /// <summary>The stream cannot go on; the last byte looked at is the one with which it went wrong.</summary>
+    /// <summary>The stream is invalid; the last byte read is the faulty one.</summary>
     Fault,
 }

@@ -3,25 +3,25 @@ using System.Runtime.Intrinsics;
 
 namespace Megaphone.Xmpp;
 
-/// <summary>Where the bytes that matter stand among 64: bit <c>i</c> is byte <c>i</c>.</summary>
+/// <summary>The positions of the significant bytes among 64: bit <c>i</c> is byte <c>i</c>.</summary>
 internal struct MarkupMasks
 {
-    /// <summary>Bytes looked at together.</summary>
+    /// <summary>The number of bytes that are scanned together.</summary>
     public const int Size = 64;
 
-    /// <summary><c>&lt;</c>: all that matters in content.</summary>
+    /// <summary><c>&lt;</c>: significant in content.</summary>
     public ulong Less;
 
-    /// <summary><c>"</c> and <c>&lt;</c>: all that matters in a value in double quotes.</summary>
+    /// <summary><c>"</c> and <c>&lt;</c>: significant in a value in double quotes.</summary>
     public ulong DoubleQuoteOrLess;
 
-    /// <summary><c>'</c> and <c>&lt;</c>: all that matters in a value in single quotes.</summary>
+    /// <summary><c>'</c> and <c>&lt;</c>: significant in a value in single quotes.</summary>
     public ulong SingleQuoteOrLess;
 
-    /// <summary><c>&lt; &gt; / " '</c>: all that matters in a tag.</summary>
+    /// <summary><c>&lt; &gt; / " '</c>: significant in a tag.</summary>
     public ulong Tag;
 
-    /// <summary>Looks at 64 bytes. In vectors of 128 bits, which every processor and every build has.</summary>
+    /// <summary>Scans 64 bytes, with vectors of 128 bits, which every x86-64 processor has.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Load(ref byte source, out MarkupMasks masks)
     {

@@ -5,33 +5,33 @@ using System.Runtime.InteropServices;
 namespace Megaphone.Xmpp;
 
 /// <summary>
-/// Follows the structure of the XML that XMPP allows (RFC 6120, section 11.1), byte after byte, through everything that
-/// happens within a piece of a stream. Pure; allocates nothing.
+/// Follows the structure of the XML that XMPP allows (RFC 6120, section 11.1), byte by byte, within a piece of a stream.
+/// No I/O; allocates nothing.
 /// </summary>
 /// <remarks>
-/// <para>What it knows of XML, and all that is needed to see where elements end:</para>
+/// <para>The part of XML's grammar that decides where elements end:</para>
 /// <code>
 /// element  = '&lt;' name … ( '/&gt;' | '&gt;' content '&lt;/' name … '&gt;' )
 /// …        = ( none of &lt; &gt; / " ' | '"' ( neither '"' nor '&lt;' )* '"' | the same with ' )*
 /// content  = ( all but '&lt;' | element | '&lt;![CDATA[' all but ']]&gt;' ']]&gt;' )*
 /// </code>
-/// <para>Names are not compared, and what attributes, references and characters look like is not checked: that is left to the
-/// server's parser, which gets each piece by itself. On what is well formed the two agree on where each element ends.</para>
-/// <para>In content, tags and values, where nearly all bytes are, only few bytes matter; those are found 64 at a time.</para>
+/// <para>Names are not compared, and attributes, references and characters are not checked: that is left to the
+/// server's parser, which gets each piece by itself. For well-formed input the two agree on where each element ends.</para>
+/// <para>In content, tags and values, where nearly all bytes are, only few bytes are significant; those are found 64 at a time.</para>
 /// </remarks>
 internal static class PieceLexer
 {
-    /// <summary>How deep elements may be nested, the stream's own included. Stanzas that people use stay below 20.</summary>
+    /// <summary>How deep elements may be nested, the stream's own included. Usual stanzas stay below 20.</summary>
     public const int MaxDepth = 1024;
 
     private static ReadOnlySpan<byte> CDataLetters => "CDATA["u8;
 
     private static ReadOnlySpan<byte> DeclarationLetters => "xml"u8;
 
-    /// <summary>Goes on within a piece until the input ends or something at the first level is complete.</summary>
-    /// <param name="stream">Where it stands, within a piece.</param>
+    /// <summary>Continues within a piece until the input ends or something at the first level is complete.</summary>
+    /// <param name="stream">The stream's state, within a piece.</param>
     /// <param name="input">What has arrived.</param>
-    /// <param name="at">Where in it to begin; afterwards the byte behind the last one that was looked at.</param>
+    /// <param name="at">Where in it to begin; afterwards the index after the last byte that was read.</param>
     /// <param name="fault">With <see cref="LexerStop.Fault"/>, what is wrong.</param>
     public static LexerStop Run(ref StreamState stream, ReadOnlySpan<byte> input, ref int at, out StreamFaultKind fault)
     {
@@ -127,7 +127,7 @@ internal static class PieceLexer
                     break;
 
                 default:
-                    (state, stop, fault) = StepRarely(state, depth, input, ref next);
+                    (state, stop, fault) = StepRare(state, depth, input, ref next);
                     break;
             }
 
@@ -140,8 +140,8 @@ internal static class PieceLexer
         return stop;
     }
 
-    /// <summary>Goes on in what is rare: CDATA sections, XML declarations, and what is forbidden and begins like them.</summary>
-    private static (LexerState State, LexerStop Stop, StreamFaultKind Fault) StepRarely(
+    /// <summary>Handles the rare states: CDATA sections, XML declarations, and forbidden markup that begins like them.</summary>
+    private static (LexerState State, LexerStop Stop, StreamFaultKind Fault) StepRare(
         LexerState state, int depth, ReadOnlySpan<byte> input, ref int next)
     {
         byte value = input[next++];
@@ -200,8 +200,8 @@ internal static class PieceLexer
     private static (LexerState State, LexerStop Stop, StreamFaultKind Fault) Refused(StreamFaultKind fault) =>
         (LexerState.Refused, LexerStop.Fault, fault);
 
-    /// <summary>Finds the next byte that matters within the block.</summary>
-    /// <param name="mask">Where in the block such bytes are.</param>
+    /// <summary>Finds the next significant byte within the block.</summary>
+    /// <param name="mask">The positions of such bytes in the block.</param>
     /// <param name="block">Where the block begins; <paramref name="next"/> lies within it.</param>
     /// <param name="next">Where to begin; afterwards the byte found, or the end of the block.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -212,8 +212,8 @@ internal static class PieceLexer
         return ahead != 0;
     }
 
-    /// <summary>Looks at 64 bytes from <paramref name="next"/> on; where there are fewer, at the last 64 of the input.</summary>
-    /// <returns>Where the block begins that was looked at.</returns>
+    /// <summary>Scans 64 bytes from <paramref name="next"/> on; if there are fewer, the last 64 of the input.</summary>
+    /// <returns>The index at which the scanned block begins.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int LoadBlock(ReadOnlySpan<byte> input, int next, out MarkupMasks masks)
     {
@@ -224,7 +224,7 @@ internal static class PieceLexer
         return block;
     }
 
-    /// <summary>The same for an input shorter than a block: the bytes behind its end are zeros, which mean nothing.</summary>
+    /// <summary>The same for an input shorter than a block: it is padded with zeros, which are not significant.</summary>
     private static int LoadShort(ReadOnlySpan<byte> input, out MarkupMasks masks)
     {
         Span<byte> padded = stackalloc byte[MarkupMasks.Size];

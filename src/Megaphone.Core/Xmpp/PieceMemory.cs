@@ -2,23 +2,23 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Xmpp;
 
-/// <summary>The memory in which incomplete pieces wait, all clients' together, and its bound. Thread-safe.</summary>
-/// <param name="limit">Bytes that may be taken at the same time.</param>
+/// <summary>The bounded memory for the incomplete pieces of all clients. Thread-safe.</summary>
+/// <param name="limit">The most bytes in use at the same time.</param>
 internal sealed unsafe class PieceMemory(long limit)
 {
-    private long _taken;
+    private long _inUse;
 
-    /// <summary>Bytes that are taken now.</summary>
-    public long Taken => Volatile.Read(ref _taken);
+    /// <summary>Bytes in use now.</summary>
+    public long InUse => Volatile.Read(ref _inUse);
 
-    /// <summary>Makes a buffer larger, keeping what is in it. The caller owns the new one, and the old one is gone.</summary>
-    /// <param name="buffer">From here, or null; unchanged if it fails.</param>
+    /// <summary>Enlarges a buffer, keeping its content. The caller owns the new one; the old one is freed.</summary>
+    /// <param name="buffer">A buffer from this memory, or null; unchanged on failure.</param>
     /// <param name="from">Its size in bytes.</param>
-    /// <param name="to">The size wanted.</param>
-    /// <returns>False when the bound, or the machine, does not allow it.</returns>
+    /// <param name="to">The new size in bytes.</param>
+    /// <returns>False when the bound is reached, or the machine has no memory.</returns>
     public bool TryResize(ref byte* buffer, int from, int to)
     {
-        if (Interlocked.Add(ref _taken, to - from) <= limit)
+        if (Interlocked.Add(ref _inUse, to - from) <= limit)
         {
             try
             {
@@ -27,21 +27,21 @@ internal sealed unsafe class PieceMemory(long limit)
             }
             catch (OutOfMemoryException)
             {
-                // As with the bound: this one client pays for it.
+                // As at the bound: only this client is refused.
             }
         }
 
-        Interlocked.Add(ref _taken, from - to);
+        Interlocked.Add(ref _inUse, from - to);
         return false;
     }
 
     /// <summary>Frees a buffer.</summary>
-    /// <param name="buffer">From here; null afterwards.</param>
+    /// <param name="buffer">A buffer from this memory; null afterwards.</param>
     /// <param name="size">Its size in bytes.</param>
     public void Free(ref byte* buffer, int size)
     {
         NativeMemory.Free(buffer);
         buffer = null;
-        Interlocked.Add(ref _taken, -size);
+        Interlocked.Add(ref _inUse, -size);
     }
 }

@@ -3,10 +3,10 @@ namespace Megaphone.Xmpp;
 /// <summary>What <see cref="StreamSplitter.Next"/> found.</summary>
 internal enum SplitStep
 {
-    /// <summary>A piece of the stream is whole.</summary>
+    /// <summary>A piece of the stream is complete.</summary>
     Piece,
 
-    /// <summary>Everything was taken, and more is needed for the next piece.</summary>
+    /// <summary>All input was consumed, and more is needed for the next piece.</summary>
     Incomplete,
 
     /// <summary>The stream is refused, and stays so.</summary>

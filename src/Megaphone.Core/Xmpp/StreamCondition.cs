@@ -1,23 +1,23 @@
 namespace Megaphone.Xmpp;
 
 /// <summary>
-/// What a client's stream is refused with: those of the stream error conditions of RFC 6120, section 4.9.3, that arise here.
+/// The stream error with which a client's stream is refused: the conditions of RFC 6120, section 4.9.3, that are used here.
 /// </summary>
 internal enum StreamCondition : byte
 {
-    /// <summary><c>bad-format</c> (4.9.3.1): well-formed XML that is no XMPP stream.</summary>
+    /// <summary><c>bad-format</c> (4.9.3.1): well-formed XML that is not an XMPP stream.</summary>
     BadFormat,
 
-    /// <summary><c>host-unknown</c> (4.9.3.6): the stream is meant for a host that is not served here.</summary>
+    /// <summary><c>host-unknown</c> (4.9.3.6): the stream is for a host that is not served here.</summary>
     HostUnknown,
 
-    /// <summary><c>not-well-formed</c> (4.9.3.13): no XML.</summary>
+    /// <summary><c>not-well-formed</c> (4.9.3.13): not XML.</summary>
     NotWellFormed,
 
     /// <summary><c>policy-violation</c> (4.9.3.14): more than is allowed, in bytes or in depth.</summary>
     PolicyViolation,
 
-    /// <summary><c>resource-constraint</c> (4.9.3.17): there is no memory for what is incomplete.</summary>
+    /// <summary><c>resource-constraint</c> (4.9.3.17): there is no memory for an incomplete piece.</summary>
     ResourceConstraint,
 
     /// <summary><c>restricted-xml</c> (4.9.3.18): XML that section 11.1 forbids.</summary>

@@ -4,13 +4,13 @@ namespace Megaphone.Xmpp;
 
 /// <summary>Why a client's stream is refused, where, and with which stream error. The same however the stream was cut.</summary>
 /// <param name="Kind">What is wrong; not <see cref="StreamFaultKind.None"/>.</param>
-/// <param name="Offset">Where in the stream the byte is with which it went wrong, counted from its first, 0.</param>
+/// <param name="Offset">The faulty byte's offset in the stream.</param>
 internal sealed record StreamFault(StreamFaultKind Kind, long Offset)
 {
-    /// <summary>The stream error that the client is told.</summary>
+    /// <summary>The stream error that the client is sent.</summary>
     public StreamCondition Condition => Explain(Kind).Condition;
 
-    /// <summary>What is wrong, in words.</summary>
+    /// <summary>What is wrong, for the log.</summary>
     public string Reason => Explain(Kind).Reason;
 
     /// <summary>One line for the log.</summary>
@@ -22,19 +22,19 @@ internal sealed record StreamFault(StreamFaultKind Kind, long Offset)
         StreamFaultKind.TextBeforeHeader =>
             (StreamCondition.NotWellFormed, "the stream must begin with its header"),
         StreamFaultKind.TextBetweenElements =>
-            (StreamCondition.BadFormat, "between first-level elements only white space may stand"),
+            (StreamCondition.BadFormat, "only white space may be between first-level elements"),
         StreamFaultKind.NoTag =>
             (StreamCondition.NotWellFormed, "a \"<\" must be followed by a name or by \"/\" and a name"),
         StreamFaultKind.LessInTag =>
-            (StreamCondition.NotWellFormed, "a \"<\" stands within a tag"),
+            (StreamCondition.NotWellFormed, "a \"<\" is within a tag"),
         StreamFaultKind.LessInAttribute =>
-            (StreamCondition.NotWellFormed, "a \"<\" stands within an attribute's value"),
+            (StreamCondition.NotWellFormed, "a \"<\" is within an attribute's value"),
         StreamFaultKind.SlashInTag =>
             (StreamCondition.NotWellFormed, "a \"/\" in a start tag must be followed by \">\""),
         StreamFaultKind.MalformedEndTag =>
             (StreamCondition.NotWellFormed, "an end tag has a name and nothing else"),
         StreamFaultKind.NothingToEnd =>
-            (StreamCondition.NotWellFormed, "an end tag ends nothing that is open"),
+            (StreamCondition.NotWellFormed, "an end tag has no open element"),
         StreamFaultKind.NoCharacterData =>
             (StreamCondition.NotWellFormed, "\"<![\" must begin a CDATA section"),
         StreamFaultKind.Comment =>
@@ -57,6 +57,6 @@ internal sealed record StreamFault(StreamFaultKind Kind, long Offset)
             (StreamCondition.PolicyViolation, "a stanza is longer than allowed"),
         StreamFaultKind.NoMemory =>
             (StreamCondition.ResourceConstraint, "the memory for incomplete stanzas is used up"),
-        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "This is no fault."),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a fault."),
     };
 }

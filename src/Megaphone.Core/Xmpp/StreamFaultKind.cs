@@ -1,12 +1,12 @@
 namespace Megaphone.Xmpp;
 
-/// <summary>What is wrong with a stream; <see cref="StreamFault"/> says it in words and knows the condition.</summary>
+/// <summary>What is wrong with a stream; <see cref="StreamFault"/> has the description and the condition.</summary>
 internal enum StreamFaultKind : byte
 {
     /// <summary>Nothing.</summary>
     None,
 
-    /// <summary>Something else than white space, a declaration or an element comes before the stream header.</summary>
+    /// <summary>Something other than white space, a declaration or an element is before the stream header.</summary>
     TextBeforeHeader,
 
     /// <summary>Character data, plain or CDATA, between first-level elements.</summary>
@@ -27,28 +27,28 @@ internal enum StreamFaultKind : byte
     /// <summary>A <c>"</c>, <c>'</c> or <c>/</c> in an end tag.</summary>
     MalformedEndTag,
 
-    /// <summary>An end tag where nothing is open that it could end.</summary>
+    /// <summary>An end tag without an open element.</summary>
     NothingToEnd,
 
-    /// <summary>A <c>&lt;![</c> that is no CDATA section.</summary>
+    /// <summary>A <c>&lt;![</c> that does not begin a CDATA section.</summary>
     NoCharacterData,
 
     /// <summary>A comment.</summary>
     Comment,
 
-    /// <summary>A processing instruction, or an XML declaration where none may be.</summary>
+    /// <summary>A processing instruction, or an XML declaration in the wrong place.</summary>
     ProcessingInstruction,
 
     /// <summary>A document type or one of its declarations.</summary>
     DocumentType,
 
-    /// <summary>The XML declaration is not one.</summary>
+    /// <summary>The XML declaration is malformed.</summary>
     MalformedDeclaration,
 
     /// <summary>The XML declaration names another encoding than UTF-8.</summary>
     Encoding,
 
-    /// <summary>An XML declaration is followed by something else than a stream header.</summary>
+    /// <summary>An XML declaration is not followed by a stream header.</summary>
     DeclarationWithoutHeader,
 
     /// <summary>The first element is not <c>stream</c>.</summary>

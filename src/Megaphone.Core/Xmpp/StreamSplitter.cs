@@ -4,35 +4,35 @@ using System.Numerics;
 namespace Megaphone.Xmpp;
 
 /// <summary>
-/// Cuts clients' XMPP streams into their pieces: the stream header, each complete first-level element, and the closing tag,
-/// byte for byte as they came. What a stream needs between two calls is in its <see cref="StreamState"/>.
+/// Splits clients' XMPP streams into pieces: the stream header, each complete first-level element, and the closing tag,
+/// byte for byte as they were received. A stream's state between two calls is in its <see cref="StreamState"/>.
 /// </summary>
 /// <remarks>
-/// <para>The grammar, of which everything but <c>space</c> and <c>declaration</c> goes out (RFC 6120, sections 4.2, 4.4 and 11.1;
-/// the header comes again after SASL, section 4.3.3):</para>
+/// <para>The grammar, of which everything but <c>space</c> and <c>declaration</c> becomes pieces (RFC 6120, sections 4.2, 4.4 and 11.1;
+/// the header is repeated after SASL, section 4.3.3):</para>
 /// <code>
-/// stream = header ( header | element )* closing-tag, or a header that ends itself; with space before, between and after;
-///          what else follows the end is taken and means nothing
+/// stream = header ( header | element )* closing-tag, or an empty header element; with space before, between and after;
+///          anything else after the end is discarded
 /// header = [ declaration space ] '&lt;' [ prefix ':' ] 'stream' … '&gt;'
 /// </code>
 /// <para>A piece that arrives whole is not copied. One that is cut is kept in native memory of at most the piece's greatest
-/// length, taken from <see cref="PieceMemory"/> as it really comes.</para>
+/// length, allocated from <see cref="PieceMemory"/> as it arrives.</para>
 /// <para>Thread-safe, if each stream is used by one thread at a time.</para>
 /// </remarks>
-/// <param name="memory">Where incomplete pieces wait.</param>
+/// <param name="memory">The memory for incomplete pieces.</param>
 internal sealed unsafe class StreamSplitter(PieceMemory memory)
 {
     private const int SmallestBuffer = 256;
 
     /// <summary>Finds the next piece.</summary>
-    /// <param name="stream">The client's; a piece found before is given up.</param>
-    /// <param name="maxPieceBytes">The longest piece that is taken, the same throughout a stream.</param>
-    /// <param name="unread">What has arrived; what is taken is cut off at its front.</param>
+    /// <param name="stream">The client's; the previous piece becomes invalid.</param>
+    /// <param name="maxPieceBytes">The longest piece that is accepted, the same throughout a stream.</param>
+    /// <param name="unread">What has arrived; what is consumed is removed from its front.</param>
     /// <param name="piece">
     /// With <see cref="SplitStep.Piece"/>, the piece. It lies in <paramref name="unread"/> or in the stream's buffer, and is
-    /// valid until the next call for this stream, which frees the buffer: call until the answer is another one.
+    /// valid until the next call for this stream, which frees the buffer: call until the result is another one.
     /// </param>
-    /// <param name="fault">With <see cref="SplitStep.Refused"/>, why. Nothing more may be given of that stream.</param>
+    /// <param name="fault">With <see cref="SplitStep.Refused"/>, why. Nothing more of that stream may be passed.</param>
     public SplitStep Next(
         ref StreamState stream, int maxPieceBytes, ref ReadOnlySpan<byte> unread, out ReadOnlySpan<byte> piece, out StreamFault? fault)
     {
@@ -45,14 +45,14 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
             int at = 0;
             if (!stream.IsWithinPiece)
             {
-                Take(ref stream, ref unread, XmlBytes.CountWhiteSpace(unread));
+                Consume(ref stream, ref unread, XmlBytes.CountWhiteSpace(unread));
                 if (unread.IsEmpty) return SplitStep.Incomplete;
                 if (stream.Lexer is LexerState.Ended or LexerState.Discarding)
                 {
-                    // Who has closed its stream has nothing more to say on it (RFC 6120, section 4.4). Libraries that send an
-                    // acknowledgement or a keepalive late do no harm, and an error would tell them nothing.
+                    // A client must not send anything after its closing tag (RFC 6120, section 4.4). Libraries that send a late
+                    // acknowledgement or keepalive do no harm, and an error would not help them.
                     stream.Lexer = LexerState.Discarding;
-                    Take(ref stream, ref unread, unread.Length);
+                    Consume(ref stream, ref unread, unread.Length);
                     return SplitStep.Incomplete;
                 }
 
@@ -82,11 +82,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         }
     }
 
-    /// <summary>Refuses a stream for a reason that the caller knows, after the piece found last.</summary>
+    /// <summary>Refuses a stream for a reason of the caller's, after the last piece.</summary>
     public StreamFault Refuse(ref StreamState stream, int maxPieceBytes, StreamFaultKind kind) =>
         Refuse(ref stream, maxPieceBytes, kind, -1);
 
-    /// <summary>Frees what a stream holds: to be called once when its client goes. The stream is as if it had not begun.</summary>
+    /// <summary>Frees a stream's memory; to be called once when its client disconnects. Resets the stream to its beginning.</summary>
     public void Release(ref StreamState stream, int maxPieceBytes)
     {
         Free(ref stream, maxPieceBytes);
@@ -108,8 +108,8 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     }
 
     /// <summary>
-    /// Goes on with a piece, from <paramref name="at"/> on, until it is complete or the input ends. With
-    /// <see cref="LexerStop.Fault"/> the byte at <paramref name="at"/> is the one with which it went wrong.
+    /// Continues with a piece, from <paramref name="at"/> on, until it is complete or the input ends. With
+    /// <see cref="LexerStop.Fault"/> the byte at <paramref name="at"/> is the faulty one.
     /// </summary>
     private LexerStop Continue(
         ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
@@ -132,17 +132,17 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
                 return LexerStop.Fault;
             }
 
-            // From here on what was looked at is in one place: whole in the input, or all of it in the buffer.
-            bool kept = stream.Length > 0 || stop == LexerStop.InputEnd;
-            if (kept && !TryKeep(ref stream, max, allowed[..at]))
+            // From here on what was read is contiguous: whole in the input, or all of it in the buffer.
+            bool buffered = stream.Length > 0 || stop == LexerStop.InputEnd;
+            if (buffered && !TryBuffer(ref stream, max, allowed[..at]))
             {
                 at = Math.Max(0, at - 1);
                 fault = StreamFaultKind.NoMemory;
                 return LexerStop.Fault;
             }
 
-            ReadOnlySpan<byte> whole = kept ? new ReadOnlySpan<byte>(stream.Buffer, stream.Length) : allowed[..at];
-            fault = Judge(ref stream, stop, whole, out bool complete);
+            ReadOnlySpan<byte> whole = buffered ? new ReadOnlySpan<byte>(stream.Buffer, stream.Length) : allowed[..at];
+            fault = CheckPiece(ref stream, stop, whole, out bool complete);
             if (fault != StreamFaultKind.None)
             {
                 at--;
@@ -150,9 +150,9 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
             }
 
             if (complete) piece = whole;
-            if (complete || kept)
+            if (complete || buffered)
             {
-                Take(ref stream, ref unread, at);
+                Consume(ref stream, ref unread, at);
                 allowed = allowed[at..];
                 at = 0;
             }
@@ -162,10 +162,10 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     }
 
     /// <summary>
-    /// Decides what it means that something at the first level is complete: <paramref name="whole"/> is the piece as far as it
-    /// has come, <paramref name="complete"/> whether it is all of it.
+    /// Decides whether the piece is complete, and checks it, when something at the first level is: <paramref name="whole"/> is the
+    /// piece so far, <paramref name="complete"/> whether that is all of it.
     /// </summary>
-    private static StreamFaultKind Judge(ref StreamState stream, LexerStop stop, ReadOnlySpan<byte> whole, out bool complete)
+    private static StreamFaultKind CheckPiece(ref StreamState stream, LexerStop stop, ReadOnlySpan<byte> whole, out bool complete)
     {
         complete = stop != LexerStop.InputEnd;
         switch (stop)
@@ -181,7 +181,7 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
                 }
                 else if (isHeader)
                 {
-                    // The first header, or one that takes the place of the one before: nothing but the stream is open.
+                    // The first header, or one that replaces it: only the stream is open.
                     stream.Depth = 1;
                     stream.Lexer = LexerState.Between;
                 }
@@ -213,8 +213,8 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         }
     }
 
-    /// <summary>Keeps bytes of a piece that is not complete, or has become complete with them.</summary>
-    private bool TryKeep(ref StreamState stream, int max, ReadOnlySpan<byte> bytes)
+    /// <summary>Buffers bytes of a piece that is not complete, or that they complete.</summary>
+    private bool TryBuffer(ref StreamState stream, int max, ReadOnlySpan<byte> bytes)
     {
         int length = stream.Length + bytes.Length;
         int from = CapacityFor(stream.Length, max), to = CapacityFor(length, max);
@@ -224,7 +224,7 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         return true;
     }
 
-    /// <summary>How large a buffer is that holds so much: it doubles, up to what the longest piece needs.</summary>
+    /// <summary>The size of the buffer for this many bytes: it doubles, up to the longest piece.</summary>
     private static int CapacityFor(int length, int max) =>
         length == 0 ? 0 : Math.Min(max, (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(length, SmallestBuffer)));
 
@@ -235,7 +235,7 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         stream.Length = 0;
     }
 
-    private static void Take(ref StreamState stream, ref ReadOnlySpan<byte> unread, int count)
+    private static void Consume(ref StreamState stream, ref ReadOnlySpan<byte> unread, int count)
     {
         stream.Offset += count;
         unread = unread[count..];

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace Megaphone.Xmpp;
 
-/// <summary>The bytes that XML gives a meaning to.</summary>
+/// <summary>The character classes of XML that are needed here.</summary>
 internal static class XmlBytes
 {
     private static readonly SearchValues<byte> WhiteSpaceValues = SearchValues.Create(WhiteSpace);
@@ -17,20 +17,20 @@ internal static class XmlBytes
     public static bool IsWhiteSpace(byte value) => value is (byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n';
 
     /// <summary>
-    /// Whether a name may begin with it. Of what is not ASCII every byte is taken: whether it is right, the server's parser knows.
+    /// Whether a name may begin with it. Any byte that is not ASCII is accepted: the server's parser checks those.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool MayBeginName(byte value) =>
         (uint)((value | 0x20) - 'a') <= 'z' - 'a' || value is (byte)'_' or (byte)':' or >= 0x80;
 
-    /// <summary>Where white space at the front ends; the whole length when there is nothing else.</summary>
+    /// <summary>The length of the white space at the front.</summary>
     public static int CountWhiteSpace(ReadOnlySpan<byte> bytes)
     {
         int index = bytes.IndexOfAnyExcept(WhiteSpaceValues);
         return index < 0 ? bytes.Length : index;
     }
 
-    /// <summary>Whether a name stands at the front, with whatever prefix, that is <c>stream</c>.</summary>
+    /// <summary>Whether the name at the front is <c>stream</c>, with any prefix.</summary>
     /// <param name="tag">A tag from its name on, to its <c>&gt;</c>.</param>
     /// <param name="after">What follows the name.</param>
     public static bool IsStream(ReadOnlySpan<byte> tag, out ReadOnlySpan<byte> after)

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Megaphone.Xmpp;
 
-/// <summary>Looks into an XML declaration, which ends here and so is checked by nobody else.</summary>
+/// <summary>Checks an XML declaration, which is dropped here and so never reaches the server's parser.</summary>
 /// <remarks>
 /// XML 1.0, productions 23 to 26, 32 and 80:
 /// <code>
@@ -12,15 +12,15 @@ namespace Megaphone.Xmpp;
 internal static class XmlDeclaration
 {
     /// <summary>Checks a declaration.</summary>
-    /// <param name="declaration">From <c>&lt;?xml</c>, with white space behind it, to <c>?&gt;</c>.</param>
+    /// <param name="declaration">From <c>&lt;?xml</c>, with white space after it, to <c>?&gt;</c>.</param>
     public static StreamFaultKind Check(ReadOnlySpan<byte> declaration)
     {
         ReadOnlySpan<byte> rest = declaration["<?xml".Length..^"?>".Length];
-        if (!TryTake(ref rest, "version"u8, out ReadOnlySpan<byte> version) || !version.SequenceEqual("1.0"u8))
+        if (!TryRemove(ref rest, "version"u8, out ReadOnlySpan<byte> version) || !version.SequenceEqual("1.0"u8))
             return StreamFaultKind.MalformedDeclaration;
 
-        bool hasEncoding = TryTake(ref rest, "encoding"u8, out ReadOnlySpan<byte> encoding);
-        bool hasStandalone = TryTake(ref rest, "standalone"u8, out ReadOnlySpan<byte> standalone);
+        bool hasEncoding = TryRemove(ref rest, "encoding"u8, out ReadOnlySpan<byte> encoding);
+        bool hasStandalone = TryRemove(ref rest, "standalone"u8, out ReadOnlySpan<byte> standalone);
         if (rest.Trim(XmlBytes.WhiteSpace).Length > 0
             || (hasStandalone && !standalone.SequenceEqual("yes"u8) && !standalone.SequenceEqual("no"u8)))
         {
@@ -30,8 +30,8 @@ internal static class XmlDeclaration
         return hasEncoding && !Ascii.EqualsIgnoreCase(encoding, "UTF-8"u8) ? StreamFaultKind.Encoding : StreamFaultKind.None;
     }
 
-    /// <summary>Takes <c> name = "value"</c> from the front; what is malformed stays there and is found by the caller.</summary>
-    private static bool TryTake(ref ReadOnlySpan<byte> rest, ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
+    /// <summary>Removes <c> name = "value"</c> from the front; if it is malformed it stays there for the caller to find.</summary>
+    private static bool TryRemove(ref ReadOnlySpan<byte> rest, ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
     {
         value = default;
         ReadOnlySpan<byte> at = rest.TrimStart(XmlBytes.WhiteSpace);

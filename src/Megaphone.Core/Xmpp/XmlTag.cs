@@ -2,12 +2,12 @@ using System.Buffers;
 
 namespace Megaphone.Xmpp;
 
-/// <summary>Looks into the tag with which a piece begins, as <see cref="StreamSplitter"/> found it. Allocates nothing.</summary>
+/// <summary>Parses the tag with which a piece of <see cref="StreamSplitter"/> begins. Allocates nothing.</summary>
 internal static class XmlTag
 {
     private static readonly SearchValues<byte> NameEnds = SearchValues.Create(" \t\r\n/>"u8);
 
-    /// <summary>Its name, prefix and all.</summary>
+    /// <summary>Its name, with its prefix.</summary>
     public static ReadOnlySpan<byte> Name(ReadOnlySpan<byte> piece)
     {
         ReadOnlySpan<byte> rest = piece[1..];
@@ -15,7 +15,7 @@ internal static class XmlTag
         return end < 0 ? rest : rest[..end];
     }
 
-    /// <summary>Finds an attribute; its value as it stands there, references and all.</summary>
+    /// <summary>Finds an attribute; its value is not unescaped.</summary>
     public static bool TryAttribute(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
     {
         ReadOnlySpan<byte> rest = piece[(1 + Name(piece).Length)..];

@@ -36,7 +36,7 @@ public class ControlMessageTests
     [InlineData("12345678901234567890123")]
     [InlineData("\"\\u0041\\/é\"")]
     [InlineData("[ 1 ,{ } ]")]
-    public void A_token_goes_back_exactly_as_it_came(string token)
+    public void A_token_is_returned_unchanged(string token)
     {
         ControlMessage pong = ControlMessage.Pong(Read($$"""{ "token" : {{token}} , "op" : "ping" }"""));
 
@@ -44,7 +44,7 @@ public class ControlMessageTests
     }
 
     [Fact]
-    public void A_secret_is_sent_but_never_shown()
+    public void A_secret_is_sent_but_not_printed()
     {
         ControlMessage hello = ControlMessage.Hello("ecm-1", "open sesame", LinkFraming.Bytes, 4096);
 
@@ -59,7 +59,7 @@ public class ControlMessageTests
     [InlineData("𝄞")]
     [InlineData("x𝄞")]
     [InlineData("\"")]
-    public void A_reason_that_is_too_long_is_cut_between_two_characters(string character)
+    public void A_too_long_reason_is_cut_between_two_characters(string character)
     {
         string reason = string.Concat(Enumerable.Repeat(character, 5_000));
 
@@ -72,14 +72,14 @@ public class ControlMessageTests
     }
 
     [Fact]
-    public void What_can_not_be_cut_and_is_too_long_is_the_callers_mistake()
+    public void A_message_that_is_too_long_without_its_reason_throws()
     {
         ControlMessage hello = ControlMessage.Hello(new string('n', 5_000), null, LinkFraming.Bytes, 4096);
         Assert.Throws<InvalidOperationException>(hello.ToUtf8);
     }
 
     [Fact]
-    public void What_is_written_is_read_again()
+    public void Written_messages_can_be_read()
     {
         ControlMessage[] messages =
         [
@@ -94,7 +94,7 @@ public class ControlMessageTests
     }
 
     [Fact]
-    public void Every_message_is_json_for_others_too()
+    public void Every_message_is_valid_json()
     {
         using JsonDocument json = JsonDocument.Parse(ControlMessage.Refuse("no").ToUtf8());
         Assert.Equal("no", json.RootElement.GetProperty("reason").GetString());

@@ -83,7 +83,7 @@ public class ControlReaderTests
     }
 
     [Fact]
-    public void Bytes_that_are_no_utf8_are_a_protocol_error()
+    public void Invalid_utf8_is_a_protocol_error()
     {
         byte[] content = [.. "{\"op\":\"ping\",\"token\":\""u8, 0xC3, .. "\"}"u8];
 
@@ -92,16 +92,16 @@ public class ControlReaderTests
     }
 
     [Fact]
-    public void A_hello_may_say_no_more_than_its_version() => Assert.Equal(
+    public void A_hello_needs_only_its_version() => Assert.Equal(
         new ControlMessage { Op = ControlOp.Hello, Version = 1, Framing = LinkFraming.Bytes },
         Read("""{"op":"hello","version":1}"""));
 
     [Fact]
-    public void A_version_that_nobody_speaks_yet_is_read() =>
+    public void An_unsupported_version_can_be_read() =>
         Assert.Equal(2, Read("""{"op":"hello","version":2}""").Version);
 
     [Fact]
-    public void Numbers_above_what_is_counted_here_read_as_the_largest()
+    public void Numbers_above_the_range_are_read_as_the_largest()
     {
         Assert.Equal(int.MaxValue, Read("""{"op":"hello","version":1,"maxPacket":9999999999}""").MaxPacket);
         Assert.Equal(TimeSpan.FromSeconds(int.MaxValue), Read("""{"op":"drain","after":1e300}""").After);
@@ -115,7 +115,7 @@ public class ControlReaderTests
         Assert.Equal(id, Read($$"""{"op":"pause","id":"{{text}}"}""").Id);
 
     [Fact]
-    public void Ops_that_nobody_knows_are_no_error_whatever_their_members_are()
+    public void Unknown_ops_are_not_an_error_whatever_their_members()
     {
         ControlMessage message = Read("""{"op":"dance","id":{},"version":"x","token":1}""");
 
@@ -127,7 +127,7 @@ public class ControlReaderTests
     [InlineData("unknown")]
     [InlineData("Hello")]
     [InlineData("")]
-    public void Ops_are_known_letter_for_letter(string op) =>
+    public void Ops_are_case_sensitive(string op) =>
         Assert.Equal(ControlOp.Unknown, Read($$"""{"op":"{{op}}"}""").Op);
 
     [Fact]
@@ -143,16 +143,16 @@ public class ControlReaderTests
         Assert.Equal(new ControlMessage { Op = ControlOp.Resume, Id = 2 }, Read("""{"op":"pause","id":"1","op":"resume","id":"2"}"""));
 
     [Fact]
-    public void White_space_around_and_escapes_within_are_json_as_usual() => Assert.Equal(
+    public void White_space_and_escapes_are_accepted() => Assert.Equal(
         new ControlMessage { Op = ControlOp.Pause, Id = 7 },
         Read(" {\r\n\t\"\\u006fp\" : \"paus\\u0065\" , \"id\" : \"\\u0037\" }\n"));
 
     [Fact]
-    public void Content_of_4096_bytes_is_taken() =>
+    public void Content_of_4096_bytes_is_accepted() =>
         Assert.Equal(ControlOp.Ping, Read("{\"op\":\"ping\"}" + new string(' ', ControlMessage.MaxBytes - 13)).Op);
 
     [Fact]
-    public void Whatever_arrives_is_read_or_refused_but_never_throws()
+    public void Any_input_is_read_or_refused_and_never_throws()
     {
         Gen<byte[]> noise = Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf();
         Gen<byte[]> nearlyRight = Gen.Elements(

@@ -33,7 +33,7 @@ public class PacketFaultTests
 
     [Theory]
     [MemberData(nameof(Malformed))]
-    public void It_is_found_at_the_first_byte_that_shows_it(string header, string kind, int at)
+    public void It_is_found_at_the_first_byte_that_reveals_it(string header, string kind, int at)
     {
         byte[] bytes = Encoding.Latin1.GetBytes(header);
 
@@ -48,7 +48,7 @@ public class PacketFaultTests
     }
 
     [Fact]
-    public void It_is_one_line_that_says_what_is_wrong_and_where_and_what_would_be_right()
+    public void It_is_one_line_with_the_fault_its_offset_and_what_would_be_valid()
     {
         StringBuilder lines = new();
         foreach (object[] row in Malformed)

@@ -72,7 +72,7 @@ public class PacketHeaderTests
         Assert.Equal(accepted, PacketHeader.TryParse(Ascii($"{digits}|00000000000000000007|"), limit, out _));
 
     [Fact]
-    public void What_was_written_is_read_at_every_number_of_digits()
+    public void Written_headers_can_be_read_at_every_number_of_digits()
     {
         foreach (int length in LengthsAtDigitBoundaries())
         {
@@ -89,7 +89,7 @@ public class PacketHeaderTests
     }
 
     [Fact]
-    public void Every_group_of_digits_is_written_right()
+    public void Every_group_of_digits_is_written_correctly()
     {
         // The eight-digit conversion works on halves of four digits each: every value of either half, in every place.
         byte[] bytes = new byte[PacketHeader.Size];
@@ -114,7 +114,7 @@ public class PacketHeaderTests
     }
 
     [Fact]
-    public void Less_than_a_header_is_the_callers_mistake()
+    public void Less_than_a_header_throws()
     {
         byte[] bytes = new byte[PacketHeader.Size - 1];
         Assert.Throws<ArgumentOutOfRangeException>(() => PacketHeader.Write(bytes, 32, 7));
@@ -122,7 +122,7 @@ public class PacketHeaderTests
     }
 
     [Fact]
-    public void The_fast_way_and_the_plain_way_agree_on_every_byte_at_every_place()
+    public void The_vector_and_the_scalar_parser_agree_on_every_byte_at_every_offset()
     {
         string[] origins =
         [
@@ -150,7 +150,7 @@ public class PacketHeaderTests
     }
 
     [Fact]
-    public void The_fast_way_and_the_plain_way_agree_on_headers_that_are_nearly_right()
+    public void The_vector_and_the_scalar_parser_agree_on_nearly_valid_headers()
     {
         Random random = new(20_16);
         byte[] bytes = new byte[PacketHeader.Size];

@@ -79,7 +79,7 @@ public class PacketSplitterTests
         }));
 
     [Fact]
-    public void Any_garbage_is_refused_for_the_same_reason_at_the_same_offset_however_it_is_cut() => Check(
+    public void Garbage_is_refused_for_the_same_reason_at_the_same_offset_however_it_is_cut() => Check(
         Prop.ForAll(Arb.From(SpoiltStreams), Arb.From(PieceLengths), (stream, lengths) =>
         {
             Reading whole = Read(stream, [Math.Max(1, stream.Length)]);
@@ -92,7 +92,7 @@ public class PacketSplitterTests
         }));
 
     [Fact]
-    public void A_fault_is_known_as_soon_as_its_byte_is_there() => Check(
+    public void A_fault_is_found_as_soon_as_its_byte_has_arrived() => Check(
         Prop.ForAll(Arb.From(SpoiltStreams), stream =>
         {
             Reading reading = new(Limit);
@@ -147,7 +147,7 @@ public class PacketSplitterTests
     }
 
     [Fact]
-    public void A_limit_below_a_header_is_the_callers_mistake() =>
+    public void A_limit_below_a_header_throws() =>
         Assert.Throws<ArgumentOutOfRangeException>(() => new PacketSplitter(PacketHeader.Size - 1));
 
     [Fact]

@@ -10,7 +10,7 @@ public class SessionControlTests
     [Theory]
     [InlineData(1UL)]
     [InlineData(ulong.MaxValue)]
-    public void Each_is_what_the_protocol_says_and_is_read_as_such(ulong id)
+    public void Each_has_the_form_of_the_protocol_and_can_be_read(ulong id)
     {
         Assert.Equal($$"""{"op":"pause","id":"{{id}}"}""", Text(SessionControl.Pause(id)));
         Assert.Equal($$"""{"op":"resume","id":"{{id}}"}""", Text(SessionControl.Resume(id)));
@@ -22,7 +22,7 @@ public class SessionControlTests
     }
 
     [Fact]
-    public void The_longest_has_room()
+    public void The_longest_fits_into_MaxBytes()
     {
         string reason = new('x', 64);
         Assert.Equal(reason, Read(SessionControl.Reset(ulong.MaxValue, reason)).Reason);
@@ -35,7 +35,7 @@ public class SessionControlTests
     public void A_reason_is_one_word(string reason) => Assert.Throws<ArgumentException>(() => SessionControl.Reset(1, reason));
 
     [Fact]
-    public void Making_one_takes_no_memory()
+    public void Formatting_allocates_nothing()
     {
         byte[] content = new byte[SessionControl.MaxBytes];
         SessionControl.Reset(7, "link_lost").Format(content);

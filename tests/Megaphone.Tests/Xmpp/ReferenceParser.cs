@@ -3,12 +3,12 @@ using System.Xml;
 
 namespace Megaphone.Tests.Xmpp;
 
-/// <summary>A real XML parser, System.Xml, that says what is well formed and where elements begin and end.</summary>
+/// <summary>A real XML parser, System.Xml, that decides what is well formed and where elements begin and end.</summary>
 /// <remarks>Pieces are in Latin 1, one character for each byte; whole streams are text.</remarks>
-internal static class Judge
+internal static class ReferenceParser
 {
     /// <summary>The pieces of a stream: its header, the first-level elements and the closing tag.</summary>
-    /// <returns>Null when the judge refuses it, or when XMPP does: it is more than elements between the tags of a stream.</returns>
+    /// <returns>Null when the parser or XMPP refuses it: it is more than elements between the tags of a stream.</returns>
     public static List<string>? PiecesOf(string stream)
     {
         try

@@ -14,7 +14,7 @@ public class StreamErrorTextTests
     [InlineData("a\" evil=\"1")]
     [InlineData("a'><stream:features/><x y='")]
     [InlineData("&apos; &#39; &unknown;")]
-    public void Nothing_becomes_an_attribute_or_an_element_of_its_own(string text)
+    public void Values_are_escaped_and_cannot_become_attributes_or_elements(string text)
     {
         string header = Encoding.UTF8.GetString(StreamErrorText.Header(id: text, from: text));
 

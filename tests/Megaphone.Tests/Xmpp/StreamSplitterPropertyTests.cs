@@ -15,11 +15,11 @@ public partial class StreamSplitterPropertyTests
     private static readonly Gen<byte[]> WrongStreams = XmppStreams.Spoilt.Or(XmppStreams.Garbage);
 
     [Fact]
-    public void Any_stream_cut_anywhere_gives_exactly_the_judges_pieces() => Check(
+    public void Any_stream_cut_anywhere_gives_exactly_the_reference_parsers_pieces() => Check(
         Prop.ForAll(Arb.From(XmppStreams.Parts), Arb.From(XmppStreams.Cuts), (parts, cuts) =>
         {
             // The judge gets each beginning with an end of its own.
-            List<List<string>?> judged = [.. parts.Select(part => Judge.PiecesOf(part + End))];
+            List<List<string>?> judged = [.. parts.Select(part => ReferenceParser.PiecesOf(part + End))];
             Assert.DoesNotContain(null, judged);
             List<string> expected = [.. judged.SelectMany(pieces => pieces![..^1]), End];
 
@@ -29,7 +29,7 @@ public partial class StreamSplitterPropertyTests
         }));
 
     [Fact]
-    public void Any_wrong_stream_is_refused_in_the_same_way_however_it_is_cut() => Check(
+    public void An_invalid_stream_is_refused_in_the_same_way_however_it_is_cut() => Check(
         Prop.ForAll(Arb.From(WrongStreams), Arb.From(XmppStreams.Cuts), (stream, cuts) =>
         {
             Reading whole = Reading.Of(stream, [int.MaxValue], Limit);
@@ -40,7 +40,7 @@ public partial class StreamSplitterPropertyTests
         }));
 
     [Fact]
-    public void A_fault_is_known_as_soon_as_its_byte_is_there() => Check(
+    public void A_fault_is_found_as_soon_as_its_byte_has_arrived() => Check(
         Prop.ForAll(Arb.From(WrongStreams), stream =>
         {
             using Reading reading = new(Limit);
@@ -52,10 +52,10 @@ public partial class StreamSplitterPropertyTests
         }));
 
     [Fact]
-    public void What_the_judge_takes_is_never_refused() => Check(
+    public void What_the_reference_parser_accepts_is_never_refused() => Check(
         Prop.ForAll(Arb.From(XmppStreams.Spoilt), stream =>
         {
-            if (TextOf(stream) is not { } text || Judge.PiecesOf(text) is not { } judged) return;
+            if (TextOf(stream) is not { } text || ReferenceParser.PiecesOf(text) is not { } judged) return;
             Reading reading = Reading.Of(stream, [int.MaxValue]);
             Assert.Null(reading.Fault);
             Assert.Equal(judged, reading.Pieces.Select(FromLatin1));
@@ -71,8 +71,8 @@ public partial class StreamSplitterPropertyTests
             // A header is one tag: with an end it would be one empty element. What the judge refuses, the server will too.
             Match header = HeaderTag().Match(piece);
             string element = header.Success ? $"{piece}</{header.Groups[1].Value}>" : piece;
-            Assert.True(Judge.ElementsIn(element) is null or 1, piece);
-            Assert.False(Judge.IsHalf(element), piece);
+            Assert.True(ReferenceParser.ElementsIn(element) is null or 1, piece);
+            Assert.False(ReferenceParser.IsHalf(element), piece);
         })));
 
     [GeneratedRegex("""^</([^<>"'/]*:)?stream[ \t\r\n]*>$""")]

@@ -13,7 +13,7 @@ public class StreamSplitterTests
     private const string End = "</stream:stream>";
 
     [Fact]
-    public void A_header_each_element_and_the_closing_tag_are_pieces() =>
+    public void The_header_each_element_and_the_closing_tag_are_pieces() =>
         Assert.Equal(
             [Header, "<presence/>", "<message to='b'><body>hi</body></message>", "<a></a>", End],
             Reading.Of($"{Header}<presence/><message to='b'><body>hi</body></message><a></a>{End}").Pieces);
@@ -30,11 +30,11 @@ public class StreamSplitterTests
     [InlineData("<?xml version='1.0'?>")]
     [InlineData("<?xml version=\"1.0\" encoding=\"utf-8\" ?>\n")]
     [InlineData("  <?xml\tversion = '1.0' encoding='UTF-8' standalone='yes'?> ")]
-    public void The_XML_declaration_is_cut_off(string declaration) =>
+    public void The_XML_declaration_is_dropped(string declaration) =>
         Assert.Equal([Header, "<a/>"], Reading.Of($"{declaration}{Header}<a/>").Pieces);
 
     [Fact]
-    public void A_stream_may_begin_again() =>
+    public void A_stream_may_restart() =>
         Assert.Equal(
             [Header, "<auth>x</auth>", "<stream:stream again=''>", "<a/>", "<other:stream>", "<b/>", "</other:stream>"],
             Reading.Of($"{Header}<auth>x</auth><?xml version='1.0'?><stream:stream again=''><a/><other:stream><b/></other:stream>").Pieces);
@@ -44,7 +44,7 @@ public class StreamSplitterTests
         Assert.Equal(["<stream\nid='1'>", "<a/>", "</stream >"], Reading.Of("<stream\nid='1'><a/></stream >").Pieces);
 
     [Fact]
-    public void A_header_that_ends_itself_is_the_whole_stream()
+    public void An_empty_stream_element_is_the_whole_stream()
     {
         Assert.Equal(["<stream:stream/>"], Reading.Of("<stream:stream/> ").Pieces);
         Assert.True(Reading.Of("<stream:stream/><a/>").IsDiscarding);
@@ -57,7 +57,7 @@ public class StreamSplitterTests
     [InlineData("<!-- -->")]
     [InlineData("<?xml version='1.0'?><stream:stream><a/>")]
     [InlineData("</stream:stream>")]
-    public void What_follows_the_closing_tag_means_nothing(string more)
+    public void What_follows_the_closing_tag_is_discarded(string more)
     {
         // In one go and byte by byte; and nothing is kept of it.
         foreach (int length in (int[])[int.MaxValue, 1])
@@ -71,11 +71,11 @@ public class StreamSplitterTests
     }
 
     [Fact]
-    public void White_space_after_the_closing_tag_is_white_space() =>
+    public void White_space_after_the_closing_tag_is_not_counted_as_discarded() =>
         Assert.False(Reading.Of(Header + End + " \r\n\t").IsDiscarding);
 
     [Fact]
-    public void Only_the_first_level_knows_streams() =>
+    public void Only_a_first_level_stream_element_is_a_header() =>
         Assert.Equal([Header, "<a><stream/><stream:stream></stream:stream></a>", End],
             Reading.Of($"{Header}<a><stream/><stream:stream></stream:stream></a>{End}").Pieces);
 
@@ -89,7 +89,7 @@ public class StreamSplitterTests
     [InlineData("<a>> ]> \"'/ > </a>", false)]
     [InlineData("<äöü ß='ü'>\u00fc</äöü>", false)]
     [InlineData("<_a:b/>", false)]
-    public void What_looks_like_markup_is_not_taken_for_it(string element, bool isRefused)
+    public void Text_that_looks_like_markup_is_not_mistaken_for_it(string element, bool isRefused)
     {
         // A "<" in a value is refused by XML itself.
         Reading reading = Reading.Of($"{Header}{element}{element}");
@@ -122,7 +122,7 @@ public class StreamSplitterTests
     [InlineData("<?xml ?>", "not-well-formed", 7)]
     [InlineData("<?xml version='1.0'?>x", "not-well-formed", 21)]
     [InlineData("<?xml version='1.0'?><?xml version='1.0'?>", "restricted-xml", 22)]
-    public void What_no_stream_begins_with_is_refused(string stream, string condition, int offset) =>
+    public void A_stream_that_does_not_begin_with_a_header_is_refused(string stream, string condition, int offset) =>
         AssertRefused(stream, stream, condition, offset);
 
     [Theory]
@@ -162,20 +162,20 @@ public class StreamSplitterTests
     [InlineData("</message>", "not-well-formed", 9)]
     [InlineData("</stream:stream x>", "not-well-formed", 17)]
     [InlineData("<a/></a>", "not-well-formed", 7)]
-    public void What_may_not_stand_in_a_stream_is_refused(string rest, string condition, int offset) =>
+    public void Restricted_or_malformed_XML_is_refused(string rest, string condition, int offset) =>
         AssertRefused(rest, Header + rest, condition, Header.Length + offset);
 
     [Fact]
-    public void A_fault_says_what_is_wrong_and_where() =>
+    public void A_fault_has_a_reason_and_an_offset() =>
         Assert.Equal("restricted-xml at offset 10: comments are not allowed", Reading.Of("<stream><!--").Fault?.ToString());
 
     [Fact]
-    public void Every_fault_has_words_and_a_condition() =>
+    public void Every_fault_has_a_reason_and_a_condition() =>
         Assert.All(Enum.GetValues<StreamFaultKind>().Where(kind => kind != StreamFaultKind.None), kind =>
             Assert.Matches("^[a-z-]+ at offset 7: .{10,}", new StreamFault(kind, 7).ToString()));
 
     [Fact]
-    public void Pieces_up_to_the_limit_are_taken_and_no_longer_ones()
+    public void Pieces_up_to_the_limit_are_accepted_and_longer_ones_refused()
     {
         const int Limit = 300;
         string longest = Element(Limit), tooLong = Element(Limit + 1);
@@ -196,7 +196,7 @@ public class StreamSplitterTests
     }
 
     [Fact]
-    public void A_piece_that_never_ends_is_refused_when_the_first_byte_too_many_is_there()
+    public void A_piece_without_an_end_is_refused_at_the_first_byte_above_the_limit()
     {
         foreach (string begin in new[] { "<stream ", "<?xml ", "<stream a='" })
         {
@@ -209,7 +209,7 @@ public class StreamSplitterTests
     }
 
     [Fact]
-    public void Space_between_pieces_counts_for_no_piece_and_takes_no_memory()
+    public void Space_between_pieces_belongs_to_no_piece_and_takes_no_memory()
     {
         using Reading reading = new(300);
         reading.Feed(Header);
@@ -239,38 +239,38 @@ public class StreamSplitterTests
         PieceMemory memory = new(long.MaxValue);
         using Reading reading = new(10_000, memory);
         reading.Feed(Header + "<a/>");
-        Assert.Equal(0, memory.Taken);
+        Assert.Equal(0, memory.InUse);
         reading.Feed("<");
-        Assert.Equal(256, memory.Taken);
+        Assert.Equal(256, memory.InUse);
         reading.Feed("a>" + new string('x', 254));
-        Assert.Equal(512, memory.Taken);
+        Assert.Equal(512, memory.InUse);
         reading.Feed(new string('x', 9_000));
-        Assert.Equal(10_000, memory.Taken);
+        Assert.Equal(10_000, memory.InUse);
         reading.Feed("</a>");
-        Assert.Equal(0, memory.Taken);
+        Assert.Equal(0, memory.InUse);
         Assert.Equal(3, reading.Pieces.Count);
         Assert.Equal(0, reading.Held);
     }
 
     [Fact]
-    public void Memory_is_freed_when_a_client_goes_and_when_it_is_refused()
+    public void Memory_is_freed_when_a_client_disconnects_and_when_it_is_refused()
     {
         PieceMemory memory = new(long.MaxValue);
         using (Reading gone = new(10_000, memory))
         {
             gone.Feed(Header + "<a>");
-            Assert.Equal(256, memory.Taken);
+            Assert.Equal(256, memory.InUse);
         }
 
-        Assert.Equal(0, memory.Taken);
+        Assert.Equal(0, memory.InUse);
         using Reading refused = new(10_000, memory);
         refused.Feed(Header + "<a>").Feed("<!--");
         Assert.NotNull(refused.Fault);
-        Assert.Equal(0, memory.Taken);
+        Assert.Equal(0, memory.InUse);
     }
 
     [Fact]
-    public void When_all_memory_is_taken_whoever_wants_more_is_refused_alone()
+    public void When_the_memory_is_used_up_only_the_stream_that_needs_more_is_refused()
     {
         PieceMemory memory = new(512);
         using Reading first = new(10_000, memory), second = new(10_000, memory), third = new(10_000, memory);
@@ -280,13 +280,13 @@ public class StreamSplitterTests
         Assert.Equal(StreamFaultKind.NoMemory, third.Fault?.Kind);
         Assert.Equal(StreamCondition.ResourceConstraint, third.Fault?.Condition);
         Assert.Equal(2, third.Pieces.Count);
-        Assert.Equal(512, memory.Taken);
+        Assert.Equal(512, memory.InUse);
 
         first.Feed("</a>");
         second.Feed("</a>");
         Assert.Equal([Header, "<a></a>"], first.Pieces);
         Assert.Equal([Header, "<a></a>"], second.Pieces);
-        Assert.Equal(0, memory.Taken);
+        Assert.Equal(0, memory.InUse);
     }
 
     [Fact]
