@@ -6,7 +6,7 @@ public sealed class AdminCrowdTests
     [Theory]
     [InlineData(80)]
     [InlineData(500)]
-    public async Task Requests_that_are_never_sent_whole_keep_no_probe_from_its_answer(int held)
+    public async Task Incomplete_requests_keep_no_probe_from_its_answer(int held)
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         int descriptors = await hub.IdleDescriptorsAsync();
@@ -19,7 +19,7 @@ public sealed class AdminCrowdTests
             }
             catch (System.Net.Sockets.SocketException)
             {
-                // It has given way already.
+                // It has been evicted already.
             }
         }
 

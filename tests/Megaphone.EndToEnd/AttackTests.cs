@@ -2,7 +2,7 @@ using Megaphone.Attacks;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>The attacks of <c>tests/attacks</c>, each for a short time: nobody is harmed, nothing is forged, and the attacker is ended.</summary>
+/// <summary>The attacks of <c>tests/attacks</c>, each for a short time: no other client suffers, nothing is forged, and the attacker is disconnected.</summary>
 /// <remarks>How long others wait is only bounded roughly here, where the machine may be busy; <c>tests/attacks/run.sh</c> measures it.</remarks>
 [Collection(Alone)]
 public sealed class AttackTests
@@ -17,7 +17,7 @@ public sealed class AttackTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task Nobody_is_harmed_by_an_attack(string attack)
+    public async Task No_client_suffers_from_an_attack(string attack)
     {
         AttackResult result = await AttackRun.PlayAsync(AttackList.Make(attack), Timing.Short);
 

@@ -6,7 +6,7 @@ namespace Megaphone.EndToEnd;
 /// <summary>Bad input on every listener: nothing but the offender suffers, and memory stays where it is.</summary>
 public sealed class BadInputTests : IAsyncLifetime, IDisposable
 {
-    /// <summary>What bad input may leave behind in memory: allocator and thread pool, not what was sent.</summary>
+    /// <summary>The memory that bad input may leave in use: by allocator and thread pool, not by the input.</summary>
     private const long MemoryBound = 24 << 20;
 
     private MegaphoneProcess _both = null!;
@@ -42,7 +42,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Random_bytes_on_the_client_port_are_data_like_any_other()
+    public async Task Random_bytes_on_the_client_port_are_passed_on_unchanged()
     {
         using TestConnection client = await TestConnection.ConnectAsync(_both.Clients);
         byte[] noise = Sample.Bytes(4 << 20);
@@ -56,7 +56,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_trickle_of_single_bytes_on_the_client_port_arrives()
+    public async Task Single_bytes_on_the_client_port_arrive()
     {
         using TestConnection client = await TestConnection.ConnectAsync(_both.Clients);
 
@@ -78,7 +78,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
             List<TestConnection> clients = await TestConnection.ConnectManyAsync(_both.Clients, 300);
             for (int i = 0; i < clients.Count; i++)
             {
-                // Silent ones, ones that have said something, and ones that have ended their direction.
+                // Silent ones, some that have sent something, and some that have ended their direction.
                 if (i % 3 == 1) await clients[i].SendAsync("x");
                 if (i % 3 == 2) clients[i].EndSending();
                 clients[i].Abort();
@@ -102,7 +102,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         })];
         await Task.Delay(TimeSpan.FromSeconds(2));
 
-        // Twenty times 40 MiB would be 800. What may wait for a slow socket is limited per session, and both ends hold some.
+        // Twenty times 40 MiB would be 800. What is buffered for a slow socket is limited per session, and both ends buffer some.
         Assert.InRange(_both.Process.ResidentBytes - _memory, long.MinValue, 96 << 20);
         long echoed = Volatile.Read(ref _echoed);
         await Patience.UntilAsync(() => Volatile.Read(ref _echoed) > echoed + 3, "the bystanders' going on");
@@ -113,7 +113,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Half_open_clients_come_to_an_end()
+    public async Task Half_open_clients_time_out()
     {
         List<TestConnection> clients = await TestConnection.ConnectManyAsync(_both.Clients, 200);
         foreach (TestConnection client in clients)
@@ -169,7 +169,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Headers_that_promise_much_cost_no_memory()
+    public async Task Headers_that_announce_long_packets_take_no_memory()
     {
         List<LinkPeer> links = [];
         for (int i = 0; i < 100; i++)
@@ -205,7 +205,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_trickle_of_single_bytes_on_the_link_port_is_a_packet_in_the_end()
+    public async Task Single_bytes_on_the_link_port_make_a_packet()
     {
         using LinkPeer link = await LinkPeer.PlainEcmAsync(_both);
 
@@ -234,7 +234,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_flood_of_sessions_on_one_link_is_served_and_forgotten()
+    public async Task A_flood_of_sessions_on_one_link_is_served_and_freed()
     {
         using LinkPeer link = await LinkPeer.PlainEcmAsync(_both);
         for (ulong id = 1; id <= 20_000; id += 100)
@@ -249,7 +249,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Bad_input_on_the_admin_port_harms_nobody()
+    public async Task Bad_input_on_the_admin_port_does_no_harm()
     {
         foreach (byte[] bad in new[] { Sample.Bytes(5000), Encoding.ASCII.GetBytes("GET /" + new string('9', 1_000_000)), "GET /metrics HTTP/9.9\r\n\r\n"u8.ToArray() })
         {
@@ -266,7 +266,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
             await client.AssertIsGoneAsync();
         }
 
-        // More connections than the endpoint takes at the same time, which say nothing, or a byte now and then.
+        // More connections than the endpoint accepts at the same time, silent or sending a byte occasionally.
         List<TestConnection> silent = await TestConnection.ConnectManyAsync(_both.Admin, 30);
         foreach (TestConnection client in silent) await client.SendAsync("G");
         for (int i = 0; i < 500; i++) (await TestConnection.ConnectAsync(_both.Admin)).Abort();
@@ -278,7 +278,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Connections_to_the_admin_port_that_never_say_anything_keep_nobody_out_for_long()
+    public async Task Silent_connections_to_the_admin_port_keep_no_probe_out()
     {
         List<TestConnection> silent = await TestConnection.ConnectManyAsync(_both.Admin, 200);
 
@@ -300,7 +300,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         await AssertNothingElseSufferedAsync();
     }
 
-    /// <summary>The bystanders went on all the time, and sessions, descriptors and memory are where they were.</summary>
+    /// <summary>The other clients were served all the time, and sessions, descriptors and memory are as before.</summary>
     private async Task AssertNothingElseSufferedAsync(long memoryBound = MemoryBound)
     {
         long echoed = Volatile.Read(ref _echoed);

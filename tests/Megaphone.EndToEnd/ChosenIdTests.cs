@@ -33,7 +33,7 @@ public sealed class ChosenIdTests
         await sending;
         await receiving;
 
-        // Where the ids collide it is as long as all of it takes: ten to thirty seconds.
+        // If the ids collided, it would take as long as all of it: ten to thirty seconds.
         Assert.InRange(longest, TimeSpan.Zero, TimeSpan.FromSeconds(4));
         await hub.ReachesAtLeastAsync(Sessions, "megaphone_hub_sessions");
         foreach (LinkPeer bystander in bystanders) bystander.Dispose();

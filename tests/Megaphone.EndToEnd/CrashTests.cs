@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>ECM, hub and backend killed in turn while clients talk: the others clean up and serve again without help.</summary>
+/// <summary>ECM, hub and backend are killed in turn under load: the others clean up and recover.</summary>
 public sealed class CrashTests : IAsyncLifetime, IDisposable
 {
     private const int Clients = 100;
@@ -59,7 +59,7 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task When_the_hub_is_killed_clients_are_disconnected_and_a_new_hub_is_found()
+    public async Task When_the_hub_is_killed_clients_are_disconnected_and_a_new_hub_is_connected()
     {
         await LoadAsync();
         IPEndPoint address = _hub.Hub;
@@ -79,7 +79,7 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task When_the_ECM_is_killed_the_hub_closes_its_sessions_and_takes_the_next_one()
+    public async Task When_the_ECM_is_killed_the_hub_closes_its_sessions_and_accepts_the_next_one()
     {
         await LoadAsync();
 
@@ -97,7 +97,7 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_hub_that_hangs_is_found_by_KeepAlive_and_served_again_when_it_goes_on()
+    public async Task A_hanging_hub_is_detected_by_KeepAlive_and_linked_again_when_it_continues()
     {
         await LoadAsync();
 
@@ -115,7 +115,7 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
 
     private Task<MegaphoneProcess> EcmAsync() => MegaphoneProcess.EcmAsync(_hub.Hub, "Service:KeepAlive=00:00:01");
 
-    /// <summary>Clients that talk to the echo without a pause until their connections are gone.</summary>
+    /// <summary>Clients that exchange data with the echo without a pause until they are disconnected.</summary>
     private async Task LoadAsync()
     {
         _clients.AddRange(await TestConnection.ConnectManyAsync(_ecm.Clients, Clients));
@@ -134,13 +134,13 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
             }
             catch (Exception gone) when (gone is IOException or System.Net.Sockets.SocketException)
             {
-                // What this is about.
+                // The expected end.
             }
         }));
         await _hub.ReachesAtLeastAsync(2 * Clients, "megaphone_link_packets_total", "role=hub", "direction=in");
     }
 
-    /// <summary>Every client has noticed the end of its connection, without having been told anything wrong before.</summary>
+    /// <summary>Every client has noticed the end of its connection, and received no wrong data before.</summary>
     private Task AssertAllClientsAreGoneAsync() => Patience.WithinAsync(_load, "the end of every client's connection");
 
     private async Task AssertNothingIsLeftAsync()

@@ -10,7 +10,7 @@ public sealed class CrowdTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Clients_that_talk_dawdle_leave_and_abort_at_random_get_what_is_theirs_and_leave_nothing_behind(bool control)
+    public async Task Clients_that_send_pause_end_and_abort_at_random_get_their_own_data_and_leave_nothing_behind(bool control)
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync($"Ecm:Link:Control={(control ? "true" : "false")}");
         int idle = await both.IdleDescriptorsAsync();
@@ -52,7 +52,7 @@ public sealed class CrowdTests
                 if (i % 3 == 0) await UnlessAbortedAsync(clients[i], client => Task.Run(client.EndSending));
             }
 
-            // Whatever the backend does, each client's connection comes to an end.
+            // Whatever the backend does, each client's connection ends.
             await Task.WhenAll(clients.Select(client => client.AssertIsGoneAsync()));
             clients.ForEach(client => client.Dispose());
         }

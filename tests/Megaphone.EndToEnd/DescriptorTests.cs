@@ -4,7 +4,7 @@ using System.Net;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Clients take all the descriptors that they can get, and hold them: the process goes on all the same.</summary>
+/// <summary>Clients that take and hold all the descriptors they can get do not stop the process.</summary>
 public sealed class DescriptorTests : IDisposable
 {
     /// <summary>The limit, of which 130 are kept back: 64, two links, and the 64 connections of the admin endpoint.</summary>
@@ -24,7 +24,7 @@ public sealed class DescriptorTests : IDisposable
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(2)]
-    public async Task Clients_that_use_up_the_descriptors_leave_the_process_those_that_it_needs(int listener)
+    public async Task Clients_cannot_use_up_the_descriptors_that_the_process_needs(int listener)
     {
         _certificates.Issue("localhost", ["localhost"]);
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
@@ -83,7 +83,7 @@ public sealed class DescriptorTests : IDisposable
         for (int i = 0; i < 10; i++) Assert.Equal(200, (await process.GetAsync("/healthz")).Status);
     }
 
-    /// <summary>Asserts that it uses hardly any processor time while nothing goes on.</summary>
+    /// <summary>Asserts that it uses hardly any processor time while idle.</summary>
     private static async Task AssertRestsAsync(MegaphoneProcess process)
     {
         (double before, long began) = (ProcessorSeconds(process), Stopwatch.GetTimestamp());

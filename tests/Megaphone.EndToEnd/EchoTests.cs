@@ -34,7 +34,7 @@ public sealed class EchoTests
         LinkPeer link = await LinkPeer.EcmAsync(hub, receiveBuffer: 256 << 10);
         await link.AssertEchoesAsync(1);
 
-        // Pongs fill even the room that is kept for control: the hub has no way left to say that the session is over.
+        // Pongs fill even the reserve for control packets: the hub cannot send that the session is over.
         byte[] ping = Packet.Format(0, """{"op":"ping","token":1}""");
         await link.SendRawAsync(Enumerable.Repeat(ping, 200_000).SelectMany(bytes => bytes).ToArray());
         await link.SendControlAsync("""{"op":"pause","id":"1"}""");

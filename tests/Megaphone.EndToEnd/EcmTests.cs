@@ -10,7 +10,7 @@ namespace Megaphone.EndToEnd;
 public sealed class EcmTests
 {
     [Fact]
-    public async Task What_many_clients_say_comes_back_to_each_of_them_unchanged()
+    public async Task What_many_clients_send_is_echoed_to_each_of_them_unchanged()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         int idle = await both.IdleDescriptorsAsync();
@@ -41,12 +41,12 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task Clients_that_read_slowly_what_comes_back_lose_nothing()
+    public async Task Clients_that_read_slowly_lose_nothing()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         long before = both.Process.ResidentBytes;
 
-        // More than the kernel's buffers take on the way there and back, so that the ECM has to hold some of it.
+        // More than the kernel's buffers hold in both directions, so that the ECM has to buffer some of it.
         Task paused = both.ReachesAtLeastAsync(1, "megaphone_pauses_total");
         await Task.WhenAll(Enumerable.Range(1, 4).Select(async seed =>
         {
@@ -67,12 +67,12 @@ public sealed class EcmTests
 
         await both.ReachesAsync(0, "megaphone_buffered_bytes");
 
-        // A buffer takes up to twice what is in it, and the allocator keeps some of what was given back.
+        // A buffer takes up to twice its content, and the allocator keeps some of what was freed.
         Assert.InRange(both.Process.ResidentBytes - before, long.MinValue, 96 << 20);
     }
 
     [Fact]
-    public async Task A_thousand_clients_at_the_same_time_each_hear_their_own_words()
+    public async Task A_thousand_concurrent_clients_each_get_their_own_data_back()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         int idle = await both.IdleDescriptorsAsync();
@@ -90,7 +90,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_session_is_opened_by_the_clients_first_byte_and_ids_are_never_used_again()
+    public async Task A_session_is_opened_by_the_clients_first_byte_and_ids_are_never_reused()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
@@ -117,7 +117,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task The_ECM_says_hello_first_with_what_it_was_given()
+    public async Task The_ECM_sends_hello_first_with_its_configured_values()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
@@ -151,7 +151,7 @@ public sealed class EcmTests
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("::1")]
-    public async Task Where_all_addresses_of_IPv6_are_listened_on_links_and_clients_may_come_over_IPv4_too(string over)
+    public async Task Listeners_on_the_IPv6_wildcard_accept_links_and_clients_over_IPv4_too(string over)
     {
         using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(["Hub:Listen=[::]:0", "Hub:AllowOpenListener=true"]);
         IPEndPoint hubAddress = new(IPAddress.Parse(over), hub.Hub.Port);
@@ -163,7 +163,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_refused_link_is_no_link_and_is_tried_again()
+    public async Task A_refused_link_is_not_up_and_is_retried()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
@@ -184,13 +184,13 @@ public sealed class EcmTests
     [InlineData("v2", "127.0.0.1:0", "127.0.0.9")]
     [InlineData("v1", "[::1]:0", "::1")]
     [InlineData("v2", "[::1]:0", "::1")]
-    public async Task The_backend_is_told_the_clients_own_address_before_anything_else(string proxy, string listen, string from)
+    public async Task The_backend_gets_the_clients_address_before_anything_else(string proxy, string listen, string from)
     {
         using TestBackend backend = new();
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
             backend.Setting, $"Ecm:Proxy={proxy}", $"Ecm:Clients:0:Listen={listen}");
         using TestConnection client = await TestConnection.ConnectAsync(both.Clients, IPAddress.Parse(from));
-        // Before the client has said a word.
+        // Before the client has sent anything.
         using TestConnection session = await backend.AcceptAsync();
         byte[] expected = ProxyHeader(proxy, client.Local, both.Clients);
 
@@ -202,7 +202,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task While_no_link_is_up_clients_are_turned_away_at_once_and_later_served_without_help()
+    public async Task While_no_link_is_up_clients_are_refused_at_once_and_served_once_one_is_up()
     {
         TestHub later = new();
         IPEndPoint address = later.Address;
@@ -264,7 +264,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task Sessions_are_spread_over_the_links_and_losing_one_link_costs_its_own_only()
+    public async Task Sessions_are_spread_over_the_links_and_losing_one_ends_its_own_only()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Link:Count=2");
@@ -272,7 +272,7 @@ public sealed class EcmTests
         await ecm.HasLinksAsync(2, "ecm");
         List<TestConnection> clients = await TestConnection.ConnectManyAsync(ecm.Clients, 40);
 
-        // Each client says its number; each link sends what it hears back, until all is said.
+        // Each client sends its number; each link echoes what it receives, until all is sent.
         Dictionary<int, int> linkOf = [];
         Task[] serving = [.. links.Select((link, which) => Task.Run(async () =>
         {
@@ -349,7 +349,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task When_descriptors_run_out_new_clients_are_refused_and_the_others_go_on()
+    public async Task When_descriptors_run_out_new_clients_are_refused_and_the_others_are_served()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
@@ -375,7 +375,7 @@ public sealed class EcmTests
         Assert.InRange(served.Count, 50, 300 - 129);
         foreach (TestConnection client in served) await client.AssertEchoesAsync();
         await ecm.ReachesAsync(400 - served.Count, "megaphone_refused_total", "role=ecm", "reason=descriptors");
-        // In the log they are told together.
+        // The log has one line for all of them.
         await Patience.UntilAsync(() => ecm.Complaints("without a descriptor").Count > 0, "a line in the log");
         Assert.InRange(ecm.Complaints().Count, 1, 4);
         served.Take(20).ToList().ForEach(client => client.Dispose());
@@ -387,7 +387,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_link_lost_while_there_is_no_descriptor_for_another_comes_back_when_there_is_one()
+    public async Task A_link_lost_while_there_is_no_descriptor_is_reconnected_when_there_is_one()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
@@ -408,7 +408,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_name_that_no_host_can_have_is_tried_again_like_any_other()
+    public async Task An_invalid_host_name_is_retried_like_any_other()
     {
         using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
             ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={new string('x', 300)}:6280", "Logging:LogLevel:Default=Debug"]);
@@ -419,13 +419,13 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_link_that_is_taken_and_closed_at_once_is_tried_ever_more_seldom()
+    public async Task A_link_that_is_accepted_and_closed_at_once_is_retried_with_back_off()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
             ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={hub.Address}", "Ecm:Link:Control=false"]);
 
-        // Without control it is up before anything has been said. Six waits, doubled from 200 ms on and cut by chance to not
+        // Without control it is up before anything has been sent. Six delays, doubled from 200 ms on and randomly reduced to not
         // less than half, take 6.3 s at least; without back-off it would be about a second.
         long began = Environment.TickCount64;
         for (int attempt = 1; attempt <= 7; attempt++) (await hub.AcceptPlainAsync()).Dispose();
@@ -436,7 +436,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_slow_client_makes_the_ECM_say_pause_and_later_resume_and_no_byte_is_lost()
+    public async Task A_slow_client_makes_the_ECM_send_pause_and_later_resume_and_no_byte_is_lost()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
@@ -452,7 +452,7 @@ public sealed class EcmTests
     [Theory]
     [InlineData(1_000_000)]
     [InlineData(16 << 20)]
-    public async Task What_comes_above_the_hard_limit_in_spite_of_a_pause_resets_that_client_alone(int limit)
+    public async Task Data_above_the_hard_limit_despite_a_pause_resets_that_client_only(int limit)
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, $"Ecm:Buffers:LimitBytes={limit}");
@@ -506,7 +506,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task When_the_client_has_ended_the_server_may_still_answer()
+    public async Task After_the_client_has_ended_the_server_may_still_answer()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
@@ -526,7 +526,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task When_the_server_has_ended_the_client_may_still_talk()
+    public async Task After_the_server_has_ended_the_client_may_still_send()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address);
@@ -645,7 +645,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task A_hub_that_answers_no_ping_for_three_KeepAlive_is_dead_and_is_connected_anew()
+    public async Task A_hub_that_answers_no_ping_for_three_KeepAlive_is_dead_and_is_reconnected()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Service:KeepAlive=00:00:01");
@@ -664,7 +664,7 @@ public sealed class EcmTests
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(33)]
-    public async Task A_server_that_only_knows_the_original_format_is_served(int cut)
+    public async Task A_server_that_supports_only_the_original_format_is_served(int cut)
     {
         using ChildProcess server = PythonPeer.Start("plain_hub.py", "--cut", $"{cut}");
         IPEndPoint address = await server.ListeningAsync();
@@ -695,7 +695,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task On_a_plain_link_a_client_that_resets_is_told_by_an_empty_packet()
+    public async Task On_a_plain_link_a_clients_reset_is_sent_as_an_empty_packet()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Link:Control=false");
@@ -710,7 +710,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task SIGTERM_hands_over_what_clients_have_said_before_the_link_ends()
+    public async Task SIGTERM_passes_on_what_clients_have_sent_before_the_link_ends()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Link:Control=false");
@@ -731,7 +731,7 @@ public sealed class EcmTests
     }
 
     [Fact]
-    public async Task SIGTERM_waits_for_a_slow_client_to_take_what_was_queued_for_it()
+    public async Task SIGTERM_waits_for_a_slow_client_to_read_what_was_queued_for_it()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Link:Control=false");

@@ -27,7 +27,7 @@ public sealed class EjabberdTests : IAsyncLifetime
     [Theory]
     [InlineData("required")]
     [InlineData("disabled")]
-    public async Task Two_people_exchange_a_thousand_messages_each_way_and_the_server_knows_where_they_really_are(string startTls)
+    public async Task Two_users_exchange_a_thousand_messages_each_way_and_the_server_gets_their_real_addresses(string startTls)
     {
         using ChildProcess chat = _ejabberd.Chat(_ecm.Clients, startTls, count: 1000);
 
@@ -47,18 +47,18 @@ public sealed class EjabberdTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task When_ejabberd_is_killed_amid_a_conversation_its_users_are_disconnected_and_may_come_back_when_it_does()
+    public async Task When_ejabberd_is_killed_its_users_are_disconnected_and_can_log_in_again_after_its_restart()
     {
         int hubDescriptors = await _hub.IdleDescriptorsAsync();
         int ecmDescriptors = await _ecm.IdleDescriptorsAsync();
         using ChildProcess chat = _ejabberd.Chat(_ecm.Clients, "required", count: 3000, pause: 0.002);
         await _hub.HasSessionsAsync(2);
-        // Far more than logging in takes: they are talking.
+        // Far more than logging in takes: they are exchanging messages.
         await _hub.ReachesAtLeastAsync(500, "megaphone_link_packets_total", "role=hub", "direction=out");
 
         Signals.Send(_ejabberd.Id, Signals.Kill);
 
-        // The ECM and the hub notice; the people are let go, in the middle of what they were saying.
+        // The ECM and the hub notice; the users are disconnected in the middle of their messages.
         using JsonDocument verdict = JsonDocument.Parse(await chat.LineAsync("{"));
         Assert.Contains("disconnected", verdict.RootElement.GetProperty("error").GetString(), StringComparison.Ordinal);
         Assert.All(verdict.RootElement.GetProperty("messages").EnumerateArray(), way =>

@@ -28,7 +28,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_backend_is_found_by_its_name()
+    public async Task A_backends_name_is_resolved()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Backend=tcp://localhost:{backend.Address.Port}");
@@ -41,7 +41,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task When_the_client_has_ended_the_backend_may_still_answer()
+    public async Task After_the_client_has_ended_the_backend_may_still_answer()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -59,7 +59,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task When_the_backend_has_ended_the_client_may_still_talk()
+    public async Task After_the_backend_has_ended_the_client_may_still_send()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -111,7 +111,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_session_on_which_nobody_speaks_ends_by_the_idle_timeout()
+    public async Task A_session_without_traffic_ends_at_the_idle_timeout()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:IdleTimeout=00:00:02");
@@ -121,7 +121,7 @@ public sealed class HubBackendTests
         await link.SendAsync(2, "talking");
         using TestConnection talking = await backend.AcceptAsync();
 
-        // The link is plain, so an aborted session is told by an empty packet.
+        // The link is plain, so the end of an aborted session is sent as an empty packet.
         Task ended = link.AssertEndAsync(1);
         while (!ended.IsCompleted)
         {
@@ -136,7 +136,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_backend_that_refuses_ends_the_session_alone()
+    public async Task A_backend_that_refuses_ends_that_session_only()
     {
         IPEndPoint nobody;
         using (TestBackend backend = new()) nobody = backend.Address;
@@ -158,7 +158,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_backend_whose_name_does_not_exist_ends_the_session_alone()
+    public async Task A_backend_whose_name_does_not_exist_ends_that_session_only()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Backend=tcp://no-such-host.invalid:5222");
         using LinkPeer link = await LinkPeer.EcmAsync(hub);
@@ -186,7 +186,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task What_arrives_while_the_backend_is_being_connected_is_kept()
+    public async Task Data_that_arrives_while_the_backend_is_being_connected_is_kept()
     {
         using TestBackend backend = new(backlog: 0);
         FullBacklog full = await FullBacklog.OfAsync(backend);
@@ -204,7 +204,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_backend_that_is_gone_ends_the_session_alone()
+    public async Task A_backend_that_disconnects_ends_that_session_only()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -269,7 +269,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_slow_backend_makes_the_hub_say_pause_and_later_resume_and_no_byte_is_lost()
+    public async Task A_slow_backend_makes_the_hub_send_pause_and_later_resume_and_no_byte_is_lost()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -286,7 +286,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task On_a_plain_link_a_slow_backend_costs_a_bounded_buffer_and_then_that_session()
+    public async Task On_a_plain_link_a_slow_backend_fills_a_bounded_buffer_and_then_its_session_ends()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting, "Hub:Buffers:LimitBytes=500000");
@@ -309,7 +309,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task A_link_that_is_not_read_holds_its_backends_up_instead_of_filling_memory()
+    public async Task A_link_that_is_not_read_stops_its_backends_instead_of_filling_memory()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -346,7 +346,7 @@ public sealed class HubBackendTests
 
         Task<byte[]> upThere = session.ReceiveAsync(up.Length);
         Task sending = session.SendAsync(down);
-        // What comes down says now and then that what goes up has to wait.
+        // What the hub sends contains pauses for what this end sends.
         using MemoryStream downHere = new();
         bool paused = false;
         Task hearing = Task.Run(async () =>
@@ -377,7 +377,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task SIGTERM_is_told_to_the_ECM_and_what_was_queued_still_arrives()
+    public async Task SIGTERM_drains_the_ECMs_link_and_what_was_queued_still_arrives()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -385,7 +385,7 @@ public sealed class HubBackendTests
         await link.SendAsync(1, "go");
         using TestConnection session = await backend.AcceptAsync();
         Assert.Equal("go", await session.ReceiveTextAsync(2));
-        // More than a link's socket buffers hold: some of it waits in the hub when the signal comes.
+        // More than a link's socket buffers hold: some of it is queued in the hub at the signal.
         byte[] much = Sample.Bytes(2 << 20);
         await session.SendAsync(much);
         using MemoryStream arrived = new();
@@ -408,7 +408,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task SIGTERM_waits_for_a_slow_backend_to_take_what_was_queued_for_it()
+    public async Task SIGTERM_waits_for_a_slow_backend_to_read_what_was_queued_for_it()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -427,7 +427,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task When_the_hub_runs_out_of_descriptors_sessions_end_one_by_one_and_the_link_goes_on()
+    public async Task When_the_hub_runs_out_of_descriptors_new_sessions_end_and_the_link_stays_up()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(
@@ -469,7 +469,7 @@ public sealed class HubBackendTests
     }
 
     [Fact]
-    public async Task When_all_buffers_together_are_full_the_session_that_wants_more_is_reset()
+    public async Task When_all_buffers_together_are_full_the_session_that_needs_more_is_reset()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(
@@ -519,7 +519,7 @@ public sealed class HubBackendTests
                 Task connecting = socket.ConnectAsync(backend.Address);
                 if (await Task.WhenAny(connecting, Task.Delay(300)) != connecting)
                 {
-                    // This one waits in vain; closed, so that it does not take the room when there is some.
+                    // This one cannot get a descriptor; closed, so that it does not take one later.
                     socket.Dispose();
                     return full;
                 }

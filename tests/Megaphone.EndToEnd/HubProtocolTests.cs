@@ -8,7 +8,7 @@ namespace Megaphone.EndToEnd;
 public sealed class HubProtocolTests
 {
     [Fact]
-    public async Task What_is_said_on_an_id_comes_back_on_that_id()
+    public async Task Data_sent_on_an_id_is_echoed_on_that_id()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
@@ -19,7 +19,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task Many_packets_in_one_segment_and_one_packet_in_many_segments_are_all_understood()
+    public async Task Many_packets_in_one_segment_and_one_packet_in_many_segments_are_all_read()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
@@ -60,7 +60,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task What_comes_after_the_end_of_a_session_is_dropped_and_counted()
+    public async Task Packets_after_the_end_of_a_session_are_dropped_and_counted()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
@@ -79,7 +79,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task What_comes_between_a_sessions_own_end_and_the_others_is_dropped_too()
+    public async Task Packets_after_the_ECMs_end_and_before_the_hubs_are_dropped_too()
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -197,14 +197,14 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task Where_a_secret_is_wanted_a_link_that_says_no_hello_opens_nothing()
+    public async Task When_a_secret_is_required_a_link_without_a_hello_opens_nothing()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open sesame");
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
 
         await link.SendAsync(1, "let me in");
 
-        // There is no control on a link without hello, so nothing is said before the end.
+        // There is no control on a link without hello, so nothing is sent before the end.
         await link.AssertClosesAsync();
         await hub.ReachesAsync(1, "megaphone_refused_total", "role=hub", "reason=hello");
         await hub.ComplainsAsync(1, "secret");
@@ -212,7 +212,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task Where_a_secret_is_wanted_a_first_packet_longer_than_any_hello_is_refused_at_its_header()
+    public async Task When_a_secret_is_required_a_first_packet_longer_than_any_hello_is_refused_at_its_header()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open sesame");
         using LinkPeer longest = await LinkPeer.PlainEcmAsync(hub);
@@ -228,7 +228,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task A_long_packet_may_come_directly_behind_the_hello_that_has_the_secret()
+    public async Task A_long_packet_may_directly_follow_the_hello_with_the_secret()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Secret=open sesame");
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
@@ -295,7 +295,7 @@ public sealed class HubProtocolTests
     [InlineData(10)]
     [InlineData(32)]
     [InlineData(500)]
-    public async Task A_link_that_dies_in_the_middle_of_a_packet_takes_its_sessions_along_and_nothing_else(int sent)
+    public async Task A_link_that_breaks_in_the_middle_of_a_packet_ends_its_own_sessions_only(int sent)
     {
         using TestBackend backend = new();
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync(backend.Setting);
@@ -359,7 +359,7 @@ public sealed class HubProtocolTests
     [InlineData("""{"op":"pause"}""")]
     [InlineData("""{"op":"pause","id":"-1"}""")]
     [InlineData("""{"op":"ping","token":1} """ + "\0")]
-    public async Task A_control_packet_that_is_no_message_closes_the_link(string content)
+    public async Task A_malformed_control_packet_closes_the_link(string content)
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using LinkPeer link = await LinkPeer.EcmAsync(hub);
@@ -433,7 +433,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task Links_above_MaxLinks_are_turned_away()
+    public async Task Links_above_MaxLinks_are_rejected()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:MaxLinks=1");
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
@@ -465,7 +465,7 @@ public sealed class HubProtocolTests
     }
 
     [Fact]
-    public async Task Connections_that_never_say_anything_keep_no_link_out()
+    public async Task Silent_connections_keep_no_link_out()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:MaxLinks=3");
         using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
@@ -501,7 +501,7 @@ public sealed class HubProtocolTests
     [InlineData(1, 60)]
     [InlineData(31, 400)]
     [InlineData(33, 400)]
-    public async Task An_ECM_that_only_knows_the_original_format_is_served(int cut, int size)
+    public async Task An_ECM_that_supports_only_the_original_format_is_served(int cut, int size)
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         using ChildProcess ecm = PythonPeer.Start("plain_ecm.py", hub.Hub.ToString(),

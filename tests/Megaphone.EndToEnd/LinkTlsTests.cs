@@ -21,7 +21,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Many_clients_talk_both_ways_and_all_ends_in_order()
+    public async Task Many_clients_exchange_data_both_ways_and_all_end_in_order()
     {
         using MegaphoneProcess hub = await HubAsync();
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub);
@@ -48,7 +48,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task When_the_hub_is_killed_the_link_is_lost_and_comes_back()
+    public async Task When_the_hub_is_killed_the_link_is_lost_and_reconnected()
     {
         MegaphoneProcess hub = await HubAsync();
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub);
@@ -80,7 +80,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_hub_that_hangs_is_found_by_KeepAlive()
+    public async Task A_hanging_hub_is_detected_by_KeepAlive()
     {
         using MegaphoneProcess hub = await HubAsync("Service:KeepAlive=00:00:01");
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub, "Service:KeepAlive=00:00:01");
@@ -95,7 +95,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Garbage_on_the_port_disturbs_nobody()
+    public async Task Garbage_on_the_port_affects_no_link()
     {
         using MegaphoneProcess hub = await HubAsync();
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub);
@@ -128,7 +128,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task New_files_are_taken_into_use_for_links_to_come(bool bySignal)
+    public async Task New_files_are_used_for_new_links(bool bySignal)
     {
         using MegaphoneProcess hub = await HubAsync();
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub);
@@ -141,7 +141,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         await hub.ReachesAtLeastAsync(1, "megaphone_link_certificate_reloads_total", "role=hub", "result=failed");
         await client.AssertEchoesAsync();
 
-        // Another ECM's certificate in place of this one's: the link that stands stays, the next is refused.
+        // Another ECM's certificate replaces this one's: the existing link stays, the next is refused.
         await MakeCertificateAsync("other", days: 60);
         File.Copy(PathOf("other.pem"), PathOf("edges.pem"), overwrite: true);
         if (bySignal) hub.Process.Signal(Signals.HangUp);
@@ -155,7 +155,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Both_roles_of_one_process_may_link_over_TLS()
+    public async Task Both_roles_of_one_process_can_link_over_TLS()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync([.. HubSettings(), .. EcmSettings()]);
         using TestConnection client = await TestConnection.ConnectAsync(both.Clients);
@@ -163,7 +163,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Files_that_cannot_be_used_are_told_at_the_start_and_by_check()
+    public async Task Unusable_files_are_reported_at_the_start_and_by_check()
     {
         File.Copy(PathOf("edge.key"), PathOf("hub.key"), overwrite: true);
         await File.WriteAllTextAsync(PathOf("edges.pem"), "garbage");
@@ -181,7 +181,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_stop_ends_in_time_while_nobody_reads_at_the_other_end()
+    public async Task A_stop_ends_in_time_even_if_the_other_end_does_not_read()
     {
         using MegaphoneProcess hub = await HubAsync();
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub, "Service:StopTimeout=00:00:02");
@@ -190,7 +190,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         await client.AssertEchoesAsync();
         hub.Process.Signal(Signals.Stop);
         Task flooding = client.SendAsync(new byte[32 << 20]);
-        // What is being sent when the kernel takes no more is not counted yet: how much has been depends on how it came.
+        // What is being sent when the kernel accepts no more is not counted yet: how much that is varies.
         await ecm.ReachesAtLeastAsync(50_000, "megaphone_link_bytes_total", "role=ecm", "direction=out");
 
         await ecm.StopAsync();

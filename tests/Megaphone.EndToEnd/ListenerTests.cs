@@ -3,13 +3,13 @@ using System.Net.Sockets;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Addresses that cannot be listened on are told for what they are, before they are tried where that is possible.</summary>
+/// <summary>Addresses that cannot be listened on are reported with the reason, if possible before binding them.</summary>
 public sealed class ListenerTests
 {
     [Theory]
     [InlineData("run")]
     [InlineData("check")]
-    public async Task Overlapping_listeners_are_a_wrong_configuration(string command)
+    public async Task Overlapping_listeners_are_a_configuration_error(string command)
     {
         (ChildProcess process, int status) = await MegaphoneProcess.RunAsync(
             [command, .. MegaphoneProcess.Arguments(["Ecm:Clients:0:Listen=0.0.0.0:5222", "Ecm:Clients:1:Listen=127.0.0.1:5222", "Ecm:Link:To=127.0.0.1:6280", "Ecm:MaxClients=0"])]);
@@ -24,7 +24,7 @@ public sealed class ListenerTests
     [Theory]
     [InlineData("run")]
     [InlineData("check")]
-    public async Task A_port_that_an_outgoing_connection_uses_is_not_called_a_listener(string command)
+    public async Task A_port_used_by_an_outgoing_connection_is_not_reported_as_a_listener(string command)
     {
         using TestBackend server = new();
         using TestConnection connection = await TestConnection.ConnectAsync(server.Address);

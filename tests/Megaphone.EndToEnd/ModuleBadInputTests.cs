@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Bad input on the module's listener: nobody but the offender suffers, and memory stays where it is.</summary>
+/// <summary>Bad input on the module's listener affects only its sender, and takes no memory.</summary>
 public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<ModuleServer>, IAsyncLifetime, IDisposable
 {
-    /// <summary>What bad input may leave behind in use, after garbage collection: tables that have grown, not what was sent.</summary>
+    /// <summary>The memory that bad input may leave in use, after garbage collection: tables that have grown, not the input.</summary>
     private const long MemoryBound = 8 << 20;
 
     private StanzaEcm _bystander = null!;
@@ -21,7 +21,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     private long _processes;
     private long _protocolErrors;
 
-    /// <summary>Two people on a link of their own who keep talking to each other through everything that a test does.</summary>
+    /// <summary>Two users on a link of their own that keep exchanging messages throughout a test.</summary>
     public async Task InitializeAsync()
     {
         _bystander = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
@@ -46,7 +46,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task Random_bytes_end_that_link_and_the_first_few_are_told()
+    public async Task Random_bytes_end_that_link_and_the_first_few_are_logged()
     {
         for (int seed = 1; seed <= 20; seed++)
         {
@@ -89,7 +89,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
             (XmppClient client, _) = link.Open();
             await client.LogInAsync();
             await server.Ejabberd.ForgetLogLimitsAsync();
-            // The offset of the header: everything that the client said comes before it.
+            // The offset of the header: everything that the client sent is before it.
             int offset = link.Link.BytesSent, complaints = server.Ejabberd.Complaints.Count;
 
             await link.Link.SendRawAsync(Encoding.ASCII.GetBytes(header));
@@ -104,7 +104,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task Headers_that_promise_much_cost_no_memory()
+    public async Task Headers_that_announce_long_packets_take_no_memory()
     {
         List<LinkPeer> links = [];
         for (int i = 0; i < 100; i++)
@@ -139,7 +139,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task A_trickle_of_single_bytes_is_a_session_in_the_end()
+    public async Task Single_bytes_make_a_session()
     {
         using LinkPeer link = await PlainLinkAsync();
 
@@ -177,7 +177,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task Half_open_links_come_to_an_end()
+    public async Task Half_open_links_time_out()
     {
         for (int i = 0; i < 50; i++)
         {
@@ -192,7 +192,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task A_flood_of_sessions_that_end_before_they_begin_is_answered_and_forgotten()
+    public async Task A_flood_of_sessions_that_end_at_once_is_answered_and_freed()
     {
         using LinkPeer link = await PlainLinkAsync();
         for (ulong id = 1; id <= 20_000; id += 100)
@@ -205,7 +205,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         await AssertNothingElseSufferedAsync();
     }
 
-    /// <summary>What is no complete single piece of a stream.</summary>
+    /// <summary>Packets that are not one complete piece of a stream.</summary>
     private static readonly (string What, string Piece)[] Pieces =
     [
         ("half an element", "<message to='localhost'><body>half"),
@@ -227,7 +227,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     ];
 
     [Fact]
-    public async Task A_packet_that_is_no_complete_piece_ends_its_session_with_a_stream_error()
+    public async Task A_packet_that_is_not_a_complete_piece_ends_its_session_with_a_stream_error()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient neighbour, _) = link.Open();
@@ -250,7 +250,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task Bytes_that_are_no_UTF_8_end_their_session()
+    public async Task Bytes_that_are_not_UTF_8_end_their_session()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient offender, _) = link.Open();
@@ -270,7 +270,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         (XmppClient offender, _) = link.Open();
         await offender.LogInAsync();
 
-        await offender.SayAsync("localhost", new string('x', 300_000));
+        await offender.SendMessageAsync("localhost", new string('x', 300_000));
 
         Assert.Contains("policy-violation", await offender.ReceiveToEndAsync(), StringComparison.Ordinal);
         link.Dispose();
@@ -278,7 +278,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task Elements_nested_as_deep_as_a_stanza_may_be_long_harm_nobody()
+    public async Task Elements_nested_as_deep_as_the_stanza_limit_allows_do_no_harm()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient neighbour, _) = link.Open();
@@ -295,7 +295,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         await AssertNothingElseSufferedAsync();
     }
 
-    /// <summary>What begins like a PROXY header and is none.</summary>
+    /// <summary>Packets that begin like a PROXY header and are not one.</summary>
     private static readonly (string What, string Header)[] ProxyHeaders =
     [
         ("no addresses", "PROXY TCP4\r\n"),
@@ -335,7 +335,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task A_control_packet_that_is_no_hello_closes_a_link_that_has_said_none()
+    public async Task A_control_packet_other_than_hello_closes_a_link_before_its_hello()
     {
         string[] contents = ["""{"op":"ping","token":1}""", """{"op":"nobody-knows-this"}""", "", "{", "[]", """{"op":7}""", """{"op":"hello"}"""];
         foreach (string content in contents)
@@ -369,7 +369,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task A_second_hello_or_control_that_is_no_JSON_closes_the_link_and_its_sessions()
+    public async Task A_second_hello_or_control_that_is_not_JSON_closes_the_link_and_its_sessions()
     {
         foreach (string content in new[] { LinkPeer.Hello(framing: "stanza"), "no JSON", new string('[', 4000), "\"" + new string('x', 5000) + "\"" })
         {
@@ -385,7 +385,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     }
 
     [Fact]
-    public async Task What_comes_for_ids_that_have_ended_is_dropped_and_counted()
+    public async Task Packets_for_ended_ids_are_dropped_and_counted()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         long dropped = await CounterAsync("packets_dropped"), opened = await CounterAsync("sessions_opened");
@@ -418,7 +418,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
 
     private List<string> NewComplaints() => [.. server.Ejabberd.Complaints.Skip(_complaints)];
 
-    /// <summary>So many links were closed for what they said since the test began, and the log has lines about the first few of them.</summary>
+    /// <summary>This many links were closed for protocol errors since the test began, and the log has lines about the first few of them.</summary>
     private async Task AssertProtocolErrorsAsync(int count, string text = "", int? lines = null)
     {
         int told = lines ?? Math.Min(count, 5);
@@ -430,7 +430,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         Assert.All(NewComplaints(), line => Assert.Contains(text, line, StringComparison.Ordinal));
     }
 
-    /// <summary>The bystanders went on all the time; sessions, processes, links and memory are where they were.</summary>
+    /// <summary>The other users were served all the time; sessions, processes, links and memory are as before.</summary>
     private async Task AssertNothingElseSufferedAsync()
     {
         int said = Volatile.Read(ref _said);
@@ -453,7 +453,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     {
         while (!_end.IsCancellationRequested)
         {
-            await _one.SayAsync(_other.Address, $"still here {_said}");
+            await _one.SendMessageAsync(_other.Address, $"still here {_said}");
             await _other.ExpectAsync($"still here {_said}<");
             Interlocked.Increment(ref _said);
             await Task.Delay(10);

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Users of whom the ECM says in a PROXY header that they speak TLS, or that they do not, and what ejabberd makes of it.</summary>
+/// <summary>What ejabberd offers to users whose PROXY header says that they use TLS, or that they do not.</summary>
 public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<ModuleServer>, IAsyncLifetime
 {
     private const string Sasl = "urn:ietf:params:xml:ns:xmpp-sasl";
@@ -23,7 +23,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     public Task DisposeAsync() => _remove();
 
     [Fact]
-    public async Task With_TLS_they_are_offered_what_can_be_done_through_an_ECM_and_no_more()
+    public async Task With_TLS_clients_are_offered_the_features_that_work_through_an_ECM_and_no_others()
     {
         foreach (IPEndPoint listener in (IPEndPoint[])[server.Ejabberd.LinkListener, _strict])
         {
@@ -39,7 +39,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     }
 
     [Fact]
-    public async Task Without_TLS_they_are_served_as_ever()
+    public async Task Without_TLS_clients_are_served_as_before()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         foreach (byte[]? header in (byte[]?[])[Header, null])
@@ -52,7 +52,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     }
 
     [Fact]
-    public async Task Without_TLS_they_are_refused_where_it_is_required()
+    public async Task Without_TLS_clients_are_refused_if_it_is_required()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(_strict);
         foreach (byte[]? header in (byte[]?[])[Header, null])
@@ -107,7 +107,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     [Theory]
     [InlineData(true, "c2s_tls")]
     [InlineData(false, "c2s")]
-    public async Task Who_has_logged_in_is_known_for_what_he_is_awake_or_asleep(bool hasTls, string kind)
+    public async Task Session_information_is_the_same_awake_and_hibernating(bool hasTls, string kind)
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient client, _) = link.Open();
@@ -126,7 +126,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     [Theory]
     [InlineData("required", 0)]
     [InlineData("direct", 1)]
-    public async Task People_with_slixmpp_and_TLS_at_the_ECM_log_in_by_SCRAM_where_TLS_is_required(string how, int clients)
+    public async Task Users_with_slixmpp_and_TLS_at_the_ECM_log_in_by_SCRAM_if_TLS_is_required(string how, int clients)
     {
         using TestCertificates certificates = new();
         certificates.Issue("localhost", ["localhost"]);
@@ -154,7 +154,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
 
     private static Task<string> FeaturesAsync(XmppClient client) => client.ExpectAsync("</stream:features>");
 
-    /// <summary>What was logged of crashes; logins that fail are warnings.</summary>
+    /// <summary>Log lines about crashes; failed logins are warnings.</summary>
     private int Crashes() => server.Ejabberd.Complaints.Count(line => line.Contains("[error]") || line.Contains("[critical]"));
 
     private Task<long> CounterAsync(string name) =>

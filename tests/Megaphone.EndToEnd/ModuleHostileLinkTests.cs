@@ -7,7 +7,7 @@ namespace Megaphone.EndToEnd;
 /// <summary>Links and clients that are out to fill the module's log, to guess its secret, to pass for others, or to make it fail.</summary>
 public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<ModuleServer>, IAsyncLifetime
 {
-    /// <summary>What the log may grow by while somebody does his worst.</summary>
+    /// <summary>How much the log may grow during an attack, in bytes.</summary>
     private const long LogBound = 16 << 10;
 
     private const string Opening = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
@@ -30,7 +30,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     [InlineData("to='", "'>")]
     [InlineData("to='", "")]
     [InlineData("", "/>")]
-    public async Task A_header_that_is_no_UTF_8_is_not_well_formed_and_the_log_is_spared_it(string before, string after)
+    public async Task A_header_that_is_not_UTF_8_is_not_well_formed_and_is_not_logged(string before, string after)
     {
         byte[] header = [.. Encoding.ASCII.GetBytes(Opening + before), .. Enumerable.Repeat<byte[]>([0x20, 0xFF, 0xC3, 0x28], 50_000).SelectMany(junk => junk), .. Encoding.ASCII.GetBytes(after)];
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
@@ -57,7 +57,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task An_element_in_the_place_of_a_header_is_refused_and_the_log_is_spared_it(bool atOnce)
+    public async Task An_element_in_place_of_a_header_is_refused_and_is_not_logged(bool atOnce)
     {
         string element = $"<message><body>{new string('x', 200_000)}</body></message>";
         const string Auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>";
@@ -90,9 +90,9 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
         Assert.InRange(server.Ejabberd.LogBytes - _log, 0, LogBound);
     }
 
-    /// <summary>Nobody need wait for an answer before saying what comes next.</summary>
+    /// <summary>Clients need not wait for an answer before they send the next step.</summary>
     [Fact]
-    public async Task A_login_that_comes_in_one_go_is_one()
+    public async Task A_login_sent_in_one_write_succeeds()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         for (int i = 0; i < 20; i++)
@@ -117,7 +117,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
 
     /// <summary>No packet that is known does that any more, so another parser has to.</summary>
     [Fact]
-    public async Task Whatever_fails_in_the_module_ends_that_session_with_one_bounded_line()
+    public async Task A_failure_in_the_module_ends_that_session_with_one_bounded_line()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         XmppClient neighbour = link.Open().Client;
@@ -146,7 +146,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_flood_of_links_that_nobody_knows_leaves_few_lines_and_one_that_says_how_many_more()
+    public async Task A_flood_of_unauthenticated_links_leaves_few_lines_and_a_summary()
     {
         long suppressed = await CounterAsync("log_suppressed");
         byte[][] first = [Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\n\r\n"), Packet.Format(0, "no JSON"), Packet.Format(7, "PROXY TCP4 nobody\r\n")];
@@ -167,7 +167,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     }
 
     [Fact]
-    public async Task A_forged_name_is_a_name_in_the_log_and_in_the_list_of_links()
+    public async Task A_forged_name_cannot_forge_the_log_or_the_list_of_links()
     {
         await server.Ejabberd.ControlAsync("set_loglevel", "info");
         try
@@ -192,7 +192,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     }
 
     [Fact]
-    public async Task Guesses_of_the_secret_cost_their_address_time_and_nobody_else()
+    public async Task Guesses_of_the_secret_delay_their_address_and_no_other()
     {
         (IPEndPoint listener, Func<Task> remove) = await server.Ejabberd.AddListenerAsync("module: ejabberd_megaphone", "secret: \"open sesame\"");
         await server.Ejabberd.ForgetLogLimitsAsync();
@@ -208,7 +208,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
             if ((await link.ReceiveControlAsync()).GetProperty("op").GetString() == "refuse") Interlocked.Increment(ref refused);
             if (i % 100 != 50) return;
 
-            // Nobody else waits: neither who comes nor who is there.
+            // No other link waits, new or existing.
             using LinkPeer honest = await LinkPeer.EcmAsync(listener, "open sesame", framing: "stanza");
             await up.SendControlAsync($$"""{"op":"ping","token":{{i}}}""");
         });
@@ -228,7 +228,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     [InlineData("required", false, false, true)]
     [InlineData("optional", true, true, true)]
     [InlineData("forbidden", true, false, false)]
-    public async Task Who_may_say_who_the_client_is_is_decided_by_the_listener(string policy, bool none, bool unknown, bool known)
+    public async Task The_listener_decides_whether_a_PROXY_header_is_accepted(string policy, bool none, bool unknown, bool known)
     {
         (IPEndPoint listener, Func<Task> remove) = await server.Ejabberd.AddListenerAsync("module: ejabberd_megaphone", $"proxy_header: {policy}");
         await server.Ejabberd.ForgetLogLimitsAsync();
@@ -259,7 +259,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     private Task<long> CounterAsync(string name) =>
         server.Ejabberd.NumberAsync($"proplists:get_value({name}, maps:get(counters, ejabberd_megaphone:info()))");
 
-    /// <summary>All that was counted as waiting has been given back, as the command says that lists the links.</summary>
+    /// <summary>All bytes that were counted as buffered have been released, according to the command that lists the links.</summary>
     private async Task NothingWaitsAsync()
     {
         string[] rows = [];

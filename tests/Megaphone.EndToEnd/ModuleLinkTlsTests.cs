@@ -45,7 +45,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     [Theory]
     [InlineData(SslProtocols.Tls12)]
     [InlineData(SslProtocols.Tls13)]
-    public async Task Hundreds_of_sessions_talk_over_it_and_end_with_it(SslProtocols version)
+    public async Task Hundreds_of_sessions_use_a_link_and_end_with_it(SslProtocols version)
     {
         using X509Certificate2 ecm = Ecm(_certificates);
         using TlsTunnel tunnel = new(_listener, _certificates, ecm, version);
@@ -56,7 +56,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
 
         for (int round = 0; round < 3; round++)
         {
-            for (int i = 0; i < clients.Length; i++) await clients[i].SayAsync(clients[(i + 1) % clients.Length].Address, $"{round} from {i} {padding}");
+            for (int i = 0; i < clients.Length; i++) await clients[i].SendMessageAsync(clients[(i + 1) % clients.Length].Address, $"{round} from {i} {padding}");
             for (int i = 0; i < clients.Length; i++) await clients[(i + 1) % clients.Length].ExpectAsync($"{round} from {i} {padding}<");
         }
 
@@ -67,7 +67,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task The_ECM_brings_people_with_slixmpp_over_it()
+    public async Task Users_with_slixmpp_log_in_over_it()
     {
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_listener, EcmSettings(withCertificate: true));
         await ecm.HasLinksAsync(1, "ecm");
@@ -100,7 +100,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     [Theory]
     [InlineData(SslProtocols.Tls12)]
     [InlineData(SslProtocols.Tls13)]
-    public async Task Who_shows_no_certificate_or_one_of_another_authority_is_refused(SslProtocols version)
+    public async Task A_missing_certificate_or_one_of_another_authority_is_refused(SslProtocols version)
     {
         using X509Certificate2 stranger = Ecm(_strangers);
         X509Certificate2?[] wrong = [null, stranger];
@@ -116,7 +116,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task What_is_no_TLS_ends_that_connection_with_one_log_line_while_others_talk()
+    public async Task Anything_but_TLS_ends_that_connection_with_one_log_line_and_affects_no_other()
     {
         using X509Certificate2 ecm = Ecm(_certificates);
         using TlsTunnel tunnel = new(_listener, _certificates, ecm);
@@ -138,7 +138,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task TLS_where_none_is_spoken_is_told()
+    public async Task TLS_on_a_plain_listener_is_logged()
     {
         long errors = await CounterAsync("protocol_errors");
         using TlsTunnel tunnel = new(server.Ejabberd.LinkListener, _certificates);
@@ -152,7 +152,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task Stalled_handshakes_cost_nobody_else_anything_and_come_to_an_end()
+    public async Task Stalled_handshakes_affect_no_other_link_and_time_out()
     {
         using X509Certificate2 ecm = Ecm(_certificates);
         long processes = await server.Ejabberd.NumberAsync("length(processes())");
@@ -181,7 +181,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task New_files_are_for_new_links_and_bad_ones_are_told()
+    public async Task New_files_are_used_for_new_links_and_bad_ones_are_logged()
     {
         using X509Certificate2 ecm = Ecm(_certificates);
         using TlsTunnel tunnel = new(_listener, _certificates, ecm);

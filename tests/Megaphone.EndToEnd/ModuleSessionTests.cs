@@ -18,7 +18,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     [Theory]
     [InlineData("compact: true", 2700)]
     [InlineData("compact: false", 8000)]
-    public async Task An_idle_session_is_asleep_and_small_and_wakes_up_as_who_it_was(string option, int bytes)
+    public async Task An_idle_session_hibernates_with_little_memory_and_wakes_up_unchanged(string option, int bytes)
     {
         (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 1", option);
         (XmppClient sleeper, _) = link.Open();
@@ -34,10 +34,10 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
 
             // Woken by output, and in the second night by input.
             if (night == 2) await sleeper.SettleAsync();
-            await waker.SayAsync("juliet@localhost", $"good morning {night}");
+            await waker.SendMessageAsync("juliet@localhost", $"good morning {night}");
             string heard = await sleeper.ExpectAsync($"good morning {night}</body></message>");
             Assert.Contains("from='romeo@localhost/orchard'", heard, StringComparison.Ordinal);
-            await sleeper.SayAsync("romeo@localhost/orchard", $"good morning too {night}");
+            await sleeper.SendMessageAsync("romeo@localhost/orchard", $"good morning too {night}");
             heard = await waker.ExpectAsync($"good morning too {night}</body></message>");
             Assert.Contains("from='juliet@localhost/bed'", heard, StringComparison.Ordinal);
         }
@@ -71,7 +71,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task Who_has_slept_for_long_and_hears_one_thing_sleeps_again_at_once_and_who_hears_more_stays_awake()
+    public async Task A_session_that_slept_for_long_sleeps_again_after_one_packet_and_stays_awake_after_more()
     {
         const int Seconds = 5;
         (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync($"hibernate_after: {Seconds}");
@@ -86,13 +86,13 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         await server.Ejabberd.ComesToAsync(Asleep, doing);
         await Task.Delay(TimeSpan.FromSeconds(Seconds + 0.5));
         long woken = Environment.TickCount64;
-        await waker.SayAsync("juliet@localhost", "good morning");
+        await waker.SendMessageAsync("juliet@localhost", "good morning");
         await sleeper.ExpectAsync("good morning</body></message>");
         await server.Ejabberd.ComesToAsync(Asleep, doing);
         Assert.True(Environment.TickCount64 - woken < Seconds * 1000, $"asleep again after {Environment.TickCount64 - woken} ms");
 
         // And what changes meanwhile is not forgotten.
-        await waker.SayAsync("juliet@localhost", "are you up?");
+        await waker.SendMessageAsync("juliet@localhost", "are you up?");
         await sleeper.ExpectAsync("are you up?</body></message>");
         await sleeper.SendAsync("<presence><status>not yet</status></presence>");
         await sleeper.ExpectAsync("not yet</status>");
@@ -105,7 +105,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         await server.Ejabberd.ComesToAsync(Asleep, doing);
         await Task.Delay(TimeSpan.FromSeconds(Seconds + 0.5));
         woken = Environment.TickCount64;
-        await sleeper.SayAsync("romeo@localhost/orchard", "now I am");
+        await sleeper.SendMessageAsync("romeo@localhost/orchard", "now I am");
         await waker.ExpectAsync("now I am</body></message>");
         await server.Ejabberd.ComesToAsync(Asleep, doing);
         Assert.True(Environment.TickCount64 - woken < Seconds * 1000, $"asleep again after {Environment.TickCount64 - woken} ms");
@@ -118,7 +118,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task A_session_that_has_slept_is_held_to_its_shaper_as_before()
+    public async Task A_session_that_has_slept_keeps_its_shaper()
     {
         (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync("hibernate_after: 1", "shaper: [{2000: all}]");
         (XmppClient client, _) = link.Open();
@@ -166,7 +166,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task A_client_that_floods_is_paused_while_others_talk_and_everything_it_said_is_answered()
+    public async Task A_flooding_client_is_paused_without_affecting_others_and_everything_it_sent_is_answered()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient flooder, ulong id) = link.Open();
@@ -184,11 +184,11 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
             sent += 500;
         }
 
-        // All of it may have been sent before the server has looked at the first.
+        // All of it may have been sent before the server has handled the first.
         await link.ControlAsync("pause", id);
         for (int i = 0; i < 20; i++)
         {
-            await one.SayAsync(other.Address, $"{i} is calm");
+            await one.SendMessageAsync(other.Address, $"{i} is calm");
             await other.ExpectAsync($"{i} is calm<");
         }
 
@@ -228,7 +228,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     }
 
     [Fact]
-    public async Task What_is_for_a_paused_client_waits_and_comes_in_order_when_it_is_resumed()
+    public async Task Output_for_a_paused_client_is_kept_and_sent_in_order_when_it_is_resumed()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient slow, ulong id) = link.Open();
@@ -239,10 +239,10 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         // Told in order: it has been understood when this is answered.
         await one.SettleAsync();
 
-        for (int i = 1; i <= 500; i++) await one.SayAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
+        for (int i = 1; i <= 500; i++) await one.SendMessageAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
         await one.SettleAsync();
         await Task.Delay(Patience.Short);
-        Assert.Equal("", slow.Heard);
+        Assert.Equal("", slow.Pending);
 
         await link.Link.SendControlAsync($$"""{"op":"resume","id":"{{id}}"}""");
         string all = await slow.ExpectAsync("n500-");
@@ -261,11 +261,11 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         await link.Link.SendControlAsync($$"""{"op":"pause","id":"{{id}}"}""");
         await one.SettleAsync();
 
-        for (int i = 1; i <= 5000; i++) await one.SayAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
+        for (int i = 1; i <= 5000; i++) await one.SendMessageAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
 
         JsonElement reset = await link.ControlAsync("reset", id);
         Assert.NotEqual("", reset.GetProperty("reason").GetString());
-        await one.SayAsync(other.Address, "it was not us");
+        await one.SendMessageAsync(other.Address, "it was not us");
         await other.ExpectAsync("it was not us<");
         await server.Ejabberd.ComesToAsync("2", "ets:info(session, size)");
         await LogOutAsync(link, one, other);
@@ -285,14 +285,14 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         slow.StopReading();
         await server.Ejabberd.ComesToAsync("3", "ets:info(session, size)");
 
-        // Headlines, for which nobody is told that they did not arrive.
+        // Headlines, for which no error is returned.
         string news = $"<message type='headline' to='{slow.Address}'><body>{new string('x', 1000)}</body></message>";
         for (int i = 1; i <= 12_000; i++) await one.SendAsync(news);
 
         await server.Ejabberd.ComesToAsync("2", "ets:info(session, size)");
         await ecm.ReachesAtLeastAsync(1, "megaphone_pauses_total", "role=ecm");
         await ecm.HasClientsAsync(2);
-        await one.SayAsync(other.Address, "it was not us");
+        await one.SendMessageAsync(other.Address, "it was not us");
         await other.ExpectAsync("it was not us<");
         await one.LogOutAsync();
         await other.LogOutAsync();
@@ -300,7 +300,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
     }
 
-    /// <summary>What is no XMPP, and what its sender is told.</summary>
+    /// <summary>Input that is not XMPP, and the error that its sender gets.</summary>
     /// <summary>In Erlang, the process of a session.</summary>
     private static string SessionOf(string address)
     {
@@ -338,13 +338,13 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
             using XmppClient offender = await XmppClient.ConnectAsync(ecm.Clients);
             await offender.LogInAsync();
 
-            // What follows must not be taken for a stanza, nor what came before be a part of it.
+            // What follows must not be handled as a stanza, nor what was before it as a part of one.
             await offender.SendAsync($"{said}<message to='{victim.Address}'><body>smuggled</body></message>");
 
             string last = await offender.ReceiveToEndAsync();
             Assert.True(last.Contains(condition, StringComparison.Ordinal), $"{what}: {last}");
             await victim.SettleAsync();
-            Assert.False(victim.Heard.Contains("smuggled", StringComparison.Ordinal), $"{what}: {victim.Heard}");
+            Assert.False(victim.Pending.Contains("smuggled", StringComparison.Ordinal), $"{what}: {victim.Pending}");
         }
 
         await victim.LogOutAsync();
@@ -354,7 +354,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     [Theory]
     [InlineData("reload_config")]
     [InlineData("delete_listener")]
-    public async Task A_listener_that_is_taken_away_leaves_no_process_table_hook_or_term_behind(string how)
+    public async Task A_removed_listener_leaves_no_process_table_hook_or_term_behind(string how)
     {
         await using Ejabberd ejabberd = await Ejabberd.StartWithModuleAsync("hibernate_after: 1");
         string listener = "";
@@ -366,7 +366,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         using StanzaEcm first = await StanzaEcm.ConnectAsync(ejabberd.LinkListener), second = await StanzaEcm.ConnectAsync(ejabberd.LinkListener);
         List<XmppClient> clients = [.. Enumerable.Range(0, 100).Select(i => (i % 2 == 0 ? first : second).Open().Client)];
         foreach (XmppClient client in clients) await client.LogInAsync();
-        // Half of them asleep: those that have said something since are not.
+        // Half of them hibernate: those that have sent something since do not.
         await Task.Delay(TimeSpan.FromSeconds(1.5));
         foreach (XmppClient client in clients.Take(50)) await client.SettleAsync();
 
@@ -377,7 +377,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
                 + $"{{{{{ejabberd.LinkListener.Port}, _, _}} = Listener, _, _, _}} <- supervisor:which_children(ejabberd_listener)]"));
 
         await Patience.WithinAsync(Task.WhenAll(first.Reading, second.Reading), "the end of the links");
-        Assert.All(clients, client => Assert.EndsWith("</stream:stream>", client.Heard, StringComparison.Ordinal));
+        Assert.All(clients, client => Assert.EndsWith("</stream:stream>", client.Pending, StringComparison.Ordinal));
         await ejabberd.ComesToAsync("0", "ets:info(session, size)");
         await AssertNothingOfTheModuleAsync(ejabberd);
         await ejabberd.ComesToAsync($"{processes}", "length(processes())");
@@ -414,7 +414,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         link.Dispose();
     }
 
-    /// <summary>A link to a listener with options of its own, and what takes that listener away again.</summary>
+    /// <summary>A link to a listener with options of its own, and a function that removes that listener.</summary>
     private async Task<(StanzaEcm Link, Func<Task> Stop)> OnListenerOfItsOwnAsync(params string[] options)
     {
         (System.Net.IPEndPoint address, Func<Task> stop) = await server.Ejabberd.AddListenerAsync(

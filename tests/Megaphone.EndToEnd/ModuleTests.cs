@@ -5,37 +5,37 @@ namespace Megaphone.EndToEnd;
 /// <summary>Real clients, through the ECM and the module ejabberd_megaphone, and on ejabberd's own port: it is the same.</summary>
 public sealed class ModuleTests(ModuleTests.Server server) : IClassFixture<ModuleTests.Server>
 {
-    /// <summary>The seconds that the people of a transcript need at most.</summary>
+    /// <summary>The most seconds that a transcript takes.</summary>
     private static readonly TimeSpan Evening = TimeSpan.FromSeconds(90);
 
     [Theory]
     [InlineData("scram", 5000)]
     [InlineData("plain", 50)]
-    public Task People_with_slixmpp_see_what_they_see_on_ejabberds_own_port(string mechanism, int messages) =>
+    public Task Users_with_slixmpp_see_the_same_as_on_ejabberds_own_port(string mechanism, int messages) =>
         AssertSameAsync(port => ["/usr/bin/python3", Client("slixmpp_chat.py"), "--port", port, "--password", Ejabberd.Password,
             "--sasl", mechanism, "--count", $"{messages}"], $"{messages} numbered messages from juliet@localhost/balcony, in order");
 
     [Fact]
-    public Task People_with_slixmpp_whose_sessions_fall_asleep_all_the_time_see_what_they_see_on_ejabberds_own_port() =>
+    public Task Users_with_slixmpp_whose_sessions_hibernate_all_the_time_see_the_same_as_on_ejabberds_own_port() =>
         AssertSameAsync(port => ["/usr/bin/python3", Client("slixmpp_chat.py"), "--port", port, "--password", Ejabberd.Password,
             "--count", "20", "--rest", "1.3"], "20 numbered messages from juliet@localhost/balcony, in order");
 
     [Theory]
     [InlineData("SCRAM-SHA-1", 1000)]
     [InlineData("PLAIN", 50)]
-    public Task People_with_xmpp_js_see_what_they_see_on_ejabberds_own_port(string mechanism, int messages) =>
+    public Task Users_with_xmpp_js_see_the_same_as_on_ejabberds_own_port(string mechanism, int messages) =>
         AssertSameAsync(port => ["node", Client("xmppjs/chat.mjs"), port, Ejabberd.Password, mechanism, $"{messages}"],
             $"{messages} numbered messages from juliet@localhost/balcony, in order");
 
     [Fact]
-    public Task People_with_mcabber_see_what_they_see_on_ejabberds_own_port() =>
+    public Task Users_with_mcabber_see_the_same_as_on_ejabberds_own_port() =>
         AssertSameAsync(port => ["/usr/bin/python3", Client("mcabber_chat.py"), port, Ejabberd.Password, "100"],
             "MR 100 of 100: this is romeo");
 
     [Theory]
     [InlineData("v1")]
     [InlineData("v2")]
-    public async Task Ejabberd_knows_where_its_users_really_are(string proxy)
+    public async Task Ejabberd_gets_the_users_real_addresses(string proxy)
     {
         using MegaphoneProcess ecm = await server.EcmAsync($"Ecm:Proxy={proxy}");
 

@@ -1,6 +1,6 @@
 namespace Megaphone.EndToEnd;
 
-/// <summary>What <c>/metrics</c> says satisfies Prometheus' own judge, whatever is configured.</summary>
+/// <summary>promtool accepts <c>/metrics</c>, whatever is configured.</summary>
 public sealed class PrometheusTests : IDisposable
 {
     private readonly TestCertificates _certificates = new();

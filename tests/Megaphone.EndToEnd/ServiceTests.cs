@@ -46,7 +46,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task Every_problem_has_a_line_with_key_value_and_a_right_example()
+    public async Task Every_problem_has_a_line_with_key_value_and_a_valid_example()
     {
         string file = Path.Combine(_folder, "wrong.json");
         await File.WriteAllTextAsync(file, """{ "Ecm": { "MaxClients": -5, "Proxy": "v9" }, "Hub": { "Bakcend": "echo:" } }""");
@@ -61,7 +61,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task A_secret_is_never_repeated()
+    public async Task A_secret_is_never_printed()
     {
         (ChildProcess process, int status) = await MegaphoneProcess.RunAsync(
             ["--Hub:Secret", "hush", "--Hub:Listen", "127.0.0.1:0", "--Admin:Listen", "127.0.0.1:0"]);
@@ -71,11 +71,11 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task File_then_environment_then_command_line_the_later_one_wins()
+    public async Task The_environment_overrides_the_file_and_the_command_line_overrides_both()
     {
         await File.WriteAllTextAsync(Path.Combine(_folder, "megaphone.json"), """
             {
-              // In the folder that it is started in, so nobody has to name it.
+              // In the working directory, so it need not be named.
               "Ecm": { "Clients": [ { "Listen": "127.0.0.1:0" } ], "MaxClients": 11, "Link": { "Name": "file" } },
               "Hub": { "Listen": "127.0.0.1:0", "Name": "file", "MaxLinks": 1 },
               "Admin": { "Listen": "127.0.0.1:0" },
@@ -96,7 +96,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_any_configuration_clients_are_carried_over_a_link_to_the_echo()
+    public async Task Without_any_configuration_clients_are_linked_to_the_echo()
     {
         // The usual ports, so in a network of its own: this machine may be using them.
         using ChildProcess process = ChildProcess.Start(["unshare", "--net", "--map-root-user", "/bin/sh", "-c", "ip link set lo up && exec \"$0\"", Repository.Binary], _folder);
@@ -127,7 +127,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task The_ready_line_comes_once_and_names_real_ports()
+    public async Task The_ready_line_is_printed_once_with_real_ports()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync("Ecm:Clients:1:Listen=[::1]:0");
 
@@ -148,7 +148,7 @@ public sealed class ServiceTests : IDisposable
     [InlineData("Ecm:Clients:0:Listen")]
     [InlineData("Hub:Listen")]
     [InlineData("Admin:Listen")]
-    public async Task A_port_that_is_taken_is_one_readable_line_and_status_1(string key)
+    public async Task A_port_in_use_is_reported_in_one_line_with_status_1(string key)
     {
         using TestBackend holder = new();
         string[] settings = [.. Listeners.Select(listener => $"{listener}={(listener == key ? holder.Address : "127.0.0.1:0")}")];
@@ -184,7 +184,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task SIGTERM_ends_it_within_StopTimeout_even_when_nobody_reads_what_is_queued()
+    public async Task SIGTERM_ends_it_within_StopTimeout_even_if_queued_data_is_not_read()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, "Ecm:Link:Control=false", "Service:StopTimeout=00:00:02");
@@ -235,7 +235,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task Every_metric_of_the_contract_is_there_from_the_start()
+    public async Task Every_documented_metric_is_exposed_from_the_start()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         MetricsSnapshot metrics = await both.MetricsAsync();
@@ -282,7 +282,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task The_service_manager_hears_READY_when_listeners_are_bound_and_STOPPING_at_the_end()
+    public async Task The_service_manager_gets_READY_when_listeners_are_bound_and_STOPPING_at_the_end()
     {
         string path = Path.Combine(_folder, "notify");
         using Socket manager = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
@@ -296,7 +296,7 @@ public sealed class ServiceTests : IDisposable
     }
 
     [Fact]
-    public async Task Check_says_what_does_not_fit_and_how_to_mend_it_and_listens_nowhere()
+    public async Task Check_reports_problems_with_their_fixes_and_does_not_listen()
     {
         string[] fitting = ["check", "--Ecm:Clients:0:Listen", "127.0.0.1:0", "--Ecm:MaxClients", "100", "--Hub:Listen", "127.0.0.1:0",
             "--Hub:MaxSessions", "100", "--Admin:Listen", "127.0.0.1:0"];

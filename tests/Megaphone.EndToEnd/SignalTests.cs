@@ -1,6 +1,6 @@
 namespace Megaphone.EndToEnd;
 
-/// <summary>Signals do what the manual says, and never end the process without a word.</summary>
+/// <summary>Signals do what the manual says, and never end the process without a log line.</summary>
 public sealed class SignalTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("megaphone-").FullName;
@@ -8,7 +8,7 @@ public sealed class SignalTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Signals_without_a_meaning_are_told_and_end_nothing()
+    public async Task Ignored_signals_are_logged_and_do_not_end_the_service()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         (int Number, string Name)[] signals =
@@ -27,7 +27,7 @@ public sealed class SignalTests : IDisposable
     }
 
     [Fact]
-    public async Task Signals_that_come_again_and_again_leave_few_lines()
+    public async Task Repeated_signals_leave_few_log_lines()
     {
         using TestCertificates certificates = new();
         certificates.Issue("localhost", ["localhost"]);
@@ -43,12 +43,12 @@ public sealed class SignalTests : IDisposable
         await Task.Delay(Patience.Short);
         Assert.InRange(both.LogLines("SIGUSR1"), 1, 5);
         Assert.InRange(both.LogLines("SIGHUP:"), 1, 5);
-        // One in a second, and a busy machine takes its time for 300 signals.
+        // One in a second, and a busy machine takes a while for 300 signals.
         Assert.InRange(both.LogLines("new certificate(s) in use"), 1, 30);
     }
 
     [Fact]
-    public async Task SIGHUP_says_that_the_configuration_is_not_read_again_whatever_is_in_its_file()
+    public async Task SIGHUP_logs_that_the_configuration_is_not_reloaded()
     {
         string file = Path.Combine(_folder, "megaphone.json");
         await File.WriteAllTextAsync(file, """{ "Ecm": { "Clients": [ { "Listen": "127.0.0.1:0" } ] }, "Hub": { "Listen": "127.0.0.1:0" }, "Admin": { "Listen": "127.0.0.1:0" } }""");

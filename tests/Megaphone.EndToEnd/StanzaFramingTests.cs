@@ -13,7 +13,7 @@ public sealed partial class StanzaFramingTests
     private const string Framing = "Ecm:Clients:0:Framing=stanza";
 
     [Fact]
-    public async Task The_hello_says_stanza()
+    public async Task The_hello_announces_stanza_framing()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Framing);
@@ -31,7 +31,7 @@ public sealed partial class StanzaFramingTests
         ulong id = await setup.AssertPieceAsync(Header);
         await setup.AssertPieceAsync("<auth mechanism='PLAIN'>AGEAYg==</auth>", id);
 
-        // The stream begins again after SASL.
+        // The stream restarts after SASL.
         await client.SendAsync($"<?xml version='1.0'?>{Header}<iq id='1'/><message><body>a > b <![CDATA[</message>]]></body></message> {End}\n");
         await setup.AssertPieceAsync(Header, id);
         await setup.AssertPieceAsync("<iq id='1'/>", id);
@@ -42,7 +42,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task What_the_server_says_goes_through_as_it_is()
+    public async Task What_the_server_sends_passes_unchanged()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -54,7 +54,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_stream_that_trickles_byte_by_byte_makes_the_same_packets()
+    public async Task A_stream_sent_byte_by_byte_makes_the_same_packets()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -73,7 +73,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task White_space_between_stanzas_ends_at_the_ECM()
+    public async Task White_space_between_stanzas_is_dropped_at_the_ECM()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -120,7 +120,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task Ten_thousand_of_the_shortest_stanzas_at_once_find_room()
+    public async Task Ten_thousand_of_the_shortest_stanzas_at_once_fit()
     {
         using Setup setup = await Setup.StartAsync("Ecm:MaxPacketBytes=32000", "Ecm:Link:RingBytes=65536", "Ecm:Clients:0:MaxStanzaBytes=16384");
         using TestConnection client = await setup.ConnectAsync();
@@ -144,7 +144,7 @@ public sealed partial class StanzaFramingTests
             while (pieces.Count < 100) pieces.Add(Stanza(random.Next(20, 1 << random.Next(5, 15))));
             pieces.Add(End);
             said.Add(pieces[0], pieces);
-            saying.Add(SayAsync(string.Join(new string(' ', random.Next(3)), pieces), random));
+            saying.Add(SendMessageAsync(string.Join(new string(' ', random.Next(3)), pieces), random));
         }
 
         Dictionary<ulong, List<string>> heard = [];
@@ -162,7 +162,7 @@ public sealed partial class StanzaFramingTests
         Assert.All(heard.Values, pieces => Assert.Equal(said[pieces[0]], pieces));
         await setup.Ecm.ReachesAsync(0, "megaphone_ecm_incomplete_bytes");
 
-        async Task SayAsync(string stream, Random random)
+        async Task SendMessageAsync(string stream, Random random)
         {
             using TestConnection client = await setup.ConnectAsync();
             byte[] bytes = Encoding.ASCII.GetBytes(stream);
@@ -193,7 +193,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_stanza_longer_than_the_other_end_takes_is_refused()
+    public async Task A_stanza_longer_than_the_other_end_accepts_is_refused()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Framing);
@@ -227,7 +227,7 @@ public sealed partial class StanzaFramingTests
         ulong id = await setup.AssertPieceAsync(Header);
         if (condition.Length == 0)
         {
-            // Whatever could still become right is waited for.
+            // Input that may still become valid is not refused.
             await client.AssertStaysSilentAsync();
             return;
         }
@@ -238,7 +238,7 @@ public sealed partial class StanzaFramingTests
         await setup.Ecm.ReachesAsync(1, "megaphone_ecm_stream_errors_total", $"condition={condition}");
         await Patience.UntilAsync(() => setup.Ecm.LogLines($"is refused: {condition}") == 1, "one line in the log");
 
-        // What the client still says means nothing, and its going is no news.
+        // What the client still sends is discarded, and its end is not sent.
         await client.SendAsync("<iq/>");
         client.Dispose();
         await setup.Ecm.HasClientsAsync(0);
@@ -251,7 +251,7 @@ public sealed partial class StanzaFramingTests
     [InlineData(" ", "<presence/>")]
     [InlineData("garbage &", "< and more")]
     [InlineData("<stream:stream>", "<presence/>")]
-    public async Task What_a_client_sends_behind_its_closing_tag_means_nothing(string atOnce, string later)
+    public async Task What_a_client_sends_after_its_closing_tag_is_discarded(string atOnce, string later)
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -273,7 +273,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task Only_white_space_behind_the_closing_tag_is_nothing_that_was_dropped()
+    public async Task White_space_after_the_closing_tag_is_not_counted_as_dropped()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -287,7 +287,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_client_that_floods_behind_its_closing_tag_costs_no_memory_and_goes_after_the_half_open_timeout()
+    public async Task A_client_that_floods_after_its_closing_tag_takes_no_memory_and_is_closed_at_the_half_open_timeout()
     {
         using Setup setup = await Setup.StartAsync("Ecm:HalfOpenTimeout=00:00:01");
         using TestConnection client = await setup.ConnectAsync();
@@ -304,7 +304,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_client_that_has_heard_the_servers_header_gets_no_second_one()
+    public async Task A_client_that_has_got_the_servers_header_gets_no_second_one()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -320,7 +320,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_client_that_speaks_another_language_is_refused_before_the_server_hears_of_it()
+    public async Task A_client_that_does_not_speak_XMPP_is_refused_without_a_session()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -335,7 +335,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_client_gets_its_error_although_it_has_sent_much_more_and_ended()
+    public async Task A_client_gets_its_error_even_if_it_has_sent_much_more_and_ended()
     {
         using Setup setup = await Setup.StartAsync("Ecm:Clients:0:MaxStanzaBytes=10000");
         using TestConnection client = await setup.ConnectAsync();
@@ -348,7 +348,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_slow_client_gets_everything_that_the_server_said_before_its_error()
+    public async Task A_slow_client_gets_everything_that_the_server_sent_before_its_error()
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await TestConnection.ConnectAsync(setup.Ecm.Clients, receiveBuffer: 16 << 10);
@@ -368,7 +368,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_refused_client_that_never_goes_is_closed_after_the_half_open_timeout()
+    public async Task A_refused_client_that_does_not_disconnect_is_closed_at_the_half_open_timeout()
     {
         using Setup setup = await Setup.StartAsync("Ecm:HalfOpenTimeout=00:00:01");
         using TestConnection client = await setup.ConnectAsync();
@@ -413,7 +413,7 @@ public sealed partial class StanzaFramingTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_a_client_leaves_incomplete_is_dropped_and_counted(bool inOrder)
+    public async Task An_incomplete_stanza_is_dropped_and_counted(bool inOrder)
     {
         using Setup setup = await Setup.StartAsync();
         using TestConnection client = await setup.ConnectAsync();
@@ -437,7 +437,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task Memory_for_incomplete_stanzas_has_a_bound_and_comes_back()
+    public async Task Memory_for_incomplete_stanzas_is_bounded_and_freed()
     {
         const int Share = 64 << 10;
         using Setup setup = await Setup.StartAsync("Ecm:IncompleteBytes=1048576");
@@ -461,7 +461,7 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task A_thousand_clients_with_half_a_stanza_each_leave_nothing_behind_however_they_go()
+    public async Task A_thousand_clients_with_half_a_stanza_each_leave_nothing_behind_however_they_end()
     {
         using Setup setup = await Setup.StartAsync("Ecm:CloseRate=100000");
         int idle = await setup.Ecm.IdleDescriptorsAsync();

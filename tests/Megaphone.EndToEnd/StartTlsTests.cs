@@ -35,7 +35,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task The_server_hears_of_a_client_when_it_has_its_TLS_and_from_a_fresh_stream_on()
+    public async Task The_server_gets_a_session_after_TLS_with_a_fresh_stream()
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync("<?xml version='1.0'?>" + Header("localhost"));
@@ -58,7 +58,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task It_goes_byte_by_byte_too()
+    public async Task STARTTLS_works_byte_by_byte()
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         foreach (char one in $" <?xml version='1.0'?>\n{Header("chat.example.org")}") await client.SendPlainAsync($"{one}");
@@ -72,7 +72,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task White_space_behind_starttls_is_no_attack()
+    public async Task White_space_after_starttls_is_accepted()
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("localhost") + "\n");
@@ -88,7 +88,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData(StartTls + "<iq type='set'><query xmlns='jabber:iq:roster'/></iq>")]
     [InlineData(StartTls + "<")]
-    public async Task What_stands_in_the_clear_behind_starttls_is_refused_and_never_reaches_the_server(string attack)
+    public async Task Plain_text_after_starttls_is_refused_and_never_reaches_the_server(string attack)
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("localhost"));
@@ -99,7 +99,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task What_comes_in_the_clear_after_proceed_is_no_TLS_and_never_reaches_the_server()
+    public async Task Plain_text_after_proceed_fails_the_handshake_and_never_reaches_the_server()
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("localhost"));
@@ -119,7 +119,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [InlineData("<starttls xmlns='jabber:client'/>")]
     [InlineData("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>now</starttls>")]
     [InlineData("<iq type='get' id='1'/>")]
-    public async Task Without_STARTTLS_nothing_goes_on(string stanza)
+    public async Task Without_STARTTLS_nothing_is_passed_on(string stanza)
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("localhost"));
@@ -134,7 +134,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [InlineData("example.org")]
     [InlineData("a.b.example.org")]
     [InlineData("")]
-    public async Task A_host_that_no_certificate_covers_is_unknown(string host)
+    public async Task A_host_that_no_certificate_covers_gets_host_unknown(string host)
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header(host));
@@ -147,7 +147,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [InlineData("a&apos; evil=&apos;1.example.org")]
     [InlineData("a>b.example.org")]
     [InlineData("*.example.org")]
-    public async Task What_is_no_name_of_a_host_is_unknown_and_never_echoed(string host)
+    public async Task An_invalid_host_name_gets_host_unknown_and_is_never_echoed(string host)
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("HOST").Replace("'HOST'", $"\"{host}\""));
@@ -160,7 +160,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData("Chat.EXAMPLE.org.", "chat.example.org")]
     [InlineData("m\u00fcnchen.example.org", "xn--mnchen-3ya.example.org")]
-    public async Task What_is_echoed_is_the_name_in_its_normal_form(string host, string echoed)
+    public async Task The_answer_contains_the_normalized_host_name(string host, string echoed)
     {
         using TestConnection client = await TestConnection.ConnectAsync(_ecm.Clients);
         await client.SendAsync(System.Text.Encoding.UTF8.GetBytes(Header(host)));
@@ -174,7 +174,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData("GET / HTTP/1.1\r\n\r\n", "not-well-formed")]
     [InlineData("<html>", "bad-format")]
-    public async Task What_is_no_XMPP_gets_the_error_for_it(string text, string condition)
+    public async Task Anything_but_XMPP_gets_the_matching_stream_error(string text, string condition)
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(text);
@@ -192,7 +192,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_client_may_change_its_mind()
+    public async Task A_client_may_close_its_stream_instead()
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("localhost"));
@@ -207,7 +207,7 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Who_says_nothing_is_let_go_after_the_handshakes_time()
+    public async Task A_silent_client_is_closed_at_the_handshake_timeout()
     {
         using TlsClient client = await TlsClient.ConnectPlainAsync(_ecm.Clients);
         await client.SendPlainAsync(Header("localhost"));

@@ -2,7 +2,7 @@ using System.Security.Authentication;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Which certificate a client is shown, and how new ones are taken into use.</summary>
+/// <summary>Which certificate a client gets, and how certificates are reloaded.</summary>
 public sealed class TlsCertificateTests : IDisposable
 {
     private readonly TestCertificates _certificates = new();
@@ -10,7 +10,7 @@ public sealed class TlsCertificateTests : IDisposable
     public void Dispose() => _certificates.Dispose();
 
     [Fact]
-    public async Task The_name_that_the_client_asks_for_decides_and_who_names_none_gets_the_first()
+    public async Task The_clients_SNI_selects_the_certificate_and_without_SNI_the_first_is_used()
     {
         string first = _certificates.Issue("first", ["first.example"]);
         string wildcard = _certificates.Issue("wildcard", ["*.example.org"]);
@@ -37,7 +37,7 @@ public sealed class TlsCertificateTests : IDisposable
     }
 
     [Fact]
-    public async Task With_STARTTLS_the_streams_to_decides_unless_the_client_names_a_host_that_is_served()
+    public async Task With_STARTTLS_the_streams_to_selects_the_certificate_unless_SNI_names_a_served_host()
     {
         _certificates.Issue("first", ["first.example"]);
         string second = _certificates.Issue("second", ["second.example"]);
@@ -75,7 +75,7 @@ public sealed class TlsCertificateTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task New_files_are_taken_into_use_and_connections_that_stand_are_not_touched(bool bySignal)
+    public async Task New_certificates_are_used_and_existing_connections_are_not_affected(bool bySignal)
     {
         string before = _certificates.Issue("localhost", ["localhost"], days: 90.5);
         using MegaphoneProcess both = await BothAsync("direct", "localhost");
@@ -92,7 +92,7 @@ public sealed class TlsCertificateTests : IDisposable
     }
 
     [Fact]
-    public async Task What_cannot_be_used_is_told_and_what_was_in_use_stays()
+    public async Task Unusable_certificates_are_logged_and_the_previous_ones_stay_in_use()
     {
         string before = _certificates.Issue("localhost", ["localhost"]);
         using MegaphoneProcess both = await BothAsync("direct", "localhost");
@@ -125,7 +125,7 @@ public sealed class TlsCertificateTests : IDisposable
     [InlineData("garbage", "garbage.pem: there is no certificate in it")]
     [InlineData("disordered", "disordered.pem: CN=disordered was issued by CN=Authority of a test, and behind it comes CN=other")]
     [InlineData("forged", "forged.pem: CN=forged was signed with another key than that of CN=Authority of a test")]
-    public async Task Wrong_certificates_are_told_at_the_start_and_by_check(string file, string problem)
+    public async Task Unusable_certificates_are_reported_at_the_start_and_by_check(string file, string problem)
     {
         _certificates.Issue("expired", ["localhost"], days: -1);
         _certificates.Issue("nameless", []);
@@ -146,7 +146,7 @@ public sealed class TlsCertificateTests : IDisposable
         _certificates.Issue("garbage", ["localhost"]);
         await File.WriteAllTextAsync(_certificates.Files("garbage").Certificate, "garbage");
 
-        // Behind it stands another one than its authority's; one of an authority that has the same name and another key.
+        // It is followed by a certificate that is not its issuer's: one of an authority with the same name and another key.
         using TestCertificates others = new();
         _certificates.Issue("disordered", ["localhost"], behind: _certificates.Files("other").Certificate);
         _certificates.Issue("forged", ["localhost"], behind: others.AuthorityFile);
@@ -164,7 +164,7 @@ public sealed class TlsCertificateTests : IDisposable
     }
 
     [Fact]
-    public async Task A_certificate_that_does_not_cover_its_Names_is_told_with_key_file_and_name()
+    public async Task A_certificate_that_does_not_cover_its_Names_is_reported_with_key_file_and_name()
     {
         const string Names = "Ecm:Tls:Certificates:1:Names";
         const string Problem = "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which Certificates:1:Names wants";
@@ -193,7 +193,7 @@ public sealed class TlsCertificateTests : IDisposable
     }
 
     [Fact]
-    public async Task A_renewed_certificate_that_lost_one_of_its_Names_is_not_taken_into_use()
+    public async Task A_renewed_certificate_that_lost_one_of_its_Names_is_not_used()
     {
         string before = _certificates.Issue("localhost", ["localhost", "chat.localhost"]);
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
@@ -207,7 +207,7 @@ public sealed class TlsCertificateTests : IDisposable
     }
 
     [Fact]
-    public async Task Check_tells_whom_certificates_are_for_and_for_how_long()
+    public async Task Check_reports_the_names_and_the_validity_of_certificates()
     {
         _certificates.Issue("soon", ["localhost", "*.example.org"], days: 5.5);
         string[] settings = ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Ecm:MaxClients=100", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings("soon")];

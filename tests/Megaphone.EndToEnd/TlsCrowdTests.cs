@@ -14,7 +14,7 @@ public sealed class TlsCrowdTests : IDisposable
     public void Dispose() => _certificates.Dispose();
 
     [Fact]
-    public async Task Nobody_is_disturbed_by_ten_reloads_and_five_hundred_stalled_handshakes()
+    public async Task Ten_reloads_and_five_hundred_stalled_handshakes_disturb_no_client()
     {
         _certificates.Issue("localhost", ["localhost"]);
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync(

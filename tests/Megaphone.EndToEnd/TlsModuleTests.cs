@@ -29,7 +29,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
     [Theory]
     [InlineData("required", 0)]
     [InlineData("direct", 1)]
-    public async Task People_with_slixmpp_exchange_a_thousand_messages_each_way(string how, int listener)
+    public async Task Users_with_slixmpp_exchange_a_thousand_messages_each_way(string how, int listener)
     {
         using ChildProcess chat = server.Ejabberd.Chat(
             _ecm.ClientListeners[listener], how, count: 1000, authority: _certificates.AuthorityFile);
@@ -50,7 +50,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
     [Theory]
     [InlineData("xmpp", 0)]
     [InlineData("xmpps", 1)]
-    public async Task Two_people_with_xmpp_js_talk(string scheme, int listener)
+    public async Task Two_users_with_xmpp_js_exchange_messages(string scheme, int listener)
     {
         using ChildProcess client = ChildProcess.Start(
             ["node", Path.Combine(Repository.Root, "tests/clients/xmppjs/tls.mjs"),
@@ -61,7 +61,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
         Assert.Equal("100 messages, in order", client.Output.Last());
         await _ecm.ReachesAsync(2, "megaphone_ecm_handshakes_total", "result=full");
 
-        // The library may acknowledge what comes behind its own closing tag; that is no fault.
+        // The library may acknowledge what arrives after its own closing tag; that is not a fault.
         await _ecm.HasClientsAsync(0);
         await _ecm.ReachesAsync(0, "megaphone_ecm_stream_errors_total");
     }
@@ -69,7 +69,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
-    public async Task A_person_with_go_sendxmpp_reaches_another(int listener)
+    public async Task A_user_with_go_sendxmpp_reaches_another(int listener)
     {
         using ChildProcess romeo = GoSendXmpp(listener, "romeo", "--listen");
         await _ecm.HasClientsAsync(1);

@@ -19,7 +19,7 @@ public sealed class TlsTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Versions))]
-    public async Task What_a_client_says_goes_through_TLS_and_comes_back(SslProtocols version)
+    public async Task What_a_client_sends_over_TLS_is_echoed(SslProtocols version)
     {
         using MegaphoneProcess both = await BothAsync();
         using TlsClient client = await TlsClient.ConnectAsync(both.Clients, version: version);
@@ -51,7 +51,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_client_that_does_not_read_is_waited_for_and_loses_nothing()
+    public async Task A_client_that_does_not_read_for_a_while_loses_nothing()
     {
         using MegaphoneProcess both = await BothAsync();
         using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
@@ -65,7 +65,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task With_TLS_1_3_a_client_may_end_its_direction_and_still_hear()
+    public async Task With_TLS_1_3_a_client_may_end_its_direction_and_still_receive()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
@@ -123,7 +123,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_connection_that_ends_without_close_notify_is_told_as_truncated()
+    public async Task A_connection_that_ends_without_close_notify_is_reported_as_truncated()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
@@ -143,7 +143,7 @@ public sealed class TlsTests : IDisposable
     [InlineData(2, 0)]
     [InlineData(5, 0)]
     [InlineData(5, 100)]
-    public async Task A_record_that_promises_more_than_comes_is_told_as_truncated_and_nothing_of_it_is_passed_on(int header, int body)
+    public async Task A_record_that_is_cut_short_is_reported_as_truncated_and_not_passed_on(int header, int body)
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
@@ -227,7 +227,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task Half_a_key_update_holds_up_that_client_alone_and_loses_nothing()
+    public async Task Half_a_key_update_delays_that_client_only_and_loses_nothing()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
@@ -240,7 +240,7 @@ public sealed class TlsTests : IDisposable
         await other.SendAsync("other");
         ulong otherId = (await link.ReceiveAsync()).Id;
 
-        // Once it knows what message begins, OpenSSL neither reads nor writes anything else before its end: all that comes for this client waits.
+        // Once it knows which message begins, OpenSSL neither reads nor writes anything else before its end: all output for this client waits.
         byte[] update = HandmadeTls.KeyUpdate(ask: true);
         await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(0, 4));
         await Task.Delay(Patience.Short);
@@ -261,7 +261,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_client_that_stops_in_the_middle_of_a_key_update_costs_a_bounded_buffer_and_then_itself()
+    public async Task A_client_that_stops_in_the_middle_of_a_key_update_fills_a_bounded_buffer_and_is_then_closed()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, [.. Settings(), "Ecm:Buffers:LimitBytes=500000"]);
@@ -295,7 +295,7 @@ public sealed class TlsTests : IDisposable
         await other.SendAsync("other");
         ulong otherId = (await link.ReceiveAsync()).Id;
 
-        // The kernel is given as much for this client as it takes, so that a record of ours waits and there is no room for answers.
+        // The kernel's buffer for this client is filled, so that a record of ours waits and there is no room for answers.
         Task<JsonElement> pause = link.ReceiveControlAsync();
         byte[] piece = Sample.Bytes(64 << 10);
         int pieces = 0;
@@ -355,7 +355,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_protocol_that_is_not_XMPP_is_not_agreed_on()
+    public async Task An_ALPN_protocol_other_than_XMPP_is_not_selected()
     {
         using MegaphoneProcess both = await BothAsync();
 
@@ -368,7 +368,7 @@ public sealed class TlsTests : IDisposable
     [InlineData("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")]
     [InlineData("<?xml version='1.0'?><stream:stream to='localhost' xmlns='jabber:client'>")]
     [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0")]
-    public async Task What_is_no_TLS_is_refused_and_counted(string text)
+    public async Task Anything_but_TLS_is_refused_and_counted(string text)
     {
         using MegaphoneProcess both = await BothAsync();
         using TlsClient client = await TlsClient.ConnectPlainAsync(both.Clients);
@@ -381,7 +381,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_stalls_in_the_handshake_holds_up_nobody_and_has_a_limited_time()
+    public async Task A_stalled_handshake_delays_no_other_client_and_times_out()
     {
         using MegaphoneProcess both = await BothAsync("Ecm:Tls:MaxHandshakes=60", "Ecm:Tls:HandshakeTimeout=00:00:03");
         int descriptors = await both.IdleDescriptorsAsync();
@@ -407,7 +407,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task Above_MaxHandshakes_clients_wait_for_their_turn()
+    public async Task Clients_above_MaxHandshakes_wait()
     {
         using MegaphoneProcess both = await BothAsync("Ecm:Tls:MaxHandshakes=2", "Ecm:Tls:HandshakeTimeout=00:00:02");
         using TlsClient first = await TlsClient.ConnectPlainAsync(both.Clients), second = await TlsClient.ConnectPlainAsync(both.Clients);
@@ -419,7 +419,7 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
-    public async Task What_comes_with_the_end_of_the_handshake_is_read_at_once()
+    public async Task Data_sent_with_the_end_of_the_handshake_is_read_at_once()
     {
         using MegaphoneProcess both = await BothAsync();
         for (int i = 0; i < 20; i++)
@@ -464,7 +464,7 @@ public sealed class TlsTests : IDisposable
     private static async Task<string> OpenSslAsync(params string[] arguments)
     {
         using ChildProcess process = ChildProcess.Start(["openssl", .. arguments]);
-        // A ticket of TLS 1.3 comes behind the handshake.
+        // A ticket of TLS 1.3 follows the handshake.
         await process.WriteLineAsync("ping");
         await process.LineAsync("ping");
         await process.WriteLineAsync("Q");

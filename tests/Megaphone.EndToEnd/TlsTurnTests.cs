@@ -3,8 +3,8 @@ using System.Text;
 namespace Megaphone.EndToEnd;
 
 /// <summary>
-/// What a client may say behind its handshake that is no data: each record of it costs the ECM a good deal and gives nothing, so there is a
-/// bound to it. What others notice of such a client is shown in <see cref="AttackTests"/>.
+/// The records without data that a client may send after its handshake: each of them costs the ECM a lot, so their number is
+/// bounded. <see cref="AttackTests"/> shows how such a client affects others.
 /// </summary>
 public sealed class TlsTurnTests : IDisposable
 {
@@ -23,7 +23,7 @@ public sealed class TlsTurnTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Sixty_four_key_updates_in_a_row_are_taken_and_one_more_ends_the_client(bool ask)
+    public async Task Sixty_four_key_updates_in_a_row_are_accepted_and_one_more_ends_the_client(bool ask)
     {
         using MegaphoneProcess both = await BothAsync();
         using HandmadeTls client = await ConnectAsync(both);
@@ -90,7 +90,7 @@ public sealed class TlsTurnTests : IDisposable
     }
 
     [Fact]
-    public async Task Records_that_come_byte_by_byte_and_many_at_once_are_all_taken_in_order()
+    public async Task Records_sent_byte_by_byte_or_many_at_once_are_read_in_order()
     {
         using MegaphoneProcess both = await BothAsync();
         using HandmadeTls client = await ConnectAsync(both);

@@ -3,21 +3,21 @@ using System.Text;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>What anybody can do to a hub who can connect to it: nothing that others, or the log, would notice.</summary>
+/// <summary>What anybody who can connect to a hub can do: nothing that affects other links or fills the log.</summary>
 public sealed class UnauthenticatedLinkTests
 {
     private const string Secret = "open sesame";
     private static readonly IPAddress Elsewhere = IPAddress.Parse("127.0.0.2");
 
     [Fact]
-    public async Task Links_that_come_to_nothing_fill_no_log()
+    public async Task Failed_links_do_not_fill_the_log()
     {
         const int links = 500;
         using MegaphoneProcess open = await MegaphoneProcess.HubAsync();
         using MegaphoneProcess guarded = await MegaphoneProcess.HubAsync($"Hub:Secret={Secret}");
         for (int i = 0; i < links; i++)
         {
-            // In turn: no protocol at all, up and gone, and no hello where a secret is wanted.
+            // In turn: garbage, a link that comes up and ends, and no hello although a secret is required.
             await EndAsync(open, [0xff]);
             await EndAsync(open, Packet.Format(7, "x"));
             await EndAsync(guarded, Packet.Format(7, "x"));
@@ -31,7 +31,7 @@ public sealed class UnauthenticatedLinkTests
 
         foreach (MegaphoneProcess hub in new[] { open, guarded })
         {
-            // The first are told in full, and of the rest how many there were.
+            // The first are logged in full, and the rest are summed up.
             Assert.Contains(hub.Complaints("protocol error: "), line => line.Contains("127.0.0.1"));
             Assert.Equal(1, hub.LogLines("more links were closed for a protocol error"));
             Assert.InRange(hub.Process.Output.Sum(line => line.Length), 0, 32 << 10);
@@ -42,14 +42,14 @@ public sealed class UnauthenticatedLinkTests
     }
 
     [Fact]
-    public async Task Guessing_the_secret_takes_a_second_each_and_holds_up_nobody_else()
+    public async Task Each_guess_of_the_secret_takes_a_second_and_delays_no_other_address()
     {
         const int guesses = 200;
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Secret={Secret}");
         long began = Environment.TickCount64;
         Task<string>[] answers = [.. Enumerable.Range(0, guesses).Select(i => AnswerAsync(hub, $"guess {i}"))];
 
-        // A right one from an address that has guessed nothing is not looked at later than ever.
+        // The right secret from an address that has not guessed is not delayed.
         for (int i = 0; i < 20; i++) Assert.Contains("welcome", await AnswerAsync(hub, Secret, Elsewhere));
         string[] all = await Task.WhenAll(answers);
 
@@ -60,7 +60,7 @@ public sealed class UnauthenticatedLinkTests
     }
 
     [Fact]
-    public async Task The_right_secret_is_taken_from_an_address_that_has_guessed_wrong_before()
+    public async Task The_right_secret_is_accepted_from_an_address_that_has_guessed_before()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Secret={Secret}");
         for (int i = 0; i < 3; i++) Assert.Contains("the secret is missing or wrong", await AnswerAsync(hub, "a guess"));
@@ -70,12 +70,12 @@ public sealed class UnauthenticatedLinkTests
     }
 
     [Fact]
-    public async Task Silent_links_of_one_address_do_not_put_out_that_of_another()
+    public async Task Silent_links_of_one_address_do_not_evict_that_of_another()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Secret={Secret}", "Hub:MaxLinks=8");
         using TestConnection honest = await TestConnection.ConnectAsync(hub.Hub, Elsewhere);
 
-        // Half of its hello is there, and the rest is under way.
+        // Half of its hello has arrived, and the rest is under way.
         byte[] hello = Packet.Format(0, LinkPeer.Hello(Secret));
         await honest.SendAsync(hello.AsMemory(0, 40));
         List<TestConnection> silent = await TestConnection.ConnectManyAsync(hub.Hub, 200);
@@ -87,7 +87,7 @@ public sealed class UnauthenticatedLinkTests
         silent.ForEach(one => one.Dispose());
     }
 
-    /// <summary>Connects, says something, and waits until the other end has ended too.</summary>
+    /// <summary>Connects, sends something, and waits until the other end has ended too.</summary>
     private static async Task EndAsync(MegaphoneProcess hub, byte[] said)
     {
         using TestConnection link = await TestConnection.ConnectAsync(hub.Hub);
@@ -96,7 +96,7 @@ public sealed class UnauthenticatedLinkTests
         await link.AssertIsGoneAsync();
     }
 
-    /// <summary>What a hub answers to a hello.</summary>
+    /// <summary>A hub's answer to a hello.</summary>
     private static async Task<string> AnswerAsync(MegaphoneProcess hub, string secret, IPAddress? from = null)
     {
         using TestConnection link = await TestConnection.ConnectAsync(hub.Hub, from);

@@ -2,7 +2,7 @@ using System.Runtime.Versioning;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Certificates and keys that the process's user may not read are told with the reason and a remedy that works.</summary>
+/// <summary>Certificates and keys that the process's user may not read are reported with the reason and a fix that works.</summary>
 [SupportedOSPlatform("linux")]
 public sealed class UnreadableFileTests : IDisposable
 {
@@ -23,7 +23,7 @@ public sealed class UnreadableFileTests : IDisposable
         foreach (string file in (string[])[_certificates.AuthorityFile, _certificates.Files("server").Certificate, _certificates.Files("server").Key]) Open(file);
     }
 
-    /// <summary>Root may read everything, so it becomes somebody else for these tests; anybody else can make a file that he may not read.</summary>
+    /// <summary>Root may read everything, so these tests run as another user; any other user can make a file that it may not read.</summary>
     private static bool IsRoot => Environment.UserName == "root";
 
     private static string Who => IsRoot ? User : Environment.UserName;
@@ -41,7 +41,7 @@ public sealed class UnreadableFileTests : IDisposable
     [InlineData("Ecm:Link:Tls", "authority")]
     [InlineData("Hub:Tls", "key")]
     [InlineData("Hub:Tls", "certificate")]
-    public async Task A_file_that_may_not_be_read_is_told_with_its_user_and_the_remedy_works(string section, string which)
+    public async Task An_unreadable_file_is_reported_with_its_user_and_the_suggested_fix_works(string section, string which)
     {
         string file = which switch
         {
@@ -65,7 +65,7 @@ public sealed class UnreadableFileTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_may_not_be_entered_is_told()
+    public async Task An_inaccessible_directory_is_reported()
     {
         string folder = Path.GetDirectoryName(_certificates.AuthorityFile)!;
         File.SetUnixFileMode(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | (IsRoot ? UnixFileMode.UserExecute : UnixFileMode.None));

@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Clients that vanish without a word are found by the kernel, as it was told to.</summary>
+/// <summary>Clients that vanish without closing their connection are detected by the kernel, as configured.</summary>
 public sealed class VanishedClientTests
 {
     [Fact]
@@ -17,7 +17,7 @@ public sealed class VanishedClientTests
     }
 
     [Fact]
-    public async Task Clients_that_came_together_are_not_all_asked_together()
+    public async Task Clients_that_connected_together_are_not_all_probed_together()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync("Ecm:TcpKeepAlive:Idle=00:16:40", "Ecm:TcpKeepAlive:UserTimeout=00:30:00");
         List<TestConnection> clients = await TestConnection.ConnectManyAsync(both.Clients, 30);
@@ -35,7 +35,7 @@ public sealed class VanishedClientTests
     }
 
     [Fact]
-    public async Task A_silent_client_that_vanishes_is_found_by_keepalive()
+    public async Task A_silent_client_that_vanishes_is_detected_by_keepalive()
     {
         await using OtherNetwork network = await OtherNetwork.CreateAsync();
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
@@ -74,7 +74,7 @@ public sealed class VanishedClientTests
     }
 
     [Fact]
-    public async Task A_client_that_vanishes_while_it_is_sent_something_is_found_by_the_user_timeout()
+    public async Task A_client_that_vanishes_with_unacknowledged_data_is_detected_by_the_user_timeout()
     {
         await using OtherNetwork network = await OtherNetwork.CreateAsync();
         using TestHub hub = new();

@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>A process that a test has started: its output line by line, its end, and what the kernel says of it.</summary>
+/// <summary>A process that a test has started: its output line by line, its exit status, and the kernel's facts about it.</summary>
 /// <remarks>It ends with the test at the latest.</remarks>
 internal sealed class ChildProcess : IDisposable
 {
@@ -37,7 +37,7 @@ internal sealed class ChildProcess : IDisposable
     /// <summary>Lines of standard error so far.</summary>
     public IReadOnlyCollection<string> Errors => _errors;
 
-    /// <summary>Everything that it has said so far, for messages of failure.</summary>
+    /// <summary>Its output so far, for failure messages.</summary>
     public string Said => string.Join('\n', _output.TakeLast(40).Concat(_errors.TakeLast(40)));
 
     /// <summary>Open descriptors, as the kernel counts them.</summary>
@@ -68,7 +68,7 @@ internal sealed class ChildProcess : IDisposable
         throw new TimeoutException("It never rests.");
     }
 
-    /// <summary>Starts it in the folder, with these environment variables more (null takes one away).</summary>
+    /// <summary>Starts it in the folder, with these additional environment variables (null removes one).</summary>
     public static ChildProcess Start(
         IReadOnlyList<string> command, string? folder = null, IReadOnlyDictionary<string, string?>? environment = null)
     {
@@ -79,7 +79,7 @@ internal sealed class ChildProcess : IDisposable
             RedirectStandardError = true,
             RedirectStandardInput = true,
         };
-        // What the tests' own environment says of Megaphone, or of a service manager, is not meant for this process.
+        // The tests' own environment variables for Megaphone, or of a service manager, are not meant for this process.
         foreach (string name in start.Environment.Keys.Where(name => name.StartsWith("MEGAPHONE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment.Remove("NOTIFY_SOCKET");
@@ -94,7 +94,7 @@ internal sealed class ChildProcess : IDisposable
         return child;
     }
 
-    /// <summary>Waits for a line of standard output that begins like this.</summary>
+    /// <summary>Waits for a line of standard output with this beginning.</summary>
     public async Task<string> LineAsync(string beginning)
     {
         string? found = null;

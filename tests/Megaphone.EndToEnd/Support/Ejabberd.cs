@@ -20,10 +20,10 @@ internal sealed class Ejabberd : IAsyncDisposable
     private Dictionary<string, string?> _made = [];
     private ChildProcess? _evaluator;
 
-    /// <summary>Where it takes connections that begin with a PROXY header.</summary>
+    /// <summary>Its listener for connections that begin with a PROXY header.</summary>
     public IPEndPoint ProxyListener => new(IPAddress.Loopback, int.Parse(_settings["PROXY_PORT"], CultureInfo.InvariantCulture));
 
-    /// <summary>Where the module ejabberd_megaphone takes links; only if there is one.</summary>
+    /// <summary>The module ejabberd_megaphone's listener for links; only with the module.</summary>
     public IPEndPoint LinkListener => new(IPAddress.Loopback, int.Parse(_settings["LINK_PORT"], CultureInfo.InvariantCulture));
 
     /// <summary>The process id of its Erlang VM.</summary>
@@ -32,7 +32,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>The folder of its log files, rotated ones included.</summary>
     public string LogFolder => Path.Combine(_folder, "logs");
 
-    /// <summary>What it has logged at warning level or above since it was started, in the order in which it happened.</summary>
+    /// <summary>Its log lines at warning level or above since it was started, in order.</summary>
     public IReadOnlyList<string> Complaints =>
         [.. File.ReadLines(Path.Combine(LogFolder, "ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
 
@@ -60,7 +60,7 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
     {
-        // Each somewhere else, so that one that was killed finds its own ports free when it starts again.
+        // Each with ports of its own, so that one that was killed finds them free when it is restarted.
         made["EJABBERD_PROXY_PORT"] = Random.Shared.Next(15_300, 24_000).ToString(CultureInfo.InvariantCulture);
         Ejabberd ejabberd = new() { _made = made };
         try
@@ -91,7 +91,7 @@ internal sealed class Ejabberd : IAsyncDisposable
         }
     }
 
-    /// <summary>What <c>ejabberdctl</c> says to a command.</summary>
+    /// <summary>The output of an <c>ejabberdctl</c> command.</summary>
     public Task<IReadOnlyCollection<string>> ControlAsync(params string[] command) => RunAsync("ctl", command);
 
     /// <summary>Evaluates Erlang in it, <c>ets:info(session, size)</c> for instance.</summary>
@@ -101,7 +101,7 @@ internal sealed class Ejabberd : IAsyncDisposable
         await Patience.WithinAsync(_evaluating.WaitAsync(), "the question before");
         try
         {
-            // One for all questions: to start an Erlang VM takes longer than most answers.
+            // One VM for all calls: starting an Erlang VM takes longer than most calls.
             _evaluator ??= ChildProcess.Start(Script("eval"), environment: _made);
             int answers = _evaluator.Output.Count;
             await _evaluator.WriteLineAsync($"{erlang}.");
@@ -129,7 +129,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>Bytes that are in use after all garbage was collected, as Erlang counts.</summary>
     public Task<long> MemoryAsync() => NumberAsync("ok = ejabberd_admin:gc(), erlang:memory(total)");
 
-    /// <summary>Changes its configuration, and lets it read that again.</summary>
+    /// <summary>Changes its configuration, and reloads it.</summary>
     public async Task ReconfigureAsync(Func<string, string> change)
     {
         string file = Path.Combine(_folder, "ejabberd.yml");
@@ -138,8 +138,8 @@ internal sealed class Ejabberd : IAsyncDisposable
     }
 
     /// <summary>Adds a listener on a port of its own.</summary>
-    /// <param name="options">What it is and how, like <c>module: ejabberd_c2s</c>.</param>
-    /// <returns>Its address, and what takes it away again.</returns>
+    /// <param name="options">Its options, like <c>module: ejabberd_c2s</c>.</param>
+    /// <returns>Its address, and a function that removes it.</returns>
     public async Task<(IPEndPoint Address, Func<Task> Remove)> AddListenerAsync(params string[] options)
     {
         IPEndPoint address = FreeAddress();
@@ -151,10 +151,10 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>Lets juliet (from 127.0.0.2) and romeo (from 127.0.0.3) talk to each other; they stay logged in.</summary>
     /// <param name="clients">The ECM's address.</param>
     /// <param name="startTls"><c>required</c> or <c>disabled</c>; or <c>direct</c>, for TLS from the first byte on.</param>
-    /// <param name="count">How many messages each says.</param>
+    /// <param name="count">How many messages each user sends.</param>
     /// <param name="pause">Seconds between one pair of messages and the next.</param>
     /// <param name="authority">The certificate that they trust; null: ejabberd's own.</param>
-    /// <returns>The program, whose first line of output is its verdict; it ends when its standard input does.</returns>
+    /// <returns>The program, whose first line of output is its result; it ends when its standard input does.</returns>
     public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0, string? authority = null) => ChildProcess.Start(
         ["/usr/bin/python3", Path.Combine(Repository.Root, "tests/ejabberd/chat.py"), "--host", $"{clients.Address}", "--port", $"{clients.Port}",
             "--password", Password, Password, "--ca", authority ?? _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",

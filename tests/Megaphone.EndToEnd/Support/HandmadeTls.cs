@@ -10,7 +10,7 @@ namespace Megaphone.EndToEnd.Support;
 /// library would send can be sent.
 /// </summary>
 /// <remarks>
-/// <c>openssl s_client</c> makes the handshake through this object, which learns the keys from its log and takes the connection over.
+/// <c>openssl s_client</c> makes the handshake through this object, which reads the keys from its key log and takes over the connection.
 /// One thread at a time.
 /// </remarks>
 internal sealed class HandmadeTls : IDisposable
@@ -21,7 +21,7 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>Type of a record with an alert.</summary>
     public const byte Alert = 21;
 
-    /// <summary>Type of a record with what the application says.</summary>
+    /// <summary>The record type of application data.</summary>
     public const byte ApplicationData = 23;
 
     /// <summary>Bytes of a record with a key update in it.</summary>
@@ -43,10 +43,10 @@ internal sealed class HandmadeTls : IDisposable
     private HandmadeTls(Socket socket, byte[] ownSecret, byte[] peerSecret) =>
         (_socket, _ownSecret, _peerSecret) = (socket, ownSecret, peerSecret);
 
-    /// <summary>What TCP carries.</summary>
+    /// <summary>The TCP connection.</summary>
     public Socket Socket => _socket;
 
-    /// <summary>Connects; the handshake is done, and nothing has been said behind it.</summary>
+    /// <summary>Connects; the handshake is done, and nothing has been sent after it.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="keyLog">A file that may be written.</param>
     public static async Task<HandmadeTls> ConnectAsync(IPEndPoint to, string keyLog)
@@ -65,7 +65,7 @@ internal sealed class HandmadeTls : IDisposable
 
     /// <summary>Sends one record.</summary>
     /// <param name="type">Of what is in it.</param>
-    /// <param name="content">What is in it; may be part of a handshake message.</param>
+    /// <param name="content">Its content; may be part of a handshake message.</param>
     public Task SendAsync(byte type, ReadOnlySpan<byte> content) => SendRawAsync(Seal(type, content));
 
     /// <summary>Sends bytes as they are.</summary>
@@ -101,7 +101,7 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>From now on this end uses its next keys: to be called when a whole key update has been sent.</summary>
     public void UpdateOwnKeys() => (_ownSecret, _sent) = (NextSecret(_ownSecret), 0);
 
-    /// <summary>Reads application data until so much has come. What the other end says of keys and tickets is understood.</summary>
+    /// <summary>Reads this much application data. Key updates and tickets from the other end are handled.</summary>
     public async Task<byte[]> ReceiveAsync(int count)
     {
         using MemoryStream all = new();
@@ -143,7 +143,7 @@ internal sealed class HandmadeTls : IDisposable
         }
     }
 
-    /// <summary>The message that says that this end uses its next keys (RFC 8446, section 4.6.3).</summary>
+    /// <summary>The message that this end uses its next keys (RFC 8446, section 4.6.3).</summary>
     /// <param name="ask">Whether the other end is to do so, too.</param>
     public static byte[] KeyUpdate(bool ask) => [24, 0, 0, 1, ask ? (byte)1 : (byte)0];
 

@@ -10,7 +10,7 @@ namespace Megaphone.EndToEnd.Support;
 /// A client with TLS 1.2 whose records, behind the handshake, a test makes itself (RFC 5246, section 6.2; RFC 5288): what no
 /// library would send can be sent.
 /// </summary>
-/// <remarks>As <see cref="HandmadeTls"/> is for TLS 1.3. What comes from the other end is not deciphered. One thread at a time.</remarks>
+/// <remarks>As <see cref="HandmadeTls"/> is for TLS 1.3. Input from the other end is not decrypted. One thread at a time.</remarks>
 internal sealed class HandmadeTls12 : IDisposable
 {
     /// <summary>The longest content of a record.</summary>
@@ -40,10 +40,10 @@ internal sealed class HandmadeTls12 : IDisposable
         _salt = block[(2 * KeyBytes)..(2 * KeyBytes + SaltBytes)];
     }
 
-    /// <summary>What TCP carries.</summary>
+    /// <summary>The TCP connection.</summary>
     public Socket Socket { get; }
 
-    /// <summary>Connects; the handshake is done, and nothing has been said behind it.</summary>
+    /// <summary>Connects; the handshake is done, and nothing has been sent after it.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="keyLog">A file that may be written.</param>
     public static async Task<HandmadeTls12> ConnectAsync(IPEndPoint to, string keyLog)
@@ -65,7 +65,7 @@ internal sealed class HandmadeTls12 : IDisposable
 
     /// <summary>Makes one record, which must be the next that is sent.</summary>
     /// <param name="type">Of what is in it.</param>
-    /// <param name="content">What is in it; may be part of a message, or many of them.</param>
+    /// <param name="content">Its content; may be part of a message, or many of them.</param>
     public byte[] Seal(byte type, ReadOnlySpan<byte> content)
     {
         byte[] record = new byte[HeaderBytes + ExplicitNonceBytes + content.Length + TagBytes];
@@ -91,7 +91,7 @@ internal sealed class HandmadeTls12 : IDisposable
     }
 
     /// <summary>Reads until the other end has ended its direction.</summary>
-    /// <returns>The types of the records that came.</returns>
+    /// <returns>The types of the received records.</returns>
     public async Task<byte[]> ReceiveTypesAsync()
     {
         List<byte> types = [], received = [];

@@ -23,10 +23,10 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     /// <summary>Whether pings are answered.</summary>
     public bool AnswersPings { get; set; } = true;
 
-    /// <summary>An ECM that only knows sections 1 to 3: it connects and says nothing.</summary>
+    /// <summary>An ECM that supports only sections 1 to 3: it connects and sends nothing.</summary>
     public static Task<LinkPeer> PlainEcmAsync(MegaphoneProcess hub, int? receiveBuffer = null) => PlainEcmAsync(hub.Hub, receiveBuffer);
 
-    /// <summary>An ECM that only knows sections 1 to 3: it connects and says nothing.</summary>
+    /// <summary>An ECM that supports only sections 1 to 3: it connects and sends nothing.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="receiveBuffer">Bytes that the kernel may hold for a link that is not read; null: as it likes.</param>
     /// <param name="from">Where from; null: the kernel chooses.</param>
@@ -46,11 +46,11 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
         return new LinkPeer(socket);
     }
 
-    /// <summary>An ECM that has said hello and has been welcomed.</summary>
+    /// <summary>An ECM that has sent hello and has got its welcome.</summary>
     public static Task<LinkPeer> EcmAsync(MegaphoneProcess hub, string? secret = null, int? receiveBuffer = null) =>
         EcmAsync(hub.Hub, secret, receiveBuffer);
 
-    /// <summary>An ECM that has said hello and has been welcomed.</summary>
+    /// <summary>An ECM that has sent hello and has got its welcome.</summary>
     public static async Task<LinkPeer> EcmAsync(IPEndPoint to, string? secret = null, int? receiveBuffer = null, string framing = "bytes")
     {
         LinkPeer link = await PlainEcmAsync(to, receiveBuffer);
@@ -59,7 +59,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
         return link;
     }
 
-    /// <summary>What an ECM says first.</summary>
+    /// <summary>An ECM's first packet.</summary>
     public static string Hello(string? secret = null, int version = 1, string framing = "bytes") => secret is null
         ? $$"""{"op":"hello","version":{{version}},"name":"test","framing":"{{framing}}","maxPacket":1048576}"""
         : $$"""{"op":"hello","version":{{version}},"name":"test","secret":"{{secret}}","framing":"{{framing}}","maxPacket":1048576}""";
@@ -164,7 +164,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
         Assert.Equal((id, ""), (packet.Id, packet.Text));
     }
 
-    /// <summary>Says something on a session to an echo and asserts that it comes back.</summary>
+    /// <summary>Sends something on a session to an echo and asserts that it is returned.</summary>
     public async Task AssertEchoesAsync(ulong id, string text = "is anybody there?")
     {
         await SendAsync(id, text);

@@ -3,7 +3,7 @@ namespace Megaphone.EndToEnd.Support;
 /// <summary>Headers that are malformed for whoever receives packets of at most 1 MiB, each with what is wrong about it.</summary>
 public static class MalformedHeaders
 {
-    /// <summary>What is wrong, and the header.</summary>
+    /// <summary>The fault, and the header.</summary>
     public static TheoryData<string, string> All { get; } = new()
     {
         { "no digit in the length", "00000000x1|00000000000000000007|" },

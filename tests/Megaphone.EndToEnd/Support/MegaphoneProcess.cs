@@ -54,7 +54,7 @@ internal sealed class MegaphoneProcess : IDisposable
 
     /// <summary>Starts it and waits for the ready line.</summary>
     /// <param name="settings"><c>KEY=VALUE</c> each.</param>
-    /// <param name="launcher">A command that becomes the binary, like <c>prlimit --nofile=64</c>.</param>
+    /// <param name="launcher">A command that executes the binary, like <c>prlimit --nofile=64</c>.</param>
     /// <param name="environment">Environment variables more.</param>
     public static async Task<MegaphoneProcess> StartAsync(
         IReadOnlyList<string> settings,
@@ -87,10 +87,10 @@ internal sealed class MegaphoneProcess : IDisposable
     public static IEnumerable<string> Arguments(IEnumerable<string> settings) =>
         settings.SelectMany(setting => new[] { "--" + setting[..setting.IndexOf('=')], setting[(setting.IndexOf('=') + 1)..] });
 
-    /// <summary>What <c>/metrics</c> says now.</summary>
+    /// <summary>The current metrics.</summary>
     public async Task<MetricsSnapshot> MetricsAsync() => new(await Http.GetStringAsync(new Uri($"http://{Admin}/metrics")));
 
-    /// <summary>What the admin endpoint answers to a GET.</summary>
+    /// <summary>The admin endpoint's answer to a GET.</summary>
     public async Task<(int Status, string Body)> GetAsync(string path)
     {
         using HttpResponseMessage answer = await Http.GetAsync(new Uri($"http://{Admin}{path}"));

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>What <c>GET /metrics</c> answered at one moment.</summary>
+/// <summary>The answer of <c>GET /metrics</c> at one moment.</summary>
 internal sealed class MetricsSnapshot
 {
     private readonly List<(string Name, string Labels, double Value)> _samples = [];

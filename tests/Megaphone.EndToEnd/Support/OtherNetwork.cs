@@ -45,7 +45,7 @@ internal sealed class OtherNetwork : IAsyncDisposable
         }
     }
 
-    /// <summary>Connects a client from there; it says a line, if there is one, and then holds the connection.</summary>
+    /// <summary>Connects a client from there, which sends a line, if there is one, and then holds the connection.</summary>
     public async Task<ChildProcess> ConnectAsync(IPEndPoint to, params string[] line)
     {
         ChildProcess client = ChildProcess.Start([.. Command($"netns exec {_name} /usr/bin/python3"),
@@ -54,13 +54,13 @@ internal sealed class OtherNetwork : IAsyncDisposable
         return client;
     }
 
-    /// <summary>Cuts the cable: neither end hears of the other any more, and nobody is told.</summary>
+    /// <summary>Cuts the cable: neither end gets anything from the other, nor a notice of it.</summary>
     public Task CutAsync() => IpThereAsync($"link set {_name} down");
 
     /// <summary>Mends it.</summary>
     public Task MendAsync() => IpThereAsync($"link set {_name} up");
 
-    /// <summary>Takes it away.</summary>
+    /// <summary>Removes it.</summary>
     public async ValueTask DisposeAsync()
     {
         // The end in this namespace first: the other one would stay as long as a process is in its namespace.

@@ -12,7 +12,7 @@ internal sealed record Packet(ulong Id, byte[] Content)
     /// <summary>Bytes in front of the content.</summary>
     public const int HeaderSize = 32;
 
-    /// <summary>Whether it says "I will send nothing more on this id".</summary>
+    /// <summary>Whether it ends its sender's direction of the session.</summary>
     public bool IsEnd => Content.Length == 0;
 
     /// <summary>The content as ASCII text.</summary>

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>A TLS connection whose handshake <c>openssl s_client</c> has made through this process, which goes on with it by hand.</summary>
+/// <summary>A TLS connection whose handshake <c>openssl s_client</c> has made through this process, which then continues it itself.</summary>
 /// <param name="Socket">The connection; whoever asked for it closes it.</param>
 /// <param name="Received">What the server has sent so far.</param>
 internal sealed record RelayedHandshake(Socket Socket, byte[] Received)
@@ -11,8 +11,8 @@ internal sealed record RelayedHandshake(Socket Socket, byte[] Received)
     /// <summary>Connects, and relays until the handshake is done and its keys are known.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="keyLog">A file that may be written: openssl's key log.</param>
-    /// <param name="options">What openssl is told besides.</param>
-    /// <param name="hasKeys">Looks into the key log, and says whether all that is wanted is there.</param>
+    /// <param name="options">Additional options of openssl.</param>
+    /// <param name="hasKeys">Reads the key log, and tells whether all needed keys are there.</param>
     /// <exception cref="IOException">The handshake did not end well.</exception>
     public static async Task<RelayedHandshake> MakeAsync(IPEndPoint to, string keyLog, IEnumerable<string> options, Func<bool> hasKeys)
     {
@@ -42,7 +42,7 @@ internal sealed record RelayedHandshake(Socket Socket, byte[] Received)
         bool done = false;
         while (!done)
         {
-            // Looked at before the last bytes are passed on: openssl says it behind its Finished.
+            // Checked before the last bytes are passed on: openssl writes it after its Finished.
             bool established = client.Errors.Contains("CONNECTION ESTABLISHED");
             foreach ((Socket from, Socket into) in ((Socket, Socket)[])[(near, far), (far, near)])
             {

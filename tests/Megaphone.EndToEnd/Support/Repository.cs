@@ -9,7 +9,7 @@ internal static class Repository
     public static string Root { get; } = Path.GetFullPath(Path.Combine(ThisFolder(), "../../.."));
 
     /// <summary>The published binary: <c>MEGAPHONE_BINARY</c>, or <c>out/megaphone</c>.</summary>
-    /// <exception cref="FileNotFoundException">It is not there: the tests fail, because skipping would look like passing.</exception>
+    /// <exception cref="FileNotFoundException">It is missing: the tests fail, because skipping them would look like passing.</exception>
     public static string Binary
     {
         get

@@ -1,15 +1,15 @@
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>What happens when one of two sessions on a link has an end that does not read: the same for clients and for backends.</summary>
+/// <summary>A test of two sessions on a link of which one has an end that does not read, for clients and for backends.</summary>
 internal static class SlowReader
 {
     /// <summary>
     /// Sends much to an end that reads only when it has been paused for. Asserts that pauses and resumes come, that the other session
-    /// goes on and memory stays where it is meanwhile, and that no byte is lost.
+    /// continues and memory does not grow meanwhile, and that no byte is lost.
     /// </summary>
-    /// <param name="process">Who holds both ends; the link is its own.</param>
+    /// <param name="process">The process that holds both ends and the link.</param>
     /// <param name="role">Its role, as metrics name it.</param>
-    /// <param name="link">The link, which says nothing but control.</param>
+    /// <param name="link">The link, which sends only control packets.</param>
     /// <param name="slow">The end that does not read, and its id.</param>
     /// <param name="fast">The other one.</param>
     public static async Task AssertPausesAsync(
@@ -23,7 +23,7 @@ internal static class SlowReader
         {
             await link.SendAsync(slow.Id, piece);
             await link.SendControlAsync("""{"op":"ping","token":1}""");
-            // The answer says that the piece was dealt with; a pause that was said to it came before.
+            // The answer shows that the piece was handled; a pause because of it was received before.
             bool answered = false, paused = false;
             while (!answered || paused)
             {

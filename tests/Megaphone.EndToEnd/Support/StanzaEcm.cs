@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>An ECM in a test's hands, for what takes links with stanza framing: it reads its link all the time and hands out.</summary>
+/// <summary>An ECM played by a test, with stanza framing: it reads its link all the time and dispatches the packets.</summary>
 internal sealed class StanzaEcm : IDisposable
 {
     private readonly LinkPeer _link;
@@ -27,13 +27,13 @@ internal sealed class StanzaEcm : IDisposable
     /// <summary>The link, for sending on it.</summary>
     public LinkPeer Link => _link;
 
-    /// <summary>Connects, says hello and is welcomed.</summary>
+    /// <summary>Connects, sends hello and gets its welcome.</summary>
     public static async Task<StanzaEcm> ConnectAsync(IPEndPoint to) => new(await LinkPeer.EcmAsync(to, framing: "stanza"));
 
-    /// <summary>Connects and says nothing: an ECM that only knows sections 1 to 3 of the protocol.</summary>
+    /// <summary>Connects and sends nothing: an ECM that supports only sections 1 to 3 of the protocol.</summary>
     public static async Task<StanzaEcm> ConnectPlainAsync(IPEndPoint to) => new(await LinkPeer.PlainEcmAsync(to));
 
-    /// <summary>A client on an id that was not used before. The server hears of it when it says something.</summary>
+    /// <summary>A client on an unused id. Its session is opened when it sends something.</summary>
     public (XmppClient Client, ulong Id) Open()
     {
         ulong id = ++_last;
@@ -71,15 +71,15 @@ internal sealed class StanzaEcm : IDisposable
                     continue;
                 }
 
-                // What is still under way when a client has left is for nobody.
+                // Packets that are under way when a client has left are dropped.
                 if (!_clients.TryGetValue(packet.Id, out XmppClient? client)) continue;
-                if (packet.IsEnd) client.HearEnd();
-                else client.Hear(packet.Content);
+                if (packet.IsEnd) client.OnEnd();
+                else client.OnReceived(packet.Content);
             }
         }
         catch (Exception gone) when (gone is IOException or ObjectDisposedException)
         {
-            foreach (XmppClient client in _clients.Values) client.HearEnd();
+            foreach (XmppClient client in _clients.Values) client.OnEnd();
         }
     }
 }

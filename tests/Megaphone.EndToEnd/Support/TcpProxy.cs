@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>Stands between two ends of TCP connections, and cuts them when it is told to.</summary>
+/// <summary>Relays TCP connections, and cuts them on request.</summary>
 internal sealed class TcpProxy : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -23,7 +23,7 @@ internal sealed class TcpProxy : IDisposable
     /// <summary>The address.</summary>
     public IPEndPoint Address => (IPEndPoint)_listener.LocalEndPoint!;
 
-    /// <summary>Tears down one of the connections that there are, in both directions and whatever is under way.</summary>
+    /// <summary>Closes one of the connections, in both directions and whatever is under way.</summary>
     public void CutOne()
     {
         foreach ((Socket here, Socket there) in _connections.Take(1)) Cut(here, there);

@@ -3,7 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>An authority of a test's own, and the certificates that it issues, as PEM files in a folder that goes with it.</summary>
+/// <summary>A test's own authority, and the certificates that it issues, as PEM files in a folder that is deleted with it.</summary>
 internal sealed class TestCertificates : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("megaphone-tls-").FullName;
@@ -28,11 +28,11 @@ internal sealed class TestCertificates : IDisposable
         (Path.Combine(_folder, file + ".pem"), Path.Combine(_folder, file + ".key"));
 
     /// <summary>Issues a certificate and writes it with its chain, and its key.</summary>
-    /// <param name="file">What the files are called; an earlier certificate there is replaced.</param>
+    /// <param name="file">The name of the files; an earlier certificate is replaced.</param>
     /// <param name="names">The hosts that it covers.</param>
     /// <param name="rsa">Whether its key is RSA rather than ECDSA.</param>
     /// <param name="days">For how many days it is valid; less than 0: it expired so long ago.</param>
-    /// <param name="behind">The file of the certificate that stands behind it; null: the authority's.</param>
+    /// <param name="behind">The file of the certificate that follows it; null: the authority's.</param>
     /// <returns>Its serial number, by which tests tell one from the other.</returns>
     public string Issue(string file, string[] names, bool rsa = false, double days = 90, string? behind = null)
     {

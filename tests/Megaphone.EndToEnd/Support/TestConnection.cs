@@ -80,7 +80,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
         return all.ToArray();
     }
 
-    /// <summary>Says something to an echo and asserts that it comes back.</summary>
+    /// <summary>Sends something to an echo and asserts that it is returned.</summary>
     public async Task AssertEchoesAsync(string text = "is anybody there?")
     {
         await SendAsync(text);
@@ -97,7 +97,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
         Assert.Equal(SocketError.ConnectionReset, error.SocketErrorCode);
     }
 
-    /// <summary>Asserts that the other end is gone, in one way or the other.</summary>
+    /// <summary>Asserts that the other end has closed or reset the connection.</summary>
     public async Task AssertIsGoneAsync()
     {
         try
@@ -106,7 +106,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
         }
         catch (SocketException)
         {
-            // A reset: gone all the same.
+            // A reset.
         }
     }
 

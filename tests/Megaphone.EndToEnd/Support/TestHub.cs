@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>What an ECM connects its links to, in a test's hands.</summary>
+/// <summary>A hub played by a test, to which an ECM connects its links.</summary>
 internal sealed class TestHub : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -18,7 +18,7 @@ internal sealed class TestHub : IDisposable
     /// <summary>The address.</summary>
     public IPEndPoint Address => (IPEndPoint)_listener.LocalEndPoint!;
 
-    /// <summary>Takes a link and says nothing: for an ECM that speaks sections 1 to 3 only.</summary>
+    /// <summary>Accepts a link and sends nothing: for an ECM that uses only sections 1 to 3.</summary>
     public async Task<LinkPeer> AcceptPlainAsync()
     {
         Socket socket = await Patience.WithinAsync(_listener.AcceptAsync(), "a link from the ECM");
@@ -26,7 +26,7 @@ internal sealed class TestHub : IDisposable
         return new LinkPeer(socket);
     }
 
-    /// <summary>Takes a link, hears its hello and welcomes it.</summary>
+    /// <summary>Accepts a link, receives its hello and welcomes it.</summary>
     public async Task<LinkPeer> AcceptAsync(int keepAlive = 15)
     {
         LinkPeer link = await AcceptPlainAsync();

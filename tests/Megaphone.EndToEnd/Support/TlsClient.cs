@@ -30,7 +30,7 @@ internal sealed class TlsClient : IDisposable
     /// <summary>The TLS in it.</summary>
     public SslStream Stream => _stream;
 
-    /// <summary>What TCP carries.</summary>
+    /// <summary>The TCP connection.</summary>
     public Socket Socket => _socket;
 
     /// <summary>Connects, and makes the handshake at once.</summary>
@@ -50,7 +50,7 @@ internal sealed class TlsClient : IDisposable
         }
     }
 
-    /// <summary>Connects and says nothing.</summary>
+    /// <summary>Connects and sends nothing.</summary>
     public static async Task<TlsClient> ConnectPlainAsync(IPEndPoint to)
     {
         Socket socket = new(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -111,7 +111,7 @@ internal sealed class TlsClient : IDisposable
     /// <summary>Reads so many characters.</summary>
     public async Task<string> ReceiveTextAsync(int count) => Encoding.ASCII.GetString(await ReceiveAsync(count));
 
-    /// <summary>Says something to an echo and asserts that it comes back.</summary>
+    /// <summary>Sends something to an echo and asserts that it is returned.</summary>
     public async Task AssertEchoesAsync(string text = "is anybody there?")
     {
         await SendAsync(text);
@@ -125,7 +125,7 @@ internal sealed class TlsClient : IDisposable
         Assert.Equal(0, await Patience.WithinAsync(_socket.ReceiveAsync(new byte[1]), "the end"));
     }
 
-    /// <summary>Asserts that the connection is gone, in one way or the other.</summary>
+    /// <summary>Asserts that the connection was closed or reset.</summary>
     public async Task AssertIsGoneAsync()
     {
         byte[] some = new byte[4096];
@@ -133,12 +133,12 @@ internal sealed class TlsClient : IDisposable
         {
             while (await Patience.WithinAsync(_socket.ReceiveAsync(some), "the end") > 0)
             {
-                // An alert, or what was on its way.
+                // An alert, or data that was under way.
             }
         }
         catch (SocketException)
         {
-            // A reset: gone all the same.
+            // A reset.
         }
     }
 

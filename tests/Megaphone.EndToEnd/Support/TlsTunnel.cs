@@ -18,7 +18,7 @@ internal sealed class TlsTunnel : IDisposable
 
     /// <summary>Begins.</summary>
     /// <param name="to">Where to.</param>
-    /// <param name="certificates">Whose authority is to have issued the other end's certificate.</param>
+    /// <param name="certificates">The authority that must have issued the other end's certificate.</param>
     /// <param name="own">The certificate to show, if any.</param>
     /// <param name="version">The only version that is spoken.</param>
     public TlsTunnel(IPEndPoint to, TestCertificates certificates, X509Certificate2? own = null, SslProtocols version = SslProtocols.Tls13)
@@ -29,7 +29,7 @@ internal sealed class TlsTunnel : IDisposable
             TargetHost = "localhost",
             EnabledSslProtocols = version,
             ClientCertificates = own is null ? [] : [own],
-            // Shown whatever authorities the other end asks for.
+            // Sent whichever authorities the other end names.
             LocalCertificateSelectionCallback = own is null ? null : (_, _, _, _, _) => own,
             CertificateChainPolicy = new X509ChainPolicy
             {
@@ -102,7 +102,7 @@ internal sealed class TlsTunnel : IDisposable
         }
         catch (Exception gone) when (gone is IOException or ObjectDisposedException)
         {
-            // Whoever is at the other end of it hears that it has ended.
+            // The other end gets the end of the connection.
         }
     }
 }

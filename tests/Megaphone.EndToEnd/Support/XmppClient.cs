@@ -5,7 +5,7 @@ using System.Text;
 namespace Megaphone.EndToEnd.Support;
 
 /// <summary>One client's XMPP stream in a test's hands, over TCP or as a session of a <c>StanzaEcm</c>.</summary>
-/// <remarks>What comes is kept until it is expected. One caller at a time.</remarks>
+/// <remarks>Input is kept until it is expected. One caller at a time.</remarks>
 internal sealed class XmppClient : IDisposable
 {
     private const string Header =
@@ -19,7 +19,7 @@ internal sealed class XmppClient : IDisposable
     private bool _ended;
     private volatile bool _stopsReading;
 
-    /// <summary>A client whose bytes somebody else carries: to it through <see cref="Hear"/> and <see cref="HearEnd"/>.</summary>
+    /// <summary>A client without a socket: its input is passed to <see cref="OnReceived"/> and <see cref="OnEnd"/>.</summary>
     public XmppClient(Func<byte[], Task> send) => _send = send;
 
     private XmppClient(Socket socket)
@@ -34,8 +34,8 @@ internal sealed class XmppClient : IDisposable
         get { lock (_gate) return _ended; }
     }
 
-    /// <summary>What it has heard and nobody has expected yet.</summary>
-    public string Heard
+    /// <summary>Received input that was not expected yet.</summary>
+    public string Pending
     {
         get { lock (_gate) return _heard.ToString(); }
     }
@@ -57,14 +57,14 @@ internal sealed class XmppClient : IDisposable
     public void StopReading() => _stopsReading = true;
 
     /// <summary>Takes some of the stream.</summary>
-    public void Hear(ReadOnlySpan<byte> bytes)
+    public void OnReceived(ReadOnlySpan<byte> bytes)
     {
         lock (_gate) _heard.Append(Encoding.Latin1.GetString(bytes));
         Tell();
     }
 
     /// <summary>Takes the end of the stream.</summary>
-    public void HearEnd()
+    public void OnEnd()
     {
         lock (_gate) _ended = true;
         Tell();
@@ -76,11 +76,11 @@ internal sealed class XmppClient : IDisposable
     /// <summary>Sends text: one piece of the stream, if it is carried by a <c>StanzaEcm</c>.</summary>
     public Task SendAsync(string xml) => _send(Encoding.UTF8.GetBytes(xml));
 
-    /// <summary>Says something to somebody.</summary>
-    public Task SayAsync(string to, string text) => SendAsync($"<message type='chat' to='{to}'><body>{text}</body></message>");
+    /// <summary>Sends a chat message.</summary>
+    public Task SendMessageAsync(string to, string text) => SendAsync($"<message type='chat' to='{to}'><body>{text}</body></message>");
 
     /// <summary>Waits until this has come.</summary>
-    /// <returns>What came before it, and it.</returns>
+    /// <returns>The input up to and including it.</returns>
     /// <exception cref="EndOfStreamException">The stream ended before.</exception>
     public async Task<string> ExpectAsync(string text)
     {
@@ -102,16 +102,16 @@ internal sealed class XmppClient : IDisposable
                 news = _news.Task;
             }
 
-            await Patience.WithinAsync(news, $"\"{text}\"; there is \"{Heard}\"");
+            await Patience.WithinAsync(news, $"\"{text}\"; there is \"{Pending}\"");
         }
     }
 
     /// <summary>Waits until the other end has ended the stream.</summary>
-    /// <returns>What came before the end.</returns>
+    /// <returns>The input before the end.</returns>
     public async Task<string> ReceiveToEndAsync()
     {
         await Patience.UntilAsync(() => HasEnded, "the end of a stream");
-        return Heard;
+        return Pending;
     }
 
     /// <summary>Logs in, binds a resource and is available.</summary>
@@ -185,7 +185,7 @@ internal sealed class XmppClient : IDisposable
         {
             while (await _socket!.ReceiveAsync(some.AsMemory()) is > 0 and int read)
             {
-                Hear(some.AsSpan(0, read));
+                OnReceived(some.AsSpan(0, read));
                 if (_stopsReading) return;
             }
         }
@@ -194,6 +194,6 @@ internal sealed class XmppClient : IDisposable
             // A reset, or the test's own doing: an end all the same.
         }
 
-        HearEnd();
+        OnEnd();
     }
 }

@@ -41,13 +41,13 @@ public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task It_says_that_the_process_is_sound()
+    public async Task Healthz_answers_ok()
     {
         Assert.Equal("ok\n", await _client.GetStringAsync("/healthz"));
     }
 
     [Fact]
-    public async Task It_is_ready_or_says_why_not()
+    public async Task Readyz_answers_ready_or_the_reason()
     {
         Assert.Equal("ready\n", await _client.GetStringAsync("/readyz"));
 

@@ -3,13 +3,13 @@ using Xunit;
 
 namespace Megaphone.Tests.Admin;
 
-/// <summary>Open descriptors are counted right where the kernel does not say how many there are, too.</summary>
+/// <summary>Open descriptors are counted correctly even if the kernel does not count them.</summary>
 public class OpenDescriptorsTests
 {
     [Fact]
-    public void Those_that_are_opened_are_counted_one_by_one()
+    public void Opened_descriptors_are_counted()
     {
-        // Other tests open and close some meanwhile.
+        // Other tests open and close descriptors meanwhile.
         const int Many = 5000, Others = 1000;
         List<FileStream> held = [];
         long before = OpenDescriptors.CountOneByOne();

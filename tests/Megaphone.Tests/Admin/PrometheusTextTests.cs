@@ -10,7 +10,7 @@ namespace Megaphone.Tests.Admin;
 public class PrometheusTextTests
 {
     [Fact]
-    public void Everything_that_the_roles_count_is_there_from_the_start()
+    public void All_metrics_are_exposed_from_the_start()
     {
         RoleMetrics ecm = new(Role.Ecm);
         RoleMetrics hub = new(Role.Hub);
@@ -25,7 +25,7 @@ public class PrometheusTextTests
     }
 
     [Fact]
-    public void A_role_that_does_not_run_is_not_mentioned()
+    public void A_role_that_does_not_run_has_no_metrics()
     {
         string text = Write(new RoleMetrics(Role.Hub));
 
@@ -34,7 +34,7 @@ public class PrometheusTextTests
     }
 
     [Fact]
-    public void Scrapes_do_not_add_up()
+    public void Scrapes_do_not_accumulate()
     {
         using MetricsPublisher publisher = new([new RoleMetrics(Role.Ecm)]);
         using PrometheusText text = new(publisher.Meter);
@@ -43,7 +43,7 @@ public class PrometheusTextTests
     }
 
     [Fact]
-    public void What_has_a_meaning_in_a_label_is_escaped()
+    public void Special_characters_in_labels_are_escaped()
     {
         using Meter meter = new("test");
         meter.CreateObservableGauge("g", () => new Measurement<long>(1, new KeyValuePair<string, object?>("l", "a\"b\\c\nd")), null, "help");

@@ -34,13 +34,13 @@ public class SystemdNotifierTests
     [InlineData("")]
     [InlineData("/nonexistent/notify")]
     [InlineData("@nobody-listens-here")]
-    public void Nobody_there_is_no_reason_to_fail(string? address)
+    public void A_missing_socket_is_not_fatal(string? address)
     {
         new SystemdNotifier(address, NullLogger<SystemdNotifier>.Instance).Ready();
     }
 
     [Fact]
-    public void A_path_that_is_too_long_is_no_reason_to_fail()
+    public void A_too_long_path_is_not_fatal()
     {
         new SystemdNotifier("/" + new string('x', 200), NullLogger<SystemdNotifier>.Instance).Ready();
     }

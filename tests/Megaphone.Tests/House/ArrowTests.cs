@@ -6,14 +6,14 @@ using Xunit;
 
 namespace Megaphone.Tests.House;
 
-/// <summary>Who may know whom: the assemblies, and the rooms in them, as docs/architecture.md has them.</summary>
+/// <summary>The allowed references between assemblies, and between the rooms in them, as docs/architecture.md lists them.</summary>
 public sealed class ArrowTests
 {
     private static readonly Assembly Core = typeof(PacketHeader).Assembly;
     private static readonly Assembly Bench = typeof(BenchCommand).Assembly;
     private static readonly Assembly Executable = typeof(MegaphoneService).Assembly;
 
-    /// <summary>The rooms of Megaphone.Core, and what each of them uses of the others.</summary>
+    /// <summary>The rooms of Megaphone.Core, and the other rooms that each of them uses.</summary>
     public static TheoryData<string, string[]> RoomsOfCore => new()
     {
         { "Interop", [] },
@@ -28,7 +28,7 @@ public sealed class ArrowTests
         { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
     };
 
-    /// <summary>The rooms of the executable, and what each of them uses of the others there. Of Core any of them may use what it likes.</summary>
+    /// <summary>The rooms of the executable, and the other rooms that each of them uses. Each of them may use all of Core.</summary>
     public static TheoryData<string, string[]> RoomsOfTheExecutable => new()
     {
         { "Configuration", [] },
@@ -39,7 +39,7 @@ public sealed class ArrowTests
     };
 
     [Fact]
-    public void Core_knows_no_other_assembly_and_Bench_only_Core()
+    public void Core_references_no_other_assembly_and_Bench_only_Core()
     {
         Assert.Empty(References(Core));
         Assert.Equal(["Megaphone.Core"], References(Bench));
@@ -78,7 +78,7 @@ public sealed class ArrowTests
 
     private static string[] Rooms(Assembly assembly) => [.. assembly.GetTypes().Select(RoomOf).OfType<string>().Distinct().Order()];
 
-    /// <summary>The part of a namespace behind the first; null for what is above the rooms, and what the compiler makes.</summary>
+    /// <summary>The second part of a namespace; null for types outside of rooms, and for those that the compiler generates.</summary>
     private static string? RoomOf(Type type) =>
         type.Namespace?.Split('.') is ["Megaphone", string room, ..] ? room : null;
 }

@@ -12,7 +12,7 @@ internal static class TypeUses
     private static readonly Dictionary<short, OpCode> Codes = typeof(OpCodes).GetFields()
         .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
 
-    /// <summary>All of them, some more than once. Constants are not among them: the compiler leaves nothing of where they come from.</summary>
+    /// <summary>All of them, some more than once. Types of which only constants are used are missing: the compiler inlines those.</summary>
     public static IEnumerable<Type> Of(Type type)
     {
         List<Type?> found = [type.BaseType, .. type.GetInterfaces(), .. type.GetFields(Own).Select(field => field.FieldType)];
@@ -61,7 +61,7 @@ internal static class TypeUses
         }
     }
 
-    /// <summary>Of an array or a pointer what it is of, and of a generic type its arguments as well.</summary>
+    /// <summary>The element type of an array or pointer, and a generic type with its arguments.</summary>
     private static IEnumerable<Type> Parts(Type type)
     {
         while (type.HasElementType) type = type.GetElementType()!;

@@ -45,25 +45,25 @@ public class MachineCheckTests
     };
 
     [Fact]
-    public void A_machine_that_is_large_enough_is_all_right()
+    public void A_sufficient_machine_passes()
     {
         Snapshot.Match(Report(Configured.Right(Configuration), Large));
     }
 
     [Fact]
-    public void A_machine_that_is_too_small_fails_what_was_asked_for()
+    public void An_insufficient_machine_fails_configured_limits()
     {
         Snapshot.Match(Report(Configured.Right(Configuration), Small));
     }
 
     [Fact]
-    public void Defaults_that_cannot_be_reached_are_worth_a_warning_only()
+    public void Unreachable_defaults_are_warnings_only()
     {
         Snapshot.Match(Report(Configured.Right("""{ "Ecm": true, "Hub": { "Backend": "tcp://192.0.2.1:5222" } }"""), Small));
     }
 
     [Fact]
-    public void What_cannot_be_bound_or_resolved_fails()
+    public void Addresses_that_cannot_be_bound_and_names_that_cannot_be_resolved_fail()
     {
         Settings settings = Configured.Right(Configuration, [], "--Admin:Listen", "192.0.2.9:80");
         Snapshot.Match(Report(settings, Large with
@@ -82,7 +82,7 @@ public class MachineCheckTests
     }
 
     [Fact]
-    public void A_backend_that_is_the_ECMs_own_listener_would_go_round_in_circles()
+    public void A_backend_that_is_the_ECMs_own_listener_fails()
     {
         Settings settings = Configured.Right("""{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222" } ] }, "Hub": { "Backend": "tcp://127.0.0.1:5222" } }""");
 
@@ -90,7 +90,7 @@ public class MachineCheckTests
     }
 
     [Fact]
-    public void Incomplete_stanzas_count_where_clients_are_framed_by_stanza()
+    public void Memory_for_incomplete_stanzas_counts_with_stanza_framing()
     {
         const string Stanzas = """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222", "Framing": "stanza" } ], "MaxClients": 1, "IncompleteBytes": 1073741824 } }""";
         MachineFacts machine = Large with { MemoryAvailable = 1 << 30 };
@@ -102,7 +102,7 @@ public class MachineCheckTests
     }
 
     [Fact]
-    public void What_the_machine_does_not_say_is_passed_over()
+    public void Unknown_facts_are_skipped()
     {
         MachineFacts silent = Large with
         {
@@ -114,7 +114,7 @@ public class MachineCheckTests
     }
 
     [Fact]
-    public void The_files_for_the_TLS_of_links_are_told_of()
+    public void The_TLS_files_of_links_are_reported()
     {
         MachineFacts machine = Large with
         {

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Protocol;
 
-/// <summary>Section 4 of the link protocol: what control messages look like.</summary>
+/// <summary>Section 4 of the link protocol: the form of control messages.</summary>
 public class ControlMessageTests
 {
     [Fact]

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Protocol;
 
-/// <summary>Section 4 of the link protocol: what is a control message, and what is a protocol error.</summary>
+/// <summary>Section 4 of the link protocol: which content is a control message, and which is a protocol error.</summary>
 public class ControlReaderTests
 {
     private const string LargestId = "18446744073709551615";

@@ -10,7 +10,7 @@ public class PacketFaultTests
 {
     private const int Limit = 1 << 20;
 
-    /// <summary>Malformed headers, each with its fault and the index of the byte at which it shows.</summary>
+    /// <summary>Malformed headers, each with its fault and the index of the faulty byte.</summary>
     public static TheoryData<string, string, int> Malformed => new()
     {
         { "x000000041|00000000000000000007|", nameof(HeaderFaultKind.LengthNotDigits), 0 },

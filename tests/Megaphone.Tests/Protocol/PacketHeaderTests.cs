@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Protocol;
 
-/// <summary>Section 1 of the link protocol: what a header is.</summary>
+/// <summary>Section 1 of the link protocol: the packet header.</summary>
 public class PacketHeaderTests
 {
     private const int Limit = 1 << 20;
@@ -91,7 +91,7 @@ public class PacketHeaderTests
     [Fact]
     public void Every_group_of_digits_is_written_correctly()
     {
-        // The eight-digit conversion works on halves of four digits each: every value of either half, in every place.
+        // The eight-digit conversion works on halves of four digits each: every value of either half, at every offset.
         byte[] bytes = new byte[PacketHeader.Size];
         for (ulong four = 0; four < 10_000; four++)
         {

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Protocol;
 
-/// <summary>Section 1 of the link protocol: a receiver must cope with any fragmentation, and guesses nothing.</summary>
+/// <summary>Section 1 of the link protocol: a receiver must handle any fragmentation, and never resynchronizes.</summary>
 public class PacketSplitterTests
 {
     private const int Limit = 300;
@@ -26,7 +26,7 @@ public class PacketSplitterTests
 
     private static readonly Gen<byte> AnyByte = Gen.Choose(0, 255).Select(value => (byte)value);
 
-    /// <summary>Bytes that headers are made of, and their neighbours: nearly right by chance.</summary>
+    /// <summary>Bytes that headers are made of, and their neighbours: nearly valid by chance.</summary>
     private static readonly Gen<byte> HeaderByte =
         Gen.Choose('/', ':').Select(value => (byte)value).Or(Gen.Constant((byte)'|'));
 
@@ -44,7 +44,7 @@ public class PacketSplitterTests
         HeaderByte.ArrayOf(100),
         AnyByte.ArrayOf());
 
-    /// <summary>How long the pieces are that a stream arrives in, over and over: now and then nothing at all.</summary>
+    /// <summary>The lengths of the parts in which a stream arrives, repeated; some are 0.</summary>
     private static readonly Gen<int[]> PieceLengths = Gen.OneOf(Gen.Choose(0, 3), Gen.Choose(0, 40), Gen.Choose(1, 500))
         .NonEmptyListOf().Select(lengths => lengths.Append(1).ToArray());
 
@@ -201,7 +201,7 @@ public class PacketSplitterTests
         return reading;
     }
 
-    /// <summary>A receiver in small: keeps what is not consumed, and notes what came out.</summary>
+    /// <summary>A minimal receiver: keeps what is not consumed, and records the packets.</summary>
     private sealed class Reading(int limit)
     {
         private readonly List<string> _packets = [];

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Protocol;
 
-/// <summary>What is said about one session, against section 4 of the link protocol.</summary>
+/// <summary>Control messages about one session, against section 4 of the link protocol.</summary>
 public class SessionControlTests
 {
     [Theory]

@@ -3,14 +3,14 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Tests.Xmpp;
 
-/// <summary>One client's stream as the splitter reads it: notes what came out, and watches the memory that is held.</summary>
+/// <summary>One client's stream as the splitter reads it: records the pieces, and checks the memory that is held.</summary>
 internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory = null) : IDisposable
 {
     private readonly PieceMemory _memory = memory ?? new PieceMemory(long.MaxValue);
     private readonly List<string> _pieces = [];
     private StreamState _stream;
 
-    /// <summary>What came out, as Latin 1, so that every byte is a character.</summary>
+    /// <summary>The pieces, as Latin 1, so that every byte is a character.</summary>
     public IReadOnlyList<string> Pieces => _pieces;
 
     public StreamFault? Fault { get; private set; }
@@ -18,12 +18,12 @@ internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory =
     /// <summary>The most memory that was held at any time.</summary>
     public int MostHeld { get; private set; }
 
-    /// <summary>Whether something other than white space came behind the stream's end.</summary>
+    /// <summary>Whether something other than white space followed the stream's end.</summary>
     public bool IsDiscarding { get; private set; }
 
     public int Held => StreamSplitter.HeldBy(_stream, maxPieceBytes);
 
-    /// <summary>Reads a stream in pieces of these lengths, over and over.</summary>
+    /// <summary>Reads a stream in parts of these lengths, repeated.</summary>
     public static Reading Of(byte[] stream, int[] lengths, int maxPieceBytes = 262_144)
     {
         using Reading reading = new(maxPieceBytes);

@@ -23,14 +23,14 @@ internal static class ReferenceParser
                 bool closes = reader is { Depth: 0, NodeType: XmlNodeType.EndElement };
                 if (reader.Depth > 1 || (reader is { Depth: 1, NodeType: XmlNodeType.EndElement })) continue;
 
-                // What came before ends where this begins.
+                // The previous piece ends where this node begins.
                 int here = positions.Of(reader) - (closes ? 2 : reader.NodeType == XmlNodeType.Element ? 1 : 0);
                 if (begin >= 0) pieces.Add(stream[begin..here]);
                 begin = -1;
                 switch (reader.NodeType)
                 {
                     case XmlNodeType.XmlDeclaration:
-                        // This judge reads text, and takes any version.
+                        // This parser reads text, and accepts any version.
                         if (reader.GetAttribute("encoding")?.ToUpperInvariant() is not (null or "UTF-8")) return null;
                         if (reader.GetAttribute("version") != "1.0") return null;
                         break;
@@ -43,7 +43,7 @@ internal static class ReferenceParser
                         pieces.Add(stream[here..].TrimEnd(' ', '\t', '\r', '\n'));
                         break;
                     case XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace:
-                        // A reference to white space is none where only white space may stand.
+                        // A reference to white space is not white space, and not allowed between elements.
                         if (stream[here] == '&') return null;
                         break;
                     default:
@@ -79,7 +79,7 @@ internal static class ReferenceParser
         }
     }
 
-    /// <summary>Whether an end is all that a piece lacks to be well formed: it is the beginning of an element.</summary>
+    /// <summary>Whether a piece only lacks its end to be well formed: then it is the beginning of an element.</summary>
     public static bool IsHalf(string piece)
     {
         try
@@ -97,12 +97,12 @@ internal static class ReferenceParser
         }
     }
 
-    /// <summary>Prefixes are names like others here: a piece by itself does not declare those of its stream.</summary>
+    /// <summary>Without namespaces: a piece by itself does not declare the prefixes of its stream.</summary>
     private static XmlTextReader Reader(TextReader text) => new(text) { Namespaces = false, DtdProcessing = DtdProcessing.Prohibit };
 
     private static XmlTextReader Reader(Stream bytes) => new(bytes) { Namespaces = false, DtdProcessing = DtdProcessing.Prohibit };
 
-    /// <summary>Turns the judge's lines and columns into offsets.</summary>
+    /// <summary>Converts the parser's lines and columns to offsets.</summary>
     private sealed class Positions
     {
         private readonly List<int> _lines = [0];
@@ -115,7 +115,7 @@ internal static class ReferenceParser
             }
         }
 
-        /// <summary>Where the name of an element or end tag stands, or where any other node begins.</summary>
+        /// <summary>The offset of an element's or end tag's name, or of the beginning of any other node.</summary>
         public int Of(XmlTextReader reader) => _lines[reader.LineNumber - 1] + reader.LinePosition - 1;
     }
 }

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Xmpp;
 
-/// <summary>Whatever an answer's header is made from, it has the attributes that it should have and no others.</summary>
+/// <summary>Whatever values an answer's header is made from, it has exactly the intended attributes.</summary>
 public class StreamErrorTextTests
 {
     [Theory]

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Xmpp;
 
-/// <summary>The splitter against a real XML parser, on streams that nobody thought of.</summary>
+/// <summary>The splitter against a real XML parser, on random streams.</summary>
 public partial class StreamSplitterPropertyTests
 {
     private const string End = "</stream:stream>";
@@ -18,10 +18,10 @@ public partial class StreamSplitterPropertyTests
     public void Any_stream_cut_anywhere_gives_exactly_the_reference_parsers_pieces() => Check(
         Prop.ForAll(Arb.From(XmppStreams.Parts), Arb.From(XmppStreams.Cuts), (parts, cuts) =>
         {
-            // The judge gets each beginning with an end of its own.
-            List<List<string>?> judged = [.. parts.Select(part => ReferenceParser.PiecesOf(part + End))];
-            Assert.DoesNotContain(null, judged);
-            List<string> expected = [.. judged.SelectMany(pieces => pieces![..^1]), End];
+            // The reference parser gets each part with a closing tag of its own.
+            List<List<string>?> expectedPieces = [.. parts.Select(part => ReferenceParser.PiecesOf(part + End))];
+            Assert.DoesNotContain(null, expectedPieces);
+            List<string> expected = [.. expectedPieces.SelectMany(pieces => pieces![..^1]), End];
 
             Reading reading = Reading.Of(Encoding.UTF8.GetBytes(string.Concat(parts) + End), cuts);
             Assert.Null(reading.Fault);
@@ -55,10 +55,10 @@ public partial class StreamSplitterPropertyTests
     public void What_the_reference_parser_accepts_is_never_refused() => Check(
         Prop.ForAll(Arb.From(XmppStreams.Spoilt), stream =>
         {
-            if (TextOf(stream) is not { } text || ReferenceParser.PiecesOf(text) is not { } judged) return;
+            if (TextOf(stream) is not { } text || ReferenceParser.PiecesOf(text) is not { } expectedPieces) return;
             Reading reading = Reading.Of(stream, [int.MaxValue]);
             Assert.Null(reading.Fault);
-            Assert.Equal(judged, reading.Pieces.Select(FromLatin1));
+            Assert.Equal(expectedPieces, reading.Pieces.Select(FromLatin1));
         }));
 
     [Fact]
@@ -68,7 +68,7 @@ public partial class StreamSplitterPropertyTests
             Assert.InRange(piece.Length, 1, Limit);
             if (ClosingTag().IsMatch(piece)) return;
 
-            // A header is one tag: with an end it would be one empty element. What the judge refuses, the server will too.
+            // A header is one tag: with an end it would be one empty element. What the reference parser refuses, the server will refuse too.
             Match header = HeaderTag().Match(piece);
             string element = header.Success ? $"{piece}</{header.Groups[1].Value}>" : piece;
             Assert.True(ReferenceParser.ElementsIn(element) is null or 1, piece);

@@ -59,7 +59,7 @@ public class StreamSplitterTests
     [InlineData("</stream:stream>")]
     public void What_follows_the_closing_tag_is_discarded(string more)
     {
-        // In one go and byte by byte; and nothing is kept of it.
+        // At once and byte by byte; and nothing of it is buffered.
         foreach (int length in (int[])[int.MaxValue, 1])
         {
             Reading reading = Reading.Of(Encoding.UTF8.GetBytes(Header + "<a/>" + End + more), [length]);
@@ -91,7 +91,7 @@ public class StreamSplitterTests
     [InlineData("<_a:b/>", false)]
     public void Text_that_looks_like_markup_is_not_mistaken_for_it(string element, bool isRefused)
     {
-        // A "<" in a value is refused by XML itself.
+        // XML itself forbids a "<" in a value.
         Reading reading = Reading.Of($"{Header}{element}{element}");
         if (isRefused) Assert.Equal(StreamFaultKind.LessInAttribute, reading.Fault?.Kind);
         else Assert.Equal([Header, Latin1(element), Latin1(element)], reading.Pieces);
@@ -316,7 +316,7 @@ public class StreamSplitterTests
         }));
     }
 
-    /// <summary>Refused in the same way in one go and byte by byte; without a condition it is to be taken, as incomplete.</summary>
+    /// <summary>Refused in the same way at once and byte by byte; without a condition it is accepted, as incomplete.</summary>
     private static void AssertRefused(string shown, string stream, string condition, int offset)
     {
         foreach (int[] cut in new int[][] { [int.MaxValue], [1] })

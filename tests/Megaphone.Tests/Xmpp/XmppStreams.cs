@@ -4,7 +4,7 @@ using FsCheck.Fluent;
 
 namespace Megaphone.Tests.Xmpp;
 
-/// <summary>Streams as clients could send them, made at random: everything that XML allows and XMPP does not forbid.</summary>
+/// <summary>Random streams as clients could send them: everything that XML allows and XMPP does not forbid.</summary>
 internal static class XmppStreams
 {
     private static readonly Gen<string> Names =
@@ -24,8 +24,8 @@ internal static class XmppStreams
     private static readonly Gen<string> Header = Attributes().Select(attributes =>
         $"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'{attributes}>");
 
-    /// <summary>A stream's header and what follows it up to its closing tag, which is not there.</summary>
-    /// <remarks>Not longer than the judge's buffer, at the end of which it loses count of its columns.</remarks>
+    /// <summary>A stream without its closing tag.</summary>
+    /// <remarks>Not longer than the reference parser's buffer, at the end of which it miscounts columns.</remarks>
     private static readonly Gen<string> Runs = (
         from declaration in Gen.Elements("", "<?xml version='1.0'?>", "<?xml version=\"1.0\" encoding='utf-8'?>\n")
         from header in Header
@@ -35,17 +35,17 @@ internal static class XmppStreams
 
     private static readonly Gen<byte> AnyByte = Gen.Choose(0, 255).Select(value => (byte)value);
 
-    /// <summary>Bytes that mean something, so that what is wrong is nearly right.</summary>
+    /// <summary>Significant bytes, so that invalid streams are nearly valid.</summary>
     private static readonly Gen<byte> MarkupByte = Gen.Elements("<>/!?-[]'\"&;= axmlCDATA\n"u8.ToArray());
 
     private static readonly Gen<string> MarkupPiece = Gen.Elements(
         "<", ">", "</", "/>", "<!", "<![CDATA[", "]]>", "<?", "?>", "<?xml version='1.0'?>", "<!--", "-->", "<!DOCTYPE x>", "'", "\"", "=",
         "&lt;", "&", "<a>", "</a>", "<a/>", "<b c='d'>", "<stream:stream>", "</stream:stream>", "<stream/>", " ", "x", "ü", "\0", "\n");
 
-    /// <summary>Parts of one stream that begins again and again, as after SASL. Each lacks its closing tag.</summary>
+    /// <summary>Parts of one stream that restarts, as after SASL. Each lacks its closing tag.</summary>
     public static Gen<string[]> Parts { get; } = Gen.Choose(1, 3).SelectMany(count => Runs.ArrayOf(count));
 
-    /// <summary>Streams with a few bytes changed, taken out or put in.</summary>
+    /// <summary>Streams with a few bytes changed, removed or inserted.</summary>
     public static Gen<byte[]> Spoilt { get; } =
         from run in Runs
         from spoilings in (
@@ -55,14 +55,14 @@ internal static class XmppStreams
             select (at, kind, value)).ArrayOf(2)
         select Spoil([.. Encoding.UTF8.GetBytes(run + "</stream:stream>")], spoilings);
 
-    /// <summary>Markup in no order.</summary>
+    /// <summary>Random markup.</summary>
     public static Gen<byte[]> Garbage { get; } = Gen.OneOf(
         MarkupPiece.ArrayOf().Select(pieces => Encoding.UTF8.GetBytes("<stream:stream>" + string.Concat(pieces))),
         MarkupByte.ArrayOf().Select(bytes => (byte[])[.. "<stream>"u8, .. bytes]),
         MarkupPiece.ArrayOf().Select(pieces => Encoding.UTF8.GetBytes(string.Concat(pieces))),
         AnyByte.ArrayOf());
 
-    /// <summary>How long the parts are that a stream arrives in, over and over: now and then nothing at all.</summary>
+    /// <summary>The lengths of the parts in which a stream arrives, repeated; some are 0.</summary>
     public static Gen<int[]> Cuts { get; } = Gen.OneOf(Gen.Choose(0, 3), Gen.Choose(0, 40), Gen.Choose(1, 500))
         .NonEmptyListOf().Select(lengths => lengths.Append(1).ToArray());
 
@@ -74,7 +74,7 @@ internal static class XmppStreams
             "<", "</a>", "<!--", "<![CDATA[", "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789",
         ];
 
-        // "]]>" may not stand in content.
+        // "]]>" is not allowed in content.
         return Gen.Elements(all.Where(text => text.IndexOfAny(without.ToCharArray()) < 0).ToArray())
             .ArrayOf().Select(texts => string.Concat(texts).Replace("]]>", "]] >", StringComparison.Ordinal));
     }

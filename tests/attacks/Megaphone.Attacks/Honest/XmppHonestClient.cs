@@ -30,13 +30,13 @@ internal sealed class XmppHonestClient : HonestClient
         byte[] some = new byte[16 << 10];
         try
         {
-            while (await Stream.ReadAsync(some) is > 0 and int read) _client.Hear(some.AsSpan(0, read));
+            while (await Stream.ReadAsync(some) is > 0 and int read) _client.OnReceived(some.AsSpan(0, read));
         }
         catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException)
         {
             // A reset, or our own doing: an end all the same.
         }
 
-        _client.HearEnd();
+        _client.OnEnd();
     }
 }
