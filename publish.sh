@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles Megaphone to one native file, out/megaphone. Exit status 0: that file was made by this run, and it starts.
+# Compiles Megaphone to one native file, out/megaphone. Exit status 0: this run has made that file, and it starts.
 set -euo pipefail
 cd "$(dirname "$0")"
 . scripts/common.sh
@@ -14,7 +14,7 @@ step "compiling to native code" artifacts/publish.log \
   dotnet publish src/Megaphone -c Release -r linux-x64 \
     -p:UseSharedCompilation=false -warnaserror -nodeReuse:false -tl:off -o "$target"
 
-# Symbols and API documentation stay behind in the target folder.
+# Symbols and API documentation stay in the target folder.
 version=$("$target/megaphone" --version) || fail "$target/megaphone does not start"
 mkdir out
 cp "$target/megaphone" out/megaphone

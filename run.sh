@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Shows Megaphone at work on this machine: a real ejabberd with the module ejabberd_megaphone, an ECM whose link ends inside
-# it, and two people who chat through both. Stays up until Ctrl-C, then stops everything that it started.
+# it, and two users who chat through both. Stays up until Ctrl-C, then stops everything that it started.
 #
 #   ./run.sh             the demonstration
-#   ./run.sh --via-hub   without the module: the link ends in a hub, which makes a connection to ejabberd for each client
-#   ./run.sh --echo      without ejabberd: the hub sends everything back (what happens anyway where ejabberd cannot be had)
+#   ./run.sh --via-hub   without the module: the link ends in a hub, which opens a connection to ejabberd for each client
+#   ./run.sh --echo      without ejabberd: the hub echoes everything (also if ejabberd cannot be installed)
 #   ./run.sh --once      ends instead of staying up
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -25,7 +25,7 @@ done
 # For the idle clients, at every hop.
 ulimit -S -n "$(ulimit -H -n)"
 
-# Two demonstrations would share a folder. Only this script itself holds the lock, nothing that it starts.
+# Two demonstrations would share a folder. Only this script holds the lock, not the processes that it starts.
 exec {lock}<"$0"
 flock --nonblock "$lock" || fail "it is running already, in another terminal"
 
@@ -41,16 +41,16 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# take_port NAME WANTED: sets NAME to that port or, if something else has it, to the next free one, and says so.
-take_port() {
+# choose_port NAME WANTED: sets NAME to that port or, if it is in use, to the next free one, and prints that.
+choose_port() {
   printf -v "$1" %s "$(free_port "$2")"
-  (( ${!1} == $2 )) || say "port $2 is taken: using ${!1} instead"
+  (( ${!1} == $2 )) || say "port $2 is in use: using ${!1} instead"
 }
 
-# start_megaphone ROLE: starts a process with playground/ROLE.json, sets the variable ROLE to its pid, waits till ready.
+# start_megaphone ROLE: starts a process with playground/ROLE.json, sets the variable ROLE to its pid, and waits until it is ready.
 start_megaphone() {
   local role=$1 log=$play/$1.log
-  # A session of its own: Ctrl-C at the terminal is for this script, which stops the parts in their order.
+  # A session of its own: only this script gets Ctrl-C, and stops the parts in order.
   setsid out/megaphone --config "$play/$role.json" >"$log" 2>&1 </dev/null {lock}<&- &
   printf -v "$role" %s "$!"
   if ! wait_until 10 is_ready_or_gone "$log" "${!role}" || ! is_ready "$log"; then
@@ -82,21 +82,21 @@ else
   ./publish.sh
 fi
 
-# What a run that was killed has left.
+# Clean up after a run that was killed.
 [[ ! -f $play/ejabberd/settings ]] || tests/ejabberd/ejabberd.sh stop "$play/ejabberd"
 rm -rf "$play"
 mkdir -p "$play"
 
 if [[ $server != echo ]] && ! { tests/ejabberd/install.sh "$play/apt.log" &&
     install_packages "$play/apt.log" python3-slixmpp; }; then
-  say "ejabberd cannot be installed here: showing the same with the hub's own echo"
+  say "ejabberd cannot be installed here: using the hub's echo instead"
   server=echo
 fi
 
-take_port client_port 5222
-take_port link_port 6280
-take_port admin_port "$(( link_port + 1 ))"
-take_port hub_admin_port "$(( admin_port + 1 ))"
+choose_port client_port 5222
+choose_port link_port 6280
+choose_port admin_port "$(( link_port + 1 ))"
+choose_port hub_admin_port "$(( admin_port + 1 ))"
 
 if [[ $server != echo ]]; then
   printf 'starting ejabberd '
@@ -111,14 +111,14 @@ if [[ $server != echo ]]; then
     say "✓ $(( (${EPOCHREALTIME/./} - ${began/./}) / 1000 )) ms, on 127.0.0.1:$here"
     cat "$play/ejabberd.log"
   else
-    say "✗ it does not start; the end of what it said:"
+    say "✗ it does not start; the end of its output:"
     tail -n 20 "$play/ejabberd.log" | sed 's/^/    /'
-    say "showing the same with the hub's own echo"
+    say "using the hub's echo instead"
     server=echo
   fi
 fi
 
-# What the link carries, where it ends, and what the ECM says of each client first.
+# The link's framing and end, and the PROXY header for each client.
 case $server in
   module) framing=stanza proxy=v2 backend='' ;;
   hub) framing=bytes proxy=v2 backend=tcp://127.0.0.1:$PROXY_PORT ;;
@@ -150,7 +150,7 @@ if [[ -n $backend ]]; then
   say
   say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port hub ──► $backend"
 else
-  say "the ECM (pid $ecm) is up, with one link into ejabberd (pid $PID), where the module ejabberd_megaphone takes it:"
+  say "the ECM (pid $ecm) is up, with one link into ejabberd (pid $PID), where the module ejabberd_megaphone accepts it:"
   say
   say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port ejabberd"
 fi
@@ -159,30 +159,30 @@ say
 # ---- the conversation ----
 
 if [[ $server != echo ]]; then
-  # TLS would have to end where the stream is cut into its stanzas, at the ECM; with a hub it goes through to ejabberd.
+  # With stanza framing TLS would have to end at the ECM; with a hub it passes through to ejabberd.
   if [[ $server == hub ]]; then starttls=required with='over STARTTLS, '; else starttls=disabled with=''; fi
   say "Juliet (from 127.0.0.2) and Romeo (from 127.0.0.3) log in through the ECM, ${with}and chat:"
   coproc chat { exec tests/ejabberd/chat.py --port "$client_port" --password "$juliet" "$romeo" --ca "$CERTIFICATE" \
     --starttls "$starttls" --count 1000 --size 1200 --show 3 --hold 2>"$play/chat.log" {lock}<&-; }
   chat_pid=$! # bash forgets the coprocess when it ends
-  read -r -t 90 result <&"${chat[0]}" || fail "the two did not finish; see $play/chat.log"
+  read -r -t 90 result <&"${chat[0]}" || fail "the chat did not finish; see $play/chat.log"
   sed 's/^/    /' "$play/chat.log"
-  [[ $result == '{"ok": true,'* ]] || fail "they did not hear each other: $result"
+  [[ $result == '{"ok": true,'* ]] || fail "messages were lost: $result"
   say "    … 1000 messages of 1200 characters each way: all arrived, once, in order"
   say
   say "Who is connected, as ejabberd sees it:"
   tests/ejabberd/ejabberd.sh ctl "$play/ejabberd" connected_users_info |
     awk -F '\t' '{ printf "    %-45s %-8s from %s port %s\n", $1, $2, $3, $4 }'
 else
-  say "A client says ten things through the ECM, and hears them again:"
+  say "A client sends ten lines through the ECM, and receives their echoes:"
   exec {echo}<>"/dev/tcp/127.0.0.1/$client_port"
   for number in {1..10}; do
     say "hello $number" >&"$echo"
-    read -r -t 10 answer <&"$echo" || fail "nothing came back"
-    [[ $answer == "hello $number" ]] || fail "what came back is not what was said: $answer"
+    read -r -t 10 answer <&"$echo" || fail "no echo was received"
+    [[ $answer == "hello $number" ]] || fail "the echo differs: $answer"
   done
   exec {echo}>&-
-  say "    10 of 10 came back, in order"
+  say "    10 of 10 were echoed, in order"
 fi
 say
 say "Packets that crossed the link: $(metric "$admin_port" megaphone_link_packets_total 'direction="out"') from the ECM," \
@@ -192,26 +192,26 @@ say "Packets that crossed the link: $(metric "$admin_port" megaphone_link_packet
 
 clients=$(metric "$admin_port" megaphone_ecm_clients)
 idle=()
-# connect_idle COUNT: so many more clients that say nothing; returns when the ECM has them.
+# connect_idle COUNT: connects this many silent clients; returns when the ECM has them.
 connect_idle() {
   local number connection
   for (( number = 0; number < $1; number++ )); do
     exec {connection}<>"/dev/tcp/127.0.0.1/$client_port"
     idle+=("$connection")
   done
-  wait_until 20 has_clients "$(( clients + ${#idle[@]} ))" || fail "the ECM did not take $1 more clients"
+  wait_until 20 has_clients "$(( clients + ${#idle[@]} ))" || fail "the ECM did not accept $1 more clients"
 }
-# The first ones pay for what the process takes once; the chat has been all round the link's buffer before. Memory comes
-# in pages and pieces, so it takes many clients to see what one costs. Descriptors: this script's and the ECM's, one each
-# for a client, and some for all the rest.
-warming=$idle_clients measured=$(( 9 * idle_clients ))
+# The first clients cause one-time allocations; the chat has filled the link's ring before. Memory is allocated in
+# pages, so the cost of one client shows only with many. Descriptors: one for a client here and one in the ECM, and
+# some for everything else.
+warm_up=$idle_clients measured=$(( 9 * idle_clients ))
 limit=$(ulimit -n)
-if [[ $limit != unlimited ]] && (( warming + measured + 200 > limit )); then
-  warming=$(( (limit - 200) / 10 )) measured=$(( (limit - 200) * 9 / 10 ))
-  (( warming > 0 )) || fail "$limit descriptors (ulimit -n) are too few for idle clients"
-  say "(ulimit -n is $limit: $(( warming + measured )) idle clients instead of $(( 10 * idle_clients )), which measures less exactly)"
+if [[ $limit != unlimited ]] && (( warm_up + measured + 200 > limit )); then
+  warm_up=$(( (limit - 200) / 10 )) measured=$(( (limit - 200) * 9 / 10 ))
+  (( warm_up > 0 )) || fail "$limit descriptors (ulimit -n) are too few for idle clients"
+  say "(ulimit -n is $limit: $(( warm_up + measured )) idle clients instead of $(( 10 * idle_clients )), which measures less exactly)"
 fi
-connect_idle "$warming"
+connect_idle "$warm_up"
 before=$(memory "$ecm" RssAnon)
 connect_idle "$measured"
 after=$(memory "$ecm" RssAnon)
@@ -229,10 +229,10 @@ if [[ $server != echo ]]; then
   say "    juliet@localhost, password $juliet"
   say "    romeo@localhost, password $romeo"
   if [[ $server == hub ]]; then
-    say "    STARTTLS shows a certificate made for this run, which your client will ask about:"
+    say "    STARTTLS uses a certificate made for this run, which your client will ask about:"
     say "    $CERTIFICATE"
   else
-    say "    without TLS, which your client may have to be told"
+    say "    without TLS, which you may have to enable in your client"
   fi
 else
   say

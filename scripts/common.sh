@@ -1,5 +1,5 @@
-# Shell helpers that more than one script uses; sourced, never run. Needs bash and coreutils, nothing else: what a
-# helper needs beyond that may be the very thing that a script is about to install.
+# Shell helpers that several scripts use; sourced, never run. They need only bash and coreutils, because
+# a script may be about to install anything else.
 
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
 export DEBIAN_FRONTEND=noninteractive
@@ -9,14 +9,14 @@ export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
-# step TITLE LOG COMMAND…: runs the command with its output in LOG; says what is going on, and for how long by now.
-# On failure shows the end of LOG and returns the command's status. Interrupted, it takes the command along.
+# step TITLE LOG COMMAND…: runs the command with its output in LOG, and prints its progress in seconds.
+# On failure prints the end of LOG and returns the command's status. If interrupted, it kills the command.
 step() {
   local title=$1 log=$2 status=0 pid traps began=$SECONDS shown=5
   shift 2
   mkdir -p "$(dirname "$log")"
   printf '%s ' "$title"
-  # A process group of its own, so that all of it can be ended: a background command does not hear Ctrl-C.
+  # A process group of its own, so that all of it can be killed: a background command does not get Ctrl-C.
   set -m
   "$@" >"$log" 2>&1 </dev/null &
   set +m
@@ -39,7 +39,7 @@ step() {
   return "$status"
 }
 
-# as_root COMMAND…: runs it as root, through sudo if need be.
+# as_root COMMAND…: runs the command as root, with sudo if necessary.
 as_root() {
   if (( EUID == 0 )); then
     "$@"
@@ -53,15 +53,15 @@ as_root() {
 
 is_installed() { [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# install_packages LOG PACKAGE…: installs those that are missing; says so first. Package lists are only fetched anew
-# when the ones at hand do not do.
+# install_packages LOG PACKAGE…: installs the missing packages, and prints which. Package lists are updated only
+# if the installation fails with the current ones.
 install_packages() {
   local log=$1 package missing=()
   shift
   for package in "$@"; do is_installed "$package" || missing+=("$package"); done
   (( ${#missing[@]} > 0 )) || return 0
   command -v apt-get >/dev/null || { say "please install: ${missing[*]} (no apt-get here)" >&2; return 1; }
-  # Asked here, in the foreground, if sudo has to ask at all.
+  # sudo may ask for a password: in the foreground, before the step.
   as_root true
   step "installing ${missing[*]}" "$log" apt_install "${missing[@]}"
 }
@@ -72,7 +72,7 @@ apt_install() {
     { "${get[@]}" update && "${get[@]}" install --no-install-recommends "$@"; }
 }
 
-# wait_until SECONDS COMMAND…: true as soon as the command is, false when it still is not after so long.
+# wait_until SECONDS COMMAND…: true as soon as the command is, false if it still is not after SECONDS.
 wait_until() {
   local tries=$(( $1 * 20 ))
   shift
@@ -82,14 +82,14 @@ wait_until() {
   done
 }
 
-# Reads /proc rather than connecting: a connection that says nothing holds up a listener that waits for a PROXY header.
+# Reads /proc rather than connecting: a silent connection blocks a listener that waits for a PROXY header.
 is_listening() { grep -qis ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6; }
-# A socket that is only still closing (any other state) keeps no listener from the port.
+# A socket that is closing (any other state) does not keep a listener from the port.
 is_port_used() {
   grep -qis ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:[0-9A-F]* 0[1238A] " /proc/net/tcp /proc/net/tcp6
 }
 
-# free_port WANTED: that port, or the next one that nothing on this machine uses.
+# free_port WANTED: prints that port, or the next one that is not in use.
 free_port() {
   local port=$1
   while is_port_used "$port"; do (( port++ )); done
@@ -99,13 +99,13 @@ free_port() {
 is_alive() { kill -0 "$1" 2>/dev/null; }
 is_gone() { ! is_alive "$1"; }
 
-# end_process PID SECONDS: asks it to end; kills it when it has not after so long.
+# end_process PID SECONDS: sends SIGTERM, and SIGKILL if the process has not ended after SECONDS.
 end_process() {
   kill -TERM "$1" 2>/dev/null || return 0
   wait_until "$2" is_gone "$1" || kill -KILL "$1" 2>/dev/null || true
 }
 
-# http_get HOST PORT PATH: the body of the answer. There may be no curl.
+# http_get HOST PORT PATH: prints the body of the answer. curl may be missing.
 http_get() (
   exec {connection}<>"/dev/tcp/$1/$2"
   printf 'GET %s HTTP/1.0\r\nHost: %s:%s\r\n\r\n' "$3" "$1" "$2" >&"$connection"

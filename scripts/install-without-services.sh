@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install-without-services.sh LOG SERVICES PACKAGE…: installs Debian packages whose services (SERVICES, in one word:
-# "this.service that.socket") start neither now nor at the next boot. For packages that were not there before.
+# install-without-services.sh LOG SERVICES PACKAGE…: installs Debian packages whose services (SERVICES, as one argument:
+# "this.service that.socket") start neither now nor at the next boot. For packages that were not installed before.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
@@ -9,35 +9,35 @@ read -ra services <<<"$2"
 shift 2
 names=("${services[@]}" "${services[@]%.*}")
 
-# Debian's maintainer scripts ask policy-rc.d before they start a service (101: do not). Ours speaks of these services
-# only and passes every other question on to the one that was there.
+# Debian's maintainer scripts ask policy-rc.d before they start a service (101: do not). Ours answers for these services
+# only and passes every other question on to the existing one.
 policy=/usr/sbin/policy-rc.d
-kept=$policy.before-megaphone
+saved=$policy.before-megaphone
 
-put_policy_back() {
+restore_policy() {
   as_root rm -f "$policy"
-  [[ ! -e $kept && ! -L $kept ]] || as_root mv "$kept" "$policy"
+  [[ ! -e $saved && ! -L $saved ]] || as_root mv "$saved" "$policy"
 }
 
 as_root true
-# A run that was killed may have left its own behind.
-[[ ! -e $kept && ! -L $kept ]] || put_policy_back
-[[ ! -e $policy && ! -L $policy ]] || as_root mv "$policy" "$kept"
-trap put_policy_back EXIT
+# A run that was killed may have left its policy behind.
+[[ ! -e $saved && ! -L $saved ]] || restore_policy
+[[ ! -e $policy && ! -L $policy ]] || as_root mv "$policy" "$saved"
+trap restore_policy EXIT
 trap 'exit 130' INT TERM
 as_root tee "$policy" >/dev/null <<POLICY
 #!/bin/sh
 for word; do
   case \$word in $(IFS='|'; say "${names[*]}")) exit 101;; esac
 done
-[ ! -x $kept ] || exec $kept "\$@"
+[ ! -x $saved ] || exec $saved "\$@"
 POLICY
 as_root chmod 755 "$policy"
 
 status=0
 install_packages "$log" "$@" || status=$?
 
-# From here on nothing of this script's wants the services, whatever became of the installation.
+# Disable and stop the services, whether the installation succeeded or not.
 if is_installed "$1"; then
   command -v systemctl >/dev/null && as_root systemctl --quiet disable "${services[@]}" >>"$log" 2>&1 || true
   [[ ! -d /run/systemd/system ]] || as_root systemctl stop "${services[@]}" >>"$log" 2>&1 || true

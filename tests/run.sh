@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, image.
-# The last line says how many passed and failed; exit status 0 when some passed and none failed.
+# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image.
+# The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -12,8 +12,8 @@ finish() {
   (( passed > 0 && failed == 0 )) || exit 1
 }
 
-# run_counted TITLE PATTERN COMMAND…: runs the command for all to see and adds up the counts that it prints. PATTERN is
-# for sed and turns a line with counts into "PASSED FAILED". A command that fails without saying so counts as a failure.
+# run_counted TITLE PATTERN COMMAND…: runs the command, printing its output, and adds up the counts in it. PATTERN is
+# for sed and turns a line with counts into "PASSED FAILED". A command that fails without a count is one failure.
 run_counted() {
   local title=$1 pattern=$2 status=0 good bad all_bad=0
   shift 2
@@ -33,7 +33,7 @@ dotnet_test() {
     --blame-hang-timeout 3m --blame-hang-dump-type none
 }
 
-# The clients that people use, with which the tests talk. A Node.js that is there already need not be Debian's.
+# The XMPP clients that the tests use. An existing Node.js need not be Debian's.
 install_clients() {
   install_packages artifacts/apt.log go-sendxmpp iproute2 libssl3 mcabber openssl python3-slixmpp sslscan util-linux
   command -v node >/dev/null && command -v npm >/dev/null || install_packages artifacts/apt.log nodejs npm

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Two people chat through an XMPP server: log in, say COUNT things each to the other, and check what arrived.
+"""Two users chat through an XMPP server: they log in, send COUNT messages to each other, and check what arrived.
 
 Prints one JSON object. Exit status 0: everything arrived, in order, once. Needs Debian's python3-slixmpp.
 """
@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 
-logging.disable(logging.CRITICAL)  # before the import, which warns about what it is going to do without
+logging.disable(logging.CRITICAL)  # before the import, which warns about missing modules
 import slixmpp
 
 
@@ -26,7 +26,7 @@ class LoopWithSources(asyncio.SelectorEventLoop):
 
 
 class Person(slixmpp.ClientXMPP):
-    """One of the two: notes the numbers that the messages to it carry, in the order in which they come."""
+    """One of the two users: records the numbers of the messages to it, in order of arrival."""
 
     def __init__(self, jid, password, source, args):
         super().__init__(jid, password)
@@ -59,7 +59,7 @@ class Person(slixmpp.ClientXMPP):
             self.online.set_result(True)
 
     def on_message(self, message):
-        # Not "type in (chat)": an error that bounces back is no message that arrived.
+        # Not "type in (chat)": an error that is returned is not a message that arrived.
         if message["type"] != "chat":
             return
         number = message["body"].split(" ", 1)[0]
@@ -79,7 +79,7 @@ class Person(slixmpp.ClientXMPP):
 
 
 def verdict(sender, receiver, count):
-    """What became of the messages from one to the other."""
+    """The result for the messages from one to the other."""
     got = receiver.received
     return {
         "from": sender.requested_jid.full,
@@ -92,7 +92,7 @@ def verdict(sender, receiver, count):
 
 
 async def first_of(people, awaited):
-    """Waits for all that is awaited, or for the first of the people to be lost: RuntimeError then."""
+    """Waits for all awaitables, or raises RuntimeError when a user is disconnected."""
     lost = [person.lost for person in people]
     everything = asyncio.gather(*awaited)
     done, _ = await asyncio.wait([everything, *lost], return_when=asyncio.FIRST_COMPLETED)
@@ -102,7 +102,7 @@ async def first_of(people, awaited):
 
 
 async def converse(people, args, result):
-    """Logs both in and lets them talk; fills in the result as it goes."""
+    """Logs both in and lets them chat; fills in the result."""
     one, other = people
     began = time.monotonic()
     for person in people:
@@ -117,7 +117,7 @@ async def converse(people, args, result):
         other.say(number, one)
         await asyncio.sleep(args.pause)
     await first_of(people, [person.complete for person in people])
-    # What comes twice comes after what was awaited.
+    # Duplicates arrive after what was awaited.
     await asyncio.sleep(0.2)
     result["exchange_seconds"] = round(time.monotonic() - began - 0.2, 3)
 
@@ -168,7 +168,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # Straight out: slixmpp leaves reconnects and timers behind that nobody waits for.
+    # Exit at once: slixmpp leaves reconnects and timers behind.
     status = main()
     sys.stdout.flush()
     sys.exit(status)

@@ -5,29 +5,29 @@
 #                                    PROXY_PORT   clients, each with a PROXY header first (what the hub connects to)
 #                                    DIRECT_PORT  clients, without
 #                                    DIST_PORT    Erlang distribution, for ctl
-#                                    CERTIFICATE  what its STARTTLS shows, for the name localhost
+#                                    CERTIFICATE  its STARTTLS certificate, for the name localhost
 #                                    PID          of the Erlang VM
-#                                    LINK_PORT    links, into the module ejabberd_megaphone; only if it was asked for
-#                                                 with EJABBERD_MEGAPHONE=1 when the folder was made
+#                                    LINK_PORT    links, into the module ejabberd_megaphone; only with
+#                                                 EJABBERD_MEGAPHONE=1 when the folder was made
 #                                    TLS_PORT     clients, with TLS from the first byte on; only with EJABBERD_TLS=1
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
 #                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT, and lines to add to
 #                                    its configuration as EJABBERD_MORE; EJABBERD_MODULES=none loads none of ejabberd's own
-#                                    modules, EJABBERD_MODULES=debian those that Debian's configuration has; the link port as EJABBERD_LINK_PORT and lines
-#                                    for its listener as EJABBERD_LINK_MORE ("hibernate_after: 1"). The module is built
-#                                    anew by each start.
-#   ejabberd.sh register DIR NAME PASSWORD…   makes accounts on localhost, as many as there are pairs; those that
-#                                    exist stay. They are on disk then: a killed ejabberd has them when it starts again.
-#   ejabberd.sh ctl DIR COMMAND…     what ejabberdctl does: connected_users_info, kick_session, …
-#   ejabberd.sh memory DIR           collects all garbage, and prints the bytes that are in use then, as Erlang counts
-#   ejabberd.sh eval DIR             evaluates what it reads in ejabberd, one line of Erlang after the other ("ets:all()."),
-#                                    and prints what the last expression of each is, on one line
+#                                    modules, EJABBERD_MODULES=debian those of Debian's configuration; the link port as
+#                                    EJABBERD_LINK_PORT and lines for its listener as EJABBERD_LINK_MORE
+#                                    ("hibernate_after: 1"). Each start builds the module again.
+#   ejabberd.sh register DIR NAME PASSWORD…   makes an account on localhost for each pair; existing ones
+#                                    stay. They are on disk then: a killed ejabberd has them when it is restarted.
+#   ejabberd.sh ctl DIR COMMAND…     runs an ejabberdctl command: connected_users_info, kick_session, …
+#   ejabberd.sh memory DIR           collects all garbage, and prints the bytes in use after that, as Erlang counts
+#   ejabberd.sh eval DIR             evaluates its input in ejabberd, line by line of Erlang ("ets:all()."),
+#                                    and prints the value of the last expression of each, on one line
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
-#   ejabberd.sh stop DIR             stops it; nothing of it keeps running
+#   ejabberd.sh stop DIR             stops it and all of its processes
 #
-# Started by root it runs as the user ejabberd, where that user can reach the folder. ejabberdctl itself is not used: it
-# refuses to run for anybody else, and it starts a port mapper that stays. Its settings are followed.
+# Started by root it runs as the user ejabberd, if that user can access the folder. ejabberdctl itself is not used: it
+# refuses to run as any other user, and it starts a port mapper that stays. Its settings are used.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
@@ -40,8 +40,8 @@ command=${1:?what to do}
 dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
 shift 2
 
-# as_owner COMMAND…: becomes that command, as the user that owns the folder and in a session of its own: Ctrl-C at the
-# terminal is for the script that started all this, and that script stops it in its turn.
+# as_owner COMMAND…: executes the command as the user that owns the folder and in a session of its own: Ctrl-C at the
+# terminal goes only to the calling script, which then stops ejabberd.
 as_owner() {
   local become=()
   [[ $EUID != 0 || $(stat --format=%U "$dir") != ejabberd ]] ||
@@ -49,7 +49,7 @@ as_owner() {
   exec setsid "${become[@]}" "$@"
 }
 
-# erlang NAME ARGUMENT…: becomes an Erlang VM whose distribution stays on loopback and needs no port mapper.
+# erlang NAME ARGUMENT…: executes an Erlang VM whose distribution stays on loopback and needs no port mapper.
 erlang() {
   local name=$1
   shift
@@ -62,7 +62,7 @@ erlang() {
     -kernel inet_dist_use_interface '{127,0,0,1}' "$@"
 }
 
-# The VM that this folder's PID names, and not another process that has got its number since.
+# Whether PID is this folder's VM, and not another process that has got its number since.
 is_running() { grep -qasF "$dir/spool" "/proc/$PID/cmdline"; }
 
 is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" && is_up_if_asked "$LINK_PORT" && is_up_if_asked "$TLS_PORT"; }
@@ -81,7 +81,7 @@ write_settings() {
   for name in "${names[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
 }
 
-# Puts other modules in the place of those in ejabberd.yml, where they come last.
+# Replaces the modules in ejabberd.yml, where they are last.
 other_modules() {
   sed -i '/^modules:/,$d' "$dir/ejabberd.yml"
   cat >>"$dir/ejabberd.yml"
@@ -99,13 +99,13 @@ link_listener() {
   [[ -z ${EJABBERD_LINK_MORE:-} ]] || sed 's/^/    /' <<<"$EJABBERD_LINK_MORE"
 }
 
-# A listener with TLS from the first byte on, likewise; it shows the same certificate as STARTTLS.
+# A listener with TLS from the first byte on, likewise; it uses the same certificate as STARTTLS.
 tls_listener() {
   printf '  - %s\n' "module: ejabberd_c2s"
   printf '    %s\n' "port: $TLS_PORT" 'ip: "127.0.0.1"' "tls: true" "max_stanza_size: 262144" "backlog: 1024" "shaper: none"
 }
 
-# add_listener WHICH: puts what it prints into the list.
+# add_listener FUNCTION: adds the function's output to the list.
 add_listener() {
   "$1" >"$dir/listener.yml"
   sed -i "/^listen:/r $dir/listener.yml" "$dir/ejabberd.yml"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Shows that the image has all that the binary needs: builds a root folder with exactly the files that the Containerfile
-# copies, and uses it as the image would be used, as the image's user, from inside a chroot. Needs no container engine.
+# Checks that the image has everything that the binary needs: builds a root folder with exactly the files that the Containerfile
+# copies, and runs the binary in it as the image's user, in a chroot. Needs no container engine.
 #
-# Beside the image's files there is only what every engine provides: /proc, /etc/resolv.conf and /etc/hosts.
+# Besides the image's files there are only those that every engine provides: /proc, /etc/resolv.conf and /etc/hosts.
 # Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -44,7 +44,7 @@ from_scratch=no
 while read -r instruction one two three _; do
   case "$instruction $one" in
     "FROM scratch") from_scratch=yes ;;
-    # The stage is the distribution that the binary was linked on: this machine.
+    # The stage has the distribution on which the binary was linked: this machine.
     "COPY --from="*) install -D "$two" "$root$three" ;;
     COPY*) install -D "$one" "$root$two" ;;
     USER*) user=$one ;;
@@ -58,14 +58,14 @@ name_server=127.53.53.53
 mkdir "$root/proc"
 echo "nameserver $name_server" >"$root/etc/resolv.conf"
 echo "127.0.0.1 localhost" >"$root/etc/hosts"
-# What mktemp made is its owner's alone.
+# mktemp's folder is accessible to its owner only.
 chmod 755 "$root"
 
-# Before a command: becomes it inside the root folder, as the image's user, with nothing in its environment.
+# A prefix that executes a command inside the root folder, as the image's user, with an empty environment.
 inside=(unshare --mount sh -c 'mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2 &&
   exec env -i /usr/sbin/chroot --userspec="$user" "$root" "$@"' sh "$root" "$user")
 
-# start NAME OPTION…: the entry point in the background, until it is ready.
+# start NAME OPTION…: starts the entry point in the background, and waits until it is ready.
 start() {
   local log=$work/$1.log
   shift
@@ -74,23 +74,23 @@ start() {
   wait_until 10 grep -q '^megaphone ready' "$log" || { cat "$log"; return 1; }
 }
 
-# says_back PORT: what is sent there comes back.
-says_back() (
+# echoes PORT: whether data sent there is echoed.
+echoes() (
   exec {connection}<>"/dev/tcp/127.0.0.1/$1"
   say "is anybody there?" >&"$connection"
-  read -r -t 10 answer <&"$connection" || fail "nothing came back"
+  read -r -t 10 answer <&"$connection" || fail "no echo was received"
   [[ $answer == "is anybody there?" ]]
 )
 
-# makes_certificate: for localhost, in the root folder, where the image's user may read it.
-makes_certificate() {
+# make_certificate: makes one for localhost, in the root folder, readable by the image's user.
+make_certificate() {
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
     -addext subjectAltName=DNS:localhost -out "$root/localhost.pem" -keyout "$root/localhost.key"
   chmod 644 "$root/localhost.key"
 }
 
-# says_back_through_tls PORT
-says_back_through_tls() {
+# echoes_through_tls PORT
+echoes_through_tls() {
   local answer
   answer=$({ echo "is anybody there?"; sleep 1; } | timeout 10 openssl s_client -connect "127.0.0.1:$1" -quiet -no_ign_eof \
     -verify_quiet -CAfile "$root/localhost.pem" -verify_return_error -servername localhost) || return 1
@@ -108,18 +108,18 @@ is_healthy() { timeout 10 "${inside[@]}" $health "$@"; }
 is_unhealthy() { ! is_healthy "$@"; }
 ends_with_zero() { kill -TERM "$1" && wait "$1"; }
 
-take() { printf -v "$1" %s "$(free_port "$2")"; }
-take clients 16222
-take link "$(( clients + 1 ))"
-take admin "$(( link + 1 ))"
-take named_clients "$(( admin + 1 ))"
-take named_link "$(( named_clients + 1 ))"
-take named_admin "$(( named_link + 1 ))"
-take tls_clients "$(( named_admin + 1 ))"
-take tls_admin "$(( tls_clients + 1 ))"
-take tls_link "$(( tls_admin + 1 ))"
-take tls_link_clients "$(( tls_link + 1 ))"
-take tls_link_admin "$(( tls_link_clients + 1 ))"
+choose_port() { printf -v "$1" %s "$(free_port "$2")"; }
+choose_port clients 16222
+choose_port link "$(( clients + 1 ))"
+choose_port admin "$(( link + 1 ))"
+choose_port named_clients "$(( admin + 1 ))"
+choose_port named_link "$(( named_clients + 1 ))"
+choose_port named_admin "$(( named_link + 1 ))"
+choose_port tls_clients "$(( named_admin + 1 ))"
+choose_port tls_admin "$(( tls_clients + 1 ))"
+choose_port tls_link "$(( tls_admin + 1 ))"
+choose_port tls_link_clients "$(( tls_link + 1 ))"
+choose_port tls_link_admin "$(( tls_link_clients + 1 ))"
 
 # ---- the checks ----
 
@@ -133,30 +133,30 @@ check "the service comes up with both roles" start service --Ecm:Clients:0:Liste
 service=${pids[-1]}
 check "it runs as $user" runs_as_user "$service"
 check "the health check succeeds: $health" wait_until 5 is_healthy --Admin:Listen "127.0.0.1:$admin"
-check "bytes come back through ECM, link and hub" says_back "$clients"
+check "data is echoed through ECM, link and hub" echoes "$clients"
 
 tests/image/dns.py "$name_server" >"$work/dns.log" 2>&1 &
 pids+=("$!")
 check "a name server for the next check is up" wait_until 5 grep -q ready "$work/dns.log"
-check "a backend may be a name in DNS" start named --Ecm:Clients:0:Listen "127.0.0.1:$named_clients" \
+check "a backend can be a DNS name" start named --Ecm:Clients:0:Listen "127.0.0.1:$named_clients" \
   --Ecm:Link:To "127.0.0.1:$named_link" --Hub:Listen "127.0.0.1:$named_link" --Hub:Backend "tcp://echo.test:$clients" \
   --Admin:Listen "127.0.0.1:$named_admin"
-check "the name resolves, and bytes come back through it" says_back "$named_clients"
+check "the name resolves, and data is echoed through it" echoes "$named_clients"
 
-check "a certificate for the next check is there" makes_certificate
-check "clients may speak TLS" start tls --Ecm:Clients:0:Listen "127.0.0.1:$tls_clients" --Ecm:Clients:0:Tls direct \
+check "a certificate for the next check is made" make_certificate
+check "clients can use TLS" start tls --Ecm:Clients:0:Listen "127.0.0.1:$tls_clients" --Ecm:Clients:0:Tls direct \
   --Ecm:Tls:Certificates:0:Certificate /localhost.pem --Ecm:Tls:Certificates:0:Key /localhost.key \
   --Ecm:Link:To "127.0.0.1:$link" --Admin:Listen "127.0.0.1:$tls_admin"
-check "bytes come back through TLS" wait_until 1 says_back_through_tls "$tls_clients"
+check "data is echoed through TLS" wait_until 1 echoes_through_tls "$tls_clients"
 
-check "links may speak TLS" start tls_link --Hub:Listen "127.0.0.1:$tls_link" --Hub:Backend echo: \
+check "links can use TLS" start tls_link --Hub:Listen "127.0.0.1:$tls_link" --Hub:Backend echo: \
   --Hub:Tls:Certificate /localhost.pem --Hub:Tls:Key /localhost.key --Hub:Tls:ClientCa /localhost.pem \
   --Ecm:Clients:0:Listen "127.0.0.1:$tls_link_clients" --Ecm:Link:To "127.0.0.1:$tls_link" --Ecm:Link:Tls:Ca /localhost.pem \
   --Ecm:Link:Tls:Name localhost --Ecm:Link:Tls:Certificate /localhost.pem --Ecm:Link:Tls:Key /localhost.key \
   --Admin:Listen "127.0.0.1:$tls_link_admin"
-check "bytes come back through a link with TLS" wait_until 5 says_back "$tls_link_clients"
+check "data is echoed through a link with TLS" wait_until 5 echoes "$tls_link_clients"
 
-check "it ends with exit status 0 when asked to" ends_with_zero "$service"
+check "it exits with status 0 on SIGTERM" ends_with_zero "$service"
 say "the image's files: $(tr '\n' ' ' <<<"$image_files")"
 say "$passed passed, $failed failed"
 (( failed == 0 ))
