@@ -293,7 +293,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
 
     private bool HandleControl(Link link, ReadOnlySpan<byte> content)
     {
-        if (!link.HasControl) return Violated("a control packet came on a link without hello");
+        if (!link.HasControl) return Violated("a control packet was received on a link without hello");
         if (!ControlReader.TryRead(content, out ControlMessage? message, out string? problem)) return Violated(problem);
         if (message.Ignored > 0) _metrics.AddControlIgnored(message.Ignored);
         switch (message.Op)
@@ -374,7 +374,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         if (_opening.Refusal is { } refusal) End(refusal);
         else if (_tls is not null || !fault.LooksLikeTls) EndForViolation(fault.ToString());
         else if (_origin == LinkOrigin.Accepted)
-            EndForViolation("the other end uses TLS, and Hub:Tls is not set here: set it, or set Ecm:Link:Tls to null there");
+            EndForViolation("the other end uses TLS, and Hub:Tls is not set here: set it, or set Ecm:Link:Tls to false there");
         else EndForViolation("the other end uses TLS: set Ecm:Link:Tls");
     }
 

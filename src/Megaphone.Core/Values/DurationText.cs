@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Megaphone.Values;
 
-/// <summary>Durations as people write them: <c>250ms</c>, <c>30s</c>, <c>5m</c>, <c>1h</c>, or <c>hh:mm:ss</c>.</summary>
+/// <summary>The text form of durations: <c>250ms</c>, <c>30s</c>, <c>5m</c>, <c>1h</c>, or <c>hh:mm:ss</c>.</summary>
 internal static class DurationText
 {
     /// <summary>The largest one first.</summary>
@@ -12,12 +12,12 @@ internal static class DurationText
     ];
 
     /// <summary>
-    /// Hours first and all three parts there: what <see cref="TimeSpan.Parse(string)"/> makes of "30" (days) or
-    /// "24:00:00" (days again) is not what the operator meant.
+    /// Hours first, and all three parts: <see cref="TimeSpan.Parse(string)"/> takes "30" and
+    /// "24:00:00" for days, which no operator means.
     /// </summary>
     private static readonly string[] ClockForms = [@"h\:m\:s", @"h\:m\:s\.FFFFFFF", @"d\.h\:m\:s", @"d\.h\:m\:s\.FFFFFFF"];
 
-    /// <summary>Reads a duration. A number needs its unit.</summary>
+    /// <summary>Parses a duration. A number needs a unit.</summary>
     public static bool TryParse(string text, out TimeSpan value)
     {
         foreach ((string name, TimeSpan length) in Units)
@@ -34,7 +34,7 @@ internal static class DurationText
         return TimeSpan.TryParseExact(text, ClockForms, CultureInfo.InvariantCulture, out value);
     }
 
-    /// <summary>A duration in the largest unit that leaves no rest.</summary>
+    /// <summary>A duration in the largest unit that divides it.</summary>
     public static string Of(TimeSpan duration)
     {
         if (duration == TimeSpan.Zero) return "0s";

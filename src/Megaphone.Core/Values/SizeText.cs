@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace Megaphone.Values;
 
-/// <summary>Numbers of bytes as people write them: <c>500</c>, <c>64K</c>, <c>16M</c>, <c>1G</c>, in powers of two.</summary>
+/// <summary>The text form of numbers of bytes: <c>500</c>, <c>64K</c>, <c>16M</c>, <c>1G</c>, in powers of two.</summary>
 internal static class SizeText
 {
     /// <summary>The largest one first.</summary>
     private static readonly (char Name, int Bits)[] Units = [('T', 40), ('G', 30), ('M', 20), ('K', 10)];
 
-    /// <summary>Reads a number of bytes.</summary>
+    /// <summary>Parses a number of bytes.</summary>
     public static bool TryParse(string text, out long value)
     {
         int bits = Array.Find(Units, unit => text.EndsWith(unit.Name)).Bits;
@@ -18,7 +18,7 @@ internal static class SizeText
         return isSize;
     }
 
-    /// <summary>A number of bytes in the largest unit that leaves no rest.</summary>
+    /// <summary>A number of bytes in the largest unit that divides it.</summary>
     public static string Of(long bytes)
     {
         (char name, int bits) = Array.Find(Units, unit => bytes != 0 && bytes % (1L << unit.Bits) == 0);

@@ -6,9 +6,9 @@ namespace Megaphone.Values;
 /// <param name="IsSecret">Whether values must never be printed.</param>
 internal sealed record ValueFormat<T>(ValueReader<T> Read, string Example, bool IsSecret = false)
 {
-    /// <summary>What values look like, in a few words for a table: their bounds, or a pattern.</summary>
+    /// <summary>The form of values for a table: their bounds, or a pattern.</summary>
     public string Form { get; init; } = "";
 
-    /// <summary>Writes a value as an operator would.</summary>
+    /// <summary>Formats a value as it is written in a configuration.</summary>
     public Func<T, string> Write { get; init; } = value => value?.ToString() ?? "none";
 }

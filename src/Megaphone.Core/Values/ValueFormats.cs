@@ -49,9 +49,9 @@ internal static class ValueFormats
     public static ValueFormat<T> Size<T>(T least, T most, T example) where T : IBinaryInteger<T> => new(
         (string text, out T value) =>
         {
-            bool isRight = SizeText.TryParse(text, out long size) && size >= long.CreateChecked(least) && size <= long.CreateChecked(most);
-            value = isRight ? T.CreateChecked(size) : least;
-            return isRight ? null : $"must be a number of bytes from {Write(least)} to {Write(most)}";
+            bool isValid = SizeText.TryParse(text, out long size) && size >= long.CreateChecked(least) && size <= long.CreateChecked(most);
+            value = isValid ? T.CreateChecked(size) : least;
+            return isValid ? null : $"must be a number of bytes from {Write(least)} to {Write(most)}";
         },
         Write(example))
     {
@@ -69,7 +69,7 @@ internal static class ValueFormats
     public static ValueFormat<TimeSpan> Seconds(TimeSpan least, TimeSpan most, TimeSpan example) =>
         Duration("a duration of whole seconds", TimeSpan.TicksPerSecond, least, most, example);
 
-    /// <summary>One of some words; the first is the example.</summary>
+    /// <summary>One of several words; the first is the example.</summary>
     public static ValueFormat<T> Choice<T>(params (string Word, T Value)[] choices)
     {
         string[] words = new string[choices.Length];
@@ -124,8 +124,8 @@ internal static class ValueFormats
 
     private static string? ReadHostPort(string text, out HostPort value)
     {
-        bool right = HostPort.TryParse(text, out HostPort? given);
+        bool valid = HostPort.TryParse(text, out HostPort? given);
         value = given!;
-        return right ? null : "must be HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
+        return valid ? null : "must be HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
     }
 }
