@@ -105,7 +105,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         // Twenty times 40 MiB would be 800. What is buffered for a slow socket is limited per session, and both ends buffer some.
         Assert.InRange(_both.Process.ResidentBytes - _memory, long.MinValue, 96 << 20);
         long echoed = Volatile.Read(ref _echoed);
-        await Patience.UntilAsync(() => Volatile.Read(ref _echoed) > echoed + 3, "the bystanders' going on");
+        await BoundedWait.UntilAsync(() => Volatile.Read(ref _echoed) > echoed + 3, "the bystanders' going on");
         clients.ForEach(client => client.Abort());
         await Task.WhenAll(floods);
         await _both.ReachesAsync(0, "megaphone_buffered_bytes");
@@ -180,7 +180,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
         }
 
         await _both.ReachesAtLeastAsync(1, "megaphone_links", "role=hub");
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         // A hundred times 1 MiB is promised.
         Assert.InRange(_both.Process.ResidentBytes - _memory, long.MinValue, 48 << 20);
         links.ForEach(link => link.Dispose());
@@ -282,7 +282,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     {
         List<TestConnection> silent = await TestConnection.ConnectManyAsync(_both.Admin, 200);
 
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () =>
             {
                 try
@@ -304,7 +304,7 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     private async Task AssertNothingElseSufferedAsync(long memoryBound = MemoryBound)
     {
         long echoed = Volatile.Read(ref _echoed);
-        await Patience.UntilAsync(() => Volatile.Read(ref _echoed) > echoed + 3 || _bystanding.IsCompleted, "the bystanders' going on");
+        await BoundedWait.UntilAsync(() => Volatile.Read(ref _echoed) > echoed + 3 || _bystanding.IsCompleted, "the bystanders' going on");
         await _end.CancelAsync();
         await _bystanding;
         await _both.HasClientsAsync(1);

@@ -141,7 +141,7 @@ public sealed class CrashTests : IAsyncLifetime, IDisposable
     }
 
     /// <summary>Every client has noticed the end of its connection, and received no wrong data before.</summary>
-    private Task AssertAllClientsAreGoneAsync() => Patience.WithinAsync(_load, "the end of every client's connection");
+    private Task AssertAllClientsAreGoneAsync() => BoundedWait.WithinAsync(_load, "the end of every client's connection");
 
     private async Task AssertNothingIsLeftAsync()
     {

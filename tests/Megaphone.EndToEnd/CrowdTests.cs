@@ -18,7 +18,7 @@ public sealed class CrowdTests
 
         await Task.WhenAll(Enumerable.Range(1, Crowd).Select(async seed =>
         {
-            await Patience.WithinAsync(room.WaitAsync(), "a turn");
+            await BoundedWait.WithinAsync(room.WaitAsync(), "a turn");
             try
             {
                 await BehaveAsync(both, new Random(seed));

@@ -43,7 +43,7 @@ public sealed class DescriptorTests : IDisposable
 
         // Its clients stay for a while: ten are disconnected in a second.
         between.CutOne();
-        await Patience.UntilAsync(() => ecm.LogLines("is down") == 1, "the end of a link");
+        await BoundedWait.UntilAsync(() => ecm.LogLines("is down") == 1, "the end of a link");
         await ecm.HasLinksAsync(2, "ecm");
         await AssertIsSoundAsync(ecm);
 

@@ -44,7 +44,7 @@ public sealed class EchoTests
         await hub.ReachesAtLeastAsync(Limit - (32 << 10), "megaphone_buffered_bytes", "role=hub");
         for (int look = 0; look < 10; look++)
         {
-            await Task.Delay(Patience.Short / 4);
+            await Task.Delay(BoundedWait.Watch / 4);
             Assert.InRange((await hub.MetricsAsync())["megaphone_buffered_bytes", "role=hub"], 1, Limit);
         }
 

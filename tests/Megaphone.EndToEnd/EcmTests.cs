@@ -176,7 +176,7 @@ public sealed class EcmTests
         using LinkPeer link = await hub.AcceptAsync();
 
         await ecm.HasLinksAsync(1, "ecm");
-        await Patience.UntilAsync(() => ecm.LogLines("not today") == 1, "the reason, once, in the log");
+        await BoundedWait.UntilAsync(() => ecm.LogLines("not today") == 1, "the reason, once, in the log");
     }
 
     [Theory]
@@ -376,7 +376,7 @@ public sealed class EcmTests
         foreach (TestConnection client in served) await client.AssertEchoesAsync();
         await ecm.ReachesAsync(400 - served.Count, "megaphone_refused_total", "role=ecm", "reason=descriptors");
         // The log has one line for all of them.
-        await Patience.UntilAsync(() => ecm.Complaints("without a descriptor").Count > 0, "a line in the log");
+        await BoundedWait.UntilAsync(() => ecm.Complaints("without a descriptor").Count > 0, "a line in the log");
         Assert.InRange(ecm.Complaints().Count, 1, 4);
         served.Take(20).ToList().ForEach(client => client.Dispose());
         await ecm.HasClientsAsync(served.Count - 20);
@@ -413,7 +413,7 @@ public sealed class EcmTests
         using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
             ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={new string('x', 300)}:6280", "Logging:LogLevel:Default=Debug"]);
 
-        await Patience.UntilAsync(() => ecm.LogLines("Attempt 3 to link") == 1, "three attempts");
+        await BoundedWait.UntilAsync(() => ecm.LogLines("Attempt 3 to link") == 1, "three attempts");
         Assert.Single(ecm.Complaints());
         await ecm.StopAsync();
     }
@@ -720,7 +720,7 @@ public sealed class EcmTests
         using TestConnection _ = client;
         byte[] much = Sample.Bytes(2 << 20);
         await client.SendAsync(much);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
 
         ecm.Process.Signal(Signals.Terminate);
 
@@ -744,7 +744,7 @@ public sealed class EcmTests
         await ecm.ReachesAsync(20, "megaphone_link_packets_total", "role=ecm", "direction=in");
 
         ecm.Process.Signal(Signals.Terminate);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
 
         Sample.AssertSame(much, await client.ReceiveAsync(much.Length));
         link.Dispose();

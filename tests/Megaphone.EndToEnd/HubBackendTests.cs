@@ -196,7 +196,7 @@ public sealed class HubBackendTests
 
         foreach (byte[] piece in early.Chunk(5000)) await link.SendAsync(1, piece);
         await link.SendEndAsync(1);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         await full.MakeRoomAsync();
 
         using TestConnection session = await backend.AcceptAsync();
@@ -364,7 +364,7 @@ public sealed class HubBackendTests
         Random sizes = new(4);
         for (int sent = 0; sent < up.Length;)
         {
-            if (Volatile.Read(ref paused)) await Patience.UntilAsync(() => !Volatile.Read(ref paused), "resume");
+            if (Volatile.Read(ref paused)) await BoundedWait.UntilAsync(() => !Volatile.Read(ref paused), "resume");
             int size = Math.Min(sizes.Next(1, 100_000), up.Length - sent);
             await link.SendAsync(1, up.AsMemory(sent, size));
             sent += size;
@@ -390,7 +390,7 @@ public sealed class HubBackendTests
         await session.SendAsync(much);
         using MemoryStream arrived = new();
         arrived.Write((await link.ReceiveAsync()).Content);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
 
         hub.Process.Signal(Signals.Terminate);
 
@@ -419,7 +419,7 @@ public sealed class HubBackendTests
         await hub.ReachesAsync(20, "megaphone_link_packets_total", "role=hub", "direction=in");
 
         hub.Process.Signal(Signals.Terminate);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
 
         Sample.AssertSame(much, await slow.ReceiveAsync(much.Length));
         link.Dispose();
@@ -451,7 +451,7 @@ public sealed class HubBackendTests
         }
 
         long refused = 0;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () =>
             {
                 MetricsSnapshot metrics = await hub.MetricsAsync();

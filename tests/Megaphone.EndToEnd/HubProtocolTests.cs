@@ -447,7 +447,7 @@ public sealed class HubProtocolTests
         link.Dispose();
 
         // A link has its place until all that is to be done for it has been done, which is a moment longer than it counts.
-        await Patience.UntilAsync(() => IsTakenAsync(hub), () => "the place of the link that has gone");
+        await BoundedWait.UntilAsync(() => IsTakenAsync(hub), () => "the place of the link that has gone");
     }
 
     private static async Task<bool> IsTakenAsync(MegaphoneProcess hub)

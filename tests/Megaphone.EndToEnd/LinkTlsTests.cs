@@ -28,7 +28,7 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         await ecm.HasLinksAsync(1, "ecm");
         List<TestConnection> clients = await TestConnection.ConnectManyAsync(ecm.Clients, Clients);
         byte[] words = Sample.Bytes(300_000);
-        await Patience.WithinAsync(Task.WhenAll(clients.Select(async client =>
+        await BoundedWait.WithinAsync(Task.WhenAll(clients.Select(async client =>
         {
             Task sending = client.SendAsync(words);
             Sample.AssertSame(words, await client.ReceiveAsync(words.Length));

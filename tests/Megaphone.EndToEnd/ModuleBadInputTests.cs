@@ -94,8 +94,8 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
 
             await link.Link.SendRawAsync(Encoding.ASCII.GetBytes(header));
 
-            await Patience.WithinAsync(link.Reading, $"the end of the link: {what}");
-            await Patience.UntilAsync(() => server.Ejabberd.Complaints.Count > complaints, $"a line in the log: {what}");
+            await BoundedWait.WithinAsync(link.Reading, $"the end of the link: {what}");
+            await BoundedWait.UntilAsync(() => server.Ejabberd.Complaints.Count > complaints, $"a line in the log: {what}");
             Assert.Contains($"offset {offset}", server.Ejabberd.Complaints[complaints], StringComparison.Ordinal);
         }
 
@@ -185,7 +185,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
             (XmppClient client, _) = link.Open();
             await client.OpenAsync();
             link.Link.EndSending();
-            await Patience.WithinAsync(link.Reading, "the end of the other direction");
+            await BoundedWait.WithinAsync(link.Reading, "the end of the other direction");
         }
 
         await AssertNothingElseSufferedAsync();
@@ -326,7 +326,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
             JsonElement reset = await link.ControlAsync("reset", id);
             Assert.NotEqual("", reset.GetProperty("reason").GetString());
             await neighbour.SettleAsync();
-            await Patience.UntilAsync(() => NewComplaints().Count == i + 1, $"one line in the log: {what}");
+            await BoundedWait.UntilAsync(() => NewComplaints().Count == i + 1, $"one line in the log: {what}");
             Assert.Contains("PROXY", NewComplaints()[i], StringComparison.Ordinal);
         }
 
@@ -364,7 +364,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         Assert.Equal("refuse", refusal.GetProperty("op").GetString());
         Assert.NotEqual("", refusal.GetProperty("reason").GetString());
         await link.AssertClosesAsync();
-        await Patience.UntilAsync(() => NewComplaints().Count == 1, "one line in the log");
+        await BoundedWait.UntilAsync(() => NewComplaints().Count == 1, "one line in the log");
         await AssertNothingElseSufferedAsync();
     }
 
@@ -377,7 +377,7 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
             (XmppClient client, _) = link.Open();
             await client.LogInAsync();
             await link.Link.SendControlAsync(content);
-            await Patience.WithinAsync(link.Reading, "the end of the link");
+            await BoundedWait.WithinAsync(link.Reading, "the end of the link");
         }
 
         await AssertProtocolErrorsAsync(4);
@@ -423,9 +423,9 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     {
         int told = lines ?? Math.Min(count, 5);
         long errors = 0;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (errors = await CounterAsync("protocol_errors") - _protocolErrors) == count, () => $"{count} protocol errors, there are {errors}");
-        await Patience.UntilAsync(() => NewComplaints().Count >= told, "a line for each");
+        await BoundedWait.UntilAsync(() => NewComplaints().Count >= told, "a line for each");
         Assert.Equal(told, NewComplaints().Count);
         Assert.All(NewComplaints(), line => Assert.Contains(text, line, StringComparison.Ordinal));
     }
@@ -434,16 +434,16 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     private async Task AssertNothingElseSufferedAsync()
     {
         int said = Volatile.Read(ref _said);
-        await Patience.UntilAsync(() => Volatile.Read(ref _said) > said + 3 || _bystanding.IsCompleted, "the bystanders' going on");
+        await BoundedWait.UntilAsync(() => Volatile.Read(ref _said) > said + 3 || _bystanding.IsCompleted, "the bystanders' going on");
         await _end.CancelAsync();
         await _bystanding;
         await server.Ejabberd.ComesToAsync("2", "ets:info(session, size)");
         await server.Ejabberd.ComesToAsync("1", "length(maps:get(links, ejabberd_megaphone:info()))");
         long processes = 0, memory = 0;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (processes = await server.Ejabberd.NumberAsync("length(processes())")) <= _processes,
             () => $"{_processes} processes, there are {processes}");
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (memory = await server.Ejabberd.MemoryAsync()) - _memory < MemoryBound, () => $"{_memory} bytes in use, there are {memory}");
         await _one.LogOutAsync();
         await _other.LogOutAsync();

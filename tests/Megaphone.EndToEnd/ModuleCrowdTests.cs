@@ -52,7 +52,7 @@ public sealed class ModuleCrowdTests(ModuleServer server) : IClassFixture<Module
         await RenewLinksAsync(wire, ecm);
         await ecm.DescriptorsAreBackToAsync(descriptors);
         HashSet<string> grown = [];
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (grown = [.. (await TablesAsync()).Except(tables)]).Count == 0, () => $"tables as they were; {string.Join(' ', grown)}");
         await server.Ejabberd.ComesToAsync($"{processes}", "length(processes())");
         Assert.InRange(await server.Ejabberd.MemoryAsync() - memory, long.MinValue, 16 << 20);

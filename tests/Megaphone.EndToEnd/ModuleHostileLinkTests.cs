@@ -157,9 +157,9 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
             await EndAsync(link, i % first.Length == 2);
         });
 
-        await Patience.UntilAsync(async () => await CounterAsync("log_suppressed") - suppressed >= 600 + 300 - 10, () => "lines that were not written");
+        await BoundedWait.UntilAsync(async () => await CounterAsync("log_suppressed") - suppressed >= 600 + 300 - 10, () => "lines that were not written");
         await server.Ejabberd.EvaluateAsync("[ejabberd_megaphone_registry ! {log_interval_ends, Kind} || Kind <- [stranger_closed, proxy_refused]]");
-        await Patience.UntilAsync(() => NewComplaints().Any(line => line.EndsWith("more sessions were refused for their PROXY header, or for having none", StringComparison.Ordinal)), "the line that says how many more");
+        await BoundedWait.UntilAsync(() => NewComplaints().Any(line => line.EndsWith("more sessions were refused for their PROXY header, or for having none", StringComparison.Ordinal)), "the line that says how many more");
 
         Assert.Contains(NewComplaints(), line => line.Contains("595 more connections were closed because of their first packet", StringComparison.Ordinal));
         Assert.InRange(NewComplaints().Count, 12, 14);
@@ -177,7 +177,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
             await link.SendControlAsync($$"""{"op":"hello","version":1,"name":"{{name}}","framing":"stanza"}""");
             Assert.Equal("welcome", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
 
-            await Patience.UntilAsync(() => server.Ejabberd.Log.Any(line => line.Contains("is up: \"edge??2026-01-01", StringComparison.Ordinal)), "a line that names the link");
+            await BoundedWait.UntilAsync(() => server.Ejabberd.Log.Any(line => line.Contains("is up: \"edge??2026-01-01", StringComparison.Ordinal)), "a line that names the link");
             Assert.DoesNotContain(server.Ejabberd.Log, line => line.StartsWith("2026-01-01 00:00:00.000000", StringComparison.Ordinal));
             string row = Assert.Single(await server.Ejabberd.ControlAsync("megaphone_links"), line => line.Contains("edge??", StringComparison.Ordinal));
             string[] columns = row.Split('\t');
@@ -248,7 +248,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
 
         int expected = sessions.Count(session => !session.IsTaken);
         Assert.Equal(expected, await CounterAsync("proxy_refused") - refused);
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () => NewComplaints().Count(line => line.Contains("PROXY header", StringComparison.Ordinal)) == expected, "a line for each");
         link.Dispose();
         await remove();
@@ -263,7 +263,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     private async Task NothingWaitsAsync()
     {
         string[] rows = [];
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (rows = [.. await server.Ejabberd.ControlAsync("megaphone_links")]).All(row => int.Parse(row.Split('\t')[^1], CultureInfo.InvariantCulture) == 0),
             () => $"links for which nothing waits, there are {string.Join(" | ", rows)}");
     }

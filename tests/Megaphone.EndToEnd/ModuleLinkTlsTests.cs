@@ -90,10 +90,10 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     {
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_listener, EcmSettings(withCertificate: false));
 
-        await Patience.UntilAsync(async () => await CounterAsync("tls_failed") > _failed, () => "a link that is refused");
+        await BoundedWait.UntilAsync(async () => await CounterAsync("tls_failed") > _failed, () => "a link that is refused");
 
         await ecm.HasLinksAsync(0, "ecm");
-        await Patience.UntilAsync(() => NewComplaints().Count > 0, "a line in the log");
+        await BoundedWait.UntilAsync(() => NewComplaints().Count > 0, "a line in the log");
         Assert.True(NewComplaints()[0].Contains("Certificate required"), NewComplaints()[0]);
     }
 
@@ -147,7 +147,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
         await link.AssertClosesAsync();
 
         Assert.Equal(errors + 1, await CounterAsync("protocol_errors"));
-        await Patience.UntilAsync(() => NewComplaints().Count > 0, "a line in the log");
+        await BoundedWait.UntilAsync(() => NewComplaints().Count > 0, "a line in the log");
         Assert.EndsWith("this is TLS, and the listener has no tls: true", Assert.Single(NewComplaints()), StringComparison.Ordinal);
     }
 
@@ -176,7 +176,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
         }
 
         stalled.ForEach(peer => peer.Dispose());
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => await server.Ejabberd.NumberAsync("length(processes())") <= processes + 5, () => "the end of what they were kept by");
     }
 
@@ -208,7 +208,7 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     {
         int told = Math.Min(count, 5);
         await server.Ejabberd.ComesToAsync($"{_failed + count}", "proplists:get_value(tls_failed, maps:get(counters, ejabberd_megaphone:info()))");
-        await Patience.UntilAsync(() => NewComplaints().Count >= told, $"{told} lines in the log");
+        await BoundedWait.UntilAsync(() => NewComplaints().Count >= told, $"{told} lines in the log");
         Assert.True(NewComplaints().Count == told && NewComplaints()[^1].Contains($"is refused: {why}"), string.Join(Environment.NewLine, NewComplaints()));
     }
 

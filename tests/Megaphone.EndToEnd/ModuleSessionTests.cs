@@ -218,7 +218,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         for (int i = 0; i < 20; i++) await one.SettleAsync();
 
         string answers = await flooder.ExpectAsync($"flood-{Count}-");
-        await Patience.WithinAsync(flooding, "the end of the flood");
+        await BoundedWait.WithinAsync(flooding, "the end of the flood");
         Assert.Equal(Count, Regex.Count(answers, "flood-[0-9]+-"));
         Assert.True(await CounterAsync("pauses") > pauses, "nobody was paused");
         Assert.Equal(0, (await ecm.MetricsAsync())["megaphone_sessions_closed_total", "role=ecm"]);
@@ -241,7 +241,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
 
         for (int i = 1; i <= 500; i++) await one.SendMessageAsync(slow.Address, $"n{i}-{new string('x', 1000)}");
         await one.SettleAsync();
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.Equal("", slow.Pending);
 
         await link.Link.SendControlAsync($$"""{"op":"resume","id":"{{id}}"}""");
@@ -376,7 +376,7 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
             Assert.Equal("[ok]", await ejabberd.EvaluateAsync("[ejabberd_listener:delete_listener(Listener, ejabberd_megaphone) || "
                 + $"{{{{{ejabberd.LinkListener.Port}, _, _}} = Listener, _, _, _}} <- supervisor:which_children(ejabberd_listener)]"));
 
-        await Patience.WithinAsync(Task.WhenAll(first.Reading, second.Reading), "the end of the links");
+        await BoundedWait.WithinAsync(Task.WhenAll(first.Reading, second.Reading), "the end of the links");
         Assert.All(clients, client => Assert.EndsWith("</stream:stream>", client.Pending, StringComparison.Ordinal));
         await ejabberd.ComesToAsync("0", "ets:info(session, size)");
         await AssertNothingOfTheModuleAsync(ejabberd);

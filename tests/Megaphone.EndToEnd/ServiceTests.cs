@@ -89,8 +89,8 @@ public sealed class ServiceTests : IDisposable
         await process.LineAsync("megaphone ready");
 
         // Both ends of the one link write what the other one calls itself.
-        await Patience.UntilAsync(() => process.Output.Any(line => line.Contains(" environment", StringComparison.Ordinal)), "the ECM's name from the environment");
-        await Patience.UntilAsync(() => process.Output.Any(line => line.Contains("command line", StringComparison.Ordinal)), "the hub's name from the command line");
+        await BoundedWait.UntilAsync(() => process.Output.Any(line => line.Contains(" environment", StringComparison.Ordinal)), "the ECM's name from the environment");
+        await BoundedWait.UntilAsync(() => process.Output.Any(line => line.Contains("command line", StringComparison.Ordinal)), "the hub's name from the command line");
         process.Signal(Signals.Terminate);
         Assert.Equal(0, await process.EndAsync());
     }
@@ -193,7 +193,7 @@ public sealed class ServiceTests : IDisposable
         using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
         Task flood = Assert.ThrowsAnyAsync<Exception>(() => client.SendAsync(Sample.Bytes(64 << 20)));
         Assert.NotEmpty((await link.ReceiveAsync()).Content);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
 
         long began = Environment.TickCount64;
         await ecm.StopAsync();
@@ -314,7 +314,7 @@ public sealed class ServiceTests : IDisposable
     private static async Task<string> NextAsync(Socket manager)
     {
         byte[] datagram = new byte[1024];
-        int length = await Patience.WithinAsync(manager.ReceiveAsync(datagram), "a datagram for the service manager");
+        int length = await BoundedWait.WithinAsync(manager.ReceiveAsync(datagram), "a datagram for the service manager");
         return Encoding.ASCII.GetString(datagram, 0, length);
     }
 }

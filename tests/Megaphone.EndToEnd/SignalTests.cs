@@ -40,7 +40,7 @@ public sealed class SignalTests : IDisposable
         }
 
         await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=ok");
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.InRange(both.LogLines("SIGUSR1"), 1, 5);
         Assert.InRange(both.LogLines("SIGHUP:"), 1, 5);
         // One in a second, and a busy machine takes a while for 300 signals.
@@ -58,7 +58,7 @@ public sealed class SignalTests : IDisposable
         await File.WriteAllTextAsync(file, "{ broken");
         process.Signal(Signals.HangUp);
 
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () => process.Output.Count(line => line.Contains("SIGHUP: certificates are reloaded; the configuration is not")) == 1, "a line about SIGHUP");
         process.Signal(Signals.Terminate);
         Assert.Equal(0, await process.EndAsync());

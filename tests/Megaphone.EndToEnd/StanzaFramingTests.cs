@@ -236,7 +236,7 @@ public sealed partial class StanzaFramingTests
         await setup.AssertResetAsync(id);
         await setup.Ecm.HasClosedAsync(1, "ecm", "stream_error");
         await setup.Ecm.ReachesAsync(1, "megaphone_ecm_stream_errors_total", $"condition={condition}");
-        await Patience.UntilAsync(() => setup.Ecm.LogLines($"is refused: {condition}") == 1, "one line in the log");
+        await BoundedWait.UntilAsync(() => setup.Ecm.LogLines($"is refused: {condition}") == 1, "one line in the log");
 
         // What the client still sends is discarded, and its end is not sent.
         await client.SendAsync("<iq/>");

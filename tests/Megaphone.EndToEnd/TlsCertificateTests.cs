@@ -102,7 +102,7 @@ public sealed class TlsCertificateTests : IDisposable
         await File.WriteAllTextAsync(_certificates.Files("localhost").Key, "none");
         both.Process.Signal(Signals.HangUp);
         await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=failed");
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () => both.Complaints("New certificates cannot be used").Any(line => line.Contains("localhost.key")), "a line that names the file");
         Assert.Equal(before, await SerialAsync(both, "localhost"));
 

@@ -42,7 +42,7 @@ public sealed class TlsCrowdTests : IDisposable
             {
                 string serial = _certificates.Issue("localhost", ["localhost"]);
                 both.Process.Signal(Signals.HangUp);
-                await Patience.UntilAsync(
+                await BoundedWait.UntilAsync(
                     async () =>
                     {
                         using TlsClient one = await TlsClient.ConnectAsync(both.Clients);

@@ -73,7 +73,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
     {
         using ChildProcess romeo = GoSendXmpp(listener, "romeo", "--listen");
         await _ecm.HasClientsAsync(1);
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (await server.Ejabberd.ControlAsync("connected_users")).Any(user => user.StartsWith("romeo@", StringComparison.Ordinal)),
             () => $"romeo's login; it said\n{romeo.Said}");
 
@@ -82,7 +82,7 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
         juliet.CloseInput();
 
         Assert.True(await juliet.EndAsync() == 0, juliet.Said);
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () => Task.FromResult(romeo.Output.Any(line => line.EndsWith("wherefore art thou", StringComparison.Ordinal))),
             () => $"the message; it said\n{romeo.Said}");
     }

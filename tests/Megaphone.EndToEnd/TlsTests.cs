@@ -45,7 +45,7 @@ public sealed class TlsTests : IDisposable
                 await client.SendAsync(bytes.AsMemory(at, Math.Min(piece, bytes.Length - at)));
         });
         byte[] back = await client.ReceiveAsync(bytes.Length);
-        await Patience.WithinAsync(sending, "all to be sent");
+        await BoundedWait.WithinAsync(sending, "all to be sent");
 
         Assert.True(bytes.AsSpan().SequenceEqual(back));
     }
@@ -61,7 +61,7 @@ public sealed class TlsTests : IDisposable
 
         byte[] back = await client.ReceiveAsync(bytes.Length);
         Assert.True(bytes.AsSpan().SequenceEqual(back));
-        await Patience.WithinAsync(sending, "all to be sent");
+        await BoundedWait.WithinAsync(sending, "all to be sent");
     }
 
     [Fact]
@@ -220,7 +220,7 @@ public sealed class TlsTests : IDisposable
         {
             await client.WriteLineAsync(command);
             updates++;
-            await Patience.UntilAsync(() => client.Errors.Count(line => line == "KEYUPDATE") == updates, $"update {updates}");
+            await BoundedWait.UntilAsync(() => client.Errors.Count(line => line == "KEYUPDATE") == updates, $"update {updates}");
             await client.WriteLineAsync($"after {updates}");
             await client.LineAsync($"after {updates}");
         }
@@ -243,7 +243,7 @@ public sealed class TlsTests : IDisposable
         // Once it knows which message begins, OpenSSL neither reads nor writes anything else before its end: all output for this client waits.
         byte[] update = HandmadeTls.KeyUpdate(ask: true);
         await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(0, 4));
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         byte[] much = Sample.Bytes(300_000);
         foreach (byte[] piece in much.Chunk(10_000)) await link.SendAsync(haltingId, piece);
         await link.AssertControlAsync("pause", haltingId);
@@ -271,7 +271,7 @@ public sealed class TlsTests : IDisposable
         await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
         ulong id = (await link.ReceiveAsync()).Id;
         await halting.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask: true).AsSpan(0, 4));
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
 
         for (int sent = 0; sent < 600_000; sent += 10_000) await link.SendAsync(id, Sample.Bytes(10_000));
 

@@ -100,7 +100,7 @@ public sealed class VanishedClientTests
         // Of the socket's line in /proc/net/tcp: timer 2 is keepalive, and its time is in hundredths of a second.
         string server = Hexadecimal(client.Remote), other = Hexadecimal(client.Local);
         (string timer, long hundredths) = ("", 0);
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () =>
             {
                 string[] line = File.ReadLines("/proc/net/tcp")

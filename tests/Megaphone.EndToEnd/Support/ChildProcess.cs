@@ -60,9 +60,9 @@ internal sealed class ChildProcess : IDisposable
         {
             _process.Refresh();
             TimeSpan before = _process.TotalProcessorTime;
-            await Task.Delay(Patience.Short);
+            await Task.Delay(BoundedWait.Watch);
             _process.Refresh();
-            if (_process.TotalProcessorTime - before < Patience.Short / 4) return;
+            if (_process.TotalProcessorTime - before < BoundedWait.Watch / 4) return;
         }
 
         throw new TimeoutException("It never rests.");
@@ -98,7 +98,7 @@ internal sealed class ChildProcess : IDisposable
     public async Task<string> LineAsync(string beginning)
     {
         string? found = null;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () =>
             {
                 found = _output.FirstOrDefault(line => line.StartsWith(beginning, StringComparison.Ordinal));
@@ -128,11 +128,11 @@ internal sealed class ChildProcess : IDisposable
     public void CloseInput() => _process.StandardInput.Close();
 
     /// <summary>Waits for its end; all of its output has been read then.</summary>
-    /// <param name="atMost">For how long; null: <see cref="Patience.Long"/>.</param>
+    /// <param name="atMost">For how long; null: <see cref="BoundedWait.Limit"/>.</param>
     /// <returns>The exit status.</returns>
     public async Task<int> EndAsync(TimeSpan? atMost = null)
     {
-        await Patience.WithinAsync(_process.WaitForExitAsync(), "the end of the process", atMost);
+        await BoundedWait.WithinAsync(_process.WaitForExitAsync(), "the end of the process", atMost);
         return _process.ExitCode;
     }
 
@@ -149,6 +149,6 @@ internal sealed class ChildProcess : IDisposable
         if (!process.HasExited) process.Kill(entireProcessTree: true);
 
         // Bounded: it also waits for the end of its output, which a process that it left behind may hold open.
-        process.WaitForExit(Patience.Long);
+        process.WaitForExit(BoundedWait.Limit);
     }
 }

@@ -98,14 +98,14 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <returns>The value, as Erlang writes it.</returns>
     public async Task<string> EvaluateAsync(string erlang)
     {
-        await Patience.WithinAsync(_evaluating.WaitAsync(), "the question before");
+        await BoundedWait.WithinAsync(_evaluating.WaitAsync(), "the question before");
         try
         {
             // One VM for all calls: starting an Erlang VM takes longer than most calls.
             _evaluator ??= ChildProcess.Start(Script("eval"), environment: _made);
             int answers = _evaluator.Output.Count;
             await _evaluator.WriteLineAsync($"{erlang}.");
-            await Patience.UntilAsync(
+            await BoundedWait.UntilAsync(
                 () => Task.FromResult(_evaluator.Output.Count > answers), () => $"what {erlang} is; it was said\n{_evaluator.Said}");
             string value = _evaluator.Output.Last();
             return value.StartsWith("{badrpc", StringComparison.Ordinal) ? throw new InvalidOperationException($"{erlang}: {value}") : value;
@@ -123,7 +123,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     public async Task ComesToAsync(string value, string erlang)
     {
         string last = "";
-        await Patience.UntilAsync(async () => (last = await EvaluateAsync(erlang)) == value, () => $"{erlang} is {last}, not {value}");
+        await BoundedWait.UntilAsync(async () => (last = await EvaluateAsync(erlang)) == value, () => $"{erlang} is {last}, not {value}");
     }
 
     /// <summary>Bytes that are in use after all garbage was collected, as Erlang counts.</summary>

@@ -71,7 +71,7 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>Sends bytes as they are.</summary>
     public async Task SendRawAsync(ReadOnlyMemory<byte> bytes)
     {
-        while (bytes.Length > 0) bytes = bytes[await Patience.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room to send")..];
+        while (bytes.Length > 0) bytes = bytes[await BoundedWait.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room to send")..];
     }
 
     /// <summary>Makes one record, which must be the next that is sent.</summary>
@@ -137,7 +137,7 @@ internal sealed class HandmadeTls : IDisposable
                 return record;
             }
 
-            int read = await Patience.WithinAsync(_socket.ReceiveAsync(some), what);
+            int read = await BoundedWait.WithinAsync(_socket.ReceiveAsync(some), what);
             if (read == 0) throw new EndOfStreamException($"The connection ended instead of {what}.");
             _received.AddRange(some.AsSpan(0, read));
         }

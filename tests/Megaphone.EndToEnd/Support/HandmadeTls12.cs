@@ -87,7 +87,7 @@ internal sealed class HandmadeTls12 : IDisposable
     /// <summary>Sends bytes as they are.</summary>
     public async Task SendRawAsync(ReadOnlyMemory<byte> bytes)
     {
-        while (bytes.Length > 0) bytes = bytes[await Patience.WithinAsync(Socket.SendAsync(bytes).AsTask(), "room to send")..];
+        while (bytes.Length > 0) bytes = bytes[await BoundedWait.WithinAsync(Socket.SendAsync(bytes).AsTask(), "room to send")..];
     }
 
     /// <summary>Reads until the other end has ended its direction.</summary>
@@ -97,7 +97,7 @@ internal sealed class HandmadeTls12 : IDisposable
         List<byte> types = [], received = [];
         byte[] some = new byte[64 << 10];
         int read;
-        while ((read = await Patience.WithinAsync(Socket.ReceiveAsync(some), "the end")) > 0) received.AddRange(some.AsSpan(0, read));
+        while ((read = await BoundedWait.WithinAsync(Socket.ReceiveAsync(some), "the end")) > 0) received.AddRange(some.AsSpan(0, read));
         for (int at = 0; at + HeaderBytes <= received.Count; at += HeaderBytes + (received[at + 3] << 8) + received[at + 4]) types.Add(received[at]);
         return [.. types];
     }

@@ -42,7 +42,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
             socket.SetRawSocketOption((int)ProtocolType.Tcp, WindowClamp, BitConverter.GetBytes(bytes / 16));
         }
 
-        await Patience.WithinAsync(socket.ConnectAsync(to), "a link");
+        await BoundedWait.WithinAsync(socket.ConnectAsync(to), "a link");
         return new LinkPeer(socket);
     }
 
@@ -67,12 +67,12 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     /// <summary>Sends bytes as they are.</summary>
     public async Task SendRawAsync(ReadOnlyMemory<byte> bytes)
     {
-        await Patience.WithinAsync(_sending.WaitAsync(), "the sender before");
+        await BoundedWait.WithinAsync(_sending.WaitAsync(), "the sender before");
         try
         {
             while (bytes.Length > 0)
             {
-                int sent = await Patience.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room on the link");
+                int sent = await BoundedWait.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room on the link");
                 BytesSent += sent;
                 bytes = bytes[sent..];
             }
@@ -177,7 +177,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
         int read;
         try
         {
-            read = await Patience.WithinAsync(_input.ReadAsync(new byte[1]).AsTask(), "the end of the link");
+            read = await BoundedWait.WithinAsync(_input.ReadAsync(new byte[1]).AsTask(), "the end of the link");
         }
         catch (IOException)
         {
@@ -190,7 +190,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     /// <summary>Asserts that nothing arrives for a while.</summary>
     public async Task AssertStaysSilentAsync()
     {
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.False(_socket.Poll(0, SelectMode.SelectRead), "There is something to read, or the link has ended.");
     }
 
@@ -211,7 +211,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     private async Task<byte[]> ReadAsync(int count)
     {
         byte[] bytes = new byte[count];
-        await Patience.WithinAsync(_input.ReadExactlyAsync(bytes).AsTask(), $"{count} bytes over the link");
+        await BoundedWait.WithinAsync(_input.ReadExactlyAsync(bytes).AsTask(), $"{count} bytes over the link");
         return bytes;
     }
 }

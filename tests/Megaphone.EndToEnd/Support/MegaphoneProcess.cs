@@ -5,7 +5,7 @@ namespace Megaphone.EndToEnd.Support;
 /// <summary>The published binary at work: started with settings, known by its ready line, watched through its admin endpoint.</summary>
 internal sealed class MegaphoneProcess : IDisposable
 {
-    private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero }) { Timeout = Patience.Long };
+    private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero }) { Timeout = BoundedWait.Limit };
 
     private readonly ChildProcess _process;
 
@@ -101,7 +101,7 @@ internal sealed class MegaphoneProcess : IDisposable
     public async Task ReachesAsync(long value, string name, params string[] labels)
     {
         long last = -1;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (last = (await MetricsAsync())[name, labels]) == value,
             () => $"{name} {string.Join(' ', labels)} is {last}, not {value}; the process said\n{_process.Said}");
     }
@@ -110,7 +110,7 @@ internal sealed class MegaphoneProcess : IDisposable
     public async Task ReachesAtLeastAsync(long value, string name, params string[] labels)
     {
         long last = -1;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (last = (await MetricsAsync())[name, labels]) >= value,
             () => $"{name} {string.Join(' ', labels)} is {last}, below {value}; the process said\n{_process.Said}");
     }
@@ -119,7 +119,7 @@ internal sealed class MegaphoneProcess : IDisposable
     public async Task IsDaysAheadAsync(long days, string name, params string[] labels)
     {
         long last = -1;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             async () => (last = ((await MetricsAsync())[name, labels] - DateTimeOffset.UtcNow.ToUnixTimeSeconds()) / 86_400) == days,
             () => $"{name} {string.Join(' ', labels)} is {last} days ahead, not {days}; the process said\n{_process.Said}");
     }
@@ -138,7 +138,7 @@ internal sealed class MegaphoneProcess : IDisposable
         ReachesAsync(sessions, "megaphone_sessions_closed_total", $"role={role}", $"reason={reason}");
 
     /// <summary>Waits until no more descriptors are open than there were.</summary>
-    public Task DescriptorsAreBackToAsync(int descriptors) => Patience.UntilAsync(
+    public Task DescriptorsAreBackToAsync(int descriptors) => BoundedWait.UntilAsync(
         () => Task.FromResult(_process.Descriptors <= descriptors),
         () => $"descriptors back to {descriptors}, there are {_process.Descriptors}: {string.Join(' ', OpenFiles())}");
 
@@ -165,7 +165,7 @@ internal sealed class MegaphoneProcess : IDisposable
 
     /// <summary>Waits until the log has so many of these lines: what has been counted and seen may yet have to be logged.</summary>
     public Task ComplainsAsync(int lines, string text = "") =>
-        Patience.UntilAsync(() => Complaints(text).Count == lines, $"{lines} lines \"{text}\" in the log");
+        BoundedWait.UntilAsync(() => Complaints(text).Count == lines, $"{lines} lines \"{text}\" in the log");
 
     /// <summary>Lines of the log that contain the text.</summary>
     public int LogLines(string text) => _process.Output.Count(line => line.Contains(text, StringComparison.OrdinalIgnoreCase));

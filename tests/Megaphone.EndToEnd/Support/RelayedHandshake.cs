@@ -21,11 +21,11 @@ internal sealed record RelayedHandshake(Socket Socket, byte[] Received)
         listener.Listen();
         using ChildProcess client = ChildProcess.Start(
             ["openssl", "s_client", "-connect", $"{listener.LocalEndPoint}", .. options, "-servername", "localhost", "-keylogfile", keyLog, "-brief"]);
-        using Socket near = await Patience.WithinAsync(listener.AcceptAsync(), "openssl");
+        using Socket near = await BoundedWait.WithinAsync(listener.AcceptAsync(), "openssl");
         Socket far = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await Patience.WithinAsync(far.ConnectAsync(to), $"a connection to {to}");
+            await BoundedWait.WithinAsync(far.ConnectAsync(to), $"a connection to {to}");
             return new RelayedHandshake(far, await RelayAsync(client, near, far, hasKeys));
         }
         catch
@@ -47,10 +47,10 @@ internal sealed record RelayedHandshake(Socket Socket, byte[] Received)
             foreach ((Socket from, Socket into) in ((Socket, Socket)[])[(near, far), (far, near)])
             {
                 if (!from.Poll(10_000, SelectMode.SelectRead)) continue;
-                int read = await Patience.WithinAsync(from.ReceiveAsync(some), "the handshake");
+                int read = await BoundedWait.WithinAsync(from.ReceiveAsync(some), "the handshake");
                 if (read == 0) throw new IOException($"The handshake did not end well: {client.Said}");
                 if (from == far) received.AddRange(some.AsSpan(0, read));
-                await Patience.WithinAsync(into.SendAsync(some.AsMemory(0, read)).AsTask(), "the handshake");
+                await BoundedWait.WithinAsync(into.SendAsync(some.AsMemory(0, read)).AsTask(), "the handshake");
             }
 
             done = hasKeys() && established;

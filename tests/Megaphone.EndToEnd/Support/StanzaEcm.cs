@@ -52,7 +52,7 @@ internal sealed class StanzaEcm : IDisposable
     private async Task<JsonElement> ControlAsync(Func<JsonElement, bool> isIt, string what)
     {
         JsonElement found = default;
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () => Task.FromResult((found = _control.FirstOrDefault(isIt)).ValueKind != JsonValueKind.Undefined),
             () => $"{what}; there are {string.Join(' ', _control)}");
         return found;

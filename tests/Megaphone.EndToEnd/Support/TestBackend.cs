@@ -27,7 +27,7 @@ internal sealed class TestBackend : IDisposable
     public async Task<TestConnection> AcceptAsync(int? receiveBuffer = null)
     {
         if (receiveBuffer is { } bytes) _listener.ReceiveBufferSize = bytes;
-        return new TestConnection(await Patience.WithinAsync(_listener.AcceptAsync(), "a connection from the hub"));
+        return new TestConnection(await BoundedWait.WithinAsync(_listener.AcceptAsync(), "a connection from the hub"));
     }
 
     /// <inheritdoc/>

@@ -26,7 +26,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
         {
             if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
             if (from is not null) socket.Bind(new IPEndPoint(from, 0));
-            await Patience.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
+            await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
             return new TestConnection(socket);
         }
         catch
@@ -48,7 +48,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0)
-            bytes = bytes[await Patience.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room to send")..];
+            bytes = bytes[await BoundedWait.WithinAsync(_socket.SendAsync(bytes).AsTask(), "room to send")..];
     }
 
     /// <summary>Sends ASCII text.</summary>
@@ -113,7 +113,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
     /// <summary>Asserts that nothing arrives for a while.</summary>
     public async Task AssertStaysSilentAsync()
     {
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.False(_socket.Poll(0, SelectMode.SelectRead), "There is something to read, or the connection has ended.");
     }
 
@@ -127,5 +127,5 @@ internal sealed class TestConnection(Socket socket) : IDisposable
     public void Dispose() => _socket.Dispose();
 
     private Task<int> ReadSomeAsync(Memory<byte> into, string what) =>
-        Patience.WithinAsync(_socket.ReceiveAsync(into).AsTask(), what);
+        BoundedWait.WithinAsync(_socket.ReceiveAsync(into).AsTask(), what);
 }

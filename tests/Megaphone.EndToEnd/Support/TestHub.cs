@@ -21,7 +21,7 @@ internal sealed class TestHub : IDisposable
     /// <summary>Accepts a link and sends nothing: for an ECM that uses only sections 1 to 3.</summary>
     public async Task<LinkPeer> AcceptPlainAsync()
     {
-        Socket socket = await Patience.WithinAsync(_listener.AcceptAsync(), "a link from the ECM");
+        Socket socket = await BoundedWait.WithinAsync(_listener.AcceptAsync(), "a link from the ECM");
         socket.NoDelay = true;
         return new LinkPeer(socket);
     }

@@ -54,13 +54,13 @@ internal sealed class TlsClient : IDisposable
     public static async Task<TlsClient> ConnectPlainAsync(IPEndPoint to)
     {
         Socket socket = new(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await Patience.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
+        await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
         return new TlsClient(socket);
     }
 
     /// <summary>Makes the handshake.</summary>
     public Task HandshakeAsync(string host = "localhost", SslProtocols version = SslProtocols.None, string? alpn = null) =>
-        Patience.WithinAsync(
+        BoundedWait.WithinAsync(
             _stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
             {
                 TargetHost = host,
@@ -70,7 +70,7 @@ internal sealed class TlsClient : IDisposable
             "a handshake");
 
     /// <summary>Sends text in the clear.</summary>
-    public async Task SendPlainAsync(string text) => await Patience.WithinAsync(_socket.SendAsync(Encoding.ASCII.GetBytes(text)), "room to send");
+    public async Task SendPlainAsync(string text) => await BoundedWait.WithinAsync(_socket.SendAsync(Encoding.ASCII.GetBytes(text)), "room to send");
 
     /// <summary>Reads text in the clear until it ends so.</summary>
     public async Task<string> ReceivePlainAsync(string end)
@@ -79,7 +79,7 @@ internal sealed class TlsClient : IDisposable
         byte[] one = new byte[1];
         while (!all.ToString().EndsWith(end, StringComparison.Ordinal))
         {
-            int read = await Patience.WithinAsync(_socket.ReceiveAsync(one), $"{end} behind {all}");
+            int read = await BoundedWait.WithinAsync(_socket.ReceiveAsync(one), $"{end} behind {all}");
             Assert.True(read > 0, $"The connection ended before {end}, behind {all}");
             all.Append((char)one[0]);
         }
@@ -90,12 +90,12 @@ internal sealed class TlsClient : IDisposable
     /// <summary>Asserts that the other end ends the connection, in the clear, with nothing before it.</summary>
     public async Task AssertEndsPlainAsync()
     {
-        int read = await Patience.WithinAsync(_socket.ReceiveAsync(new byte[1]), "the end");
+        int read = await BoundedWait.WithinAsync(_socket.ReceiveAsync(new byte[1]), "the end");
         Assert.Equal(0, read);
     }
 
     /// <summary>Sends bytes.</summary>
-    public Task SendAsync(ReadOnlyMemory<byte> bytes) => Patience.WithinAsync(_stream.WriteAsync(bytes).AsTask(), "room to send");
+    public Task SendAsync(ReadOnlyMemory<byte> bytes) => BoundedWait.WithinAsync(_stream.WriteAsync(bytes).AsTask(), "room to send");
 
     /// <summary>Sends text.</summary>
     public Task SendAsync(string text) => SendAsync(Encoding.ASCII.GetBytes(text));
@@ -104,7 +104,7 @@ internal sealed class TlsClient : IDisposable
     public async Task<byte[]> ReceiveAsync(int count)
     {
         byte[] bytes = new byte[count];
-        await Patience.WithinAsync(_stream.ReadExactlyAsync(bytes).AsTask(), $"{count} bytes");
+        await BoundedWait.WithinAsync(_stream.ReadExactlyAsync(bytes).AsTask(), $"{count} bytes");
         return bytes;
     }
 
@@ -121,8 +121,8 @@ internal sealed class TlsClient : IDisposable
     /// <summary>Asserts that the other end ends TLS in order, and then TCP, with nothing before it.</summary>
     public async Task AssertEndsAsync()
     {
-        Assert.Equal(0, await Patience.WithinAsync(_stream.ReadAsync(new byte[1]).AsTask(), "close_notify"));
-        Assert.Equal(0, await Patience.WithinAsync(_socket.ReceiveAsync(new byte[1]), "the end"));
+        Assert.Equal(0, await BoundedWait.WithinAsync(_stream.ReadAsync(new byte[1]).AsTask(), "close_notify"));
+        Assert.Equal(0, await BoundedWait.WithinAsync(_socket.ReceiveAsync(new byte[1]), "the end"));
     }
 
     /// <summary>Asserts that the connection was closed or reset.</summary>
@@ -131,7 +131,7 @@ internal sealed class TlsClient : IDisposable
         byte[] some = new byte[4096];
         try
         {
-            while (await Patience.WithinAsync(_socket.ReceiveAsync(some), "the end") > 0)
+            while (await BoundedWait.WithinAsync(_socket.ReceiveAsync(some), "the end") > 0)
             {
                 // An alert, or data that was under way.
             }
@@ -143,7 +143,7 @@ internal sealed class TlsClient : IDisposable
     }
 
     /// <summary>Ends this direction with close_notify; the other one stays.</summary>
-    public Task EndSendingAsync() => Patience.WithinAsync(_stream.ShutdownAsync(), "close_notify to be sent");
+    public Task EndSendingAsync() => BoundedWait.WithinAsync(_stream.ShutdownAsync(), "close_notify to be sent");
 
     /// <inheritdoc/>
     public void Dispose()

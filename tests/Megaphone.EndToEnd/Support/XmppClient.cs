@@ -47,7 +47,7 @@ internal sealed class XmppClient : IDisposable
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
-        await Patience.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
+        await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
         XmppClient client = new(socket);
         _ = client.ReadAsync();
         return client;
@@ -102,7 +102,7 @@ internal sealed class XmppClient : IDisposable
                 news = _news.Task;
             }
 
-            await Patience.WithinAsync(news, $"\"{text}\"; there is \"{Pending}\"");
+            await BoundedWait.WithinAsync(news, $"\"{text}\"; there is \"{Pending}\"");
         }
     }
 
@@ -110,7 +110,7 @@ internal sealed class XmppClient : IDisposable
     /// <returns>The input before the end.</returns>
     public async Task<string> ReceiveToEndAsync()
     {
-        await Patience.UntilAsync(() => HasEnded, "the end of a stream");
+        await BoundedWait.UntilAsync(() => HasEnded, "the end of a stream");
         return Pending;
     }
 
@@ -175,7 +175,7 @@ internal sealed class XmppClient : IDisposable
     private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0)
-            bytes = bytes[await Patience.WithinAsync(socket.SendAsync(bytes).AsTask(), "room to send")..];
+            bytes = bytes[await BoundedWait.WithinAsync(socket.SendAsync(bytes).AsTask(), "room to send")..];
     }
 
     private async Task ReadAsync()

@@ -38,13 +38,13 @@ public sealed class PacketFloodTests : IDisposable
             byte[] buffer = new byte[64 << 10];
             while (_sockets.Peer.Receive(buffer) is > 0 and int got) _sockets.Peer.Send(buffer.AsSpan(0, got));
         });
-        await Patience.UntilAsync(() => flood.BytesReceived > 1 << 20, "a MiB has come back");
+        await BoundedWait.UntilAsync(() => flood.BytesReceived > 1 << 20, "a MiB has come back");
         flood.StopSending();
-        await Patience.UntilAsync(() => flood.IsOver, "the rest has come back");
+        await BoundedWait.UntilAsync(() => flood.IsOver, "the rest has come back");
 
         Assert.Equal((0, null), (flood.BytesMissing, flood.Failure));
         flood.Dispose();
-        await Patience.WithinAsync(echo, "the link is closed");
+        await BoundedWait.WithinAsync(echo, "the link is closed");
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class PacketFloodTests : IDisposable
         PacketHeader.Write(packet, PacketBytes + 1, id: 1);
         _sockets.Peer.Send(packet);
 
-        await Patience.UntilAsync(() => flood.IsOver, "the packet was seen");
+        await BoundedWait.UntilAsync(() => flood.IsOver, "the packet was seen");
         Assert.Equal("a packet came back that was never sent", flood.Failure);
     }
 
@@ -65,7 +65,7 @@ public sealed class PacketFloodTests : IDisposable
         using PacketFlood flood = new((int)_sockets.Ours.Handle, sessions: 1, PacketBytes);
         _sockets.Peer.Close();
 
-        await Patience.UntilAsync(() => flood.IsOver, "the link's end was seen");
+        await BoundedWait.UntilAsync(() => flood.IsOver, "the link's end was seen");
         Assert.StartsWith("the link was lost: ", flood.Failure, StringComparison.Ordinal);
     }
 

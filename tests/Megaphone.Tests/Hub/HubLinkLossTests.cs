@@ -38,7 +38,7 @@ public class HubLinkLossTests
         for (ulong id = 1; id <= sessions; id++)
         {
             link.Send(Packets.Of(id, "open"));
-            Socket server = await backend.AcceptAsync().WaitAsync(Patience.Long);
+            Socket server = await backend.AcceptAsync().WaitAsync(BoundedWait.Limit);
             server.Blocking = false;
             servers.Add(server);
         }
@@ -60,7 +60,7 @@ public class HubLinkLossTests
         link.Dispose();
         try
         {
-            await Patience.UntilAsync(() => metrics.Connected == 0, "the end of every session");
+            await BoundedWait.UntilAsync(() => metrics.Connected == 0, "the end of every session");
         }
         finally
         {
@@ -68,7 +68,7 @@ public class HubLinkLossTests
         }
 
         // Their slots are free as well: otherwise stopping would wait for them until its deadline.
-        using CancellationTokenSource deadline = new(Patience.Long);
+        using CancellationTokenSource deadline = new(BoundedWait.Limit);
         await hub.StopAsync(deadline.Token);
         Assert.False(deadline.IsCancellationRequested);
     }

@@ -32,7 +32,7 @@ public class LinkAllocationTests
                 counter.Sent += 1000;
             }
 
-            await Patience.UntilAsync(() => Volatile.Read(ref counter.Received) == upTo, $"{upTo} packets");
+            await BoundedWait.UntilAsync(() => Volatile.Read(ref counter.Received) == upTo, $"{upTo} packets");
         }
 
         await RunAsync(20_000);
@@ -41,7 +41,7 @@ public class LinkAllocationTests
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         if (secured is not null) await secured.Peer.ShutdownAsync();
         else peer.Dispose();
-        await Patience.WithinAsync(running, "the receiver");
+        await BoundedWait.WithinAsync(running, "the receiver");
 
         // The wait for the last packet, and occasionally a receive that had to wait, allocate a little. An object takes 24 bytes.
         Assert.InRange(allocated, 0, 10 * Count);
@@ -71,12 +71,12 @@ public class LinkAllocationTests
         }
 
         Run(20_000);
-        await Patience.UntilAsync(() => metrics.PacketsOut == 20_000, "the first packets");
+        await BoundedWait.UntilAsync(() => metrics.PacketsOut == 20_000, "the first packets");
         long before = GC.GetTotalAllocatedBytes(precise: true);
         Run(20_000 + Count);
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         sender.Drain();
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
         Assert.InRange(allocated, 0, Count);
     }
 
@@ -89,7 +89,7 @@ public class LinkAllocationTests
         byte[] nearlyAll = Packets.Of(0, new byte[LinkReceiver.LongestHello - PacketHeader.Size])[..^1];
         long before = GC.GetTotalAllocatedBytes(precise: true);
         foreach (TestLink link in all) link.Peer.Send(nearlyAll);
-        await Patience.UntilAsync(() => all.Sum(link => link.Metrics.BytesIn) == links * nearlyAll.Length, "all that was sent");
+        await BoundedWait.UntilAsync(() => all.Sum(link => link.Metrics.BytesIn) == links * nearlyAll.Length, "all that was sent");
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         all.ForEach(link => link.Dispose());
         await Task.WhenAll(all.Select(link => link.OverAsync()));

@@ -22,9 +22,9 @@ public class LinkConnectorTests
         using Socket server = Bound();
         int[] full = [16, 32, 64, 100, 100, 100];
         Task running = Connector(server, TimeSpan.FromMilliseconds(16), TimeSpan.FromMilliseconds(100)).RunAsync(stop.Token);
-        await Patience.UntilAsync(() => _log.DebugLines.Count >= full.Length, "six attempts");
+        await BoundedWait.UntilAsync(() => _log.DebugLines.Count >= full.Length, "six attempts");
         await stop.CancelAsync();
-        await Patience.WithinAsync(running, "the connector");
+        await BoundedWait.WithinAsync(running, "the connector");
 
         for (int i = 0; i < full.Length; i++)
         {
@@ -48,12 +48,12 @@ public class LinkConnectorTests
         Task running = Connector(server, control: false).RunAsync(stop.Token);
         for (int i = 0; i < 3; i++)
         {
-            using Socket peer = await server.AcceptAsync().WaitAsync(Patience.Long);
-            await Patience.UntilAsync(() => _handler.Events.Split("up").Length == i + 2, "the link");
+            using Socket peer = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
+            await BoundedWait.UntilAsync(() => _handler.Events.Split("up").Length == i + 2, "the link");
         }
 
         await stop.CancelAsync();
-        await Patience.WithinAsync(running, "the connector");
+        await BoundedWait.WithinAsync(running, "the connector");
     }
 
     [Fact]
@@ -66,13 +66,13 @@ public class LinkConnectorTests
         Task running = Connector(server, TimeSpan.FromMilliseconds(0.1), TimeSpan.FromMilliseconds(0.2)).RunAsync(stop.Token);
         for (int i = 0; i < resets; i++)
         {
-            using Socket peer = await server.AcceptAsync().WaitAsync(Patience.Long);
+            using Socket peer = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
             peer.LingerState = new LingerOption(true, 0);
         }
 
         Assert.False(running.IsCompleted, running.Exception?.ToString());
         await stop.CancelAsync();
-        await Patience.WithinAsync(running, "the connector");
+        await BoundedWait.WithinAsync(running, "the connector");
     }
 
     [Fact]
@@ -82,10 +82,10 @@ public class LinkConnectorTests
         using Socket server = Bound();
         server.Listen(16);
         Task running = Connector(server).RunAsync(stop.Token);
-        using Socket peer = await server.AcceptAsync().WaitAsync(Patience.Long);
+        using Socket peer = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
         await Task.Delay(20);
         await stop.CancelAsync();
-        await Patience.WithinAsync(running, "the connector");
+        await BoundedWait.WithinAsync(running, "the connector");
         Assert.Equal("", _handler.Events);
     }
 
@@ -95,9 +95,9 @@ public class LinkConnectorTests
         using CancellationTokenSource stop = new();
         LinkConnectOptions connect = new() { To = new HostPort("no.such.host.invalid", 1), RetryMin = TimeSpan.FromMilliseconds(5) };
         Task running = new LinkConnector(connect, new LinkOptions(), _handler, _metrics, new LinkLog(_log)).RunAsync(stop.Token);
-        await Patience.UntilAsync(() => _log.DebugLines.Count >= 2, "two attempts");
+        await BoundedWait.UntilAsync(() => _log.DebugLines.Count >= 2, "two attempts");
         await stop.CancelAsync();
-        await Patience.WithinAsync(running, "the connector");
+        await BoundedWait.WithinAsync(running, "the connector");
     }
 
     /// <summary>Bound, but not listening: no other process gets the port, and connecting to it is refused.</summary>

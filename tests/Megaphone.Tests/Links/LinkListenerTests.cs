@@ -23,14 +23,14 @@ public sealed class LinkListenerTests : IDisposable
     {
         Socket speaking = Connect();
         speaking.Send(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _metrics.Links == 1, "the first link");
+        await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the first link");
         Socket silent = Connect();
-        await Patience.UntilAsync(() => _listener.Connections().Length == 2, "the second link");
+        await BoundedWait.UntilAsync(() => _listener.Connections().Length == 2, "the second link");
 
         Socket late = Connect();
         AssertEnded(silent);
         late.Send(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _metrics.Links == 2, "the third link");
+        await BoundedWait.UntilAsync(() => _metrics.Links == 2, "the third link");
         Assert.Equal(2, _listener.Connections().Length);
         Assert.Equal(1, _metrics.Refused(RefusalReason.TooMany));
     }
@@ -39,15 +39,15 @@ public sealed class LinkListenerTests : IDisposable
     public async Task An_address_that_opens_very_many_connections_evicts_only_its_own()
     {
         Socket honest = Connect();
-        await Patience.UntilAsync(() => _listener.Connections().Length == 1, "the honest link");
+        await BoundedWait.UntilAsync(() => _listener.Connections().Length == 1, "the honest link");
         for (int i = 0; i < 20; i++)
         {
             Socket another = Connect(from: "127.0.0.2");
-            await Patience.UntilAsync(() => _listener.Connections().LastOrDefault()?.Peer == another.LocalEndPoint!.ToString(), "the next link");
+            await BoundedWait.UntilAsync(() => _listener.Connections().LastOrDefault()?.Peer == another.LocalEndPoint!.ToString(), "the next link");
         }
 
         honest.Send(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _metrics.Links == 1, "the honest link's packet");
+        await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the honest link's packet");
         Assert.Equal(2, _listener.Connections().Length);
     }
 
@@ -59,13 +59,13 @@ public sealed class LinkListenerTests : IDisposable
         {
             Socket good = Connect();
             good.Send(Packets.Of(7, "hi"));
-            await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+            await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the link");
             good.Dispose();
-            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Connections().Length == 0, "its end");
+            await BoundedWait.UntilAsync(() => _metrics.Links == 0 && _listener.Connections().Length == 0, "its end");
             Socket bad = Connect();
             bad.Send(new byte[100]);
             AssertEnded(bad);
-            await Patience.UntilAsync(() => _listener.Connections().Length == 0, "its end");
+            await BoundedWait.UntilAsync(() => _listener.Connections().Length == 0, "its end");
         }
 
         _listener.Dispose();
@@ -90,9 +90,9 @@ public sealed class LinkListenerTests : IDisposable
         {
             using Socket peer = Connect(guarded);
             peer.Send(Packets.Of(0, Hello("s3")));
-            await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+            await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the link");
             peer.Dispose();
-            await Patience.UntilAsync(() => _metrics.Links == 0 && guarded.Connections().Length == 0, "its end");
+            await BoundedWait.UntilAsync(() => _metrics.Links == 0 && guarded.Connections().Length == 0, "its end");
         }
 
         Assert.Equal(30, _log.Lines.Count(line => line.Contains(" is up: ", StringComparison.Ordinal)));
@@ -115,8 +115,8 @@ public sealed class LinkListenerTests : IDisposable
         elsewhere.Send(Packets.Of(0, Hello("s3")));
         Assert.Contains("welcome", Answer(elsewhere), StringComparison.Ordinal);
         Assert.Contains("welcome", Answer(right), StringComparison.Ordinal);
-        Assert.InRange(Environment.TickCount64 - began, 500, (long)Patience.Long.TotalMilliseconds);
-        await Patience.UntilAsync(() => _metrics.Links == 2 && _metrics.PacketsIn == 3, "both links, and the packet");
+        Assert.InRange(Environment.TickCount64 - began, 500, (long)BoundedWait.Limit.TotalMilliseconds);
+        await BoundedWait.UntilAsync(() => _metrics.Links == 2 && _metrics.PacketsIn == 3, "both links, and the packet");
     }
 
     [Fact]
@@ -127,7 +127,7 @@ public sealed class LinkListenerTests : IDisposable
         foreach (Socket peer in peers) peer.Send(Packets.Of(0, Hello("guess")));
         Assert.Contains("the secret is missing or wrong", Answer(peers[0]), StringComparison.Ordinal);
         foreach (LinkConnection connection in guarded.Connections()) connection.Close("the test wants it so");
-        await Patience.UntilAsync(() => guarded.Connections().Length == 0, "the end of all, long before their turn");
+        await BoundedWait.UntilAsync(() => guarded.Connections().Length == 0, "the end of all, long before their turn");
     }
 
     [Fact]
@@ -146,7 +146,7 @@ public sealed class LinkListenerTests : IDisposable
         int looked = answers.Count(answer => answer.Contains("the secret is missing or wrong", StringComparison.Ordinal));
         Assert.Equal(guesses - looked, answers.Count(answer => answer.Contains("too many wrong secrets from this address", StringComparison.Ordinal)));
         Assert.InRange(looked, 1, 8 + ((Environment.TickCount64 - began) / 1000));
-        await Patience.UntilAsync(() => _metrics.Refused(RefusalReason.Hello) == guesses, "all in the count");
+        await BoundedWait.UntilAsync(() => _metrics.Refused(RefusalReason.Hello) == guesses, "all in the count");
     }
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class LinkListenerTests : IDisposable
         for (int i = 1; i <= 2; i++)
         {
             Connect().Send(Packets.Of(7, "hi"));
-            await Patience.UntilAsync(() => _metrics.Links == i, "the links");
+            await BoundedWait.UntilAsync(() => _metrics.Links == i, "the links");
         }
 
         AssertEnded(Connect());
@@ -170,9 +170,9 @@ public sealed class LinkListenerTests : IDisposable
         {
             Socket peer = Connect();
             peer.Send(Packets.Of(7, "hi"));
-            await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+            await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the link");
             peer.Dispose();
-            await Patience.UntilAsync(() => _metrics.Links == 0 && _listener.Connections().Length == 0, "its end");
+            await BoundedWait.UntilAsync(() => _metrics.Links == 0 && _listener.Connections().Length == 0, "its end");
         }
 
         Assert.Equal(0, _metrics.Refused(RefusalReason.TooMany));
@@ -183,14 +183,14 @@ public sealed class LinkListenerTests : IDisposable
     {
         Socket good = Connect();
         good.Send(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _metrics.Links == 1, "the good link");
+        await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the good link");
         Socket bad = Connect();
         bad.Send(new byte[100]);
         AssertEnded(bad);
-        await Patience.UntilAsync(() => _metrics.ProtocolErrors == 1, "the error");
+        await BoundedWait.UntilAsync(() => _metrics.ProtocolErrors == 1, "the error");
         Assert.Equal(1, _metrics.Links);
         good.Send(Packets.Of(7, "still"));
-        await Patience.UntilAsync(() => _metrics.PacketsIn == 2, "the next packet");
+        await BoundedWait.UntilAsync(() => _metrics.PacketsIn == 2, "the next packet");
     }
 
     [Fact]
@@ -206,14 +206,14 @@ public sealed class LinkListenerTests : IDisposable
     {
         Socket peer = Connect();
         peer.Send(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+        await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the link");
         _listener.Dispose();
 
         // We close first: the connection stays in TIME_WAIT on our side.
         Task draining = _listener.Connections()[0].DrainAsync(CancellationToken.None);
         AssertEnded(peer);
         peer.Dispose();
-        await Patience.WithinAsync(draining, "the drained link");
+        await BoundedWait.WithinAsync(draining, "the drained link");
         using LinkListener again = new(
             _listener.Listening, 2, new LinkOptions(), () => new RecordingHandler(), _metrics, new LinkLog(_log));
         Assert.Equal(_listener.Listening, again.Listening);
@@ -224,11 +224,11 @@ public sealed class LinkListenerTests : IDisposable
     {
         Socket peer = Connect();
         peer.Send(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _metrics.Links == 1, "the link");
+        await BoundedWait.UntilAsync(() => _metrics.Links == 1, "the link");
         _listener.Dispose();
         Assert.Throws<SocketException>(() => Connect());
         peer.Send(Packets.Of(7, "still"));
-        await Patience.UntilAsync(() => _metrics.PacketsIn == 2, "the next packet");
+        await BoundedWait.UntilAsync(() => _metrics.PacketsIn == 2, "the next packet");
     }
 
     public void Dispose()
@@ -268,7 +268,7 @@ public sealed class LinkListenerTests : IDisposable
     {
         Socket peer = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         _peers.Add(peer);
-        peer.ReceiveTimeout = (int)Patience.Long.TotalMilliseconds;
+        peer.ReceiveTimeout = (int)BoundedWait.Limit.TotalMilliseconds;
         peer.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
         peer.Connect((to ?? _listener).Listening);
         return peer;

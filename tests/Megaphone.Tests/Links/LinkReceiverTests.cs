@@ -116,7 +116,7 @@ public class LinkReceiverTests
         Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
         await Task.Delay(20);
         pair.Ours.Dispose();
-        await Patience.WithinAsync(running, "the end of the receiver");
+        await BoundedWait.WithinAsync(running, "the end of the receiver");
         Assert.Equal(new ReceiveEnd("closed"), await running);
     }
 
@@ -127,7 +127,7 @@ public class LinkReceiverTests
         Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
         pair.Peer.LingerState = new LingerOption(true, 0);
         pair.Peer.Dispose();
-        await Patience.WithinAsync(running, "the end of the receiver");
+        await BoundedWait.WithinAsync(running, "the end of the receiver");
         Assert.False((await running).Orderly);
         Assert.Equal(new SocketException((int)SocketError.ConnectionReset).Message, (await running).Reason);
     }
@@ -155,7 +155,7 @@ public class LinkReceiverTests
             // The receiver may have ended already.
         }
 
-        if (!running.Wait(Patience.Long)) throw new TimeoutException("The receiver did not end.");
+        if (!running.Wait(BoundedWait.Limit)) throw new TimeoutException("The receiver did not end.");
         return running.Result;
     }
 

@@ -46,12 +46,12 @@ public class LinkSenderTests
             sender.Flush();
             return 0L;
         }))];
-        await Patience.WithinAsync(Task.WhenAll(writing), "the writers");
+        await BoundedWait.WithinAsync(Task.WhenAll(writing), "the writers");
 
         sender.Drain();
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
         ours.Shutdown(SocketShutdown.Send);
-        await Patience.WithinAsync(reading, "the reader");
+        await BoundedWait.WithinAsync(reading, "the reader");
         Assert.Equal(writers * packetsPerWriter, await reading);
         Assert.Equal(writers * packetsPerWriter, sender.Counters.PacketsOut);
         Assert.Equal((sender.Counters.PacketsOut, sender.Counters.BytesOut), (metrics.PacketsOut, metrics.BytesOut));
@@ -77,9 +77,9 @@ public class LinkSenderTests
         }
 
         sender.Drain();
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
         pair.Ours.Shutdown(SocketShutdown.Send);
-        await Patience.WithinAsync(reading, "the reader");
+        await BoundedWait.WithinAsync(reading, "the reader");
         Assert.Equal(packets, await reading);
     }
 
@@ -105,9 +105,9 @@ public class LinkSenderTests
 
             return 0L;
         });
-        await Patience.WithinAsync(waiting, "single packets, each of which is waited for");
+        await BoundedWait.WithinAsync(waiting, "single packets, each of which is waited for");
         sender.Drain();
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
     }
 
     [Fact]
@@ -120,9 +120,9 @@ public class LinkSenderTests
         sender.Drain();
 
         Task<long> reading = OnThread(() => ReadAndCheck(new NetworkStream(pair.Peer), stopAfter: int.MaxValue));
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
         pair.Ours.Shutdown(SocketShutdown.Send);
-        await Patience.WithinAsync(reading, "the reader");
+        await BoundedWait.WithinAsync(reading, "the reader");
         Assert.Equal(queued, await reading);
     }
 
@@ -133,7 +133,7 @@ public class LinkSenderTests
         TestSender sender = new(pair.Ours, RingBytes, "asleep", new RoleMetrics(Role.Ecm));
         await Task.Delay(20);
         sender.Drain();
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
     }
 
     [Fact]
@@ -155,8 +155,8 @@ public class LinkSenderTests
         while (sender.TryWrite(7, new byte[1000])) written++;
         pair.Ours.Dispose();
 
-        await Patience.WithinAsync(sender.Ended, "the sender of a closed socket");
-        await Patience.WithinAsync(sender.Failed, "the call that says so");
+        await BoundedWait.WithinAsync(sender.Ended, "the sender of a closed socket");
+        await BoundedWait.WithinAsync(sender.Failed, "the call that says so");
         Assert.Equal(written, metrics.PacketsOut + metrics.Dropped(DropReason.LinkLost));
         Assert.True(metrics.Dropped(DropReason.LinkLost) > 0);
 
@@ -173,7 +173,7 @@ public class LinkSenderTests
         TestSender sender = new(pair.Ours, RingBytes, "reset", new RoleMetrics(Role.Ecm));
         pair.Peer.LingerState = new LingerOption(true, 0);
         pair.Peer.Dispose();
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () =>
             {
                 sender.TryWrite(7, []);
@@ -181,7 +181,7 @@ public class LinkSenderTests
                 return sender.Failed.IsCompleted;
             },
             "the failure of a reset connection");
-        await Patience.WithinAsync(sender.Ended, "the end of the thread");
+        await BoundedWait.WithinAsync(sender.Ended, "the end of the thread");
     }
 
     [Fact]
@@ -191,13 +191,13 @@ public class LinkSenderTests
         TestSender sender = new(pair.Ours, RingBytes, "idle sender", new RoleMetrics(Role.Ecm));
         Assert.True(sender.TryWrite(7, []));
         sender.Flush();
-        await Patience.UntilAsync(() => sender.Counters.PacketsOut == 1, "the first packet");
+        await BoundedWait.UntilAsync(() => sender.Counters.PacketsOut == 1, "the first packet");
 
         long before = CpuTicksOf("idle sender");
         await Task.Delay(1000);
         long used = CpuTicksOf("idle sender") - before;
         sender.Drain();
-        await Patience.WithinAsync(sender.Ended, "the drained sender");
+        await BoundedWait.WithinAsync(sender.Ended, "the drained sender");
         Assert.InRange(used, 0, 3);
     }
 
@@ -293,7 +293,7 @@ public class LinkSenderTests
                 {
                     while (_version == seen)
                     {
-                        if (!Monitor.Wait(_gate, Patience.Long)) throw new TimeoutException("OnWritable was not called.");
+                        if (!Monitor.Wait(_gate, BoundedWait.Limit)) throw new TimeoutException("OnWritable was not called.");
                     }
                 }
             }

@@ -32,7 +32,7 @@ public class LinkTests
         link.Handler.WhenUp = _ => countedBefore = link.Metrics.Links;
         link.Receive();
         link.Send(0, Welcome);
-        await Patience.UntilAsync(() => link.Metrics.Links == 1, "the link in the count");
+        await BoundedWait.UntilAsync(() => link.Metrics.Links == 1, "the link in the count");
         Assert.Equal(("up", 0), (link.Handler.Events, countedBefore));
     }
 
@@ -92,7 +92,7 @@ public class LinkTests
         link.Send(0, Hello);
         for (int i = 0; i < 100; i++) link.Send(0, """{"op":"drain","after":0}""");
         link.Send(7, "hi");
-        await Patience.UntilAsync(() => link.Handler.Events.EndsWith("7:hi", StringComparison.Ordinal), "all of them");
+        await BoundedWait.UntilAsync(() => link.Handler.Events.EndsWith("7:hi", StringComparison.Ordinal), "all of them");
         Assert.Single(link.Log.Lines, line => line.Contains("is draining", StringComparison.Ordinal));
     }
 
@@ -337,7 +337,7 @@ public class LinkTests
 
         link.Send(7, "still there");
         link.Peer.Shutdown(SocketShutdown.Send);
-        await Patience.WithinAsync(draining, "the drained link");
+        await BoundedWait.WithinAsync(draining, "the drained link");
         Assert.Equal("up, 7:still there, down", link.Handler.Events);
         Assert.Equal("shutting down", link.Connection.CloseReason);
         Assert.Equal(0, link.Metrics.Links);
@@ -348,7 +348,7 @@ public class LinkTests
     {
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         using CancellationTokenSource deadline = new(100);
-        await Patience.WithinAsync(link.Connection.DrainAsync(deadline.Token), "the drained link");
+        await BoundedWait.WithinAsync(link.Connection.DrainAsync(deadline.Token), "the drained link");
         Assert.Equal("up, down", link.Handler.Events);
     }
 
@@ -358,7 +358,7 @@ public class LinkTests
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Connection.Close("enough");
         await link.OverAsync();
-        await Patience.WithinAsync(link.Connection.DrainAsync(CancellationToken.None), "the drained link");
+        await BoundedWait.WithinAsync(link.Connection.DrainAsync(CancellationToken.None), "the drained link");
         Assert.Equal("enough", link.Connection.CloseReason);
     }
 
@@ -378,7 +378,7 @@ public class LinkTests
         Volatile.Write(ref room, true);
         foreach (RingClaim claim in claims) claim.Release();
         await link.HandledAsync("up, 7:a, 8:b, 9:c");
-        await Patience.UntilAsync(() => link.Handler.WritableCalls == 1, "the handler's own notice");
+        await BoundedWait.UntilAsync(() => link.Handler.WritableCalls == 1, "the handler's own notice");
     }
 
     [Fact]
@@ -400,7 +400,7 @@ public class LinkTests
         using TestLink link = new(LinkOrigin.ConnectedPlain);
         link.Handler.Accepts = _ => throw new InvalidOperationException("on purpose");
         link.Send(7, "a");
-        await Patience.WithinAsync(link.Running, "the end of the link");
+        await BoundedWait.WithinAsync(link.Running, "the end of the link");
         Assert.Contains(link.Log.Lines, line => line.Contains("on purpose", StringComparison.Ordinal));
         Assert.Equal("up, down", link.Handler.Events);
     }

@@ -39,11 +39,11 @@ public sealed class LinkTlsTests : IDisposable
 
         ecm.TryWrite(7, "up"u8);
         ecm.Flush();
-        await Patience.UntilAsync(() => _hub.Events == "up, 7:up", "the ECM's packet");
+        await BoundedWait.UntilAsync(() => _hub.Events == "up, 7:up", "the ECM's packet");
         Link hub = _listener!.Connections().Single().Link!;
         hub.TryWrite(7, "down"u8);
         hub.Flush();
-        await Patience.UntilAsync(() => _ecm.Events == "up, 7:down", "the hub's packet");
+        await BoundedWait.UntilAsync(() => _ecm.Events == "up, 7:down", "the hub's packet");
     }
 
     [Fact]
@@ -51,11 +51,11 @@ public sealed class LinkTlsTests : IDisposable
     {
         Listen(HubOptions());
         Connect(EcmOptions(), control: false);
-        await Patience.WithinAsync(_ecmLink.Task, "the link");
+        await BoundedWait.WithinAsync(_ecmLink.Task, "the link");
         Link ecm = await _ecmLink.Task;
         ecm.TryWrite(7, "hi"u8);
         ecm.Flush();
-        await Patience.UntilAsync(() => _hub.Events == "up, 7:hi", "the packet");
+        await BoundedWait.UntilAsync(() => _hub.Events == "up, 7:hi", "the packet");
         Assert.Contains(_hubLog.Lines, line => line.Contains("plain over TLS 1.3"));
     }
 
@@ -72,7 +72,7 @@ public sealed class LinkTlsTests : IDisposable
         Listen(hub);
         LinkTlsOptions ecm = EcmOptions();
         Connect(wrong == "system" ? ecm with { Authorities = null } : ecm);
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains(expected)), expected);
+        await BoundedWait.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains(expected)), expected);
         Assert.True(_ecmMetrics.Refused(RefusalReason.Tls) > 0);
         Assert.Equal("", _ecm.Events + _hub.Events);
     }
@@ -82,7 +82,7 @@ public sealed class LinkTlsTests : IDisposable
     {
         Listen(HubOptions() with { Own = _authority.Issue("hub", "hub.example.org") });
         Connect(EcmOptions() with { PeerName = "hub.example.org" });
-        await Patience.WithinAsync(_ecmLink.Task, "the link");
+        await BoundedWait.WithinAsync(_ecmLink.Task, "the link");
     }
 
     [Theory]
@@ -92,8 +92,8 @@ public sealed class LinkTlsTests : IDisposable
     {
         Listen(HubOptions());
         Connect(EcmOptions() with { Own = wrong == "none" ? null : _stranger.Issue("edge") });
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {expected}")), "the ECM's line");
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains($"its hello was refused: {expected}")), "the hub's line");
+        await BoundedWait.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {expected}")), "the ECM's line");
+        await BoundedWait.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains($"its hello was refused: {expected}")), "the hub's line");
         Assert.True(_hubMetrics.Refused(RefusalReason.Tls) > 0);
         Assert.Equal(0, _hubMetrics.Refused(RefusalReason.Hello));
         Assert.Equal("", _ecm.Events + _hub.Events);
@@ -132,7 +132,7 @@ public sealed class LinkTlsTests : IDisposable
     {
         Listen(HubOptions() with { Authorities = null });
         Connect(EcmOptions() with { Own = null });
-        await Patience.WithinAsync(_ecmLink.Task, "the link");
+        await BoundedWait.WithinAsync(_ecmLink.Task, "the link");
     }
 
     [Fact]
@@ -141,8 +141,8 @@ public sealed class LinkTlsTests : IDisposable
         Listen(HubOptions());
         Connect(null);
         const string Expected = "links require TLS here: set Ecm:Link:Tls";
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {Expected}")), "the ECM's line");
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains(Expected)), "the hub's line");
+        await BoundedWait.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains($"refused by the other side: {Expected}")), "the ECM's line");
+        await BoundedWait.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains(Expected)), "the hub's line");
         Assert.True(_hubMetrics.Refused(RefusalReason.Tls) > 0);
         Assert.Equal(0, _hubMetrics.ProtocolErrors);
         Assert.Equal("", _hub.Events);
@@ -153,8 +153,8 @@ public sealed class LinkTlsTests : IDisposable
     {
         Listen(null);
         Connect(EcmOptions());
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("the other end uses TLS, and Hub:Tls is not set here")), "the hub's line");
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("if it does not use TLS, set Hub:Tls there")), "the ECM's line");
+        await BoundedWait.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("the other end uses TLS, and Hub:Tls is not set here")), "the hub's line");
+        await BoundedWait.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("if it does not use TLS, set Hub:Tls there")), "the ECM's line");
         Assert.True(_hubMetrics.ProtocolErrors > 0);
         Assert.True(_ecmMetrics.Refused(RefusalReason.Tls) > 0);
     }
@@ -164,9 +164,9 @@ public sealed class LinkTlsTests : IDisposable
     {
         using Socket server = Bound();
         Connect(null, port: PortOf(server));
-        using Socket link = await server.AcceptAsync().WaitAsync(Patience.Long);
+        using Socket link = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
         link.Send([0x15, 3, 3, 0, 2, 2, 10]);
-        await Patience.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("the other end uses TLS: set Ecm:Link:Tls")), "the ECM's line");
+        await BoundedWait.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("the other end uses TLS: set Ecm:Link:Tls")), "the ECM's line");
     }
 
     [Fact]
@@ -174,10 +174,10 @@ public sealed class LinkTlsTests : IDisposable
     {
         using Socket server = Bound();
         Connect(EcmOptions(), port: PortOf(server));
-        using Socket link = await server.AcceptAsync().WaitAsync(Patience.Long);
+        using Socket link = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
         link.Receive(new byte[1]);
         link.Send([0x15, 3, 3, 0, 2, 2, 48]);
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () => _ecmLog.Lines.Any(line => line.Contains("the other end refused with the TLS alert \"unknown ca\"")), string.Join('\n', _ecmLog.Lines));
     }
 
@@ -188,8 +188,8 @@ public sealed class LinkTlsTests : IDisposable
         Connect(EcmOptions(), port: PortOf(server), connectTimeout: TimeSpan.FromMilliseconds(200));
         for (int i = 0; i < 2; i++)
         {
-            using Socket link = await server.AcceptAsync().WaitAsync(Patience.Long);
-            await Patience.UntilAsync(() => _ecmLog.DebugLines.Count(line => line.Text.Contains("no TLS handshake within 0.2 s")) > i, "the end of it");
+            using Socket link = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
+            await BoundedWait.UntilAsync(() => _ecmLog.DebugLines.Count(line => line.Text.Contains("no TLS handshake within 0.2 s")) > i, "the end of it");
         }
     }
 
@@ -209,8 +209,8 @@ public sealed class LinkTlsTests : IDisposable
         }
 
         await LinkAsync(listen: false);
-        await Patience.UntilAsync(() => _listener!.Connections().Length == 1, "the end of those that stall");
-        await Patience.UntilAsync(() => _hubMetrics.Links == 1, "the link in the count");
+        await BoundedWait.UntilAsync(() => _listener!.Connections().Length == 1, "the end of those that stall");
+        await BoundedWait.UntilAsync(() => _hubMetrics.Links == 1, "the link in the count");
         Assert.Equal(stalled.Count, _hubMetrics.Refused(RefusalReason.Tls));
     }
 
@@ -227,7 +227,7 @@ public sealed class LinkTlsTests : IDisposable
         socket.Connect(_listener!.Listening);
         socket.Send(Convert.FromHexString(hex));
         socket.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => _listener!.Connections().Length == 0 && _hubLog.Lines.Length > 0, "the end of the link");
+        await BoundedWait.UntilAsync(() => _listener!.Connections().Length == 0 && _hubLog.Lines.Length > 0, "the end of the link");
         Assert.Single(_hubLog.Lines);
         Assert.Equal(1, _hubMetrics.Refused(RefusalReason.Tls));
     }
@@ -240,10 +240,10 @@ public sealed class LinkTlsTests : IDisposable
         Listen(HubOptions());
         using SslStream ecm = await RawEcmAsync(_authority.Issue("edge"));
         ecm.Write(Packets.Of(7, "hi"));
-        await Patience.UntilAsync(() => _hub.Events == "up, 7:hi", "the packet");
+        await BoundedWait.UntilAsync(() => _hub.Events == "up, 7:hi", "the packet");
         if (inOrder) await ecm.ShutdownAsync();
         ecm.Close();
-        await Patience.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("is down") && line.Contains(expected)), string.Join('\n', _hubLog.Lines));
+        await BoundedWait.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("is down") && line.Contains(expected)), string.Join('\n', _hubLog.Lines));
     }
 
     [Fact]
@@ -267,11 +267,11 @@ public sealed class LinkTlsTests : IDisposable
         });
 
         // Much of it is still on its way when both begin to end.
-        await Patience.WithinAsync(Task.WhenAll(Send(ecm), Send(hub)), "everything to be queued");
-        await Patience.WithinAsync(
+        await BoundedWait.WithinAsync(Task.WhenAll(Send(ecm), Send(hub)), "everything to be queued");
+        await BoundedWait.WithinAsync(
             Task.WhenAll(ecm.Connection.DrainAsync(CancellationToken.None), hub.Connection.DrainAsync(CancellationToken.None)), "both to be drained");
         Assert.Equal((Count, Count), (toHub, toEcm));
-        await Patience.UntilAsync(() => _ecmLog.Lines.Concat(_hubLog.Lines).Count(line => line.Contains("is down")) == 2, "both lines");
+        await BoundedWait.UntilAsync(() => _ecmLog.Lines.Concat(_hubLog.Lines).Count(line => line.Contains("is down")) == 2, "both lines");
         Assert.DoesNotContain(_ecmLog.Lines.Concat(_hubLog.Lines), line => line.Contains("truncated") || line.Contains("internal error"));
     }
 
@@ -287,7 +287,7 @@ public sealed class LinkTlsTests : IDisposable
 
         pair.Ours.Dispose();
         sender.Stop();
-        await Patience.WithinAsync(sender.Ended, "the sender of a closed socket");
+        await BoundedWait.WithinAsync(sender.Ended, "the sender of a closed socket");
         Assert.True(metrics.Dropped(DropReason.LinkLost) > 0);
     }
 
@@ -311,7 +311,7 @@ public sealed class LinkTlsTests : IDisposable
 
         ecm.TryWrite(7, "still here"u8);
         ecm.Flush();
-        await Patience.UntilAsync(() => _hub.Events.EndsWith("7:still here", StringComparison.Ordinal), "a packet on the link that stands");
+        await BoundedWait.UntilAsync(() => _hub.Events.EndsWith("7:still here", StringComparison.Ordinal), "a packet on the link that stands");
     }
 
     [Theory]
@@ -369,7 +369,7 @@ public sealed class LinkTlsTests : IDisposable
     private static async Task<string> ReadAsync(SslStream stream)
     {
         byte[] buffer = new byte[4096];
-        return Encoding.UTF8.GetString(buffer, 0, await stream.ReadAsync(buffer).AsTask().WaitAsync(Patience.Long));
+        return Encoding.UTF8.GetString(buffer, 0, await stream.ReadAsync(buffer).AsTask().WaitAsync(BoundedWait.Limit));
     }
 
     private LinkTlsOptions HubOptions() => new() { Own = Hub(), Authorities = _authority.File };
@@ -403,7 +403,7 @@ public sealed class LinkTlsTests : IDisposable
         {
             To = new HostPort("127.0.0.1", port ?? _listener!.Listening.Port),
             Control = control,
-            ConnectTimeout = connectTimeout ?? Patience.Long,
+            ConnectTimeout = connectTimeout ?? BoundedWait.Limit,
             RetryMin = TimeSpan.FromMilliseconds(50),
             RetryMax = TimeSpan.FromMilliseconds(200),
         };
@@ -415,8 +415,8 @@ public sealed class LinkTlsTests : IDisposable
     {
         if (listen) Listen(HubOptions());
         Connect(EcmOptions());
-        await Patience.WithinAsync(_ecmLink.Task, "the link");
-        await Patience.UntilAsync(() => _hub.Events.StartsWith("up", StringComparison.Ordinal), "the link");
+        await BoundedWait.WithinAsync(_ecmLink.Task, "the link");
+        await BoundedWait.UntilAsync(() => _hub.Events.StartsWith("up", StringComparison.Ordinal), "the link");
         return await _ecmLink.Task;
     }
 
@@ -430,7 +430,7 @@ public sealed class LinkTlsTests : IDisposable
         SslClientAuthenticationOptions options = new() { TargetHost = "127.0.0.1", CertificateChainPolicy = SecuredPair.Trusting(_authority) };
         options.ClientCertificateContext = SslStreamCertificateContext.Create(
             X509Certificate2.CreateFromPemFile(files.Certificate, files.Key), null, offline: true);
-        await Patience.WithinAsync(stream.AuthenticateAsClientAsync(options), "the handshake");
+        await BoundedWait.WithinAsync(stream.AuthenticateAsClientAsync(options), "the handshake");
         return stream;
     }
 

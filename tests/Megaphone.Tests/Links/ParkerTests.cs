@@ -17,7 +17,7 @@ public class ParkerTests
             RunOnThread(() => Play(left, right, rounds, ref ball, mine: 0)),
             RunOnThread(() => Play(right, left, rounds, ref ball, mine: 1)));
 
-        await Patience.WithinAsync(both, $"{rounds} rounds; the ball is at {Volatile.Read(ref ball)}");
+        await BoundedWait.WithinAsync(both, $"{rounds} rounds; the ball is at {Volatile.Read(ref ball)}");
         Assert.Equal(2 * rounds, ball);
     }
 
@@ -50,7 +50,7 @@ public class ParkerTests
             }
         }))];
 
-        await Patience.WithinAsync(Task.WhenAll([sleeper, .. makers]), $"the sleeper, which has seen {taken} of {wakers * each}");
+        await BoundedWait.WithinAsync(Task.WhenAll([sleeper, .. makers]), $"the sleeper, which has seen {taken} of {wakers * each}");
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public class ParkerTests
             parker.Wake();
             parker.Sleep();
         });
-        await Patience.WithinAsync(sleeper, "a sleep that was over before it began");
+        await BoundedWait.WithinAsync(sleeper, "a sleep that was over before it began");
     }
 
     private static void Play(Parker own, Parker other, int rounds, ref int ball, int mine)

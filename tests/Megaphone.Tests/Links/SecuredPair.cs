@@ -33,7 +33,7 @@ internal sealed class SecuredPair : IDisposable
         (string Certificate, string Key) files = pair._authority.Issue("localhost", "localhost");
         SslServerAuthenticationOptions accepting = new() { ServerCertificate = X509Certificate2.CreateFromPemFile(files.Certificate, files.Key) };
         SslClientAuthenticationOptions connecting = new() { TargetHost = "localhost", CertificateChainPolicy = Trusting(pair._authority) };
-        await Patience.WithinAsync(
+        await BoundedWait.WithinAsync(
             Task.WhenAll(pair.Secured.AcceptAsync(accepting), pair.Peer.AuthenticateAsClientAsync(connecting)), "the handshake");
         return pair;
     }

@@ -17,14 +17,14 @@ internal sealed class SocketPair : IDisposable
         if (bufferBytes > 0) Ours.SendBufferSize = bufferBytes;
         Ours.Connect(listener.LocalEndPoint!);
         Peer = listener.Accept();
-        Peer.ReceiveTimeout = Peer.SendTimeout = (int)Patience.Long.TotalMilliseconds;
+        Peer.ReceiveTimeout = Peer.SendTimeout = (int)BoundedWait.Limit.TotalMilliseconds;
         Ours.NoDelay = Peer.NoDelay = true;
     }
 
     /// <summary>The end under test.</summary>
     public Socket Ours { get; }
 
-    /// <summary>The other end. Its blocking calls fail after <see cref="Patience.Long"/>.</summary>
+    /// <summary>The other end. Its blocking calls fail after <see cref="BoundedWait.Limit"/>.</summary>
     public Socket Peer { get; }
 
     public void Dispose()

@@ -16,7 +16,7 @@ internal sealed class TestLink : IDisposable
         _pair = new SocketPair(bufferBytes);
         options ??= new LinkOptions { Name = "us", SocketBufferBytes = 0 };
         Connection = new LinkConnection(_pair.Ours, origin, options, Handler, Metrics, new LinkLog(Log));
-        Running = Connection.RunAsync(welcomeTimeout ?? Patience.Long);
+        Running = Connection.RunAsync(welcomeTimeout ?? BoundedWait.Limit);
     }
 
     public LinkConnection Connection { get; }
@@ -50,12 +50,12 @@ internal sealed class TestLink : IDisposable
     /// <summary>Waits until the link is over, without an error of its own.</summary>
     public async Task OverAsync()
     {
-        await Patience.WithinAsync(Running, "the end of the link");
+        await BoundedWait.WithinAsync(Running, "the end of the link");
         if (Log.Lines.FirstOrDefault(line => line.Contains("internal error")) is { } line) throw new InvalidOperationException(line);
     }
 
     public Task HandledAsync(string events) =>
-        Patience.UntilAsync(() => Handler.Events == events, $"'{events}'");
+        BoundedWait.UntilAsync(() => Handler.Events == events, $"'{events}'");
 
     public void Dispose()
     {

@@ -125,7 +125,7 @@ public class ConnectionTableTests
         using ConnectionTable<int> table = new(0, capacity);
         ConcurrentDictionary<int, int> held = new();
         ConcurrentQueue<string> problems = new();
-        await Patience.WithinAsync(
+        await BoundedWait.WithinAsync(
             Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Run(() =>
             {
                 Queue<ConnectionId> own = new();

@@ -20,11 +20,11 @@ public class ReactorConnectTests
         TestConnection connection = reactors.ConnectTo((IPEndPoint)server.LocalEndPoint!);
         Assert.True(reactors.Send(connection, "first"));
         using Socket accepted = await server.AcceptAsync();
-        accepted.ReceiveTimeout = (int)Patience.Long.TotalMilliseconds;
+        accepted.ReceiveTimeout = (int)BoundedWait.Limit.TotalMilliseconds;
         Assert.Equal("first", TestReactors.ReadText(accepted, 5));
 
         accepted.Send("answer"u8);
-        await Patience.UntilAsync(() => connection.Text == "answer", "the answer");
+        await BoundedWait.UntilAsync(() => connection.Text == "answer", "the answer");
         Assert.Equal("connected", connection.Events);
     }
 
@@ -34,8 +34,8 @@ public class ReactorConnectTests
         using TestReactors reactors = new();
         using Socket server = Listener(IPAddress.Loopback);
         TestConnection connection = reactors.ConnectTo(ClosedPort(), (IPEndPoint)server.LocalEndPoint!);
-        using Socket accepted = await server.AcceptAsync().WaitAsync(Patience.Long);
-        await Patience.UntilAsync(() => connection.Events == "connected", "the connection");
+        using Socket accepted = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
+        await BoundedWait.UntilAsync(() => connection.Events == "connected", "the connection");
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public class ReactorConnectTests
     {
         using TestReactors reactors = new();
         TestConnection connection = reactors.ConnectTo(ClosedPort(), Unreachable, ClosedPort());
-        await Patience.UntilAsync(() => connection.Closed is not null, "the refusal");
+        await BoundedWait.UntilAsync(() => connection.Closed is not null, "the refusal");
         Assert.Equal("closed:BackendRefused", connection.Events);
         Assert.Equal(0, reactors.Group.Count);
     }
@@ -54,7 +54,7 @@ public class ReactorConnectTests
         using SilentServer silent = new();
         using TestReactors reactors = new(connect: TimeSpan.FromMilliseconds(200));
         TestConnection connection = reactors.ConnectTo(silent.Address);
-        await Patience.UntilAsync(() => connection.Closed is not null, "the timeout");
+        await BoundedWait.UntilAsync(() => connection.Closed is not null, "the timeout");
         Assert.Equal(CloseReason.BackendTimeout, connection.Closed);
     }
 
@@ -64,7 +64,7 @@ public class ReactorConnectTests
         using TestReactors reactors = new(maxConnections: 1);
         reactors.Connect();
         Assert.False(reactors.Group.TryConnect(default, 1, default, out _));
-        await Patience.UntilAsync(() => reactors.Group.Count == 1, "one connection");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 1, "one connection");
     }
 
     private static Socket Listener(IPAddress address)

@@ -21,8 +21,8 @@ public class ReactorFallbackTests
         Assert.True(reactors.Send(connection, "first"));
         reactors.Group.Start();
 
-        using Socket accepted = await server.AcceptAsync().WaitAsync(Patience.Long);
-        accepted.ReceiveTimeout = (int)Patience.Long.TotalMilliseconds;
+        using Socket accepted = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
+        accepted.ReceiveTimeout = (int)BoundedWait.Limit.TotalMilliseconds;
         Assert.Equal("first", TestReactors.ReadText(accepted, 5));
     }
 
@@ -34,7 +34,7 @@ public class ReactorFallbackTests
         TestConnection connection = reactors.ConnectTo(Unreachable, (IPEndPoint)server.LocalEndPoint!);
         Assert.True(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.ResetByPeer));
         reactors.Group.Start();
-        await Patience.UntilAsync(() => connection.Closed is not null, "the end of what was aborted");
+        await BoundedWait.UntilAsync(() => connection.Closed is not null, "the end of what was aborted");
         Assert.Equal("closed:ResetByPeer", connection.Events);
         Assert.Equal(0, reactors.Group.Count);
     }
@@ -47,7 +47,7 @@ public class ReactorFallbackTests
         TestConnection connection = reactors.ConnectTo(Unreachable, (IPEndPoint)server.LocalEndPoint!);
         reactors.Group.CloseWhenFlushed(connection.Id, connection.Owner, CloseReason.LinkLost);
         reactors.Group.Start();
-        await Patience.UntilAsync(() => reactors.Group.Count == 0, "the end of what was to be closed");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "the end of what was to be closed");
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public class ReactorFallbackTests
 
         // Has the reactor bring the connection up to date, which must not shorten anything.
         reactors.Group.EndWrite(connection.Id, connection.Owner);
-        await Patience.UntilAsync(() => connection.Closed is not null, "the timeout");
+        await BoundedWait.UntilAsync(() => connection.Closed is not null, "the timeout");
         Assert.InRange(Environment.TickCount64 - began, 2 * (long)timeout.TotalMilliseconds, long.MaxValue);
     }
 

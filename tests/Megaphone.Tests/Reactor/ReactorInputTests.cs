@@ -36,8 +36,8 @@ public class ReactorInputTests
         }
 
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end of it");
-        await Patience.WithinAsync(pausing, "the pauses");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed", "the end of it");
+        await BoundedWait.WithinAsync(pausing, "the pauses");
         Assert.Equal(Encoding.ASCII.GetString(all), connection.Text);
     }
 
@@ -53,9 +53,9 @@ public class ReactorInputTests
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: true);
         client.Send(Encoding.ASCII.GetBytes(new string('x', total)));
         client.Shutdown(SocketShutdown.Send);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed", "the end");
         Assert.Equal(new string('x', total), connection.Text);
     }
 
@@ -69,18 +69,18 @@ public class ReactorInputTests
         client.Send("abc"u8);
         client.Send("!"u8, SocketFlags.OutOfBand);
         client.Send("def"u8);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Text == "abcdef", "both sides of the urgent byte");
+        await BoundedWait.UntilAsync(() => connection.Text == "abcdef", "both sides of the urgent byte");
 
         client.Send("?"u8, SocketFlags.OutOfBand);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         int batches = reactors.Handler.Batches;
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.InRange(reactors.Handler.Batches - batches, 0, 3);
         client.Send("ghi"u8);
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed", "the end");
         Assert.Equal("abcdefghi", connection.Text);
     }
 
@@ -98,7 +98,7 @@ public class ReactorInputTests
             Task resuming = Task.Run(() => reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false));
             client.Shutdown(SocketShutdown.Send);
             await resuming;
-            await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the end");
+            await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the end");
             Assert.Equal("last", connection.Text);
         }
     }
@@ -111,10 +111,10 @@ public class ReactorInputTests
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: true);
         client.Send("later"u8);
         client.Shutdown(SocketShutdown.Send);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.Equal(("", ""), (connection.Text, connection.Events));
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Text == "later" && connection.Events == "half-closed", "what was sent meanwhile");
+        await BoundedWait.UntilAsync(() => connection.Text == "later" && connection.Events == "half-closed", "what was sent meanwhile");
     }
 
     [Fact]
@@ -129,13 +129,13 @@ public class ReactorInputTests
         Assert.Empty(TestReactors.ReadToEnd(client));
 
         // epoll would report such a hang-up for as long as it watches the descriptor.
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         int batches = reactors.Handler.Batches;
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.InRange(reactors.Handler.Batches - batches, 0, 3);
 
         reactors.Group.PauseReading(connection.Id, connection.Owner, pause: false);
-        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
         Assert.Equal("last words", connection.Text);
     }
 
@@ -163,8 +163,8 @@ public class ReactorInputTests
 
         Volatile.Write(ref room, 64 << 10);
         reactors.Group.ReleaseStalled();
-        await Patience.WithinAsync(sending, "the client");
-        await Patience.UntilAsync(() => connection.Events == "half-closed", "the end");
+        await BoundedWait.WithinAsync(sending, "the client");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed", "the end");
         Assert.Equal(stream, connection.Received);
     }
 
@@ -175,9 +175,9 @@ public class ReactorInputTests
         reactors.Handler.Room = _ => 0;
         (Socket client, _) = reactors.Connect();
         client.Send("x"u8);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         int batches = reactors.Handler.Batches;
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.InRange(reactors.Handler.Batches - batches, 0, 2);
     }
 
@@ -193,10 +193,10 @@ public class ReactorInputTests
         };
         (Socket client, TestConnection connection) = reactors.Connect();
         client.Send("x"u8);
-        await Patience.UntilAsync(() => Volatile.Read(ref asked) == 1, "the question");
+        await BoundedWait.UntilAsync(() => Volatile.Read(ref asked) == 1, "the question");
         client.Send("y"u8);
         client.Shutdown(SocketShutdown.Send);
-        await Task.Delay(Patience.Short);
+        await Task.Delay(BoundedWait.Watch);
         Assert.Equal((1, "", ""), (Volatile.Read(ref asked), connection.Text, connection.Events));
 
         // Sending goes on.
@@ -223,7 +223,7 @@ public class ReactorInputTests
         else reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout);
         for (int i = 1; i <= 3; i++)
         {
-            await Patience.UntilAsync(() => Volatile.Read(ref asked) >= i, $"question {i}");
+            await BoundedWait.UntilAsync(() => Volatile.Read(ref asked) >= i, $"question {i}");
             reactors.Group.ReleaseStalled();
         }
 
@@ -231,8 +231,8 @@ public class ReactorInputTests
         Assert.Equal(1, reactors.Group.Count);
         Volatile.Write(ref room, true);
         reactors.Group.ReleaseStalled();
-        await Patience.UntilAsync(() => connection.Events.Length > 0, notification);
+        await BoundedWait.UntilAsync(() => connection.Events.Length > 0, notification);
         Assert.Equal(notification == "half-closed" ? "half-closed" : "closed:IdleTimeout", connection.Events);
-        await Patience.UntilAsync(() => reactors.Group.Count == (notification == "half-closed" ? 1 : 0), "the place");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == (notification == "half-closed" ? 1 : 0), "the place");
     }
 }

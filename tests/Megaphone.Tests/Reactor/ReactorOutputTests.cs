@@ -23,7 +23,7 @@ public class ReactorOutputTests
         Assert.True(reactors.Send(connection, much));
         Assert.True(reactors.Group.EndWrite(connection.Id, connection.Owner));
         Assert.Equal(much, TestReactors.ReadToEnd(client));
-        await Patience.UntilAsync(() => reactors.Metrics.BufferedBytes == 0, "an empty buffer");
+        await BoundedWait.UntilAsync(() => reactors.Metrics.BufferedBytes == 0, "an empty buffer");
     }
 
     [Fact]
@@ -36,7 +36,7 @@ public class ReactorOutputTests
         Assert.True(reactors.Send(connection, much));
         reactors.Group.CloseWhenFlushed(connection.Id, connection.Owner, CloseReason.LinkLost);
         Assert.Equal(much, TestReactors.ReadToEnd(client));
-        await Patience.UntilAsync(() => connection.Closed == CloseReason.LinkLost, "the close");
+        await BoundedWait.UntilAsync(() => connection.Closed == CloseReason.LinkLost, "the close");
     }
 
     [Theory]
@@ -54,9 +54,9 @@ public class ReactorOutputTests
 
         Assert.Equal(received, Encoding.ASCII.GetString(TestReactors.ReadToEnd(client)));
         client.Send("I hear"u8);
-        await Patience.UntilAsync(() => connection.Text == "I hear", "what the client still says");
+        await BoundedWait.UntilAsync(() => connection.Text == "I hear", "what the client still says");
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
     [Fact]
@@ -70,13 +70,13 @@ public class ReactorOutputTests
         {
             Assert.True(reactors.Send(connection, piece));
             sent += piece.Length;
-            if (reactors.Metrics.BufferedBytes >= SmallBuffers.HighBytes) await Patience.UntilAsync(() => connection.Events.Length > 0, "high");
+            if (reactors.Metrics.BufferedBytes >= SmallBuffers.HighBytes) await BoundedWait.UntilAsync(() => connection.Events.Length > 0, "high");
         }
 
         Assert.Equal("high", connection.Events);
         Assert.InRange(reactors.Metrics.BufferedBytes, SmallBuffers.HighBytes, SmallBuffers.HighBytes + piece.Length);
         TestReactors.Read(client, sent);
-        await Patience.UntilAsync(() => connection.Events == "high low", "no longer slow");
+        await BoundedWait.UntilAsync(() => connection.Events == "high low", "no longer slow");
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
     }
 
@@ -88,7 +88,7 @@ public class ReactorOutputTests
         byte[] piece = new byte[64 << 10];
         int pieces = 0;
         while (reactors.Send(connection, piece) && pieces < 1000) pieces++;
-        await Patience.UntilAsync(() => connection.Closed is not null, "the close");
+        await BoundedWait.UntilAsync(() => connection.Closed is not null, "the close");
         Assert.Equal(CloseReason.BufferLimit, connection.Closed);
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
         Assert.Equal(0, reactors.Group.Count);
@@ -112,11 +112,11 @@ public class ReactorOutputTests
         {
         }
 
-        await Patience.UntilAsync(() => second.Closed is not null, "the close");
+        await BoundedWait.UntilAsync(() => second.Closed is not null, "the close");
         Assert.Equal(CloseReason.BufferTotal, second.Closed);
         Assert.Null(first.Closed);
         TestReactors.Read(patient, (int)sent);
-        await Patience.UntilAsync(() => reactors.Metrics.BufferedBytes == 0, "empty buffers");
+        await BoundedWait.UntilAsync(() => reactors.Metrics.BufferedBytes == 0, "empty buffers");
     }
 
     [Fact]
@@ -129,7 +129,7 @@ public class ReactorOutputTests
         long most = 0;
         while (reactors.Send(connection, piece)) most = Math.Max(most, reactors.Metrics.BufferedBytes);
 
-        await Patience.UntilAsync(() => connection.Closed is not null, "the close");
+        await BoundedWait.UntilAsync(() => connection.Closed is not null, "the close");
         Assert.Equal(CloseReason.BufferTotal, connection.Closed);
         Assert.InRange(most, 1, 64 << 10);
         Assert.Equal(0, reactors.Metrics.BufferedBytes);

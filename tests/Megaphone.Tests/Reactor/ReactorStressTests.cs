@@ -17,7 +17,7 @@ public class ReactorStressTests
         using TestReactors reactors = new(reactors: 2);
         reactors.Handler.Answer = (_, what) => what == "half-closed" ? Outcome.Closed : Outcome.Done;
         reactors.Connect().Client.Dispose();
-        await Patience.UntilAsync(() => reactors.Group.Count == 0, "the first connection's end");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "the first connection's end");
         int before = Descriptors();
         for (int i = 0; i < 1000; i++)
         {
@@ -28,8 +28,8 @@ public class ReactorStressTests
             if (i % 5 == 0) client.Shutdown(SocketShutdown.Send);
         }
 
-        await Patience.UntilAsync(() => reactors.Group.Count == 0, "an empty table");
-        await Patience.UntilAsync(() => Descriptors() <= before, $"{before} descriptors again");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "an empty table");
+        await BoundedWait.UntilAsync(() => Descriptors() <= before, $"{before} descriptors again");
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
     }
 
@@ -132,13 +132,13 @@ public class ReactorStressTests
             .. Enumerable.Range(0, clients).Select(i => OnThread(() => Client(i))),
             .. Enumerable.Range(0, senders).Select(i => OnThread(() => Sender(100 + i))),
         ];
-        await Patience.WithinAsync(Task.WhenAll(all), "clients and senders");
+        await BoundedWait.WithinAsync(Task.WhenAll(all), "clients and senders");
         Assert.Equal((0, null), (wrong, violation));
         Assert.InRange(served, 20, int.MaxValue);
 
         while (reactors.Handler.Accepted.TryTake(out TestConnection? connection))
             reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.LinkLost);
-        await Patience.UntilAsync(() => reactors.Group.Count == 0, "an empty table");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "an empty table");
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
     }
 

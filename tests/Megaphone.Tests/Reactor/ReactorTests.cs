@@ -24,7 +24,7 @@ public class ReactorTests
             Assert.Equal($"hello {i}", TestReactors.ReadText(client, 7));
         }
 
-        await Patience.UntilAsync(() => reactors.Group.Count == 8, "eight connections");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 8, "eight connections");
         Assert.Equal(0, reactors.Metrics.BufferedBytes);
     }
 
@@ -35,14 +35,14 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         client.Send("bye"u8);
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Events == "half-closed", "the client's end");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed", "the client's end");
         Assert.Equal("bye", connection.Text);
 
         Assert.True(reactors.Send(connection, "and you"));
         Assert.True(reactors.Group.EndWrite(connection.Id, connection.Owner));
         Assert.False(reactors.Group.EndWrite(connection.Id, connection.Owner));
         Assert.Equal("and you", Encoding.ASCII.GetString(TestReactors.ReadToEnd(client)));
-        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
         Assert.Equal(0, reactors.Group.Count);
     }
 
@@ -55,9 +55,9 @@ public class ReactorTests
         Assert.Empty(TestReactors.ReadToEnd(client));
         Assert.False(reactors.Send(connection, "too late"));
         client.Send("still here"u8);
-        await Patience.UntilAsync(() => connection.Text == "still here", "what the client still says");
+        await BoundedWait.UntilAsync(() => connection.Text == "still here", "what the client still says");
         client.Shutdown(SocketShutdown.Send);
-        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
     [Fact]
@@ -68,7 +68,7 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         client.Shutdown(SocketShutdown.Send);
         Assert.Empty(TestReactors.ReadToEnd(client));
-        await Patience.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         Assert.True(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout));
         Assert.Equal(SocketError.ConnectionReset, Assert.Throws<SocketException>(() => TestReactors.ReadToEnd(client)).SocketErrorCode);
-        await Patience.UntilAsync(() => connection.Events == "closed:IdleTimeout", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "closed:IdleTimeout", "the close");
         Assert.False(reactors.Group.Abort(connection.Id, connection.Owner, CloseReason.IdleTimeout));
     }
 
@@ -95,10 +95,10 @@ public class ReactorTests
         reactors.Handler.Received = (_, _) =>
         {
             held.Set();
-            goOn.Wait(Patience.Long);
+            goOn.Wait(BoundedWait.Limit);
         };
         holder.Send("x"u8);
-        Assert.True(held.Wait(Patience.Long));
+        Assert.True(held.Wait(BoundedWait.Limit));
 
         // The reactor's thread is blocked while the same is requested again and again, and something else at last.
         for (int i = 0; i < PostedIds.Capacity; i++)
@@ -106,14 +106,14 @@ public class ReactorTests
         Assert.True(reactors.Group.Abort(ending.Id, ending.Owner, CloseReason.IdleTimeout));
         goOn.Set();
 
-        await Patience.UntilAsync(() => ending.Events == "closed:IdleTimeout", "the close");
+        await BoundedWait.UntilAsync(() => ending.Events == "closed:IdleTimeout", "the close");
         Assert.Equal(much, TestReactors.ReadToEnd(slow));
-        await Patience.UntilAsync(() => waiting.Closed == CloseReason.LinkLost, "the other close");
+        await BoundedWait.UntilAsync(() => waiting.Closed == CloseReason.LinkLost, "the other close");
 
         // Afterwards single requests are carried out again.
         (_, TestConnection next) = reactors.Connect();
         Assert.True(reactors.Group.Abort(next.Id, next.Owner, CloseReason.IdleTimeout));
-        await Patience.UntilAsync(() => next.Events == "closed:IdleTimeout", "the last close");
+        await BoundedWait.UntilAsync(() => next.Events == "closed:IdleTimeout", "the last close");
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public class ReactorTests
         (Socket client, TestConnection connection) = reactors.Connect();
         client.LingerState = new LingerOption(true, 0);
         client.Dispose();
-        await Patience.UntilAsync(() => connection.Events == "closed:SocketError", "the close");
+        await BoundedWait.UntilAsync(() => connection.Events == "closed:SocketError", "the close");
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public class ReactorTests
         (_, TestConnection endedByUs) = reactors.Connect();
         client.Shutdown(SocketShutdown.Send);
         reactors.Group.EndWrite(endedByUs.Id, endedByUs.Owner);
-        await Patience.UntilAsync(() => ended.Closed is not null && endedByUs.Closed is not null, "the timeouts");
+        await BoundedWait.UntilAsync(() => ended.Closed is not null && endedByUs.Closed is not null, "the timeouts");
         Assert.Equal((CloseReason.HalfOpenTimeout, CloseReason.HalfOpenTimeout), (ended.Closed, endedByUs.Closed));
         Assert.Null(untouched.Closed);
     }
@@ -172,7 +172,7 @@ public class ReactorTests
         reactors.Handler.CloseReasonOf = owner => owner == 1 ? CloseReason.LinkLost : null;
         long began = Environment.TickCount64;
         reactors.Group.Sweep();
-        await Patience.UntilAsync(() => reactors.Group.Count == 30, "the sweep");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 30, "the sweep");
         long took = Environment.TickCount64 - began;
 
         // 60 at 200 a second, of which two steps of 20 ms may come at once.
@@ -187,7 +187,7 @@ public class ReactorTests
         for (int i = 0; i < 50; i++) reactors.Connect();
         reactors.Handler.CloseReasonOf = _ => CloseReason.LinkLost;
         reactors.Group.Sweep();
-        await Patience.UntilAsync(() => reactors.Group.Count == 0, "the sweep");
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "the sweep");
     }
 
     [Fact]
@@ -196,7 +196,7 @@ public class ReactorTests
         using TestReactors reactors = new(maxConnections: 1);
         reactors.Connect();
         using (Socket refused = Plain(reactors)) Assert.Empty(TestReactors.ReadToEnd(refused));
-        await Patience.UntilAsync(() => reactors.Metrics.Refused(RefusalReason.TooMany) == 1, "the count");
+        await BoundedWait.UntilAsync(() => reactors.Metrics.Refused(RefusalReason.TooMany) == 1, "the count");
         Assert.Equal(1, reactors.Group.Count);
     }
 
@@ -207,7 +207,7 @@ public class ReactorTests
         reactors.Handler.Refuses = RefusalReason.NoLink;
         using Socket refused = Plain(reactors);
         Assert.Empty(TestReactors.ReadToEnd(refused));
-        await Patience.UntilAsync(() => reactors.Metrics.Refused(RefusalReason.NoLink) == 1, "the count");
+        await BoundedWait.UntilAsync(() => reactors.Metrics.Refused(RefusalReason.NoLink) == 1, "the count");
     }
 
     [Fact]
@@ -216,7 +216,7 @@ public class ReactorTests
         using TestReactors reactors = new();
         (Socket client, TestConnection connection) = reactors.Connect();
         reactors.Group.StopAccepting();
-        await Patience.UntilAsync(
+        await BoundedWait.UntilAsync(
             () =>
             {
                 try
@@ -231,7 +231,7 @@ public class ReactorTests
             },
             "a refusal");
         client.Send("still"u8);
-        await Patience.UntilAsync(() => connection.Text == "still", "the client");
+        await BoundedWait.UntilAsync(() => connection.Text == "still", "the client");
     }
 
     [Fact]

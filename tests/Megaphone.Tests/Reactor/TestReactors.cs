@@ -52,7 +52,7 @@ internal sealed class TestReactors : IDisposable
     {
         Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         if (receiveBuffer > 0) client.ReceiveBufferSize = receiveBuffer;
-        client.ReceiveTimeout = client.SendTimeout = (int)Patience.Long.TotalMilliseconds;
+        client.ReceiveTimeout = client.SendTimeout = (int)BoundedWait.Limit.TotalMilliseconds;
         client.NoDelay = true;
         client.Connect(Address);
         _clients.Add(client);

@@ -29,7 +29,7 @@ internal sealed class EchoHonestClient : HonestClient
         byte[] said = Encoding.ASCII.GetBytes(text);
         await Stream.WriteAsync(said);
         Memory<byte> received = _received.AsMemory(0, said.Length);
-        await Patience.WithinAsync(Stream.ReadExactlyAsync(received).AsTask(), "an echo");
+        await BoundedWait.WithinAsync(Stream.ReadExactlyAsync(received).AsTask(), "an echo");
         if (!received.Span.SequenceEqual(said)) throw new InvalidDataException($"{Encoding.ASCII.GetString(received.Span)} came back for {text}");
     }
 }

@@ -25,7 +25,7 @@ internal abstract class HonestClient : IDisposable
         try
         {
             IPEndPoint to = tls ? target.TlsClients : target.Clients;
-            await Patience.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
+            await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
             stream = new NetworkStream(socket, ownsSocket: true);
             if (tls) stream = await SecureAsync(stream, number % 4 == 1 ? SslProtocols.Tls13 : SslProtocols.Tls12, target.Authority);
             return target.Scene.Module ? await XmppHonestClient.LogInAsync(stream) : await EchoHonestClient.OpenAsync(stream, target.Scene.Stanzas, number);
@@ -59,7 +59,7 @@ internal abstract class HonestClient : IDisposable
             },
         };
         SslStream tls = new(stream);
-        await Patience.WithinAsync(tls.AuthenticateAsClientAsync(options), "an honest client's handshake");
+        await BoundedWait.WithinAsync(tls.AuthenticateAsClientAsync(options), "an honest client's handshake");
         return tls;
     }
 }

@@ -1,13 +1,13 @@
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>How long the tests wait for what must happen. Nothing waits without a bound.</summary>
-internal static class Patience
+/// <summary>Waits of tests, each with a bound.</summary>
+internal static class BoundedWait
 {
-    /// <summary>Far more than anything takes that works, so that a busy machine fails no test.</summary>
-    public static readonly TimeSpan Long = TimeSpan.FromSeconds(30);
+    /// <summary>The bound: far more than anything takes, so that no test fails on a busy machine.</summary>
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long something is watched that must not happen.</summary>
-    public static readonly TimeSpan Short = TimeSpan.FromMilliseconds(400);
+    /// <summary>How long a test watches for what must not happen.</summary>
+    public static readonly TimeSpan Watch = TimeSpan.FromMilliseconds(400);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
@@ -15,10 +15,10 @@ internal static class Patience
     /// <exception cref="TimeoutException">It never did; the message says what was awaited and how things stood last.</exception>
     public static async Task UntilAsync(Func<Task<bool>> condition, Func<string> what)
     {
-        using CancellationTokenSource end = new(Long);
+        using CancellationTokenSource end = new(Limit);
         while (!await condition())
         {
-            if (end.IsCancellationRequested) throw new TimeoutException($"Not within {Long.TotalSeconds} s: {what()}");
+            if (end.IsCancellationRequested) throw new TimeoutException($"Not within {Limit.TotalSeconds} s: {what()}");
             await Task.Delay(Pause);
         }
     }
@@ -29,16 +29,16 @@ internal static class Patience
     /// <summary>The task's result, or a failure that says what was awaited.</summary>
     /// <param name="task">The task.</param>
     /// <param name="what">What is awaited.</param>
-    /// <param name="atMost">For how long; null: <see cref="Long"/>.</param>
+    /// <param name="atMost">For how long; null: <see cref="Limit"/>.</param>
     public static async Task<T> WithinAsync<T>(Task<T> task, string what, TimeSpan? atMost = null)
     {
         try
         {
-            return await task.WaitAsync(atMost ?? Long);
+            return await task.WaitAsync(atMost ?? Limit);
         }
         catch (TimeoutException)
         {
-            throw new TimeoutException($"Not within {(atMost ?? Long).TotalSeconds} s: {what}");
+            throw new TimeoutException($"Not within {(atMost ?? Limit).TotalSeconds} s: {what}");
         }
     }
 
