@@ -51,13 +51,13 @@ internal sealed class OptionValues
     /// <summary>
     /// A run that is split over processes: each gets these options too, and of one given twice the last one counts.
     /// </summary>
-    /// <param name="parts">How many processes.</param>
-    /// <param name="share">The share of one, as options.</param>
-    /// <param name="run">What every mode is told.</param>
-    /// <param name="context">Ends it early.</param>
-    public IBench Split(int parts, Func<int, IEnumerable<string>> share, RunOptions run, RunContext context) =>
+    /// <param name="workers">The number of processes.</param>
+    /// <param name="share">The share of one worker, as options.</param>
+    /// <param name="run">The options that every measuring mode has.</param>
+    /// <param name="context">Ends the run early.</param>
+    public IBench Split(int workers, Func<int, IEnumerable<string>> share, RunOptions run, RunContext context) =>
         new SplitBench(
-            _mode.Name, [.. Enumerable.Range(0, parts).Select(part => (IReadOnlyList<string>)[.. _arguments, .. share(part)])], run, context);
+            _mode.Name, [.. Enumerable.Range(0, workers).Select(worker => (IReadOnlyList<string>)[.. _arguments, .. share(worker)])], run, context);
 
     /// <summary>An option's value, or its default.</summary>
     [return: MaybeNull]
