@@ -18,7 +18,7 @@ public sealed class ListenerTests
         Assert.Equal(2, process.Errors.Count);
         Assert.Single(process.Errors, line => line.Contains("Ecm:MaxClients"));
         Assert.Single(process.Errors, line => line.Contains(
-            "Ecm:Clients:1:Listen \"127.0.0.1:5222\": overlaps Ecm:Clients:0:Listen, which is 0.0.0.0:5222"));
+            "Ecm:Clients:1:Listen \"127.0.0.1:5222\" from --Ecm:Clients:1:Listen: overlaps Ecm:Clients:0:Listen, which is 0.0.0.0:5222"));
     }
 
     [Theory]
