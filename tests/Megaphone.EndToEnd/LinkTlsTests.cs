@@ -47,6 +47,19 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         Assert.Empty(ecm.Complaints().Concat(hub.Complaints()));
     }
 
+    [Theory]
+    [InlineData("Asia/Tokyo")]
+    [InlineData("America/Los_Angeles")]
+    public async Task Certificates_are_judged_alike_in_every_time_zone(string zone)
+    {
+        Dictionary<string, string?> environment = new() { ["TZ"] = zone };
+        using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(["Hub:Listen=127.0.0.1:0", .. HubSettings()], environment: environment);
+        using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={hub.Hub}", .. EcmSettings()], environment: environment);
+
+        await ecm.HasLinksAsync(1, "ecm");
+    }
+
     [Fact]
     public async Task When_the_hub_is_killed_the_link_is_lost_and_reconnected()
     {
