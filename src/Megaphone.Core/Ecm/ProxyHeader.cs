@@ -42,8 +42,20 @@ internal static class ProxyHeader
         string family = client.IsV4 ? "TCP4" : "TCP6";
         string text = string.Create(
             CultureInfo.InvariantCulture,
-            $"PROXY {family} {new IPAddress(client.AddressBytes)} {new IPAddress(listener.AddressBytes)} {client.Port} {listener.Port}\r\n");
+            $"PROXY {family} {TextOf(client.AddressBytes)} {TextOf(listener.AddressBytes)} {client.Port} {listener.Port}\r\n");
         return Encoding.ASCII.GetBytes(text, destination);
+    }
+
+    /// <summary>
+    /// An address in the specification's form, which has nothing but hexadecimal digits and colons for IPv6: of addresses that hold one of
+    /// IPv4, as <c>::192.0.2.7</c> does, .NET writes the last four bytes in decimal.
+    /// </summary>
+    private static string TextOf(ReadOnlySpan<byte> address)
+    {
+        string text = new IPAddress(address).ToString();
+        if (address.Length == 4 || !text.Contains('.')) return text;
+        ushort high = BinaryPrimitives.ReadUInt16BigEndian(address[12..]), low = BinaryPrimitives.ReadUInt16BigEndian(address[14..]);
+        return string.Create(CultureInfo.InvariantCulture, $"{text.AsSpan(0, text.LastIndexOf(':') + 1)}{high:x}:{low:x}");
     }
 
     /// <summary>Signature (12), version and command (1), family (1), length of the rest (2), addresses, ports, TLS fields.</summary>

@@ -20,6 +20,8 @@ public class ProxyHeaderTests
     [InlineData(
         "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
         "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n")]
+    [InlineData("[::192.0.2.7]:50000", "[2001:db8::5efe:192.0.2.1]:5222", "PROXY TCP6 ::c000:207 2001:db8::5efe:c000:201 50000 5222\r\n")]
+    [InlineData("[64:ff9b::192.0.2.7]:1", "[::ffff:0:192.0.2.7]:1", "PROXY TCP6 64:ff9b::c000:207 ::ffff:0:c000:207 1 1\r\n")]
     public void Version_1_is_a_line_of_text(string client, string listener, string expected) =>
         Assert.Equal(expected, Encoding.ASCII.GetString(Written(ProxyMode.V1, client, listener)));
 
