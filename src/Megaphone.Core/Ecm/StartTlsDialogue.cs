@@ -32,6 +32,8 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
 
     private static ReadOnlySpan<byte> Proceed => "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"u8;
 
+    private static ReadOnlySpan<byte> Closing => "</stream:stream>"u8;
+
     /// <summary>Accepts a piece.</summary>
     /// <param name="piece">As <see cref="StreamSplitter"/> found it.</param>
     /// <param name="more">Whether the client has already sent more than white space after it.</param>
@@ -41,8 +43,9 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
         if (Host is null) return AnswerHeader(piece);
         if (piece.StartsWith("</"u8))
         {
+            // The client's closing tag may have another prefix than the header that was sent.
             IsOver = true;
-            return piece.ToArray();
+            return Closing.ToArray();
         }
 
         // Plain text after it could be mistaken for the beginning of the secured stream (command injection).

@@ -90,12 +90,15 @@ public class StartTlsDialogueTests
         Assert.True(dialogue.IsOver);
     }
 
-    [Fact]
-    public void A_closed_stream_is_closed_in_return()
+    [Theory]
+    [InlineData("</stream:stream>")]
+    [InlineData("</stream>")]
+    [InlineData("</s:stream >")]
+    public void A_closed_stream_is_closed_in_return_with_the_prefix_of_its_answer(string closing)
     {
         StartTlsDialogue dialogue = Greeted();
 
-        Assert.Equal("</stream:stream>", Accept(dialogue, "</stream:stream>"));
+        Assert.Equal("</stream:stream>", Accept(dialogue, closing));
         Assert.Equal((true, null), (dialogue.IsOver, dialogue.Refusal));
     }
 
