@@ -1,12 +1,15 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using System.Xml;
 
 namespace Megaphone.Tests.Xmpp;
 
 /// <summary>A real XML parser, System.Xml, that decides what is well formed and where elements begin and end.</summary>
 /// <remarks>Pieces are in Latin 1, one character for each byte; whole streams are text.</remarks>
-internal static class ReferenceParser
+internal static partial class ReferenceParser
 {
+    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
+
     /// <summary>The pieces of a stream: its header, the first-level elements and the closing tag.</summary>
     /// <returns>Null when the parser or XMPP refuses it: it is more than elements between the tags of a stream.</returns>
     public static List<string>? PiecesOf(string stream)
@@ -59,8 +62,38 @@ internal static class ReferenceParser
         }
     }
 
+    /// <summary>
+    /// Whether a piece may be one of a stream: its header, its closing tag, or what the parser does not take for half an element or for
+    /// two. What the parser refuses for another reason, the server will refuse too.
+    /// </summary>
+    public static bool IsOnePiece(string piece)
+    {
+        if (ClosingTag().IsMatch(piece)) return true;
+
+        // A header is one tag: with an end it would be one empty element.
+        Match header = HeaderTag().Match(piece);
+        string element = header.Success ? $"{piece}</{header.Groups[1].Value}>" : piece;
+        return ElementsIn(element) is null or 1 && !IsHalf(element);
+    }
+
+    /// <summary>A stream as text; null when it is not UTF-8.</summary>
+    public static string? TextOf(byte[] stream)
+    {
+        try
+        {
+            return Strict.GetString(stream);
+        }
+        catch (DecoderFallbackException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A piece as text.</summary>
+    public static string FromLatin1(string piece) => Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(piece));
+
     /// <summary>How many first-level elements a piece would be in a stream by itself; null when it is not well formed there.</summary>
-    public static int? ElementsIn(string piece)
+    private static int? ElementsIn(string piece)
     {
         try
         {
@@ -80,7 +113,7 @@ internal static class ReferenceParser
     }
 
     /// <summary>Whether a piece only lacks its end to be well formed: then it is the beginning of an element.</summary>
-    public static bool IsHalf(string piece)
+    private static bool IsHalf(string piece)
     {
         try
         {
@@ -96,6 +129,12 @@ internal static class ReferenceParser
             return error.Message.Contains("Unexpected end of file", StringComparison.Ordinal);
         }
     }
+
+    [GeneratedRegex("""^</([^<>"'/]*:)?stream[ \t\r\n]*>$""")]
+    private static partial Regex ClosingTag();
+
+    [GeneratedRegex("""^<((?:[^<>"'/: \t\r\n]*:)?stream)(?=[ \t\r\n>])(?:[^<>"'/]|"[^"]*"|'[^']*')*>$""")]
+    private static partial Regex HeaderTag();
 
     /// <summary>Without namespaces: a piece by itself does not declare the prefixes of its stream.</summary>
     private static XmlTextReader Reader(TextReader text) => new(text) { Namespaces = false, DtdProcessing = DtdProcessing.Prohibit };

@@ -1,0 +1,18 @@
+namespace Megaphone.Fuzz;
+
+/// <summary>
+/// The targets by name, which is also that of their corpus. A target takes any bytes, and throws when a property does not hold; any
+/// other exception that comes out of it is a finding too.
+/// </summary>
+internal static class FuzzTargets
+{
+    public static IReadOnlyDictionary<string, Action<byte[]>> All { get; } = new SortedDictionary<string, Action<byte[]>>(StringComparer.Ordinal)
+    {
+        ["control"] = ControlTarget.Run,
+        ["packet-header"] = PacketHeaderTarget.Run,
+        ["packet-splitter"] = PacketSplitterTarget.Run,
+        ["proxy-header"] = ProxyHeaderTarget.Run,
+        ["starttls"] = StartTlsTarget.Run,
+        ["stream-splitter"] = StreamSplitterTarget.Run,
+    };
+}

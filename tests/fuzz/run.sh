@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Fuzzes what reads bytes from strangers: AFL++ changes the inputs of corpus/ and keeps those that reach code which none has reached.
+# (A short run, the same every time, is part of the unit tests: FuzzTests.)
+#
+#   run.sh HOURS [TARGET…]
+#
+#   HOURS     how long each target is fuzzed; a fraction will do: 0.05 are three minutes. One core each, as many at once as there are
+#   TARGET    the targets; all
+#
+#   control           control messages, against System.Text.Json
+#   packet-header     packet headers, against a plain reading of the specification
+#   packet-splitter   a link's stream in parts
+#   proxy-header      PROXY headers that are written, against a strict reader
+#   starttls          what a client sends before its TLS: stream, STARTTLS, records
+#   stream-splitter   a client's XML stream in parts, against System.Xml
+#
+# One row for each: executions, and how many a second; inputs at the beginning and at the end; edges of Megaphone.Core's code that they
+# reach together, and how many the corpus reaches alone; crashes and hangs. All of it stays in artifacts/fuzz/, in a folder for each run:
+# TARGET/default/crashes and hangs have the inputs, TARGET/new those that are worth keeping in corpus/ (the fewest and shortest that reach
+# what has been reached). What a property says, and where it was broken, shows
+#
+#   dotnet run --project tests/fuzz/Megaphone.Fuzz -- TARGET FILE
+#
+# A new target is a class in Megaphone.Fuzz, a line in FuzzTargets, a folder in corpus/ with an input of each kind, and the words that
+# its inputs are made of in dictionaries/. An input that found a bug goes into corpus/ with the fix.
+#
+# Exit status 0: nothing was found. 1: there were crashes or hangs, or a fuzzer did not run to its end. 2: wrong arguments.
+# 130: interrupted; nothing keeps running.
+set -euo pipefail
+cd "$(dirname "$0")"
+. ../../scripts/common.sh
+
+here=$PWD
+targets=("${@:2}")
+(( ${#targets[@]} > 0 )) || targets=(corpus/*)
+targets=("${targets[@]#corpus/}")
+seconds=$(awk -v hours="${1-}" 'BEGIN { if (hours !~ /^([0-9]+\.?[0-9]*|\.[0-9]+)$/ || hours * 3600 < 1) exit 1; print int(hours * 3600) }') ||
+  { say "run.sh: HOURS must be a number above 0, as in: run.sh 0.5 control" >&2; exit 2; }
+for target in "${targets[@]}"; do
+  [[ -d corpus/$target ]] || { say "run.sh: there is no target $target; there are: $(cd corpus && echo *)" >&2; exit 2; }
+done
+
+artifacts=$(cd ../.. && pwd)/artifacts
+output=$artifacts/fuzz/$(date +%Y%m%d-%H%M%S)
+program=$output/program
+mkdir -p "$output"
+
+install_packages "$output/apt.log" afl++
+step "fetching sharpfuzz" "$output/tool.log" dotnet tool restore
+step "compiling the targets" "$output/build.log" \
+  dotnet build Megaphone.Fuzz -c Release -tl:off -nodeReuse:false -p:UseSharedCompilation=false
+cp -r "$artifacts/bin/Megaphone.Fuzz/release" "$program"
+# Only what the targets are about: of the rest too much runs by chance.
+step "instrumenting Megaphone.Core" "$output/instrument.log" \
+  dotnet sharpfuzz "$program/Megaphone.Core.dll" \
+  Megaphone.Protocol Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.StartTlsDialogue Megaphone.Tls.HostName Megaphone.Tls.TlsRecord
+
+# No script that AFL++ could look into, no wish about the processor's frequency or the kernel's core pattern, no screen.
+export AFL_SKIP_BIN_CHECK=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_NO_COLOR=1
+# Code is compiled once: what is compiled again while it runs would be slow now and then for no reason.
+export DOTNET_TieredCompilation=0
+
+fuzz() {
+  local target=$1
+  mkdir -p "$output/$target"
+  exec afl-fuzz -V "$seconds" -t 5000 -m none -G 8192 -x "$here/dictionaries/$target.dict" -i "$here/corpus/$target" -o "$output/$target" \
+    -- dotnet "$program/Megaphone.Fuzz.dll" "$target" >"$output/$target/afl.log" 2>&1 </dev/null
+}
+
+# edges FOLDER TARGET: how many edges the inputs of a folder reach together.
+edges() {
+  afl-showmap -C -q -t 5000 -m none -i "$1" -o "$output/$2/map" -- dotnet "$program/Megaphone.Fuzz.dll" "$2" >/dev/null 2>&1 || true
+  wc -l <"$output/$2/map"
+}
+
+stat_of() { sed -nE "s/^$2 *: //p" "$output/$1/default/fuzzer_stats"; }
+
+declare -A running=()
+trap '(( ${#running[@]} == 0 )) || kill "${!running[@]}" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
+
+say "fuzzing ${targets[*]}: $seconds s each, $(nproc) at a time; logs and findings in ${output#"$artifacts/"}"
+failed=0
+await_one() {
+  local pid status=0
+  wait -n -p pid "${!running[@]}" || status=$?
+  (( status == 0 )) || { say "${running[$pid]}: afl-fuzz ended with status $status; see $output/${running[$pid]}/afl.log" >&2; failed=1; }
+  unset "running[$pid]"
+}
+for target in "${targets[@]}"; do
+  (( ${#running[@]} < $(nproc) )) || await_one
+  fuzz "$target" &
+  running[$!]=$target
+done
+while (( ${#running[@]} > 0 )); do await_one; done
+
+row='%-16s %12s %8s %14s %14s %8s %6s\n'
+printf "$row" target executions 1/s inputs edges crashes hangs
+for target in "${targets[@]}"; do
+  [[ -f $output/$target/default/fuzzer_stats ]] || continue
+  crashes=$(stat_of "$target" saved_crashes) hangs=$(stat_of "$target" saved_hangs)
+  (( crashes + hangs == 0 )) || failed=1
+  printf "$row" "$target" "$(stat_of "$target" execs_done)" "$(stat_of "$target" execs_per_sec)" \
+    "$(ls "corpus/$target" | wc -l) → $(stat_of "$target" corpus_count)" \
+    "$(edges "corpus/$target" "$target") → $(edges "$output/$target/default/queue" "$target")" "$crashes" "$hangs"
+  afl-cmin -t 5000 -m none -i "$output/$target/default/queue" -o "$output/$target/new" -- dotnet "$program/Megaphone.Fuzz.dll" "$target" \
+    >"$output/$target/cmin.log" 2>&1 || { say "$target: afl-cmin failed; see $output/$target/cmin.log" >&2; failed=1; }
+done
+exit "$failed"
