@@ -64,6 +64,11 @@ a_malformed_header_is_an_error_test_() ->
                  <<"PROXY TCP6 192.0.2.7 198.51.100.1 1 1\r\n">>,
                  <<"PROXY TCP4 192.0.2.7 198.51.100.1 1\r\n">>,
                  <<"PROXY TCP9 192.0.2.7 198.51.100.1 1 1\r\n">>,
+                 <<"PROXY TCP4 192.0.2.7 198.51.100.1 +1 1\r\n">>,
+                 <<"PROXY TCP4 192.0.2.7 198.51.100.1 1 -0\r\n">>,
+                 <<"PROXY TCP4 192.0.2.7 198.51.100.1 01 1\r\n">>,
+                 <<"PROXY TCP4 +92.0.2.7 198.51.100.1 1 1\r\n">>,
+                 <<"PROXY TCP6 fe80::7%1 ::1 1 1\r\n">>,
                  <<"PROXY ", (binary:copy(<<"x">>, 200))/binary, "\r\n">>,
                  <<?SIGNATURE>>,
                  <<?SIGNATURE, 16#11, 16#11, 0:16>>,                 % version 1 in binary
@@ -114,6 +119,26 @@ no_bytes_raise_an_exception_test_() ->
                                is_answer(parse(Data)) andalso lists:member(element(1, client(Data, Policy)), [ok, error])
                            end), 2000)
      || Kind <- [binary(), hostile:bytes(Parts)]].
+
+%% What is read of version 1 is what the line says: written again as the specification has it, it reads the same.
+a_line_that_is_accepted_is_written_as_the_specification_has_it_test_() ->
+    Form = "^PROXY (TCP4( (0|[1-9][0-9]{0,2})([.](0|[1-9][0-9]{0,2})){3}){2}|TCP6( [0-9A-Fa-f:]+(([.]?[0-9]+){4})?){2})( (0|[1-9][0-9]{0,4})){2}\r\n",
+    Parts = [<<"PROXY TCP4 ">>, <<"PROXY TCP6 ">>, <<"1.2.3.4">>, <<"::1">>, <<"fe80::">>, <<" ">>, <<"0">>, <<"65535">>, <<"+">>, <<"-">>,
+             <<"%">>, <<".">>, <<":">>, <<"x">>, <<"\r\n">>],
+    Whole = [<<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>, <<"PROXY TCP6 2001:db8::7 ::192.0.2.1 1 0\r\n">>],
+    %% A part stands anywhere in the line, instead of a few of its bytes.
+    Line = ?LET({Head, Part, At, Length}, {oneof(Whole), oneof(Parts), range(0, 45), range(0, 5)},
+                begin
+                    Cut = min(At, byte_size(Head)),
+                    <<Before:Cut/binary, Behind/binary>> = Head,
+                    After = binary:part(Behind, min(Length, byte_size(Behind)), max(0, byte_size(Behind) - Length)),
+                    <<Before/binary, Part/binary, After/binary>>
+                end),
+    property:test(?FORALL(Data, Line,
+                          case parse(Data) of
+                              {ok, {{_, P}, {_, Q}}, _} -> P =< 65535 andalso Q =< 65535 andalso re:run(Data, Form, [{capture, none}]) =:= match;
+                              Other -> is_answer(Other)
+                          end), 5000).
 
 is_answer(none) -> true;
 is_answer({ok, _, Rest}) -> is_binary(Rest);

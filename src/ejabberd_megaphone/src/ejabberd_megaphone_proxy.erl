@@ -93,13 +93,25 @@ parse_line([<<"PROXY">>, Family, Client, Server, ClientPort, ServerPort]) ->
 parse_line(_) ->
     error.
 
-address(<<"TCP4">>, Text) -> inet:parse_ipv4strict_address(binary_to_list(Text));
-address(<<"TCP6">>, Text) -> inet:parse_ipv6strict_address(binary_to_list(Text));
+address(<<"TCP4">>, Text) -> address(fun inet:parse_ipv4strict_address/1, "0123456789.", binary_to_list(Text));
+address(<<"TCP6">>, Text) -> address(fun inet:parse_ipv6strict_address/1, "0123456789abcdefABCDEF:.", binary_to_list(Text));
 address(_, _) -> error.
+
+%% inet also reads signs, and a scope, which means nothing on another machine.
+address(Parse, Allowed, Text) ->
+    case lists:all(fun(Character) -> lists:member(Character, Allowed) end, Text) of
+        true -> Parse(Text);
+        false -> error
+    end.
 
 port(Text) ->
     try binary_to_integer(Text) of
-        Port when Port >= 0, Port =< 65535 -> {ok, Port};
+        Port when Port >= 0, Port =< 65535 ->
+            %% binary_to_integer also reads signs and leading zeros, which the specification does not allow.
+            case integer_to_binary(Port) of
+                Text -> {ok, Port};
+                _ -> error
+            end;
         _ -> error
     catch
         error:badarg -> error
