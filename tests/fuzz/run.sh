@@ -16,8 +16,8 @@
 #
 # One row for each: executions, and how many a second; inputs at the beginning and at the end; edges of Megaphone.Core's code that they
 # reach together, and how many the corpus reaches alone; crashes and hangs. All of it stays in artifacts/fuzz/, in a folder for each run:
-# TARGET/default/crashes and hangs have the inputs, TARGET/new those that are worth keeping in corpus/ (the fewest and shortest that reach
-# what has been reached). What a property says, and where it was broken, shows
+# TARGET/default/crashes and hangs have the inputs, TARGET/new those that are worth keeping in corpus/: they reach what it does not.
+# What a property says, and where it was broken, shows
 #
 #   dotnet run --project tests/fuzz/Megaphone.Fuzz -- TARGET FILE
 #
@@ -43,6 +43,7 @@ done
 artifacts=$(cd ../.. && pwd)/artifacts
 output=$artifacts/fuzz/$(date +%Y%m%d-%H%M%S)
 program=$output/program
+dotnet=$(command -v dotnet)
 mkdir -p "$output"
 
 install_packages "$output/apt.log" afl++
@@ -63,14 +64,30 @@ export DOTNET_TieredCompilation=0
 fuzz() {
   local target=$1
   mkdir -p "$output/$target"
-  exec afl-fuzz -V "$seconds" -t 5000 -m none -G 8192 -x "$here/dictionaries/$target.dict" -i "$here/corpus/$target" -o "$output/$target" \
-    -- dotnet "$program/Megaphone.Fuzz.dll" "$target" >"$output/$target/afl.log" 2>&1 </dev/null
+  exec afl-fuzz -V "$seconds" -t 5000 -m none -G 8192 \
+    -x "$here/dictionaries/$target.dict" -i "$here/corpus/$target" -o "$output/$target" -- \
+    "$dotnet" "$program/Megaphone.Fuzz.dll" "$target" >"$output/$target/afl.log" 2>&1 </dev/null
 }
 
-# edges FOLDER TARGET: how many edges the inputs of a folder reach together.
+# edges TARGET FOLDER MAP: writes to MAP which edges the inputs of a folder reach together, and says how many they are.
 edges() {
-  afl-showmap -C -q -t 5000 -m none -i "$1" -o "$output/$2/map" -- dotnet "$program/Megaphone.Fuzz.dll" "$2" >/dev/null 2>&1 || true
-  wc -l <"$output/$2/map"
+  afl-showmap -C -e -q -t 5000 -m none -i "$2" -o "$3" -- "$dotnet" "$program/Megaphone.Fuzz.dll" "$1" >/dev/null 2>&1 || true
+  wc -l <"$3"
+}
+
+# keep TARGET: copies the inputs found that reach edges which corpus/ does not, the shortest first.
+keep() {
+  local queue=$output/$1/default/queue name
+  mkdir "$output/$1/new" "$output/$1/edges"
+  afl-showmap -e -q -t 5000 -m none -i "$queue" -o "$output/$1/edges" -- \
+    "$dotnet" "$program/Megaphone.Fuzz.dll" "$1" >/dev/null 2>&1 || true
+  # awk.
+  local first='!($1 in reached) { reached[$1]; if (FILENAME != ARGV[1] && !(FILENAME in kept)) { kept[FILENAME]; print FILENAME } }'
+  (cd "$output/$1/edges" && find "$queue" -maxdepth 1 -name 'id:*' -printf '%s ./%f\n' | sort -n | cut -d' ' -f2- |
+    xargs -d '\n' awk -F: "$first" ../corpus.map) |
+  while read -r name; do
+    cp "$queue/$name" "$output/$1/new/found-$(sha1sum "$queue/$name" | cut -c1-8)"
+  done
 }
 
 stat_of() { sed -nE "s/^$2 *: //p" "$output/$1/default/fuzzer_stats"; }
@@ -100,10 +117,10 @@ for target in "${targets[@]}"; do
   [[ -f $output/$target/default/fuzzer_stats ]] || continue
   crashes=$(stat_of "$target" saved_crashes) hangs=$(stat_of "$target" saved_hangs)
   (( crashes + hangs == 0 )) || failed=1
+  at_start=$(edges "$target" "corpus/$target" "$output/$target/corpus.map")
+  at_end=$(edges "$target" "$output/$target/default/queue" "$output/$target/queue.map")
   printf "$row" "$target" "$(stat_of "$target" execs_done)" "$(stat_of "$target" execs_per_sec)" \
-    "$(ls "corpus/$target" | wc -l) → $(stat_of "$target" corpus_count)" \
-    "$(edges "corpus/$target" "$target") → $(edges "$output/$target/default/queue" "$target")" "$crashes" "$hangs"
-  afl-cmin -t 5000 -m none -i "$output/$target/default/queue" -o "$output/$target/new" -- dotnet "$program/Megaphone.Fuzz.dll" "$target" \
-    >"$output/$target/cmin.log" 2>&1 || { say "$target: afl-cmin failed; see $output/$target/cmin.log" >&2; failed=1; }
+    "$(find "corpus/$target" -type f | wc -l) → $(stat_of "$target" corpus_count)" "$at_start → $at_end" "$crashes" "$hangs"
+  keep "$target"
 done
 exit "$failed"
