@@ -117,10 +117,10 @@ for target in "${targets[@]}"; do
   [[ -f $output/$target/default/fuzzer_stats ]] || continue
   crashes=$(stat_of "$target" saved_crashes) hangs=$(stat_of "$target" saved_hangs)
   (( crashes + hangs == 0 )) || failed=1
-  at_start=$(edges "$target" "corpus/$target" "$output/$target/corpus.map")
+  at_start=$(edges "$target" "$here/corpus/$target" "$output/$target/corpus.map")
   at_end=$(edges "$target" "$output/$target/default/queue" "$output/$target/queue.map")
   printf "$row" "$target" "$(stat_of "$target" execs_done)" "$(stat_of "$target" execs_per_sec)" \
-    "$(find "corpus/$target" -type f | wc -l) → $(stat_of "$target" corpus_count)" "$at_start → $at_end" "$crashes" "$hangs"
+    "$(find "$here/corpus/$target" -type f | wc -l) → $(stat_of "$target" corpus_count)" "$at_start → $at_end" "$crashes" "$hangs"
   keep "$target"
 done
 exit "$failed"

@@ -69,7 +69,8 @@ internal static class StartTlsTarget
         splitter.Release(ref state, StartTlsDialogue.MaxPieceBytes);
         Property.Holds(memory.InUse == 0, "all memory is given back");
         CheckAnswers(dialogue, answers.ToString());
-        return new Transcript(dialogue.Host, dialogue.HasProceeded, dialogue.IsOver, dialogue.Refusal, answers.Length, sealedAt, sealedBytes, records);
+        return new Transcript(
+            dialogue.Host, dialogue.HasProceeded, dialogue.IsOver, dialogue.Refusal, answers.Length, sealedAt, sealedBytes, records);
     }
 
     private static void CheckMore(string host, ReadOnlySpan<byte> startTls)
@@ -77,7 +78,8 @@ internal static class StartTlsTarget
         StartTlsDialogue dialogue = new(_ => host);
         dialogue.Accept("<stream:stream>"u8, more: true);
         dialogue.Accept(startTls, more: true);
-        Property.Holds(dialogue is { HasProceeded: false, Refusal: StreamCondition.PolicyViolation }, "nothing may stand in the clear behind a starttls");
+        bool isRefused = dialogue is { HasProceeded: false, Refusal: StreamCondition.PolicyViolation };
+        Property.Holds(isRefused, "nothing may stand in the clear behind a starttls");
     }
 
     private static void CheckAnswers(StartTlsDialogue dialogue, string answers)
