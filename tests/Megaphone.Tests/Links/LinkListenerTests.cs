@@ -124,8 +124,11 @@ public sealed class LinkListenerTests : IDisposable
     {
         using LinkListener guarded = Guarded(links: 64);
         List<Socket> peers = [.. Enumerable.Range(0, 6).Select(_ => Connect(guarded))];
-        foreach (Socket peer in peers) peer.Send(Packets.Of(0, Hello("guess")));
+
+        // Behind the answer to the first every other one has to wait.
+        peers[0].Send(Packets.Of(0, Hello("guess")));
         Assert.Contains("the secret is missing or wrong", Answer(peers[0]), StringComparison.Ordinal);
+        foreach (Socket peer in peers[1..]) peer.Send(Packets.Of(0, Hello("guess")));
         foreach (LinkConnection connection in guarded.Connections()) connection.Close("the test wants it so");
         await BoundedWait.UntilAsync(() => guarded.Connections().Length == 0, "the end of all, long before their turn");
     }
