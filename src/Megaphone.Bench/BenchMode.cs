@@ -36,7 +36,9 @@ internal sealed record BenchMode(string Name, string Purpose, IReadOnlyList<Benc
         new("link", "play an ECM: XMPP clients over links, which take no descriptor each", LinkBenchOptions.All, values =>
         {
             LinkBenchOptions options = LinkBenchOptions.Read(values);
-            return Measure(options.Run, context => new XmppBench("link", options.Clients, options.Run, clients => new LinkTransport(options, clients), context));
+            return Measure(
+                options.Run,
+                context => new XmppBench("link", options.Clients, options.Run, clients => new LinkTransport(options, clients), context));
         }),
         new("flood", "play an ECM that fills a link to an echo with packets", FloodBenchOptions.All, values =>
         {
@@ -65,7 +67,12 @@ internal sealed record BenchMode(string Name, string Purpose, IReadOnlyList<Benc
 
     /// <summary>Splits the run where one process may not have enough descriptors for all connections.</summary>
     private static Act Measure(
-        OptionValues values, TcpOptions tcp, int connections, Func<int, int, IEnumerable<string>> shareOf, RunOptions run, Func<RunContext, IBench> make) =>
+        OptionValues values,
+        TcpOptions tcp,
+        int connections,
+        Func<int, int, IEnumerable<string>> shareOf,
+        RunOptions run,
+        Func<RunContext, IBench> make) =>
         Measure(run, context => tcp.ProcessesFor(connections, context) is > 1 and int workers
             ? values.Split(workers, worker => shareOf(worker, workers), run, context)
             : make(context));

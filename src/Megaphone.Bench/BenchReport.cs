@@ -170,7 +170,8 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
         foreach ((_, string title, LatencyHistogram latencies) in _latencies)
         {
-            latency.Add(title, Enumerable.Range(0, 81).Select(step => new Chart.Point(step / 20.0, latencies.Percentile(1 - Math.Pow(10, -step / 20.0)) / 1000)));
+            latency.Add(title, Enumerable.Range(0, 81).Select(step => PercentileAt(step / 20.0)));
+            Chart.Point PercentileAt(double nines) => new(nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000);
         }
 
         Chart memory = new("Memory in MiB, by clients", logarithmicX: false, logarithmicY: false);

@@ -97,11 +97,13 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
         {
             (string name, Point[] points) = _curves[i];
             string colour = Colours[i % Colours.Length];
-            string line = string.Join(' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(Scaled(point)):0.0},{Y(point.Y):0.0}")));
+            string line = string.Join(
+                ' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(Scaled(point)):0.0},{Y(point.Y):0.0}")));
             Append(svg, $"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{line}\"/>");
             if (points.Length <= MaxDots)
             {
-                foreach (Point point in points) Append(svg, $"<circle cx=\"{X(Scaled(point)):0.0}\" cy=\"{Y(point.Y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
+                foreach (Point point in points)
+                    Append(svg, $"<circle cx=\"{X(Scaled(point)):0.0}\" cy=\"{Y(point.Y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
             }
 
             Append(svg, $"<text x=\"{legend}\" y=\"36\" style=\"fill: {colour}\">{SecurityElement.Escape(name)}</text>");

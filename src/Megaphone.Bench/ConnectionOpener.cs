@@ -16,7 +16,9 @@ internal sealed unsafe class ConnectionOpener(IPEndPoint to, SourceAddresses? fr
     private readonly NativeAddress _to = new(to);
     private readonly Epoll _epoll = new();
 
-    /// <summary>Is given a connection that is established, which it owns from then on; or a negative number, and the reason why there is none.</summary>
+    /// <summary>
+    /// Is given a connection that is established, which it owns from then on; or a negative number, and the reason why there is none.
+    /// </summary>
     public delegate void Opened(int index, int descriptor, string? problem);
 
     /// <summary>Connections that are being opened.</summary>

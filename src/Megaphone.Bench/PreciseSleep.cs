@@ -11,7 +11,8 @@ internal static unsafe class PreciseSleep
     /// <summary>Makes the sleeps of the calling thread precise.</summary>
     public static void Prepare() => _ = Libc.ProcessControl(Libc.SetTimerSlack, 1, 0, 0, 0);
 
-    /// <summary>Sleeps until a time, in ticks of <see cref="Stopwatch"/>, or for <paramref name="longest"/>, whichever is sooner. A signal may end the sleep early.</summary>
+    /// <summary>Sleeps until a time, in ticks of <see cref="Stopwatch"/>, or for <paramref name="longest"/>, whichever is sooner.</summary>
+    /// <remarks>A signal may end the sleep early.</remarks>
     public static void Until(long due, TimeSpan longest)
     {
         long ticks = Math.Min(due - Stopwatch.GetTimestamp(), (long)(longest.TotalSeconds * Stopwatch.Frequency));

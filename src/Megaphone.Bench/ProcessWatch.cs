@@ -3,7 +3,9 @@ using System.Globalization;
 
 namespace Megaphone.Bench;
 
-/// <summary>Samples the usage of processes, this one among them, during a run: at the end of each phase, and four times a second for the peak.</summary>
+/// <summary>
+/// Samples the usage of processes, this one among them, during a run: at the end of each phase, and four times a second for the peak.
+/// </summary>
 internal sealed class ProcessWatch : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);

@@ -124,8 +124,10 @@ before=$(resident "$pid_ecm" VmRSS) own_before=$(resident "$pid_ecm" RssAnon)
 sample() {
   metrics ecm "$admin_ecm" || return 0
   # One process for all of it: the machine may be slow.
-  awk -v seconds="$SECONDS" '{ value[$1] = $2 } END { if ("megaphone_ecm_clients" in value) print seconds, value["megaphone_ecm_clients"], value["VmRSS:"], value["RssAnon:"],
-    value["megaphone_gc_pause_seconds_total"], value["megaphone_gc_collections_total"] }' "$work/ecm.metrics" "/proc/$pid_ecm/status" >>"$work/samples"
+  awk -v seconds="$SECONDS" '{ value[$1] = $2 }
+    END { if ("megaphone_ecm_clients" in value) print seconds, value["megaphone_ecm_clients"], value["VmRSS:"], value["RssAnon:"],
+      value["megaphone_gc_pause_seconds_total"], value["megaphone_gc_collections_total"] }
+    ' "$work/ecm.metrics" "/proc/$pid_ecm/status" >>"$work/samples"
 }
 
 # Seldom enough that the samples themselves take no memory worth mentioning: what answers leave behind stays until it is collected.

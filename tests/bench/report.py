@@ -98,9 +98,9 @@ user as before, and the machine that the hub runs on pays a little more. What mo
 machine at the edge that holds them pays the ECM's few bytes and the kernel's socket for each, and nothing else.""",
     "pingpong": """
 1,000 clients, each of which sends 200 bytes and waits for their echo; the load generator and the echo server, both `megaphone
-bench`, share the two cores with what is measured. ECM and hub are two processes and do twice the hops; their processor time is added up, as that of nginx's
-two workers is. "With echo" the hub answers itself, so that the two do as many hops as a proxy and its server. Nine tenths of the time is the kernel's; with a
-server behind the hub a message that travels alone takes four sends, four receives and four wake-ups of sleeping threads,
+bench`, share the two cores with what is measured. ECM and hub are two processes and do twice the hops; their processor time is
+added up, as that of nginx's two workers is. "With echo" the hub answers itself, so that the two do as many hops as a proxy and its
+server. Nine tenths of the time is the kernel's; with a server behind the hub a message that travels alone takes four sends, four receives and four wake-ups of sleeping threads,
 where HAProxy takes two of each, and sleeps between them only if the server is slow; when many travel together the links' share of
 that is small. At the fixed rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should
 have left. The ratios are taken round by round. The bare relay (`tests/bench/bare_relay.c`) stands beside them as the least that two
@@ -119,8 +119,8 @@ on and without modules: for each handshake it starts a session, and ends it, and
     "link": """
 `megaphone bench flood` plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
 size, header included, as fast as they are taken, every header that comes back checked, no byte lost. It shares the two
-cores with the hub. The raw echo, `megaphone bench echo-server`, receives and sends with large buffers and looks at nothing; it is shown with the system's
-own congestion control and with Reno, which links within one machine choose for themselves: BBR, where that is the system's,
+cores with the hub. The raw echo, `megaphone bench echo-server`, receives and sends with large buffers and looks at nothing; it is
+shown with the system's own congestion control and with Reno, which links within one machine choose for themselves: BBR, where that is the system's,
 paces by timers what nothing on loopback could congest.""",
     "headers": """
 In process, under the JIT of .NET 10, on one core: each round is the median of seven runs over headers of all sizes. The plain

@@ -1,4 +1,5 @@
-"""Clients that speak TLS, which `megaphone bench` does not, to one address: many that stay (idle), many that come and go (handshake), many that talk (talk).
+"""Clients that speak TLS, which `megaphone bench` does not, to one address: many that stay (idle), many that come and go (handshake),
+many that talk (talk).
 
 Prints READY when they are there, or a JSON object with figures at the end. Standard input tells when idle ones may go.
 """

@@ -20,7 +20,8 @@ internal sealed record AttackOptions(TimeSpan Length, IReadOnlyList<string> Name
             if (arguments[i] == "--json" && i + 1 < arguments.Count) json = arguments[++i];
             else if (arguments[i] == "--seconds" && i + 1 < arguments.Count) seconds = Seconds(arguments[++i]);
             else if (AttackList.Names.Contains(arguments[i])) names.Add(arguments[i]);
-            else throw new ArgumentException($"\"{arguments[i]}\" is neither --seconds N, nor --json FILE, nor one of {string.Join(", ", AttackList.Names)}");
+            else throw new ArgumentException(
+                $"\"{arguments[i]}\" is neither --seconds N, nor --json FILE, nor one of {string.Join(", ", AttackList.Names)}");
         }
 
         return new AttackOptions(TimeSpan.FromSeconds(seconds), names.Count > 0 ? names : AttackList.Names, json);

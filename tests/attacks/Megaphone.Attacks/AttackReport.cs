@@ -11,7 +11,8 @@ internal static class AttackReport
 
     /// <summary>The two lines above the rows.</summary>
     public static string Head(Timing timing) => string.Create(CultureInfo.InvariantCulture, $"""
-        {timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without and {timing.Length.TotalSeconds:0.#} s with each attack (two, where that shows as much); waits in ms, memory (RssAnon) in MiB, log in KiB
+        {timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without each attack, and as long with it (2 s, where that shows as much)
+        waits in ms, memory (RssAnon) in MiB, log in KiB
 
         {"",-NameWidth}  {"without",13}  {"with the attack",15}
         {"attack",-NameWidth}  {"p99",6} {"max",6}  {"p99",7} {"max",7}  {"harmed",6}  {"memory",13}  {"log",7}  outcome for the attacker
@@ -22,8 +23,9 @@ internal static class AttackReport
     [
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{result.Attack.Name,-NameWidth}  {result.Before.P99,6:F1} {result.Before.Longest,6:F1}  {result.During.P99,7:F1} {result.During.Longest,7:F1}  "
-            + $"{result.HarmedCount,6}  {$"{MiB(result.MemoryBefore):F1} → {MiB(result.MemoryPeak):F1}",13}  {result.LogBytes / 1024.0,7:F1}  {result.Outcome.Summary}"),
+            $"{result.Attack.Name,-NameWidth}  {result.Before.P99,6:F1} {result.Before.Longest,6:F1}  "
+            + $"{result.During.P99,7:F1} {result.During.Longest,7:F1}  {result.HarmedCount,6}  "
+            + $"{$"{MiB(result.MemoryBefore):F1} → {MiB(result.MemoryPeak):F1}",13}  {result.LogBytes / 1024.0,7:F1}  {result.Outcome.Summary}"),
         .. result.Broken(MaxLongest(result)).Select(broken => $"    NOT KEPT: {broken}"),
         .. result.Harmed.Take(3).Select(harm => $"    harmed: {harm}"),
     ]);

@@ -10,7 +10,14 @@ namespace Megaphone.Attacks;
 /// <param name="LogBytes">Bytes that were written to logs meanwhile.</param>
 /// <param name="Outcome">The outcome for the attacker.</param>
 internal sealed record AttackResult(
-    IAttack Attack, Waits Before, Waits During, IReadOnlyCollection<string> Harmed, long MemoryBefore, long MemoryPeak, long LogBytes, Outcome Outcome)
+    IAttack Attack,
+    Waits Before,
+    Waits During,
+    IReadOnlyCollection<string> Harmed,
+    long MemoryBefore,
+    long MemoryPeak,
+    long LogBytes,
+    Outcome Outcome)
 {
     /// <summary>Bytes of log that an attack may cause.</summary>
     public const long MaxLogBytes = 64 << 10;

@@ -44,7 +44,8 @@ internal sealed class ClientHelloFlood : TlsFlood
     /// <summary>The first two clients fill their records; the others send one header in each, and halves of it, with data between.</summary>
     private static byte[] Record(HandmadeTls12 tls, int number, int i) => (number, i % 4) switch
     {
-        ( < 2, _) => tls.Seal(HandmadeTls.Handshake, [.. Enumerable.Repeat(Hello, HandmadeTls12.MaxContentBytes / Hello.Length).SelectMany(hello => hello)]),
+        ( < 2, _) => tls.Seal(
+            HandmadeTls.Handshake, [.. Enumerable.Repeat(Hello, HandmadeTls12.MaxContentBytes / Hello.Length).SelectMany(hello => hello)]),
         (_, 0) => tls.Seal(HandmadeTls.ApplicationData, "data"u8),
         (_, 1) => tls.Seal(HandmadeTls.Handshake, Hello.AsSpan(0, 3)),
         (_, 2) => tls.Seal(HandmadeTls.Handshake, Hello.AsSpan(3)),

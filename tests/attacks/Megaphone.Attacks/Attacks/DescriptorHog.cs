@@ -60,6 +60,8 @@ internal sealed class DescriptorHog : IAttack
         await over.CancelAsync();
         await attack;
         return new Outcome(
-            connected, string.Create(CultureInfo.InvariantCulture, $"{held} of {connected} held, {health}, {used:F2} of a core"), Harmed: health.Unanswered);
+            connected,
+            string.Create(CultureInfo.InvariantCulture, $"{held} of {connected} held, {health}, {used:F2} of a core"),
+            Harmed: health.Unanswered);
     }
 }

@@ -10,7 +10,10 @@ internal sealed class ForgedAttribute : IAttack
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(50);
 
     private static readonly string[] Hosts =
-        ["\"a' evil='1' x='.example.org\"", "\"a'><evil/><x y='.example.org\"", "'a&apos; evil=&apos;1&apos; x=&apos;.example.org'", "\"a&#39; evil=&#39;1.example.org\""];
+    [
+        "\"a' evil='1' x='.example.org\"", "\"a'><evil/><x y='.example.org\"",
+        "'a&apos; evil=&apos;1&apos; x=&apos;.example.org'", "\"a&#39; evil=&#39;1.example.org\"",
+    ];
 
     /// <inheritdoc/>
     public string Name => "forged-attribute";
@@ -44,7 +47,8 @@ internal sealed class ForgedAttribute : IAttack
                 if (client is null || client.Send(header, reads: false, end) < header.Length) continue;
                 Interlocked.Increment(ref sent);
                 string answer = Encoding.Latin1.GetString(client.Receive(IsAnswer, timing.AnswerWithin, CancellationToken.None));
-                if (answer.Contains("evil=", StringComparison.Ordinal) || answer.Contains("<evil", StringComparison.Ordinal)) Interlocked.Increment(ref forged);
+                if (answer.Contains("evil=", StringComparison.Ordinal) || answer.Contains("<evil", StringComparison.Ordinal))
+                    Interlocked.Increment(ref forged);
                 else if (answer.Contains("<stream:error>", StringComparison.Ordinal)) Interlocked.Increment(ref refused);
             }
             while (!end.WaitHandle.WaitOne(Rest));

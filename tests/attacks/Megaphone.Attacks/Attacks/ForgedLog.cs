@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Links whose names, in hello, contain line breaks, terminal codes and bytes that are no UTF-8, to write lines of their own into the log.</summary>
+/// <summary>
+/// Links whose names, in hello, contain line breaks, terminal codes and bytes that are no UTF-8, to write lines of their own into the log.
+/// </summary>
 /// <param name="module">Whether they go to the module rather than to a hub.</param>
 internal sealed class ForgedLog(bool module) : IAttack
 {

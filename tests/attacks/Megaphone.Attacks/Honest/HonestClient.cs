@@ -28,7 +28,9 @@ internal abstract class HonestClient : IDisposable
             await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
             stream = new NetworkStream(socket, ownsSocket: true);
             if (tls) stream = await SecureAsync(stream, number % 4 == 1 ? SslProtocols.Tls13 : SslProtocols.Tls12, target.Authority);
-            return target.Scene.Module ? await XmppHonestClient.LogInAsync(stream) : await EchoHonestClient.OpenAsync(stream, target.Scene.Stanzas, number);
+            return target.Scene.Module
+                ? await XmppHonestClient.LogInAsync(stream)
+                : await EchoHonestClient.OpenAsync(stream, target.Scene.Stanzas, number);
         }
         catch
         {

@@ -103,7 +103,8 @@ internal sealed class Target : IAsyncDisposable
         _certificates.Issue("host", [.. Scene.StartTlsHosts ?? [], AlsoInCertificates]);
         if (Scene.Module)
         {
-            Ejabberd = await Ejabberd.StartWithModuleAsync([.. Scene.Secret is null ? Array.Empty<string>() : [$"secret: \"{Scene.Secret}\""], .. Scene.Listener]);
+            string[] secretLine = Scene.Secret is null ? [] : [$"secret: \"{Scene.Secret}\""];
+            Ejabberd = await Ejabberd.StartWithModuleAsync([.. secretLine, .. Scene.Listener]);
             if (Scene.EjabberdLogs is { } level) await Ejabberd.EvaluateAsync($"ejabberd_logger:set({level})");
         }
         else
