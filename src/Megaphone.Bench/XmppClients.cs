@@ -92,9 +92,9 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
         {
             switch (_splitter.Next(ref session.Stream, MaxPieceBytes, ref content, out ReadOnlySpan<byte> piece, out StreamFault? fault))
             {
-                case SplitStep.Incomplete:
+                case StreamSplitter.Step.Incomplete:
                     return;
-                case SplitStep.Refused:
+                case StreamSplitter.Step.Refused:
                     Close(sender, index, ref session, $"the server sent what is no XMPP: {fault!.Reason}");
                     return;
                 default:

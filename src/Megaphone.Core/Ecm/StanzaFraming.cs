@@ -51,7 +51,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
         int max = _maxPieceBytes[client.Listener];
         int held = StreamSplitter.HeldBy(client.Stream, max);
         bool committed = false;
-        while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault) == SplitStep.Piece)
+        while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault) == StreamSplitter.Step.Piece)
         {
             // The configuration's check ensures that the longest stanza fits our own limit; the other side's may be lower.
             if (piece.Length > link.PeerMaxContent)

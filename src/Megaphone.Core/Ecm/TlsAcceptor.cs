@@ -216,9 +216,9 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     {
         if (!TryReceive(client, buffer, out ReadOnlySpan<byte> unread)) return;
         const int MaxPieceBytes = StartTlsDialogue.MaxPieceBytes;
-        SplitStep step;
+        StreamSplitter.Step step;
         StreamFault? fault;
-        while ((step = _splitter.Next(ref client.Stream, MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault)) == SplitStep.Piece)
+        while ((step = _splitter.Next(ref client.Stream, MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault)) == StreamSplitter.Step.Piece)
         {
             // White space is not an attack: it is dropped, and some clients end lines where the RFC allows none.
             bool more = XmlBytes.CountWhiteSpace(unread) < unread.Length;
@@ -238,7 +238,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             return;
         }
 
-        if (step == SplitStep.Incomplete)
+        if (step == StreamSplitter.Step.Incomplete)
         {
             Arm(client, Libc.EpollIn);
         }

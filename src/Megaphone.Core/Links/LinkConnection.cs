@@ -118,11 +118,11 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <param name="welcomeTimeout">How long to wait for TLS and the answer to <c>hello</c>.</param>
     public async Task RunAsync(TimeSpan welcomeTimeout)
     {
-        ReceiveEnd end;
+        LinkReceiver.End end;
         try
         {
             _opening.StartTimer(welcomeTimeout);
-            (_secured, ReceiveEnd? failed) = await _opening.SecureAsync().ConfigureAwait(false);
+            (_secured, LinkReceiver.End? failed) = await _opening.SecureAsync().ConfigureAwait(false);
             if (failed is null) await BeginAsync().ConfigureAwait(false);
             end = failed ?? await _receiver.RunAsync(_secured).ConfigureAwait(false);
         }
@@ -130,7 +130,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         {
             // An exception that a packet causes must not reach the thread pool and end the process.
             if (MayLog(LinkEvent.InternalError)) _log.Unexpected(Peer, e);
-            end = new ReceiveEnd("internal error");
+            end = new LinkReceiver.End("internal error");
         }
 
         await EndAsync(end).ConfigureAwait(false);
@@ -334,7 +334,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         if (failure is not null) Close($"sending failed: {failure}");
     }
 
-    private async Task EndAsync(ReceiveEnd end)
+    private async Task EndAsync(LinkReceiver.End end)
     {
         _secured?.EndReceiving();
         if (end.Fault is { } fault) EndForFault(fault);

@@ -39,10 +39,10 @@ internal sealed class LinkOpening(
 
     /// <summary>Does the TLS handshake, if there is TLS. Nothing has been sent or received before it.</summary>
     /// <returns>The TLS stream; and why the connection ends, null when it goes on, if only to be refused.</returns>
-    public async Task<(SecuredSocket? Secured, ReceiveEnd? End)> SecureAsync()
+    public async Task<(SecuredSocket? Secured, LinkReceiver.End? End)> SecureAsync()
     {
         if (tls is null) return default;
-        TlsHandshakeResult result = await tls.SecureAsync(socket).ConfigureAwait(false);
+        LinkTls.Result result = await tls.SecureAsync(socket).ConfigureAwait(false);
         Refusal = result.Refusal;
         _tlsDone = true;
         if ((result.Refusal ?? result.Failure) is not null && !result.Abandoned && !connection.IsClosed)
@@ -52,7 +52,7 @@ internal sealed class LinkOpening(
             metrics.AddRefused(RefusalReason.Tls);
         }
 
-        if (result.Failure is not null) return (result.Secured, new ReceiveEnd(result.Failure));
+        if (result.Failure is not null) return (result.Secured, new LinkReceiver.End(result.Failure));
         if (result.Refusal is not null) connection.AcceptUpTo(LinkReceiver.LongestHello);
         else if (_accepted && options.Secret is null) _timer?.Dispose();
         return (result.Secured, null);

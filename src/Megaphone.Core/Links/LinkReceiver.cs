@@ -42,7 +42,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
 
     /// <summary>Receives until the stream ends, fails, or is closed.</summary>
     /// <param name="secured">The TLS stream, if the link uses TLS.</param>
-    public async Task<ReceiveEnd> RunAsync(SecuredSocket? secured = null)
+    public async Task<End> RunAsync(SecuredSocket? secured = null)
     {
         ReceiveOperation operation = ReceiveOperation.Rent();
         try
@@ -78,7 +78,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                 }
 
                 if (outcome == Outcome.Closed)
-                    return _splitter.Fault is { } fault ? new ReceiveEnd(fault.ToString(), Fault: fault) : new ReceiveEnd("");
+                    return _splitter.Fault is { } fault ? new End(fault.ToString(), Fault: fault) : new End("");
 
                 MakeRoom(filled: _end == _buffer.Length);
                 if (Environment.TickCount64 - lastYield >= YieldAfterMilliseconds)
@@ -90,11 +90,11 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         }
         catch (ObjectDisposedException)
         {
-            return new ReceiveEnd("closed");
+            return new End("closed");
         }
         catch (IOException error) when (secured is not null)
         {
-            return new ReceiveEnd(secured.IsTruncated ? "truncated in the middle of a TLS record" : TlsFault.Describe(error));
+            return new End(secured.IsTruncated ? "truncated in the middle of a TLS record" : TlsFault.Describe(error));
         }
         finally
         {
@@ -114,10 +114,10 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
             // The packet before this one may have been the hello that raises the link's limit.
             splitter.MaxPacketBytes = _maxPacketBytes;
             PacketSplitter before = splitter;
-            SplitResult result = splitter.Next(unread, out PacketHeader header);
-            if (result != SplitResult.Packet)
+            PacketSplitter.Result result = splitter.Next(unread, out PacketHeader header);
+            if (result != PacketSplitter.Result.Packet)
             {
-                if (result == SplitResult.Malformed) outcome = Outcome.Closed;
+                if (result == PacketSplitter.Result.Malformed) outcome = Outcome.Closed;
                 break;
             }
 
@@ -158,13 +158,19 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         _end = count;
     }
 
-    private ReceiveEnd DescribeEnd(int count, SocketError error, bool truncated)
+    private End DescribeEnd(int count, SocketError error, bool truncated)
     {
         int left = _end - _start;
-        if (truncated) return new ReceiveEnd("truncated: the connection ended without TLS's close_notify, so data may be missing");
-        if (count < 0) return new ReceiveEnd(error == SocketError.OperationAborted ? "closed" : new SocketException((int)error).Message);
+        if (truncated) return new End("truncated: the connection ended without TLS's close_notify, so data may be missing");
+        if (count < 0) return new End(error == SocketError.OperationAborted ? "closed" : new SocketException((int)error).Message);
         return left == 0
-            ? new ReceiveEnd("ended by the other side", Orderly: true)
-            : new ReceiveEnd($"ended by the other side in the middle of a packet, {left} bytes into it");
+            ? new End("ended by the other side", Orderly: true)
+            : new End($"ended by the other side in the middle of a packet, {left} bytes into it");
     }
+
+    /// <summary>Why a receiver stopped.</summary>
+    /// <param name="Reason">In words, for the log.</param>
+    /// <param name="Orderly">The peer ended the stream between two packets.</param>
+    /// <param name="Fault">The malformed header, if that was the reason.</param>
+    internal readonly record struct End(string Reason, bool Orderly = false, PacketFault? Fault = null);
 }

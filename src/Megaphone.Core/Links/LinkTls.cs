@@ -36,7 +36,7 @@ internal sealed class LinkTls : IDisposable
     public bool RequiresCertificates => _options is { Listens: true, Authorities: not null };
 
     /// <summary>Does the handshake on a connected socket. It has no timeout: closing the socket ends it.</summary>
-    public async Task<TlsHandshakeResult> SecureAsync(Socket socket)
+    public async Task<Result> SecureAsync(Socket socket)
     {
         SecuredSocket? secured = null;
         string? problem = null;
@@ -46,24 +46,24 @@ internal sealed class LinkTls : IDisposable
             if (_options.Listens)
             {
                 if (await PeekFirstByteAsync(socket).ConfigureAwait(false) is not { } first)
-                    return new TlsHandshakeResult(Failure: "ended by the other side", Abandoned: true);
+                    return new Result(Failure: "ended by the other side", Abandoned: true);
                 if (first != HandshakeRecord)
-                    return new TlsHandshakeResult(Refusal: "links require TLS here: set Ecm:Link:Tls");
+                    return new Result(Refusal: "links require TLS here: set Ecm:Link:Tls");
 
                 secured = new SecuredSocket(socket);
                 await secured.AcceptAsync(ServerOptions(credentials, found => problem = found)).ConfigureAwait(false);
-                return new TlsHandshakeResult(secured, Refusal: problem);
+                return new Result(secured, Refusal: problem);
             }
 
             secured = new SecuredSocket(socket);
             await secured.ConnectAsync(ClientOptions(credentials, found => problem = found)).ConfigureAwait(false);
-            return new TlsHandshakeResult(secured);
+            return new Result(secured);
         }
         catch (Exception error)
         {
             // Malformed handshakes make SslStream throw nearly any exception.
             secured?.Dispose();
-            return new TlsHandshakeResult(Failure: problem is null ? DescribeFailure(error, secured) : $"not accepted: {problem}");
+            return new Result(Failure: problem is null ? DescribeFailure(error, secured) : $"not accepted: {problem}");
         }
     }
 
@@ -149,4 +149,13 @@ internal sealed class LinkTls : IDisposable
         const string Ended = "the other end ended the connection in the middle of the TLS handshake";
         return _options.Listens ? Ended : $"{Ended}; if it does not use TLS, set Hub:Tls there";
     }
+
+    /// <summary>The result of a link's TLS handshake.</summary>
+    /// <param name="Secured">The TLS stream, if the handshake succeeded.</param>
+    /// <param name="Refusal">Why the listening end refuses the link nevertheless: its hello is answered with this reason, and
+    /// nothing else is accepted from it. Without <paramref name="Secured"/> it does not speak TLS.</param>
+    /// <param name="Failure">Why the handshake failed.</param>
+    /// <param name="Abandoned">With a failure: the other end had not sent anything.</param>
+    internal readonly record struct Result(
+        SecuredSocket? Secured = null, string? Refusal = null, string? Failure = null, bool Abandoned = false);
 }

@@ -34,21 +34,21 @@ internal struct PacketSplitter(int maxPacketBytes)
     /// <summary>Finds the next packet in what has arrived and is not yet consumed.</summary>
     /// <param name="unread">Begins at <see cref="Offset"/>; may be empty, may hold many packets.</param>
     /// <param name="header">
-    /// With <see cref="SplitResult.Packet"/> the packet's header: its content is
+    /// With <see cref="Result.Packet"/> the packet's header: its content is
     /// <c>unread[PacketHeader.Size..header.Length]</c>, and the caller continues after it. With
-    /// <see cref="SplitResult.Incomplete"/> the header of the incomplete packet if it has arrived completely, else default.
-    /// With <see cref="SplitResult.Malformed"/> default.
+    /// <see cref="Result.Incomplete"/> the header of the incomplete packet if it has arrived completely, else default.
+    /// With <see cref="Result.Malformed"/> default.
     /// </param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public SplitResult Next(ReadOnlySpan<byte> unread, out PacketHeader header)
+    public Result Next(ReadOnlySpan<byte> unread, out PacketHeader header)
     {
         if (Fault is null
             && unread.Length >= PacketHeader.Size
             && PacketHeader.TryParse(unread, _maxPacketBytes, out header))
         {
-            if (header.Length > unread.Length) return SplitResult.Incomplete;
+            if (header.Length > unread.Length) return Result.Incomplete;
             Offset += header.Length;
-            return SplitResult.Packet;
+            return Result.Packet;
         }
 
         header = default;
@@ -56,15 +56,28 @@ internal struct PacketSplitter(int maxPacketBytes)
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private SplitResult IncompleteOrMalformed(ReadOnlySpan<byte> unread)
+    private Result IncompleteOrMalformed(ReadOnlySpan<byte> unread)
     {
-        if (Fault is not null) return SplitResult.Malformed;
-        if (unread.IsEmpty) return SplitResult.Incomplete;
+        if (Fault is not null) return Result.Malformed;
+        if (unread.IsEmpty) return Result.Incomplete;
 
         HeaderFaultKind kind = HeaderScanner.Scan(unread, _maxPacketBytes, out _, out int at);
-        if (kind == HeaderFaultKind.None) return SplitResult.Incomplete;
+        if (kind == HeaderFaultKind.None) return Result.Incomplete;
 
         Fault = new PacketFault(kind, Offset, unread[..(at + 1)], _maxPacketBytes);
-        return SplitResult.Malformed;
+        return Result.Malformed;
+    }
+
+    /// <summary>What <see cref="PacketSplitter.Next"/> found.</summary>
+    internal enum Result
+    {
+        /// <summary>A complete packet is at the front.</summary>
+        Packet,
+
+        /// <summary>More bytes are needed; nothing was consumed.</summary>
+        Incomplete,
+
+        /// <summary>The stream is malformed, and stays so; <see cref="PacketSplitter.Fault"/> tells in what way.</summary>
+        Malformed,
     }
 }

@@ -32,8 +32,8 @@ internal static class PieceLexer
     /// <param name="stream">The stream's state, within a piece.</param>
     /// <param name="input">What has arrived.</param>
     /// <param name="at">Where in it to begin; afterwards the index after the last byte that was read.</param>
-    /// <param name="fault">With <see cref="LexerStop.Fault"/>, what is wrong.</param>
-    public static LexerStop Run(ref StreamState stream, ReadOnlySpan<byte> input, ref int at, out StreamFaultKind fault)
+    /// <param name="fault">With <see cref="Stop.Fault"/>, what is wrong.</param>
+    public static Stop Run(ref StreamState stream, ReadOnlySpan<byte> input, ref int at, out StreamFaultKind fault)
     {
         fault = StreamFaultKind.None;
         LexerState state = stream.Lexer;
@@ -41,8 +41,8 @@ internal static class PieceLexer
         int next = at;
         int block = next - MarkupMasks.Size;
         Unsafe.SkipInit(out MarkupMasks masks);
-        LexerStop stop = LexerStop.InputEnd;
-        while (stop == LexerStop.InputEnd && next < input.Length)
+        Stop stop = Stop.InputEnd;
+        while (stop == Stop.InputEnd && next < input.Length)
         {
             if (next - block >= MarkupMasks.Size) block = LoadBlock(input, next, out masks);
             switch (state)
@@ -84,7 +84,7 @@ internal static class PieceLexer
                             fault = StreamFaultKind.LessInTag;
                             break;
                         default:
-                            if (depth <= 1) stop = LexerStop.StartTag;
+                            if (depth <= 1) stop = Stop.StartTag;
                             else if (depth == MaxDepth) fault = StreamFaultKind.TooDeep;
                             else depth++;
                             state = LexerState.Text;
@@ -107,7 +107,7 @@ internal static class PieceLexer
 
                 case LexerState.StartTagSlash:
                     if (input[next++] != '>') fault = StreamFaultKind.SlashInTag;
-                    else if (depth <= 1) stop = LexerStop.EmptyTag;
+                    else if (depth <= 1) stop = Stop.EmptyTag;
                     state = LexerState.Text;
                     break;
 
@@ -121,8 +121,8 @@ internal static class PieceLexer
                     byte last = input[next++];
                     if (last == '<') fault = StreamFaultKind.LessInTag;
                     else if (last != '>') fault = StreamFaultKind.MalformedEndTag;
-                    else if (depth == 1) stop = LexerStop.ClosingTag;
-                    else if (--depth == 1) stop = LexerStop.Element;
+                    else if (depth == 1) stop = Stop.ClosingTag;
+                    else if (--depth == 1) stop = Stop.Element;
                     state = LexerState.Text;
                     break;
 
@@ -131,7 +131,7 @@ internal static class PieceLexer
                     break;
             }
 
-            if (fault != StreamFaultKind.None) stop = LexerStop.Fault;
+            if (fault != StreamFaultKind.None) stop = Stop.Fault;
         }
 
         stream.Lexer = state;
@@ -141,7 +141,7 @@ internal static class PieceLexer
     }
 
     /// <summary>Handles the rare states: CDATA sections, XML declarations, and forbidden markup that begins like them.</summary>
-    private static (LexerState State, LexerStop Stop, StreamFaultKind Fault) StepRare(
+    private static (LexerState State, Stop Stop, StreamFaultKind Fault) StepRare(
         LexerState state, int depth, ReadOnlySpan<byte> input, ref int next)
     {
         byte value = input[next++];
@@ -187,18 +187,18 @@ internal static class PieceLexer
 
             case LexerState.DeclarationQuestion:
                 if (value != '>') return Refused(StreamFaultKind.MalformedDeclaration);
-                return (LexerState.Between, LexerStop.Declaration, StreamFaultKind.None);
+                return (LexerState.Between, Stop.Declaration, StreamFaultKind.None);
 
             default:
                 throw new ArgumentOutOfRangeException(nameof(state), state, "The lexer is not within a piece.");
         }
     }
 
-    private static (LexerState State, LexerStop Stop, StreamFaultKind Fault) To(LexerState state) =>
-        (state, LexerStop.InputEnd, StreamFaultKind.None);
+    private static (LexerState State, Stop Stop, StreamFaultKind Fault) To(LexerState state) =>
+        (state, Stop.InputEnd, StreamFaultKind.None);
 
-    private static (LexerState State, LexerStop Stop, StreamFaultKind Fault) Refused(StreamFaultKind fault) =>
-        (LexerState.Refused, LexerStop.Fault, fault);
+    private static (LexerState State, Stop Stop, StreamFaultKind Fault) Refused(StreamFaultKind fault) =>
+        (LexerState.Refused, Stop.Fault, fault);
 
     /// <summary>Finds the next significant byte within the block.</summary>
     /// <param name="mask">The positions of such bytes in the block.</param>
@@ -232,5 +232,30 @@ internal static class PieceLexer
         input.CopyTo(padded);
         MarkupMasks.Load(ref MemoryMarshal.GetReference(padded), out masks);
         return 0;
+    }
+
+    /// <summary>Why <see cref="PieceLexer.Run"/> stopped.</summary>
+    internal enum Stop
+    {
+        /// <summary>The input is consumed.</summary>
+        InputEnd,
+
+        /// <summary>A start tag at the first level, or the stream header's, is complete. It is not counted in the depth yet.</summary>
+        StartTag,
+
+        /// <summary>The same, but it ends with <c>/&gt;</c>.</summary>
+        EmptyTag,
+
+        /// <summary>An end tag at the first level is complete: the stream's. It is not counted in the depth yet.</summary>
+        ClosingTag,
+
+        /// <summary>A first-level element is complete.</summary>
+        Element,
+
+        /// <summary>An XML declaration is complete.</summary>
+        Declaration,
+
+        /// <summary>The stream is invalid; the last byte read is the faulty one.</summary>
+        Fault,
     }
 }

@@ -29,11 +29,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     /// <param name="maxPieceBytes">The longest piece that is accepted, the same throughout a stream.</param>
     /// <param name="unread">What has arrived; what is consumed is removed from its front.</param>
     /// <param name="piece">
-    /// With <see cref="SplitStep.Piece"/>, the piece. It lies in <paramref name="unread"/> or in the stream's buffer, and is
+    /// With <see cref="Step.Piece"/>, the piece. It lies in <paramref name="unread"/> or in the stream's buffer, and is
     /// valid until the next call for this stream, which frees the buffer: call until the result is another one.
     /// </param>
-    /// <param name="fault">With <see cref="SplitStep.Refused"/>, why. Nothing more of that stream may be passed.</param>
-    public SplitStep Next(
+    /// <param name="fault">With <see cref="Step.Refused"/>, why. Nothing more of that stream may be passed.</param>
+    public Step Next(
         ref StreamState stream, int maxPieceBytes, ref ReadOnlySpan<byte> unread, out ReadOnlySpan<byte> piece, out StreamFault? fault)
     {
         Debug.Assert(!stream.IsRefused);
@@ -46,20 +46,20 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
             if (!stream.IsWithinPiece)
             {
                 Consume(ref stream, ref unread, XmlBytes.CountWhiteSpace(unread));
-                if (unread.IsEmpty) return SplitStep.Incomplete;
+                if (unread.IsEmpty) return Step.Incomplete;
                 if (stream.Lexer is LexerState.Ended or LexerState.Discarding)
                 {
                     // A client must not send anything after its closing tag (RFC 6120, section 4.4). Libraries that send a late
                     // acknowledgement or keepalive do no harm, and an error would not help them.
                     stream.Lexer = LexerState.Discarding;
                     Consume(ref stream, ref unread, unread.Length);
-                    return SplitStep.Incomplete;
+                    return Step.Incomplete;
                 }
 
                 if (!MayBegin(stream, unread[0], out StreamFaultKind wrong))
                 {
                     fault = Refuse(ref stream, maxPieceBytes, wrong, 0);
-                    return SplitStep.Refused;
+                    return Step.Refused;
                 }
 
                 stream.Lexer = LexerState.Open;
@@ -68,16 +68,16 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
 
             switch (Continue(ref stream, maxPieceBytes, ref unread, ref at, out piece, out StreamFaultKind kind))
             {
-                case LexerStop.InputEnd:
-                    return SplitStep.Incomplete;
-                case LexerStop.Fault:
+                case PieceLexer.Stop.InputEnd:
+                    return Step.Incomplete;
+                case PieceLexer.Stop.Fault:
                     fault = Refuse(ref stream, maxPieceBytes, kind, at);
-                    return SplitStep.Refused;
-                case LexerStop.Declaration:
+                    return Step.Refused;
+                case PieceLexer.Stop.Declaration:
                     Free(ref stream, maxPieceBytes);
                     continue;
                 default:
-                    return SplitStep.Piece;
+                    return Step.Piece;
             }
         }
     }
@@ -109,9 +109,9 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
 
     /// <summary>
     /// Continues with a piece, from <paramref name="at"/> on, until it is complete or the input ends. With
-    /// <see cref="LexerStop.Fault"/> the byte at <paramref name="at"/> is the faulty one.
+    /// <see cref="PieceLexer.Stop.Fault"/> the byte at <paramref name="at"/> is the faulty one.
     /// </summary>
-    private LexerStop Continue(
+    private PieceLexer.Stop Continue(
         ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
         out StreamFaultKind fault)
     {
@@ -119,26 +119,26 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         ReadOnlySpan<byte> allowed = unread[..Math.Min(unread.Length, max - stream.Length)];
         while (true)
         {
-            LexerStop stop = PieceLexer.Run(ref stream, allowed, ref at, out fault);
-            if (stop == LexerStop.Fault)
+            PieceLexer.Stop stop = PieceLexer.Run(ref stream, allowed, ref at, out fault);
+            if (stop == PieceLexer.Stop.Fault)
             {
                 at--;
                 return stop;
             }
 
-            if (stop == LexerStop.InputEnd && allowed.Length < unread.Length)
+            if (stop == PieceLexer.Stop.InputEnd && allowed.Length < unread.Length)
             {
                 fault = StreamFaultKind.TooLong;
-                return LexerStop.Fault;
+                return PieceLexer.Stop.Fault;
             }
 
             // From here on what was read is contiguous: whole in the input, or all of it in the buffer.
-            bool buffered = stream.Length > 0 || stop == LexerStop.InputEnd;
+            bool buffered = stream.Length > 0 || stop == PieceLexer.Stop.InputEnd;
             if (buffered && !TryBuffer(ref stream, max, allowed[..at]))
             {
                 at = Math.Max(0, at - 1);
                 fault = StreamFaultKind.NoMemory;
-                return LexerStop.Fault;
+                return PieceLexer.Stop.Fault;
             }
 
             ReadOnlySpan<byte> whole = buffered ? new ReadOnlySpan<byte>(stream.Buffer, stream.Length) : allowed[..at];
@@ -146,7 +146,7 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
             if (fault != StreamFaultKind.None)
             {
                 at--;
-                return LexerStop.Fault;
+                return PieceLexer.Stop.Fault;
             }
 
             if (complete) piece = whole;
@@ -157,7 +157,7 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
                 at = 0;
             }
 
-            if (complete || stop == LexerStop.InputEnd) return stop;
+            if (complete || stop == PieceLexer.Stop.InputEnd) return stop;
         }
     }
 
@@ -165,17 +165,17 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     /// Decides whether the piece is complete, and checks it, when something at the first level is: <paramref name="whole"/> is the
     /// piece so far, <paramref name="complete"/> whether that is all of it.
     /// </summary>
-    private static StreamFaultKind CheckPiece(ref StreamState stream, LexerStop stop, ReadOnlySpan<byte> whole, out bool complete)
+    private static StreamFaultKind CheckPiece(ref StreamState stream, PieceLexer.Stop stop, ReadOnlySpan<byte> whole, out bool complete)
     {
-        complete = stop != LexerStop.InputEnd;
+        complete = stop != PieceLexer.Stop.InputEnd;
         switch (stop)
         {
-            case LexerStop.StartTag or LexerStop.EmptyTag:
+            case PieceLexer.Stop.StartTag or PieceLexer.Stop.EmptyTag:
                 bool isHeader = XmlBytes.IsStream(whole[1..], out _);
                 if (!isHeader && stream.Depth == 0) return StreamFaultKind.NoStreamHeader;
                 if (!isHeader && stream.Declared) return StreamFaultKind.DeclarationWithoutHeader;
                 stream.Declared = false;
-                if (stop == LexerStop.EmptyTag)
+                if (stop == PieceLexer.Stop.EmptyTag)
                 {
                     stream.Lexer = isHeader ? LexerState.Ended : LexerState.Between;
                 }
@@ -193,18 +193,18 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
 
                 return StreamFaultKind.None;
 
-            case LexerStop.ClosingTag:
+            case PieceLexer.Stop.ClosingTag:
                 if (stream.Declared) return StreamFaultKind.DeclarationWithoutHeader;
                 if (!XmlBytes.IsStream(whole[2..], out ReadOnlySpan<byte> after)) return StreamFaultKind.NothingToEnd;
                 if (XmlBytes.CountWhiteSpace(after) != after.Length - 1) return StreamFaultKind.MalformedEndTag;
                 stream.Lexer = LexerState.Ended;
                 return StreamFaultKind.None;
 
-            case LexerStop.Element:
+            case PieceLexer.Stop.Element:
                 stream.Lexer = LexerState.Between;
                 return StreamFaultKind.None;
 
-            case LexerStop.Declaration:
+            case PieceLexer.Stop.Declaration:
                 stream.Declared = true;
                 return XmlDeclaration.Check(whole);
 
@@ -247,5 +247,18 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         Free(ref stream, max);
         stream.Lexer = LexerState.Refused;
         return fault;
+    }
+
+    /// <summary>What <see cref="StreamSplitter.Next"/> found.</summary>
+    internal enum Step
+    {
+        /// <summary>A piece of the stream is complete.</summary>
+        Piece,
+
+        /// <summary>All input was consumed, and more is needed for the next piece.</summary>
+        Incomplete,
+
+        /// <summary>The stream is refused, and stays so.</summary>
+        Refused,
     }
 }

@@ -10,9 +10,9 @@ namespace Megaphone.Cli;
 /// <summary>From the arguments to the exit status.</summary>
 internal static class Entry
 {
-    private const int EndedAsAsked = 0;
-    private const int Failed = 1;
-    private const int WronglyUsed = 2;
+    private const int ExitOk = 0;
+    private const int ExitFailed = 1;
+    private const int ExitUsage = 2;
 
     /// <summary>Does what the arguments ask for.</summary>
     /// <returns>The process's exit status.</returns>
@@ -21,7 +21,7 @@ internal static class Entry
         AppDomain.CurrentDomain.UnhandledException += (_, happened) =>
         {
             Say(Describe((Exception)happened.ExceptionObject));
-            Environment.Exit(Failed);
+            Environment.Exit(ExitFailed);
         };
 
         List<Problem> problems = [];
@@ -30,10 +30,10 @@ internal static class Entry
         {
             case Command.Help:
                 Console.Out.Write(HelpText.Write());
-                return EndedAsAsked;
+                return ExitOk;
             case Command.Version:
                 Console.Out.WriteLine($"megaphone {ProductVersion.Current}");
-                return EndedAsAsked;
+                return ExitOk;
             case Command.Bench:
                 return BenchCommand.Run([.. commandLine.BenchArguments]);
         }
@@ -43,7 +43,7 @@ internal static class Entry
         if (problems.Count > 0)
         {
             problems.ForEach(problem => Say(problem.ToString()));
-            return WronglyUsed;
+            return ExitUsage;
         }
 
         // .NET looks for certificate stores in the user's home. A user whom no /etc/passwd knows has none, as in an image from scratch,
@@ -63,7 +63,7 @@ internal static class Entry
         try
         {
             await ServiceHost.RunAsync(settings, environment);
-            return EndedAsAsked;
+            return ExitOk;
         }
         catch (StartFailedException error)
         {
@@ -75,21 +75,21 @@ internal static class Entry
             Say(Describe(error));
         }
 
-        return Failed;
+        return ExitFailed;
     }
 
     private static int Health(Settings settings)
     {
-        if (HealthProbe.Ask(settings.Admin) is not { } problem) return EndedAsAsked;
+        if (HealthProbe.Ask(settings.Admin) is not { } problem) return ExitOk;
         Say(problem);
-        return Failed;
+        return ExitFailed;
     }
 
     private static async Task<int> CheckAsync(Settings settings)
     {
         IReadOnlyList<Finding> findings = MachineCheck.Run(settings, await MachineFactsReader.ReadAsync(settings));
         Console.Out.Write(CheckReport.Write(settings.File, findings));
-        return findings.Any(finding => finding.Verdict == Verdict.Fail) ? Failed : EndedAsAsked;
+        return findings.Any(finding => finding.Verdict == Verdict.Fail) ? ExitFailed : ExitOk;
     }
 
     /// <summary>The error and where it came from, in one line.</summary>

@@ -10,7 +10,7 @@ internal static class BindProbe
 
     /// <summary>Binds a socket to the address and closes it again.</summary>
     /// <returns>Why it cannot be bound; null when it can.</returns>
-    public static BindObstacle? Try(IPEndPoint address)
+    public static Obstacle? Try(IPEndPoint address)
     {
         try
         {
@@ -30,7 +30,7 @@ internal static class BindProbe
     /// <param name="address">The address.</param>
     /// <param name="isListening">Whether something listens there; null: not known.</param>
     /// <param name="reserved">The ports reserved from outgoing connections, as the kernel writes them.</param>
-    public static BindObstacle Describe(SocketError error, IPEndPoint address, bool? isListening, string reserved) => error switch
+    public static Obstacle Describe(SocketError error, IPEndPoint address, bool? isListening, string reserved) => error switch
     {
         SocketError.AddressAlreadyInUse when isListening is false => new(
             "an outgoing connection of this machine uses that port, and nothing listens there",
@@ -58,4 +58,9 @@ internal static class BindProbe
             return "";
         }
     }
+
+    /// <summary>Why an address cannot be listened on.</summary>
+    /// <param name="Reason">The reason.</param>
+    /// <param name="Fix">What to do about it.</param>
+    internal sealed record Obstacle(string Reason, string Fix);
 }

@@ -50,7 +50,7 @@ public class ListenAddressTests
         IPEndPoint outgoing = (IPEndPoint)connection.LocalEndPoint!;
 
         Assert.Equal("something listens there already", BindProbe.Try((IPEndPoint)listener.LocalEndPoint!)!.Reason);
-        BindObstacle obstacle = BindProbe.Try(outgoing)!;
+        BindProbe.Obstacle obstacle = BindProbe.Try(outgoing)!;
         Assert.Equal("an outgoing connection of this machine uses that port, and nothing listens there", obstacle.Reason);
         Assert.Contains($"`ss -tanp 'sport = :{outgoing.Port}'`", obstacle.Fix, StringComparison.Ordinal);
         Assert.Contains($"{outgoing.Port}` keeps the next ones off it", obstacle.Fix, StringComparison.Ordinal);

@@ -21,7 +21,7 @@ public class LinkAllocationTests
         using SecuredPair? secured = tls ? await SecuredPair.ConnectAsync() : null;
         using Stream peer = plain is null ? secured!.Peer : new NetworkStream(plain.Peer, ownsSocket: true);
         Counter counter = new();
-        Task<ReceiveEnd> running = new LinkReceiver(plain?.Ours ?? secured!.Ours, 1 << 20, counter).RunAsync(secured?.Secured);
+        Task<LinkReceiver.End> running = new LinkReceiver(plain?.Ours ?? secured!.Ours, 1 << 20, counter).RunAsync(secured?.Secured);
         byte[] thousand = [.. Enumerable.Range(0, 1000).SelectMany(i => Packets.Of((ulong)i + 1, "thirty-two bytes of some content"))];
 
         async Task RunAsync(int upTo)

@@ -31,7 +31,7 @@ public class LinkReceiverTests
         {
             byte[][] packets = [.. sizes.Select((size, i) => Packets.Of((ulong)i + 1, Filled(size, i)))];
             RecordingSink sink = new();
-            ReceiveEnd end = Receive(sink, packets.SelectMany(packet => packet).ToArray(), pieces);
+            LinkReceiver.End end = Receive(sink, packets.SelectMany(packet => packet).ToArray(), pieces);
             Assert.Equal(packets.Select(Printable), sink.Accepted);
             Assert.True(end.Orderly);
             Assert.Equal((packets.Length, packets.Sum(packet => (long)packet.Length)), sink.Counted);
@@ -58,7 +58,7 @@ public class LinkReceiverTests
                 rooms++;
                 await Task.Yield();
             };
-            ReceiveEnd end = Receive(sink, packets.SelectMany(packet => packet).ToArray(), pieces);
+            LinkReceiver.End end = Receive(sink, packets.SelectMany(packet => packet).ToArray(), pieces);
             Assert.Equal(packets.Select(Printable), sink.Accepted);
             Assert.True(end.Orderly);
             Assert.Equal((packets.Length, packets.Sum(packet => (long)packet.Length)), sink.Counted);
@@ -86,7 +86,7 @@ public class LinkReceiverTests
     public void Packets_before_a_malformed_header_are_handed_over()
     {
         RecordingSink sink = new();
-        ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. "0000000041x00000000000000000007|"u8, .. Packets.Of(2, "b")], [1000]);
+        LinkReceiver.End end = Receive(sink, [.. Packets.Of(1, "a"), .. "0000000041x00000000000000000007|"u8, .. Packets.Of(2, "b")], [1000]);
         Assert.Equal(["1:a"], sink.Accepted);
         Assert.NotNull(end.Fault);
         Assert.Equal(33 + 10, end.Fault.Offset);
@@ -96,35 +96,35 @@ public class LinkReceiverTests
     public void The_sink_can_end_it()
     {
         RecordingSink sink = new() { Answer = id => id == 2 ? Outcome.Closed : Outcome.Done };
-        ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. Packets.Of(2, "b"), .. Packets.Of(3, "c")], [1000]);
+        LinkReceiver.End end = Receive(sink, [.. Packets.Of(1, "a"), .. Packets.Of(2, "b"), .. Packets.Of(3, "c")], [1000]);
         Assert.Equal(["1:a"], sink.Accepted);
-        Assert.Equal(new ReceiveEnd(""), end);
+        Assert.Equal(new LinkReceiver.End(""), end);
     }
 
     [Fact]
     public void An_end_in_the_middle_of_a_packet_is_not_orderly()
     {
         RecordingSink sink = new();
-        ReceiveEnd end = Receive(sink, [.. Packets.Of(1, "a"), .. "0000000041|000"u8], [1000]);
-        Assert.Equal(new ReceiveEnd("ended by the other side in the middle of a packet, 14 bytes into it"), end);
+        LinkReceiver.End end = Receive(sink, [.. Packets.Of(1, "a"), .. "0000000041|000"u8], [1000]);
+        Assert.Equal(new LinkReceiver.End("ended by the other side in the middle of a packet, 14 bytes into it"), end);
     }
 
     [Fact]
     public async Task Closing_the_socket_ends_it()
     {
         using SocketPair pair = new();
-        Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
+        Task<LinkReceiver.End> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
         await Task.Delay(20);
         pair.Ours.Dispose();
         await BoundedWait.WithinAsync(running, "the end of the receiver");
-        Assert.Equal(new ReceiveEnd("closed"), await running);
+        Assert.Equal(new LinkReceiver.End("closed"), await running);
     }
 
     [Fact]
     public async Task A_reset_ends_it_with_the_kernels_reason()
     {
         using SocketPair pair = new();
-        Task<ReceiveEnd> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
+        Task<LinkReceiver.End> running = new LinkReceiver(pair.Ours, Limit, new RecordingSink()).RunAsync();
         pair.Peer.LingerState = new LingerOption(true, 0);
         pair.Peer.Dispose();
         await BoundedWait.WithinAsync(running, "the end of the receiver");
@@ -132,11 +132,11 @@ public class LinkReceiverTests
         Assert.Equal(new SocketException((int)SocketError.ConnectionReset).Message, (await running).Reason);
     }
 
-    private static ReceiveEnd Receive(RecordingSink sink, byte[] stream, int[] pieces, int limit = Limit)
+    private static LinkReceiver.End Receive(RecordingSink sink, byte[] stream, int[] pieces, int limit = Limit)
     {
         using SocketPair pair = new();
         LinkReceiver receiver = new(pair.Ours, limit, sink);
-        Task<ReceiveEnd> running = receiver.RunAsync();
+        Task<LinkReceiver.End> running = receiver.RunAsync();
         try
         {
             int at = 0;

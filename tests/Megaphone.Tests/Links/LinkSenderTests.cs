@@ -242,8 +242,8 @@ public class LinkSenderTests
         {
             end += count;
             ReadOnlySpan<byte> unread = buffer.AsSpan(0, end);
-            SplitResult result;
-            while ((result = splitter.Next(unread, out PacketHeader header)) == SplitResult.Packet)
+            PacketSplitter.Result result;
+            while ((result = splitter.Next(unread, out PacketHeader header)) == PacketSplitter.Result.Packet)
             {
                 uint expected = next.GetValueOrDefault(header.ConnectionId);
                 if (!unread[PacketHeader.Size..header.Length].SequenceEqual(Content(header.ConnectionId, expected)))
@@ -253,7 +253,7 @@ public class LinkSenderTests
                 unread = unread[header.Length..];
             }
 
-            Assert.Equal(SplitResult.Incomplete, result);
+            Assert.Equal(PacketSplitter.Result.Incomplete, result);
             unread.CopyTo(buffer);
             end = unread.Length;
             if ((sincePause += count) < stopAfter) continue;

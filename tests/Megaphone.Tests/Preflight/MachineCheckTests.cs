@@ -28,7 +28,7 @@ public class MachineCheckTests
         LongestSynBacklog = 65_535,
         MemoryAvailable = 16L << 30,
         TcpMemory = 2L << 30,
-        Bindable = new Dictionary<IPEndPoint, BindObstacle?>(),
+        Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>(),
         Unresolved = new Dictionary<string, string>(),
     };
 
@@ -68,7 +68,7 @@ public class MachineCheckTests
         Settings settings = Configured.Right(Configuration, [], "--Admin:Listen", "192.0.2.9:80");
         Snapshot.Match(Report(settings, Large with
         {
-            Bindable = new Dictionary<IPEndPoint, BindObstacle?>
+            Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>
             {
                 [IPEndPoint.Parse("0.0.0.0:5222")] = BindProbe.Describe(
                     SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: true, reserved: ""),
@@ -152,7 +152,7 @@ public class MachineCheckTests
 
     private static IReadOnlyList<Finding> Findings(Settings settings, MachineFacts machine)
     {
-        Dictionary<IPEndPoint, BindObstacle?> bindable = new(machine.Bindable);
+        Dictionary<IPEndPoint, BindProbe.Obstacle?> bindable = new(machine.Bindable);
         foreach ((string _, IPEndPoint address) in settings.Listeners) bindable.TryAdd(address, null);
         return MachineCheck.Run(settings, machine with { Bindable = bindable });
     }

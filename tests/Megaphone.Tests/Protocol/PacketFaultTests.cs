@@ -55,8 +55,8 @@ public class PacketFaultTests
         {
             PacketSplitter splitter = new(Limit);
             byte[] stream = Encoding.Latin1.GetBytes("0000000034|00000000000000000007|ok" + (string)row[0]);
-            Assert.Equal(SplitResult.Packet, splitter.Next(stream, out PacketHeader first));
-            Assert.Equal(SplitResult.Malformed, splitter.Next(stream.AsSpan(first.Length), out _));
+            Assert.Equal(PacketSplitter.Result.Packet, splitter.Next(stream, out PacketHeader first));
+            Assert.Equal(PacketSplitter.Result.Malformed, splitter.Next(stream.AsSpan(first.Length), out _));
 
             string line = splitter.Fault!.ToString();
             Assert.DoesNotContain('\n', line);

@@ -111,7 +111,7 @@ public class PacketSplitterTests
         PacketSplitter splitter = new(Limit);
         for (int there = 0; there < 41; there++)
         {
-            Assert.Equal(SplitResult.Incomplete, splitter.Next(Example.AsSpan(0, there), out PacketHeader header));
+            Assert.Equal(PacketSplitter.Result.Incomplete, splitter.Next(Example.AsSpan(0, there), out PacketHeader header));
             Assert.Equal(there < PacketHeader.Size ? default : new PacketHeader(41, 7), header);
             Assert.Equal(0, splitter.Offset);
         }
@@ -121,23 +121,23 @@ public class PacketSplitterTests
     public void A_malformed_stream_stays_malformed()
     {
         PacketSplitter splitter = new(Limit);
-        Assert.Equal(SplitResult.Malformed, splitter.Next("00000x"u8, out _));
+        Assert.Equal(PacketSplitter.Result.Malformed, splitter.Next("00000x"u8, out _));
         PacketFault? fault = splitter.Fault;
 
-        Assert.Equal(SplitResult.Malformed, splitter.Next(Example, out PacketHeader header));
-        Assert.Equal(SplitResult.Malformed, splitter.Next([], out _));
+        Assert.Equal(PacketSplitter.Result.Malformed, splitter.Next(Example, out PacketHeader header));
+        Assert.Equal(PacketSplitter.Result.Malformed, splitter.Next([], out _));
         Assert.Equal(default, header);
         Assert.Same(fault, splitter.Fault);
         Assert.Equal(0, splitter.Offset);
     }
 
     [Theory]
-    [InlineData(31, SplitResult.Malformed)]
-    [InlineData(32, SplitResult.Packet)]
-    [InlineData(Limit, SplitResult.Packet)]
-    [InlineData(Limit + 1, SplitResult.Malformed)]
-    [InlineData(PacketHeader.MaxLength, SplitResult.Malformed)]
-    internal void Packets_from_32_bytes_to_the_limit_are_taken(long length, SplitResult expected)
+    [InlineData(31, PacketSplitter.Result.Malformed)]
+    [InlineData(32, PacketSplitter.Result.Packet)]
+    [InlineData(Limit, PacketSplitter.Result.Packet)]
+    [InlineData(Limit + 1, PacketSplitter.Result.Malformed)]
+    [InlineData(PacketHeader.MaxLength, PacketSplitter.Result.Malformed)]
+    internal void Packets_from_32_bytes_to_the_limit_are_taken(long length, PacketSplitter.Result expected)
     {
         byte[] stream = new byte[Limit + 1];
         Encoding.ASCII.GetBytes($"{length:D10}|00000000000000000007|", stream);
@@ -157,7 +157,7 @@ public class PacketSplitterTests
         for (int cut = 0; cut <= Example.Length; cut++)
         {
             ReadOnlySpan<byte> unread = Example.AsSpan(0, cut);
-            while (splitter.Next(unread, out PacketHeader header) == SplitResult.Packet)
+            while (splitter.Next(unread, out PacketHeader header) == PacketSplitter.Result.Packet)
                 unread = unread[header.Length..];
         }
     }));
@@ -217,7 +217,7 @@ public class PacketSplitterTests
         public void Feed(ReadOnlySpan<byte> piece)
         {
             _unread = [.. _unread, .. piece];
-            while (_splitter.Next(_unread, out PacketHeader header) == SplitResult.Packet)
+            while (_splitter.Next(_unread, out PacketHeader header) == PacketSplitter.Result.Packet)
             {
                 string content = Encoding.Latin1.GetString(_unread.AsSpan(PacketHeader.Size, header.ContentLength));
                 _packets.Add($"{header.ConnectionId}:{content}");

@@ -49,11 +49,11 @@ internal sealed class Reading(int maxPieceBytes = 262_144, PieceMemory? memory =
         ReadOnlySpan<byte> unread = bytes;
         while (true)
         {
-            SplitStep step = splitter.Next(ref _stream, maxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out StreamFault? fault);
+            StreamSplitter.Step step = splitter.Next(ref _stream, maxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out StreamFault? fault);
             MostHeld = Math.Max(MostHeld, Held);
             Fault = fault;
             IsDiscarding = _stream.IsDiscarding;
-            if (step != SplitStep.Piece) return this;
+            if (step != StreamSplitter.Step.Piece) return this;
             _pieces.Add(Encoding.Latin1.GetString(piece));
         }
     }

@@ -303,11 +303,11 @@ public class StreamSplitterTests
             {
                 StreamState state = default;
                 ReadOnlySpan<byte> head = stream.AsSpan(0, cut), tail = stream.AsSpan(cut);
-                while (splitter.Next(ref state, 1_000, ref head, out _, out _) == SplitStep.Piece)
+                while (splitter.Next(ref state, 1_000, ref head, out _, out _) == StreamSplitter.Step.Piece)
                 {
                 }
 
-                while (splitter.Next(ref state, 1_000, ref tail, out _, out _) == SplitStep.Piece)
+                while (splitter.Next(ref state, 1_000, ref tail, out _, out _) == StreamSplitter.Step.Piece)
                 {
                 }
 

@@ -82,7 +82,7 @@ void Split()
     PacketSplitter splitter = new(Limit);
     ReadOnlySpan<byte> unread = packets;
     ulong sum = 0;
-    while (splitter.Next(unread, out PacketHeader header) == SplitResult.Packet)
+    while (splitter.Next(unread, out PacketHeader header) == PacketSplitter.Result.Packet)
     {
         sum += header.ConnectionId;
         unread = unread[header.Length..];
@@ -101,7 +101,7 @@ void SplitPieces()
     for (int arrived = 0; arrived < packets.Length;)
     {
         arrived = Math.Min(arrived + 1460, packets.Length);
-        while (splitter.Next(packets.AsSpan(read, arrived - read), out PacketHeader header) == SplitResult.Packet)
+        while (splitter.Next(packets.AsSpan(read, arrived - read), out PacketHeader header) == PacketSplitter.Result.Packet)
         {
             sum += header.ConnectionId;
             read += header.Length;
@@ -120,7 +120,7 @@ void SplitStanzas(int atATime)
     for (int at = 0; at < stanzas.Length; at += atATime)
     {
         ReadOnlySpan<byte> unread = stanzas.AsSpan(at, Math.Min(atATime, stanzas.Length - at));
-        while (stanzaSplitter.Next(ref stream, MaxStanzaBytes, ref unread, out _, out _) == SplitStep.Piece) pieces++;
+        while (stanzaSplitter.Next(ref stream, MaxStanzaBytes, ref unread, out _, out _) == StreamSplitter.Step.Piece) pieces++;
     }
 
     if (pieces != StanzaCount + 1) ThrowUnexpected();

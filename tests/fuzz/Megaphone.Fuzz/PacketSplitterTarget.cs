@@ -29,9 +29,9 @@ internal static class PacketSplitterTarget
         CutStream.Feed(bytes, lengths, part =>
         {
             received += part.Count;
-            SplitResult result;
+            PacketSplitter.Result result;
             PacketHeader header;
-            while ((result = splitter.Next(bytes.AsSpan((int)splitter.Offset..received), out header)) == SplitResult.Packet)
+            while ((result = splitter.Next(bytes.AsSpan((int)splitter.Offset..received), out header)) == PacketSplitter.Result.Packet)
             {
                 packets++;
                 int start = (int)splitter.Offset - header.Length;
@@ -42,7 +42,7 @@ internal static class PacketSplitterTarget
             }
 
             int waiting = received - (int)splitter.Offset;
-            if (result == SplitResult.Incomplete)
+            if (result == PacketSplitter.Result.Incomplete)
             {
                 Property.Holds(splitter.Fault is null, "an incomplete packet is no fault");
                 Property.Holds(header.Length <= splitter.MaxPacketBytes, "nothing is waited for that is too long");
@@ -62,7 +62,7 @@ internal static class PacketSplitterTarget
         Property.Holds(fault is not null, "what is malformed has a fault");
         Property.Holds(fault.HeaderOffset == splitter.Offset, "a fault names its header");
         Property.Holds(fault.Offset >= received - lastPart && fault.Offset < received, "a fault is known as soon as its byte is there");
-        Property.Holds(splitter.Next([], out _) == SplitResult.Malformed && splitter.Fault == fault, "a malformed stream stays malformed");
+        Property.Holds(splitter.Next([], out _) == PacketSplitter.Result.Malformed && splitter.Fault == fault, "a malformed stream stays malformed");
         Property.IsOneLine(fault.ToString());
     }
 }

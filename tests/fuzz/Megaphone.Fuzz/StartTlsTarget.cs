@@ -41,9 +41,9 @@ internal static class StartTlsTarget
             ReadOnlySpan<byte> unread = part;
             while (!dialogue.HasProceeded)
             {
-                SplitStep step = splitter.Next(
+                StreamSplitter.Step step = splitter.Next(
                     ref state, StartTlsDialogue.MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out StreamFault? fault);
-                if (step == SplitStep.Incomplete) return true;
+                if (step == StreamSplitter.Step.Incomplete) return true;
                 string? host = dialogue.Host;
                 byte[] answer = fault is null ? dialogue.Accept(piece, more: false) : dialogue.Refuse(fault.Condition);
                 answers.Append(Encoding.UTF8.GetString(answer));
