@@ -11,7 +11,7 @@ namespace Megaphone.Hub;
 /// </remarks>
 internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
 {
-    private readonly Dictionary<(HubLink Link, KeyedNumber Id), EchoBacklog> _backlogs = [];
+    private readonly Dictionary<HubLink, Dictionary<KeyedNumber, EchoBacklog>> _backlogs = [];
     private readonly BufferOptions _buffers = sessions.Options.Buffers;
     private readonly Lock _lock = new();
     private volatile int _backlogCount;
@@ -40,11 +40,11 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     {
         lock (_lock)
         {
-            if (!_backlogs.TryGetValue(KeyOf(session), out EchoBacklog? backlog))
+            EchoBacklog? backlog = Find(session);
+            if (backlog is null)
             {
                 if (!pause) return;
-                _backlogs[KeyOf(session)] = backlog = new EchoBacklog();
-                _backlogCount = _backlogs.Count;
+                backlog = Add(session);
             }
 
             backlog.Paused = pause;
@@ -72,8 +72,12 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
         if (_backlogCount == 0) return;
         lock (_lock)
         {
-            foreach ((var key, EchoBacklog backlog) in _backlogs.Where(pending => pending.Key.Link == link && !pending.Value.Paused).ToArray())
-                SendBacklog(new HubSession(key.Link, key.Id.Number), backlog);
+            if (!_backlogs.TryGetValue(link, out Dictionary<KeyedNumber, EchoBacklog>? ofLink)) return;
+            foreach ((KeyedNumber id, EchoBacklog backlog) in ofLink)
+            {
+                // What has been sent is taken out, which a dictionary allows while somebody goes through it.
+                if (!backlog.Paused) SendBacklog(new HubSession(link, id.Number), backlog);
+            }
         }
 
         PendingFlushes.Flush();
@@ -86,8 +90,6 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     public void Dispose()
     {
     }
-
-    private static (HubLink Link, KeyedNumber Id) KeyOf(in HubSession session) => (session.Link, new KeyedNumber(session.Id));
 
     private static bool TrySendClose(in HubSession session, CloseReason reason)
     {
@@ -109,7 +111,7 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     {
         lock (_lock)
         {
-            if (!_backlogs.TryGetValue(KeyOf(session), out EchoBacklog? backlog)) return null;
+            if (Find(session) is not { } backlog) return null;
             if (backlog.HasEnded) return Outcome.Closed;
             bool tooMuch = backlog.Bytes + content.Length > _buffers.LimitBytes;
             if (tooMuch || sessions.Metrics.BufferedBytes + content.Length > _buffers.TotalBytes)
@@ -152,10 +154,24 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
         lock (_lock) RemoveBacklog(session);
     }
 
+    private EchoBacklog? Find(in HubSession session) =>
+        _backlogs.TryGetValue(session.Link, out Dictionary<KeyedNumber, EchoBacklog>? ofLink)
+            ? ofLink.GetValueOrDefault(new KeyedNumber(session.Id))
+            : null;
+
+    private EchoBacklog Add(in HubSession session)
+    {
+        if (!_backlogs.TryGetValue(session.Link, out Dictionary<KeyedNumber, EchoBacklog>? ofLink)) _backlogs[session.Link] = ofLink = [];
+        _backlogCount++;
+        return ofLink[new KeyedNumber(session.Id)] = new EchoBacklog();
+    }
+
     private void RemoveBacklog(in HubSession session)
     {
-        if (!_backlogs.Remove(KeyOf(session), out EchoBacklog? backlog)) return;
+        if (!_backlogs.TryGetValue(session.Link, out Dictionary<KeyedNumber, EchoBacklog>? ofLink)) return;
+        if (!ofLink.Remove(new KeyedNumber(session.Id), out EchoBacklog? backlog)) return;
+        if (ofLink.Count == 0) _backlogs.Remove(session.Link);
         sessions.Metrics.AddBuffered(-backlog.Bytes);
-        _backlogCount = _backlogs.Count;
+        _backlogCount--;
     }
 }

@@ -37,8 +37,11 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     public void StopSending() => _closing = true;
 
     /// <summary>The sessions that are open; see <see cref="SessionTable.Open"/>.</summary>
-    public IEnumerable<HubSession> OpenSessions(uint idleFor = 0) =>
-        _sessions is null ? [] : _sessions.Open(idleFor).Select(session => new HubSession(this, session.Id, session.Connection));
+    public IEnumerable<HubSession> OpenSessions(uint idleFor = 0)
+    {
+        if (_sessions is not { } sessions) yield break;
+        foreach ((ulong id, ConnectionId connection) in sessions.Open(idleFor)) yield return new HubSession(this, id, connection);
+    }
 
     /// <summary>Removes it from the hub's links once it is down and its last session is over. Thread-safe.</summary>
     public void RemoveWhenDone()

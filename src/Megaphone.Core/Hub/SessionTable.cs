@@ -106,12 +106,9 @@ internal sealed class SessionTable(int maxEndedIds)
     /// <param name="idleFor">Only those without activity for this many milliseconds.</param>
     public IEnumerable<(ulong Id, ConnectionId Connection)> Open(uint idleFor = 0)
     {
-        List<(ulong Id, ConnectionId Connection)> some = [];
         foreach (Shard shard in _shards)
         {
-            some.Clear();
-            shard.CopyOpen(some, idleFor);
-            foreach ((ulong Id, ConnectionId Connection) session in some) yield return session;
+            foreach (Entry entry in shard.CopyOpen(idleFor)) yield return (entry.Id, entry.Connection);
         }
     }
 
@@ -214,17 +211,27 @@ internal sealed class SessionTable(int maxEndedIds)
             _lock.Exit();
         }
 
-        public void CopyOpen(List<(ulong Id, ConnectionId Connection)> into, uint idleFor)
+        public Entry[] CopyOpen(uint idleFor)
         {
             uint now = Now();
             bool locked = false;
             _lock.Enter(ref locked);
-            foreach (ref readonly Entry entry in _entries.AsSpan())
+            try
             {
-                if (entry.State == State.Open && now - entry.ActiveAt >= idleFor) into.Add((entry.Id, entry.Connection));
-            }
+                Entry[] open = new Entry[_count];
+                int count = 0;
+                foreach (ref readonly Entry entry in _entries.AsSpan())
+                {
+                    if (entry.State == State.Open && now - entry.ActiveAt >= idleFor) open[count++] = entry;
+                }
 
-            _lock.Exit();
+                Array.Resize(ref open, count);
+                return open;
+            }
+            finally
+            {
+                _lock.Exit();
+            }
         }
 
         private static uint Now() => (uint)Environment.TickCount64;
