@@ -105,6 +105,6 @@ encoded_messages_are_as_specified_test() ->
     ?assertEqual(#{<<"op">> => <<"pause">>, <<"id">> => <<"18446744073709551615">>}, json({pause, 16#FFFFFFFFFFFFFFFF})),
     ?assertEqual(#{<<"op">> => <<"pong">>, <<"token">> => #{<<"a">> => null}}, json({pong, #{<<"a">> => null}})).
 
-json(Message) -> jiffy:decode(encode(Message), [return_maps]).
+json(Message) -> ejabberd_megaphone_json:decode(encode(Message)).
 
 hello() -> #{version => 1, name => <<"e">>, secret => <<>>, framing => <<"stanza">>, max_packet => 1048576}.

@@ -47,9 +47,9 @@ beyond_loopback_a_listener_requires_a_secret_or_certificates_or_the_operators_co
 
 listens(Ip, Options) ->
     %% Stands for ejabberd_megaphone_registry.
-    Registry = spawn(fun() ->
-                           receive {'$gen_call', From, {add_listener, _, _}} -> gen_server:reply(From, {key, counters}) end
-                   end),
+    {Registry, Monitor} = spawn_monitor(fun() ->
+        receive {'$gen_call', From, {add_listener, _, _}} -> gen_server:reply(From, {key, counters}) end
+    end),
     register(ejabberd_megaphone_registry, Registry),
     {ok, Socket} = gen_tcp:listen(0, [{ip, Ip} || tuple_size(Ip) =:= 4] ++ [inet6 || tuple_size(Ip) =:= 8]),
     try ejabberd_megaphone:tcp_init(Socket, [{certfile, <<"missing.pem">>} || lists:member({tls, true}, Options)]
@@ -62,5 +62,6 @@ listens(Ip, Options) ->
     after
         gen_tcp:close(Socket),
         exit(Registry, kill),
-        catch unregister(ejabberd_megaphone_registry)
+        %% By then its name is free again.
+        receive {'DOWN', Monitor, process, Registry, _} -> ok end
     end.

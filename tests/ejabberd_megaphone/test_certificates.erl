@@ -28,13 +28,16 @@ with(Test) ->
 file(Folder, Name) -> filename:join(Folder, atom_to_list(Name) ++ ".pem").
 
 chains() ->
-    Chain = #{root => [{key, {namedCurve, secp256r1}}], intermediates => [], peer => [{key, {namedCurve, secp256r1}}]},
+    Chain = #{root => options(), intermediates => [], peer => options()},
     public_key:pkix_test_data(#{server_chain => Chain, client_chain => Chain}).
 
 %% A self-signed certificate.
 alone(More) ->
-    #{cert := Der, key := Key} = public_key:pkix_test_root_cert("An ECM", [{key, {namedCurve, secp256r1}} | More]),
+    #{cert := Der, key := Key} = public_key:pkix_test_root_cert("An ECM", options() ++ More),
     [{cert, Der}, {key, {'ECPrivateKey', public_key:der_encode('ECPrivateKey', Key)}}].
+
+%% Without the digest it would be SHA-1, which newer OTPs do not accept.
+options() -> [{key, {namedCurve, secp256r1}}, {digest, sha256}].
 
 %% The authorities by which the other end trusts this configuration's certificate: they are in the other's configuration.
 authorities(OfTheOther) -> [{'Certificate', Der} || Der <- proplists:get_value(cacerts, OfTheOther)].

@@ -183,7 +183,7 @@ recv(Socket, Size, Time) -> gen_tcp:recv(Socket, Size, Time).
 
 control(Socket) ->
     {0, Content} = received(Socket),
-    jiffy:decode(Content, [return_maps]).
+    ejabberd_megaphone_json:decode(Content).
 
 received(Socket) ->
     {ok, <<Length:10/binary, "|", Id:20/binary, "|">>} = recv(Socket, 32),

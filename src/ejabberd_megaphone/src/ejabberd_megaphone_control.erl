@@ -35,7 +35,7 @@
 decode(Content) when byte_size(Content) > ?MAX_BYTES ->
     {error, "a control packet is longer than 4096 bytes"};
 decode(Content) ->
-    try json_decode(Content) of
+    try ejabberd_megaphone_json:decode(Content) of
         #{<<"op">> := Op} = Members when is_binary(Op) ->
             case message(Op, Members) of
                 {ok, ignored} -> {ok, ignored, 1};
@@ -131,28 +131,15 @@ packet(Message) ->
 %% @doc The content of a control packet.
 -spec encode(outgoing()) -> binary().
 encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}}) ->
-    json_encode(#{op => <<"welcome">>, version => 1, name => <<"ejabberd_megaphone">>,
-                  maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000)});
+    ejabberd_megaphone_json:encode(#{op => <<"welcome">>, version => 1, name => <<"ejabberd_megaphone">>,
+                                     maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000)});
 encode({refuse, Reason}) ->
-    json_encode(#{op => <<"refuse">>, reason => Reason});
+    ejabberd_megaphone_json:encode(#{op => <<"refuse">>, reason => Reason});
 encode({Op, Token}) when Op =:= ping; Op =:= pong ->
-    json_encode(#{op => Op, token => Token});
+    ejabberd_megaphone_json:encode(#{op => Op, token => Token});
 encode({Op, Id}) when Op =:= pause; Op =:= resume ->
-    json_encode(#{op => Op, id => integer_to_binary(Id)});
+    ejabberd_megaphone_json:encode(#{op => Op, id => integer_to_binary(Id)});
 encode({reset, Id, Reason}) ->
-    json_encode(#{op => reset, id => integer_to_binary(Id), reason => Reason});
+    ejabberd_megaphone_json:encode(#{op => reset, id => integer_to_binary(Id), reason => Reason});
 encode({drain, Seconds}) ->
-    json_encode(#{op => drain, 'after' => Seconds}).
-
-%% From 24.06 on ejabberd has a JSON codec of its own, which from OTP 27 on is OTP's; before, it used jiffy.
-json_decode(Text) ->
-    case erlang:function_exported(misc, json_decode, 1) of
-        true -> apply(misc, json_decode, [Text]);
-        false -> apply(jiffy, decode, [Text, [return_maps]])
-    end.
-
-json_encode(Term) ->
-    case erlang:function_exported(misc, json_encode, 1) of
-        true -> iolist_to_binary(apply(misc, json_encode, [Term]));
-        false -> iolist_to_binary(apply(jiffy, encode, [Term]))
-    end.
+    ejabberd_megaphone_json:encode(#{op => drain, 'after' => Seconds}).
