@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the module and runs the tests that need no running ejabberd: packets, PROXY headers, XML, the processes of a link,
-# sleep. The last line says how many tests passed and failed. (Inside a running ejabberd the module is tested by
+# sleep, and which ejabberd is built for. The last line says how many tests passed and failed. (Inside a running ejabberd the module is tested by
 # tests/Megaphone.EndToEnd.)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -33,5 +33,9 @@ counts=$(sed -nE 's/.*All ([0-9]+) tests passed.*/\1 0/p; s/.*Failed: ([0-9]+)\.
 read -r passed failed <<<"${counts:-0 1}"
 # A test that took too long is in neither count, and ends the run.
 ! grep -q 'tests were cancelled' tests.log || (( ++failed ))
+
+mkdir "$work/build"
+"$here/build_test.sh" "$work/build" | tee build.log || (( ++failed ))
+(( passed += $(grep -c '^passed: ' build.log || true) ))
 say "$passed passed, $failed failed"
 (( passed > 0 && failed == 0 ))
