@@ -33,15 +33,8 @@ dotnet_test() {
     --blame-hang-timeout 3m --blame-hang-dump-type none
 }
 
-# The XMPP clients that the tests use. An existing Node.js need not be Debian's.
-install_clients() {
-  install_packages artifacts/apt.log go-sendxmpp iproute2 libssl3 mcabber openssl python3-slixmpp sslscan util-linux
-  command -v node >/dev/null && command -v npm >/dev/null || install_packages artifacts/apt.log nodejs npm
-  step "fetching @xmpp/client" artifacts/npm.log npm ci --prefix tests/clients/xmppjs --no-audit --no-fund --ignore-scripts
-}
-
 mkdir -p artifacts
-if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! install_clients || ! tests/promtool.sh
+if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! tests/clients/install.sh artifacts || ! tests/promtool.sh
 then
   failed=1
   finish

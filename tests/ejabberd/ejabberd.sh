@@ -26,9 +26,17 @@
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it and all of its processes
 #
+# EJABBERD_ROOT=FOLDER uses the ejabberd of another distribution, which is installed in that folder (see matrix.sh): the script continues
+# in it (chroot), where the project, DIR, /proc and /dev must be mounted at the same paths as outside.
+#
 # Started by root it runs as the user ejabberd, if that user can access the folder. ejabberdctl itself is not used: it
 # refuses to run as any other user, and it starts a port mapper that stays. Its settings are used.
 set -euo pipefail
+if [[ -n ${EJABBERD_ROOT:-} ]]; then
+  script=$(realpath "$0") root=$EJABBERD_ROOT
+  unset EJABBERD_ROOT
+  exec chroot "$root" "$script" "$@"
+fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
 

@@ -34,7 +34,8 @@ const heard = new Promise((resolve) => {
   let next = 1;
   romeo.on("stanza", (stanza) => {
     const body = stanza.is("message") && stanza.getChildText("body");
-    if (!body) return;
+    // The library may have left the last messages of the run before unacknowledged, and the server has kept them for romeo.
+    if (!body || stanza.getChild("delay")) return;
     if (body !== `${next}`) fail(`${body} came where ${next} was due`);
     if (next++ === count) resolve();
   });
