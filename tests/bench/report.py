@@ -100,7 +100,8 @@ machine at the edge that holds them pays the ECM's few bytes and the kernel's so
 1,000 clients, each of which sends 200 bytes and waits for their echo; the load generator and the echo server, both `megaphone
 bench`, share the two cores with what is measured. ECM and hub are two processes and do twice the hops; their processor time is
 added up, as that of nginx's two workers is. "With echo" the hub answers itself, so that the two do as many hops as a proxy and its
-server. Nine tenths of the time is the kernel's; with a server behind the hub a message that travels alone takes four sends, four receives and four wake-ups of sleeping threads,
+server. Nine tenths of the time is the kernel's; with a server behind the hub a message that travels alone takes four sends, four
+receives and four wake-ups of sleeping threads,
 where HAProxy takes two of each, and sleeps between them only if the server is slow; when many travel together the links' share of
 that is small. At the fixed rate a message leaves every 250 µs, the clients taking turns, and its latency counts from when it should
 have left. The ratios are taken round by round. The bare relay (`tests/bench/bare_relay.c`) stands beside them as the least that two
