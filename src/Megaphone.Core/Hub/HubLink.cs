@@ -37,7 +37,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     public void StopSending() => _closing = true;
 
     /// <summary>The sessions that are open; see <see cref="SessionTable.Open"/>.</summary>
-    public IEnumerable<HubSession> OpenSessions(uint idleFor = 0)
+    public IEnumerable<HubSession> OpenSessions(TimeSpan idleFor = default)
     {
         if (_sessions is not { } sessions) yield break;
         foreach ((ulong id, ConnectionId connection) in sessions.Open(idleFor)) yield return new HubSession(this, id, connection);

@@ -84,7 +84,7 @@ internal sealed class HubRole : IDisposable
     {
         foreach (HubLink link in _listener!.Connections().Select(connection => connection.Handler).OfType<HubLink>())
         {
-            foreach (HubSession session in link.OpenSessions((uint)idle.TotalMilliseconds)) _backend!.Abort(session, CloseReason.IdleTimeout);
+            foreach (HubSession session in link.OpenSessions(idle)) _backend!.Abort(session, CloseReason.IdleTimeout);
         }
     }
 }

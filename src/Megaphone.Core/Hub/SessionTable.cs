@@ -16,6 +16,9 @@ internal sealed class SessionTable(int maxEndedIds)
 {
     private const int Shards = 256;
 
+    /// <summary>The unit in which times of activity are kept: 32 bits of it are two years, and no idle timeout is longer than one.</summary>
+    private const int ActivityMilliseconds = 16;
+
     private readonly Shard[] _shards = [.. Enumerable.Range(0, Shards).Select(_ => new Shard())];
     private readonly Queue<ulong> _ended = new();
     private readonly Lock _endLock = new();
@@ -103,12 +106,13 @@ internal sealed class SessionTable(int maxEndedIds)
     }
 
     /// <summary>Enumerates the open sessions, with or without those that open or end meanwhile.</summary>
-    /// <param name="idleFor">Only those without activity for this many milliseconds.</param>
-    public IEnumerable<(ulong Id, ConnectionId Connection)> Open(uint idleFor = 0)
+    /// <param name="idleFor">Only those without activity for this long, at most a year.</param>
+    public IEnumerable<(ulong Id, ConnectionId Connection)> Open(TimeSpan idleFor = default)
     {
         foreach (Shard shard in _shards)
         {
-            foreach (Entry entry in shard.CopyOpen(idleFor)) yield return (entry.Id, entry.Connection);
+            uint idleUnits = (uint)(idleFor.TotalMilliseconds / ActivityMilliseconds);
+            foreach (Entry entry in shard.CopyOpen(idleUnits)) yield return (entry.Id, entry.Connection);
         }
     }
 
@@ -211,18 +215,19 @@ internal sealed class SessionTable(int maxEndedIds)
             _lock.Exit();
         }
 
-        public Entry[] CopyOpen(uint idleFor)
+        public Entry[] CopyOpen(uint idleUnits)
         {
-            uint now = Now();
             bool locked = false;
             _lock.Enter(ref locked);
             try
             {
+                // With the lock held no activity can be later than this.
+                uint now = Now();
                 Entry[] open = new Entry[_count];
                 int count = 0;
                 foreach (ref readonly Entry entry in _entries.AsSpan())
                 {
-                    if (entry.State == State.Open && now - entry.ActiveAt >= idleFor) open[count++] = entry;
+                    if (entry.State == State.Open && now - entry.ActiveAt >= idleUnits) open[count++] = entry;
                 }
 
                 Array.Resize(ref open, count);
@@ -234,7 +239,7 @@ internal sealed class SessionTable(int maxEndedIds)
             }
         }
 
-        private static uint Now() => (uint)Environment.TickCount64;
+        private static uint Now() => (uint)(Environment.TickCount64 / ActivityMilliseconds);
 
         /// <summary>An entry's preferred slot. The lower bits of the hash select the shard.</summary>
         private int Home(uint hash) => (int)(hash / Shards) & (_entries.Length - 1);
@@ -275,7 +280,7 @@ internal sealed class SessionTable(int maxEndedIds)
         public ulong Id;
         public ConnectionId Connection;
 
-        /// <summary>The time of the last activity: the lower 32 bits of milliseconds.</summary>
+        /// <summary>The time of the last activity: the lower 32 bits, in units of <see cref="ActivityMilliseconds"/>.</summary>
         public uint ActiveAt;
 
         /// <summary><see cref="State.Unknown"/>: the entry is free.</summary>

@@ -78,11 +78,30 @@ public class SessionTableTests
         SessionTable table = new(Remembered);
         table.Add(1);
         table.Add(2);
-        Assert.Empty(table.Open(idleFor: 10_000));
+        Assert.Empty(table.Open(TimeSpan.FromSeconds(10)));
         await Task.Delay(100);
         table.Touch(2);
-        Assert.Equal([1UL], table.Open(idleFor: 90).Select(session => session.Id));
+        Assert.Equal([1UL], table.Open(TimeSpan.FromMilliseconds(80)).Select(session => session.Id));
         Assert.Equal(2, table.Open().Count());
+        Assert.Empty(table.Open(TimeSpan.FromDays(365)));
+    }
+
+    [Fact]
+    public async Task A_session_that_is_active_while_idle_ones_are_looked_for_is_not_idle()
+    {
+        SessionTable table = new(Remembered);
+        table.Add(1);
+        using CancellationTokenSource end = new(TimeSpan.FromMilliseconds(300));
+        Task active = Task.Factory.StartNew(
+            () =>
+            {
+                while (!end.IsCancellationRequested) table.Touch(1);
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
+        while (!end.IsCancellationRequested) Assert.Empty(table.Open(TimeSpan.FromHours(1)));
+        await active;
     }
 
     private static readonly Gen<(Step Step, ulong Id)> Steps =
