@@ -56,8 +56,10 @@ class Child:
         if ready:
             timer = threading.Timer(patience, self.process.kill)
             timer.start()
-            self.ready = next((line.strip() for line in self.process.stdout if line.startswith(ready)), None)
-            timer.cancel()
+            try:
+                self.ready = next((line.strip() for line in self.process.stdout if line.startswith(ready)), None)
+            finally:
+                timer.cancel()
             if self.ready is None:
                 self.stop()
                 self.errors.seek(0)

@@ -42,14 +42,20 @@ class Crowd:
     def __enter__(self):
         timer = threading.Timer(self.patience, self.bench.kill)
         timer.start()
-        for line in self.bench.stderr:
-            self.progress.append(line)
-            # There is a line every few seconds, and one more when all are there.
-            if line.startswith(self.there):
-                timer.cancel()
-                return self
-        timer.cancel()
-        self.went_wrong()
+        try:
+            for line in self.bench.stderr:
+                self.progress.append(line)
+                # There is a line every few seconds, and one more when all are there.
+                if line.startswith(self.there):
+                    return self
+            self.went_wrong()
+        except BaseException:
+            # The block is never entered, and so never left; a timer that still ran would keep this process for minutes.
+            self.bench.kill()
+            self.bench.wait()
+            raise
+        finally:
+            timer.cancel()
 
     def __exit__(self, *_):
         self.bench.send_signal(signal.SIGINT)
