@@ -25,7 +25,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private readonly LinkOrigin _origin;
     private readonly LinkOptions _options;
     private readonly RoleMetrics _metrics;
-    private readonly LinkLog _log;
+    private readonly LinkConnectionLog _log;
     private readonly LinkTls? _tls;
     private readonly PreAuthLimits? _preAuth;
     private readonly LinkOpening _opening;
@@ -73,7 +73,6 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _options = options;
         Handler = handler;
         _metrics = metrics;
-        _log = log;
         _tls = tls;
         _preAuth = preAuth;
         _opening = new LinkOpening(this, socket, origin, options, metrics, tls, preAuth);
@@ -85,6 +84,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
             hasUnprocessedInput: () => _replies.IsAwaited || LinkSocket.HasUnread(socket));
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
+        _log = new LinkConnectionLog(Peer, log, preAuth?.Log);
         Address = PeerAddress.Of(socket.RemoteEndPoint);
     }
 
@@ -112,8 +112,6 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>Whether it was closed.</summary>
     public bool IsClosed => _isClosed;
 
-    private bool HasAuthenticated => _link is not null && (_options.Secret is not null || _tls is { RequiresCertificates: true });
-
     /// <summary>Runs it until it has ended. Call once. Never throws.</summary>
     /// <param name="welcomeTimeout">How long to wait for TLS and the answer to <c>hello</c>.</param>
     public async Task RunAsync(TimeSpan welcomeTimeout)
@@ -129,7 +127,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         catch (Exception e)
         {
             // An exception that a packet causes must not reach the thread pool and end the process.
-            if (MayLog(LinkEvent.InternalError)) _log.Unexpected(Peer, e);
+            _log.Unexpected(e);
             end = new LinkReceiver.End("internal error");
         }
 
@@ -269,7 +267,8 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _opening.Dispose();
         _preAuth?.Pending.Remove(this);
         string kind = agreed.Control ? "control" : "plain";
-        if (MayLog(LinkEvent.Up)) _log.Up(Peer, agreed.Name ?? "no name", _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
+        _log.HasAuthenticated = _options.Secret is not null || _tls is { RequiresCertificates: true };
+        _log.Up(agreed.Name, _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
         if (agreed.Control) _keepAlive.Start(agreed.KeepAlive ?? _options.KeepAlive);
         Handler.OnUp(link);
 
@@ -306,7 +305,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
                 Handler.OnControl(link, message);
                 return true;
             case ControlOp.Drain:
-                if (link.TrySetDraining() && MayLog(LinkEvent.Draining)) _log.DrainAsked(Peer);
+                if (link.TrySetDraining()) _log.DrainAsked();
                 Handler.OnControl(link, message);
                 return true;
             case ControlOp.Refuse:
@@ -365,7 +364,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _link?.End();
         Close("closed");
         _secured?.Dispose();
-        LogEnd();
+        _log.Ended(_warning, _link is not null, CloseReason, Age, _counters);
     }
 
     /// <summary>Ends the connection because of a malformed header; if it looks like TLS, the reason says so and names the setting.</summary>
@@ -381,10 +380,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>Sends the connection's first packet without a ring and a thread, which exist only once the link is up.</summary>
     private async Task SendUnqueuedAsync(ControlMessage message)
     {
-        byte[] content = message.ToUtf8();
-        byte[] packet = new byte[PacketHeader.Size + content.Length];
-        PacketHeader.Write(packet, packet.Length, PacketHeader.ControlId);
-        content.CopyTo(packet, PacketHeader.Size);
+        byte[] packet = message.ToPacket();
         try
         {
             // Nothing was sent before it, so the kernel has room for all of it.
@@ -407,19 +403,4 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
             await _secured.EndSendingAsync(TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
         LinkSocket.EndSending(_socket);
     }
-
-    private void LogEnd()
-    {
-        double seconds = Age.TotalSeconds;
-        if (!MayLog(_warning ?? (_link is null ? LinkEvent.Unused : LinkEvent.Down))) return;
-        if (_warning is not null) _log.Broken(Peer, CloseReason, seconds, _counters.PacketsIn, _counters.BytesIn);
-        else if (_link is null) _log.Unused(Peer, CloseReason);
-        else _log.Down(Peer, CloseReason, seconds, _counters.PacketsIn, _counters.BytesIn, _counters.PacketsOut, _counters.BytesOut);
-    }
-
-    /// <summary>
-    /// Whether an event is logged, rather than only counted. Events of links that have authenticated, and of those that were connected
-    /// from here, are always logged: not everybody can cause them.
-    /// </summary>
-    private bool MayLog(LinkEvent what) => _preAuth is null || HasAuthenticated || _preAuth.Log.TryPass(what);
 }

@@ -118,6 +118,17 @@ internal sealed record ControlMessage
         }
     }
 
+    /// <summary>The whole packet: the header, and <see cref="ToUtf8"/> as its content.</summary>
+    /// <exception cref="InvalidOperationException">As <see cref="ToUtf8"/>.</exception>
+    public byte[] ToPacket()
+    {
+        byte[] content = ToUtf8();
+        byte[] packet = new byte[PacketHeader.Size + content.Length];
+        PacketHeader.Write(packet, packet.Length, PacketHeader.ControlId);
+        content.CopyTo(packet, PacketHeader.Size);
+        return packet;
+    }
+
     /// <summary>The message as it is sent, for logs; a secret is printed as <c>***</c>.</summary>
     public override string ToString()
     {
