@@ -53,7 +53,7 @@ internal sealed record CommandLine
 
             if (key is null)
                 problems.Add(new Problem("command line", value, "is neither an option nor the value of one", "for example --Ecm:MaxClients 20000"));
-            else if (value is null)
+            else if (value is null || (key == "config" && value.Length == 0))
                 problems.Add(new Problem($"--{key}", null, "has no value", $"for example {ExampleFor(key)}"));
             else if (key == "config")
                 configFile = value;

@@ -19,6 +19,12 @@ internal static class SettingsFile
     public static Dictionary<string, GivenValue> Read(string path, List<Problem> problems)
     {
         Dictionary<string, GivenValue> settings = new(StringComparer.OrdinalIgnoreCase);
+        if (Directory.Exists(path))
+        {
+            problems.Add(new Problem(path, null, "is a directory", ExampleOption));
+            return settings;
+        }
+
         try
         {
             IConfigurationRoot file = Load(path);
@@ -35,7 +41,7 @@ internal static class SettingsFile
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            problems.Add(new Problem(path, null, Directory.Exists(path) ? "is a directory" : "does not exist", ExampleOption));
+            problems.Add(new Problem(path, null, "does not exist", ExampleOption));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -49,7 +55,7 @@ internal static class SettingsFile
     {
         // The framework's own choice of a provider looks beside the binary, and passes over files whose name begins with a dot.
         string full = Path.GetFullPath(path);
-        using PhysicalFileProvider folder = new(Path.GetDirectoryName(full) ?? full, ExclusionFilters.None);
+        using PhysicalFileProvider folder = new(Path.GetDirectoryName(full)!, ExclusionFilters.None);
         return new ConfigurationBuilder()
             .AddJsonFile(folder, Path.GetFileName(full), optional: false, reloadOnChange: false)
             .Build();

@@ -210,9 +210,17 @@ public class ProblemTests
         Assert.Equal(
             ["/nonexistent/megaphone.json: does not exist; for example --config /etc/megaphone/megaphone.json"],
             Configured.Load("{}", [], "--config", "/nonexistent/megaphone.json").Problems);
+        foreach (string folder in new[] { "/etc", "/" })
+        {
+            Assert.Equal(
+                [$"{folder}: is a directory; for example --config /etc/megaphone/megaphone.json"],
+                Configured.Load("{}", [], "--config", folder).Problems);
+        }
+
+        // What a shell makes of "$FILE" when there is no such variable.
         Assert.Equal(
-            ["/etc: is a directory; for example --config /etc/megaphone/megaphone.json"],
-            Configured.Load("{}", [], "--config", "/etc").Problems);
+            ["--config: has no value; for example --config /etc/megaphone/megaphone.json"],
+            Configured.Load("{}", [], "--config", "").Problems);
     }
 
     private static string Lines(string json, (string Name, string Value)[]? environment = null, params string[] arguments) =>
