@@ -15,7 +15,7 @@ internal static partial class ServiceLog
     public static partial void OpenFilesUnchanged(ILogger log, string reason);
 
     [LoggerMessage(3, LogLevel.Information, "{Signal}: stopping, within {Timeout}")]
-    public static partial void Stopping(ILogger log, string signal, TimeSpan timeout);
+    public static partial void Stopping(ILogger log, string signal, string timeout);
 
     [LoggerMessage(4, LogLevel.Information, "Stopped after {Milliseconds} ms")]
     public static partial void Stopped(ILogger log, long milliseconds);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Megaphone.Configuration;
 using Megaphone.Metrics;
+using Megaphone.Values;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -69,7 +70,7 @@ internal sealed class SignalLifetime(
         if (Interlocked.Increment(ref _signals) > 1) return;
 
         context.Cancel = true;
-        ServiceLog.Stopping(log, context.Signal.ToString(), settings.StopTimeout);
+        ServiceLog.Stopping(log, context.Signal.ToString(), DurationText.Of(settings.StopTimeout));
         application.StopApplication();
     }
 }
