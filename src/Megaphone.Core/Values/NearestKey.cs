@@ -9,8 +9,7 @@ internal static class NearestKey
     /// </summary>
     public static string? To(string written, IEnumerable<string> keys)
     {
-        // In the name of an environment variable underscores separate sections.
-        string text = written.Replace('_', ':').ToUpperInvariant();
+        string text = written.ToUpperInvariant();
         string nearest = keys.MinBy(key => Distance(text, key.ToUpperInvariant()))!;
         return Distance(text, nearest.ToUpperInvariant()) * 2 <= text.Length ? nearest : null;
     }

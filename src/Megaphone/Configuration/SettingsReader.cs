@@ -114,7 +114,8 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
         // That the section exists is no help to whoever misspelt a key in it.
         IEnumerable<SettingKey> candidates = SettingKeys.All.Where(known =>
             !IsBelow(key, known.Path) || !SettingKeys.All.Any(other => other.IsIn(known.Path)));
-        string? nearest = NearestKey.To(key, candidates.Select(known => known.Like(key)));
+        // In the name of an environment variable underscores separate sections.
+        string? nearest = NearestKey.To(key.Replace('_', ':'), candidates.Select(known => known.Like(key)));
         bool isSecret = NameIsSecret(key) || (nearest is not null && SettingKeys.All.First(known => known.Matches(nearest)).IsSecret);
         string advice = nearest is null ? "`megaphone --help` lists them" : $"the nearest is {nearest}";
         return new Problem(key, isSecret ? null : text, "is not a key that exists", advice, origin);
