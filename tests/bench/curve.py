@@ -7,7 +7,7 @@ from ejabberd import cost_of_users
 from harness import CLIENTS, Benchmark, ecm, hub, time, wait_until
 from load import connections
 
-USERS = (1_000, 10_000, 100_000)
+USERS = (1_000, 10_000, 20_000, 100_000)
 MILLION = 1_000_000
 IDLE_CLIENTS = (1_000, 2_000, 5_000, 10_000, 18_000)
 

@@ -89,7 +89,7 @@ internal static class SettingKeys
         "Ecm:Link:RetryMin", Moment, Hour, ConnectDefaults.RetryMin, "wait before the second attempt to connect; it doubles each time, with jitter");
     public static readonly SettingKey<TimeSpan> LinkRetryMax = Table.Duration(
         "Ecm:Link:RetryMax", Moment, Hour, ConnectDefaults.RetryMax, "longest wait between two attempts");
-    public static readonly LinkKeys EcmLink = new(Table, "Ecm", "Ecm:Link", "secret that is said to the hub");
+    public static readonly LinkKeys EcmLink = new(Table, "Ecm", "Ecm:Link", "secret that is sent to the hub");
 
     public static readonly SettingKey<ProxyMode> Proxy = Table.Add(
         "Ecm:Proxy", SettingFormats.Proxy, EcmDefaults.Proxy, "PROXY header at the head of each session, which names the client's address");
@@ -126,7 +126,7 @@ internal static class SettingKeys
     public static readonly SettingKey<bool> AllowOpenListener = Table.Add(
         "Hub:AllowOpenListener", ValueFormats.Switch, false, "true: anybody who reaches the listener may open sessions");
     public static readonly SettingKey<int> MaxLinks = Table.Number(
-        "Hub:MaxLinks", 1, 4096, HubDefaults.MaxLinks, "links held; more are closed, those first that have said nothing", example: 16);
+        "Hub:MaxLinks", 1, 4096, HubDefaults.MaxLinks, "links held; more are closed, those first that have sent nothing", example: 16);
     public static readonly SettingKey<int> MaxSessions = Table.Number(
         "Hub:MaxSessions", 1, 16_000_000, HubDefaults.MaxSessions, "sessions held at the same time; more are reset", example: 20_000);
     public static readonly SettingKey<int> HubReactors = Table.Number(

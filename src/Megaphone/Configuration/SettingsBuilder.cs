@@ -64,7 +64,7 @@ internal static class SettingsBuilder
         }
 
         if (ecm.Link.Secret is not null && !ecm.Connect.Control)
-            reader.Refuse(SettingKeys.LinkControl, "must be true when there is a secret: it is said in the hello", "true");
+            reader.Refuse(SettingKeys.LinkControl, "must be true when there is a secret: it is sent in the hello", "true");
 
         if (!settings.LinksToOwnHub || (ecm.Connect.Tls is null) == (settings.Hub!.Tls is null)) return;
         (SettingKey missing, SettingKey there, string example) = settings.Hub.Tls is null
