@@ -34,6 +34,9 @@ internal sealed class SendRing
     private const int Grain = PacketHeader.Size;
     private const int GrainBits = 5;
 
+    /// <summary>Where the tail is from the moment the ring is closed; no ring ever gets so far by itself.</summary>
+    private const long LapOfTheLost = 1L << 62;
+
     /// <summary>How far the ring is filled before an empty one restarts at its beginning.</summary>
     private const int RewindBytes = 64 << 10;
 
@@ -50,7 +53,6 @@ internal sealed class SendRing
     private long _head;
     private int _starved;
     private int _readerLock;
-    private volatile bool _closed;
 
     /// <summary>Makes an empty ring.</summary>
     /// <param name="capacity">Bytes, a power of two; at least twice the longest packet that will be written.</param>
@@ -143,9 +145,19 @@ internal sealed class SendRing
     public void Close()
     {
         while (!TryLockReader()) Thread.Yield();
-        int lost = Peek(out _, out _);
+
+        // The tail divides the packets. Whoever commits from here on finds it in the lap of the lost, and counts the packet; those before are
+        // counted here, once the writers that are still copying have set their marks.
+        long tail = Interlocked.Add(ref _tail.Value, LapOfTheLost) - LapOfTheLost;
+        int lost = 0;
+        for (long at = _head; at < tail; lost++)
+        {
+            long next;
+            while ((next = Volatile.Read(ref Mark(at))) <= at) Thread.Yield();
+            at = next;
+        }
+
         if (lost > 0) _onLost(lost);
-        _closed = true;
     }
 
     /// <summary>Writes one packet into claimed room; for <see cref="RingClaim"/>. Thread-safe; one thread's packets keep their order.</summary>
@@ -156,6 +168,12 @@ internal sealed class SendRing
     {
         int length = RingClaim.BytesFor(content.Length);
         long start = Interlocked.Add(ref _tail.Value, length) - length;
+        if (start >= LapOfTheLost)
+        {
+            _onLost(1);
+            return;
+        }
+
         int offset = (int)start & _mask;
         if (offset + length <= _bytes.Length)
         {
@@ -172,7 +190,6 @@ internal sealed class SendRing
         }
 
         Volatile.Write(ref Mark(start), start + length);
-        if (_closed) _onLost(1);
     }
 
     /// <summary>Frees claimed room that nothing was written into; for <see cref="RingClaim"/>. Thread-safe.</summary>
@@ -185,7 +202,7 @@ internal sealed class SendRing
     internal string? FindViolation()
     {
         // In this order: claims and commits made meanwhile only make the claimed bytes exceed the tail that was read first.
-        long tail = Volatile.Read(ref _tail.Value);
+        long tail = Volatile.Read(ref _tail.Value) & (LapOfTheLost - 1);
         long available = Volatile.Read(ref _available.Value);
         if (available < 0 || available > _bytes.Length) return $"{available} bytes are free in a ring of {_bytes.Length}";
         if (tail < _head) return $"the tail, {tail}, lies before the head, {_head}";

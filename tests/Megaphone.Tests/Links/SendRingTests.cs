@@ -196,6 +196,34 @@ public class SendRingTests
     }
 
     [Fact]
+    public async Task A_ring_that_is_closed_while_many_write_counts_each_packet_once()
+    {
+        const int writers = 4;
+        for (int round = 0; round < 200; round++)
+        {
+            int lost = 0, committed = 0;
+            SendRing ring = new(64 << 10, 0, () => { }, packets => Interlocked.Add(ref lost, packets));
+            byte[] content = new byte[100];
+            Task[] writing = [.. Enumerable.Range(0, writers).Select(_ => Task.Factory.StartNew(
+                () =>
+                {
+                    while (ring.TryClaim(content.Length, out RingClaim claim))
+                    {
+                        claim.Commit(7, content);
+                        Interlocked.Increment(ref committed);
+                    }
+                },
+                CancellationToken.None,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default))];
+            Thread.SpinWait(round * 50);
+            ring.Close();
+            await Task.WhenAll(writing);
+            Assert.Equal(committed, lost);
+        }
+    }
+
+    [Fact]
     public void One_reader_at_a_time()
     {
         SendRing ring = new(256, 0, () => { }, _ => { });
