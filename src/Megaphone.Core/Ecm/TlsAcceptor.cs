@@ -162,6 +162,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             };
             _pending[client.Slot] = client;
             _byDeadline.Enqueue(client);
+            if (_byDeadline.Count > 2 * _pending.Length) DequeueRemoved();
         }
 
         _metrics.AddHandshaking(1);
@@ -177,6 +178,16 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         {
             if (!_byDeadline.TryPeek(out PendingHandshake? oldest)) return -1;
             return (int)Math.Clamp(oldest.Deadline - Environment.TickCount64, 0, int.MaxValue);
+        }
+    }
+
+    /// <summary>Keeps clients that are gone from piling up behind a silent one. The lock is held.</summary>
+    private void DequeueRemoved()
+    {
+        for (int left = _byDeadline.Count; left > 0; left--)
+        {
+            PendingHandshake client = _byDeadline.Dequeue();
+            if (!client.Removed) _byDeadline.Enqueue(client);
         }
     }
 
