@@ -127,7 +127,11 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
             backlog.Bytes += content.Length;
             sessions.Metrics.AddBuffered(content.Length);
             if (backlog.Bytes >= _buffers.HighBytes && !backlog.PausedEcm && session.Link.Link is { HasControl: true } link)
-                backlog.PausedEcm = link.TrySetPaused(session.Id, paused: true);
+            {
+                // Set first: to send the pause may free room in the ring, and so have this backlog sent from within the call.
+                backlog.PausedEcm = true;
+                if (!link.TrySetPaused(session.Id, paused: true)) backlog.PausedEcm = false;
+            }
 
             return Outcome.Done;
         }
