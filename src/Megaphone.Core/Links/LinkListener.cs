@@ -75,7 +75,7 @@ internal sealed class LinkListener : IDisposable
     /// <summary>Accepts no more links. Existing ones stay. May be called again, to log how many of their lines were suppressed.</summary>
     public void Dispose()
     {
-        _closed = true;
+        lock (_links) _closed = true;
         _socket.Dispose();
         _preAuth.Dispose();
     }
@@ -128,7 +128,7 @@ internal sealed class LinkListener : IDisposable
 
         if (!TryAdd(connection, out LinkedListNode<LinkConnection>? node))
         {
-            Reject(connection);
+            if (!_closed) Reject(connection);
             connection.Dispose();
             return;
         }
@@ -148,6 +148,9 @@ internal sealed class LinkListener : IDisposable
         lock (_links)
         {
             node = null;
+
+            // Whoever has closed the listener drains the connections that there were, and no others.
+            if (_closed) return false;
             _preAuth.Pending.Add(connection, connection.Address);
             if (_links.Count >= _maxLinks)
             {
