@@ -145,7 +145,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
             ConnectionId id = _stalled.Dequeue();
             ref ConnectionSlot slot = ref _table.Slot(id.Slot);
             slot.Enter();
-            bool mustRead = slot.Is(ConnectionFlags.ReadStalled);
+            bool mustRead = slot.Is(ConnectionFlags.ReadStalled) && !slot.Is(ConnectionFlags.TlsHoldsInput);
             slot.Clear(ConnectionFlags.InStalledQueue | ConnectionFlags.ReadStalled);
             slot.Exit();
             if (slot.Is(ConnectionFlags.Closed))
@@ -154,8 +154,9 @@ internal sealed class ConnectionMachine<TState> : IDisposable
                 continue;
             }
 
+            // Input that is held for TLS is read by this.
             Reconcile(id);
-            if (mustRead && slot.IsOpen(id) && !slot.IsAny(ConnectionFlags.ReadPaused | ConnectionFlags.ReadEnded)) Read(id, ref slot);
+            if (mustRead && slot.IsOpen(id) && slot.MayRead) Read(id, ref slot);
             if (!_table.TryEnter(id)) continue;
             _interest.Update(id, ref slot);
             slot.Exit();

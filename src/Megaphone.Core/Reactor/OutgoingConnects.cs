@@ -103,6 +103,8 @@ internal sealed class OutgoingConnects<TState>(
     private static void Fail(ref ConnectionSlot slot, CloseReason reason)
     {
         slot.Set(ConnectionFlags.ConnectFailed);
-        if (!slot.Is(ConnectionFlags.Aborting)) slot.Reason = reason;
+
+        // A reason for closing it that was given before stays, whatever becomes of its addresses.
+        if (!slot.IsAny(ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed)) slot.Reason = reason;
     }
 }

@@ -48,6 +48,7 @@ public class ReactorFallbackTests
         reactors.Group.CloseWhenFlushed(connection.Id, connection.Owner, CloseReason.LinkLost);
         reactors.Group.Start();
         await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "the end of what was to be closed");
+        Assert.Equal(CloseReason.LinkLost, connection.Closed);
     }
 
     [Fact]
