@@ -223,14 +223,20 @@ internal sealed class SessionTable(int maxEndedIds)
             {
                 // With the lock held no activity can be later than this.
                 uint now = Now();
-                Entry[] open = new Entry[_count];
                 int count = 0;
                 foreach (ref readonly Entry entry in _entries.AsSpan())
                 {
-                    if (entry.State == State.Open && now - entry.ActiveAt >= idleUnits) open[count++] = entry;
+                    if (entry.State == State.Open && now - entry.ActiveAt >= idleUnits) count++;
                 }
 
-                Array.Resize(ref open, count);
+                // Nearly always none: idle sessions are looked for all the time.
+                if (count == 0) return [];
+                Entry[] open = new Entry[count];
+                foreach (ref readonly Entry entry in _entries.AsSpan())
+                {
+                    if (entry.State == State.Open && now - entry.ActiveAt >= idleUnits) open[--count] = entry;
+                }
+
                 return open;
             }
             finally
