@@ -110,6 +110,7 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
         if (piece.IsEmpty) return _current is not { } link || TryWrite(link, index, piece);
         if (!_replyClaim.Fits(piece.Length)) return false;
         _replyClaim.Commit(IdOf(index), piece);
+        if (_current is { } current) PendingFlushes.Add(current);
         return true;
     }
 
@@ -136,13 +137,6 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
                 _resumed.Enqueue(index);
                 break;
         }
-    }
-
-    /// <inheritdoc/>
-    public void OnBatchEnd(Link link)
-    {
-        PendingFlushes.Add(link);
-        PendingFlushes.Flush();
     }
 
     /// <inheritdoc/>

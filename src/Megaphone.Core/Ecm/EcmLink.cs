@@ -43,12 +43,6 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     }
 
     /// <inheritdoc/>
-    public void OnBatchEnd(Link link)
-    {
-        // What arrived has been sent to the sockets already.
-    }
-
-    /// <inheritdoc/>
     public void OnWritable(Link link) => _clients!.ReleaseStalled();
 
     /// <inheritdoc/>

@@ -22,8 +22,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     private readonly StreamSplitter _splitter = new(new PieceMemory(options.IncompleteBytes));
     private readonly int[] _maxPieceBytes = [.. options.Clients.Select(listener => listener.MaxStanzaBytes)];
 
-    /// <summary>The largest claim: half of the ring without its reserve, which is a quarter of the ring at most.</summary>
-    private readonly int _maxClaimBytes = options.Link.RingBytes / 8 * 3;
+    private readonly int _maxClaimBytes = Link.MaxClaimBytes(options.Link);
 
     /// <summary>The longest stanza for which a ring has room, with bytes to spare for reading its end.</summary>
     public static int LargestFor(LinkOptions link) => Math.Min(link.MaxPacketBytes - PacketHeader.Size, link.RingBytes / 4);

@@ -16,7 +16,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     private volatile bool _down;
     private int _removed;
     private Link? _link;
-    private SessionTable? _sessions;
+    private SessionTable? _table;
 
     /// <summary>The link, once it is up.</summary>
     public Link Link => _link!;
@@ -31,7 +31,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     public int Index { get; private set; }
 
     /// <summary>The sessions on it, once it is up.</summary>
-    public SessionTable Sessions => _sessions!;
+    public SessionTable Sessions => _table!;
 
     /// <summary>Stops all writing to it.</summary>
     public void StopSending() => _closing = true;
@@ -39,8 +39,8 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     /// <summary>The sessions that are open; see <see cref="SessionTable.Open"/>.</summary>
     public IEnumerable<HubSession> OpenSessions(TimeSpan idleFor = default)
     {
-        if (_sessions is not { } sessions) yield break;
-        foreach ((ulong id, ConnectionId connection) in sessions.Open(idleFor)) yield return new HubSession(this, id, connection);
+        if (_table is not { } table) yield break;
+        foreach ((ulong id, ConnectionId connection) in table.Open(idleFor)) yield return new HubSession(this, id, connection);
     }
 
     /// <summary>Removes it from the hub's links once it is down and its last session is over. Thread-safe.</summary>
@@ -53,7 +53,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     public void OnUp(Link link)
     {
         _link = link;
-        _sessions = new SessionTable(MaxEndedIds);
+        _table = new SessionTable(MaxEndedIds);
         Index = sessions.Links.Add(this);
     }
 
@@ -87,9 +87,6 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
         if (message.Op == ControlOp.Reset) backend.Abort(session, CloseReason.ResetByPeer);
         else backend.Pause(session, message.Op == ControlOp.Pause);
     }
-
-    /// <inheritdoc/>
-    public void OnBatchEnd(Link link) => PendingFlushes.Flush();
 
     /// <inheritdoc/>
     public void OnWritable(Link link) => backend.OnWritable(this);

@@ -22,9 +22,6 @@ internal interface ILinkHandler
     /// <summary>A <c>pause</c>, <c>resume</c>, <c>reset</c> or <c>drain</c> arrived.</summary>
     void OnControl(Link link, ControlMessage message);
 
-    /// <summary>Everything that arrived together has been handed over.</summary>
-    void OnBatchEnd(Link link);
-
     /// <summary>The link's ring has room again after a claim was refused.</summary>
     void OnWritable(Link link);
 

@@ -44,10 +44,13 @@ internal sealed class Link
         MaxContent = Math.Clamp(PeerMaxContent, 1, Math.Min(LargestContent, options.RingBytes / 4));
         Ring = new SendRing(
             options.RingBytes,
-            Math.Min(ControlReserve, options.RingBytes / 4),
+            ReserveOf(options),
             OnWritable,
             lost => metrics.AddDropped(DropReason.LinkLost, lost));
     }
+
+    /// <summary>The most that a claim may take of a link's ring, headers included: half of what is not kept for control packets.</summary>
+    public static int MaxClaimBytes(LinkOptions options) => (options.RingBytes - ReserveOf(options)) / 2;
 
     /// <summary>Unique within this process, never 0.</summary>
     public int Number { get; } = Interlocked.Increment(ref _lastNumber);
@@ -146,6 +149,8 @@ internal sealed class Link
 
     /// <summary>Ends the link: from now on control packets are dropped.</summary>
     public void End() => _over = true;
+
+    private static int ReserveOf(LinkOptions options) => Math.Min(ControlReserve, options.RingBytes / 4);
 
     private bool TryWriteControl(ReadOnlySpan<byte> content)
     {

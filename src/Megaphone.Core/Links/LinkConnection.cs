@@ -40,6 +40,9 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private LinkSender? _sender;
     private volatile Link? _link;
     private volatile bool _isClosed;
+
+    /// <summary>The handler has the link, and it is in the count of links. Receiver only.</summary>
+    private bool _isCounted;
     private string? _closeReason;
     private LinkEvent? _warning;
     private ControlMessage? _refusal;
@@ -131,7 +134,16 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
             end = new LinkReceiver.End("internal error");
         }
 
-        await EndAsync(end).ConfigureAwait(false);
+        try
+        {
+            await EndAsync(end).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            _log.Unexpected(e);
+            Close("internal error");
+        }
+
         _closed.SetResult();
     }
 
@@ -191,7 +203,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _replies.Release();
         if (_hasReplied) PendingFlushes.Add(_link!);
         _hasReplied = false;
-        Handler.OnBatchEnd(_link!);
+        PendingFlushes.Flush();
     }
 
     /// <inheritdoc/>
@@ -255,7 +267,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         int peerMaxPacket = agreed.MaxPacket ?? _options.MaxPacketBytes;
         Link link = new(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket);
         _sender = new LinkSender(
-            link.Ring, _socket, _secured, $"link {link.Number} send", _counters, _metrics, failure => OnSenderEnded(link, failure));
+            link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, failure => OnSenderEnded(link, failure));
         link.Attach(this, _sender);
 
         // It is the first packet in the ring: there is always room.
@@ -274,6 +286,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
 
         // Counted last, when it can be used: readiness is derived from the count, and clients follow readiness.
         _metrics.LinkUp();
+        _isCounted = true;
     }
 
     /// <summary>Sends this end's hello, or brings up a plain link, if this end has connected.</summary>
@@ -343,10 +356,10 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _keepAlive.Dispose();
 
         // Sessions are over now; what they had queued is still sent if the other side only ended its own direction.
-        if (_link is { } link)
+        if (_isCounted)
         {
             _metrics.LinkDown();
-            Handler.OnDown(link);
+            Handler.OnDown(_link!);
         }
 
         if (_refusal is not null)

@@ -1,14 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
+using Megaphone.Interop;
 
 namespace Megaphone.Links;
 
 /// <summary>A link's use of its socket beside sending and receiving.</summary>
 internal static class LinkSocket
 {
-    private const int IpProtoTcp = 6;
-    private const int TcpCongestion = 13;
-    private const int TcpUserTimeout = 18;
     private const int Probes = 3;
 
     /// <summary>Sets the options of a connected socket.</summary>
@@ -27,7 +25,7 @@ internal static class LinkSocket
 
         // The counterpart of keep-alive for a link with unacknowledged data: a dead peer is detected as soon.
         int userTimeout = (int)Math.Min(int.MaxValue, Probes * options.KeepAlive.TotalMilliseconds);
-        socket.SetRawSocketOption(IpProtoTcp, TcpUserTimeout, BitConverter.GetBytes(userTimeout));
+        socket.SetRawSocketOption(Libc.IpProtoTcp, Libc.TcpUserTimeout, BitConverter.GetBytes(userTimeout));
     }
 
     private static bool IsLocal(Socket socket) =>
@@ -44,7 +42,7 @@ internal static class LinkSocket
     {
         try
         {
-            socket.SetRawSocketOption(IpProtoTcp, TcpCongestion, "reno"u8);
+            socket.SetRawSocketOption(Libc.IpProtoTcp, Libc.TcpCongestion, "reno"u8);
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.AccessDenied or SocketError.OperationNotSupported)
         {

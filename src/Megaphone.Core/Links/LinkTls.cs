@@ -13,8 +13,6 @@ namespace Megaphone.Links;
 /// </remarks>
 internal sealed class LinkTls : IDisposable
 {
-    private const byte HandshakeRecord = 0x16;
-
     private readonly LinkTlsOptions _options;
     private readonly RoleMetrics _metrics;
     private readonly LinkLog _log;
@@ -47,7 +45,7 @@ internal sealed class LinkTls : IDisposable
             {
                 if (await PeekFirstByteAsync(socket).ConfigureAwait(false) is not { } first)
                     return new Result(Failure: "ended by the other side", Abandoned: true);
-                if (first != HandshakeRecord)
+                if (first != TlsRecord.Handshake)
                     return new Result(Refusal: "links require TLS here: set Ecm:Link:Tls");
 
                 secured = new SecuredSocket(socket);

@@ -56,7 +56,8 @@ internal struct SessionLife
         return true;
     }
 
-    /// <summary>Tells the other end that the session is over, unless it knows already. Sent with the thread's <see cref="PendingFlushes"/>.</summary>
+    /// <summary>Tells the other end that the session is over, unless it knows already: by an end, which is sent with the thread's
+    /// <see cref="PendingFlushes"/>, or by a reset, which is sent at once.</summary>
     /// <param name="link">The session's link; null when that is down, and nothing can be sent.</param>
     /// <param name="id">The session's id.</param>
     /// <param name="reason">Why it is over.</param>

@@ -39,10 +39,6 @@ internal sealed class RecordingHandler : ILinkHandler
     public void OnControl(Link link, ControlMessage message) =>
         _events.Enqueue($"{message.Op.ToString().ToLowerInvariant()} {message.Id}".TrimEnd());
 
-    public void OnBatchEnd(Link link)
-    {
-    }
-
     public void OnWritable(Link link) => Interlocked.Increment(ref _writableCalls);
 
     public void OnDown(Link link) => _events.Enqueue("down");
