@@ -27,7 +27,10 @@ class Ejabberd(Child):
             lines = "\n".join(["auth_method: anonymous", *more])
             settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE=lines, **env)
         except BaseException:
-            shutil.rmtree(self.folder)
+            # It may run already, and may not even have noted its settings.
+            with contextlib.suppress(SystemExit, subprocess.SubprocessError):
+                self.script("stop")
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise
         read = dict(line.split("=", 1) for line in settings.splitlines())
         self.pid = int(read["PID"])

@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import contextlib
+import ctypes
 import datetime
 import json
 import os
@@ -36,8 +37,25 @@ RAW = "127.88.0.5:7000"
 NGINX_PEER = "127.88.0.7:5222"
 
 
-# Children end with this process only if it unwinds.
+# An ejabberd, and what is in temporary folders, ends with this process only if it unwinds.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def start(command, **options):
+    """Starts a process that the kernel asks to end when this one ends, however it does. From the main thread: when the thread that
+    started it ends counts."""
+    parent = os.getpid()
+
+    def tie():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(143)
+
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, cwd=ROOT, preexec_fn=tie, **options)
 
 
 class Child:
@@ -46,9 +64,7 @@ class Child:
     def __init__(self, *command, ready=None, patience=30, env=None):
         self.began = time.monotonic()
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=ROOT,
-            env={**os.environ, **(env or {})})
+        self.process = start(command, stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(env or {})})
         # If this process ends before it has entered the child's `with`, the child ends all the same.
         atexit.register(self.stop)
         self.pid = self.process.pid
@@ -76,7 +92,6 @@ class Child:
 
     def stop(self):
         if self.process.poll() is None:
-            self.process.stdin.close()
             self.process.terminate()
             try:
                 self.process.wait(20)
@@ -160,10 +175,10 @@ WAIT_FOR_BYTES = """  tcp-request inspect-delay 1h
 """
 
 
-def haproxy(rules=""):
-    """HAProxy, one hop from PEER to ECHO, in the foreground; does not log."""
+def haproxy(rules="", bind=PEER):
+    """HAProxy, one hop from PEER to ECHO, in the foreground; does not log. `bind`: PEER, with what its listener needs beside it."""
     config = tempfile.NamedTemporaryFile("w", suffix=".cfg")
-    config.write(HAPROXY_CONFIG.format(peer=PEER, echo=ECHO, rules=rules))
+    config.write(HAPROXY_CONFIG.format(peer=bind, echo=ECHO, rules=rules))
     config.flush()
     child = Child(HAPROXY, "-db", "-q", "-f", config.name)
     child.config = config

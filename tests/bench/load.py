@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 
-from harness import ECHO, MEGAPHONE, ROOT, Child
+from harness import ECHO, MEGAPHONE, ROOT, Child, start
 
 
 def echo_server(address=ECHO, *more):
@@ -35,11 +35,10 @@ class Crowd:
         self.there = f"{awaited}: {clients:,} of"
         self.patience = 300 + clients / 50
         self.progress = []
-        self.output = tempfile.TemporaryFile("w+")
-        self.bench = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
     def __enter__(self):
+        self.output = tempfile.TemporaryFile("w+")
+        self.bench = start(self.command, stdout=self.output, stderr=subprocess.PIPE)
         timer = threading.Timer(self.patience, self.bench.kill)
         timer.start()
         try:
@@ -51,19 +50,26 @@ class Crowd:
             self.went_wrong()
         except BaseException:
             # The block is never entered, and so never left; a timer that still ran would keep this process for minutes.
-            self.bench.kill()
-            self.bench.wait()
+            self.abandon()
             raise
         finally:
             timer.cancel()
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
+        if error is not None:
+            # What has ended the block is what counts, not what became of the clients.
+            self.abandon()
+            return
         self.bench.send_signal(signal.SIGINT)
         self.progress += self.bench.communicate(timeout=120)[1].splitlines(keepends=True)
         self.output.seek(0)
         self.figures = read(self.output.read())
         if self.figures is None or self.figures["problems"]:
             self.went_wrong(self.figures and self.figures["problems"])
+
+    def abandon(self):
+        self.bench.kill()
+        self.bench.wait()
 
     def went_wrong(self, problems=None):
         sys.exit(f"{' '.join(self.command)}\nwent wrong: {problems or ''}\n{''.join(self.progress[-10:])}")

@@ -8,8 +8,7 @@ import sys
 import tempfile
 
 from ejabberd import Ejabberd
-from harness import (BENCH, CLIENTS, ECHO, HAPROXY, HAPROXY_CONFIG, PEER, Benchmark, Child, ecm, hub, pathlib, takes_connections, time,
-                     wait_until)
+from harness import BENCH, CLIENTS, PEER, Benchmark, Child, ecm, haproxy, hub, pathlib, time, wait_until
 from load import echo_server
 
 FEW = 500
@@ -41,11 +40,7 @@ def edge(name):
 
 
 def peer(name):
-    config = pathlib.Path(f"{name}.cfg")
-    config.write_text(HAPROXY_CONFIG.format(peer=f"{PEER} ssl crt {name}.pem", echo=ECHO, rules=""))
-    child = Child(HAPROXY, "-db", "-q", "-f", str(config))
-    wait_until(lambda: takes_connections(PEER), "HAProxy listens")
-    return child
+    return haproxy(bind=f"{PEER} ssl crt {name}.pem")
 
 
 def clients(what, to, **options):

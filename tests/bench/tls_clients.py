@@ -1,12 +1,14 @@
 """Clients that speak TLS, which `megaphone bench` does not, to one address: many that stay (idle), many that come and go (handshake),
 many that talk (talk).
 
-Prints READY when they are there, or a JSON object with figures at the end. Standard input tells when idle ones may go.
+Prints READY when they are there, or a JSON object with figures at the end. Idle ones stay
+until a signal ends them, those that talked until standard input ends.
 """
 
 import argparse
 import json
 import selectors
+import signal
 import socket
 import ssl
 import sys
@@ -34,9 +36,8 @@ def idle(args):
     made = context(args)
     clients = [connect(args, made) for _ in range(args.connections)]
     print("READY", flush=True)
-    sys.stdin.read()
-    for client in clients:
-        client.close()
+    while clients:
+        signal.pause()
 
 
 def exchange(client):
