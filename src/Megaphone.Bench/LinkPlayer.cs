@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Megaphone.Links;
 using Megaphone.Protocol;
 
@@ -20,7 +19,10 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
     private readonly ManualResetEventSlim _room = new();
     private readonly Lock _pausing = new();
     private readonly Dictionary<int, Queue<byte[]>> _held = [];
-    private readonly ConcurrentQueue<int> _resumed = new();
+
+    /// <summary>Paused sessions that the next <see cref="Flush"/> goes on with, unless they are paused once more before.</summary>
+    private readonly HashSet<int> _resumed = [];
+
     private volatile Link? _current;
     private RingClaim _replyClaim;
     private long _pauses;
@@ -69,7 +71,15 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
     /// <summary>Sends everything that is queued, and what was held back for sessions that are resumed. For the run's driver.</summary>
     public void Flush()
     {
-        while (_resumed.TryPeek(out int index) && TryRelease(index)) _resumed.TryDequeue(out _);
+        lock (_pausing)
+        {
+            // An enumerator stays valid when what it is at is removed.
+            foreach (int index in _resumed)
+            {
+                if (!TryRelease(index)) break;
+            }
+        }
+
         if (_current is { } link) PendingFlushes.Add(link);
         PendingFlushes.Flush();
     }
@@ -130,11 +140,16 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
                 {
                     clients.Sessions[index].Paused = true;
                     _held.TryAdd(index, new Queue<byte[]>());
+                    _resumed.Remove(index);
                 }
 
                 break;
             case ControlOp.Resume:
-                _resumed.Enqueue(index);
+                lock (_pausing)
+                {
+                    if (_held.ContainsKey(index)) _resumed.Add(index);
+                }
+
                 break;
         }
     }
@@ -174,22 +189,20 @@ internal sealed class LinkPlayer(XmppClients clients, int number, int links) : I
         }
     }
 
-    /// <summary>Queues what a session has sent while it was paused.</summary>
+    /// <summary>Queues what a session has sent while it was paused. The caller holds <see cref="_pausing"/>.</summary>
     /// <returns>False when there is no room for all of it now.</returns>
     private bool TryRelease(int index)
     {
-        lock (_pausing)
+        Queue<byte[]> held = _held[index];
+        while (held.TryPeek(out byte[]? piece))
         {
-            if (!_held.TryGetValue(index, out Queue<byte[]>? held)) return true;
-            while (held.TryPeek(out byte[]? piece))
-            {
-                if (_current is { } link && !TryWrite(link, index, piece)) return false;
-                held.Dequeue();
-            }
-
-            _held.Remove(index);
-            clients.Sessions[index].Paused = false;
-            return true;
+            if (_current is { } link && !TryWrite(link, index, piece)) return false;
+            held.Dequeue();
         }
+
+        _held.Remove(index);
+        _resumed.Remove(index);
+        clients.Sessions[index].Paused = false;
+        return true;
     }
 }
