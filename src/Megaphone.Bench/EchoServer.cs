@@ -19,9 +19,10 @@ internal static unsafe class EchoServer
     private const ulong ListenerData = ulong.MaxValue;
 
     /// <summary>Serves until a signal ends the process. Prints a line when it is ready, with the address.</summary>
-    /// <exception cref="IOException">The address cannot be bound, or there is no such congestion control.</exception>
+    /// <exception cref="IOException">The address cannot be bound, there is no such congestion control, or no descriptor is left.</exception>
     public static bool Run(EchoServerOptions options)
     {
+        ulong limit = OpenFileLimit.RaiseToHard();
         int listener = Listen(options);
         using Epoll epoll = new();
         epoll.Add(listener, Libc.EpollIn, ListenerData);
@@ -34,7 +35,7 @@ internal static unsafe class EchoServer
             int count = epoll.Wait(events, EventsAtATime, timeout: -1);
             for (int i = 0; i < count; i++)
             {
-                if (events[i].Data == ListenerData) Accept(listener, epoll);
+                if (events[i].Data == ListenerData) Accept(listener, epoll, limit);
                 else Echo((int)events[i].Data, buffer);
             }
         }
@@ -55,9 +56,18 @@ internal static unsafe class EchoServer
         throw new IOException($"no congestion control {name}: {Libc.Describe(Marshal.GetLastPInvokeError())}");
     }
 
-    private static void Accept(int listener, Epoll epoll)
+    private static void Accept(int listener, Epoll epoll, ulong limit)
     {
         for (int client; (client = Libc.Accept(listener, null, null, Libc.SockCloseOnExec)) >= 0;) epoll.Add(client, Libc.EpollIn, (ulong)client);
+
+        // The client stays in the queue, and epoll would report it without end.
+        int error = Marshal.GetLastPInvokeError();
+        if (error is Errno.TooManyFiles or Errno.TooManyFilesInSystem)
+        {
+            throw new IOException(
+                $"no descriptor is left for another client: {Libc.Describe(error)}; this process may have {limit}; "
+                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or let fewer clients connect");
+        }
     }
 
     private static void Echo(int client, byte* buffer)

@@ -235,6 +235,19 @@ public sealed class BenchTests
     }
 
     [Fact]
+    public async Task An_echo_server_without_a_descriptor_for_another_client_ends_and_says_so()
+    {
+        using ChildProcess server = ChildProcess.Start(["prlimit", "--nofile=100", Repository.Binary, "bench", "echo-server", "--listen", "127.0.0.1:0"]);
+        string ready = await server.LineAsync("megaphone bench echo-server ready ");
+        await RunAsync(1, "connect", "--to", ready.Split(' ')[^1], "--connections", "120");
+
+        Assert.Equal(1, await server.EndAsync());
+        Assert.Equal(
+            ["megaphone bench: no descriptor is left for another client: Too many open files (errno 24); this process may have 100; raise its hard limit (ulimit -Hn, LimitNOFILE), or let fewer clients connect"],
+            server.Errors);
+    }
+
+    [Fact]
     public async Task Connections_that_are_refused_are_counted_by_their_kind()
     {
         // Bound, so that nobody else gets the port, but not listening.
