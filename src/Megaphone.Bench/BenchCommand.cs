@@ -5,10 +5,6 @@ namespace Megaphone.Bench;
 /// <summary><c>megaphone bench MODE …</c>: from the arguments to the exit status.</summary>
 internal static class BenchCommand
 {
-    private const int ExitOk = 0;
-    private const int ExitFailed = 1;
-    private const int ExitUsage = 2;
-
     /// <summary>Comes before the mode where this process is a worker of a split run; see <see cref="WorkerChannel"/>.</summary>
     public const string WorkerWord = "worker";
 
@@ -20,7 +16,7 @@ internal static class BenchCommand
         if (arguments.IsEmpty || arguments[0] is "--help" or "-h" or "help")
         {
             Console.Out.Write(BenchHelp.Write());
-            return arguments.IsEmpty ? ExitUsage : ExitOk;
+            return arguments.IsEmpty ? ExitStatus.Usage : ExitStatus.Ok;
         }
 
         bool isWorker = arguments[0] == WorkerWord && arguments.Length > 1;
@@ -36,7 +32,7 @@ internal static class BenchCommand
         if (arguments.ContainsAny("--help", "-h"))
         {
             Console.Out.Write(BenchHelp.Write(mode));
-            return ExitOk;
+            return ExitStatus.Ok;
         }
 
         BenchMode.Act act = mode.Read(new OptionValues(mode, arguments[1..], problems));
@@ -47,18 +43,18 @@ internal static class BenchCommand
     {
         try
         {
-            return act(isWorker ? new WorkerChannel() : null) ? ExitOk : ExitFailed;
+            return act(isWorker ? new WorkerChannel() : null) ? ExitStatus.Ok : ExitStatus.Failed;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             Console.Error.WriteLine($"megaphone bench: {failure.Message}");
-            return ExitFailed;
+            return ExitStatus.Failed;
         }
     }
 
     private static int Refuse(List<Problem> problems)
     {
         problems.ForEach(problem => Console.Error.WriteLine($"megaphone bench: {problem}"));
-        return ExitUsage;
+        return ExitStatus.Usage;
     }
 }

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Megaphone.Ecm;
-using Megaphone.Protocol;
 using Megaphone.Values;
 
 namespace Megaphone.Bench;
@@ -20,13 +18,6 @@ internal static class BenchFormats
             return wrong;
         },
         "60");
-
-    /// <summary>What the packets of a session carry.</summary>
-    public static ValueFormat<LinkFraming> Framing { get; } = ValueFormats.Choice(("stanza", LinkFraming.Stanza), ("bytes", LinkFraming.Bytes));
-
-    /// <summary>Whether sessions begin with a PROXY header.</summary>
-    public static ValueFormat<ProxyMode> Proxy { get; } =
-        ValueFormats.Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
 
     /// <summary>How clients log in.</summary>
     public static ValueFormat<LoginMethod> Login { get; } = ValueFormats.Choice(

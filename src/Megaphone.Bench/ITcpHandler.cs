@@ -13,6 +13,7 @@ internal interface ITcpHandler
 
     /// <summary>A connection is closed, or could not be established. Called by its reactor, or the thread that drives the run.</summary>
     /// <param name="index">The connection's index.</param>
+    /// <param name="wasConnected">Whether it had been established.</param>
     /// <param name="reason">The reason; null: both sides had ended their streams.</param>
-    void Closed(int index, string? reason);
+    void Closed(int index, bool wasConnected, string? reason);
 }

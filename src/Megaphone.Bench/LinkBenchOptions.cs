@@ -45,14 +45,14 @@ internal sealed record LinkBenchOptions
     public static LinkBenchOptions Read(OptionValues values)
     {
         HostPort to = values.Get(ToOption, ValueFormats.Target)!;
-        LinkFraming framing = values.Get(FramingOption, BenchFormats.Framing);
+        LinkFraming framing = values.Get(FramingOption, EcmFormats.Framing);
         LinkBenchOptions options = new()
         {
             To = to,
             Links = values.Get(LinksOption, ValueFormats.Number(1, 64, 2)),
             Framing = framing,
             Secret = values.Get(SecretOption, ValueFormats.Secret),
-            Proxy = values.Get(ProxyOption, BenchFormats.Proxy),
+            Proxy = values.Get(ProxyOption, EcmFormats.Proxy),
             Clients = XmppClientOptions.Read(values, carriesWhiteSpace: framing == LinkFraming.Bytes),
             Run = RunOptions.Read(values),
         };

@@ -68,10 +68,10 @@ internal abstract class TcpBench : IBench, ITcpHandler
     }
 
     /// <inheritdoc/>
-    public void Closed(int index, string? reason)
+    public void Closed(int index, bool wasConnected, string? reason)
     {
         if (_closing) return;
-        if (reason is null || !reason.StartsWith("no connection", StringComparison.Ordinal)) Interlocked.Increment(ref _closed);
+        if (wasConnected) Interlocked.Increment(ref _closed);
         Problems.Add(reason ?? "the server ended a connection");
     }
 

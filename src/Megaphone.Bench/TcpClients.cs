@@ -124,7 +124,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     /// <inheritdoc/>
     public Outcome OnClosed(ConnectionId id, int owner, ref TcpClient state, CloseReason reason)
     {
-        _handler.Closed(state.Index, reason == CloseReason.Ended ? null : $"a connection was lost: {Label.Of(reason)}");
+        _handler.Closed(state.Index, wasConnected: true, reason == CloseReason.Ended ? null : $"a connection was lost: {Label.Of(reason)}");
         return Outcome.Done;
     }
 
@@ -146,7 +146,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         }
 
         if (problem is null) _handler.Connected(index);
-        else _handler.Closed(index, problem);
+        else _handler.Closed(index, wasConnected: false, problem);
     }
 
     /// <summary>The first address of a host, and the port.</summary>

@@ -62,7 +62,7 @@ internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
     public void Received(int index, ReadOnlySpan<byte> bytes) => _clients.Receive(this, index, bytes);
 
     /// <inheritdoc/>
-    public void Closed(int index, string? reason) => _clients.Lose(index, reason ?? "the server ended a connection");
+    public void Closed(int index, bool wasConnected, string? reason) => _clients.Lose(index, reason ?? "the server ended a connection");
 
     /// <inheritdoc/>
     public void Dispose() => _connections.Dispose();

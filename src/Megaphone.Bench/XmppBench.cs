@@ -14,14 +14,12 @@ internal sealed class XmppBench : IBench
     /// <summary>Sessions opened, or messages sent, between two flushes.</summary>
     private const int Batch = 64;
 
-    private readonly string _mode;
     private readonly XmppClientOptions _options;
     private readonly RunOptions _run;
     private readonly XmppClients _clients;
     private readonly IXmppTransport _transport;
     private readonly RunDriver _driver;
     private readonly ProcessWatch _watch;
-    private readonly BenchReport _report;
 
     /// <summary>Makes the clients; nothing is connected yet.</summary>
     /// <param name="mode">The name of the mode.</param>
@@ -31,15 +29,17 @@ internal sealed class XmppBench : IBench
     /// <param name="context">Ends the run early.</param>
     public XmppBench(string mode, XmppClientOptions options, RunOptions run, Func<XmppClients, IXmppTransport> transport, RunContext context)
     {
-        _mode = mode;
         _options = options;
         _run = run;
         _clients = new XmppClients(new LoginMachine(options.Login), new SessionStore(options.Sessions), new ProblemCounts());
         _transport = transport(_clients);
         _watch = ProcessWatch.Of(run, context, () => _clients.Online);
         _driver = new RunDriver(context, run.Patience, _watch, _clients.Problems, _transport.Flush);
-        _report = new BenchReport(_mode, _clients.Problems, _watch);
+        Report = new BenchReport(mode, _clients.Problems, _watch);
     }
+
+    /// <inheritdoc/>
+    public BenchReport Report { get; }
 
     /// <inheritdoc/>
     public bool Run()
@@ -61,13 +61,10 @@ internal sealed class XmppBench : IBench
         _driver.EndPhase("after the end");
         _driver.KeepWatching(_run.After);
         _watch.Dispose();
-        _report.Add("other_stanzas", "other stanzas received", _clients.OtherStanzas);
-        _transport.AddTo(_report);
+        Report.Add("other_stanzas", "other stanzas received", _clients.OtherStanzas);
+        _transport.AddTo(Report);
         return delivered && _clients.LoggedIn == _options.Sessions && _clients.Problems.Total == 0 && !_driver.IsStopped;
     }
-
-    /// <inheritdoc/>
-    public BenchReport Report => _report;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -94,11 +91,11 @@ internal sealed class XmppBench : IBench
             _clients.Problems.Add("a session was not opened", _options.Sessions - _clients.Opened);
         }
 
-        _report.Add("sessions", "clients", _options.Sessions);
-        _report.Add("logged_in", "logged in", _clients.LoggedIn);
-        _report.Add("login_seconds", "seconds for that", took, addsUp: false);
-        _report.Add("logins_per_second", "logins per second", _clients.LoggedIn / took);
-        _report.Add("login", "login", _clients.Logins);
+        Report.Add("sessions", "clients", _options.Sessions);
+        Report.Add("logged_in", "logged in", _clients.LoggedIn);
+        Report.Add("login_seconds", "seconds for that", took, addsUp: false);
+        Report.Add("logins_per_second", "logins per second", _clients.LoggedIn / took);
+        Report.Add("login", "login", _clients.Logins);
     }
 
     private void OpenAll(Schedule schedule)
@@ -165,14 +162,14 @@ internal sealed class XmppBench : IBench
 
         double took = Stopwatch.GetElapsedTime(began).TotalSeconds;
         _driver.EndPhase("after messages");
-        _report.Add("messages_sent", "messages sent", sent);
-        _report.Add("messages_arrived", "messages arrived", traffic.Arrived);
-        _report.Add("messages_lost", "messages lost", sent - traffic.Arrived - traffic.Refused);
-        _report.Add("messages_doubled", "messages duplicated", traffic.Duplicates);
-        _report.Add("messages_misplaced", "messages out of order", traffic.OutOfOrder);
-        _report.Add("messages_stray", "messages nobody had sent", traffic.Unexpected);
-        _report.Add("messages_per_second", "messages per second", traffic.Arrived / took);
-        _report.Add("message", "message", traffic.Latencies);
+        Report.Add("messages_sent", "messages sent", sent);
+        Report.Add("messages_arrived", "messages arrived", traffic.Arrived);
+        Report.Add("messages_lost", "messages lost", sent - traffic.Arrived - traffic.Refused);
+        Report.Add("messages_doubled", "messages duplicated", traffic.Duplicates);
+        Report.Add("messages_misplaced", "messages out of order", traffic.OutOfOrder);
+        Report.Add("messages_stray", "messages nobody had sent", traffic.Unexpected);
+        Report.Add("messages_per_second", "messages per second", traffic.Arrived / took);
+        Report.Add("message", "message", traffic.Latencies);
         return traffic.Arrived == _options.Messages && traffic.Duplicates + traffic.OutOfOrder + traffic.Unexpected == 0;
     }
 

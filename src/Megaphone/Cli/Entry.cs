@@ -10,10 +10,6 @@ namespace Megaphone.Cli;
 /// <summary>From the arguments to the exit status.</summary>
 internal static class Entry
 {
-    private const int ExitOk = 0;
-    private const int ExitFailed = 1;
-    private const int ExitUsage = 2;
-
     /// <summary>Does what the arguments ask for.</summary>
     /// <returns>The process's exit status.</returns>
     public static async Task<int> RunAsync(string[] arguments)
@@ -21,7 +17,7 @@ internal static class Entry
         AppDomain.CurrentDomain.UnhandledException += (_, happened) =>
         {
             Say(Describe((Exception)happened.ExceptionObject));
-            Environment.Exit(ExitFailed);
+            Environment.Exit(ExitStatus.Failed);
         };
 
         List<Problem> problems = [];
@@ -30,10 +26,10 @@ internal static class Entry
         {
             case Command.Help:
                 Console.Out.Write(HelpText.Write());
-                return ExitOk;
+                return ExitStatus.Ok;
             case Command.Version:
                 Console.Out.WriteLine($"megaphone {ProductVersion.Current}");
-                return ExitOk;
+                return ExitStatus.Ok;
             case Command.Bench:
                 return BenchCommand.Run([.. commandLine.BenchArguments]);
         }
@@ -43,7 +39,7 @@ internal static class Entry
         if (problems.Count > 0)
         {
             problems.ForEach(problem => Say(problem.ToString()));
-            return ExitUsage;
+            return ExitStatus.Usage;
         }
 
         // .NET looks for certificate stores in the user's home. A user whom no /etc/passwd knows has none, as in an image from scratch,
@@ -63,7 +59,7 @@ internal static class Entry
         try
         {
             await ServiceHost.RunAsync(settings, environment);
-            return ExitOk;
+            return ExitStatus.Ok;
         }
         catch (StartFailedException error)
         {
@@ -75,21 +71,21 @@ internal static class Entry
             Say(Describe(error));
         }
 
-        return ExitFailed;
+        return ExitStatus.Failed;
     }
 
     private static int Health(Settings settings)
     {
-        if (HealthProbe.Ask(settings.Admin) is not { } problem) return ExitOk;
+        if (HealthProbe.Ask(settings.Admin) is not { } problem) return ExitStatus.Ok;
         Say(problem);
-        return ExitFailed;
+        return ExitStatus.Failed;
     }
 
     private static async Task<int> CheckAsync(Settings settings)
     {
         IReadOnlyList<Finding> findings = MachineCheck.Run(settings, await MachineFactsReader.ReadAsync(settings));
         Console.Out.Write(CheckReport.Write(settings.File, findings));
-        return findings.Any(finding => finding.Verdict == Verdict.Fail) ? ExitFailed : ExitOk;
+        return findings.Any(finding => finding.Verdict == Verdict.Fail) ? ExitStatus.Failed : ExitStatus.Ok;
     }
 
     /// <summary>The error and where it came from, in one line.</summary>

@@ -1,13 +1,14 @@
 using System.Net;
 using Megaphone.Ecm;
-using Megaphone.Protocol;
 using Megaphone.Tls;
 using Megaphone.Values;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Configuration;
 
-/// <summary>The formats that only settings of the service are written in; <see cref="ValueFormats"/> has the others.</summary>
+/// <summary>
+/// The formats that only settings of the service are written in; <see cref="ValueFormats"/> and <see cref="EcmFormats"/> have the others.
+/// </summary>
 internal static class SettingFormats
 {
     /// <summary>Whether a section that can be switched is on.</summary>
@@ -22,15 +23,6 @@ internal static class SettingFormats
         Form = "tcp://HOST:PORT or echo:",
         Write = value => value is null ? "echo:" : $"tcp://{value}",
     };
-
-    /// <summary>Whether sessions begin with a PROXY header.</summary>
-    public static ValueFormat<ProxyMode> Proxy { get; } =
-        ValueFormats.Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
-
-    /// <summary>What packets of a session carry.</summary>
-    public static ValueFormat<LinkFraming> Framing { get; } = ValueFormats.Choice(
-        (ControlNames.Of(LinkFraming.Bytes), LinkFraming.Bytes),
-        (ControlNames.Of(LinkFraming.Stanza), LinkFraming.Stanza)) with { Example = "stanza" };
 
     /// <summary>Whether, and how, clients speak TLS.</summary>
     public static ValueFormat<ClientTls> ClientTls { get; } = ValueFormats.Choice(

@@ -37,7 +37,7 @@ internal static class SettingKeys
         "Ecm:Clients:N:Listen", SettingFormats.Listen, ListenerDefaults.Listen,
         "where clients connect; an IPv6 address stands in brackets, and port 0 is any that is free");
     public static readonly SettingKey<LinkFraming> Framing = Table.Add(
-        "Ecm:Clients:N:Framing", SettingFormats.Framing, LinkFraming.Bytes,
+        "Ecm:Clients:N:Framing", EcmFormats.Framing, LinkFraming.Bytes,
         "what a packet carries: bytes as they come, or one piece of an XMPP stream, as ejabberd's module wants it; the same for all N");
     public static readonly SettingKey<ClientTls> ClientTls = Table.Add(
         "Ecm:Clients:N:Tls", SettingFormats.ClientTls, ListenerDefaults.Tls,
@@ -92,7 +92,7 @@ internal static class SettingKeys
     public static readonly LinkKeys EcmLink = new(Table, "Ecm", "Ecm:Link", "secret that is sent to the hub");
 
     public static readonly SettingKey<ProxyMode> Proxy = Table.Add(
-        "Ecm:Proxy", SettingFormats.Proxy, EcmDefaults.Proxy, "PROXY header at the head of each session, which names the client's address");
+        "Ecm:Proxy", EcmFormats.Proxy, EcmDefaults.Proxy, "PROXY header at the head of each session, which names the client's address");
     public static readonly SettingKey<int> MaxClients = Table.Number(
         "Ecm:MaxClients", 1, 16_000_000, EcmDefaults.MaxClients, "clients held at the same time; more are refused", example: 20_000);
     public static readonly SettingKey<int> EcmReactors = Table.Number(

@@ -1,0 +1,17 @@
+using Megaphone.Protocol;
+using Megaphone.Values;
+
+namespace Megaphone.Ecm;
+
+/// <summary>The formats of an ECM's settings that the load generator, which plays an ECM, has too.</summary>
+internal static class EcmFormats
+{
+    /// <summary>Whether sessions begin with a PROXY header.</summary>
+    public static ValueFormat<ProxyMode> Proxy { get; } =
+        ValueFormats.Choice(("none", ProxyMode.None), ("v1", ProxyMode.V1), ("v2", ProxyMode.V2)) with { Example = "v2" };
+
+    /// <summary>What packets of a session carry.</summary>
+    public static ValueFormat<LinkFraming> Framing { get; } = ValueFormats.Choice(
+        (ControlNames.Of(LinkFraming.Bytes), LinkFraming.Bytes),
+        (ControlNames.Of(LinkFraming.Stanza), LinkFraming.Stanza)) with { Example = "stanza" };
+}
