@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Megaphone.Reactor;
-using Megaphone.Tests.Links;
 using Xunit;
 
 namespace Megaphone.Tests.Reactor;

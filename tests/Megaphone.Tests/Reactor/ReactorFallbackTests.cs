@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Metrics;
-using Megaphone.Tests.Links;
 using Xunit;
 
 namespace Megaphone.Tests.Reactor;

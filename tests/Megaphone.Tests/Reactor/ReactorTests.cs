@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using System.Text;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
-using Megaphone.Tests.Links;
 using Xunit;
 
 namespace Megaphone.Tests.Reactor;

@@ -37,7 +37,7 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     public int Batches => Volatile.Read(ref _batches);
 
     public TestConnection NextAccepted() =>
-        Accepted.TryTake(out TestConnection? connection, Links.BoundedWait.Limit)
+        Accepted.TryTake(out TestConnection? connection, BoundedWait.Limit)
             ? connection
             : throw new TimeoutException("No client was accepted.");
 

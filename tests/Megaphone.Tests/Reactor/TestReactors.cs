@@ -4,7 +4,6 @@ using System.Text;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
-using Megaphone.Tests.Links;
 using Xunit;
 
 namespace Megaphone.Tests.Reactor;
