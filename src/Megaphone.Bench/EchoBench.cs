@@ -18,6 +18,7 @@ internal sealed class EchoBench : TcpBench
     private LatencyHistogram _latencies = new();
     private Schedule _schedule;
     private long _answered;
+    private int _quiet;
     private volatile bool _playing;
 
     /// <summary>Reserves room for the connections; nothing is connected yet.</summary>
@@ -33,6 +34,9 @@ internal sealed class EchoBench : TcpBench
     private bool HasRate => _options.Rate > 0;
 
     private long Answered => Volatile.Read(ref _answered);
+
+    /// <summary>Without a rate: connections whose last message is not back.</summary>
+    private long Waiting => Math.Max(0, Open - Volatile.Read(ref _quiet));
 
     /// <inheritdoc/>
     protected override void Connect() => Connect(default);
@@ -57,9 +61,12 @@ internal sealed class EchoBench : TcpBench
         // At a fixed rate all messages that were sent in this time count, whenever they come back; else those that came back in it.
         if (!HasRate) Volatile.Write(ref _latencies, new LatencyHistogram());
         Driver.EndPhase("played");
-        if (HasRate) Driver.WaitUntil(() => Answered >= sent, () => Answered);
 
-        long missing = HasRate ? sent - Answered : 0;
+        // A connection that was closed with an answer under way would be reset, and be a fault to the server.
+        Func<long> missed = HasRate ? () => sent - Answered : () => Waiting;
+        Driver.WaitUntil(() => missed() <= 0, () => Answered);
+
+        long missing = missed();
         long answers = latencies.Count;
         Report.Add("connections", "connections", EverConnected);
         Report.Add("messages", "messages that came back", answers);
@@ -82,7 +89,9 @@ internal sealed class EchoBench : TcpBench
             client.Answers++;
             Volatile.Read(ref _latencies).Add(Stopwatch.GetTimestamp() - began);
             Interlocked.Increment(ref _answered);
-            if (!HasRate && _playing) Send(index);
+            if (HasRate) continue;
+            if (_playing) Send(index);
+            else Interlocked.Increment(ref _quiet);
         }
     }
 

@@ -127,7 +127,7 @@ public sealed class BenchTests
         using ChildProcess bench = ChildProcess.Start(
         [
             "prlimit", "--nofile=150", Repository.Binary, "bench", "echo", "--to", $"{both.Clients}", "--connections", "200",
-            "--warmup", "0.2", "--seconds", "1", "--json", "-", .. rate.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            "--warmup", "0.2", "--seconds", "1", "--json", "-", .. Arguments(rate),
         ]);
 
         Assert.Equal(0, await bench.EndAsync());
@@ -137,6 +137,34 @@ public sealed class BenchTests
         Assert.InRange(result.GetProperty("messages").GetInt64(), rate.Length > 0 ? 1500 : 200, rate.Length > 0 ? 2100 : long.MaxValue);
         Assert.Equal(result.GetProperty("messages").GetInt64(), result.GetProperty("message_latency_us").GetProperty("count").GetInt64());
         await both.HasClosedAsync(200, "ecm", "ended");
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("--rate=100")]
+    public async Task An_echo_that_is_under_way_at_the_end_is_waited_for(string rate)
+    {
+        using TcpListener listener = new(IPAddress.Loopback, 0);
+        listener.Start();
+        using ChildProcess bench = Start(
+            ["echo", "--to", $"{listener.LocalEndpoint}", "--connections", "1", "--warmup", "0", "--seconds", "0.5", "--json", "-", .. Arguments(rate)]);
+        using Socket client = await listener.AcceptSocketAsync();
+        byte[] message = new byte[64 << 10];
+        await client.SendAsync(message.AsMemory(0, await client.ReceiveAsync(message)));
+
+        // What comes next is answered after the run's time; a client that did not wait would have ended its stream by then.
+        int received = 0;
+        for (long until = Environment.TickCount64 + 1500; Environment.TickCount64 < until; await Task.Delay(10))
+        {
+            if (client.Available > 0) received += await client.ReceiveAsync(message.AsMemory(received));
+        }
+
+        Assert.NotEqual(0, received);
+        Assert.False(client.Poll(0, SelectMode.SelectRead), "the client has ended its stream before its answer came");
+        await client.SendAsync(message.AsMemory(0, received));
+        Assert.Equal(0, await client.ReceiveAsync(message));
+        Assert.Equal(0, await bench.EndAsync());
+        Assert.Equal(0, Json(bench).GetProperty("messages_missing").GetInt32());
     }
 
     [Fact]
@@ -297,6 +325,8 @@ public sealed class BenchTests
         Assert.NotEmpty(bench.Output);
         Assert.Empty(bench.Errors);
     }
+
+    private static string[] Arguments(string many) => many.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     private static ChildProcess Start(params string[] arguments) => ChildProcess.Start([Repository.Binary, "bench", .. arguments]);
 
