@@ -94,20 +94,6 @@ public sealed class HubProtocolTests
         Assert.Equal("a", Encoding.ASCII.GetString(await session.ReceiveToEndAsync()));
     }
 
-    [Fact]
-    public async Task A_plain_link_never_gets_a_control_packet()
-    {
-        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Service:KeepAlive=00:00:01");
-        using LinkPeer link = await LinkPeer.PlainEcmAsync(hub);
-        await link.AssertEchoesAsync(1);
-
-        // Longer than the three KeepAlive after which a silent link with control is dead.
-        await Task.Delay(TimeSpan.FromSeconds(3.5));
-
-        await link.AssertStaysSilentAsync();
-        await link.AssertEchoesAsync(1);
-    }
-
     [Theory]
     [InlineData("""{"op":"ping","token":1}""")]
     [InlineData("""{"op":"nobody-knows-this"}""")]

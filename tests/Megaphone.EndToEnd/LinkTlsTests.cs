@@ -98,9 +98,6 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
         using MegaphoneProcess hub = await HubAsync("Service:KeepAlive=00:00:01");
         using MegaphoneProcess ecm = await EcmAsync(hub.Hub, "Service:KeepAlive=00:00:01");
         await ecm.HasLinksAsync(1, "ecm");
-        await Task.Delay(TimeSpan.FromSeconds(4));
-        Assert.Equal(0, ecm.LogLines("is down"));
-
         hub.Process.Signal(Signals.Stop);
         await ecm.HasLinksAsync(0, "ecm");
         hub.Process.Signal(Signals.Continue);

@@ -11,6 +11,16 @@ internal static class BoundedWait
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>Watches for what must not happen.</summary>
+    /// <exception cref="InvalidOperationException">It happened; the message says what.</exception>
+    public static async Task NeverAsync(Func<bool> happened, string what)
+    {
+        for (long end = Environment.TickCount64 + (long)Watch.TotalMilliseconds; Environment.TickCount64 < end; await Task.Delay(Pause))
+        {
+            if (happened()) throw new InvalidOperationException($"This was not to happen: {what}");
+        }
+    }
+
     /// <summary>Waits until the condition holds.</summary>
     /// <exception cref="TimeoutException">It never did; the message says what was awaited and how things stood last.</exception>
     public static async Task UntilAsync(Func<Task<bool>> condition, Func<string> what)

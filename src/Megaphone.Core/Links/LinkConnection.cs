@@ -19,7 +19,7 @@ namespace Megaphone.Links;
 /// </remarks>
 internal sealed class LinkConnection : IPacketSink, IDisposable
 {
-    private const int LingerMilliseconds = 1_000;
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
     private readonly Socket _socket;
     private readonly LinkOrigin _origin;
@@ -84,7 +84,8 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _keepAlive = new KeepAliveMonitor(
             ping: () => _link!.TryWrite(ControlMessage.Ping(++_pings)),
             close: Close,
-            hasUnprocessedInput: () => _replies.IsAwaited || LinkSocket.HasUnread(socket));
+            hasUnprocessedInput: () => _replies.IsAwaited || LinkSocket.HasUnread(socket),
+            options.Time);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
         _log = new LinkConnectionLog(Peer, log, preAuth?.Log);
@@ -163,9 +164,9 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         await EndSendingAsync().ConfigureAwait(false);
 
         // The other side ends too, after it has sent what it has queued; one that stays silent has nothing queued.
-        while (await Task.WhenAny(_closed.Task, Task.Delay(LingerMilliseconds, CancellationToken.None)).ConfigureAwait(false) != _closed.Task)
+        while (await Task.WhenAny(_closed.Task, Task.Delay(Linger, CancellationToken.None)).ConfigureAwait(false) != _closed.Task)
         {
-            if (_keepAlive.Silence >= LingerMilliseconds) Close("shutting down");
+            if (_keepAlive.Silence >= Linger) Close("shutting down");
         }
     }
 
@@ -398,7 +399,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         {
             // Nothing was sent before it, so the kernel has room for all of it.
             if (_secured is null) DirectSend.Send(_socket.SafeHandle, packet, [], out _);
-            else await _secured.SendAsync(packet, TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
+            else await _secured.SendAsync(packet, Linger).ConfigureAwait(false);
             _counters.AddOut(1, packet.Length);
             _metrics.AddOut(1, packet.Length);
         }
@@ -413,7 +414,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     {
         // Without a close_notify the other side considers the data truncated, which it is if sending has not ended.
         if (_secured is not null && _sender is null or { Ended.IsCompleted: true })
-            await _secured.EndSendingAsync(TimeSpan.FromMilliseconds(LingerMilliseconds)).ConfigureAwait(false);
+            await _secured.EndSendingAsync(Linger).ConfigureAwait(false);
         LinkSocket.EndSending(_socket);
     }
 }

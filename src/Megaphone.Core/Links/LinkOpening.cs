@@ -13,8 +13,8 @@ internal sealed class LinkOpening(
     private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
 
     private readonly bool _accepted = origin == LinkOrigin.Accepted;
-    private Timer? _timer;
-    private Timer? _helloTimer;
+    private ITimer? _timer;
+    private ITimer? _helloTimer;
     private TaskCompletionSource? _helloIsDue;
     private volatile bool _tlsDone;
     private volatile bool _ended;
@@ -34,7 +34,7 @@ internal sealed class LinkOpening(
     {
         if (tls is null && (_accepted ? options.Secret is null : origin == LinkOrigin.ConnectedPlain)) return;
         TimeSpan timeout = _accepted ? HelloTimeout : welcomeTimeout;
-        _timer = new Timer(_ => OnTimeout(timeout), null, timeout, Timeout.InfiniteTimeSpan);
+        _timer = options.Time.CreateTimer(_ => OnTimeout(timeout), null, timeout, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Does the TLS handshake, if there is TLS. Nothing has been sent or received before it.</summary>
@@ -122,7 +122,7 @@ internal sealed class LinkOpening(
         if (wait == TimeSpan.Zero) return Outcome.Done;
         TaskCompletionSource due = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _helloIsDue = due;
-        _helloTimer = new Timer(_ => due.TrySetResult(), null, wait, Timeout.InfiniteTimeSpan);
+        _helloTimer = options.Time.CreateTimer(_ => due.TrySetResult(), null, wait, Timeout.InfiniteTimeSpan);
         return Outcome.WouldBlock;
     }
 

@@ -35,4 +35,7 @@ internal sealed record LinkOptions
 
     /// <summary>The keep-alive interval: a silent link is pinged, and considered dead after three intervals. Default 15 s.</summary>
     public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>The clock of the timeouts. No setting: tests advance their own.</summary>
+    internal TimeProvider Time { get; init; } = TimeProvider.System;
 }

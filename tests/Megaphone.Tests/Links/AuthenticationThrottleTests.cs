@@ -1,5 +1,6 @@
 using System.Net;
 using Megaphone.Links;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Megaphone.Tests.Links;
@@ -10,7 +11,7 @@ public class AuthenticationThrottleTests
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly PeerAddress Guesser = Address("192.0.2.1");
 
-    private readonly ManualTime _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly AuthenticationThrottle _secrets;
 
     public AuthenticationThrottleTests() => _secrets = new AuthenticationThrottle(_time);

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Megaphone.Tests.Links;
@@ -227,42 +228,68 @@ public class LinkTests
     [Fact]
     public async Task Without_a_welcome_in_time_the_link_is_closed()
     {
-        using TestLink link = new(LinkOrigin.Connected, welcomeTimeout: TimeSpan.FromMilliseconds(100));
+        FakeTimeProvider time = new();
+        using TestLink link = new(LinkOrigin.Connected, new LinkOptions { SocketBufferBytes = 0, Time = time }, TimeSpan.FromSeconds(5));
+        link.Receive();
+        time.Advance(TimeSpan.FromSeconds(4.9));
+        Assert.False(link.Running.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(0.1));
         await link.OverAsync();
-        Assert.StartsWith("no answer to hello within 0.1 s", link.Connection.CloseReason, StringComparison.Ordinal);
+        Assert.StartsWith("no answer to hello within 5 s", link.Connection.CloseReason, StringComparison.Ordinal);
         Assert.Null(link.Connection.Link);
     }
 
     [Fact]
     public async Task A_silent_link_is_pinged_and_closed_after_three_times_the_keep_alive_of_the_welcome()
     {
-        using TestLink link = new(LinkOrigin.Connected);
+        FakeTimeProvider time = new();
+        using TestLink link = new(LinkOrigin.Connected, new LinkOptions { SocketBufferBytes = 0, Time = time });
         link.Receive();
-        link.Send(0, """{"op":"welcome","version":1,"keepAlive":0.2}""");
-        long began = Environment.TickCount64;
-        Assert.StartsWith("""0:{"op":"ping","token":""", link.Receive(), StringComparison.Ordinal);
+        link.Send(0, """{"op":"welcome","version":1,"keepAlive":20}""");
+        await link.HandledAsync("up");
+        for (int tens = 1; tens <= 6; tens++)
+        {
+            time.Advance(TimeSpan.FromSeconds(10));
+            Assert.Equal($$"""0:{"op":"ping","token":{{tens}}}""", link.Receive());
+        }
+
+        Assert.False(link.Running.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(10));
         await link.OverAsync();
-        Assert.InRange(Environment.TickCount64 - began, 590, 10_000);
-        Assert.StartsWith("silent for 0.", link.Connection.CloseReason, StringComparison.Ordinal);
+        Assert.Equal("silent for 70.0 s, three times the keep-alive of 20 s", link.Connection.CloseReason);
         Assert.Equal("up, down", link.Handler.Events);
     }
 
     [Fact]
-    public void A_link_that_answers_pings_stays()
+    public async Task A_link_that_answers_pings_stays()
     {
-        using TestLink link = new(LinkOrigin.Connected);
+        FakeTimeProvider time = new();
+        using TestLink link = new(LinkOrigin.Connected, new LinkOptions { SocketBufferBytes = 0, Time = time });
         link.Receive();
-        link.Send(0, """{"op":"welcome","version":1,"keepAlive":0.3}""");
-        for (int i = 0; i < 8; i++) link.Send(0, link.Receive()[2..].Replace("ping", "pong", StringComparison.Ordinal));
+        link.Send(0, """{"op":"welcome","version":1,"keepAlive":20}""");
+        await link.HandledAsync("up");
+        for (int tens = 1; tens <= 20; tens++)
+        {
+            long received = link.Metrics.PacketsIn;
+            time.Advance(TimeSpan.FromSeconds(10));
+            link.Send(0, link.Receive()[2..].Replace("ping", "pong", StringComparison.Ordinal));
+            await BoundedWait.UntilAsync(() => link.Metrics.PacketsIn > received, "the pong");
+        }
+
         Assert.Equal("", link.Connection.CloseReason);
         Assert.Equal("up", link.Handler.Events);
     }
 
     [Fact]
-    public async Task A_plain_link_may_be_silent()
+    public async Task A_plain_link_may_be_silent_and_gets_no_control_packet()
     {
-        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { KeepAlive = TimeSpan.FromMilliseconds(30), SocketBufferBytes = 0 });
-        await Task.Delay(300);
+        FakeTimeProvider time = new();
+        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { SocketBufferBytes = 0, Time = time });
+        await link.HandledAsync("up");
+        for (int minutes = 1; minutes <= 60; minutes++) time.Advance(TimeSpan.FromMinutes(1));
+        Assert.True(link.Link.TryWrite(7, "hi"u8));
+        link.Link.Flush();
+        Assert.Equal("7:hi", link.Receive());
         Assert.False(link.Running.IsCompleted);
     }
 

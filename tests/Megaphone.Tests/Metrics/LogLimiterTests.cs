@@ -1,5 +1,5 @@
 using Megaphone.Metrics;
-using Megaphone.Tests.Links;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Megaphone.Tests.Metrics;
@@ -9,7 +9,7 @@ public sealed class LogLimiterTests : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
-    private readonly ManualTime _time = new();
+    private readonly FakeTimeProvider _time = new();
     private readonly List<long> _sums = [];
     private readonly LogLimiter _limiter;
 
