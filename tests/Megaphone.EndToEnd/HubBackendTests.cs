@@ -196,6 +196,8 @@ public sealed class HubBackendTests
 
         foreach (byte[] piece in early.Chunk(5000)) await link.SendAsync(1, piece);
         await link.SendEndAsync(1);
+
+        // A hub that lost what comes before the connection is there would have read, and lost, it by then.
         await Task.Delay(BoundedWait.Watch);
         await full.MakeRoomAsync();
 
@@ -390,8 +392,9 @@ public sealed class HubBackendTests
         await session.SendAsync(much);
         using MemoryStream arrived = new();
         arrived.Write((await link.ReceiveAsync()).Content);
-        await Task.Delay(BoundedWait.Watch);
 
+        // Until the ring holds what the sockets do not take. Were it too short, all of it would have to arrive all the same.
+        await Task.Delay(BoundedWait.Watch);
         hub.Process.Signal(Signals.Terminate);
 
         bool drained = false;
@@ -419,8 +422,9 @@ public sealed class HubBackendTests
         await hub.ReachesAsync(20, "megaphone_link_packets_total", "role=hub", "direction=in");
 
         hub.Process.Signal(Signals.Terminate);
-        await Task.Delay(BoundedWait.Watch);
 
+        // A hub that did not wait for its slow backends would have gone by then, and the rest with it.
+        await Task.Delay(BoundedWait.Watch);
         Sample.AssertSame(much, await slow.ReceiveAsync(much.Length));
         link.Dispose();
         Assert.Equal(0, await hub.Process.EndAsync());

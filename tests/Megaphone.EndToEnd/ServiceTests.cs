@@ -175,7 +175,7 @@ public sealed class ServiceTests : IDisposable
         both.Process.Signal(signal);
         Assert.Equal(0, await both.Process.EndAsync());
 
-        Assert.InRange(Environment.TickCount64 - began, 0, 7000);
+        Assert.InRange(Environment.TickCount64 - began, 0, 20_000);
         foreach (TestConnection client in clients)
         {
             await client.AssertIsGoneAsync();
@@ -193,12 +193,13 @@ public sealed class ServiceTests : IDisposable
         using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
         Task flood = Assert.ThrowsAnyAsync<Exception>(() => client.SendAsync(Sample.Bytes(64 << 20)));
         Assert.NotEmpty((await link.ReceiveAsync()).Content);
-        await Task.Delay(BoundedWait.Watch);
 
+        // Until everything is full that the stop could wait for.
+        await Task.Delay(BoundedWait.Watch);
         long began = Environment.TickCount64;
         await ecm.StopAsync();
 
-        Assert.InRange(Environment.TickCount64 - began, 0, 4000);
+        Assert.InRange(Environment.TickCount64 - began, 0, 20_000);
         await flood;
     }
 

@@ -40,9 +40,9 @@ public sealed class SignalTests : IDisposable
         }
 
         await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=ok");
-        await Task.Delay(BoundedWait.Watch);
-        Assert.InRange(both.LogLines("SIGUSR1"), 1, 5);
-        Assert.InRange(both.LogLines("SIGHUP:"), 1, 5);
+        await BoundedWait.NeverAsync(() => both.LogLines("SIGUSR1") > 5 || both.LogLines("SIGHUP:") > 5, "each signal is logged");
+        Assert.NotEqual(0, both.LogLines("SIGUSR1"));
+        Assert.NotEqual(0, both.LogLines("SIGHUP:"));
         // One in a second, and a busy machine takes a while for 300 signals.
         Assert.InRange(both.LogLines("new certificate(s) in use"), 1, 30);
     }

@@ -243,6 +243,8 @@ public sealed class TlsTests : IDisposable
         // Once it knows which message begins, OpenSSL neither reads nor writes anything else before its end: all output for this client waits.
         byte[] update = HandmadeTls.KeyUpdate(ask: true);
         await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(0, 4));
+
+        // Until OpenSSL has read it; there is nothing that would tell. Were it too short, nothing would wait, and no pause be sent.
         await Task.Delay(BoundedWait.Watch);
         byte[] much = Sample.Bytes(300_000);
         foreach (byte[] piece in much.Chunk(10_000)) await link.SendAsync(haltingId, piece);
@@ -271,8 +273,9 @@ public sealed class TlsTests : IDisposable
         await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
         ulong id = (await link.ReceiveAsync()).Id;
         await halting.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask: true).AsSpan(0, 4));
-        await Task.Delay(BoundedWait.Watch);
 
+        // As above: were it too short, the client would be neither paused nor reset.
+        await Task.Delay(BoundedWait.Watch);
         for (int sent = 0; sent < 600_000; sent += 10_000) await link.SendAsync(id, Sample.Bytes(10_000));
 
         await link.AssertControlAsync("pause", id);

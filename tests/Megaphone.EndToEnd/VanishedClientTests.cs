@@ -44,7 +44,8 @@ public sealed class VanishedClientTests
         using ChildProcess staying = await network.ConnectAsync(both.Clients, "hello");
         using ChildProcess vanishing = await network.ConnectAsync(both.Clients, "hello");
         await both.HasSessionsAsync(2);
-        // Several times what a silent client that is there would have, if its answers did not count.
+
+        // The kernel asks them each second, and would end them after the third, if their answers did not count.
         await Task.Delay(TimeSpan.FromSeconds(4));
         await both.HasSessionsAsync(2);
 
@@ -66,10 +67,9 @@ public sealed class VanishedClientTests
         await both.HasSessionsAsync(1);
 
         await network.CutAsync();
-        await Task.Delay(TimeSpan.FromSeconds(5));
+        await BoundedWait.UntilAsync(() => UnansweredProbes(both.Clients) >= 3, "three unanswered probes");
         await network.MendAsync();
-
-        await Task.Delay(TimeSpan.FromSeconds(20));
+        await BoundedWait.UntilAsync(() => UnansweredProbes(both.Clients) == 0, "the answer to one");
         await both.HasSessionsAsync(1);
     }
 
@@ -94,6 +94,18 @@ public sealed class VanishedClientTests
         await ecm.HasClientsAsync(0);
     }
 
+    /// <summary>How many of the keep-alive probes to a listener's only client are unanswered.</summary>
+    private static int UnansweredProbes(IPEndPoint listener)
+    {
+        const string Established = "01";
+        string[] line = SocketLines().Single(line => line[1] == Hexadecimal(listener) && line[3] == Established);
+        return int.Parse(line[8], CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The fields of each line in /proc/net/tcp.</summary>
+    private static IEnumerable<string[]> SocketLines() =>
+        File.ReadLines("/proc/net/tcp").Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+
     /// <summary>Hundredths of a second until the kernel asks a client whether it is there.</summary>
     private static async Task<long> KeepAliveAsync(TestConnection client)
     {
@@ -103,9 +115,7 @@ public sealed class VanishedClientTests
         await BoundedWait.UntilAsync(
             () =>
             {
-                string[] line = File.ReadLines("/proc/net/tcp")
-                    .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                    .Single(line => line[1] == server && line[2] == other);
+                string[] line = SocketLines().Single(line => line[1] == server && line[2] == other);
                 timer = line[5][..2];
                 hundredths = long.Parse(line[5].AsSpan(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
                 // Timer 1 is there for a moment, until what was sent is acknowledged.

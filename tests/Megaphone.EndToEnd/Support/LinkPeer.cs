@@ -190,8 +190,7 @@ internal sealed class LinkPeer(Socket socket) : IDisposable
     /// <summary>Asserts that nothing arrives for a while.</summary>
     public async Task AssertStaysSilentAsync()
     {
-        await Task.Delay(BoundedWait.Watch);
-        Assert.False(_socket.Poll(0, SelectMode.SelectRead), "There is something to read, or the link has ended.");
+        await BoundedWait.NeverAsync(() => _socket.Poll(0, SelectMode.SelectRead), "there is something to read, or the link has ended");
     }
 
     /// <summary>Ends this direction; the other one stays.</summary>

@@ -113,8 +113,7 @@ internal sealed class TestConnection(Socket socket) : IDisposable
     /// <summary>Asserts that nothing arrives for a while.</summary>
     public async Task AssertStaysSilentAsync()
     {
-        await Task.Delay(BoundedWait.Watch);
-        Assert.False(_socket.Poll(0, SelectMode.SelectRead), "There is something to read, or the connection has ended.");
+        await BoundedWait.NeverAsync(() => _socket.Poll(0, SelectMode.SelectRead), "there is something to read, or the connection has ended");
     }
 
     /// <summary>Ends this direction; the other one stays.</summary>
