@@ -13,5 +13,8 @@ internal static class EcmFormats
     /// <summary>What packets of a session carry.</summary>
     public static ValueFormat<LinkFraming> Framing { get; } = ValueFormats.Choice(
         (ControlNames.Of(LinkFraming.Bytes), LinkFraming.Bytes),
-        (ControlNames.Of(LinkFraming.Stanza), LinkFraming.Stanza)) with { Example = "stanza" };
+        (ControlNames.Of(LinkFraming.Stanza), LinkFraming.Stanza)) with
+    {
+        Example = "stanza",
+    };
 }

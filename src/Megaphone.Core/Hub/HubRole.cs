@@ -2,8 +2,8 @@ using System.Net;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
-using Microsoft.Extensions.Logging;
 using Megaphone.Tls;
+using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Hub;
 

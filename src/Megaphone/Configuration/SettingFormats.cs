@@ -26,7 +26,10 @@ internal static class SettingFormats
 
     /// <summary>Whether, and how, clients speak TLS.</summary>
     public static ValueFormat<ClientTls> ClientTls { get; } = ValueFormats.Choice(
-        ("none", Ecm.ClientTls.None), ("starttls", Ecm.ClientTls.StartTls), ("direct", Ecm.ClientTls.Direct)) with { Example = "starttls" };
+        ("none", Ecm.ClientTls.None), ("starttls", Ecm.ClientTls.StartTls), ("direct", Ecm.ClientTls.Direct)) with
+    {
+        Example = "starttls",
+    };
 
     /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
     public static ValueFormat<bool> TlsVersion { get; } = ValueFormats.Choice(("1.2", true), ("1.3", false));

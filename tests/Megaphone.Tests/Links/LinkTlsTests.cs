@@ -383,7 +383,9 @@ public sealed class LinkTlsTests : IDisposable
 
     private LinkTlsOptions EcmOptions() => new()
     {
-        Own = _authority.Issue("edge", use: TestAuthority.ClientUse), Authorities = _authority.File, PeerName = "127.0.0.1",
+        Own = _authority.Issue("edge", use: TestAuthority.ClientUse),
+        Authorities = _authority.File,
+        PeerName = "127.0.0.1",
     };
 
     private void Listen(LinkTlsOptions? tls)

@@ -106,8 +106,14 @@ public class MachineCheckTests
     {
         MachineFacts silent = Large with
         {
-            OpenFiles = null, OpenFilesCeiling = null, OpenFilesOfMachine = null, LocalPorts = null,
-            LongestBacklog = null, LongestSynBacklog = null, MemoryAvailable = null, TcpMemory = null,
+            OpenFiles = null,
+            OpenFilesCeiling = null,
+            OpenFilesOfMachine = null,
+            LocalPorts = null,
+            LongestBacklog = null,
+            LongestSynBacklog = null,
+            MemoryAvailable = null,
+            TcpMemory = null,
         };
 
         Assert.All(Findings(Configured.Right(Configuration), silent), finding => Assert.Equal(Verdict.Ok, finding.Verdict));

@@ -29,7 +29,10 @@ internal sealed class SilentLinks : IAttack
     /// <inheritdoc/>
     public Scene Scene => new()
     {
-        AttacksServer = true, Secret = "a secret", LinkTls = true, Hub = [string.Create(CultureInfo.InvariantCulture, $"Hub:MaxLinks={MaxLinks}")],
+        AttacksServer = true,
+        Secret = "a secret",
+        LinkTls = true,
+        Hub = [string.Create(CultureInfo.InvariantCulture, $"Hub:MaxLinks={MaxLinks}")],
     };
 
     /// <inheritdoc/>
