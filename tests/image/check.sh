@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
+. tests/checks.sh
 
 if (( EUID != 0 )); then
   as_root "$0"
@@ -22,21 +23,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
-
-passed=0 failed=0
-# check SENTENCE COMMAND…
-check() {
-  local sentence=$1
-  shift
-  if "$@" >"$work/check.log" 2>&1; then
-    say "ok: $sentence"
-    passed=$(( passed + 1 ))
-  else
-    say "not ok: $sentence"
-    uniq "$work/check.log" | tail -n 10 | sed 's/^/    /'
-    failed=$(( failed + 1 ))
-  fi
-}
 
 # ---- the root folder, from the Containerfile's own lines ----
 
@@ -158,5 +144,4 @@ check "data is echoed through a link with TLS" wait_until 5 echoes "$tls_link_cl
 
 check "it exits with status 0 on SIGTERM" ends_with_zero "$service"
 say "the image's files: $(tr '\n' ' ' <<<"$image_files")"
-say "$passed passed, $failed failed"
-(( failed == 0 ))
+end_checks
