@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image.
+# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image, release.
 # The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,4 +45,5 @@ run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
 run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
 run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
 run_counted "image" "$plain_counts" tests/image/check.sh
+run_counted "release" "$plain_counts" tests/release/check.sh
 finish
