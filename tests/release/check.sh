@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks scripts/release.sh with the binary that ./publish.sh has made here, in a repository of its own that has this one's files, changes
-# included, and a version that is ready for its release.
+# included, and a version that is ready for its release. Checks also that the workflow runs what the tests here run.
 #
 # Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
 set -euo pipefail
@@ -287,5 +287,16 @@ commit "publish: change a file"
 check "a file that publishing changes is refused" refuses 1 "M changed-by-publishing
 ./publish.sh has changed them just now: git add and git commit them, and begin again" "$version"
 restore
+
+# ---- the workflow ----
+
+workflow=.github/workflows/ci.yml
+uses_the_same_system() { [[ $(sed -n 's/^ *image: //p' "$workflow") == "$(sed -nE 's/^FROM (debian:[0-9]+).*/\1/p' Containerfile)" ]]; }
+pins_its_actions() { grep -q 'uses:' "$workflow" && ! grep 'uses:' "$workflow" | grep -vE '@v[0-9]+\.[0-9]+\.[0-9]+$'; }
+
+check "the workflow runs .ci/run" grep -qE '^ *(- )?run: \.ci/run$' "$workflow"
+check "its SDK is the one in global.json" grep -qE '^ *global-json-file: global\.json$' "$workflow"
+check "its system is the one from which the image's libraries are taken" uses_the_same_system
+check "its actions are pinned by version" pins_its_actions
 
 end_checks
