@@ -4,23 +4,18 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
+. tests/checks.sh
 
-mapfile -t commands < <(sed -n '/^## Your first hour$/,/^## /s/^    //p' CONTRIBUTING.md)
-log=$PWD/artifacts/first-hour.log passed=0 failed=0
-mkdir -p artifacts
-trap 'for pid in $(jobs -p); do end_process "$pid" 5; done' EXIT
+work=$(mktemp -d)
+clean_up() {
+  local pid
+  for pid in $(jobs -p); do end_process "$pid" 5; done
+  rm -rf "$work"
+}
+trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-for command in "${commands[@]}"; do
-  if eval "$command" >"$log" 2>&1 </dev/null; then
-    say "ok: $command"
-    passed=$(( passed + 1 ))
-  else
-    say "not ok: $command"
-    tail -n 15 "$log" | sed 's/^/    /'
-    failed=$(( failed + 1 ))
-  fi
-done
-
-say "$passed passed, $failed failed"
-(( passed > 0 && failed == 0 ))
+mapfile -t commands < <(sed -n '/^## Your first hour$/,/^## /s/^    //p' CONTRIBUTING.md)
+(( ${#commands[@]} > 0 )) || fail 'CONTRIBUTING.md has no commands under "Your first hour"'
+for command in "${commands[@]}"; do check "${command%%  *}" eval "$command"; done
+end_checks

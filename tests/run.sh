@@ -40,10 +40,16 @@ then
   finish
 fi
 
+check_format() {
+  dotnet format --verify-no-changes --no-restore Megaphone.sln && say "1 passed, 0 failed"
+}
+
 export MEGAPHONE_BINARY=$PWD/out/megaphone
 run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
 run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
 run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
 run_counted "image" "$plain_counts" tests/image/check.sh
 run_counted "release" "$plain_counts" tests/release/check.sh
+run_counted "the first hour of somebody new" "$plain_counts" tests/first-hour.sh
+run_counted "format" "$plain_counts" check_format
 finish
