@@ -24,7 +24,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private const int OwnBytesPerPlainClient = 64;
 
     /// <summary>Memory of an idle session of the hub in this process: measured, rounded up.</summary>
-    private const int OwnBytesPerSession = 300;
+    private const int OwnBytesPerSession = 210;
 
     /// <summary>
     /// Descriptors that the process opens at its start: runtime, log, listeners, reactors. Those it needs later are reserved.
