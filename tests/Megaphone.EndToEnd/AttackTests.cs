@@ -2,7 +2,9 @@ using Megaphone.Attacks;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>The attacks of <c>tests/attacks</c>, each for a short time: no other client suffers, nothing is forged, and the attacker is disconnected.</summary>
+/// <summary>
+/// The attacks of <c>tests/attacks</c>, each for a short time: no other client suffers, nothing is forged, and the attacker is disconnected.
+/// </summary>
 /// <remarks>How long others wait is only bounded roughly here, where the machine may be busy; <c>tests/attacks/run.sh</c> measures it.</remarks>
 [Collection(Alone)]
 public sealed class AttackTests

@@ -251,7 +251,11 @@ public sealed class BadInputTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Bad_input_on_the_admin_port_does_no_harm()
     {
-        foreach (byte[] bad in new[] { Sample.Bytes(5000), Encoding.ASCII.GetBytes("GET /" + new string('9', 1_000_000)), "GET /metrics HTTP/9.9\r\n\r\n"u8.ToArray() })
+        byte[][] inputs =
+        [
+            Sample.Bytes(5000), Encoding.ASCII.GetBytes("GET /" + new string('9', 1_000_000)), "GET /metrics HTTP/9.9\r\n\r\n"u8.ToArray(),
+        ];
+        foreach (byte[] bad in inputs)
         {
             using TestConnection client = await TestConnection.ConnectAsync(_both.Admin);
             try

@@ -34,7 +34,8 @@ public sealed class BenchTests
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         await RunAsync(
-            0, "link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "100", "--rate", "500", "--end", "cut", "--after", "0.2");
+            0, "link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "100", "--rate", "500",
+            "--end", "cut", "--after", "0.2");
 
         await hub.HasClosedAsync(100, "hub", "link_lost");
         await hub.HasLinksAsync(0, "hub");
@@ -44,7 +45,8 @@ public sealed class BenchTests
     public async Task Sessions_that_are_lost_with_their_hub_are_counted_and_the_run_ends()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
-        using ChildProcess bench = Start("link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "50", "--hold", "60", "--json", "-");
+        using ChildProcess bench = Start(
+            "link", "--to", $"{hub.Hub}", "--framing", "bytes", "--login", "none", "--sessions", "50", "--hold", "60", "--json", "-");
         await hub.HasSessionsAsync(50);
         await hub.KillAsync();
         bench.Signal(Signals.Interrupt);
@@ -81,7 +83,8 @@ public sealed class BenchTests
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         JsonElement result = await RunAsync(
-            0, "xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "200", "--reactors", "2", "--messages", "300", "--message-rate", "2000");
+            0, "xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "200", "--reactors", "2",
+            "--messages", "300", "--message-rate", "2000");
 
         Assert.Equal(300, result.GetProperty("messages_arrived").GetInt32());
         await both.HasClosedAsync(200, "ecm", "ended");
@@ -92,7 +95,8 @@ public sealed class BenchTests
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
         JsonElement result = await RunAsync(
-            0, "connect", "--to", $"{both.Clients}", "--from", "127.70.0.0/16", "--connections", "300", "--rate", "1000", "--say", "10", "--hold", "0.5");
+            0, "connect", "--to", $"{both.Clients}", "--from", "127.70.0.0/16", "--connections", "300", "--rate", "1000",
+            "--say", "10", "--hold", "0.5");
 
         Assert.Equal(300, result.GetProperty("held").GetInt32());
         Assert.Equal(3000, result.GetProperty("bytes_in").GetInt32());
@@ -114,7 +118,9 @@ public sealed class BenchTests
         JsonElement result = Json(bench);
         Assert.Equal(200, result.GetProperty("logged_in").GetInt32());
         Assert.Equal(300, result.GetProperty("messages_arrived").GetInt32());
-        Assert.Equal(200, result.GetProperty("phases").EnumerateArray().Single(phase => phase.GetProperty("phase").GetString() == "after hold").GetProperty("clients").GetInt32());
+        JsonElement held = result.GetProperty("phases").EnumerateArray()
+            .Single(phase => phase.GetProperty("phase").GetString() == "after hold");
+        Assert.Equal(200, held.GetProperty("clients").GetInt32());
         await both.HasClosedAsync(200, "ecm", "ended");
     }
 
@@ -147,7 +153,10 @@ public sealed class BenchTests
         using TcpListener listener = new(IPAddress.Loopback, 0);
         listener.Start();
         using ChildProcess bench = Start(
-            ["echo", "--to", $"{listener.LocalEndpoint}", "--connections", "1", "--warmup", "0", "--seconds", "0.5", "--json", "-", .. Arguments(rate)]);
+        [
+            "echo", "--to", $"{listener.LocalEndpoint}", "--connections", "1", "--warmup", "0", "--seconds", "0.5",
+            "--json", "-", .. Arguments(rate),
+        ]);
         using Socket client = await listener.AcceptSocketAsync();
         byte[] message = new byte[64 << 10];
         await client.SendAsync(message.AsMemory(0, await client.ReceiveAsync(message)));
@@ -171,7 +180,8 @@ public sealed class BenchTests
     public async Task A_split_run_that_is_interrupted_closes_its_clients_and_reports_its_results()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
-        using ChildProcess bench = Start("xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "40", "--processes", "2", "--hold", "60", "--json", "-");
+        using ChildProcess bench = Start(
+            "xmpp", "--to", $"{both.Clients}", "--login", "none", "--sessions", "40", "--processes", "2", "--hold", "60", "--json", "-");
         await both.HasSessionsAsync(40);
         bench.Signal(Signals.Terminate);
 
@@ -185,7 +195,8 @@ public sealed class BenchTests
     public async Task A_process_of_a_split_run_that_dies_is_a_problem()
     {
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
-        using ChildProcess bench = Start("connect", "--to", $"{both.Clients}", "--connections", "20", "--processes", "2", "--say", "1", "--hold", "3", "--json", "-");
+        using ChildProcess bench = Start(
+            "connect", "--to", $"{both.Clients}", "--connections", "20", "--processes", "2", "--say", "1", "--hold", "3", "--json", "-");
         await both.HasClientsAsync(20);
         Signals.Send(ChildOf(bench), Signals.Kill);
 
@@ -233,7 +244,8 @@ public sealed class BenchTests
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
         JsonElement result = await RunAsync(
-            0, "flood", "--to", $"{hub.Hub}", "--sessions", "50", "--bytes", "100", "--warmup", "0.1", "--seconds", "0.5", "--watch", $"{hub.Process.Id}");
+            0, "flood", "--to", $"{hub.Hub}", "--sessions", "50", "--bytes", "100", "--warmup", "0.1", "--seconds", "0.5",
+            "--watch", $"{hub.Process.Id}");
 
         Assert.True(result.GetProperty("packets").GetDouble() >= 50);
         Assert.Equal(0, result.GetProperty("bytes_missing").GetInt64());
@@ -265,13 +277,17 @@ public sealed class BenchTests
     [Fact]
     public async Task An_echo_server_without_a_descriptor_for_another_client_ends_and_says_so()
     {
-        using ChildProcess server = ChildProcess.Start(["prlimit", "--nofile=100", Repository.Binary, "bench", "echo-server", "--listen", "127.0.0.1:0"]);
+        using ChildProcess server = ChildProcess.Start(
+            ["prlimit", "--nofile=100", Repository.Binary, "bench", "echo-server", "--listen", "127.0.0.1:0"]);
         string ready = await server.LineAsync("megaphone bench echo-server ready ");
         await RunAsync(1, "connect", "--to", ready.Split(' ')[^1], "--connections", "120");
 
         Assert.Equal(1, await server.EndAsync());
         Assert.Equal(
-            ["megaphone bench: no descriptor is left for another client: Too many open files (errno 24); this process may have 100; raise its hard limit (ulimit -Hn, LimitNOFILE), or let fewer clients connect"],
+            [
+                "megaphone bench: no descriptor is left for another client: Too many open files (errno 24); this process may have 100; "
+                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or let fewer clients connect",
+            ],
             server.Errors);
     }
 
@@ -294,7 +310,10 @@ public sealed class BenchTests
 
         Assert.Equal(1, await bench.EndAsync());
         Assert.Equal(
-            ["megaphone bench: 50 connections need as many descriptors and 64 more, and this process may have 100; raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes"],
+            [
+                "megaphone bench: 50 connections need as many descriptors and 64 more, and this process may have 100; "
+                + "raise its hard limit (ulimit -Hn, LimitNOFILE), or use more processes",
+            ],
             bench.Errors);
     }
 

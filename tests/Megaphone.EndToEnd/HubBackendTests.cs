@@ -361,7 +361,11 @@ public sealed class HubBackendTests
             }
 
             // There may be a resume behind the last byte.
-            while (Volatile.Read(ref paused)) await link.AssertControlAsync("resume", 1).ContinueWith(_ => Volatile.Write(ref paused, false), TaskScheduler.Default);
+            while (Volatile.Read(ref paused))
+            {
+                await link.AssertControlAsync("resume", 1)
+                    .ContinueWith(_ => Volatile.Write(ref paused, false), TaskScheduler.Default);
+            }
         });
         Random sizes = new(4);
         for (int sent = 0; sent < up.Length;)

@@ -160,7 +160,8 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
 
         using MegaphoneProcess refused = await EcmAsync(hub.Hub);
         await refused.ComplainsAsync(1, "refused by the other side: the certificate CN=edge");
-        using MegaphoneProcess other = await EcmAsync(hub.Hub, $"Ecm:Link:Tls:Certificate={PathOf("other.pem")}", $"Ecm:Link:Tls:Key={PathOf("other.key")}");
+        using MegaphoneProcess other = await EcmAsync(
+            hub.Hub, $"Ecm:Link:Tls:Certificate={PathOf("other.pem")}", $"Ecm:Link:Tls:Key={PathOf("other.key")}");
         await other.HasLinksAsync(1, "ecm");
     }
 
@@ -177,14 +178,20 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
     {
         File.Copy(PathOf("edge.key"), PathOf("hub.key"), overwrite: true);
         await File.WriteAllTextAsync(PathOf("edges.pem"), "garbage");
-        string[] arguments = [.. MegaphoneProcess.Arguments(["Hub:Listen=127.0.0.1:0", "Admin:Listen=127.0.0.1:0", "Hub:MaxSessions=100", .. HubSettings()])];
+        string[] arguments =
+        [
+            .. MegaphoneProcess.Arguments(["Hub:Listen=127.0.0.1:0", "Admin:Listen=127.0.0.1:0", "Hub:MaxSessions=100", .. HubSettings()]),
+        ];
         (ChildProcess run, int status) = await MegaphoneProcess.RunAsync(["run", .. arguments]);
         (ChildProcess check, int checkStatus) = await MegaphoneProcess.RunAsync(["check", .. arguments]);
         using (run)
         using (check)
         {
             Assert.Equal((1, 1), (status, checkStatus));
-            Assert.Contains(run.Errors, line => line.StartsWith("megaphone: Hub:Tls: ", StringComparison.Ordinal) && line.Contains("hub.key: ") && line.Contains("edges.pem: "));
+            Assert.Contains(
+                run.Errors,
+                line => line.StartsWith("megaphone: Hub:Tls: ", StringComparison.Ordinal)
+                    && line.Contains("hub.key: ") && line.Contains("edges.pem: "));
             Assert.Contains(check.Output, line => line.Contains("FAIL  Hub:Tls") && line.Contains("hub.key: "));
             Assert.Contains(check.Output, line => line.Contains("FAIL  Hub:Tls") && line.Contains("edges.pem: there is no certificate in it"));
         }
@@ -219,7 +226,8 @@ public sealed class LinkTlsTests : IAsyncLifetime, IDisposable
 
     private Task<MegaphoneProcess> HubAsync(params string[] settings) => MegaphoneProcess.HubAsync([.. HubSettings(), .. settings]);
 
-    private Task<MegaphoneProcess> EcmAsync(IPEndPoint to, params string[] settings) => MegaphoneProcess.EcmAsync(to, [.. EcmSettings(), .. settings]);
+    private Task<MegaphoneProcess> EcmAsync(IPEndPoint to, params string[] settings) =>
+        MegaphoneProcess.EcmAsync(to, [.. EcmSettings(), .. settings]);
 
     private async Task MakeCertificateAsync(string name, int days, params string[] more)
     {

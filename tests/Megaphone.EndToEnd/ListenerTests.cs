@@ -12,7 +12,13 @@ public sealed class ListenerTests
     public async Task Overlapping_listeners_are_a_configuration_error(string command)
     {
         (ChildProcess process, int status) = await MegaphoneProcess.RunAsync(
-            [command, .. MegaphoneProcess.Arguments(["Ecm:Clients:0:Listen=0.0.0.0:5222", "Ecm:Clients:1:Listen=127.0.0.1:5222", "Ecm:Link:To=127.0.0.1:6280", "Ecm:MaxClients=0"])]);
+        [
+            command,
+            .. MegaphoneProcess.Arguments(
+            [
+                "Ecm:Clients:0:Listen=0.0.0.0:5222", "Ecm:Clients:1:Listen=127.0.0.1:5222", "Ecm:Link:To=127.0.0.1:6280", "Ecm:MaxClients=0",
+            ]),
+        ]);
 
         Assert.Equal(2, status);
         Assert.Equal(2, process.Errors.Count);
@@ -47,10 +53,18 @@ public sealed class ListenerTests
         IPEndPoint free = FreePort();
 
         (ChildProcess process, int status) = await MegaphoneProcess.RunAsync(
-            [.. MegaphoneProcess.Arguments([$"Ecm:Clients:0:Listen={free}", $"Ecm:Clients:1:Listen={holder.Address}", "Ecm:Link:To=127.0.0.1:6280", "Admin:Listen=127.0.0.1:0"])]);
+        [
+            .. MegaphoneProcess.Arguments(
+            [
+                $"Ecm:Clients:0:Listen={free}", $"Ecm:Clients:1:Listen={holder.Address}",
+                "Ecm:Link:To=127.0.0.1:6280", "Admin:Listen=127.0.0.1:0",
+            ]),
+        ]);
 
         Assert.Equal(1, status);
-        Assert.StartsWith($"megaphone: Ecm:Clients:1:Listen \"{holder.Address}\": something listens there already; `ss -ltnp ", Assert.Single(process.Errors));
+        Assert.StartsWith(
+            $"megaphone: Ecm:Clients:1:Listen \"{holder.Address}\": something listens there already; `ss -ltnp ",
+            Assert.Single(process.Errors));
     }
 
     /// <summary>A port that was free a moment ago, below those that the kernel gives to others.</summary>

@@ -143,7 +143,8 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
     {
         using LinkPeer link = await PlainLinkAsync();
 
-        foreach (byte one in Packet.Format(77, "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"))
+        foreach (byte one in Packet.Format(
+            77, "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"))
         {
             await link.SendRawAsync(new[] { one });
             await Task.Delay(1);
@@ -218,12 +219,15 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         ("a closing tag of something else", "</presence>"),
         ("tags that do not match", "<message><body></message></body>"),
         ("an entity that is not defined", "<message><body>&bomb;</body></message>"),
-        ("a bomb of entities", "<!DOCTYPE b [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'><!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;'>]><message><body>&c;</body></message>"),
+        ("a bomb of entities",
+            "<!DOCTYPE b [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>"
+            + "<!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;'>]><message><body>&c;</body></message>"),
         ("an external entity", "<!DOCTYPE b [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><message><body>&x;</body></message>"),
         ("a prefix that is not declared", "<x:message/>"),
         ("an attribute twice", "<message to='a' to='b'/>"),
         ("a control character", "<message><body>\u0001</body></message>"),
-        ("a stream within a stream", "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"),
+        ("a stream within a stream",
+            "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"),
     ];
 
     [Fact]
@@ -424,7 +428,8 @@ public sealed class ModuleBadInputTests(ModuleServer server) : IClassFixture<Mod
         int told = lines ?? Math.Min(count, 5);
         long errors = 0;
         await BoundedWait.UntilAsync(
-            async () => (errors = await CounterAsync("protocol_errors") - _protocolErrors) == count, () => $"{count} protocol errors, there are {errors}");
+            async () => (errors = await CounterAsync("protocol_errors") - _protocolErrors) == count,
+            () => $"{count} protocol errors, there are {errors}");
         await BoundedWait.UntilAsync(() => NewComplaints().Count >= told, "a line for each");
         Assert.Equal(told, NewComplaints().Count);
         Assert.All(NewComplaints(), line => Assert.Contains(text, line, StringComparison.Ordinal));

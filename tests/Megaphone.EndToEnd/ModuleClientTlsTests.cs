@@ -12,7 +12,8 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     private static readonly byte[] Header = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x21, 0x11, 0, 12, 127, 0, 0, 9, 127, 0, 0, 1, 15, 160, 20, 102];
 
     /// <summary>The same with the field that says TLS 1.3, and no certificate.</summary>
-    private static readonly byte[] TlsHeader = [.. Header.AsSpan(0, 14), 0, 30, .. Header.AsSpan(16), 0x20, 0, 15, 1, 0, 0, 0, 1, 0x21, 0, 7, .. "TLSv1.3"u8];
+    private static readonly byte[] TlsHeader =
+        [.. Header.AsSpan(0, 14), 0, 30, .. Header.AsSpan(16), 0x20, 0, 15, 1, 0, 0, 0, 1, 0x21, 0, 7, .. "TLSv1.3"u8];
 
     private IPEndPoint _strict = null!;
     private Func<Task> _remove = null!;
@@ -81,7 +82,8 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
         await client.SendAsync($"<auth xmlns='{Sasl}' mechanism='{mechanism}'>cD10bHMtdW5pcXVlLCxuPWp1bGlldCxyPWFiYw==</auth>");
         Assert.Contains("<invalid-mechanism/>", await client.ExpectAsync("</failure>"), StringComparison.Ordinal);
 
-        await client.SendAsync($"<auth xmlns='{Sasl}' mechanism='PLAIN'>{Convert.ToBase64String([0, .. "juliet"u8, 0, .. "correct-horse"u8])}</auth>");
+        await client.SendAsync(
+            $"<auth xmlns='{Sasl}' mechanism='PLAIN'>{Convert.ToBase64String([0, .. "juliet"u8, 0, .. "correct-horse"u8])}</auth>");
         await client.ExpectAsync("<success");
         Assert.Equal(complaints, Crashes());
     }
@@ -118,7 +120,8 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
         await server.Ejabberd.ComesToAsync("{current_function,{erlang,hibernate,3}}", $"process_info({session}, current_function)");
         Assert.InRange(await server.Ejabberd.NumberAsync($"element(2, process_info({session}, memory))"), 1, 2700);
         Assert.Equal(hasTls ? "true" : "false", await server.Ejabberd.EvaluateAsync($"maps:get(stream_encrypted, sys:get_state({session}))"));
-        string[] user = (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t')).Single(fields => fields[0] == "juliet@localhost/balcony");
+        string[] user = (await server.Ejabberd.ControlAsync("connected_users_info"))
+            .Select(line => line.Split('\t')).Single(fields => fields[0] == "juliet@localhost/balcony");
         Assert.Equal((kind, "127.0.0.9"), (user[1], user[2]));
         await client.LogOutAsync();
     }

@@ -10,7 +10,8 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     /// <summary>How much the log may grow during an attack, in bytes.</summary>
     private const long LogBound = 16 << 10;
 
-    private const string Opening = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
+    private const string Opening =
+        "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
 
     private static readonly IPAddress Attacker = IPAddress.Parse("127.0.0.66");
 
@@ -32,7 +33,12 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     [InlineData("", "/>")]
     public async Task A_header_that_is_not_UTF_8_is_not_well_formed_and_is_not_logged(string before, string after)
     {
-        byte[] header = [.. Encoding.ASCII.GetBytes(Opening + before), .. Enumerable.Repeat<byte[]>([0x20, 0xFF, 0xC3, 0x28], 50_000).SelectMany(junk => junk), .. Encoding.ASCII.GetBytes(after)];
+        byte[] header =
+        [
+            .. Encoding.ASCII.GetBytes(Opening + before),
+            .. Enumerable.Repeat<byte[]>([0x20, 0xFF, 0xC3, 0x28], 50_000).SelectMany(junk => junk),
+            .. Encoding.ASCII.GetBytes(after),
+        ];
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         XmppClient neighbour = link.Open().Client;
         await neighbour.LogInAsync();
@@ -157,11 +163,16 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
             await EndAsync(link, i % first.Length == 2);
         });
 
-        await BoundedWait.UntilAsync(async () => await CounterAsync("log_suppressed") - suppressed >= 600 + 300 - 10, () => "lines that were not written");
+        await BoundedWait.UntilAsync(
+            async () => await CounterAsync("log_suppressed") - suppressed >= 600 + 300 - 10, () => "lines that were not written");
         await server.Ejabberd.EvaluateAsync("[ejabberd_megaphone_registry ! {log_interval_ends, Kind} || Kind <- [stranger_closed, proxy_refused]]");
-        await BoundedWait.UntilAsync(() => NewComplaints().Any(line => line.EndsWith("more sessions were refused for their PROXY header, or for having none", StringComparison.Ordinal)), "the line that says how many more");
+        const string Refused = "more sessions were refused for their PROXY header, or for having none";
+        await BoundedWait.UntilAsync(
+            () => NewComplaints().Any(line => line.EndsWith(Refused, StringComparison.Ordinal)), "the line that says how many more");
 
-        Assert.Contains(NewComplaints(), line => line.Contains("595 more connections were closed because of their first packet", StringComparison.Ordinal));
+        Assert.Contains(
+            NewComplaints(),
+            line => line.Contains("595 more connections were closed because of their first packet", StringComparison.Ordinal));
         Assert.InRange(NewComplaints().Count, 12, 14);
         Assert.InRange(server.Ejabberd.LogBytes - _log, 0, LogBound);
     }
@@ -173,13 +184,17 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
         try
         {
             using LinkPeer link = await LinkPeer.PlainEcmAsync(server.Ejabberd.LinkListener);
-            string name = "edge\\r\\n2026-01-01 00:00:00.000000+00:00 [critical] <0.1.0>@forged:line/1:1 forged\\u0085\\u2028\\u202e\\ttab" + new string('x', 3000);
+            string name = "edge\\r\\n2026-01-01 00:00:00.000000+00:00 [critical] <0.1.0>@forged:line/1:1 forged\\u0085\\u2028\\u202e\\ttab"
+                + new string('x', 3000);
             await link.SendControlAsync($$"""{"op":"hello","version":1,"name":"{{name}}","framing":"stanza"}""");
             Assert.Equal("welcome", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
 
-            await BoundedWait.UntilAsync(() => server.Ejabberd.Log.Any(line => line.Contains("is up: \"edge??2026-01-01", StringComparison.Ordinal)), "a line that names the link");
+            await BoundedWait.UntilAsync(
+                () => server.Ejabberd.Log.Any(line => line.Contains("is up: \"edge??2026-01-01", StringComparison.Ordinal)),
+                "a line that names the link");
             Assert.DoesNotContain(server.Ejabberd.Log, line => line.StartsWith("2026-01-01 00:00:00.000000", StringComparison.Ordinal));
-            string row = Assert.Single(await server.Ejabberd.ControlAsync("megaphone_links"), line => line.Contains("edge??", StringComparison.Ordinal));
+            string row = Assert.Single(
+                await server.Ejabberd.ControlAsync("megaphone_links"), line => line.Contains("edge??", StringComparison.Ordinal));
             string[] columns = row.Split('\t');
             Assert.Equal(6, columns.Length);
             Assert.Equal(200, columns[1].Length);
@@ -237,7 +252,8 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
         byte[] v1 = "PROXY TCP4 192.0.2.7 198.51.100.1 4000 5222\r\n"u8.ToArray();
         byte[] v2 = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x21, 0x11, 0, 12, 192, 0, 2, 7, 198, 51, 100, 1, 15, 160, 20, 102];
         byte[] local = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0, 0, 0];
-        (byte[] Header, bool IsTaken)[] sessions = [([], none), ("PROXY UNKNOWN\r\n"u8.ToArray(), unknown), (local, unknown), (v1, known), (v2, known)];
+        (byte[] Header, bool IsTaken)[] sessions =
+            [([], none), ("PROXY UNKNOWN\r\n"u8.ToArray(), unknown), (local, unknown), (v1, known), (v2, known)];
         foreach ((byte[] header, bool isTaken) in sessions)
         {
             (XmppClient client, ulong id) = link.Open();
@@ -254,7 +270,11 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
         await remove();
     }
 
-    private List<string> NewComplaints() => [.. server.Ejabberd.Complaints.Skip(_complaints).Where(line => line.Contains("ejabberd_megaphone", StringComparison.Ordinal) || line.Contains("[error]", StringComparison.Ordinal))];
+    private List<string> NewComplaints() =>
+    [
+        .. server.Ejabberd.Complaints.Skip(_complaints).Where(line =>
+            line.Contains("ejabberd_megaphone", StringComparison.Ordinal) || line.Contains("[error]", StringComparison.Ordinal)),
+    ];
 
     private Task<long> CounterAsync(string name) =>
         server.Ejabberd.NumberAsync($"proplists:get_value({name}, maps:get(counters, ejabberd_megaphone:info()))");
@@ -264,7 +284,8 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
     {
         string[] rows = [];
         await BoundedWait.UntilAsync(
-            async () => (rows = [.. await server.Ejabberd.ControlAsync("megaphone_links")]).All(row => int.Parse(row.Split('\t')[^1], CultureInfo.InvariantCulture) == 0),
+            async () => (rows = [.. await server.Ejabberd.ControlAsync("megaphone_links")])
+                .All(row => int.Parse(row.Split('\t')[^1], CultureInfo.InvariantCulture) == 0),
             () => $"links for which nothing waits, there are {string.Join(" | ", rows)}");
     }
 

@@ -12,7 +12,8 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
     private readonly TestCertificates _strangers = new();
 
     // Nothing that is only for who made it: the user ejabberd has to reach it.
-    private readonly string _folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"megaphone-module-tls-{Guid.NewGuid():N}")).FullName;
+    private readonly string _folder =
+        Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"megaphone-module-tls-{Guid.NewGuid():N}")).FullName;
     private IPEndPoint _listener = null!;
     private Func<Task> _remove = null!;
     private int _complaints;
@@ -27,7 +28,9 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
         File.Copy(_certificates.AuthorityFile, authority);
         (_listener, _remove) = await server.Ejabberd.AddListenerAsync(
             "module: ejabberd_megaphone", "tls: true", $"certfile: \"{Certfile}\"", $"cafile: \"{authority}\"", "max_stanza_size: 262144");
-        await server.Ejabberd.ComesToAsync("true", $"lists:any(fun({{{{Port, _, _}}, _, _, _}}) -> Port =:= {_listener.Port} end, supervisor:which_children(ejabberd_listener))");
+        await server.Ejabberd.ComesToAsync(
+            "true",
+            $"lists:any(fun({{{{Port, _, _}}, _, _, _}}) -> Port =:= {_listener.Port} end, supervisor:which_children(ejabberd_listener))");
         await server.Ejabberd.ForgetLogLimitsAsync();
         _complaints = Complaints().Count();
         _failed = await CounterAsync("tls_failed");
@@ -56,7 +59,12 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
 
         for (int round = 0; round < 3; round++)
         {
-            for (int i = 0; i < clients.Length; i++) await clients[i].SendMessageAsync(clients[(i + 1) % clients.Length].Address, $"{round} from {i} {padding}");
+            for (int i = 0; i < clients.Length; i++)
+            {
+                string next = clients[(i + 1) % clients.Length].Address;
+                await clients[i].SendMessageAsync(next, $"{round} from {i} {padding}");
+            }
+
             for (int i = 0; i < clients.Length; i++) await clients[(i + 1) % clients.Length].ExpectAsync($"{round} from {i} {padding}<");
         }
 
@@ -210,7 +218,9 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
         int told = Math.Min(count, 5);
         await server.Ejabberd.ComesToAsync($"{_failed + count}", "proplists:get_value(tls_failed, maps:get(counters, ejabberd_megaphone:info()))");
         await BoundedWait.UntilAsync(() => NewComplaints().Count >= told, $"{told} lines in the log");
-        Assert.True(NewComplaints().Count == told && NewComplaints()[^1].Contains($"is refused: {why}"), string.Join(Environment.NewLine, NewComplaints()));
+        Assert.True(
+            NewComplaints().Count == told && NewComplaints()[^1].Contains($"is refused: {why}"),
+            string.Join(Environment.NewLine, NewComplaints()));
     }
 
     private Task<long> CounterAsync(string name) =>

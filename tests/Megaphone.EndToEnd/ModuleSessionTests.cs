@@ -148,7 +148,9 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         List<XmppClient> clients = [];
         for (int i = 0; i < 100; i++) clients.Add(await XmppClient.ConnectAsync(ecm.Clients));
         await Task.WhenAll(clients.Select(client => client.LogInAsync()));
-        string asleep = "length([P || {session, {_, P}, _, _, _, _} <- ets:tab2list(session), process_info(P, current_function) =:= {current_function, {erlang, hibernate, 3}}])";
+        string asleep =
+            "length([P || {session, {_, P}, _, _, _, _} <- ets:tab2list(session), "
+            + "process_info(P, current_function) =:= {current_function, {erlang, hibernate, 3}}])";
         await server.Ejabberd.ComesToAsync("100", asleep);
         long packets = await CounterAsync("packets_in");
 
@@ -212,7 +214,12 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         string padding = new('x', 2000);
         const int Count = 20_000;
         StringBuilder flood = new();
-        for (int i = 1; i <= Count; i++) flood.Append(CultureInfo.InvariantCulture, $"<iq type='get' id='flood-{i}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{padding}'/></iq>");
+        for (int i = 1; i <= Count; i++)
+        {
+            flood.Append(
+                CultureInfo.InvariantCulture,
+                $"<iq type='get' id='flood-{i}-' to='localhost'><ping xmlns='urn:xmpp:ping' x='{padding}'/></iq>");
+        }
 
         Task flooding = flooder.SendAsync(flood.ToString());
         for (int i = 0; i < 20; i++) await one.SettleAsync();
@@ -245,7 +252,9 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
 
         await link.Link.SendControlAsync($$"""{"op":"resume","id":"{{id}}"}""");
         string all = await slow.ExpectAsync("n500-");
-        Assert.Equal(Enumerable.Range(1, 500), Regex.Matches(all, "n([0-9]+)-").Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)));
+        Assert.Equal(
+            Enumerable.Range(1, 500),
+            Regex.Matches(all, "n([0-9]+)-").Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)));
         await LogOutAsync(link, slow, one);
     }
 
@@ -393,7 +402,10 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     private static async Task AssertNothingOfTheModuleAsync(Ejabberd ejabberd)
     {
         const string IsOurs = "IsOurs = fun(X) -> string:find(io_lib:format(\"~p\", [X]), \"ejabberd_megaphone\") =/= nomatch end, ";
-        await ejabberd.ComesToAsync("[]", IsOurs + "[P || P <- processes(), IsOurs({process_info(P, [registered_name, initial_call, dictionary]), catch proc_lib:translate_initial_call(P)})]");
+        await ejabberd.ComesToAsync(
+            "[]",
+            IsOurs + "[P || P <- processes(), "
+            + "IsOurs({process_info(P, [registered_name, initial_call, dictionary]), catch proc_lib:translate_initial_call(P)})]");
         await ejabberd.ComesToAsync("[]", IsOurs + "[T || T <- ets:all(), IsOurs(ets:info(T, name))]");
         await ejabberd.ComesToAsync("[]", IsOurs + "[H || H <- ets:tab2list(hooks), IsOurs(H)]");
         await ejabberd.ComesToAsync("[]", IsOurs + "[K || {K, _} <- persistent_term:get(), IsOurs(K), element(1, K) =/= logger_config]");
@@ -416,8 +428,9 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
     /// <summary>A link to a listener with options of its own, and a function that removes that listener.</summary>
     private async Task<(StanzaEcm Link, Func<Task> Stop)> OnListenerOfItsOwnAsync(params string[] options)
     {
+        bool isShaped = options.Any(option => option.StartsWith("shaper:", StringComparison.Ordinal));
         (System.Net.IPEndPoint address, Func<Task> stop) = await server.Ejabberd.AddListenerAsync(
-            ["module: ejabberd_megaphone", .. options.Any(option => option.StartsWith("shaper:", StringComparison.Ordinal)) ? options : [.. options, "shaper: none"]]);
+            ["module: ejabberd_megaphone", .. isShaped ? options : [.. options, "shaper: none"]]);
         return (await StanzaEcm.ConnectAsync(address), stop);
     }
 }

@@ -16,10 +16,16 @@ public sealed class PrometheusTests : IDisposable
     private static string Promtool => Path.Combine(Repository.Root, "artifacts/promtool");
 
     private string[] ClientTls =>
-        ["Ecm:Clients:0:Framing=stanza", "Ecm:Clients:1:Framing=stanza", "Ecm:Clients:1:Listen=127.0.0.1:0", "Ecm:Clients:1:Tls=direct", .. _certificates.Settings("clients")];
+    [
+        "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:1:Framing=stanza", "Ecm:Clients:1:Listen=127.0.0.1:0", "Ecm:Clients:1:Tls=direct",
+        .. _certificates.Settings("clients"),
+    ];
 
     private string[] HubTls =>
-        [$"Hub:Tls:Certificate={_certificates.Files("hub").Certificate}", $"Hub:Tls:Key={_certificates.Files("hub").Key}", $"Hub:Tls:ClientCa={_certificates.AuthorityFile}"];
+    [
+        $"Hub:Tls:Certificate={_certificates.Files("hub").Certificate}", $"Hub:Tls:Key={_certificates.Files("hub").Key}",
+        $"Hub:Tls:ClientCa={_certificates.AuthorityFile}",
+    ];
 
     private string[] LinkTls =>
     [

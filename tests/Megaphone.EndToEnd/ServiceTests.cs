@@ -55,7 +55,9 @@ public sealed class ServiceTests : IDisposable
 
         Assert.Equal(2, status);
         Assert.Equal(3, process.Errors.Count);
-        Assert.Contains(process.Errors, line => line.Contains("Ecm:MaxClients", StringComparison.Ordinal) && line.Contains("-5") && line.Contains("20000"));
+        Assert.Contains(
+            process.Errors,
+            line => line.Contains("Ecm:MaxClients", StringComparison.Ordinal) && line.Contains("-5") && line.Contains("20000"));
         Assert.Contains(process.Errors, line => line.Contains("Ecm:Proxy", StringComparison.Ordinal) && line.Contains("v9") && line.Contains("v2"));
         Assert.Contains(process.Errors, line => line.Contains("Hub:Bakcend", StringComparison.Ordinal) && line.Contains("Hub:Backend"));
     }
@@ -89,8 +91,12 @@ public sealed class ServiceTests : IDisposable
         await process.LineAsync("megaphone ready");
 
         // Both ends of the one link write what the other one calls itself.
-        await BoundedWait.UntilAsync(() => process.Output.Any(line => line.Contains(" environment", StringComparison.Ordinal)), "the ECM's name from the environment");
-        await BoundedWait.UntilAsync(() => process.Output.Any(line => line.Contains("command line", StringComparison.Ordinal)), "the hub's name from the command line");
+        await BoundedWait.UntilAsync(
+            () => process.Output.Any(line => line.Contains(" environment", StringComparison.Ordinal)),
+            "the ECM's name from the environment");
+        await BoundedWait.UntilAsync(
+            () => process.Output.Any(line => line.Contains("command line", StringComparison.Ordinal)),
+            "the hub's name from the command line");
         process.Signal(Signals.Terminate);
         Assert.Equal(0, await process.EndAsync());
     }
@@ -99,7 +105,8 @@ public sealed class ServiceTests : IDisposable
     public async Task Without_any_configuration_clients_are_linked_to_the_echo()
     {
         // The usual ports, so in a network of its own: this machine may be using them.
-        using ChildProcess process = ChildProcess.Start(["unshare", "--net", "--map-root-user", "/bin/sh", "-c", "ip link set lo up && exec \"$0\"", Repository.Binary], _folder);
+        using ChildProcess process = ChildProcess.Start(
+            ["unshare", "--net", "--map-root-user", "/bin/sh", "-c", "ip link set lo up && exec \"$0\"", Repository.Binary], _folder);
         string ready = await process.LineAsync("megaphone ready");
 
         Assert.Contains("ecm=127.0.0.1:5222", ready);
@@ -243,10 +250,15 @@ public sealed class ServiceTests : IDisposable
 
         Assert.Equal(0, metrics["megaphone_ecm_clients"]);
         Assert.Equal(0, metrics["megaphone_hub_sessions"]);
+        string[] counts =
+        [
+            "sessions_opened_total", "sessions_closed_total", "dropped_packets_total", "protocol_errors_total", "pauses_total",
+            "buffered_bytes", "refused_total", "control_ignored_total",
+        ];
         foreach (string role in new[] { "role=ecm", "role=hub" })
         {
             Assert.Equal(1, metrics["megaphone_links", role]);
-            foreach (string name in new[] { "sessions_opened_total", "sessions_closed_total", "dropped_packets_total", "protocol_errors_total", "pauses_total", "buffered_bytes", "refused_total", "control_ignored_total" })
+            foreach (string name in counts)
                 Assert.Equal(0, metrics["megaphone_" + name, role]);
             foreach (string direction in new[] { "direction=in", "direction=out" })
             {

@@ -51,7 +51,10 @@ public sealed class SignalTests : IDisposable
     public async Task SIGHUP_logs_that_the_configuration_is_not_reloaded()
     {
         string file = Path.Combine(_folder, "megaphone.json");
-        await File.WriteAllTextAsync(file, """{ "Ecm": { "Clients": [ { "Listen": "127.0.0.1:0" } ] }, "Hub": { "Listen": "127.0.0.1:0" }, "Admin": { "Listen": "127.0.0.1:0" } }""");
+        await File.WriteAllTextAsync(
+            file,
+            """{ "Ecm": { "Clients": [ { "Listen": "127.0.0.1:0" } ] }, "Hub": { "Listen": "127.0.0.1:0" },"""
+            + """ "Admin": { "Listen": "127.0.0.1:0" } }""");
         using ChildProcess process = ChildProcess.Start([Repository.Binary, "--config", file], _folder);
         await process.LineAsync("megaphone ready");
 
@@ -59,7 +62,8 @@ public sealed class SignalTests : IDisposable
         process.Signal(Signals.HangUp);
 
         await BoundedWait.UntilAsync(
-            () => process.Output.Count(line => line.Contains("SIGHUP: certificates are reloaded; the configuration is not")) == 1, "a line about SIGHUP");
+            () => process.Output.Count(line => line.Contains("SIGHUP: certificates are reloaded; the configuration is not")) == 1,
+            "a line about SIGHUP");
         process.Signal(Signals.Terminate);
         Assert.Equal(0, await process.EndAsync());
     }

@@ -8,7 +8,8 @@ namespace Megaphone.EndToEnd;
 /// <summary>Stanza framing: every packet is one piece of a client's XMPP stream (docs/protocol.md, section 4).</summary>
 public sealed partial class StanzaFramingTests
 {
-    private const string Header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
+    private const string Header =
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
     private const string End = "</stream:stream>";
     private const string Framing = "Ecm:Clients:0:Framing=stanza";
 

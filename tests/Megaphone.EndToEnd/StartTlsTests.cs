@@ -17,7 +17,11 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
     {
         _certificates.Issue("localhost", ["localhost", "*.example.org"]);
         _ecm = await MegaphoneProcess.EcmAsync(
-            _hub.Address, ["Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:Tls=starttls", "Ecm:Tls:HandshakeTimeout=00:00:05", .. _certificates.Settings("localhost")]);
+            _hub.Address,
+            [
+                "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:Tls=starttls", "Ecm:Tls:HandshakeTimeout=00:00:05",
+                .. _certificates.Settings("localhost"),
+            ]);
         _link = await _hub.AcceptPlainAsync();
         Assert.Equal("hello", (await _link.ReceiveControlAsync()).GetProperty("op").GetString());
         await _link.SendControlAsync("""{"op":"welcome","version":1,"name":"test","framing":"stanza","maxPacket":1048576,"keepAlive":15}""");
@@ -42,7 +46,8 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
         string features = await client.ReceivePlainAsync(FeaturesEnd);
         Assert.Matches(
             "^<\\?xml version='1.0'\\?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='[0-9a-f]{16}' "
-            + "from='localhost' version='1.0'><stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>$",
+            + "from='localhost' version='1.0'><stream:features>"
+            + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>$",
             features);
         await client.SendPlainAsync(StartTls);
         Assert.Equal(Proceed, await client.ReceivePlainAsync("/>"));
@@ -225,7 +230,9 @@ public sealed class StartTlsTests : IAsyncLifetime, IDisposable
         string said = await client.ReceivePlainAsync("</stream:stream>");
         Assert.StartsWith(beginning, said, StringComparison.Ordinal);
         Assert.EndsWith(
-            $"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>", said, StringComparison.Ordinal);
+            $"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+            said,
+            StringComparison.Ordinal);
         await client.AssertEndsPlainAsync();
         client.Dispose();
         await _link.AssertStaysSilentAsync();

@@ -56,16 +56,21 @@ public sealed class TlsCertificateTests : IDisposable
         string rsa = _certificates.Issue("rsa", ["example.org"], rsa: true);
         using MegaphoneProcess both = await BothAsync("direct", "elliptic", "rsa");
 
-        foreach ((string cipher, string serial) in ((string, string)[])[("ECDHE-ECDSA-AES128-GCM-SHA256", elliptic), ("ECDHE-RSA-AES128-GCM-SHA256", rsa)])
+        (string Cipher, string Serial)[] kinds = [("ECDHE-ECDSA-AES128-GCM-SHA256", elliptic), ("ECDHE-RSA-AES128-GCM-SHA256", rsa)];
+        foreach ((string cipher, string serial) in kinds)
         {
             using ChildProcess client = ChildProcess.Start(
-                ["openssl", "s_client", "-connect", $"{both.Clients}", "-servername", "example.org", "-tls1_2", "-cipher", cipher, "-CAfile", _certificates.AuthorityFile]);
+            [
+                "openssl", "s_client", "-connect", $"{both.Clients}", "-servername", "example.org", "-tls1_2", "-cipher", cipher,
+                "-CAfile", _certificates.AuthorityFile,
+            ]);
             await client.WriteLineAsync("ping");
             await client.LineAsync("ping");
             Assert.Contains("Verify return code: 0 (ok)", string.Join('\n', client.Output), StringComparison.Ordinal);
             using ChildProcess reader = ChildProcess.Start(["openssl", "x509", "-noout", "-serial"]);
-            foreach (string line in client.Output.SkipWhile(line => !line.Contains("BEGIN CERT")).TakeWhile(line => !line.StartsWith("---", StringComparison.Ordinal) || line.Contains("CERTIFICATE")))
-                await reader.WriteLineAsync(line);
+            IEnumerable<string> certificate = client.Output.SkipWhile(line => !line.Contains("BEGIN CERT"))
+                .TakeWhile(line => !line.StartsWith("---", StringComparison.Ordinal) || line.Contains("CERTIFICATE"));
+            foreach (string line in certificate) await reader.WriteLineAsync(line);
             reader.CloseInput();
             Assert.Equal(0, await reader.EndAsync());
             Assert.Equal($"serial={serial}", reader.Output.Single());
@@ -150,7 +155,14 @@ public sealed class TlsCertificateTests : IDisposable
         using TestCertificates others = new();
         _certificates.Issue("disordered", ["localhost"], behind: _certificates.Files("other").Certificate);
         _certificates.Issue("forged", ["localhost"], behind: others.AuthorityFile);
-        string[] arguments = [.. MegaphoneProcess.Arguments(["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings(file)])];
+        string[] arguments =
+        [
+            .. MegaphoneProcess.Arguments(
+            [
+                "Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280",
+                .. _certificates.Settings(file),
+            ]),
+        ];
 
         (ChildProcess run, int status) = await MegaphoneProcess.RunAsync(["run", .. arguments]);
         (ChildProcess check, int checkStatus) = await MegaphoneProcess.RunAsync(["check", .. arguments]);
@@ -167,7 +179,8 @@ public sealed class TlsCertificateTests : IDisposable
     public async Task A_certificate_that_does_not_cover_its_Names_is_reported_with_key_file_and_name()
     {
         const string Names = "Ecm:Tls:Certificates:1:Names";
-        const string Problem = "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which Certificates:1:Names wants";
+        const string Problem =
+            "narrow.pem: it covers example.org, *.example.org and not conference.chat.example.org, which Certificates:1:Names wants";
         const string Fix = "in one that does, subjectAltName has for example DNS:conference.chat.example.org";
         _certificates.Issue("other", ["localhost"]);
         _certificates.Issue("narrow", ["example.org", "*.example.org"]);
@@ -210,7 +223,11 @@ public sealed class TlsCertificateTests : IDisposable
     public async Task Check_reports_the_names_and_the_validity_of_certificates()
     {
         _certificates.Issue("soon", ["localhost", "*.example.org"], days: 5.5);
-        string[] settings = ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Ecm:MaxClients=100", "Admin:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings("soon")];
+        string[] settings =
+        [
+            "Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Tls=direct", "Ecm:MaxClients=100", "Admin:Listen=127.0.0.1:0",
+            "Ecm:Link:To=127.0.0.1:6280", .. _certificates.Settings("soon"),
+        ];
         (ChildProcess check, int status) = await MegaphoneProcess.RunAsync(["check", .. MegaphoneProcess.Arguments(settings)]);
         using (check)
         {

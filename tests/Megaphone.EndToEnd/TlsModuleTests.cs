@@ -12,9 +12,12 @@ public sealed class TlsModuleTests(ModuleServer server) : IClassFixture<ModuleSe
     {
         _certificates.Issue("localhost", ["localhost"]);
         _ecm = await MegaphoneProcess.StartAsync(
-            ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:Tls=starttls",
-                "Ecm:Clients:1:Listen=127.0.0.1:0", "Ecm:Clients:1:Framing=stanza", "Ecm:Clients:1:Tls=direct",
-                $"Ecm:Link:To={server.Ejabberd.LinkListener}", "Ecm:Proxy=v2", "Logging:LogLevel:Megaphone.Ecm=Debug", .. _certificates.Settings("localhost")]);
+        [
+            "Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:Tls=starttls",
+            "Ecm:Clients:1:Listen=127.0.0.1:0", "Ecm:Clients:1:Framing=stanza", "Ecm:Clients:1:Tls=direct",
+            $"Ecm:Link:To={server.Ejabberd.LinkListener}", "Ecm:Proxy=v2", "Logging:LogLevel:Megaphone.Ecm=Debug",
+            .. _certificates.Settings("localhost"),
+        ]);
         await _ecm.HasLinksAsync(1, "ecm");
     }
 

@@ -427,7 +427,8 @@ public sealed class TlsTests : IDisposable
         using MegaphoneProcess both = await BothAsync();
         for (int i = 0; i < 20; i++)
         {
-            using ChildProcess client = ChildProcess.Start(["openssl", "s_client", "-connect", $"{both.Clients}", "-tls1_3", "-quiet", "-no_ign_eof"]);
+            using ChildProcess client = ChildProcess.Start(
+                ["openssl", "s_client", "-connect", $"{both.Clients}", "-tls1_3", "-quiet", "-no_ign_eof"]);
             await client.WriteLineAsync("at once");
             await client.LineAsync("at once");
         }
@@ -458,8 +459,15 @@ public sealed class TlsTests : IDisposable
         foreach (string version in (string[])["TLSv1.2", "TLSv1.3"])
             Assert.Matches($"{version}\\s+enabled", found);
         Assert.Contains("Session renegotiation not supported", found, StringComparison.Ordinal);
-        Assert.DoesNotContain("vulnerable to heartbleed", found.Replace("not vulnerable to heartbleed", "", StringComparison.Ordinal), StringComparison.Ordinal);
-        string[] ciphers = [.. scan.Output.Where(line => line.StartsWith("Preferred ", StringComparison.Ordinal) || line.StartsWith("Accepted ", StringComparison.Ordinal))];
+        Assert.DoesNotContain(
+            "vulnerable to heartbleed",
+            found.Replace("not vulnerable to heartbleed", "", StringComparison.Ordinal),
+            StringComparison.Ordinal);
+        string[] ciphers =
+        [
+            .. scan.Output.Where(line =>
+                line.StartsWith("Preferred ", StringComparison.Ordinal) || line.StartsWith("Accepted ", StringComparison.Ordinal)),
+        ];
         Assert.NotEmpty(ciphers);
         Assert.All(ciphers, line => Assert.Matches("ECDHE-.*(GCM|POLY1305)|TLS_.*(GCM|POLY1305)", line));
     }

@@ -20,7 +20,8 @@ public sealed class UnreadableFileTests : IDisposable
         Open(_folder);
         _certificates.Issue("server", ["localhost"]);
         Open(Path.GetDirectoryName(_certificates.AuthorityFile)!);
-        foreach (string file in (string[])[_certificates.AuthorityFile, _certificates.Files("server").Certificate, _certificates.Files("server").Key]) Open(file);
+        (string certificate, string key) = _certificates.Files("server");
+        foreach (string file in (string[])[_certificates.AuthorityFile, certificate, key]) Open(file);
     }
 
     /// <summary>Root may read everything, so these tests run as another user; any other user can make a file that it may not read.</summary>
@@ -79,7 +80,9 @@ public sealed class UnreadableFileTests : IDisposable
     }
 
     private static void Open(string path) => File.SetUnixFileMode(
-        path, File.GetUnixFileMode(path) | UnixFileMode.GroupRead | UnixFileMode.OtherRead | (Directory.Exists(path) ? UnixFileMode.OtherExecute : 0));
+        path,
+        File.GetUnixFileMode(path) | UnixFileMode.GroupRead | UnixFileMode.OtherRead
+            | (Directory.Exists(path) ? UnixFileMode.OtherExecute : 0));
 
     private static async Task ShellAsync(string command)
     {
@@ -99,11 +102,15 @@ public sealed class UnreadableFileTests : IDisposable
                 $"Ecm:Tls:Certificates:0:Certificate={certificate}", $"Ecm:Tls:Certificates:0:Key={key}",
             ],
             "Ecm:Link:Tls" =>
-                ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", "Ecm:MaxClients=10", .. files, $"{section}:Ca={_certificates.AuthorityFile}"],
+            [
+                "Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Link:To=127.0.0.1:6280", "Ecm:MaxClients=10",
+                .. files, $"{section}:Ca={_certificates.AuthorityFile}",
+            ],
             _ => ["Hub:Listen=127.0.0.1:0", "Hub:MaxSessions=10", .. files, $"{section}:ClientCa={_certificates.AuthorityFile}"],
         };
         string[] launcher = IsRoot ? ["setpriv", $"--reuid={User}", "--regid=nogroup", "--clear-groups"] : [];
-        using ChildProcess process = ChildProcess.Start([.. launcher, _binary, command, .. MegaphoneProcess.Arguments([.. settings, "Admin:Listen=127.0.0.1:0"])]);
+        using ChildProcess process = ChildProcess.Start(
+            [.. launcher, _binary, command, .. MegaphoneProcess.Arguments([.. settings, "Admin:Listen=127.0.0.1:0"])]);
         int status = await process.EndAsync();
         Assert.True(status == expected, $"It ended with {status}, not {expected}:\n{process.Said}");
         return process.Said;

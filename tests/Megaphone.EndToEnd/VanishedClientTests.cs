@@ -80,7 +80,8 @@ public sealed class VanishedClientTests
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
             hub.Address, $"Ecm:Clients:0:Listen={network.Here}:0",
-            "Ecm:TcpKeepAlive:Idle=00:00:01", "Ecm:TcpKeepAlive:Interval=00:00:01", "Ecm:TcpKeepAlive:Probes=1", "Ecm:TcpKeepAlive:UserTimeout=00:00:02");
+            "Ecm:TcpKeepAlive:Idle=00:00:01", "Ecm:TcpKeepAlive:Interval=00:00:01", "Ecm:TcpKeepAlive:Probes=1",
+            "Ecm:TcpKeepAlive:UserTimeout=00:00:02");
         using LinkPeer link = await hub.AcceptAsync();
         await ecm.HasLinksAsync(1, "ecm");
         using ChildProcess client = await network.ConnectAsync(ecm.Clients, "hello");

@@ -229,7 +229,8 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         const int MaxPieceBytes = StartTlsDialogue.MaxPieceBytes;
         StreamSplitter.Step step;
         StreamFault? fault;
-        while ((step = _splitter.Next(ref client.Stream, MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault)) == StreamSplitter.Step.Piece)
+        while ((step = _splitter.Next(ref client.Stream, MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault))
+            == StreamSplitter.Step.Piece)
         {
             // White space is not an attack: it is dropped, and some clients end lines where the RFC allows none.
             bool more = XmlBytes.CountWhiteSpace(unread) < unread.Length;

@@ -35,7 +35,12 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
                 .Select(HostName.NormalizePattern).OfType<string>().Distinct(),
         ];
         if (names.Count == 0)
-            check.Problems.Add(new($"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)", "in one that does it has for example DNS:example.org"));
+        {
+            check.Problems.Add(new(
+                $"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)",
+                "in one that does it has for example DNS:example.org"));
+        }
+
         return new CertificateChain(files, names, chain[0].GetKeyAlgorithm(), notAfter);
     }
 }

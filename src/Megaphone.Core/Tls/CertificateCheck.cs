@@ -86,9 +86,17 @@ internal sealed class CertificateCheck(DateTimeOffset now)
         {
             X509Certificate2 certificate = chain[i - 1], issuer = chain[i];
             if (!certificate.IssuerName.RawData.AsSpan().SequenceEqual(issuer.SubjectName.RawData))
-                Problems.Add(new($"{file}: {certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}", IssuerNext));
+            {
+                Problems.Add(new(
+                    $"{file}: {certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}",
+                    IssuerNext));
+            }
             else if (!OpenSsl.IsSignedBy(certificate.RawData, issuer.RawData))
-                Problems.Add(new($"{file}: {certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it", IssuerNext));
+            {
+                Problems.Add(new(
+                    $"{file}: {certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it",
+                    IssuerNext));
+            }
         }
     }
 

@@ -10,7 +10,9 @@ internal sealed class CertificateReload : IDisposable
 
     /// <summary>Begins to watch. The first load has been the caller's.</summary>
     /// <param name="files">What is watched; where there are none, nothing is ever loaded again.</param>
-    /// <param name="load">Reads the files and takes what is in them into use. Throws <see cref="CertificateException"/> when it cannot be used.</param>
+    /// <param name="load">
+    /// Reads the files and takes what is in them into use. Throws <see cref="CertificateException"/> when it cannot be used.
+    /// </param>
     /// <param name="onLoaded">Called after each load, with what is wrong, in words; null: it is in use.</param>
     public CertificateReload(IReadOnlyList<string> files, Action load, Action<string?> onLoaded)
     {

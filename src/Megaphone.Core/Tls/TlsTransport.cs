@@ -43,7 +43,9 @@ internal static unsafe class TlsTransport
         OpenSsl.SetBioData(bio, (nint)(OpenSsl.BioData(bio) | OffersOnly));
     }
 
-    /// <summary>Offers bytes to the session that this thread calls next, which reads offers only. They must not move before <see cref="Withdraw"/>.</summary>
+    /// <summary>
+    /// Offers bytes to the session that this thread calls next, which reads offers only. They must not move before <see cref="Withdraw"/>.
+    /// </summary>
     public static void Offer(byte* bytes, int count)
     {
         _offer = bytes;

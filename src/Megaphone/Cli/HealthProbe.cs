@@ -27,7 +27,9 @@ internal static class HealthProbe
 
             byte[] answer = new byte[64];
             int count = 0;
-            for (int more; count < answer.Length && (more = socket.Receive(answer, count, answer.Length - count, SocketFlags.None)) > 0; count += more)
+            for (int more;
+                count < answer.Length && (more = socket.Receive(answer, count, answer.Length - count, SocketFlags.None)) > 0;
+                count += more)
             {
             }
 

@@ -34,7 +34,10 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     /// <summary>Its log lines at warning level or above since it was started, in order.</summary>
     public IReadOnlyList<string> Complaints =>
-        [.. File.ReadLines(Path.Combine(LogFolder, "ejabberd.log")).Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]"))];
+    [
+        .. File.ReadLines(Path.Combine(LogFolder, "ejabberd.log"))
+            .Where(line => line.Contains("[warning]") || line.Contains("[error]") || line.Contains("[critical]")),
+    ];
 
     /// <summary>The bytes of its log.</summary>
     public long LogBytes => new FileInfo(Path.Combine(_folder, "logs/ejabberd.log")).Length;

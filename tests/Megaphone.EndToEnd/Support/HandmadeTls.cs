@@ -218,7 +218,9 @@ internal sealed class HandmadeTls : IDisposable
         BinaryPrimitives.WriteUInt64BigEndian(end, BinaryPrimitives.ReadUInt64BigEndian(end) ^ number);
     }
 
-    /// <summary>HKDF-Expand-Label without a context (RFC 8446, section 7.1), for no more than one block, which is one HMAC (RFC 5869, section 2.3).</summary>
+    /// <summary>
+    /// HKDF-Expand-Label without a context (RFC 8446, section 7.1), for no more than one block, which is one HMAC (RFC 5869, section 2.3).
+    /// </summary>
     private static void Expand(byte[] secret, ReadOnlySpan<byte> label, Span<byte> into)
     {
         Span<byte> info = stackalloc byte[5 + label.Length], block = stackalloc byte[SecretBytes];

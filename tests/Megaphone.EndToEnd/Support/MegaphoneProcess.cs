@@ -5,7 +5,8 @@ namespace Megaphone.EndToEnd.Support;
 /// <summary>The published binary at work: started with settings, known by its ready line, watched through its admin endpoint.</summary>
 internal sealed class MegaphoneProcess : IDisposable
 {
-    private static readonly HttpClient Http = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero }) { Timeout = BoundedWait.Limit };
+    private static readonly HttpClient Http =
+        new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.Zero }) { Timeout = BoundedWait.Limit };
 
     private readonly ChildProcess _process;
 
@@ -62,7 +63,8 @@ internal sealed class MegaphoneProcess : IDisposable
         IReadOnlyDictionary<string, string?>? environment = null)
     {
         string[] admin = settings.Any(setting => setting.StartsWith("Admin", StringComparison.Ordinal)) ? [] : ["Admin:Listen=127.0.0.1:0"];
-        ChildProcess process = ChildProcess.Start([.. launcher ?? [], Repository.Binary, .. Arguments([.. settings, .. admin])], environment: environment);
+        ChildProcess process = ChildProcess.Start(
+            [.. launcher ?? [], Repository.Binary, .. Arguments([.. settings, .. admin])], environment: environment);
         try
         {
             return new MegaphoneProcess(process, await process.LineAsync("megaphone ready"));

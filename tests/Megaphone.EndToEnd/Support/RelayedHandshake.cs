@@ -20,7 +20,10 @@ internal sealed record RelayedHandshake(Socket Socket, byte[] Received)
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
         using ChildProcess client = ChildProcess.Start(
-            ["openssl", "s_client", "-connect", $"{listener.LocalEndPoint}", .. options, "-servername", "localhost", "-keylogfile", keyLog, "-brief"]);
+        [
+            "openssl", "s_client", "-connect", $"{listener.LocalEndPoint}", .. options, "-servername", "localhost",
+            "-keylogfile", keyLog, "-brief",
+        ]);
         using Socket near = await BoundedWait.WithinAsync(listener.AcceptAsync(), "openssl");
         Socket far = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try

@@ -7,7 +7,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>Takes connections in the clear on a port of its own and carries each on over TLS: so that what plays an ECM need not know of it.</summary>
+/// <summary>
+/// Takes connections in the clear on a port of its own and carries each on over TLS: so that what plays an ECM need not know of it.
+/// </summary>
 /// <remarks>A connection for which TLS cannot be had is closed.</remarks>
 internal sealed class TlsTunnel : IDisposable
 {

@@ -59,6 +59,9 @@ public class PrometheusTextTests
         return WithoutTheMachine(text.Write());
     }
 
-    private static string WithoutTheMachine(string text) =>
-        Regex.Replace(text.Replace(ProductVersion.Current, "VERSION", StringComparison.Ordinal), @"^((process|megaphone_gc)\S*) .*$", "$1 NUMBER", RegexOptions.Multiline);
+    private static string WithoutTheMachine(string text) => Regex.Replace(
+        text.Replace(ProductVersion.Current, "VERSION", StringComparison.Ordinal),
+        @"^((process|megaphone_gc)\S*) .*$",
+        "$1 NUMBER",
+        RegexOptions.Multiline);
 }

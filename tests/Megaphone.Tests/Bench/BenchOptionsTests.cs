@@ -32,9 +32,10 @@ public class BenchOptionsTests
     [Fact]
     public void Each_invalid_option_is_reported() => Snapshot.Match(Problems(
         "link",
-        "--to", "hub", "--sessions", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5", "--domain", "a b",
-        "--user", "", "--rate", "-1", "--pending", "many", "--hold", "1:00", "--keepalives", "0", "--messages", "-1", "--message-rate", "1e9",
-        "--message-bytes", "0", "--senders", "-1", "--end", "slam", "--patience", "x", "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
+        "--to", "hub", "--sessions", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5",
+        "--domain", "a b", "--user", "", "--rate", "-1", "--pending", "many", "--hold", "1:00", "--keepalives", "0",
+        "--messages", "-1", "--message-rate", "1e9", "--message-bytes", "0", "--senders", "-1", "--end", "slam", "--patience", "x",
+        "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
 
     [Fact]
     public void Missing_and_conflicting_options_are_reported() => Snapshot.Match(Problems(
@@ -73,7 +74,8 @@ public class BenchOptionsTests
     public void Omitted_options_have_the_defaults_that_the_help_gives()
     {
         List<Problem> problems = [];
-        LinkBenchOptions options = LinkBenchOptions.Read(new OptionValues(BenchMode.Find("link")!, ["--to", "[::1]:6280", "--sessions=1000"], problems));
+        LinkBenchOptions options = LinkBenchOptions.Read(
+            new OptionValues(BenchMode.Find("link")!, ["--to", "[::1]:6280", "--sessions=1000"], problems));
 
         Assert.Empty(problems);
         Assert.Equal(("::1", 6280, 1000, 1), (options.To.Host, options.To.Port, options.Clients.Sessions, options.Links));

@@ -32,7 +32,8 @@ internal sealed class Conversation : IReplySender, IDisposable
     public static Conversation LoggedIn()
     {
         Conversation conversation = new();
-        conversation.Hear("<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>");
+        conversation.Hear(
+            "<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>");
         conversation.Hear("<success/>");
         conversation.Hear("<stream:stream xmlns:stream='s'><stream:features><bind/></stream:features>");
         conversation.Hear("<iq type='result' id='bind'><bind><jid>juliet@capulet.example/bench</jid></bind></iq>");

@@ -7,7 +7,8 @@ namespace Megaphone.Tests.Bench;
 public class LoginTests
 {
     private const string ServerHeader =
-        "<?xml version='1.0'?><stream:stream id='1' version='1.0' xml:lang='en' xmlns:stream='http://etherx.jabber.org/streams' from='capulet.example' xmlns='jabber:client'>";
+        "<?xml version='1.0'?><stream:stream id='1' version='1.0' xml:lang='en' xmlns:stream='http://etherx.jabber.org/streams' "
+        + "from='capulet.example' xmlns='jabber:client'>";
 
     private const string OurHeader =
         "<stream:stream to='capulet.example' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>";
@@ -16,7 +17,8 @@ public class LoginTests
         "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>bench</resource></bind></iq>";
 
     private const string BindFeatures =
-        "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session></stream:features>";
+        "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+        + "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session></stream:features>";
 
     [Fact]
     public void Anonymous_from_the_first_header_to_presence()
@@ -29,7 +31,8 @@ public class LoginTests
         Assert.Equal(OurHeader, client.Hear("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"));
         Assert.Equal(BindRequest, client.Hear(ServerHeader + BindFeatures));
         Assert.Equal(1, client.Clients.Pending);
-        Assert.Equal("<presence/>", client.Hear("<iq id='bind' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>8213@capulet.example/bench</jid></bind></iq>"));
+        Assert.Equal("<presence/>", client.Hear(
+            "<iq id='bind' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>8213@capulet.example/bench</jid></bind></iq>"));
 
         Assert.Equal("8213", Encoding.UTF8.GetString(client.Session.Local));
         Assert.Equal((1, 1, 0), (client.Clients.LoggedIn, client.Clients.Online, client.Clients.Pending));
@@ -42,7 +45,8 @@ public class LoginTests
     {
         using Conversation client = new();
         StringBuilder said = new();
-        string server = ServerHeader + Offering("ANONYMOUS") + "<success/>" + ServerHeader + BindFeatures + "<iq id='bind' type='result'><bind><jid>a@b/c</jid></bind></iq>";
+        string server = ServerHeader + Offering("ANONYMOUS") + "<success/>"
+            + ServerHeader + BindFeatures + "<iq id='bind' type='result'><bind><jid>a@b/c</jid></bind></iq>";
         foreach (char letter in server) said.Append(client.Hear(letter.ToString()));
 
         Assert.EndsWith("</auth>" + OurHeader + BindRequest + "<presence/>", said.ToString(), StringComparison.Ordinal);
@@ -71,7 +75,10 @@ public class LoginTests
         string first = Encoding.UTF8.GetString(Convert.FromBase64String(auth.Split('>', '<')[2]));
         Assert.StartsWith("n,,n=user7,r=", first, StringComparison.Ordinal);
         string challenge = Base64($"{first[(first.IndexOf("r=", StringComparison.Ordinal))..]}more,s=QSXCR+Q6sek8bf92,i=1");
-        Assert.StartsWith("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>", client.Hear($"<challenge>{challenge}</challenge>"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>",
+            client.Hear($"<challenge>{challenge}</challenge>"),
+            StringComparison.Ordinal);
         Assert.Equal("END", client.Hear($"<success>{Base64("v=wrong")}</success>"));
 
         Assert.Equal(["the server did not prove that it knows the password"], client.Problems);
@@ -88,7 +95,9 @@ public class LoginTests
     }
 
     [Theory]
-    [InlineData("<stream:features><starttls><required/></starttls></stream:features>", "the server offers no SASL, perhaps before STARTTLS, which is not spoken here")]
+    [InlineData(
+        "<stream:features><starttls><required/></starttls></stream:features>",
+        "the server offers no SASL, perhaps before STARTTLS, which is not spoken here")]
     [InlineData("<stream:features><mechanisms><mechanism>PLAIN</mechanism></mechanisms></stream:features>", "the server does not offer ANONYMOUS")]
     [InlineData("<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>", "stream error: host-unknown")]
     [InlineData("</stream:stream>", "the server closed a stream")]
@@ -121,7 +130,9 @@ public class LoginTests
     [InlineData("<iq type='error' id='bind'><bind/><error type='cancel'><conflict/></error></iq>", "binding refused: conflict")]
     [InlineData("<iq type='result' id='bind'><bind><jid>capulet.example</jid></bind></iq>", "the server bound a client to no address")]
     [InlineData("<iq type='result' id='bind'/>", "the server bound a client to no address")]
-    [InlineData("<iq type='result' id='bind'><bind><jid>123456789012345678901234567890123456789012345@b/c</jid></bind></iq>", "the server gave an address whose local part is longer than 43 bytes")]
+    [InlineData(
+        "<iq type='result' id='bind'><bind><jid>123456789012345678901234567890123456789012345@b/c</jid></bind></iq>",
+        "the server gave an address whose local part is longer than 43 bytes")]
     public void A_client_without_an_address_has_failed(string answer, string problem)
     {
         using Conversation client = new();
@@ -134,7 +145,8 @@ public class LoginTests
     }
 
     private static string Offering(params string[] mechanisms) =>
-        $"<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{string.Concat(mechanisms.Select(name => $"<mechanism>{name}</mechanism>"))}</mechanisms></stream:features>";
+        "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+        + $"{string.Concat(mechanisms.Select(name => $"<mechanism>{name}</mechanism>"))}</mechanisms></stream:features>";
 
     private static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
 }

@@ -14,7 +14,8 @@ public class OnlineTests
         using Conversation client = Conversation.LoggedIn();
 
         Assert.Equal(
-            "<iq type='error' id=\"x&apos;1\" to=\"capulet.example\"><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+            "<iq type='error' id=\"x&apos;1\" to=\"capulet.example\"><error type='cancel'>"
+            + "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
             client.Hear($"<iq type='{type}' from='capulet.example' id='x&apos;1'><ping xmlns='urn:xmpp:ping'/></iq>"));
         Assert.Empty(client.Problems);
     }
@@ -67,7 +68,9 @@ public class OnlineTests
     {
         using Conversation client = new() { Room = 1 };
 
-        client.Hear("<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features><success/>");
+        client.Hear(
+            "<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>"
+            + "<success/>");
         Assert.Equal(["the server asked for more answers at once than there was room for"], client.Problems);
         Assert.Equal((1, 1), (client.Clients.Failed, client.Clients.Closed));
     }

@@ -9,16 +9,25 @@ public class ProblemTests
     [Fact]
     public void Each_wrong_value_has_a_line_with_key_value_what_is_wrong_and_an_example()
     {
-        Snapshot.Match(Lines("""
+        const string Clients =
+            """[ { "Listen": "example.org:5222" }, { "Listen": "::1:5222", "MaxStanzaBytes": 1 }, """
+            + """{ "Framing": "stanza" }, { "Listen": "0.0.0.0:1", "Framing": "xml" } ]""";
+        const string Link =
+            """{ "To": "hub.example.org", "Count": 65, "Control": "yes", "ConnectTimeout": "30","""
+            + """ "RetryMin": "24:00:00", "RingBytes": "4MB", "Name": "a\nb" }""";
+        const string Hub =
+            """{ "Listen": "127.0.0.1:65536", "Backend": "127.0.0.1:5222", "Secret": "short","""
+            + """ "AllowOpenListener": 1, "IdleTimeout": "00:00:00" }""";
+        Snapshot.Match(Lines($$"""
             {
               "Ecm": {
-                "Clients": [ { "Listen": "example.org:5222" }, { "Listen": "::1:5222", "MaxStanzaBytes": 1 }, { "Framing": "stanza" }, { "Listen": "0.0.0.0:1", "Framing": "xml" } ],
-                "Link": { "To": "hub.example.org", "Count": 65, "Control": "yes", "ConnectTimeout": "30", "RetryMin": "24:00:00", "RingBytes": "4MB", "Name": "a\nb" },
+                "Clients": {{Clients}},
+                "Link": {{Link}},
                 "Proxy": "v3", "MaxClients": 0, "Reactors": 1.5, "Backlog": "", "CloseRate": -1, "HalfOpenTimeout": "soon",
                 "Buffers": { "TotalBytes": 0 },
                 "TcpKeepAlive": { "Idle": "00:00:01.5", "Interval": "10:00:00", "Probes": 128 }
               },
-              "Hub": { "Listen": "127.0.0.1:65536", "Backend": "127.0.0.1:5222", "Secret": "short", "AllowOpenListener": 1, "IdleTimeout": "00:00:00" },
+              "Hub": {{Hub}},
               "Admin": { "Listen": "" , "Port": 80 },
               "Service": { "Cores": 1 },
               "Logging": { "LogLevel": { "Default": "Chatty", "Megaphone": 2 } }
@@ -60,20 +69,26 @@ public class ProblemTests
     }
 
     [Fact]
-    public void Other_addresses_and_any_port_can_be_listened_on_together() => Configured.Right(
-        """
-        {
-          "Ecm": { "Clients": [ { "Listen": "127.0.0.1:5222" }, { "Listen": "127.0.0.2:5222" }, { "Listen": "[::1]:5222" }, { "Listen": "0.0.0.0:0" } ] },
-          "Hub": { "Listen": "127.0.0.1:0" }, "Admin": { "Listen": "127.0.0.1:0" }
-        }
-        """);
+    public void Other_addresses_and_any_port_can_be_listened_on_together()
+    {
+        const string Clients =
+            """[ { "Listen": "127.0.0.1:5222" }, { "Listen": "127.0.0.2:5222" }, { "Listen": "[::1]:5222" }, { "Listen": "0.0.0.0:0" } ]""";
+        Configured.Right($$"""
+            {
+              "Ecm": { "Clients": {{Clients}} },
+              "Hub": { "Listen": "127.0.0.1:0" }, "Admin": { "Listen": "127.0.0.1:0" }
+            }
+            """);
+    }
 
     [Fact]
     public void TLS_of_links_is_configured_whole_and_at_both_ends_of_a_process()
     {
         Snapshot.Match(string.Join('\n',
         [
-            Lines("""{ "Ecm": { "Link": { "To": "h:1", "Tls": { "Ca": "ca.pem", "Certificate": "/edge.pem" } } }, "Hub": { "Tls": { "Key": "/hub.key" } } }"""),
+            Lines(
+                """{ "Ecm": { "Link": { "To": "h:1", "Tls": { "Ca": "ca.pem", "Certificate": "/edge.pem" } } },"""
+                + """ "Hub": { "Tls": { "Key": "/hub.key" } } }"""),
             Lines("""{ "Hub": { "Tls": true } }"""),
             Lines("""{ "Ecm": { "Link": { "Tls": {} } } }"""),
             Lines("""{ "Ecm": true, "Hub": { "Tls": { "Certificate": "/hub.pem", "Key": "/hub.key" } } }"""),
@@ -111,8 +126,10 @@ public class ProblemTests
             }
             """;
         Assert.Equal(
-            ["Ecm:IncompleteBytes \"1999999\" from FILE: must not be below the longest Ecm:Clients:N:MaxStanzaBytes, which is 2000000 (this is 1999999); "
-                + "for example 2000000"],
+            [
+                "Ecm:IncompleteBytes \"1999999\" from FILE: must not be below the longest Ecm:Clients:N:MaxStanzaBytes, "
+                + "which is 2000000 (this is 1999999); for example 2000000",
+            ],
             Configured.Load(Json).Problems);
         Configured.Right(Json.Replace("1999999", "2000000", StringComparison.Ordinal));
     }
@@ -130,7 +147,8 @@ public class ProblemTests
     public void Each_unknown_key_has_a_line_with_the_nearest_one()
     {
         Snapshot.Match(Lines(
-            """{ "Ecm": { "Client": [ { "Listen": "0.0.0.0:5222" } ], "Links": { "To": "h:1" }, "MaxClients": { "Soft": 1 } }, "Hub": { "Secrets": "never printed" } }""",
+            """{ "Ecm": { "Client": [ { "Listen": "0.0.0.0:5222" } ], "Links": { "To": "h:1" }, "MaxClients": { "Soft": 1 } },"""
+            + """ "Hub": { "Secrets": "never printed" } }""",
             [("MEGAPHONE_ECM_PROXY", "v1"), ("MEGAPHONE_HUB__MAXSESSION", "1")],
             "--Serivce:StopTimeout", "00:00:01", "--Verbose=true"));
     }
@@ -190,7 +208,8 @@ public class ProblemTests
     [Theory]
     [InlineData(
         "{ \"Ecm\": {}\n  \"Hub\": {} }",
-        "FILE, line 2, column 3: is not JSON: '\"' is invalid after a value. Expected either ',', '}', or ']'; for example { \"Ecm\": { \"MaxClients\": 20000 }, \"Hub\": false }")]
+        "FILE, line 2, column 3: is not JSON: '\"' is invalid after a value. Expected either ',', '}', or ']'; "
+        + "for example { \"Ecm\": { \"MaxClients\": 20000 }, \"Hub\": false }")]
     [InlineData(
         "[]",
         "FILE: must hold one JSON object, with each key once: Top-level JSON element must be an object. Instead, 'Array' was found; "

@@ -49,12 +49,15 @@ public class SettingsTests
         Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": false } } }""").Ecm!.Connect.Tls);
         LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": true } } }""").Ecm!.Connect.Tls!;
         Assert.Equal(("hub.example.org", null, null), (bare.PeerName, bare.Authorities, bare.Own));
-        LinkTlsOptions named = Configured.Right(
-            """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org", "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""").Ecm!.Connect.Tls!;
+        const string Named =
+            """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org","""
+            + """ "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""";
+        LinkTlsOptions named = Configured.Right(Named).Ecm!.Connect.Tls!;
         Assert.Equal(("hub.example.org", "/ca.pem"), (named.PeerName, named.Authorities));
         Assert.Equal(("/c.pem", "/k.pem"), named.Own!.Value);
 
-        LinkTlsOptions hub = Configured.Right("""{ "Hub": { "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""").Hub!.Tls!;
+        LinkTlsOptions hub = Configured.Right(
+            """{ "Hub": { "Tls": { "Certificate": "/c.pem", "Key": "/k.pem", "ClientCa": "/ca.pem" } } }""").Hub!.Tls!;
         Assert.True(hub.Listens);
         Assert.Equal("/ca.pem", hub.Authorities);
         Assert.Equal(("/c.pem", "/k.pem"), hub.Own!.Value);
@@ -118,13 +121,19 @@ public class SettingsTests
     [Fact]
     public void Every_key_reaches_its_option()
     {
-        Settings settings = Configured.Right("""
+        const string Clients =
+            """[ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, """
+            + """{ "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ]""";
+        const string Certificates =
+            """[ { "Certificate": "/a.pem", "Key": "/a.key" }, """
+            + """{ "Certificate": "/b.pem", "Key": "/b.key", "Names": [ "B.example", "*.b.example" ] } ]""";
+        Settings settings = Configured.Right($$"""
             {
               // Comments and trailing commas are allowed.
               "Ecm": {
-                "Clients": [ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, { "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ],
+                "Clients": {{Clients}},
                 "Tls": {
-                  "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key", "Names": [ "B.example", "*.b.example" ] } ],
+                  "Certificates": {{Certificates}},
                   "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "23s", "MaxHandshakes": 24
                 },
                 "Link": {
@@ -251,7 +260,8 @@ public class SettingsTests
 
         Assert.Equal(
             $"Hub:Listen \"{listen}\" from FILE: is reachable from outside, where anybody could open sessions: write a Hub:Secret and the "
-            + "same Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address; for example 127.0.0.1:6280",
+            + "same Ecm:Link:Secret at the other end, or Hub:Tls with a ClientCa, or \"AllowOpenListener\": true, or a loopback address; "
+            + "for example 127.0.0.1:6280",
             Assert.Single(Configured.Load(json).Problems));
         Configured.Right(json, [], "--Hub:Secret", "long enough");
         Configured.Right(json, [], "--Hub:AllowOpenListener", "true");

@@ -23,7 +23,9 @@ public class StartTlsDialogueTests
         Assert.Equal("example.org", dialogue.Host);
         Assert.Contains(" from='example.org' ", answer, StringComparison.Ordinal);
         Assert.EndsWith(
-            "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>", answer, StringComparison.Ordinal);
+            "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>",
+            answer,
+            StringComparison.Ordinal);
         Assert.False(dialogue.IsOver || dialogue.HasProceeded);
     }
 

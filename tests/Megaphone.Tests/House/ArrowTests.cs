@@ -64,17 +64,26 @@ public sealed class ArrowTests
     private static void AssertUses(Assembly assembly, string room, string[] others)
     {
         var arrows = assembly.GetTypes().Where(type => RoomOf(type) == room)
-            .SelectMany(type => TypeUses.Of(type).Where(used => used.Assembly == assembly).Select(used => (To: RoomOf(used), How: $"{type.Name} uses {used.Name}")))
+            .SelectMany(type => TypeUses.Of(type)
+                .Where(used => used.Assembly == assembly)
+                .Select(used => (To: RoomOf(used), How: $"{type.Name} uses {used.Name}")))
             .Where(arrow => arrow.To is not null && arrow.To != room)
             .ToLookup(arrow => arrow.To!, arrow => arrow.How);
 
-        string[] wrong = [.. arrows.Where(arrow => !others.Contains(arrow.Key)).Select(arrow => $"{room} ──► {arrow.Key}: {string.Join(", ", arrow.Distinct().Take(5))}")];
+        string[] wrong =
+        [
+            .. arrows.Where(arrow => !others.Contains(arrow.Key))
+                .Select(arrow => $"{room} ──► {arrow.Key}: {string.Join(", ", arrow.Distinct().Take(5))}"),
+        ];
         Assert.True(wrong.Length == 0, "These arrows are not to be:\n" + string.Join('\n', wrong));
         Assert.Equal(others, arrows.Select(arrow => arrow.Key).Order());
     }
 
     private static string[] References(Assembly assembly) =>
-        [.. assembly.GetReferencedAssemblies().Select(name => name.Name!).Where(name => name.StartsWith("megaphone", StringComparison.OrdinalIgnoreCase)).Order()];
+    [
+        .. assembly.GetReferencedAssemblies().Select(name => name.Name!)
+            .Where(name => name.StartsWith("megaphone", StringComparison.OrdinalIgnoreCase)).Order(),
+    ];
 
     private static string[] Rooms(Assembly assembly) => [.. assembly.GetTypes().Select(RoomOf).OfType<string>().Distinct().Order()];
 

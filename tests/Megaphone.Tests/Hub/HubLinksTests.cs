@@ -11,7 +11,11 @@ public class HubLinksTests
     public void Each_link_has_its_own_index_and_free_ones_are_reused()
     {
         HubLinks links = new();
-        HubLink[] all = [.. Enumerable.Range(0, 100).Select(_ => new HubLink(new SessionLifecycle(Options, new RoleMetrics(Role.Hub), null!), null!))];
+        HubLink[] all =
+        [
+            .. Enumerable.Range(0, 100)
+                .Select(_ => new HubLink(new SessionLifecycle(Options, new RoleMetrics(Role.Hub), null!), null!)),
+        ];
         int[] indexes = [.. all.Select(links.Add)];
         Assert.Equal(100, indexes.Distinct().Count());
         Assert.All(indexes.Zip(all), pair => Assert.Same(pair.Second, links[pair.First]));

@@ -164,7 +164,9 @@ public class SessionTableTests
                 }
 
                 Assert.Equal(open.Count, table.OpenCount);
-                Assert.Equal(open.Select(session => (session.Key, session.Value)).OrderBy(session => session.Key), table.Open().OrderBy(session => session.Id));
+                Assert.Equal(
+                    open.Select(session => (session.Key, session.Value)).OrderBy(session => session.Key),
+                    table.Open().OrderBy(session => session.Id));
             }
 
             void Remember(ulong id)

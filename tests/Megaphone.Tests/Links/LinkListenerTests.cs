@@ -78,7 +78,8 @@ public sealed class LinkListenerTests : IDisposable
         {
             int logged = _log.Lines.Count(line => line.Contains(each, StringComparison.Ordinal));
             Assert.Equal(20, logged);
-            Assert.StartsWith($"{links - logged} more", Assert.Single(_log.Lines, line => line.Contains(all, StringComparison.Ordinal)), StringComparison.Ordinal);
+            string more = Assert.Single(_log.Lines, line => line.Contains(all, StringComparison.Ordinal));
+            Assert.StartsWith($"{links - logged} more", more, StringComparison.Ordinal);
         }
     }
 
@@ -147,7 +148,9 @@ public sealed class LinkListenerTests : IDisposable
             () => Answer(peer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
         int looked = answers.Count(answer => answer.Contains("the secret is missing or wrong", StringComparison.Ordinal));
-        Assert.Equal(guesses - looked, answers.Count(answer => answer.Contains("too many wrong secrets from this address", StringComparison.Ordinal)));
+        Assert.Equal(
+            guesses - looked,
+            answers.Count(answer => answer.Contains("too many wrong secrets from this address", StringComparison.Ordinal)));
         Assert.InRange(looked, 1, 8 + ((Environment.TickCount64 - began) / 1000));
         await BoundedWait.UntilAsync(() => _metrics.Refused(RefusalReason.Hello) == guesses, "all in the count");
     }

@@ -22,7 +22,8 @@ public class LinkReceiverTests
         (1, Gen.Choose(0, 400_000)));
 
     private static readonly Gen<int[]> Pieces =
-        Gen.OneOf(Gen.Choose(1, 3), Gen.Choose(1, 64), Gen.Choose(1, 5_000), Gen.Choose(1, 200_000)).NonEmptyListOf().Select(pieces => pieces.ToArray());
+        Gen.OneOf(Gen.Choose(1, 3), Gen.Choose(1, 64), Gen.Choose(1, 5_000), Gen.Choose(1, 200_000))
+            .NonEmptyListOf().Select(pieces => pieces.ToArray());
 
     [Fact]
     public void Any_packets_cut_at_any_points_come_out_the_same() => FsCheck.Check.One(

@@ -13,7 +13,9 @@ public class LinkRoomTests
     public async Task A_receiver_that_starts_to_wait_for_room_never_misses_it()
     {
         const int rounds = 30_000;
-        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
+        using TestLink link = new(
+            LinkOrigin.ConnectedPlain,
+            new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
         int refused = 0;
         int taken = 0;
         link.Handler.Accepts = _ =>

@@ -392,7 +392,9 @@ public class LinkTests
     [Fact]
     public async Task A_packet_that_found_no_room_is_repeated_when_there_is_room()
     {
-        using TestLink link = new(LinkOrigin.ConnectedPlain, new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
+        using TestLink link = new(
+            LinkOrigin.ConnectedPlain,
+            new LinkOptions { RingBytes = 64 << 10, MaxPacketBytes = 32 << 10, SocketBufferBytes = 0 });
         bool room = false;
         link.Handler.Accepts = id => id != 8 || Volatile.Read(ref room);
         List<RingClaim> claims = [];

@@ -61,8 +61,13 @@ public sealed class LinkTlsTests : IDisposable
 
     [Theory]
     [InlineData("name", "not accepted: the certificate CN=hub is for elsewhere.example, not for 127.0.0.1 (Ecm:Link:Tls:Name)")]
-    [InlineData("authority", "not accepted: the certificate CN=hub was issued by CN=A stranger, which does not come from an authority in Ecm:Link:Tls:Ca")]
-    [InlineData("system", "not accepted: the certificate CN=hub was issued by CN=Authority of a test, which does not come from an authority that this machine trusts")]
+    [InlineData(
+        "authority",
+        "not accepted: the certificate CN=hub was issued by CN=A stranger, which does not come from an authority in Ecm:Link:Tls:Ca")]
+    [InlineData(
+        "system",
+        "not accepted: the certificate CN=hub was issued by CN=Authority of a test, "
+        + "which does not come from an authority that this machine trusts")]
     public async Task A_hub_with_a_wrong_certificate_is_not_accepted(string wrong, string expected)
     {
         LinkTlsOptions hub = HubOptions() with
@@ -153,7 +158,8 @@ public sealed class LinkTlsTests : IDisposable
     {
         Listen(null);
         Connect(EcmOptions());
-        await BoundedWait.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("the other end uses TLS, and Hub:Tls is not set here")), "the hub's line");
+        await BoundedWait.UntilAsync(
+            () => _hubLog.Lines.Any(line => line.Contains("the other end uses TLS, and Hub:Tls is not set here")), "the hub's line");
         await BoundedWait.UntilAsync(() => _ecmLog.Lines.Any(line => line.Contains("if it does not use TLS, set Hub:Tls there")), "the ECM's line");
         Assert.True(_hubMetrics.ProtocolErrors > 0);
         Assert.True(_ecmMetrics.Refused(RefusalReason.Tls) > 0);
@@ -178,7 +184,8 @@ public sealed class LinkTlsTests : IDisposable
         link.Receive(new byte[1]);
         link.Send([0x15, 3, 3, 0, 2, 2, 48]);
         await BoundedWait.UntilAsync(
-            () => _ecmLog.Lines.Any(line => line.Contains("the other end refused with the TLS alert \"unknown ca\"")), string.Join('\n', _ecmLog.Lines));
+            () => _ecmLog.Lines.Any(line => line.Contains("the other end refused with the TLS alert \"unknown ca\"")),
+            string.Join('\n', _ecmLog.Lines));
     }
 
     [Fact]
@@ -189,7 +196,8 @@ public sealed class LinkTlsTests : IDisposable
         for (int i = 0; i < 2; i++)
         {
             using Socket link = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
-            await BoundedWait.UntilAsync(() => _ecmLog.DebugLines.Count(line => line.Text.Contains("no TLS handshake within 0.2 s")) > i, "the end of it");
+            await BoundedWait.UntilAsync(
+                () => _ecmLog.DebugLines.Count(line => line.Text.Contains("no TLS handshake within 0.2 s")) > i, "the end of it");
         }
     }
 
@@ -243,7 +251,8 @@ public sealed class LinkTlsTests : IDisposable
         await BoundedWait.UntilAsync(() => _hub.Events == "up, 7:hi", "the packet");
         if (inOrder) await ecm.ShutdownAsync();
         ecm.Close();
-        await BoundedWait.UntilAsync(() => _hubLog.Lines.Any(line => line.Contains("is down") && line.Contains(expected)), string.Join('\n', _hubLog.Lines));
+        await BoundedWait.UntilAsync(
+            () => _hubLog.Lines.Any(line => line.Contains("is down") && line.Contains(expected)), string.Join('\n', _hubLog.Lines));
     }
 
     [Fact]
@@ -300,14 +309,17 @@ public sealed class LinkTlsTests : IDisposable
 
         await File.WriteAllTextAsync(files.Key, "none");
         _hubTls!.Reload();
-        Assert.Contains(_hubLog.Lines, line => line.Contains("Hub:Tls: new certificates cannot be used, the previous ones stay in use: ") && line.Contains(files.Key));
+        Assert.Contains(
+            _hubLog.Lines,
+            line => line.Contains("Hub:Tls: new certificates cannot be used, the previous ones stay in use: ") && line.Contains(files.Key));
         Assert.Equal(old, await RemoteSerialAsync());
 
         _authority.Issue("hub", "127.0.0.1", days: 33.5);
         _hubTls.Reload();
         Assert.NotEqual(old, await RemoteSerialAsync());
         Assert.Equal((1, 1), (_hubMetrics.LinkCertificateReloads(succeeded: true), _hubMetrics.LinkCertificateReloads(succeeded: false)));
-        Assert.Equal(33, (int)(_hubMetrics.LinkCertificates.First(file => file.File == files.Certificate).NotAfter - DateTimeOffset.UtcNow).TotalDays);
+        DateTimeOffset end = _hubMetrics.LinkCertificates.First(file => file.File == files.Certificate).NotAfter;
+        Assert.Equal(33, (int)(end - DateTimeOffset.UtcNow).TotalDays);
 
         ecm.TryWrite(7, "still here"u8);
         ecm.Flush();
@@ -329,16 +341,17 @@ public sealed class LinkTlsTests : IDisposable
     public void Files_that_cannot_be_used_are_named(string wrong, string problem)
     {
         LinkTlsOptions options = HubOptions();
+        (string certificate, string key) = options.Own!.Value;
         if (wrong == "expired") _authority.Issue("hub", "127.0.0.1", days: -1);
         if (wrong == "use") _authority.Issue("hub", "127.0.0.1", use: TestAuthority.ClientUse);
-        if (wrong == "key") File.Copy(_authority.Issue("other").Key, options.Own!.Value.Key, overwrite: true);
-        if (wrong == "no key") File.WriteAllText(options.Own!.Value.Key, "garbage");
-        if (wrong == "encrypted") File.WriteAllText(options.Own!.Value.Key, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-        if (wrong == "folder") options = options with { Own = (options.Own!.Value.Certificate, Directory.CreateDirectory(options.Own!.Value.Certificate[..^4] + "/hub.key").FullName) };
-        if (wrong == "missing") File.Delete(options.Own!.Value.Certificate);
-        if (wrong == "garbage") File.WriteAllText(options.Own!.Value.Certificate, "garbage");
+        if (wrong == "key") File.Copy(_authority.Issue("other").Key, key, overwrite: true);
+        if (wrong == "no key") File.WriteAllText(key, "garbage");
+        if (wrong == "encrypted") File.WriteAllText(key, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+        if (wrong == "folder") options = options with { Own = (certificate, Directory.CreateDirectory(certificate[..^4] + "/hub.key").FullName) };
+        if (wrong == "missing") File.Delete(certificate);
+        if (wrong == "garbage") File.WriteAllText(certificate, "garbage");
         if (wrong == "broken use") _authority.IssueBroken("hub", "2.5.29.37");
-        if (wrong == "no root") options = options with { Authorities = options.Own!.Value.Certificate };
+        if (wrong == "no root") options = options with { Authorities = certificate };
         if (wrong == "authority") options = options with { Authorities = Path.Combine(Path.GetDirectoryName(_authority.File)!, "none.pem") };
         CertificateException error = Assert.Throws<CertificateException>(() => LinkCredentials.Load(options, DateTimeOffset.UtcNow));
         Assert.Contains(problem, Assert.Single(error.Problems).ToString(), StringComparison.Ordinal);

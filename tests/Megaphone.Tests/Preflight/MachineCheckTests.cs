@@ -84,7 +84,8 @@ public class MachineCheckTests
     [Fact]
     public void A_backend_that_is_the_ECMs_own_listener_fails()
     {
-        Settings settings = Configured.Right("""{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222" } ] }, "Hub": { "Backend": "tcp://127.0.0.1:5222" } }""");
+        Settings settings = Configured.Right(
+            """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222" } ] }, "Hub": { "Backend": "tcp://127.0.0.1:5222" } }""");
 
         Assert.Contains(Findings(settings, Large), finding => finding is { Verdict: Verdict.Fail, Topic: "Hub:Backend" });
     }
@@ -92,7 +93,8 @@ public class MachineCheckTests
     [Fact]
     public void Memory_for_incomplete_stanzas_counts_with_stanza_framing()
     {
-        const string Stanzas = """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222", "Framing": "stanza" } ], "MaxClients": 1, "IncompleteBytes": 1073741824 } }""";
+        const string Stanzas =
+            """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222", "Framing": "stanza" } ], "MaxClients": 1, "IncompleteBytes": 1073741824 } }""";
         MachineFacts machine = Large with { MemoryAvailable = 1 << 30 };
 
         Assert.Contains(Findings(Configured.Right(Stanzas), machine), finding => finding is { Verdict: Verdict.Fail, Topic: "memory" });
@@ -132,8 +134,14 @@ public class MachineCheckTests
         };
 
         Assert.Equal(
-            [(Verdict.Warn, "/edge.pem is valid for 13 more days"), (Verdict.Ok, "/ca.pem is valid for 100 more days"), (Verdict.Fail, "/hub.key: wrong")],
-            Findings(Configured.Right(Configuration), machine).Where(finding => finding.Topic.EndsWith("Tls", StringComparison.Ordinal)).Select(finding => (finding.Verdict, finding.What)));
+            [
+                (Verdict.Warn, "/edge.pem is valid for 13 more days"),
+                (Verdict.Ok, "/ca.pem is valid for 100 more days"),
+                (Verdict.Fail, "/hub.key: wrong"),
+            ],
+            Findings(Configured.Right(Configuration), machine)
+                .Where(finding => finding.Topic.EndsWith("Tls", StringComparison.Ordinal))
+                .Select(finding => (finding.Verdict, finding.What)));
     }
 
     [Fact]

@@ -20,7 +20,9 @@ internal sealed class TestConnection
 
     public CloseReason? Closed { get; private set; }
 
-    /// <summary>The handler's calls, in order: <c>connected</c>, <c>high</c>, <c>low</c>, <c>half-closed</c>, <c>closed</c> with its reason.</summary>
+    /// <summary>
+    /// The handler's calls, in order: <c>connected</c>, <c>high</c>, <c>low</c>, <c>half-closed</c>, <c>closed</c> with its reason.
+    /// </summary>
     public string Events
     {
         get

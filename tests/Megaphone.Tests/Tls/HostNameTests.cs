@@ -55,7 +55,8 @@ public class HostNameTests
     [InlineData("\uFF1Cevil\uFF1E.example.org")]
     [InlineData("a\uFF0Fb\u2100.example.org")]
     [InlineData("\uFFFD.example.org")]
-    public void Characters_that_look_like_punctuation_never_become_punctuation(string name) => Assert.Matches("^[a-z0-9.-]*$", HostName.Normalize(name) ?? "");
+    public void Characters_that_look_like_punctuation_never_become_punctuation(string name) =>
+        Assert.Matches("^[a-z0-9.-]*$", HostName.Normalize(name) ?? "");
 
     [Fact]
     public void Labels_and_names_that_are_too_long_are_refused()
@@ -77,5 +78,6 @@ public class HostNameTests
     [InlineData("*.*.example.org", null)]
     [InlineData("*.", null)]
     [InlineData("*", null)]
-    public void A_certificates_name_may_begin_with_a_wildcard(string name, string? expected) => Assert.Equal(expected, HostName.NormalizePattern(name));
+    public void A_certificates_name_may_begin_with_a_wildcard(string name, string? expected) =>
+        Assert.Equal(expected, HostName.NormalizePattern(name));
 }

@@ -10,8 +10,11 @@ internal static class AttackReport
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>The two lines above the rows.</summary>
-    public static string Head(Timing timing) => string.Create(CultureInfo.InvariantCulture, $"""
-        {timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without each attack, and as long with it (2 s, where that shows as much)
+    public static string Head(Timing timing) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without each attack, "
+        + $"""
+        and as long with it (2 s, where that shows as much)
         waits in ms, memory (RssAnon) in MiB, log in KiB
 
         {"",-NameWidth}  {"without",13}  {"with the attack",15}
