@@ -272,7 +272,7 @@ def section(row, is_first, has_picture):
     lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
               for figure, values in row["figures"].items()]
     lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {rounds} round{'s' * (rounds > 1)}{quiet}."
-                 f"{' ' + note if note else ''}\n")
+                 f"{chr(10) + note if note else ''}\n")
     return "\n".join(lines)
 
 

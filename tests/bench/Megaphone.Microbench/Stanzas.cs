@@ -11,7 +11,8 @@ internal static class Stanzas
     /// <summary>A stream header, then messages with a body and what usual clients put beside it, each different.</summary>
     public static byte[] Stream(int count)
     {
-        StringBuilder stream = new("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.org' version='1.0'>");
+        StringBuilder stream = new(
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.org' version='1.0'>");
         for (int i = 0; i < count; i++) stream.Append(Message(i));
         return Encoding.ASCII.GetBytes(stream.ToString());
     }
