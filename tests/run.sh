@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 log=artifacts/test.log
 passed=0 failed=0
 finish() {
+  say "== all of it took $SECONDS s"
   say "$passed passed, $failed failed"
   (( passed > 0 && failed == 0 )) || exit 1
 }
@@ -15,7 +16,7 @@ finish() {
 # run_counted TITLE PATTERN COMMAND…: runs the command, printing its output, and adds up the counts in it. PATTERN is
 # for sed and turns a line with counts into "PASSED FAILED". A command that fails without a count is one failure.
 run_counted() {
-  local title=$1 pattern=$2 status=0 good bad all_bad=0
+  local title=$1 pattern=$2 status=0 good bad all_bad=0 began=$SECONDS
   shift 2
   say "== $title"
   "$@" 2>&1 </dev/null | tee "$log" || status=$?
@@ -24,6 +25,7 @@ run_counted() {
   done < <(sed -nE "$pattern" "$log")
   (( status == 0 || all_bad > 0 )) || all_bad=1
   failed=$(( failed + all_bad ))
+  say "== took $(( SECONDS - began )) s"
 }
 dotnet_counts='s/.*Failed: +([0-9]+), Passed: +([0-9]+),.*/\2 \1/p'
 plain_counts='s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p'

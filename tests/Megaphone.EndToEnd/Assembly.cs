@@ -1,5 +1,5 @@
 global using Megaphone.EndToEnd.Support;
 global using Xunit;
 
-// Most tests wait for the binary's own time-outs; two at a time wait together, more would only disturb each other.
-[assembly: CollectionBehavior(MaxParallelThreads = 2)]
+// Most tests wait for the binary's own time-outs or for peers: four at a time wait together, on as few as two cores.
+[assembly: CollectionBehavior(MaxParallelThreads = 4)]

@@ -95,38 +95,33 @@ public sealed class VanishedClientTests
         await ecm.HasClientsAsync(0);
     }
 
-    /// <summary>How many of the keep-alive probes to a listener's only client are unanswered.</summary>
-    private static int UnansweredProbes(IPEndPoint listener)
+    /// <summary>How many of the keep-alive probes to a listener's only client are unanswered; null: not seen this time.</summary>
+    private static int? UnansweredProbes(IPEndPoint listener)
     {
         const string Established = "01";
-        string[] line = SocketLines().Single(line => line[1] == Hexadecimal(listener) && line[3] == Established);
-        return int.Parse(line[8], CultureInfo.InvariantCulture);
+        string here = Hexadecimal(listener);
+        return FindSocket(line => line[1] == here && line[3] == Established) is { } line ? int.Parse(line[8], CultureInfo.InvariantCulture) : null;
     }
-
-    /// <summary>The fields of each line in /proc/net/tcp.</summary>
-    private static IEnumerable<string[]> SocketLines() =>
-        File.ReadLines("/proc/net/tcp").Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>Hundredths of a second until the kernel asks a client whether it is there.</summary>
     private static async Task<long> KeepAliveAsync(TestConnection client)
     {
-        // Of the socket's line in /proc/net/tcp: timer 2 is keepalive, and its time is in hundredths of a second.
+        // Timer 2 is keepalive, and its time is in hundredths of a second. Timer 1 is there for a moment, until what was sent is acknowledged.
+        const string Retransmission = "01", KeepAlive = "02";
         string server = Hexadecimal(client.Remote), other = Hexadecimal(client.Local);
-        (string timer, long hundredths) = ("", 0);
+        string? timer = null;
         await BoundedWait.UntilAsync(
-            () =>
-            {
-                string[] line = SocketLines().Single(line => line[1] == server && line[2] == other);
-                timer = line[5][..2];
-                hundredths = long.Parse(line[5].AsSpan(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-                // Timer 1 is there for a moment, until what was sent is acknowledged.
-                return Task.FromResult(timer != "01");
-            },
-            () => "the acknowledgement of what was sent");
+            () => (timer = FindSocket(line => line[1] == server && line[2] == other)?[5]) is not null && timer[..2] != Retransmission,
+            "the acknowledgement of what was sent");
 
-        Assert.Equal("02", timer);
-        return hundredths;
+        Assert.Equal(KeepAlive, timer![..2]);
+        return long.Parse(timer.AsSpan(3), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
+
+    /// <summary>The fields of a socket's line in /proc/net/tcp.</summary>
+    /// <returns>Null if there is none. One may be missing, or come twice, while other sockets come and go.</returns>
+    private static string[]? FindSocket(Func<string[], bool> isThis) =>
+        File.ReadLines("/proc/net/tcp").Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).FirstOrDefault(isThis);
 
     private static string Hexadecimal(IPEndPoint address) =>
         $"{BitConverter.ToUInt32(address.Address.GetAddressBytes()):X8}:{address.Port:X4}";
