@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+
+namespace Megaphone.Tests.Tls;
+
+/// <content>The functions of OpenSSL that only this peer uses.</content>
+internal sealed unsafe partial class OpenSslPeer
+{
+    private const string Ssl = "libssl.so.3";
+    private const string Crypto = "libcrypto.so.3";
+
+    [LibraryImport(Ssl, EntryPoint = "TLS_method")]
+    private static partial nint AnyMethod();
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_ctrl")]
+    private static partial nint Control(nint context, int command, nint number, nint pointer);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_keylog_callback")]
+    private static partial void SetKeyLog(nint context, delegate* unmanaged[Cdecl]<nint, byte*, void> callback);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetSuites12(nint context, string suites);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetSuites13(nint context, string suites);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate_file", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int UseCertificate(nint context, string file, int type);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_PrivateKey_file", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int UseKey(nint context, string file, int type);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_new")]
+    private static partial nint NewSession(nint context);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_connect_state")]
+    private static partial void SetConnectState(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_client_random")]
+    private static partial nuint ClientRandom(nint ssl, byte* random, nuint length);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_server_random")]
+    private static partial nuint ServerRandom(nint ssl, byte* random, nuint length);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_key_update")]
+    private static partial int UpdateKeys(nint ssl, int kind);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_renegotiate")]
+    private static partial int Renegotiate(nint ssl);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_s_mem")]
+    private static partial nint MemoryMethod();
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_read")]
+    private static partial int ReadBio(nint bio, byte* into, int count);
+
+    [LibraryImport(Crypto, EntryPoint = "BIO_write")]
+    private static partial int WriteBio(nint bio, byte* bytes, int count);
+}

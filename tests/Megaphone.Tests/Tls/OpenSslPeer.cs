@@ -1,0 +1,132 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Megaphone.Interop;
+using Megaphone.Tls;
+
+namespace Megaphone.Tests.Tls;
+
+/// <summary>An end of a connection that OpenSSL handles, without a socket: what it sends is taken, what it is sent is given.</summary>
+internal sealed unsafe partial class OpenSslPeer : IDisposable
+{
+    private const int ControlMaxProtocol = 124;
+
+    [ThreadStatic]
+    private static Dictionary<string, byte[]>? _secretsOfThread;
+
+    private readonly nint _context = OpenSsl.NewContext(AnyMethod());
+    private readonly nint _ssl;
+    private readonly nint _input = OpenSsl.NewBio(MemoryMethod());
+    private readonly nint _output = OpenSsl.NewBio(MemoryMethod());
+
+    /// <summary>Begins.</summary>
+    /// <param name="isTls13">Which version is spoken.</param>
+    /// <param name="algorithm">What is agreed on.</param>
+    /// <param name="certificate">A server's certificate and key; null: it is a client.</param>
+    public OpenSslPeer(bool isTls13, AeadAlgorithm algorithm, (string Certificate, string Key)? certificate)
+    {
+        string suite = algorithm switch
+        {
+            AeadAlgorithm.Aes128Gcm => isTls13 ? "TLS_AES_128_GCM_SHA256" : "ECDHE-ECDSA-AES128-GCM-SHA256",
+            AeadAlgorithm.Aes256Gcm => isTls13 ? "TLS_AES_256_GCM_SHA384" : "ECDHE-ECDSA-AES256-GCM-SHA384",
+            _ => isTls13 ? "TLS_CHACHA20_POLY1305_SHA256" : "ECDHE-ECDSA-CHACHA20-POLY1305",
+        };
+        int version = isTls13 ? OpenSsl.Tls13 : OpenSsl.Tls12;
+        _ = Control(_context, OpenSsl.ControlMinProtocol, version, 0);
+        _ = Control(_context, ControlMaxProtocol, version, 0);
+        _ = isTls13 ? SetSuites13(_context, suite) : SetSuites12(_context, suite);
+        SetKeyLog(_context, &OnSecret);
+        if (certificate is { } files)
+        {
+            _ = UseCertificate(_context, files.Certificate, OpenSsl.FileTypePem);
+            _ = UseKey(_context, files.Key, OpenSsl.FileTypePem);
+        }
+
+        _ssl = NewSession(_context);
+        OpenSsl.SetBios(_ssl, _input, _output);
+        if (certificate is null) SetConnectState(_ssl);
+        else OpenSsl.SetAcceptState(_ssl);
+    }
+
+    /// <summary>The secrets that it has told, by their names in the key log.</summary>
+    public Dictionary<string, byte[]> Secrets { get; } = [];
+
+    public (byte[] Client, byte[] Server) Randoms
+    {
+        get
+        {
+            byte[] client = new byte[TlsKeySchedule.RandomBytes], server = new byte[TlsKeySchedule.RandomBytes];
+            fixed (byte* clientStart = client) ClientRandom(_ssl, clientStart, (nuint)client.Length);
+            fixed (byte* serverStart = server) ServerRandom(_ssl, serverStart, (nuint)server.Length);
+            return (client, server);
+        }
+    }
+
+    /// <summary>Goes on with the handshake.</summary>
+    /// <returns>Whether it is done.</returns>
+    public bool Handshake()
+    {
+        _secretsOfThread = Secrets;
+        return OpenSsl.Handshake(_ssl) == 1;
+    }
+
+    /// <summary>Gives it what it is sent.</summary>
+    public void Give(ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes) _ = WriteBio(_input, start, bytes.Length);
+    }
+
+    /// <summary>Takes what it sends.</summary>
+    public byte[] Take()
+    {
+        List<byte> taken = [];
+        byte* buffer = stackalloc byte[4096];
+        for (int count; (count = ReadBio(_output, buffer, 4096)) > 0;) taken.AddRange(new ReadOnlySpan<byte>(buffer, count));
+        return [.. taken];
+    }
+
+    /// <summary>Reads what data there is.</summary>
+    /// <param name="end">Why there is no more: an error of SSL_get_error; <see cref="OpenSsl.ErrorWantRead"/> when all is well.</param>
+    public byte[] Read(out int end)
+    {
+        List<byte> data = [];
+        byte* buffer = stackalloc byte[4096];
+        OpenSsl.ClearErrors();
+        int count;
+        while ((count = OpenSsl.Read(_ssl, buffer, 4096)) > 0) data.AddRange(new ReadOnlySpan<byte>(buffer, count));
+        end = OpenSsl.GetError(_ssl, count);
+        return [.. data];
+    }
+
+    public void Write(ReadOnlySpan<byte> data)
+    {
+        fixed (byte* start = data) _ = OpenSsl.Write(_ssl, start, data.Length);
+    }
+
+    public void UpdateKey(bool asks)
+    {
+        _ = UpdateKeys(_ssl, asks ? 1 : 0);
+        _ = OpenSsl.Handshake(_ssl);
+    }
+
+    public void AskForRenegotiation()
+    {
+        _ = Renegotiate(_ssl);
+        _ = OpenSsl.Handshake(_ssl);
+    }
+
+    public void End() => _ = OpenSsl.Shutdown(_ssl);
+
+    public void Dispose()
+    {
+        OpenSsl.Free(_ssl);
+        OpenSsl.FreeContext(_context);
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void OnSecret(nint ssl, byte* line)
+    {
+        // The name, the client's random, and the secret.
+        string[] words = Marshal.PtrToStringUTF8((nint)line)!.Split(' ');
+        if (_secretsOfThread is { } secrets) secrets[words[0]] = Convert.FromHexString(words[2]);
+    }
+}
