@@ -113,7 +113,8 @@ internal sealed unsafe class AeadCipher
 
     private static CryptographicException Failure(string what) => new($"OpenSSL {what}: {OpenSsl.DescribeError()}");
 
-    private bool Has(ref TrafficKeys keys) => _hasKey && CryptographicOperations.FixedTimeEquals(_material, keys.Material);
+    /// <remarks>Need not take the same time for all: the secrets of two connections are independent, and no peer can choose one.</remarks>
+    private bool Has(ref TrafficKeys keys) => _hasKey && keys.Material.SequenceEqual(_material);
 
     private void Use(SecurityParameters parameters, ref TrafficKeys keys, ReadOnlySpan<byte> nonce)
     {
