@@ -48,6 +48,23 @@ internal sealed class TlsEnds
         return TlsRecordWriter.Seal(ref state, buffer).ToArray();
     }
 
+    /// <summary>Seals a record of any type, with any content, and with TLS 1.3 any number of zeros behind it.</summary>
+    public static byte[] SealAny(ref TlsConnectionState state, TlsContentType type, ReadOnlySpan<byte> content, int padding)
+    {
+        byte[] record = new byte[TlsRecord.HeaderBytes + content.Length + 1 + padding + state.Parameters.Expansion];
+        Span<byte> inner = record.AsSpan(TlsRecord.HeaderBytes + state.Parameters.ExplicitNonceBytes);
+        content.CopyTo(inner);
+        int bytes = content.Length;
+        if (padding > 0)
+        {
+            // The type that is written behind the content is the last zero.
+            inner[bytes] = (byte)type;
+            (bytes, type) = (bytes + padding, TlsContentType.Invalid);
+        }
+
+        return record[..RecordProtection.Seal(state.Parameters, ref state.Write, type, record, bytes)];
+    }
+
     public static byte[] SealEnd(ref TlsConnectionState state, TlsAlert alert) =>
         TlsRecordWriter.SealEnd(ref state, alert, new byte[TlsRecordWriter.MaxEndBytes]).ToArray();
 
@@ -63,10 +80,8 @@ internal sealed class TlsEnds
 
     public byte[] ServerSeals(ReadOnlySpan<byte> data) => Seal(ref Server, data);
 
-    /// <summary>The client seals a record of any type, with any content, and with TLS 1.3 any number of zeros behind it.</summary>
     public byte[] ClientSeals(TlsContentType type, ReadOnlySpan<byte> content, int padding = 0) => SealAny(ref Client, type, content, padding);
 
-    /// <summary>The same by the server.</summary>
     public byte[] ServerSeals(TlsContentType type, ReadOnlySpan<byte> content) => SealAny(ref Server, type, content, padding: 0);
 
     public OpenedRecord ServerOpens(ReadOnlySpan<byte> record) => Open(ref Server, record).Opened;
@@ -78,21 +93,5 @@ internal sealed class TlsEnds
     {
         Assert.Equal("<up/>"u8.ToArray(), Open(ref Server, ClientSeals("<up/>"u8)).Data);
         Assert.Equal("<down/>"u8.ToArray(), Open(ref Client, ServerSeals("<down/>"u8)).Data);
-    }
-
-    private static byte[] SealAny(ref TlsConnectionState state, TlsContentType type, ReadOnlySpan<byte> content, int padding)
-    {
-        byte[] record = new byte[TlsRecord.HeaderBytes + content.Length + 1 + padding + state.Parameters.Expansion];
-        Span<byte> inner = record.AsSpan(TlsRecord.HeaderBytes + state.Parameters.ExplicitNonceBytes);
-        content.CopyTo(inner);
-        int bytes = content.Length;
-        if (padding > 0)
-        {
-            // The type that is written behind the content is the last zero.
-            inner[bytes] = (byte)type;
-            (bytes, type) = (bytes + padding, TlsContentType.Invalid);
-        }
-
-        return record[..RecordProtection.Seal(state.Parameters, ref state.Write, type, record, bytes)];
     }
 }
