@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Megaphone.Interop;
 
 namespace Megaphone.Tests.Tls;
 
@@ -11,35 +12,14 @@ internal sealed unsafe partial class OpenSslPeer
     [LibraryImport(Ssl, EntryPoint = "TLS_method")]
     private static partial nint AnyMethod();
 
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_ctrl")]
-    private static partial nint Control(nint context, int command, nint number, nint pointer);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_keylog_callback")]
-    private static partial void SetKeyLog(nint context, delegate* unmanaged[Cdecl]<nint, byte*, void> callback);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetSuites12(nint context, string suites);
-
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetSuites13(nint context, string suites);
+    private static partial int SetSuites13(TlsContext context, string suites);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate_file", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int UseCertificate(nint context, string file, int type);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_PrivateKey_file", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int UseKey(nint context, string file, int type);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_new")]
-    private static partial nint NewSession(nint context);
+    private static partial int UseCertificate(TlsContext context, string file, int type);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_connect_state")]
     private static partial void SetConnectState(nint ssl);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_get_client_random")]
-    private static partial nuint ClientRandom(nint ssl, byte* random, nuint length);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_get_server_random")]
-    private static partial nuint ServerRandom(nint ssl, byte* random, nuint length);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_key_update")]
     private static partial int UpdateKeys(nint ssl, int kind);

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Megaphone.Interop;
 using Megaphone.Tls;
 
@@ -10,13 +8,13 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
 {
     private const int ControlMaxProtocol = 124;
 
-    [ThreadStatic]
-    private static Dictionary<string, byte[]>? _secretsOfThread;
-
-    private readonly nint _context = OpenSsl.NewContext(AnyMethod());
+    private readonly TlsContext _context = new(AnyMethod());
     private readonly nint _ssl;
     private readonly nint _input = OpenSsl.NewBio(MemoryMethod());
     private readonly nint _output = OpenSsl.NewBio(MemoryMethod());
+
+    // An array, as its memory does not move.
+    private readonly HandshakeSecrets[] _secrets = GC.AllocateArray<HandshakeSecrets>(1, pinned: true);
 
     /// <summary>Begins.</summary>
     /// <param name="isTls13">Which version is spoken.</param>
@@ -31,43 +29,37 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
             _ => isTls13 ? "TLS_CHACHA20_POLY1305_SHA256" : "ECDHE-ECDSA-CHACHA20-POLY1305",
         };
         int version = isTls13 ? OpenSsl.Tls13 : OpenSsl.Tls12;
-        _ = Control(_context, OpenSsl.ControlMinProtocol, version, 0);
-        _ = Control(_context, ControlMaxProtocol, version, 0);
-        _ = isTls13 ? SetSuites13(_context, suite) : SetSuites12(_context, suite);
-        SetKeyLog(_context, &OnSecret);
+        _ = OpenSsl.Control(_context, OpenSsl.ControlMinProtocol, version, 0);
+        _ = OpenSsl.Control(_context, ControlMaxProtocol, version, 0);
+        _ = isTls13 ? SetSuites13(_context, suite) : OpenSsl.SetCiphers(_context, suite);
+        HandshakeSecrets.ReportFrom(_context);
         if (certificate is { } files)
         {
             _ = UseCertificate(_context, files.Certificate, OpenSsl.FileTypePem);
-            _ = UseKey(_context, files.Key, OpenSsl.FileTypePem);
+            _ = OpenSsl.UsePrivateKey(_context, files.Key, OpenSsl.FileTypePem);
         }
 
-        _ssl = NewSession(_context);
+        _ssl = OpenSsl.New(_context);
         OpenSsl.SetBios(_ssl, _input, _output);
         if (certificate is null) SetConnectState(_ssl);
         else OpenSsl.SetAcceptState(_ssl);
-    }
-
-    /// <summary>The secrets that it has told, by their names in the key log.</summary>
-    public Dictionary<string, byte[]> Secrets { get; } = [];
-
-    public (byte[] Client, byte[] Server) Randoms
-    {
-        get
-        {
-            byte[] client = new byte[TlsKeySchedule.RandomBytes], server = new byte[TlsKeySchedule.RandomBytes];
-            fixed (byte* clientStart = client) ClientRandom(_ssl, clientStart, (nuint)client.Length);
-            fixed (byte* serverStart = server) ServerRandom(_ssl, serverStart, (nuint)server.Length);
-            return (client, server);
-        }
     }
 
     /// <summary>Goes on with the handshake.</summary>
     /// <returns>Whether it is done.</returns>
     public bool Handshake()
     {
-        _secretsOfThread = Secrets;
-        return OpenSsl.Handshake(_ssl) == 1;
+        bool isDone = _secrets[0].Handshake(_ssl) == 1;
+        HandshakeBytes = Take();
+        _secrets[0].Sent(HandshakeBytes);
+        return isDone;
     }
+
+    /// <summary>What the last step of the handshake has sent.</summary>
+    public byte[] HandshakeBytes { get; private set; } = [];
+
+    /// <summary>Leaves the connection, whose handshake is done, to our records.</summary>
+    public bool TryTakeOver(ref TlsConnectionState state) => _secrets[0].TryTakeOver(_ssl, ref state);
 
     /// <summary>Gives it what it is sent.</summary>
     public void Give(ReadOnlySpan<byte> bytes)
@@ -119,14 +111,7 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
     public void Dispose()
     {
         OpenSsl.Free(_ssl);
-        OpenSsl.FreeContext(_context);
-    }
-
-    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    private static void OnSecret(nint ssl, byte* line)
-    {
-        // The name, the client's random, and the secret.
-        string[] words = Marshal.PtrToStringUTF8((nint)line)!.Split(' ');
-        if (_secretsOfThread is { } secrets) secrets[words[0]] = Convert.FromHexString(words[2]);
+        _context.Dispose();
+        _secrets[0].Clear();
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Megaphone.Tls;
 using Xunit;
 
@@ -23,36 +22,24 @@ internal sealed class TakenOver : IDisposable
         Peer = new OpenSslPeer(isTls13, algorithm, isServer ? null : certificate);
         (OpenSslPeer client, OpenSslPeer server) = isServer ? (Peer, other) : (other, Peer);
 
-        // ClientHello; ServerHello and what follows; the client's Finished; and in TLS 1.2 the server's, or in TLS 1.3 its tickets, which are
-        // the first records with the keys that are taken over.
-        byte[] clientFlight = [], serverFlight = [];
+        // In TLS 1.3 the server is done with its tickets, which are the first records with the keys that are taken over, and come behind the
+        // client's end of the handshake.
         bool clientIsDone = false, serverIsDone = false;
         while (!clientIsDone || !serverIsDone)
         {
-            clientIsDone = client.Handshake();
-            if (client.Take() is { Length: > 0 } fromClient) server.Give(clientFlight = fromClient);
+            if (!clientIsDone)
+            {
+                clientIsDone = client.Handshake();
+                server.Give(client.HandshakeBytes);
+            }
+
+            if (serverIsDone) continue;
             serverIsDone = server.Handshake();
-            if (server.Take() is not { Length: > 0 } fromServer) continue;
-            serverFlight = fromServer;
-            if (!clientIsDone) client.Give(fromServer);
+            if (clientIsDone && !isServer) _received.AddRange(server.HandshakeBytes);
+            else client.Give(server.HandshakeBytes);
         }
 
-        if (isTls13)
-        {
-            Ours.UseTls13(
-                algorithm, isServer, other.Secrets["CLIENT_TRAFFIC_SECRET_0"], other.Secrets["SERVER_TRAFFIC_SECRET_0"],
-                readSequence: 0, writeSequence: isServer ? (ulong)Records(serverFlight).Count : 0);
-            if (isServer) Peer.Give(serverFlight);
-            else _received.AddRange(serverFlight);
-        }
-        else
-        {
-            (byte[] clientRandom, byte[] serverRandom) = other.Randoms;
-            byte[] finished = Records(isServer ? serverFlight : clientFlight)[^1];
-            Ours.UseTls12(
-                algorithm, isServer, other.Secrets["CLIENT_RANDOM"], clientRandom, serverRandom, readSequence: 1, writeSequence: 1,
-                BinaryPrimitives.ReadUInt64BigEndian(finished.AsSpan(TlsRecord.HeaderBytes)) + 1);
-        }
+        Assert.True(other.TryTakeOver(ref Ours));
     }
 
     /// <summary>OpenSSL's end.</summary>
