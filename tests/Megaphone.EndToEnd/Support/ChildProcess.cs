@@ -72,7 +72,8 @@ internal sealed class ChildProcess : IDisposable
     public static ChildProcess Start(
         IReadOnlyList<string> command, string? folder = null, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        ProcessStartInfo start = new(command[0], command.Skip(1))
+        // What starts the tests may ignore signals (nohup, a background job of a shell), and that is inherited.
+        ProcessStartInfo start = new("env", ["--default-signal", .. command])
         {
             WorkingDirectory = folder ?? Path.GetTempPath(),
             RedirectStandardOutput = true,
