@@ -6,7 +6,7 @@ namespace Megaphone.EndToEnd;
 /// The records without data that a client may send after its handshake: each of them costs the ECM a lot, so their number is
 /// bounded. <see cref="AttackTests"/> shows how such a client affects others.
 /// </summary>
-public sealed class TlsTurnTests : IDisposable
+public abstract class TlsTurnTests : IDisposable
 {
     /// <summary>Alerts of RFC 8446, section 6.</summary>
     private const byte UnexpectedMessage = 10;
@@ -15,10 +15,20 @@ public sealed class TlsTurnTests : IDisposable
     private const byte ClientHello = 1, Certificate = 11, Finished = 20;
 
     private readonly TestCertificates _certificates = new();
+    private readonly string _records;
 
-    public TlsTurnTests() => _certificates.Issue("localhost", ["localhost"]);
+    /// <summary>The tests, with one of the two record layers.</summary>
+    protected TlsTurnTests(string records)
+    {
+        _records = records;
+        _certificates.Issue("localhost", ["localhost"]);
+    }
 
-    public void Dispose() => _certificates.Dispose();
+    public void Dispose()
+    {
+        _certificates.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [InlineData(false)]
@@ -115,5 +125,12 @@ public sealed class TlsTurnTests : IDisposable
     private Task<HandmadeTls> ConnectAsync(MegaphoneProcess both) =>
         HandmadeTls.ConnectAsync(both.Clients, _certificates.Files("keys").Key);
 
-    private Task<MegaphoneProcess> BothAsync() => MegaphoneProcess.BothAsync(["Ecm:Clients:0:Tls=direct", .. _certificates.Settings("localhost")]);
+    private Task<MegaphoneProcess> BothAsync() =>
+        MegaphoneProcess.BothAsync(["Ecm:Clients:0:Tls=direct", $"Ecm:Tls:Records={_records}", .. _certificates.Settings("localhost")]);
+
+    /// <summary>Megaphone opens and seals the records.</summary>
+    public sealed class WithOwnRecords() : TlsTurnTests("own");
+
+    /// <summary>OpenSSL does.</summary>
+    public sealed class WithOpenSslRecords() : TlsTurnTests("openssl");
 }

@@ -38,6 +38,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private readonly Thread[] _threads;
     private readonly Lock _lock = new();
     private readonly PendingHandshake?[] _pending;
+    private readonly SlotMemory<HandshakeSecrets> _secrets;
     private readonly Stack<int> _freeSlots = new();
     private readonly Queue<PendingHandshake> _byDeadline = new();
     private readonly List<int> _waitingListeners = [];
@@ -50,6 +51,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         (_options, _tls, _server, _clients, _metrics, _log) = (options, tls, server, clients, metrics, log);
         _splitter = new StreamSplitter(new PieceMemory((long)tls.MaxHandshakes * StartTlsDialogue.MaxPieceBytes));
         _pending = new PendingHandshake?[tls.MaxHandshakes];
+        _secrets = new SlotMemory<HandshakeSecrets>(tls.MaxHandshakes, isSecret: true);
         for (int slot = tls.MaxHandshakes - 1; slot >= 0; slot--) _freeSlots.Push(slot);
         _threads = new Thread[Environment.ProcessorCount];
         for (int i = 0; i < _threads.Length; i++)
@@ -93,6 +95,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             if (client is not null) Drop(client, HandshakeEnd.Dropped);
         }
 
+        _secrets.Dispose();
         _epoll.Dispose();
         _waker.Dispose();
     }
@@ -271,7 +274,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             return;
         }
 
-        switch (session.Handshake())
+        switch (session.Handshake(ref _secrets[client.Slot]))
         {
             case TlsStatus.Done:
                 Accept(client, session);
@@ -292,13 +295,30 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         }
     }
 
+    /// <summary>Passes a client whose handshake is done to the reactors.</summary>
     private void Accept(PendingHandshake client, TlsSession session)
     {
-        TlsFacts facts = session.Facts();
+        AcceptedTls tls = new() { Facts = session.Facts() };
+        if (_server.Records == RecordLayer.OpenSsl)
+        {
+            tls.Session = session;
+        }
+        else if (_secrets[client.Slot].TryTakeOver(session.Handle, ref tls.State))
+        {
+            session.Free();
+        }
+        else
+        {
+            Drop(client, HandshakeEnd.NotTakenOver);
+            return;
+        }
+
+        client.Session = null;
+        Release(client);
         _epoll.Remove(client.Descriptor);
         Remove(client);
-        _metrics.AddHandshake(facts.Resumed ? HandshakeEnd.Resumed : HandshakeEnd.Full);
-        _clients.Accept(client.Descriptor, client.Peer, client.Listener, session, facts);
+        _metrics.AddHandshake(tls.Facts.Resumed ? HandshakeEnd.Resumed : HandshakeEnd.Full);
+        _clients.Accept(client.Descriptor, client.Peer, client.Listener, ref tls);
         _clients.Flush();
     }
 
@@ -365,6 +385,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     {
         if (client.Session is { } session) session.Free();
         client.Session = null;
+        _secrets[client.Slot].Clear();
         _splitter.Release(ref client.Stream, StartTlsDialogue.MaxPieceBytes);
     }
 

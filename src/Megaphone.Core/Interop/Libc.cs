@@ -54,6 +54,7 @@ internal static unsafe partial class Libc
     public const int MapAnonymous = 0x20;
     public const int MapNoReserve = 0x4000;
     public const int AdviseDontNeed = 4;
+    public const int AdviseDoNotDump = 16;
     public const int AdviseNoHugePage = 15;
 
     public const int FutexWaitPrivate = 128;

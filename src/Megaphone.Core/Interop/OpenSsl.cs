@@ -22,6 +22,8 @@ internal static unsafe partial class OpenSsl
     public const int ModeReleaseBuffers = 0x10;
     public const int KeyUpdateNone = -1;
     public const ulong OptionNoTicket = 1UL << 14;
+    public const ulong OptionPrioritizeChaCha = 1UL << 21;
+    public const ulong OptionServerPreference = 1UL << 22;
     public const ulong OptionNoRenegotiation = 1UL << 30;
     public const int ErrorWantRead = 2;
     public const int ErrorWantWrite = 3;
@@ -74,6 +76,9 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int SetCiphers(TlsContext context, string ciphers);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SetSuites(TlsContext context, string suites);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_alpn_select_cb")]
     public static partial void SetAlpnCallback(

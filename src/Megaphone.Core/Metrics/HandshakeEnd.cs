@@ -23,4 +23,7 @@ internal enum HandshakeEnd
 
     /// <summary>The process stopped, or had no memory for it.</summary>
     Dropped,
+
+    /// <summary>The handshake was done, and OpenSSL held something that the record layer would have needed.</summary>
+    NotTakenOver,
 }

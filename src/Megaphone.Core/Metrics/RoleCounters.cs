@@ -58,7 +58,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="HandshakeEnd"/> has values.</summary>
-    [InlineArray(7)]
+    [InlineArray(8)]
     public struct PerHandshakeEnd
     {
         private long _first;

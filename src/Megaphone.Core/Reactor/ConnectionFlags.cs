@@ -84,4 +84,7 @@ internal enum ConnectionFlags
 
     /// <summary>OpenSSL sends what waits when the peer has sent more.</summary>
     TlsWantsRead = 1 << 25,
+
+    /// <summary>With <see cref="Secured"/>: OpenSSL opens and seals the records.</summary>
+    OpenSslRecords = 1 << 26,
 }

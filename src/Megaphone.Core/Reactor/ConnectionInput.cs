@@ -8,20 +8,20 @@ namespace Megaphone.Reactor;
 
 /// <summary>Receives from the connections of one reactor, one at a time, when their handler asks for it. For the reactor's thread.</summary>
 internal sealed unsafe class ConnectionInput<TState>(
-    ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest) : IConnectionInput, IDisposable
+    ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest, TlsInput<TState> tls) : IConnectionInput, IDisposable
     where TState : unmanaged
 {
     private const int BufferBytes = 64 << 10;
 
     private readonly byte* _buffer = (byte*)NativeMemory.Alloc(BufferBytes);
-    private readonly TlsInput _tls = new(interest);
+    private readonly OpenSslInput _openSsl = new(interest);
 
     // What the handler that is being called has received: of which connection, and how that came out, without TLS or with.
     private ConnectionId _id;
     private int _asked;
     private nint _count;
     private int _errno;
-    private TlsInput.Result _tlsResult;
+    private TlsInputResult _tlsResult;
 
     /// <summary>What the reactor is to do after a read.</summary>
     public enum Next
@@ -70,7 +70,9 @@ internal sealed unsafe class ConnectionInput<TState>(
         ref ConnectionSlot slot = ref table.Slot(_id.Slot);
         if (slot.Is(ConnectionFlags.Secured))
         {
-            _tlsResult = _tls.Receive(_id, ref slot, ref table.Secured(_id.Slot), into);
+            _tlsResult = slot.Is(ConnectionFlags.OpenSslRecords)
+                ? _openSsl.Receive(_id, ref slot, ref table.OpenSsl(_id.Slot), into)
+                : tls.Receive(_id, ref slot, into);
             return into[.._tlsResult.Count];
         }
 
@@ -79,10 +81,14 @@ internal sealed unsafe class ConnectionInput<TState>(
         return into[..(int)Math.Max(0, _count)];
     }
 
+    /// <summary>Frees what is kept of a connection that is closed.</summary>
+    public void Drop(ref KeptInput kept) => tls.Drop(ref kept);
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        _tls.Dispose();
+        _openSsl.Dispose();
+        tls.Dispose();
         NativeMemory.Free(_buffer);
     }
 
@@ -107,6 +113,7 @@ internal sealed unsafe class ConnectionInput<TState>(
         TlsStatus.Ended => _tlsResult.EndsBoth ? new Result(Next.Close, CloseReason.Ended) : new Result(Next.EndRead),
         TlsStatus.Truncated => new Result(Next.Close, CloseReason.Truncated),
         TlsStatus.Failed => new Result(Next.Close, CloseReason.TlsError),
+        TlsStatus.NoMemory => new Result(Next.Close, CloseReason.BufferTotal),
         TlsStatus.Broken => new Result(Next.Close, SocketErrors.ReasonFor(_tlsResult.Errno)),
         _ => new Result(_tlsResult.IsIncomplete ? Next.ReadOn : Next.Wait, MustFlush: _tlsResult.MustFlush),
     };

@@ -33,9 +33,10 @@ namespace Megaphone.Reactor;
 // WatchesOutput      | any: OutputQueued, TlsWantsWrite, Connecting           | any: none of these                   |
 // Unwatched        c | reactor: a hang-up while reading is not possible       | any: it is, or output is             | neither of these two
 // Secured          c | any: accepted with TLS                                 | reactor: at the close                |
+// OpenSslRecords   c | any: with Secured, if it is configured so              | reactor: at the close                | Secured
 // TlsHoldsInput    c | reactor: a turn is over, or the kernel takes more      | reactor: the next turn               | Secured
-// TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | Secured
-// TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | Secured
+// TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | OpenSslRecords
+// TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
 //
 // ConnectionSlot.FindViolation checks the last column.
 
@@ -61,12 +62,11 @@ internal sealed class ConnectionMachine<TState> : IDisposable
     /// <exception cref="IOException">There is no address space for the deadlines.</exception>
     public ConnectionMachine(
         ConnectionTable<TState> table, int capacity, IConnectionHandler<TState> handler, OutgoingConnects<TState>? outgoing,
-        ConnectionOutput<TState> output, EpollInterest interest, Mailbox mailbox, TimeSpan halfOpenTimeout)
+        ConnectionInput<TState> input, ConnectionOutput<TState> output, EpollInterest interest, Mailbox mailbox, TimeSpan halfOpenTimeout)
     {
-        (_table, _handler, _outgoing, _output, _interest, _mailbox) = (table, handler, outgoing, output, interest, mailbox);
+        (_table, _handler, _outgoing, _input, _output, _interest, _mailbox) = (table, handler, outgoing, input, output, interest, mailbox);
         _halfOpen = new DeadlineQueue(halfOpenTimeout, capacity, (id, _) => table.IsOpen(id));
         _stalled = new StalledQueue<TState>(table);
-        _input = new ConnectionInput<TState>(table, handler, interest);
     }
 
     /// <summary>Handles what epoll reported of a connection.</summary>
@@ -197,8 +197,9 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         {
             ref ConnectionSlot slot = ref _table.Slot(index);
             if (slot.Generation == 0 || slot.Descriptor < 0) continue;
-            if (slot.Is(ConnectionFlags.OutputQueued)) _output.Drop(_table.IdAt(index), ref slot);
-            if (slot.Is(ConnectionFlags.Secured)) CloseTls(index, ref slot, inOrder: !slot.Is(ConnectionFlags.Aborting));
+            bool isFlushed = !slot.Is(ConnectionFlags.OutputQueued);
+            if (!isFlushed) _output.Drop(_table.IdAt(index), ref slot);
+            if (slot.Is(ConnectionFlags.Secured)) CloseTls(_table.IdAt(index), ref slot, inOrder: isFlushed && !slot.Is(ConnectionFlags.Aborting));
             _ = Libc.Close(slot.Descriptor);
         }
 
@@ -342,13 +343,14 @@ internal sealed class ConnectionMachine<TState> : IDisposable
     {
         slot.Reason = reason;
         slot.Set(ConnectionFlags.Closed);
-        if (slot.Is(ConnectionFlags.OutputQueued)) _output.Drop(id, ref slot);
+        bool isFlushed = !slot.Is(ConnectionFlags.OutputQueued);
+        if (!isFlushed) _output.Drop(id, ref slot);
         if (slot.Descriptor >= 0)
         {
             // An end in order says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent
             // its alert, which a reset could take away again.
             bool inOrder = reason is CloseReason.Ended or CloseReason.LinkLost;
-            if (slot.Is(ConnectionFlags.Secured)) CloseTls(id.Slot, ref slot, inOrder);
+            if (slot.Is(ConnectionFlags.Secured)) CloseTls(id, ref slot, inOrder && isFlushed);
             if (!inOrder && reason != CloseReason.TlsError) Libc.AbortOnClose(slot.Descriptor);
             _ = Libc.Close(slot.Descriptor);
             slot.Descriptor = -1;
@@ -359,13 +361,24 @@ internal sealed class ConnectionMachine<TState> : IDisposable
     }
 
     /// <summary>Frees the TLS of a connection that is being closed.</summary>
-    private void CloseTls(int index, ref ConnectionSlot slot, bool inOrder)
+    private void CloseTls(ConnectionId id, ref ConnectionSlot slot, bool inOrder)
     {
-        ref SecuredState secured = ref _table.Secured(index);
-        if (inOrder && !slot.Is(ConnectionFlags.WriteEnded)) _ = secured.Session.EndWrite();
-        secured.Free();
-        secured = default;
-        slot.Clear(ConnectionFlags.Secured);
+        if (slot.Is(ConnectionFlags.OpenSslRecords))
+        {
+            ref OpenSslState secured = ref _table.OpenSsl(id.Slot);
+            if (inOrder && !slot.Is(ConnectionFlags.WriteEnded)) _ = secured.Session.EndWrite();
+            secured.Free();
+            secured = default;
+        }
+        else
+        {
+            ref SecuredState secured = ref _table.Secured(id.Slot);
+            if (inOrder) TlsEnd.Send(slot.Descriptor, ref secured.Tls);
+            _input.Drop(ref secured.Kept);
+            secured.Tls.Release();
+        }
+
+        slot.Clear(ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords);
     }
 
     /// <summary>Tells the handler that a connection is closed, if it does not know yet, and frees the slot.</summary>

@@ -10,14 +10,47 @@ internal sealed unsafe class ConnectionOutput<TState>(
     ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest, BufferOptions bounds, RoleMetrics metrics)
     where TState : unmanaged
 {
-    /// <summary>What is encrypted in one hold of the gate, of what waits: a record of full length.</summary>
-    private const int TlsFlushBytes = 16 << 10;
+    /// <summary>What is encrypted in one hold of the gate: a record of full length.</summary>
+    public const int MaxRecordBytes = SecurityParameters.MaxContentBytes;
 
     /// <summary>Sends bytes, or queues what the kernel does not take.</summary>
-    /// <returns>False when the connection has failed, and the reactor has to close it.</returns>
+    /// <returns>False when the reactor has to close the connection.</returns>
     public bool TrySend(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
     {
         slot.Set(ConnectionFlags.HasSent);
+        if (!slot.HasRecords) return TrySendAsIs(id, ref slot, bytes);
+        for (; !bytes.IsEmpty; bytes = bytes[Math.Min(bytes.Length, MaxRecordBytes)..])
+        {
+            if (!TrySeal(id, ref slot, bytes[..Math.Min(bytes.Length, MaxRecordBytes)])) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The peer has asked for a key update: it is sent now, or goes in front of what is sealed next.</summary>
+    /// <returns>False when the connection has failed, and the reactor has to close it.</returns>
+    public bool OweKeyUpdate(ConnectionId id, ref ConnectionSlot slot)
+    {
+        ref TlsConnectionState tls = ref table.Secured(id.Slot).Tls;
+        tls.OweKeyUpdate();
+        return slot.Is(ConnectionFlags.OutputQueued) || TryUpdateKey(id, ref slot, ref tls);
+    }
+
+    /// <summary>
+    /// Sends a fatal alert, which ends our direction. If something waits it is not sent: it would have to come behind that, and the connection
+    /// is about to be closed.
+    /// </summary>
+    public bool TrySendAlert(ConnectionId id, ref ConnectionSlot slot, TlsAlert alert)
+    {
+        ref TlsConnectionState tls = ref table.Secured(id.Slot).Tls;
+        if (tls.WriteEnded || slot.Is(ConnectionFlags.OutputQueued)) return true;
+        Span<byte> record = stackalloc byte[TlsRecordWriter.MaxEndBytes];
+        return TrySendAsIs(id, ref slot, TlsRecordWriter.SealEnd(ref tls, alert, record));
+    }
+
+    /// <summary>Sends bytes as they are, which is not yet encrypted where OpenSSL does that.</summary>
+    private bool TrySendAsIs(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
+    {
         if (!slot.IsAny(ConnectionFlags.OutputQueued | ConnectionFlags.Connecting))
         {
             int sent = SendNow(id, ref slot, bytes, out CloseReason? failure);
@@ -41,7 +74,7 @@ internal sealed unsafe class ConnectionOutput<TState>(
         {
             ref OutputBacklog backlog = ref table.Backlog(id.Slot);
             ReadOnlySpan<byte> waiting = backlog.Waiting;
-            if (slot.Is(ConnectionFlags.Secured)) waiting = waiting[..Math.Min(waiting.Length, TlsFlushBytes)];
+            if (slot.Is(ConnectionFlags.OpenSslRecords)) waiting = waiting[..Math.Min(waiting.Length, MaxRecordBytes)];
             int sent = SendNow(id, ref slot, waiting, out CloseReason? failure);
             if (failure is not null) return failure;
 
@@ -56,6 +89,7 @@ internal sealed unsafe class ConnectionOutput<TState>(
             if (backlog.Count == 0)
             {
                 Drop(id, ref slot);
+                if (slot.HasRecords && !TryUpdateKey(id, ref slot, ref table.Secured(id.Slot).Tls)) return slot.Reason;
                 mustReconcile |= slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.CloseWhenFlushed);
             }
         }
@@ -95,18 +129,51 @@ internal sealed unsafe class ConnectionOutput<TState>(
     /// <returns>False when the kernel does not even take the end of TLS now.</returns>
     public bool TryEnd(ConnectionId id, ref ConnectionSlot slot)
     {
-        // In the middle of a key update TLS cannot be ended in order; the peer learns of the end from TCP alone.
-        if (slot.Is(ConnectionFlags.Secured) && table.Secured(id.Slot).Session.EndWrite() == TlsStatus.WantWrite)
+        // In the middle of a key update OpenSSL cannot be ended in order; the peer learns of the end from TCP alone.
+        if (slot.Is(ConnectionFlags.OpenSslRecords) && table.OpenSsl(id.Slot).Session.EndWrite() == TlsStatus.WantWrite)
         {
             slot.Set(ConnectionFlags.TlsWantsWrite);
             interest.Update(id, ref slot);
             return false;
         }
 
+        // What the kernel does not take of it waits, and this is called once more when it has been sent.
+        if (slot.HasRecords)
+        {
+            TrySendAlert(id, ref slot, TlsAlert.CloseNotify);
+            if (slot.Is(ConnectionFlags.OutputQueued)) return false;
+        }
+
         slot.Clear(ConnectionFlags.WriteEnding);
         slot.Set(ConnectionFlags.WriteEnded);
         _ = Libc.Shutdown(slot.Descriptor, Libc.ShutWrite);
         return true;
+    }
+
+    /// <summary>
+    /// Seals one record, and sends what the kernel takes of it. What waits for the kernel is sealed, so that nothing can come into the middle of
+    /// a record.
+    /// </summary>
+    /// <returns>False when the reactor has to close the connection.</returns>
+    private bool TrySeal(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> content)
+    {
+        ref TlsConnectionState tls = ref table.Secured(id.Slot).Tls;
+        Span<byte> buffer = SealBuffer.Of(content.Length);
+        content.CopyTo(buffer[TlsRecordWriter.BytesBefore..]);
+        if (!TrySendAsIs(id, ref slot, TlsRecordWriter.Seal(ref tls, buffer))) return false;
+        if (!tls.MustEnd) return true;
+
+        // A connection of TLS 1.2 that has used up its key can only be made anew.
+        slot.Set(ConnectionFlags.CloseWhenFlushed);
+        slot.Reason = CloseReason.Ended;
+        return false;
+    }
+
+    private bool TryUpdateKey(ConnectionId id, ref ConnectionSlot slot, ref TlsConnectionState tls)
+    {
+        if (tls.WriteEnded || !tls.MustUpdateKey) return true;
+        Span<byte> record = stackalloc byte[TlsRecordWriter.KeyUpdateBytes];
+        return TrySendAsIs(id, ref slot, TlsRecordWriter.SealKeyUpdate(ref tls, record));
     }
 
     private bool TryQueue(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes)
@@ -134,7 +201,7 @@ internal sealed unsafe class ConnectionOutput<TState>(
     private int SendNow(ConnectionId id, ref ConnectionSlot slot, ReadOnlySpan<byte> bytes, out CloseReason? failure)
     {
         failure = null;
-        if (slot.Is(ConnectionFlags.Secured)) return SendTls(id, ref slot, bytes, out failure);
+        if (slot.Is(ConnectionFlags.OpenSslRecords)) return SendTls(id, ref slot, bytes, out failure);
         fixed (byte* start = bytes)
         {
             while (true)
@@ -153,7 +220,7 @@ internal sealed unsafe class ConnectionOutput<TState>(
     {
         failure = null;
         if (bytes.IsEmpty) return 0;
-        TlsStatus status = table.Secured(id.Slot).Session.Write(bytes, out int sent);
+        TlsStatus status = table.OpenSsl(id.Slot).Session.Write(bytes, out int sent);
         switch (status)
         {
             case TlsStatus.Done or TlsStatus.WantWrite:

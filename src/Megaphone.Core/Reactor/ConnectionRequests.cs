@@ -22,23 +22,22 @@ internal sealed class ConnectionRequests<TState>(
     /// <param name="descriptor">The socket, which is the reactor's from here on.</param>
     /// <param name="peer">The client's address.</param>
     /// <param name="listener">Where it was accepted.</param>
-    /// <param name="session">Its TLS, with the handshake done, which is the reactor's from here on; or none.</param>
-    /// <param name="tls">What the handshake agreed on; null without TLS.</param>
+    /// <param name="tls">Its TLS, with the handshake done, which is the reactor's from here on; or none.</param>
     /// <returns>Null when it is served; else why it was refused and closed.</returns>
-    public RefusalReason? Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    public RefusalReason? Accept(int descriptor, in NativeAddress peer, int listener, ref AcceptedTls tls)
     {
         if (!table.TryAllocate(out ConnectionId id))
         {
-            CloseUnused(descriptor, session);
+            tls.Refuse(descriptor);
             return RefusalReason.TooMany;
         }
 
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
         slot.Descriptor = descriptor;
-        RefusalReason? refusal = accepted!.OnAccepted(id, ref table.State(id.Slot), peer, descriptor, listener, tls, out slot.Owner);
+        RefusalReason? refusal = accepted!.OnAccepted(id, ref table.State(id.Slot), peer, descriptor, listener, tls.Facts, out slot.Owner);
         if (refusal is not null)
         {
-            CloseUnused(descriptor, session);
+            tls.Refuse(descriptor);
             slot.Descriptor = -1;
             slot.Set(ConnectionFlags.Closed);
             slot.Exit();
@@ -46,27 +45,40 @@ internal sealed class ConnectionRequests<TState>(
             return refusal;
         }
 
-        if (tls is not null)
+        if (tls.Session.Handle != 0)
         {
-            session.ReadRecordsOnly();
-            table.Secured(id.Slot) = new SecuredState(session);
-            slot.Set(ConnectionFlags.Secured);
+            tls.Session.ReadRecordsOnly();
+            table.OpenSsl(id.Slot) = new OpenSslState(tls.Session);
+            slot.Set(ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords);
+        }
+        else if (tls.Facts is not null)
+        {
+            Secure(id, ref slot, ref tls.State);
         }
 
         return Begin(id, ref slot);
+    }
+
+    /// <inheritdoc cref="Add(int, int, TState, ref TlsConnectionState, out ConnectionId)"/>
+    public RefusalReason? Add(int descriptor, int owner, TState state, out ConnectionId id)
+    {
+        TlsConnectionState none = default;
+        return Add(descriptor, owner, state, ref none, out id);
     }
 
     /// <summary>Serves a connection that somebody else has opened.</summary>
     /// <param name="descriptor">The socket, connected and non-blocking, which is the reactor's from here on.</param>
     /// <param name="owner">Whose it is.</param>
     /// <param name="state">What the handler keeps for it.</param>
+    /// <param name="tls">Its TLS, with the handshake done, which moves from here to the reactor; zeros: none.</param>
     /// <param name="id">Its id; set before the handler is first called for it.</param>
     /// <returns>Null when it is served; else why not, and it is closed.</returns>
-    public RefusalReason? Add(int descriptor, int owner, TState state, out ConnectionId id)
+    public RefusalReason? Add(int descriptor, int owner, TState state, ref TlsConnectionState tls, out ConnectionId id)
     {
         if (!table.TryAllocate(out id))
         {
-            CloseUnused(descriptor, session: default);
+            tls.Release();
+            _ = Libc.Close(descriptor);
             return RefusalReason.TooMany;
         }
 
@@ -74,6 +86,7 @@ internal sealed class ConnectionRequests<TState>(
         slot.Descriptor = descriptor;
         slot.Owner = owner;
         table.State(id.Slot) = state;
+        if (tls.IsBegun) Secure(id, ref slot, ref tls);
         return Begin(id, ref slot);
     }
 
@@ -95,21 +108,32 @@ internal sealed class ConnectionRequests<TState>(
     /// <returns>False when the connection is closed, has another owner, or its direction has been ended.</returns>
     public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes)
     {
-        if (!table.TryEnter(id)) return false;
-        ref ConnectionSlot slot = ref table.Slot(id.Slot);
-        bool isSendable, mustReconcile;
-        try
+        bool isSendable;
+        do
         {
-            isSendable = slot.Owner == owner && !slot.IsAny(WritesNoMore);
-            mustReconcile = isSendable && (!output.TrySend(id, ref slot, bytes) || output.ReportPressure(id, ref slot) != Outcome.Done);
-        }
-        finally
-        {
-            // Whatever happens, for want of memory say: a gate that stays held would hold up the reactor.
-            slot.Exit();
-        }
+            if (!table.TryEnter(id)) return false;
+            ref ConnectionSlot slot = ref table.Slot(id.Slot);
+            bool mustReconcile;
 
-        if (mustReconcile) mailbox.PostUpdate(id);
+            // Between two records others get the gate.
+            int count = slot.HasRecords ? Math.Min(bytes.Length, ConnectionOutput<TState>.MaxRecordBytes) : bytes.Length;
+            try
+            {
+                isSendable = slot.Owner == owner && !slot.IsAny(WritesNoMore);
+                mustReconcile = isSendable
+                    && (!output.TrySend(id, ref slot, bytes[..count]) || output.ReportPressure(id, ref slot) != Outcome.Done);
+            }
+            finally
+            {
+                // Whatever happens, for want of memory say: a gate that stays held would hold up the reactor.
+                slot.Exit();
+            }
+
+            if (mustReconcile) mailbox.PostUpdate(id);
+            bytes = bytes[count..];
+        }
+        while (isSendable && !bytes.IsEmpty);
+
         return isSendable;
     }
 
@@ -169,16 +193,12 @@ internal sealed class ConnectionRequests<TState>(
         if (mustRead) mailbox.PostUpdate(id);
     }
 
-    /// <summary>Closes a socket that did not become a connection, with its TLS if it has any.</summary>
-    public static void CloseUnused(int descriptor, TlsSession session)
+    /// <summary>Moves the state of a connection's TLS to where it stays. The gate is held.</summary>
+    private void Secure(ConnectionId id, ref ConnectionSlot slot, ref TlsConnectionState tls)
     {
-        if (session.Handle != 0)
-        {
-            _ = session.EndWrite();
-            session.Free();
-        }
-
-        _ = Libc.Close(descriptor);
+        table.Secured(id.Slot) = new SecuredState { Tls = tls };
+        slot.Set(ConnectionFlags.Secured);
+        tls.Release();
     }
 
     /// <summary>Begins to watch a connected descriptor. The gate is held, and is given back.</summary>

@@ -11,7 +11,10 @@ internal struct ConnectionSlot
         ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.TlsWantsWrite;
 
     /// <summary>Only a connection with TLS has these.</summary>
-    private const ConnectionFlags WantTls = ConnectionFlags.TlsHoldsInput | ConnectionFlags.TlsWantsWrite | ConnectionFlags.TlsWantsRead;
+    private const ConnectionFlags WantTls = ConnectionFlags.TlsHoldsInput | WantOpenSsl | ConnectionFlags.OpenSslRecords;
+
+    /// <summary>Only a connection whose records OpenSSL opens has these.</summary>
+    private const ConnectionFlags WantOpenSsl = ConnectionFlags.TlsWantsWrite | ConnectionFlags.TlsWantsRead;
 
     /// <summary>Only an established connection has these: those that are marked with <c>c</c> in the table.</summary>
     private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
@@ -41,10 +44,13 @@ internal struct ConnectionSlot
     /// <summary>Which address is being tried, while connecting.</summary>
     public byte Attempt;
 
+    /// <summary>Whether it has TLS whose records are opened and sealed here, not by OpenSSL.</summary>
+    public readonly bool HasRecords => (Flags & (ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords)) == ConnectionFlags.Secured;
+
     /// <summary>Whether the reactor may read from it.</summary>
     public readonly bool MayRead => !IsAny(KeepsFromReading);
 
-    /// <summary>Takes the gate. It is held for one system call, or one TLS record that is opened or sealed, so waiting for it is short.</summary>
+    /// <summary>Takes the gate. It is held for one system call and one TLS record, so waiting for it is short.</summary>
     public void Enter()
     {
         if (Interlocked.CompareExchange(ref Gate, 1, 0) == 0) return;
@@ -104,9 +110,10 @@ internal struct ConnectionSlot
         if (Is(ConnectionFlags.AboveHigh) && !Is(ConnectionFlags.OutputQueued)) return "above the high mark with nothing queued";
         if (Is(ConnectionFlags.WriteEnded) && IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.OutputQueued))
             return "ended, with something to send";
-        if (Is(ConnectionFlags.OutputQueued) && !Is(ConnectionFlags.HasSent)) return "something queued that nobody sent";
+        if (Is(ConnectionFlags.OutputQueued) && !IsAny(ConnectionFlags.HasSent | ConnectionFlags.Secured)) return "something queued that nobody sent";
         if (Is(ConnectionFlags.WatchesInput) && !MayRead) return "watched for input that may not be read";
         if (Is(ConnectionFlags.Unwatched) && IsAny(ConnectionFlags.WatchesInput | ConnectionFlags.WatchesOutput)) return "watched and not watched";
+        if (IsAny(WantOpenSsl) && !Is(ConnectionFlags.OpenSslRecords)) return "in a state of OpenSSL's, without OpenSSL";
         return IsAny(WantTls) && !Is(ConnectionFlags.Secured) ? "in a state of TLS, without TLS" : null;
     }
 

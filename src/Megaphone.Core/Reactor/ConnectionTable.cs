@@ -20,7 +20,8 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
     private readonly SlotMemory<ConnectionSlot> _slots = new(Chunks(capacity) * ChunkSlots);
     private readonly SlotMemory<TState> _states = new(Chunks(capacity) * ChunkSlots);
     private readonly SlotMemory<OutputBacklog> _backlogs = new(Chunks(capacity) * ChunkSlots);
-    private readonly SlotMemory<SecuredState> _secured = new(Chunks(capacity) * ChunkSlots);
+    private readonly SlotMemory<SecuredState> _secured = new(Chunks(capacity) * ChunkSlots, isSecret: true);
+    private readonly SlotMemory<OpenSslState> _openSsl = new(Chunks(capacity) * ChunkSlots);
     private readonly Chunk[] _chunks = [.. Enumerable.Repeat(new Chunk { FirstFree = NoSlot }, Chunks(capacity))];
     private readonly Lock _lock = new();
     private int _lowest;
@@ -95,8 +96,11 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
     /// <summary>What waits to be sent for a slot: something if it is <see cref="ConnectionFlags.OutputQueued"/>. The gate must be held.</summary>
     public ref OutputBacklog Backlog(int index) => ref _backlogs[index];
 
-    /// <summary>The TLS of a slot that is <see cref="ConnectionFlags.Secured"/>.</summary>
+    /// <summary>The TLS of a slot that <see cref="ConnectionSlot.HasRecords"/>.</summary>
     public ref SecuredState Secured(int index) => ref _secured[index];
+
+    /// <summary>The TLS of a slot that has <see cref="ConnectionFlags.OpenSslRecords"/>.</summary>
+    public ref OpenSslState OpenSsl(int index) => ref _openSsl[index];
 
     /// <summary>Finds a connection that is open, and takes its gate.</summary>
     /// <returns>False, and no gate is held, when it is closed or never existed.</returns>
@@ -128,6 +132,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
         _states.Dispose();
         _backlogs.Dispose();
         _secured.Dispose();
+        _openSsl.Dispose();
     }
 
     private static int Chunks(int capacity) => (capacity + ChunkSlots - 1) / ChunkSlots;
@@ -149,6 +154,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
 
         _backlogs.GiveBack(first, ChunkSlots);
         _secured.GiveBack(first, ChunkSlots);
+        _openSsl.GiveBack(first, ChunkSlots);
         _states.GiveBack(first, ChunkSlots);
         _slots.GiveBack(first, ChunkSlots);
         chunk.FirstFree = NoSlot;

@@ -47,7 +47,9 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         EpollInterest interest = new(_epoll);
         ConnectionOutput<TState> output = new(_table, handler, interest, options.Buffers, metrics);
         _outgoing = outgoing is null ? null : new OutgoingConnects<TState>(_table, outgoing, interest, options, capacity);
-        _machine = new ConnectionMachine<TState>(_table, capacity, handler, _outgoing, output, interest, _mailbox, options.HalfOpenTimeout);
+        ConnectionInput<TState> input = new(_table, handler, interest, new TlsInput<TState>(_table, output, options.Buffers, metrics));
+        _machine = new ConnectionMachine<TState>(
+            _table, capacity, handler, _outgoing, input, output, interest, _mailbox, options.HalfOpenTimeout);
         Connections = new ConnectionRequests<TState>(_table, accepted, _outgoing, output, interest, _mailbox);
         _thread = new Thread(Run, 256 << 10) { Name = $"{options.Name} {index}", IsBackground = true };
         _epoll.Add(_mailbox.Descriptor, Libc.EpollIn, MailboxData);

@@ -1,7 +1,6 @@
 using System.Net;
 using Megaphone.Interop;
 using Megaphone.Metrics;
-using Megaphone.Tls;
 
 namespace Megaphone.Reactor;
 
@@ -129,12 +128,12 @@ internal sealed class ReactorGroup<TState>
     /// <see cref="Flush"/> afterwards.
     /// </summary>
     /// <inheritdoc cref="ConnectionRequests{TState}.Accept"/>
-    public void Accept(int descriptor, in NativeAddress peer, int listener, TlsSession session, TlsFacts? tls)
+    public void Accept(int descriptor, in NativeAddress peer, int listener, ref AcceptedTls tls)
     {
         // A client whose handshake took its time may come when there is no place left.
         RefusalReason? refusal = RefusalReason.TooMany;
-        if (Count < _options.MaxConnections) refusal = Least().Connections.Accept(descriptor, peer, listener, session, tls);
-        else ConnectionRequests<TState>.CloseUnused(descriptor, session);
+        if (Count < _options.MaxConnections) refusal = Least().Connections.Accept(descriptor, peer, listener, ref tls);
+        else tls.Refuse(descriptor);
         if (refusal is { } reason) _metrics.AddRefused(reason);
     }
 
@@ -161,7 +160,8 @@ internal sealed class ReactorGroup<TState>
     {
         if (GetRefusal() is not { } reason)
         {
-            Accept(descriptor, peer, listener, default, tls: null);
+            AcceptedTls none = default;
+            Accept(descriptor, peer, listener, ref none);
             return;
         }
 

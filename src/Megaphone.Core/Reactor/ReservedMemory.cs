@@ -15,8 +15,9 @@ internal sealed unsafe class ReservedMemory : IDisposable
 
     /// <summary>Reserves address space.</summary>
     /// <param name="bytes">How much.</param>
+    /// <param name="isSecret">Whether it is to be left out of core dumps.</param>
     /// <exception cref="IOException">The kernel does not allow so much; the message says how much.</exception>
-    public ReservedMemory(nuint bytes)
+    public ReservedMemory(nuint bytes, bool isSecret = false)
     {
         _bytes = Math.Max(bytes, 1);
         void* start = Libc.Map(
@@ -31,6 +32,7 @@ internal sealed unsafe class ReservedMemory : IDisposable
 
         // A huge page for a handful of connections would be two MiB. A kernel without huge pages refuses this, which does not matter.
         _ = Libc.Advise(_start, _bytes, Libc.AdviseNoHugePage);
+        if (isSecret) _ = Libc.Advise(_start, _bytes, Libc.AdviseDoNotDump);
     }
 
     /// <summary>Where it begins: at a page.</summary>

@@ -1,130 +1,114 @@
 using System.Runtime.InteropServices;
 using Megaphone.Interop;
+using Megaphone.Metrics;
 using Megaphone.Tls;
 
 namespace Megaphone.Reactor;
 
-/// <summary>Receives from the connections with TLS of one reactor, one at a time, and opens the records.</summary>
-/// <remarks>A session is used under its slot's gate, for reading too: any thread sends. The gate is held for one record at a time.</remarks>
-internal sealed class TlsInput(EpollInterest interest) : IDisposable
+/// <summary>Receives from the connections with TLS of one reactor, one at a time, and opens their records.</summary>
+/// <remarks>
+/// To open a record wants no gate: the reader's side of a connection is the reactor's alone. The gate is taken for an answer to the peer.
+/// </remarks>
+internal sealed class TlsInput<TState>(
+    ConnectionTable<TState> table, ConnectionOutput<TState> output, BufferOptions bounds, RoleMetrics metrics) : IDisposable
+    where TState : unmanaged
 {
-    /// <summary>Records of one connection that are opened before others get their turn, whatever is in them.</summary>
-    private const int RecordsInTurn = 16;
-
-    /// <summary>
-    /// Records without data that a peer may send in a row: key updates (RFC 8446, section 4.6.3), empty ones, alerts that are only warnings.
-    /// Each costs a good deal and gives nothing.
-    /// </summary>
-    private const int MostRecordsWithoutData = 64;
-
     private readonly TlsRecordBuffer _records = new();
 
     /// <summary>
-    /// Opens the records that have arrived, as many as there is room for and as make a turn, and brings the flags of TLS up to date.
-    /// Takes the gate itself. What is left is kept for the next turn.
+    /// Opens the records that have arrived, as many as there is room for and as make a turn. What is left is kept for the next turn.
     /// </summary>
     /// <param name="id">The connection.</param>
-    /// <param name="slot">Its slot.</param>
-    /// <param name="secured">Its TLS.</param>
-    /// <param name="into">Where the data goes.</param>
-    /// <returns>How it came out.</returns>
-    public Result Receive(ConnectionId id, ref ConnectionSlot slot, ref SecuredState secured, Span<byte> into)
+    /// <param name="slot">Its slot; the gate is not held.</param>
+    /// <param name="into">Where the data goes; not empty.</param>
+    public TlsInputResult Receive(ConnectionId id, ref ConnectionSlot slot, Span<byte> into)
     {
-        _records.Begin(ref secured);
-        Result result = OpenRecords(ref slot, ref secured, into);
+        ref SecuredState secured = ref table.Secured(id.Slot);
+        if (!secured.Kept.IsEmpty) metrics.AddBufferMemory(-secured.Kept.Bytes);
+        _records.Begin(ref secured.Kept);
+        TlsInputResult result = OpenRecords(id, ref slot, ref secured.Tls, into);
         bool goesOn = result.Status is TlsStatus.Done or TlsStatus.WantRead;
+        if (goesOn)
+        {
+            _records.End(ref secured.Kept);
+            if (!secured.Kept.IsEmpty && metrics.AddBufferMemory(secured.Kept.Bytes) > bounds.TotalBytes) result.Status = TlsStatus.NoMemory;
+        }
 
+        // Only this thread sets the flag and clears it, so it may be looked at without the gate.
+        result.IsIncomplete = goesOn && (_records.HasData || !_records.Next.IsEmpty);
+        if (result.IsIncomplete == slot.Is(ConnectionFlags.TlsHoldsInput)) return result;
         slot.Enter();
-        result.IsIncomplete = goesOn && (!_records.Next.IsEmpty || secured.Session.HasUnread);
-        result.MustFlush = slot.Is(ConnectionFlags.TlsWantsRead);
-        result.EndsBoth = result.Status == TlsStatus.Ended && !secured.Session.IsTls13;
-        slot.Clear(ConnectionFlags.TlsHoldsInput | ConnectionFlags.TlsWantsRead);
         if (result.IsIncomplete) slot.Set(ConnectionFlags.TlsHoldsInput);
-        if (result.Status == TlsStatus.WantWrite) slot.Set(ConnectionFlags.TlsWantsWrite);
-        interest.Update(id, ref slot);
+        else slot.Clear(ConnectionFlags.TlsHoldsInput);
         slot.Exit();
-        _records.End(ref secured);
         return result;
+    }
+
+    /// <summary>Frees what is kept of a connection that is closed.</summary>
+    public void Drop(ref KeptInput kept)
+    {
+        metrics.AddBufferMemory(-kept.Bytes);
+        kept.Free();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _records.Dispose();
 
-    private Result OpenRecords(ref ConnectionSlot slot, ref SecuredState secured, Span<byte> into)
+    private TlsInputResult OpenRecords(ConnectionId id, ref ConnectionSlot slot, ref TlsConnectionState tls, Span<byte> into)
     {
-        Result result = default;
-        bool holdsInput = slot.Is(ConnectionFlags.TlsHoldsInput);
-        bool received = false;
-        for (int records = 0; records < RecordsInTurn && result.Count < into.Length; records++)
+        TlsInputResult result = new() { Status = TlsStatus.WantRead, Count = _records.DeliverRest(into) };
+        bool received = slot.Is(ConnectionFlags.TlsHoldsInput);
+        for (int records = 0; records < TlsRecordBuffer.RecordsInTurn && result.Count < into.Length;)
         {
-            ReadOnlySpan<byte> record = _records.Next;
-
-            // What OpenSSL has not delivered or sent yet wants no record.
-            if (record.IsEmpty && !holdsInput)
+            Span<byte> waiting = _records.Waiting;
+            OpenedRecord record = TlsRecordReader.Open(ref tls, waiting);
+            switch (record.Kind)
             {
-                if (received) break;
-                received = true;
-                nint arrived = _records.Receive(slot.Descriptor);
-                if (arrived > 0) continue;
-                result.Errno = arrived < 0 ? Marshal.GetLastPInvokeError() : 0;
-                result.Status = arrived == 0 ? TlsStatus.Truncated
-                    : result.Errno is Errno.TryAgain or Errno.Interrupted ? TlsStatus.WantRead
-                    : TlsStatus.Broken;
-                break;
+                case OpenedRecordKind.Incomplete when received:
+                    return result;
+                case OpenedRecordKind.Incomplete:
+                    received = true;
+                    if (TryReceive(slot.Descriptor, ref result)) continue;
+                    return result;
+                case OpenedRecordKind.Data:
+                    result.Count += _records.Deliver(waiting.Slice(record.DataStart, record.DataLength), into[result.Count..]);
+                    break;
+                case OpenedRecordKind.KeyUpdateRequested:
+                    slot.Enter();
+                    output.OweKeyUpdate(id, ref slot);
+                    slot.Exit();
+                    break;
+                case OpenedRecordKind.Ended:
+                    (result.Status, result.EndsBoth) = (TlsStatus.Ended, !tls.Parameters.IsTls13);
+                    return result;
+                case OpenedRecordKind.Fault:
+                    slot.Enter();
+                    output.TrySendAlert(id, ref slot, record.Alert);
+                    slot.Exit();
+                    result.Status = TlsStatus.Failed;
+                    return result;
+                case OpenedRecordKind.FatalAlert:
+                    result.Status = TlsStatus.Failed;
+                    return result;
             }
 
-            holdsInput = false;
-            slot.Enter();
-            bool outputWaits = slot.Is(ConnectionFlags.OutputQueued);
-            result.Status = OpenRecord(ref secured, record, into[result.Count..], outputWaits, out int opened);
-            result.Errno = result.Status == TlsStatus.Broken ? Marshal.GetLastPInvokeError() : 0;
-            slot.Exit();
-            result.Count += opened;
-            if (result.Status is not (TlsStatus.Done or TlsStatus.WantRead)) break;
+            _records.Skip(record.Length);
+            records++;
         }
 
         return result;
     }
 
-    /// <summary>Opens one record. The gate is held.</summary>
-    private TlsStatus OpenRecord(ref SecuredState secured, ReadOnlySpan<byte> record, Span<byte> into, bool outputWaits, out int count)
+    /// <summary>Receives what has arrived.</summary>
+    /// <returns>False when nothing has; the status says why.</returns>
+    private bool TryReceive(int descriptor, ref TlsInputResult result)
     {
-        count = 0;
-
-        // The answer goes out behind our record (RFC 8446, section 4.6.3), and until then nothing more may ask for one.
-        if (outputWaits && secured.Session.OwesKeyUpdate) return TlsStatus.WantWrite;
-        TlsStatus status = secured.Session.Open(record, into, out count, out int taken);
-        _records.Skip(taken);
-        if (count > 0) secured.RecordsWithoutData = 0;
-        if (count > 0 || taken == 0 || status is not (TlsStatus.WantRead or TlsStatus.WantWrite)) return status;
-
-        // Up to TLS 1.2 it can only have been a renegotiation, and OpenSSL has answered no_renegotiation (RFC 5246, section 7.2.2): a peer
-        // that tries again and again would get thousands of answers to each record.
-        bool renegotiates = record[0] == TlsRecord.Handshake && !secured.Session.IsTls13;
-        if (!renegotiates && ++secured.RecordsWithoutData <= MostRecordsWithoutData) return status;
-        secured.Session.Refuse();
-        return TlsStatus.Failed;
-    }
-
-    /// <summary>How a turn came out.</summary>
-    public struct Result
-    {
-        /// <summary>How the last step came out.</summary>
-        public TlsStatus Status;
-
-        /// <summary>Bytes of data, whatever the status.</summary>
-        public int Count;
-
-        /// <summary>With <see cref="TlsStatus.Broken"/>: the error.</summary>
-        public int Errno;
-
-        /// <summary>There is more to open or to deliver that the kernel will not report.</summary>
-        public bool IsIncomplete;
-
-        /// <summary>OpenSSL has waited for input to send what waits.</summary>
-        public bool MustFlush;
-
-        /// <summary>With <see cref="TlsStatus.Ended"/>: the peer has ended both directions.</summary>
-        public bool EndsBoth;
+        nint arrived = _records.Receive(descriptor);
+        if (arrived > 0) return true;
+        result.Errno = arrived < 0 ? Marshal.GetLastPInvokeError() : 0;
+        result.Status = arrived == 0 ? TlsStatus.Truncated
+            : result.Errno is Errno.TryAgain or Errno.Interrupted ? TlsStatus.WantRead
+            : TlsStatus.Broken;
+        return false;
     }
 }

@@ -5,29 +5,38 @@ using Megaphone.Tls;
 namespace Megaphone.Reactor;
 
 /// <summary>
-/// What a reactor has received of a connection with TLS and not opened yet: one buffer for all of its connections, of which one has
-/// its turn at a time.
+/// What a reactor has received of a connection with TLS: records that are not opened yet, and data that its handler has no room for. One
+/// for all of the reactor's connections, of which one has its turn at a time.
 /// </summary>
 internal sealed unsafe class TlsRecordBuffer : IDisposable
 {
+    /// <summary>Records of one connection that are opened before others get their turn, whatever is in them.</summary>
+    public const int RecordsInTurn = 16;
+
     /// <summary>More than the longest record, so that there is always room to receive when there is no whole one.</summary>
     private const int Capacity = 32 << 10;
 
     private readonly byte* _buffer = (byte*)NativeMemory.Alloc(Capacity);
+    private readonly byte* _data = (byte*)NativeMemory.Alloc(SecurityParameters.MaxContentBytes);
     private int _start;
     private int _end;
+    private int _dataStart;
+    private int _dataEnd;
 
     /// <summary>The next record, as far as <see cref="TlsRecord.Measure"/> wants it whole; empty when more has to come.</summary>
     public ReadOnlySpan<byte> Next => Waiting[..TlsRecord.Measure(Waiting)];
 
-    private ReadOnlySpan<byte> Waiting => new(_buffer + _start, _end - _start);
+    /// <summary>What has been received and not been opened.</summary>
+    public Span<byte> Waiting => new(_buffer + _start, _end - _start);
+
+    /// <summary>Whether there is data that has been opened and not been delivered.</summary>
+    public bool HasData => _dataStart < _dataEnd;
 
     /// <summary>Begins a connection's turn with what was kept for it.</summary>
-    public void Begin(ref SecuredState state)
+    public void Begin(ref KeptInput kept)
     {
-        _start = 0;
-        _end = state.KeptBytes;
-        state.TakeKept(new Span<byte>(_buffer, _end));
+        _start = _dataStart = 0;
+        (_dataEnd, _end) = kept.Take(new Span<byte>(_data, SecurityParameters.MaxContentBytes), new Span<byte>(_buffer, Capacity));
     }
 
     /// <summary>Receives what has arrived, as far as there is room. There must be no whole record.</summary>
@@ -44,9 +53,35 @@ internal sealed unsafe class TlsRecordBuffer : IDisposable
     /// <summary>Leaves behind what has been opened.</summary>
     public void Skip(int count) => _start += count;
 
+    /// <summary>Delivers data: as much as there is room for. What is left is delivered by <see cref="DeliverRest"/>.</summary>
+    /// <param name="data">The data of one record. Nothing may be left of an earlier one.</param>
+    /// <param name="into">The room.</param>
+    /// <returns>Bytes delivered.</returns>
+    public int Deliver(ReadOnlySpan<byte> data, Span<byte> into)
+    {
+        int count = Math.Min(data.Length, into.Length);
+        data[..count].CopyTo(into);
+        data[count..].CopyTo(new Span<byte>(_data, SecurityParameters.MaxContentBytes));
+        (_dataStart, _dataEnd) = (0, data.Length - count);
+        return count;
+    }
+
+    /// <summary>Delivers what is left of an earlier record.</summary>
+    public int DeliverRest(Span<byte> into)
+    {
+        int count = Math.Min(_dataEnd - _dataStart, into.Length);
+        new ReadOnlySpan<byte>(_data + _dataStart, count).CopyTo(into);
+        _dataStart += count;
+        return count;
+    }
+
     /// <summary>Ends the turn: what is left is kept for the connection's next one.</summary>
-    public void End(ref SecuredState state) => state.Keep(Waiting);
+    public void End(ref KeptInput kept) => kept.Keep(new ReadOnlySpan<byte>(_data + _dataStart, _dataEnd - _dataStart), Waiting);
 
     /// <inheritdoc/>
-    public void Dispose() => NativeMemory.Free(_buffer);
+    public void Dispose()
+    {
+        NativeMemory.Free(_buffer);
+        NativeMemory.Free(_data);
+    }
 }

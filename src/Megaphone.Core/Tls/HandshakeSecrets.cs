@@ -45,7 +45,9 @@ internal unsafe struct HandshakeSecrets
         OpenSsl.SetMessageCallback(context, &OnMessage);
     }
 
-    /// <summary>Notes what has gone out in the handshake that the calling thread goes on with. For the BIO's write; in others, it does nothing.</summary>
+    /// <summary>
+    /// Notes what has gone out in the handshake that the calling thread goes on with. For the BIO's write; in others, it does nothing.
+    /// </summary>
     public static void NoteSent(ReadOnlySpan<byte> bytes)
     {
         if (_current != null) _current->Sent(bytes);

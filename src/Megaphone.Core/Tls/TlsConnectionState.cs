@@ -35,6 +35,9 @@ internal struct TlsConnectionState
     /// <summary>What the handshake has agreed on.</summary>
     public SecurityParameters Parameters { get; private set; }
 
+    /// <summary>Whether it has been begun, and not been released.</summary>
+    public readonly bool IsBegun => Parameters != default;
+
     /// <summary>Whether this end is the server; else it is the client.</summary>
     public bool IsServer { get; private set; }
 
@@ -121,7 +124,7 @@ internal struct TlsConnectionState
     /// <summary>Zeroes everything: the secrets of a connection that has gone, also where the calling thread has used them last.</summary>
     public void Release()
     {
-        if (Parameters != default)
+        if (IsBegun)
         {
             AeadCipher.Forget(Parameters.Algorithm, encrypts: false, ref Read);
             AeadCipher.Forget(Parameters.Algorithm, encrypts: true, ref Write);

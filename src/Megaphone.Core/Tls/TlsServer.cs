@@ -14,6 +14,9 @@ internal sealed unsafe class TlsServer
     /// <summary>Suites of TLS 1.2: forward secrecy and authenticated encryption only. All suites of TLS 1.3 are like that.</summary>
     private const string Tls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
+    /// <summary>Suites of TLS 1.3, all of them. AES-128 first: its secrets are the smaller ones.</summary>
+    private const string Tls13Suites = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
+
     private readonly TlsServerOptions _options;
 
     /// <summary>
@@ -36,6 +39,9 @@ internal sealed unsafe class TlsServer
 
     /// <summary>The protocol that clients may name (ALPN, XEP-0368).</summary>
     private static ReadOnlySpan<byte> Protocol => "xmpp-client"u8;
+
+    /// <summary>Who opens and seals records when a handshake is done.</summary>
+    public RecordLayer Records => _options.Records;
 
     /// <summary>The files that certificates are read from.</summary>
     public IReadOnlyList<CertificateFiles> Files => _options.Certificates;
@@ -82,9 +88,15 @@ internal sealed unsafe class TlsServer
             OpenSsl.ModePartialWrite | OpenSsl.ModeMovingWriteBuffer | OpenSsl.ModeReleaseBuffers, 0);
         _ = OpenSsl.Control(context, OpenSsl.ControlMinProtocol, _options.AllowTls12 ? OpenSsl.Tls12 : OpenSsl.Tls13, 0);
         _ = OpenSsl.Control(context, OpenSsl.ControlSessionCacheMode, 0, 0);
-        _ = OpenSsl.SetOptions(context, OpenSsl.OptionNoRenegotiation | (_options.Tickets ? 0 : OpenSsl.OptionNoTicket));
+
+
+        // Our order counts, but for clients that name ChaCha20 first: they have no instructions for AES.
+        const ulong Order = OpenSsl.OptionServerPreference | OpenSsl.OptionPrioritizeChaCha;
+        _ = OpenSsl.SetOptions(context, OpenSsl.OptionNoRenegotiation | Order | (_options.Tickets ? 0 : OpenSsl.OptionNoTicket));
         _ = OpenSsl.SetTickets(context, _options.Tickets ? 1u : 0);
         _ = OpenSsl.SetCiphers(context, Tls12Ciphers);
+        _ = OpenSsl.SetSuites(context, Tls13Suites);
+        if (_options.Records == RecordLayer.Own) HandshakeSecrets.ReportFrom(context);
         TicketKeys.Use(context);
         OpenSsl.SetAlpnCallback(context, &ChooseProtocol, 0);
         delegate* unmanaged[Cdecl]<nint, int*, nint, int> choose = isFront ? &ChooseCertificate : &ChooseOtherCertificate;

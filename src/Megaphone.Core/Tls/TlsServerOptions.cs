@@ -12,4 +12,7 @@ internal sealed record TlsServerOptions
 
     /// <summary>Whether clients may resume sessions with tickets. Default true.</summary>
     public bool Tickets { get; init; } = true;
+
+    /// <summary>Who opens and seals records. Default: Megaphone.</summary>
+    public RecordLayer Records { get; init; } = RecordLayer.Own;
 }

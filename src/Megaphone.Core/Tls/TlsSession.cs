@@ -33,10 +33,11 @@ internal readonly unsafe struct TlsSession(nint handle)
     public bool OwesKeyUpdate => OpenSsl.KeyUpdateType(handle) != OpenSsl.KeyUpdateNone;
 
     /// <summary>Goes on with the handshake.</summary>
-    public TlsStatus Handshake()
+    /// <param name="secrets">Where it is noted what the records need; the same from its first step on.</param>
+    public TlsStatus Handshake(ref HandshakeSecrets secrets)
     {
         OpenSsl.ClearErrors();
-        int result = OpenSsl.Handshake(handle);
+        int result = secrets.Handshake(handle);
         return result == 1 ? TlsStatus.Done : Explain(result);
     }
 

@@ -23,4 +23,7 @@ internal enum TlsStatus
 
     /// <summary>What the peer sent is no TLS that could be taken; it has been sent the alert that says so.</summary>
     Failed,
+
+    /// <summary>There is no memory left for what has come.</summary>
+    NoMemory,
 }

@@ -94,7 +94,9 @@ internal static unsafe class TlsTransport
     private static int Write(nint bio, byte* bytes, int count)
     {
         OpenSsl.ClearBioFlags(bio, OpenSsl.BioRetryFlags);
-        return Finish(bio, Libc.Send((int)OpenSsl.BioData(bio), bytes, (nuint)count, Libc.MsgDontWait | Libc.MsgNoSignal), OpenSsl.BioRetryWrite);
+        nint sent = Libc.Send((int)OpenSsl.BioData(bio), bytes, (nuint)count, Libc.MsgDontWait | Libc.MsgNoSignal);
+        if (sent > 0) HandshakeSecrets.NoteSent(new ReadOnlySpan<byte>(bytes, (int)sent));
+        return Finish(bio, sent, OpenSsl.BioRetryWrite);
     }
 
     /// <summary>Tells OpenSSL what a system call said: a result, that it may try again, or an error, which is left in errno.</summary>

@@ -142,6 +142,7 @@ internal static class EcmSettings
                 Certificates = [.. (given.Count > 0 ? given : ["0"]).Select(item => ReadCertificate(reader, item, isWanted))],
                 AllowTls12 = reader.Read(SettingKeys.TlsMinVersion),
                 Tickets = reader.Read(SettingKeys.TlsTickets),
+                Records = reader.Read(SettingKeys.TlsRecords),
             },
             HandshakeTimeout = reader.Read(SettingKeys.TlsHandshakeTimeout),
             MaxHandshakes = reader.Read(SettingKeys.TlsMaxHandshakes),

@@ -34,6 +34,13 @@ internal static class SettingFormats
     /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
     public static ValueFormat<bool> TlsVersion { get; } = ValueFormats.Choice(("1.2", true), ("1.3", false));
 
+    /// <summary>Who opens and seals records.</summary>
+    public static ValueFormat<RecordLayer> Records { get; } =
+        ValueFormats.Choice(("own", RecordLayer.Own), ("openssl", RecordLayer.OpenSsl)) with
+        {
+            Example = "own",
+        };
+
     /// <summary>A host that a certificate is for, or a whole level of them; normalized.</summary>
     public static ValueFormat<string?> Host { get; } = new(ReadHost, "example.org or *.example.org") { Form = "host" };
 

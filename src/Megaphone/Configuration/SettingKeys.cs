@@ -60,6 +60,9 @@ internal static class SettingKeys
         "Ecm:Tls:MinVersion", SettingFormats.TlsVersion, TlsDefaults.Server.AllowTls12, "lowest version of TLS that clients may speak");
     public static readonly SettingKey<bool> TlsTickets = Table.Add(
         "Ecm:Tls:Tickets", ValueFormats.Switch, TlsDefaults.Server.Tickets, "whether clients may resume TLS sessions");
+    public static readonly SettingKey<RecordLayer> TlsRecords = Table.Add(
+        "Ecm:Tls:Records", SettingFormats.Records, TlsDefaults.Server.Records,
+        "who encrypts when a handshake is done: Megaphone, in 256 bytes for a client, or OpenSSL, in 14 KB; goes in 0.3");
     public static readonly SettingKey<TimeSpan> TlsHandshakeTimeout = Table.Duration(
         "Ecm:Tls:HandshakeTimeout", Moment, Hour, TlsDefaults.HandshakeTimeout,
         "time from the connection to the end of the handshake, STARTTLS included");

@@ -39,13 +39,13 @@ public sealed class TlsRecordBufferTests : IDisposable
     {
         byte[][] records = [.. Enumerable.Range(0, 40).Select(i => Record(i % 7 * 11, (byte)i))];
         byte[] stream = [.. records.SelectMany(record => record)];
-        SecuredState state = default;
+        KeptInput kept = default;
         List<byte[]> taken = [];
 
-        for (int at = 0; at < stream.Length || state.KeptBytes > 0; at += piece)
+        for (int at = 0; at < stream.Length || !kept.IsEmpty; at += piece)
         {
             if (at < stream.Length) _far.Send(stream.AsSpan(at, Math.Min(piece, stream.Length - at)));
-            _records.Begin(ref state);
+            _records.Begin(ref kept);
             if (_records.Next.IsEmpty && at < stream.Length) Assert.True(Receive() > 0);
             for (int i = 0; i < inTurn && !_records.Next.IsEmpty; i++)
             {
@@ -53,13 +53,13 @@ public sealed class TlsRecordBufferTests : IDisposable
                 _records.Skip(_records.Next.Length);
             }
 
-            _records.End(ref state);
+            _records.End(ref kept);
         }
 
         // What the last turns did not ask for is still in the socket.
         while (taken.Count < records.Length)
         {
-            _records.Begin(ref state);
+            _records.Begin(ref kept);
             if (_records.Next.IsEmpty) Assert.True(Receive() > 0);
             while (!_records.Next.IsEmpty)
             {
@@ -67,23 +67,23 @@ public sealed class TlsRecordBufferTests : IDisposable
                 _records.Skip(_records.Next.Length);
             }
 
-            _records.End(ref state);
+            _records.End(ref kept);
         }
 
         Assert.Equal(records, taken);
-        Assert.Equal(0, state.KeptBytes);
+        Assert.True(kept.IsEmpty);
     }
 
     [Fact]
     public void Between_turns_of_one_connection_others_may_have_theirs()
     {
-        SecuredState first = default, second = default;
+        KeptInput first = default, second = default;
         byte[] one = Record(200, 1), other = Record(300, 2);
         _far.Send(one.AsSpan(0, 100));
         _records.Begin(ref first);
         Receive();
         _records.End(ref first);
-        Assert.Equal(100, first.KeptBytes);
+        Assert.False(first.IsEmpty);
 
         _far.Send(other);
         _records.Begin(ref second);
@@ -91,7 +91,7 @@ public sealed class TlsRecordBufferTests : IDisposable
         Assert.Equal(other, _records.Next.ToArray());
         _records.Skip(other.Length);
         _records.End(ref second);
-        Assert.Equal(0, second.KeptBytes);
+        Assert.True(second.IsEmpty);
 
         _far.Send(one.AsSpan(100));
         _records.Begin(ref first);
@@ -99,16 +99,16 @@ public sealed class TlsRecordBufferTests : IDisposable
         Assert.Equal(one, _records.Next.ToArray());
         _records.Skip(one.Length);
         _records.End(ref first);
-        Assert.Equal(0, first.KeptBytes);
+        Assert.True(first.IsEmpty);
     }
 
     [Fact]
     public async Task The_longest_record_finds_room_behind_another_one()
     {
-        SecuredState state = default;
+        KeptInput kept = default;
         byte[] small = Record(100, 1), longest = Record(TlsRecord.MaxBytes - TlsRecord.HeaderBytes, 2);
         Task sending = Task.Run(() => _far.Send([.. small, .. longest]));
-        _records.Begin(ref state);
+        _records.Begin(ref kept);
         while (_records.Next.IsEmpty) Receive();
         Assert.Equal(small, _records.Next.ToArray());
         _records.Skip(small.Length);
@@ -117,7 +117,7 @@ public sealed class TlsRecordBufferTests : IDisposable
         await sending;
         Assert.Equal(longest, _records.Next.ToArray());
         _records.Skip(longest.Length);
-        _records.End(ref state);
+        _records.End(ref kept);
     }
 
     private nint Receive()
