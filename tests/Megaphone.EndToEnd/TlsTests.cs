@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 
@@ -205,6 +207,29 @@ public abstract class TlsTests : IDisposable
 
         await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=full");
         await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=resumed");
+    }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls13)]
+    [InlineData(SslProtocols.Tls12)]
+    public async Task The_server_is_told_what_ties_a_login_to_the_clients_TLS(SslProtocols version)
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            hub.Address, [.. Settings(), "Ecm:Proxy=v2", "Ecm:Tls:ChannelBinding=true"]);
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using ChildProcess client = ChildProcess.Start(
+            ["openssl", "s_client", "-connect", $"{ecm.Clients}", version == SslProtocols.Tls13 ? "-tls1_3" : "-tls1_2",
+                "-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"]);
+        byte[] header = (await link.ReceiveAsync()).Content;
+
+        using X509Certificate2 certificate = X509CertificateLoader.LoadCertificateFromFile(Certificates.Files("localhost").Certificate);
+        Assert.Equal(Convert.ToHexString(SHA256.HashData(certificate.RawData)), Field(header, 0xE2));
+        if (version == SslProtocols.Tls13)
+            Assert.Equal((await client.LineAsync("    Keying material: "))["    Keying material: ".Length..], Field(header, 0xE1));
+        else
+            Assert.Equal("", Field(header, 0xE1));
     }
 
     [Fact]
@@ -443,6 +468,19 @@ public abstract class TlsTests : IDisposable
         ];
         Assert.NotEmpty(ciphers);
         Assert.All(ciphers, line => Assert.Matches("ECDHE-.*(GCM|POLY1305)|TLS_.*(GCM|POLY1305)", line));
+    }
+
+    /// <summary>A field of a PROXY header of version 2 with IPv4 addresses, in hexadecimal digits.</summary>
+    private static string Field(ReadOnlySpan<byte> header, byte type)
+    {
+        for (ReadOnlySpan<byte> rest = header[28..]; !rest.IsEmpty;)
+        {
+            int length = BinaryPrimitives.ReadUInt16BigEndian(rest[1..]);
+            if (rest[0] == type) return Convert.ToHexString(rest.Slice(3, length));
+            rest = rest[(3 + length)..];
+        }
+
+        return "";
     }
 
     private static async Task<string> OpenSslAsync(params string[] arguments)

@@ -15,4 +15,7 @@ internal sealed record EcmTlsOptions
     /// The most clients that may be before or in their handshake at the same time; more wait in the listeners' backlogs. 1 to 65,536, default 512.
     /// </summary>
     public int MaxHandshakes { get; init; } = 512;
+
+    /// <summary>Whether channel bindings of each client are sent in its PROXY header of version 2. Default false.</summary>
+    public bool ChannelBinding { get; init; }
 }

@@ -19,6 +19,8 @@ internal static class ProxyHeader
     private const byte TypeTls = 0x20;
     private const byte TypeTlsVersion = 0x21;
     private const byte TypeTlsCipher = 0x23;
+    private const byte TypeExporter = 0xE1;
+    private const byte TypeServerEndPoint = 0xE2;
     private const byte ClientSpeaksTls = 0x01;
 
     /// <summary>Any value but 0: the client showed no certificate that was verified.</summary>
@@ -78,7 +80,10 @@ internal static class ProxyHeader
         return V2AddressOffset + rest;
     }
 
-    /// <summary>Sections 2.2.1, 2.2.2 and 2.2.6 of the specification: ALPN, authority, TLS.</summary>
+    /// <summary>
+    /// Sections 2.2.1, 2.2.2 and 2.2.6 of the specification: ALPN, authority, TLS. Then channel bindings, of the range that the specification
+    /// leaves to others (section 9 of the link protocol).
+    /// </summary>
     private static int WriteTls(Span<byte> destination, TlsFacts tls)
     {
         int length = 0;
@@ -92,7 +97,10 @@ internal static class ProxyHeader
         int valueLength = 5 + WriteField(value[5..], TypeTlsVersion, tls.Version);
         valueLength += WriteField(value[valueLength..], TypeTlsCipher, tls.Cipher);
         WriteTypeAndLength(field, TypeTls, valueLength);
-        return length + 3 + valueLength;
+        length += 3 + valueLength;
+        if (tls.Exporter.Length > 0) length += WriteField(destination[length..], TypeExporter, tls.Exporter);
+        if (tls.ServerEndPoint.Length > 0) length += WriteField(destination[length..], TypeServerEndPoint, tls.ServerEndPoint);
+        return length;
     }
 
     private static int WriteField(Span<byte> destination, byte type, string text)
@@ -100,6 +108,13 @@ internal static class ProxyHeader
         int length = Encoding.ASCII.GetBytes(text, destination[3..]);
         WriteTypeAndLength(destination, type, length);
         return 3 + length;
+    }
+
+    private static int WriteField(Span<byte> destination, byte type, ReadOnlySpan<byte> value)
+    {
+        value.CopyTo(destination[3..]);
+        WriteTypeAndLength(destination, type, value.Length);
+        return 3 + value.Length;
     }
 
     private static void WriteTypeAndLength(Span<byte> destination, byte type, int length)

@@ -298,7 +298,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     /// <summary>Passes a client whose handshake is done to the reactors.</summary>
     private void Accept(PendingHandshake client, TlsSession session)
     {
-        AcceptedTls tls = new() { Facts = session.Facts() };
+        AcceptedTls tls = new() { Facts = session.Facts(_tls.ChannelBinding) };
         if (_server.Records == RecordLayer.OpenSsl)
         {
             tls.Session = session;

@@ -36,6 +36,10 @@ internal static unsafe partial class OpenSsl
     public const int FileTypePem = 1;
     public const int Tls12 = 0x0303;
     public const int Tls13 = 0x0304;
+    public const int NoHash = 0;
+    public const int Md5 = 4;
+    public const int Sha1 = 64;
+    public const int Sha256 = 672;
     public const int ParameterUtf8 = 4;
     public const int ParameterOctets = 5;
     public const int BioSourceOrSink = 0x400;
@@ -154,6 +158,13 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_get0_alpn_selected")]
     public static partial void AlpnSelected(nint ssl, byte** name, uint* length);
 
+    [LibraryImport(Ssl, EntryPoint = "SSL_export_keying_material")]
+    public static partial int ExportKeyingMaterial(
+        nint ssl, byte* into, nuint count, byte* label, nuint labelLength, byte* context, nuint contextLength, int hasContext);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_certificate")]
+    public static partial nint Certificate(nint ssl);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_session_reused")]
     public static partial int SessionReused(nint ssl);
 
@@ -198,6 +209,18 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Crypto, EntryPoint = "X509_get0_pubkey")]
     public static partial nint PublicKey(nint certificate);
+
+    [LibraryImport(Crypto, EntryPoint = "X509_get_signature_info")]
+    public static partial int SignatureInfo(nint certificate, int* hash, int* key, int* securityBits, uint* flags);
+
+    [LibraryImport(Crypto, EntryPoint = "X509_digest")]
+    public static partial int CertificateDigest(nint certificate, nint function, byte* digest, uint* length);
+
+    [LibraryImport(Crypto, EntryPoint = "OBJ_nid2sn")]
+    public static partial byte* ShortName(int number);
+
+    [LibraryImport(Crypto, EntryPoint = "EVP_get_digestbyname")]
+    public static partial nint DigestByName(byte* name);
 
     [LibraryImport(Crypto, EntryPoint = "X509_verify")]
     public static partial int VerifyCertificate(nint certificate, nint key);

@@ -6,4 +6,14 @@ namespace Megaphone.Tls;
 /// <param name="ServerName">The name that the client asked for (SNI); null when it named none.</param>
 /// <param name="Protocol">The protocol agreed on (ALPN); null without.</param>
 /// <param name="Resumed">Whether it went on with an earlier session.</param>
-internal sealed record TlsFacts(string Version, string Cipher, string? ServerName, string? Protocol, bool Resumed);
+internal sealed record TlsFacts(string Version, string Cipher, string? ServerName, string? Protocol, bool Resumed)
+{
+    /// <summary>The channel binding <c>tls-exporter</c> (RFC 9266), 32 bytes; empty: not asked for, or not TLS 1.3.</summary>
+    public byte[] Exporter { get; init; } = [];
+
+    /// <summary>
+    /// The channel binding <c>tls-server-end-point</c> (RFC 5929, section 4): the hash of the certificate that the client was shown; empty: not
+    /// asked for, or the certificate's signature has no hash of its own, as with Ed25519.
+    /// </summary>
+    public byte[] ServerEndPoint { get; init; } = [];
+}

@@ -119,7 +119,8 @@ internal readonly unsafe struct TlsSession(nint handle)
     }
 
     /// <summary>What the handshake, which is done, agreed on.</summary>
-    public TlsFacts Facts()
+    /// <param name="withBindings">Whether channel bindings are wanted.</param>
+    public TlsFacts Facts(bool withBindings)
     {
         byte* protocol;
         uint length;
@@ -129,7 +130,11 @@ internal readonly unsafe struct TlsSession(nint handle)
             Text(OpenSsl.CipherName(OpenSsl.CurrentCipher(handle)))!,
             Text(OpenSsl.ServerName(handle, 0)),
             length == 0 ? null : Marshal.PtrToStringUTF8((nint)protocol, (int)length),
-            OpenSsl.SessionReused(handle) != 0);
+            OpenSsl.SessionReused(handle) != 0)
+        {
+            Exporter = withBindings && IsTls13 ? ChannelBinding.Exporter(handle) : [],
+            ServerEndPoint = withBindings ? ChannelBinding.ServerEndPoint(handle) : [],
+        };
     }
 
     /// <summary>Frees the native memory.</summary>

@@ -39,6 +39,7 @@ internal static class EcmSettings
             Liveness = ConnectionSettings.ReadLiveness(reader, SettingKeys.EcmConnections),
         };
         if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(reader, ecm);
+        if (ecm.Tls is { ChannelBinding: true }) RefuseExposedBindings(reader, ecm);
         return ecm;
     }
 
@@ -146,6 +147,7 @@ internal static class EcmSettings
             },
             HandshakeTimeout = reader.Read(SettingKeys.TlsHandshakeTimeout),
             MaxHandshakes = reader.Read(SettingKeys.TlsMaxHandshakes),
+            ChannelBinding = reader.Read(SettingKeys.TlsChannelBinding),
         };
         return isWanted ? tls : null;
     }
@@ -166,6 +168,20 @@ internal static class EcmSettings
     }
 
     /// <summary>Certificates that nobody is shown are a listener that was forgotten, which would take passwords in the clear.</summary>
+    /// <summary>Section 9 of the link protocol: whoever can change what a link carries could undo what channel binding is for.</summary>
+    private static void RefuseExposedBindings(SettingsReader reader, EcmOptions ecm)
+    {
+        if (ecm.Proxy != ProxyMode.V2)
+            reader.Refuse(SettingKeys.TlsChannelBinding, $"wants {SettingKeys.Proxy.Path} to be v2, since it is sent in that header", "false");
+        HostPort to = ecm.Connect.To;
+        bool isLocal = to.Address is { } address ? IPAddress.IsLoopback(address) : to.Host == "localhost";
+        if (!isLocal && ecm.Connect.Tls is null)
+        {
+            reader.Refuse(
+                SettingKeys.TlsChannelBinding, $"wants {SettingKeys.LinkTls.Path}, since the link to {to} leaves this machine", "false");
+        }
+    }
+
     private static void RefuseUnusedTls(SettingsReader reader)
     {
         SettingKey first = SettingKeys.ClientTls.At("0");

@@ -69,6 +69,10 @@ internal static class SettingKeys
     public static readonly SettingKey<int> TlsMaxHandshakes = Table.Number(
         "Ecm:Tls:MaxHandshakes", 1, 65_536, TlsDefaults.MaxHandshakes, "clients on their way to TLS at the same time; more wait");
 
+    public static readonly SettingKey<bool> TlsChannelBinding = Table.Add(
+        "Ecm:Tls:ChannelBinding", ValueFormats.Switch, TlsDefaults.ChannelBinding,
+        "whether the server is told what ties a login to the client's TLS; wants `Proxy` v2, and links on loopback or with TLS");
+
     public static readonly SettingKey<HostPort> LinkTo = Table.Add(
         "Ecm:Link:To", ValueFormats.Target, ConnectDefaults.To,
         "the hub, or ejabberd's listener for links, by name or address; where a hub runs in this process, the default is that hub");

@@ -98,6 +98,20 @@ public class ProblemTests
     }
 
     [Fact]
+    public void Channel_bindings_are_sent_only_where_nobody_can_change_them()
+    {
+        const string Clients = """ "Clients": [ { "Listen": "0.0.0.0:1", "Tls": "direct" } ], "Tls": { "ChannelBinding": true, "Certificates": [ {""";
+        const string Certificate = """ "Certificate": "/c.pem", "Key": "/k.pem" } ] }""";
+        Snapshot.Match(string.Join('\n',
+        [
+            Lines($$"""{ "Ecm": { {{Clients}}{{Certificate}}, "Link": { "To": "192.0.2.1:6280" } } }"""),
+            Lines($$"""{ "Ecm": { {{Clients}}{{Certificate}}, "Proxy": "v2", "Link": { "To": "192.0.2.1:6280" } } }"""),
+            Lines($$"""{ "Ecm": { {{Clients}}{{Certificate}}, "Proxy": "v2", "Link": { "To": "hub.example.org:6280", "Tls": true } } }"""),
+            Lines($$"""{ "Ecm": { {{Clients}}{{Certificate}}, "Proxy": "v2", "Link": { "To": "localhost:6280" } } }"""),
+        ]));
+    }
+
+    [Fact]
     public void All_listeners_frame_alike_and_their_stanzas_fit_the_link()
     {
         Snapshot.Match(Lines("""

@@ -134,7 +134,8 @@ public class SettingsTests
                 "Clients": {{Clients}},
                 "Tls": {
                   "Certificates": {{Certificates}},
-                  "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "23s", "MaxHandshakes": 24
+                  "MinVersion": "1.3", "Tickets": false, "HandshakeTimeout": "23s", "MaxHandshakes": 24,
+                  "Records": "openssl", "ChannelBinding": true
                 },
                 "Link": {
                   "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",

@@ -47,10 +47,23 @@ public class ProxyHeaderTests
     }
 
     [Fact]
+    public void Version_2_carries_channel_bindings_behind_that()
+    {
+        TlsFacts tls = new("TLSv1.3", "X", null, null, Resumed: false) { Exporter = [1, 2, 3], ServerEndPoint = [4, 5] };
+        Assert.EndsWith(
+            "23" + "0001" + "58" + "E1" + "0003" + "010203" + "E2" + "0002" + "0405",
+            Convert.ToHexString(Written(ProxyMode.V2, "192.0.2.7:50000", "198.51.100.1:5222", tls)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Absent_fields_are_left_out_and_the_longest_header_fits()
     {
         TlsFacts least = new("TLSv1.2", "X", null, null, Resumed: true);
-        TlsFacts most = new("TLSv1.2", new string('X', 60), new string('x', 255), "xmpp-client", Resumed: true);
+        TlsFacts most = new("TLSv1.2", new string('X', 60), new string('x', 255), "xmpp-client", Resumed: true)
+        {
+            Exporter = new byte[32],
+            ServerEndPoint = new byte[64],
+        };
 
         Assert.EndsWith("C3501466" + "20" + "0013" + "01" + "00000001" + "21" + "0007" + Hex("TLSv1.2") + "23" + "0001" + "58",
             Convert.ToHexString(Written(ProxyMode.V2, "192.0.2.7:50000", "198.51.100.1:5222", least)), StringComparison.Ordinal);
