@@ -38,7 +38,10 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private const int RenewalDays = 14;
 
     /// <summary>Memory of an idle client with TLS in this process: measured, rounded up.</summary>
-    private const int OwnBytesPerTlsClient = 16_000;
+    private const int OwnBytesPerTlsClient = 260;
+
+    /// <summary>The same where its records are OpenSSL's.</summary>
+    private const int OwnBytesPerOpenSslClient = 16_000;
 
     /// <summary>The ports from 1024 on.</summary>
     private const int MostLocalPorts = 64_512;
@@ -49,7 +52,12 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private long Clients => settings.Ecm?.MaxClients ?? 0;
 
     /// <summary>The memory of each: if any listener uses TLS, all clients may.</summary>
-    private long OwnBytesPerClient => settings.Ecm?.Tls is null ? OwnBytesPerPlainClient : OwnBytesPerTlsClient;
+    private long OwnBytesPerClient => settings.Ecm?.Tls?.Server.Records switch
+    {
+        null => OwnBytesPerPlainClient,
+        RecordLayer.Own => OwnBytesPerTlsClient,
+        _ => OwnBytesPerOpenSslClient,
+    };
 
     /// <summary>The most sessions in the hub.</summary>
     private long Sessions => settings.Hub?.MaxSessions ?? 0;
