@@ -55,6 +55,9 @@ internal static class BenchFormats
         },
         "result.json");
 
+    /// <summary>The name of a PEM file with authorities; or <c>none</c>.</summary>
+    public static ValueFormat<string> Authorities { get; } = File with { Example = "ca.pem" };
+
     /// <summary>The name of one of the kernel's congestion controls.</summary>
     public static ValueFormat<string> Congestion { get; } = new(
         (string text, out string value) =>

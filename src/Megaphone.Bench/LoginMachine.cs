@@ -39,8 +39,7 @@ internal sealed class LoginMachine
     public LoginMachine(LoginOptions options)
     {
         _options = options;
-        _header = Encoding.UTF8.GetBytes(
-            $"<stream:stream to='{options.Domain}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>");
+        _header = HeaderTo(options.Domain);
         _mechanism = options.Method switch
         {
             LoginMethod.None => "",
@@ -64,6 +63,10 @@ internal sealed class LoginMachine
     /// The stream header, which a client sends twice. Without an XML declaration, which is optional and is not carried in stanzas.
     /// </summary>
     public ReadOnlySpan<byte> Header => _header;
+
+    /// <summary>A client's stream header.</summary>
+    public static byte[] HeaderTo(string domain) => Encoding.UTF8.GetBytes(
+        $"<stream:stream to='{domain}' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>");
 
     /// <summary>Handles a piece of the server's stream while the client logs in.</summary>
     /// <param name="session">Waits in a phase before <see cref="SessionPhase.Online"/>.</param>
@@ -140,7 +143,7 @@ internal sealed class LoginMachine
         exchange = null;
         length = 0;
         if (!XmlPiece.Has(features, "mechanism"u8))
-            return "the server offers no SASL, perhaps before STARTTLS, which is not spoken here";
+            return "the server offers no SASL, perhaps because it wants STARTTLS first: see --tls of bench xmpp";
         if (features.IndexOf(_offer) < 0) return $"the server does not offer {_mechanism}";
 
         string? initial = null;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Megaphone.Bench;
 
-/// <summary>A run over plain TCP connections: opens them, runs what the mode does with them, and closes them.</summary>
+/// <summary>A run over TCP connections, which are not XMPP clients: opens them, runs what the mode does with them, and closes them.</summary>
 internal abstract class TcpBench : IBench, ITcpHandler
 {
     private readonly TcpBenchOptions _options;
@@ -15,7 +15,7 @@ internal abstract class TcpBench : IBench, ITcpHandler
     protected TcpBench(string mode, TcpBenchOptions options, RunContext context)
     {
         _options = options;
-        Clients = new TcpClients(options.Tcp, options.Connections, this);
+        Clients = new TcpClients(options.Tcp, options.Connections, this, LoginMachine.HeaderTo(options.Tcp.Tls?.ServerName ?? options.Tcp.To.Host));
         _watch = ProcessWatch.Of(options.Run, context, () => Open);
         Driver = new RunDriver(context, options.Run.Patience, _watch, Problems, Clients.Poll);
         Report = new BenchReport(mode, Problems, _watch);
@@ -105,6 +105,7 @@ internal abstract class TcpBench : IBench, ITcpHandler
             else Driver.Pause();
         }
 
-        Driver.WaitUntil(() => !Clients.IsOpening, () => EverConnected);
+        Driver.WaitUntil(() => Clients.Opening == 0, () => EverConnected);
+        if (!Driver.IsStopped) Problems.Add("a connection was not established in time", Clients.Opening);
     }
 }

@@ -3,16 +3,22 @@ using System.Net.Sockets;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
+using Megaphone.Tls;
 using Megaphone.Values;
 
 namespace Megaphone.Bench;
 
-/// <summary>Many connections to one server, on the reactors of the service itself: 40 bytes each while nothing happens.</summary>
+/// <summary>
+/// Many connections to one server, on the reactors of the service itself: 40 bytes each while nothing happens, and 190 more with TLS.
+/// </summary>
 /// <remarks>Opening is for the run's driver alone; sending and ending are thread-safe.</remarks>
 internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
 {
     /// <summary>Connections that are being opened at the same time; more would overrun the server's queues.</summary>
     private const int MaxOpening = 512;
+
+    /// <summary>The same with TLS, which takes some 50 KB for each until its handshake is done.</summary>
+    private const int MaxSecuring = 128;
 
     /// <summary>Descriptors for everything that is no connection.</summary>
     public const int OtherDescriptors = 64;
@@ -23,29 +29,39 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     private readonly TcpOptions _options;
     private readonly ITcpHandler _handler;
     private readonly ConnectionId[] _ids;
+    private readonly byte[] _header;
     private readonly ConnectionOpener.Opened _opened;
+    private readonly TlsHandshakes.Ended _secured;
     private ConnectionOpener? _opener;
+    private TlsClientContext? _tls;
+    private TlsHandshakes? _handshakes;
     private Reactor<TcpClient>[] _reactors = [];
     private NativeAddress _to;
     private bool _stopped;
 
     /// <summary>Reserves room for connections.</summary>
-    public TcpClients(TcpOptions options, int count, ITcpHandler handler)
+    /// <param name="options">How they are opened.</param>
+    /// <param name="count">How many there are.</param>
+    /// <param name="handler">What is done with them.</param>
+    /// <param name="header">The stream header that STARTTLS begins with.</param>
+    public TcpClients(TcpOptions options, int count, ITcpHandler handler, byte[] header)
     {
         _options = options;
         _handler = handler;
         _ids = new ConnectionId[count];
-        _opened = OnOpened;
+        _header = header;
+        _opened = options.Tls is null ? OnOpened : Secure;
+        _secured = OnSecured;
     }
 
     /// <summary>Whether another connection may be opened now.</summary>
-    public bool HasRoom => _opener!.Pending < MaxOpening;
+    public bool HasRoom => Opening < (_handshakes is null ? MaxOpening : MaxSecuring);
 
-    /// <summary>Whether connections are being opened.</summary>
-    public bool IsOpening => _opener!.Pending > 0;
+    /// <summary>Connections that are being opened.</summary>
+    public int Opening => _opener!.Pending + (_handshakes?.Pending ?? 0);
 
     /// <summary>Starts the reactors.</summary>
-    /// <exception cref="IOException">The server has no address, or this machine does not allow as many connections.</exception>
+    /// <exception cref="IOException">The server has no address, this machine does not allow as many connections, or TLS cannot be used.</exception>
     public void Start()
     {
         ulong limit = OpenFileLimit.RaiseToHard();
@@ -59,6 +75,12 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         IPEndPoint to = Resolve(_options.To);
         _to = new NativeAddress(to);
         _opener = new ConnectionOpener(to, _options.From ?? (IPAddress.IsLoopback(to.Address) && _to.IsV4 ? SourceAddresses.Loopback : null));
+        if (_options.Tls is { } tls)
+        {
+            _tls = new TlsClientContext(tls);
+            _handshakes = new TlsHandshakes(_tls, tls.IsNegotiated ? _header : null, MaxSecuring);
+        }
+
         ReactorOptions options = new()
         {
             Name = "bench",
@@ -82,7 +104,11 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     public void Open(int index) => _opener!.Begin(index, _opened);
 
     /// <summary>Takes in the connections that are established.</summary>
-    public void Poll() => _opener?.Poll(_opened);
+    public void Poll()
+    {
+        _opener?.Poll(_opened);
+        _handshakes?.Poll(_secured);
+    }
 
     /// <summary>Sends; what a closed connection is given is dropped.</summary>
     public void Send(int index, ReadOnlySpan<byte> bytes) => ConnectionsOf(index).Send(_ids[index], Owner, bytes);
@@ -98,6 +124,8 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
         foreach (Reactor<TcpClient> reactor in _reactors) reactor.Stop();
         foreach (Reactor<TcpClient> reactor in _reactors) reactor.Dispose();
         _opener?.Dispose();
+        _handshakes?.Dispose();
+        _tls?.Dispose();
     }
 
     /// <inheritdoc/>
@@ -138,10 +166,22 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
 
     private void OnOpened(int index, int descriptor, string? problem)
     {
+        TlsConnectionState none = default;
+        OnSecured(index, descriptor, ref none, problem);
+    }
+
+    private void Secure(int index, int descriptor, string? problem)
+    {
+        if (problem is null) _handshakes!.Begin(index, descriptor);
+        else _handler.Closed(index, wasConnected: false, problem);
+    }
+
+    private void OnSecured(int index, int descriptor, ref TlsConnectionState tls, string? problem)
+    {
         if (problem is null)
         {
             Reactor<TcpClient> reactor = _reactors[index % _reactors.Length];
-            if (reactor.Connections.Add(descriptor, Owner, new TcpClient { Index = index }, out _ids[index]) is { } refusal)
+            if (reactor.Connections.Add(descriptor, Owner, new TcpClient { Index = index }, ref tls, out _ids[index]) is { } refusal)
                 problem = $"no connection: {Label.Of(refusal)}";
         }
 

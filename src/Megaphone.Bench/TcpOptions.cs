@@ -14,7 +14,7 @@ internal sealed record TcpOptions
         "processes", "N", null, "processes that share the connections; default: as many as the limit of descriptors demands");
 
     /// <summary>The options, in the order of the help.</summary>
-    public static IReadOnlyList<BenchOption> All { get; } = [ToOption, FromOption, ReactorsOption, ProcessesOption];
+    public static IReadOnlyList<BenchOption> All { get; } = [ToOption, FromOption, ReactorsOption, ProcessesOption, .. TlsClientOptions.All];
 
     /// <summary>Where connections go.</summary>
     public required HostPort To { get; init; }
@@ -28,6 +28,9 @@ internal sealed record TcpOptions
     /// <summary>The processes that were asked for; 0: as many as the limit of descriptors demands.</summary>
     public required int Processes { get; init; }
 
+    /// <summary>Their TLS; null: none.</summary>
+    public required TlsClientOptions? Tls { get; init; }
+
     /// <summary>The number of processes to split a run over.</summary>
     /// <param name="connections">The connections of all of them together.</param>
     /// <param name="context">Where a worker is not split again.</param>
@@ -39,11 +42,16 @@ internal sealed record TcpOptions
     }
 
     /// <summary>Reads the options.</summary>
-    public static TcpOptions Read(OptionValues values) => new()
+    public static TcpOptions Read(OptionValues values)
     {
-        To = values.Get(ToOption, ValueFormats.Target)!,
-        From = values.Get(FromOption, BenchFormats.Sources),
-        Processes = values.Get(ProcessesOption, ValueFormats.Number(1, 1000, 6)),
-        Reactors = values.Get(ReactorsOption, ValueFormats.Number(1, 64, 2)),
-    };
+        HostPort to = values.Get(ToOption, ValueFormats.Target)!;
+        return new TcpOptions
+        {
+            To = to,
+            From = values.Get(FromOption, BenchFormats.Sources),
+            Processes = values.Get(ProcessesOption, ValueFormats.Number(1, 1000, 6)),
+            Reactors = values.Get(ReactorsOption, ValueFormats.Number(1, 64, 2)),
+            Tls = TlsClientOptions.Read(values, to),
+        };
+    }
 }

@@ -10,7 +10,7 @@ internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
     public TcpTransport(TcpOptions options, XmppClients clients)
     {
         _clients = clients;
-        _connections = new TcpClients(options, clients.Sessions.Count, this);
+        _connections = new TcpClients(options, clients.Sessions.Count, this, clients.Header.ToArray());
     }
 
     /// <inheritdoc/>
@@ -62,7 +62,12 @@ internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
     public void Received(int index, ReadOnlySpan<byte> bytes) => _clients.Receive(this, index, bytes);
 
     /// <inheritdoc/>
-    public void Closed(int index, bool wasConnected, string? reason) => _clients.Lose(index, reason ?? "the server ended a connection");
+    public void Closed(int index, bool wasConnected, string? reason)
+    {
+        // With TLS 1.2 the end of the server's stream is the end of both, and nothing comes before this.
+        if (reason is null) _clients.Receive(this, index, []);
+        else _clients.Lose(index, reason);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _connections.Dispose();

@@ -74,6 +74,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "madvise", SetLastError = true)]
     public static partial int Advise(void* address, nuint length, int advice);
 
+    /// <summary>Gives the pages of the heap on which nothing is left back to the kernel, but for so many bytes at its end.</summary>
+    [LibraryImport(Library, EntryPoint = "malloc_trim")]
+    public static partial int TrimHeap(nuint keep);
+
     [LibraryImport(Library, EntryPoint = "usleep", SetLastError = true)]
     public static partial int Sleep(uint microseconds);
 

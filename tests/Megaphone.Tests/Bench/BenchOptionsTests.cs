@@ -61,6 +61,32 @@ public class BenchOptionsTests
         Problems("echo", "--to", "127.0.0.1:1", "--from", from));
 
     [Theory]
+    [InlineData("--tls \"ssl\": must be none, direct or starttls; for example none", "--tls", "ssl")]
+    [InlineData("--tls-version \"1.1\": must be 1.2 or 1.3; for example 1.2", "--tls", "direct", "--tls-version", "1.1")]
+    [InlineData("--server-name \"a b\": must be a domain; for example example.org", "--tls", "direct", "--server-name", "a b")]
+    [InlineData("--ca \"\": must name a file; for example ca.pem", "--tls", "direct", "--ca=")]
+    [InlineData("--ca \"none\": means nothing without TLS; for example --tls direct", "--ca", "none")]
+    [InlineData("--server-name \"a.example\": means nothing without TLS; for example --tls direct", "--server-name", "a.example")]
+    [InlineData("--tls-version \"1.2\": means nothing without TLS; for example --tls direct", "--tls-version=1.2")]
+    public void Options_of_TLS_are_checked(string problem, params string[] arguments) =>
+        Assert.Equal(problem, Problems("echo", ["--to", "127.0.0.1:1", .. arguments]));
+
+    [Theory]
+    [InlineData("server.example", true, null, 0, "--tls", "direct")]
+    [InlineData("server.example", true, "ca.pem", 0, "--tls", "direct", "--ca", "ca.pem")]
+    [InlineData("other.example", false, null, 0x0303, "--tls", "direct", "--ca", "none", "--server-name", "other.example", "--tls-version", "1.2")]
+    public void The_server_is_checked_by_the_name_of_the_target_unless_told_otherwise(
+        string name, bool isChecked, string? authorities, int version, params string[] arguments)
+    {
+        List<Problem> problems = [];
+        TlsClientOptions tls = EchoBenchOptions.Read(
+            new OptionValues(BenchMode.Find("echo")!, ["--to", "server.example:5223", .. arguments], problems)).Tcp.Tls!;
+
+        Assert.Empty(problems);
+        Assert.Equal((name, isChecked, authorities, version), (tls.ServerName, tls.ChecksCertificate, tls.Authorities, tls.Version));
+    }
+
+    [Theory]
     [InlineData("10.1.2.3", 0, "10.1.2.3")]
     [InlineData("10.1.2.3", 7, "10.1.2.3")]
     [InlineData("10.1.2.3/24", 0, "10.1.2.1")]

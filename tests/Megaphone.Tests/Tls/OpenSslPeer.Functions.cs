@@ -18,9 +18,6 @@ internal sealed unsafe partial class OpenSslPeer
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate_file", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int UseCertificate(TlsContext context, string file, int type);
 
-    [LibraryImport(Ssl, EntryPoint = "SSL_set_connect_state")]
-    private static partial void SetConnectState(nint ssl);
-
     [LibraryImport(Ssl, EntryPoint = "SSL_key_update")]
     private static partial int UpdateKeys(nint ssl, int kind);
 

@@ -6,8 +6,6 @@ namespace Megaphone.Tests.Tls;
 /// <summary>An end of a connection that OpenSSL handles, without a socket: what it sends is taken, what it is sent is given.</summary>
 internal sealed unsafe partial class OpenSslPeer : IDisposable
 {
-    private const int ControlMaxProtocol = 124;
-
     private readonly TlsContext _context = new(AnyMethod());
     private readonly nint _ssl;
     private readonly nint _input = OpenSsl.NewBio(MemoryMethod());
@@ -30,7 +28,7 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
         };
         int version = isTls13 ? OpenSsl.Tls13 : OpenSsl.Tls12;
         _ = OpenSsl.Control(_context, OpenSsl.ControlMinProtocol, version, 0);
-        _ = OpenSsl.Control(_context, ControlMaxProtocol, version, 0);
+        _ = OpenSsl.Control(_context, OpenSsl.ControlMaxProtocol, version, 0);
         _ = isTls13 ? SetSuites13(_context, suite) : OpenSsl.SetCiphers(_context, suite);
         HandshakeSecrets.ReportFrom(_context);
         if (certificate is { } files)
@@ -41,7 +39,7 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
 
         _ssl = OpenSsl.New(_context);
         OpenSsl.SetBios(_ssl, _input, _output);
-        if (certificate is null) SetConnectState(_ssl);
+        if (certificate is null) OpenSsl.SetConnectState(_ssl);
         else OpenSsl.SetAcceptState(_ssl);
     }
 
