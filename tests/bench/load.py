@@ -75,10 +75,14 @@ class Crowd:
         sys.exit(f"{' '.join(self.command)}\nwent wrong: {problems or ''}\n{''.join(self.progress[-10:])}")
 
 
-def connections(to, count, say=0):
+# The certificates of benchmarks are nobody's.
+TLS = "--tls", "direct", "--ca", "none", "--tls-version", "1.3"
+
+
+def connections(to, count, say=0, tls=()):
     """Connections that stay. What each says first, in bytes, has come back before the block begins."""
     options = ["--say", say, "--hear", say] if say else []
-    return Crowd("connect", "--to", to, "--connections", count, *options, awaited="hearing" if say else "connecting", clients=count)
+    return Crowd("connect", "--to", to, "--connections", count, *options, *tls, awaited="hearing" if say else "connecting", clients=count)
 
 
 def grown(figures, process, what, until, since="before"):

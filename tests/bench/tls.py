@@ -8,14 +8,15 @@ import sys
 import tempfile
 
 from ejabberd import Ejabberd
-from harness import BENCH, CLIENTS, PEER, Benchmark, Child, ecm, haproxy, hub, pathlib, time, wait_until
-from load import echo_server
+from harness import BENCH, CLIENTS, PEER, Benchmark, ecm, haproxy, hub, pathlib, time, wait_until
+from load import TLS, connections, cpu, echo_server, run, watch
 
 FEW = 500
 MANY = 5_000
 TALKING = 1_000
 RATE = 3_000
 SECONDS = 4
+WARMUP = 0.5
 ECDSA = "ECDSA P-256"
 RSA = "RSA-2048"
 KEYS = {
@@ -43,15 +44,10 @@ def peer(name):
     return haproxy(bind=f"{PEER} ssl crt {name}.pem")
 
 
-def clients(what, to, **options):
-    words = [word for key, value in options.items() for word in ([f"--{key}"] if value is True else [f"--{key}", str(value)])]
-    return [sys.executable, str(BENCH / "tls_clients.py"), what, "--to", to, *words]
-
-
 def memory(process, to, descriptors_each):
-    with Child(*clients("idle", to, connections=FEW), ready="READY"):
+    with connections(to, FEW, tls=TLS):
         few = settled(process, FEW * descriptors_each)
-        with Child(*clients("idle", to, connections=MANY - FEW), ready="READY", patience=120):
+        with connections(to, MANY - FEW, tls=TLS):
             return (settled(process, MANY * descriptors_each) - few) / (MANY - FEW)
 
 
@@ -61,30 +57,26 @@ def settled(process, descriptors):
     return process.own_memory()
 
 
-def handshakes(process, to, **options):
+def handshakes(process, to, resume):
     """Two programs shake hands as fast as they can. Returns how many a second there were, and seconds of processor time for each."""
     before = process.cpu()
-    running = [subprocess.Popen(clients("handshake", to, seconds=SECONDS, **options), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    command = [sys.executable, str(BENCH / "tls_clients.py"), "--to", to, "--seconds", str(SECONDS), *(["--resume"] if resume else [])]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     counts = [json.loads(each.communicate(timeout=60)[0]) for each in running]
     count = sum(each["handshakes"] for each in counts)
-    if options.get("resume") and sum(each["resumed"] for each in counts) < count - 2:
+    if resume and sum(each["resumed"] for each in counts) < count - 2:
         sys.exit("sessions were not resumed")
     return count / SECONDS, (process.cpu() - before) / count
 
 
 def messages(who, processes, to, rate):
     """Processor time for each message, all processes together."""
-    with subprocess.Popen(clients("talk", to, connections=TALKING, seconds=SECONDS, rate=rate),
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as talking:
-        talking.stdout.readline()
-        before = sum(each.cpu() for each in processes)
-        told = json.loads(talking.stdout.readline())
-        used = sum(each.cpu() for each in processes) - before
-        talking.stdin.close()
+    figures = run("echo", "--to", to, "--connections", TALKING, "--seconds", SECONDS, "--warmup", WARMUP, *TLS,
+                  *(["--rate", rate] if rate else []), *watch(processes))
     how = f"at {rate} messages/s" if rate else "flat out"
-    benchmark.add(f"{who}: µs per message, {how}", used / told["heard"] * 1e6)
+    benchmark.add(f"{who}: µs per message, {how}", cpu(figures, processes) / figures["messages"] * 1e6)
     if not rate:
-        benchmark.add(f"{who}: messages/s, {how}", told["heard"] / told["seconds"])
+        benchmark.add(f"{who}: messages/s, {how}", figures["messages_per_second"])
 
 
 @contextlib.contextmanager
@@ -111,8 +103,8 @@ def shake(who, way, kind, resume=False):
     def step(certificates):
         what = f"{'resumed' if resume else 'full'} handshake, {kind}"
         with way(certificates[kind]) as (process, to):
-            rate, cpu = handshakes(process, to, **({"resume": True} if resume else {}))
-        benchmark.add(f"{who}: {what}, µs", cpu * 1e6)
+            rate, seconds = handshakes(process, to, resume)
+        benchmark.add(f"{who}: {what}, µs", seconds * 1e6)
         benchmark.add(f"{who}: {what}, per second", rate)
     return step
 
