@@ -18,6 +18,21 @@ internal sealed unsafe partial class OpenSslPeer
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate_file", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int UseCertificate(TlsContext context, string file, int type);
 
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetSuites12(nint ssl, string suites);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_read_ahead")]
+    private static partial void SetReadAhead(nint ssl, int on);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get1_session")]
+    private static partial nint TakeSession(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_session")]
+    private static partial int SetSession(nint ssl, nint session);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_SESSION_free")]
+    private static partial void FreeSession(nint session);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_key_update")]
     private static partial int UpdateKeys(nint ssl, int kind);
 

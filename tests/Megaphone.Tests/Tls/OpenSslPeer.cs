@@ -6,6 +6,9 @@ namespace Megaphone.Tests.Tls;
 /// <summary>An end of a connection that OpenSSL handles, without a socket: what it sends is taken, what it is sent is given.</summary>
 internal sealed unsafe partial class OpenSslPeer : IDisposable
 {
+    private const int ControlSetTicketKeys = 59;
+    private const int TicketKeyBytes = 80;
+
     private readonly TlsContext _context = new(AnyMethod());
     private readonly nint _ssl;
     private readonly nint _input = OpenSsl.NewBio(MemoryMethod());
@@ -41,7 +44,28 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
         OpenSsl.SetBios(_ssl, _input, _output);
         if (certificate is null) OpenSsl.SetConnectState(_ssl);
         else OpenSsl.SetAcceptState(_ssl);
+
+        // All servers have the same key for their tickets, so that a session may be resumed at another one.
+        byte* ticketKey = stackalloc byte[TicketKeyBytes];
+        _ = OpenSsl.Control(_context, ControlSetTicketKeys, TicketKeyBytes, (nint)ticketKey);
     }
+
+    /// <summary>Whether the handshake has resumed a session.</summary>
+    public bool IsResumed => OpenSsl.SessionReused(_ssl) == 1;
+
+    /// <summary>Resumes the session of another client.</summary>
+    public void Resume(OpenSslPeer other)
+    {
+        nint session = TakeSession(other._ssl);
+        _ = SetSession(_ssl, session);
+        FreeSession(session);
+    }
+
+    /// <summary>Takes a suite of TLS 1.2 in place of the algorithm's.</summary>
+    public void UseSuite(string suite) => _ = SetSuites12(_ssl, suite);
+
+    /// <summary>Reads as much as there is, instead of one record.</summary>
+    public void ReadAhead() => SetReadAhead(_ssl, 1);
 
     /// <summary>Goes on with the handshake.</summary>
     /// <returns>Whether it is done.</returns>

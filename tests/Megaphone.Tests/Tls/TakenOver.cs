@@ -16,11 +16,14 @@ internal sealed class TakenOver : IDisposable
     /// <param name="algorithm">What is agreed on.</param>
     /// <param name="isServer">Whether ours is the server's end.</param>
     /// <param name="certificate">The server's.</param>
-    public TakenOver(bool isTls13, AeadAlgorithm algorithm, bool isServer, (string Certificate, string Key) certificate)
+    /// <param name="resumed">The client whose session is resumed; null: none is.</param>
+    public TakenOver(
+        bool isTls13, AeadAlgorithm algorithm, bool isServer, (string Certificate, string Key) certificate, OpenSslPeer? resumed = null)
     {
         using OpenSslPeer other = new(isTls13, algorithm, isServer ? certificate : null);
         Peer = new OpenSslPeer(isTls13, algorithm, isServer ? null : certificate);
         (OpenSslPeer client, OpenSslPeer server) = isServer ? (Peer, other) : (other, Peer);
+        if (resumed is not null) client.Resume(resumed);
 
         // In TLS 1.3 the server is done with its tickets, which are the first records with the keys that are taken over, and come behind the
         // client's end of the handshake.
