@@ -43,7 +43,10 @@ internal static partial class ReferenceParser
                         begin = here;
                         break;
                     case XmlNodeType.EndElement:
-                        pieces.Add(stream[here..].TrimEnd(' ', '\t', '\r', '\n'));
+                        // This parser takes a NUL behind the last tag for the end of everything.
+                        string last = stream[here..].TrimEnd(' ', '\t', '\r', '\n');
+                        if (!last.EndsWith('>')) return null;
+                        pieces.Add(last);
                         break;
                     case XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace:
                         // A reference to white space is not white space, and not allowed between elements.
