@@ -15,7 +15,8 @@ internal sealed class StartTlsNegotiation(PendingSockets sockets, StreamSplitter
         if (!sockets.TryReceive(client, buffer, out ReadOnlySpan<byte> unread)) return;
         StreamSplitter.Step step;
         StreamFault? fault;
-        while ((step = splitter.Next(ref client.Stream, MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault)) == StreamSplitter.Step.Piece)
+        while ((step = splitter.Next(ref client.Stream, MaxPieceBytes, ref unread, out ReadOnlySpan<byte> piece, out fault))
+            == StreamSplitter.Step.Piece)
         {
             // White space is not an attack: it is dropped, and some clients end lines where the RFC allows none.
             bool more = XmlBytes.CountWhiteSpace(unread) < unread.Length;

@@ -27,6 +27,14 @@ internal sealed class TlsInput<TState>(
         if (!secured.Kept.IsEmpty) metrics.AddBufferMemory(-secured.Kept.Bytes);
         _records.Begin(ref secured.Kept);
         TlsInputResult result = OpenRecords(id, ref slot, ref secured.Tls, into);
+        if (result.WantsKeyUpdate)
+        {
+            // One answers all that were asked for in this turn: each by itself would be a segment, and all together more than fit before an alert.
+            slot.Enter();
+            output.OweKeyUpdate(id, ref slot);
+            slot.Exit();
+        }
+
         bool goesOn = result.Status is TlsStatus.Done or TlsStatus.WantRead;
         if (goesOn)
         {
@@ -74,9 +82,7 @@ internal sealed class TlsInput<TState>(
                     result.Count += _records.Deliver(waiting.Slice(record.DataStart, record.DataLength), into[result.Count..]);
                     break;
                 case OpenedRecordKind.KeyUpdateRequested:
-                    slot.Enter();
-                    output.OweKeyUpdate(id, ref slot);
-                    slot.Exit();
+                    result.WantsKeyUpdate = true;
                     break;
                 case OpenedRecordKind.Ended:
                     (result.Status, result.EndsBoth) = (TlsStatus.Ended, !tls.Parameters.IsTls13);

@@ -17,6 +17,9 @@ internal struct TlsInputResult
     /// <summary>There is more to open or to deliver that the kernel will not report.</summary>
     public bool IsIncomplete;
 
+    /// <summary>The peer has asked for key updates of ours.</summary>
+    public bool WantsKeyUpdate;
+
     /// <summary>What waits to be sent has waited for input: OpenSSL.</summary>
     public bool MustFlush;
 
