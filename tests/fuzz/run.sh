@@ -13,6 +13,8 @@
 #   proxy-header      PROXY headers that are written, against a strict reader
 #   starttls          what a client sends before its TLS: stream, STARTTLS, records
 #   stream-splitter   a client's XML stream in parts, against System.Xml
+#   tls-record-reader records of a TLS peer that has the right keys, or not
+#   tls-records       the same records to OpenSSL and to ours
 #
 # One row for each: executions, and how many a second; inputs at the beginning and at the end; edges of Megaphone.Core's code that they
 # reach together, and how many the corpus reaches alone; crashes and hangs. All of it stays in artifacts/fuzz/, in a folder for each run:
@@ -54,7 +56,7 @@ cp -r "$artifacts/bin/Megaphone.Fuzz/release" "$program"
 # Only what the targets are about: of the rest too much runs by chance.
 step "instrumenting Megaphone.Core" "$output/instrument.log" \
   dotnet sharpfuzz "$program/Megaphone.Core.dll" \
-  Megaphone.Protocol Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.StartTlsDialogue Megaphone.Tls.HostName Megaphone.Tls.TlsRecord
+  Megaphone.Protocol Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.StartTlsDialogue Megaphone.Tls
 
 # No script that AFL++ could look into, no wish about the processor's frequency or the kernel's core pattern, no screen.
 export AFL_SKIP_BIN_CHECK=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_NO_COLOR=1

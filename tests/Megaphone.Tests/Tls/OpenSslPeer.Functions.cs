@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Megaphone.Interop;
 
 namespace Megaphone.Tests.Tls;
 
@@ -8,15 +7,6 @@ internal sealed unsafe partial class OpenSslPeer
 {
     private const string Ssl = "libssl.so.3";
     private const string Crypto = "libcrypto.so.3";
-
-    [LibraryImport(Ssl, EntryPoint = "TLS_method")]
-    private static partial nint AnyMethod();
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetSuites13(TlsContext context, string suites);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate_file", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int UseCertificate(TlsContext context, string file, int type);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetSuites12(nint ssl, string suites);

@@ -6,10 +6,7 @@ namespace Megaphone.Tests.Tls;
 /// <summary>An end of a connection that OpenSSL handles, without a socket: what it sends is taken, what it is sent is given.</summary>
 internal sealed unsafe partial class OpenSslPeer : IDisposable
 {
-    private const int ControlSetTicketKeys = 59;
-    private const int TicketKeyBytes = 80;
-
-    private readonly TlsContext _context = new(AnyMethod());
+    private readonly OpenSslContext? _owned;
     private readonly nint _ssl;
     private readonly nint _input = OpenSsl.NewBio(MemoryMethod());
     private readonly nint _output = OpenSsl.NewBio(MemoryMethod());
@@ -22,32 +19,20 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
     /// <param name="algorithm">What is agreed on.</param>
     /// <param name="certificate">A server's certificate and key; null: it is a client.</param>
     public OpenSslPeer(bool isTls13, AeadAlgorithm algorithm, (string Certificate, string Key)? certificate)
+        : this(new OpenSslContext(isTls13, algorithm, certificate), ownsContext: true)
     {
-        string suite = algorithm switch
-        {
-            AeadAlgorithm.Aes128Gcm => isTls13 ? "TLS_AES_128_GCM_SHA256" : "ECDHE-ECDSA-AES128-GCM-SHA256",
-            AeadAlgorithm.Aes256Gcm => isTls13 ? "TLS_AES_256_GCM_SHA384" : "ECDHE-ECDSA-AES256-GCM-SHA384",
-            _ => isTls13 ? "TLS_CHACHA20_POLY1305_SHA256" : "ECDHE-ECDSA-CHACHA20-POLY1305",
-        };
-        int version = isTls13 ? OpenSsl.Tls13 : OpenSsl.Tls12;
-        _ = OpenSsl.Control(_context, OpenSsl.ControlMinProtocol, version, 0);
-        _ = OpenSsl.Control(_context, OpenSsl.ControlMaxProtocol, version, 0);
-        _ = isTls13 ? SetSuites13(_context, suite) : OpenSsl.SetCiphers(_context, suite);
-        HandshakeSecrets.ReportFrom(_context);
-        if (certificate is { } files)
-        {
-            _ = UseCertificate(_context, files.Certificate, OpenSsl.FileTypePem);
-            _ = OpenSsl.UsePrivateKey(_context, files.Key, OpenSsl.FileTypePem);
-        }
+    }
 
-        _ssl = OpenSsl.New(_context);
+    /// <summary>Begins.</summary>
+    /// <param name="context">What it has in common with others.</param>
+    /// <param name="ownsContext">Whether the context goes with it.</param>
+    public OpenSslPeer(OpenSslContext context, bool ownsContext = false)
+    {
+        _owned = ownsContext ? context : null;
+        _ssl = OpenSsl.New(context.Handle);
         OpenSsl.SetBios(_ssl, _input, _output);
-        if (certificate is null) OpenSsl.SetConnectState(_ssl);
-        else OpenSsl.SetAcceptState(_ssl);
-
-        // All servers have the same key for their tickets, so that a session may be resumed at another one.
-        byte* ticketKey = stackalloc byte[TicketKeyBytes];
-        _ = OpenSsl.Control(_context, ControlSetTicketKeys, TicketKeyBytes, (nint)ticketKey);
+        if (context.IsServer) OpenSsl.SetAcceptState(_ssl);
+        else OpenSsl.SetConnectState(_ssl);
     }
 
     /// <summary>Whether the handshake has resumed a session.</summary>
@@ -133,7 +118,7 @@ internal sealed unsafe partial class OpenSslPeer : IDisposable
     public void Dispose()
     {
         OpenSsl.Free(_ssl);
-        _context.Dispose();
+        _owned?.Dispose();
         _secrets[0].Clear();
     }
 }

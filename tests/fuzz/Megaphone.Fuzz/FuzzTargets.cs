@@ -14,5 +14,7 @@ internal static class FuzzTargets
         ["proxy-header"] = ProxyHeaderTarget.Run,
         ["starttls"] = StartTlsTarget.Run,
         ["stream-splitter"] = StreamSplitterTarget.Run,
+        ["tls-record-reader"] = TlsRecordReaderTarget.Run,
+        ["tls-records"] = TlsRecordsTarget.Run,
     };
 }
