@@ -46,6 +46,9 @@ internal sealed class HandmadeTls : IDisposable
     /// <summary>The TCP connection.</summary>
     public Socket Socket => _socket;
 
+    /// <summary>Key updates that the other end has sent.</summary>
+    public int KeyUpdates { get; private set; }
+
     /// <summary>Connects; the handshake is done, and nothing has been sent after it.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="keyLog">A file that may be written.</param>
@@ -75,9 +78,12 @@ internal sealed class HandmadeTls : IDisposable
     }
 
     /// <summary>Makes one record, which must be the next that is sent.</summary>
-    public byte[] Seal(byte type, ReadOnlySpan<byte> content)
+    /// <param name="type">Of what is in it.</param>
+    /// <param name="content">Its content; may be part of a handshake message.</param>
+    /// <param name="padding">How many zeros follow the type (RFC 8446, section 5.4).</param>
+    public byte[] Seal(byte type, ReadOnlySpan<byte> content, int padding = 0)
     {
-        byte[] record = new byte[HeaderBytes + content.Length + 1 + TagBytes];
+        byte[] record = new byte[HeaderBytes + content.Length + 1 + padding + TagBytes];
         Seal(type, content, record);
         return record;
     }
@@ -132,8 +138,9 @@ internal sealed class HandmadeTls : IDisposable
         {
             if (Take() is { } record)
             {
-                if (record.Type == Handshake && record.Content[0] == KeyUpdate(false)[0])
-                    (_peerSecret, _taken) = (NextSecret(_peerSecret), 0);
+                if (record.Type != Handshake || record.Content[0] != KeyUpdate(false)[0]) return record;
+                (_peerSecret, _taken) = (NextSecret(_peerSecret), 0);
+                KeyUpdates++;
                 return record;
             }
 
@@ -197,7 +204,7 @@ internal sealed class HandmadeTls : IDisposable
         BinaryPrimitives.WriteUInt16BigEndian(record[3..], (ushort)(record.Length - HeaderBytes));
         Span<byte> inner = record[HeaderBytes..^TagBytes], key = stackalloc byte[KeyBytes], nonce = stackalloc byte[NonceBytes];
         content.CopyTo(inner);
-        inner[^1] = type;
+        inner[content.Length] = type;
         KeyAndNonce(_ownSecret, _sent++, key, nonce);
         using AesGcm cipher = new(key, TagBytes);
         cipher.Encrypt(nonce, inner, inner, record[^TagBytes..], record[..HeaderBytes]);
