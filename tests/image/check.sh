@@ -127,7 +127,8 @@ check "a name server for the next check is up" wait_until 5 grep -q ready "$work
 check "a backend can be a DNS name" start named --Ecm:Clients:0:Listen "127.0.0.1:$named_clients" \
   --Ecm:Link:To "127.0.0.1:$named_link" --Hub:Listen "127.0.0.1:$named_link" --Hub:Backend "tcp://echo.test:$clients" \
   --Admin:Listen "127.0.0.1:$named_admin"
-check "the name resolves, and data is echoed through it" echoes "$named_clients"
+# Sessions that come before the name server's answer are refused.
+check "the name resolves, and data is echoed through it" wait_until 10 echoes "$named_clients"
 
 check "a certificate for the next check is made" make_certificate
 check "clients can use TLS" start tls --Ecm:Clients:0:Listen "127.0.0.1:$tls_clients" --Ecm:Clients:0:Tls direct \
