@@ -76,7 +76,12 @@ class Crowd:
 
 
 # The certificates of benchmarks are nobody's.
-TLS = "--tls", "direct", "--ca", "none", "--tls-version", "1.3"
+def tls(version):
+    """Options of clients that speak TLS at once, and do not check the certificate."""
+    return "--tls", "direct", "--ca", "none", "--tls-version", version
+
+
+TLS = tls("1.3")
 
 
 def connections(to, count, say=0, tls=()):
