@@ -55,7 +55,7 @@ def memory(process, to, descriptors_each, version):
 
 def settled(process, descriptors):
     wait_until(lambda: process.descriptors() >= descriptors, f"{descriptors} descriptors are open")
-    time.sleep(1)
+    time.sleep(7)  # until the ECM has given back what the handshakes needed, which it does every five seconds
     return process.own_memory()
 
 

@@ -87,7 +87,9 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     {
         lock (_lock)
         {
-            if (!_byDeadline.TryPeek(out PendingHandshake? oldest)) return -1;
+            PendingHandshake? oldest;
+            while (_byDeadline.TryPeek(out oldest) && oldest.Removed) _byDeadline.Dequeue();
+            if (oldest is null) return -1;
             return (int)Math.Clamp(oldest.Deadline - Environment.TickCount64, 0, int.MaxValue);
         }
     }

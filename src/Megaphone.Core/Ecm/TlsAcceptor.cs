@@ -22,6 +22,12 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private const int ReadBytes = 4096;
     private const int BackoffMilliseconds = 100;
 
+    /// <summary>After so many handshakes it pays to give back what they have needed.</summary>
+    private const int ManyHandshakes = 256;
+
+    /// <summary>The least time between two such moments.</summary>
+    private const int GiveBackMilliseconds = 5_000;
+
     private readonly EcmOptions _options;
     private readonly TlsServer _server;
     private readonly ReactorGroup<EcmClient> _clients;
@@ -37,6 +43,8 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private readonly List<Acceptor.Accepted> _onAccepted = [];
     private readonly Lock _accepting = new();
     private readonly Thread[] _threads;
+    private long _gaveBackAt = Environment.TickCount64 - GiveBackMilliseconds;
+    private int _accepted;
     private volatile bool _stopping;
 
     /// <summary>Makes the acceptor; nothing runs before <see cref="Start"/>.</summary>
@@ -109,7 +117,9 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         while (!_stopping)
         {
             // One event at a time: a second one would wait for as long as a handshake step takes, while another thread may be idle.
-            int count = _epoll.Wait(&one, 1, _pending.MillisecondsUntilTimeout());
+            int wait = _pending.MillisecondsUntilTimeout();
+            if (wait < 0) wait = GiveBackMemory();
+            int count = _epoll.Wait(&one, 1, wait);
             _pending.Expire();
             if (count == 0 || one.Data == WakerData) continue;
             if (one.Data >= _firstListener) Accept((int)(one.Data - _firstListener));
@@ -141,8 +151,25 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         }
 
         _metrics.AddHandshaking(1);
+        Interlocked.Increment(ref _accepted);
         StartTlsDialogue? dialogue = mode == ClientTls.StartTls ? new StartTlsDialogue(FindHost) : null;
         _sockets.Watch(_pending.Add(descriptor, peer, listener, dialogue));
+    }
+
+    /// <summary>
+    /// Nobody is pending. What OpenSSL and the collected heap keep of many handshakes would be a few hundred bytes for each client that stays.
+    /// </summary>
+    /// <returns>Milliseconds until it is to be called again; -1: not before there have been many once more.</returns>
+    private int GiveBackMemory()
+    {
+        if (Volatile.Read(ref _accepted) < ManyHandshakes) return -1;
+        long wait = Volatile.Read(ref _gaveBackAt) + GiveBackMilliseconds - Environment.TickCount64;
+        if (wait > 0) return (int)wait;
+        if (Interlocked.Exchange(ref _accepted, 0) < ManyHandshakes) return -1;
+        Volatile.Write(ref _gaveBackAt, Environment.TickCount64);
+        _ = Libc.TrimHeap(0);
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        return -1;
     }
 
     private string? FindHost(string host) => HostName.Normalize(host) is { } name && _server.Covers(name) ? name : null;
