@@ -110,13 +110,14 @@ check nothing and bound nothing. It tells what is left to be had, and what is no
 HAProxy takes for a message that travels alone. Most of that is what it costs to wake a thread on another core, which has gone to sleep
 meanwhile. Which cores anything runs on is left to the system.""",
     "tls": """
-Clients are the load generator's, with TLS 1.3; those that only shake hands are Python's. Memory is the slope between 500 and 18,000 clients that
-have made their handshake and said nothing, seven seconds after the last; for HAProxy between 500 and 5,000, with a connection to its server for each. Handshakes are as many as two programs make one after the other,
-certificates not being verified; a resumed one has an exchange of 200 bytes behind it, because the ticket for the next comes with
-that. Messages: 1,000 clients, 200 bytes each way, each client with one under way all the time, or 3,000 a
-second, one client after the other. The hub answers itself, so that ECM and hub do as many hops
-as HAProxy and its server. ejabberd is there as the server that clients reach directly, on a listener with TLS from the first byte
-on and without modules: for each handshake it starts a session, and ends it, and its idle clients have not logged in.""",
+Clients are the load generator's, with TLS 1.3; those that only shake hands are Python's. Memory is the slope between 500 and
+18,000 clients that have made their handshake and said nothing, seven seconds after the last; for HAProxy between 500 and 5,000,
+with a connection to its server for each. Handshakes are as many as two programs make one after the other, certificates not being
+verified; a resumed one has an exchange of 200 bytes behind it, because the ticket for the next comes with that. Messages: 1,000
+clients, 200 bytes each way, each client with one under way all the time, or 3,000 a second, one client after the other. The hub
+answers itself, so that ECM and hub do as many hops as HAProxy and its server. ejabberd is there as the server that clients reach
+directly, on a listener with TLS from the first byte on and without modules: for each handshake it starts a session, and ends it,
+and its idle clients have not logged in.""",
     "link": """
 `megaphone bench flood` plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
 size, header included, as fast as they are taken, every header that comes back checked, no byte lost. It shares the two
