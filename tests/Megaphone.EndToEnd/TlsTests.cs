@@ -265,13 +265,8 @@ public abstract class TlsTests : IDisposable
     [Fact]
     public async Task A_key_update_that_comes_in_two_records_counts_as_one()
     {
-        using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
-        using LinkPeer link = await hub.AcceptAsync();
-        await ecm.HasLinksAsync(1, "ecm");
-        using HandmadeTls halting = await HandmadeTls.ConnectAsync(ecm.Clients, Certificates.Files("keys").Key);
-        await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
-        ulong id = (await link.ReceiveAsync()).Id;
+        using HandmadeSession session = await OpenAsync();
+        (MegaphoneProcess ecm, LinkPeer link, HandmadeTls halting, ulong id) = (session.Ecm, session.Link, session.Client, session.Id);
         byte[] update = HandmadeTls.KeyUpdate(ask: true);
         await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(0, 4));
         await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(4));
@@ -285,13 +280,8 @@ public abstract class TlsTests : IDisposable
     [Fact]
     public async Task A_client_that_asks_for_many_key_updates_and_reads_nothing_waits_and_loses_nothing()
     {
-        using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
-        using LinkPeer link = await hub.AcceptAsync();
-        await ecm.HasLinksAsync(1, "ecm");
-        using HandmadeTls asking = await HandmadeTls.ConnectAsync(ecm.Clients, Certificates.Files("keys").Key);
-        await asking.SendAsync(HandmadeTls.ApplicationData, "asking"u8);
-        ulong askingId = (await link.ReceiveAsync()).Id;
+        using HandmadeSession session = await OpenAsync();
+        (MegaphoneProcess ecm, LinkPeer link, HandmadeTls asking, ulong askingId) = (session.Ecm, session.Link, session.Client, session.Id);
         using TlsClient other = await TlsClient.ConnectAsync(ecm.Clients);
         await other.SendAsync("other");
         ulong otherId = (await link.ReceiveAsync()).Id;
@@ -493,6 +483,9 @@ public abstract class TlsTests : IDisposable
         await process.EndAsync();
         return string.Join('\n', process.Output);
     }
+
+    private protected Task<HandmadeSession> OpenAsync(params string[] settings) =>
+        HandmadeSession.OpenAsync(Certificates.Files("keys").Key, [.. Settings(), .. settings]);
 
     private Task<MegaphoneProcess> BothAsync(params string[] settings) => MegaphoneProcess.BothAsync([.. Settings(), .. settings]);
 

@@ -6,13 +6,8 @@ public sealed class TlsWithOpenSslRecordsTests() : TlsTests("openssl")
     [Fact]
     public async Task Half_a_key_update_delays_that_client_only_and_loses_nothing()
     {
-        using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
-        using LinkPeer link = await hub.AcceptAsync();
-        await ecm.HasLinksAsync(1, "ecm");
-        using HandmadeTls halting = await HandmadeTls.ConnectAsync(ecm.Clients, Certificates.Files("keys").Key);
-        await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
-        ulong haltingId = (await link.ReceiveAsync()).Id;
+        using HandmadeSession session = await OpenAsync();
+        (MegaphoneProcess ecm, LinkPeer link, HandmadeTls halting, ulong haltingId) = (session.Ecm, session.Link, session.Client, session.Id);
         using TlsClient other = await TlsClient.ConnectAsync(ecm.Clients);
         await other.SendAsync("other");
         ulong otherId = (await link.ReceiveAsync()).Id;
@@ -42,13 +37,8 @@ public sealed class TlsWithOpenSslRecordsTests() : TlsTests("openssl")
     [Fact]
     public async Task A_client_that_stops_in_the_middle_of_a_key_update_fills_a_bounded_buffer_and_is_then_closed()
     {
-        using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, [.. Settings(), "Ecm:Buffers:LimitBytes=500000"]);
-        using LinkPeer link = await hub.AcceptAsync();
-        await ecm.HasLinksAsync(1, "ecm");
-        using HandmadeTls halting = await HandmadeTls.ConnectAsync(ecm.Clients, Certificates.Files("keys").Key);
-        await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
-        ulong id = (await link.ReceiveAsync()).Id;
+        using HandmadeSession session = await OpenAsync("Ecm:Buffers:LimitBytes=500000");
+        (MegaphoneProcess ecm, LinkPeer link, HandmadeTls halting, ulong id) = (session.Ecm, session.Link, session.Client, session.Id);
         await halting.SendAsync(HandmadeTls.Handshake, HandmadeTls.KeyUpdate(ask: true).AsSpan(0, 4));
 
         // As above: were it too short, the client would be neither paused nor reset.

@@ -6,13 +6,8 @@ public sealed class TlsWithOwnRecordsTests() : TlsTests("own")
     [Fact]
     public async Task Half_a_key_update_holds_up_nothing()
     {
-        using TestHub hub = new();
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, Settings());
-        using LinkPeer link = await hub.AcceptAsync();
-        await ecm.HasLinksAsync(1, "ecm");
-        using HandmadeTls halting = await HandmadeTls.ConnectAsync(ecm.Clients, Certificates.Files("keys").Key);
-        await halting.SendAsync(HandmadeTls.ApplicationData, "halting"u8);
-        ulong id = (await link.ReceiveAsync()).Id;
+        using HandmadeSession session = await OpenAsync();
+        (MegaphoneProcess ecm, LinkPeer link, HandmadeTls halting, ulong id) = (session.Ecm, session.Link, session.Client, session.Id);
         byte[] update = HandmadeTls.KeyUpdate(ask: true);
         await halting.SendAsync(HandmadeTls.Handshake, update.AsSpan(0, 4));
 
