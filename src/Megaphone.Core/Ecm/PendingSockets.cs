@@ -16,9 +16,6 @@ namespace Megaphone.Ecm;
 internal sealed unsafe class PendingSockets(
     Epoll epoll, PendingHandshakes pending, Action<int> resume, StreamSplitter splitter, RoleMetrics metrics)
 {
-    /// <summary>By which epoll tells of a client: from 1 on.</summary>
-    public static ulong EpollDataOf(PendingHandshake client) => (ulong)client.Slot + 1;
-
     /// <summary>Begins to watch a new client.</summary>
     public void Watch(PendingHandshake client)
     {
@@ -94,6 +91,9 @@ internal sealed unsafe class PendingSockets(
         Release(client);
         Remove(client);
     }
+
+    /// <summary>By which epoll tells of a client: from 1 on.</summary>
+    private static ulong EpollDataOf(PendingHandshake client) => (ulong)client.Slot + 1;
 
     private void Release(PendingHandshake client)
     {

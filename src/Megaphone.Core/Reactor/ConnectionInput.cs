@@ -81,9 +81,6 @@ internal sealed unsafe class ConnectionInput<TState>(
         return into[..(int)Math.Max(0, _count)];
     }
 
-    /// <summary>Frees what is kept of a connection that is closed.</summary>
-    public void Drop(ref KeptInput kept) => tls.Drop(ref kept);
-
     /// <inheritdoc/>
     public void Dispose()
     {

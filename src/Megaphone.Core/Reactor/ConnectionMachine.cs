@@ -199,7 +199,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
             if (slot.Generation == 0 || slot.Descriptor < 0) continue;
             bool isFlushed = !slot.Is(ConnectionFlags.OutputQueued);
             if (!isFlushed) _output.Drop(_table.IdAt(index), ref slot);
-            if (slot.Is(ConnectionFlags.Secured)) CloseTls(_table.IdAt(index), ref slot, inOrder: isFlushed && !slot.Is(ConnectionFlags.Aborting));
+            if (slot.Is(ConnectionFlags.Secured)) _output.DropTls(index, ref slot, inOrder: isFlushed && !slot.Is(ConnectionFlags.Aborting));
             _ = Libc.Close(slot.Descriptor);
         }
 
@@ -350,7 +350,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
             // An end in order says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent
             // its alert, which a reset could take away again.
             bool inOrder = reason is CloseReason.Ended or CloseReason.LinkLost;
-            if (slot.Is(ConnectionFlags.Secured)) CloseTls(id, ref slot, inOrder && isFlushed);
+            if (slot.Is(ConnectionFlags.Secured)) _output.DropTls(id.Slot, ref slot, inOrder && isFlushed);
             if (!inOrder && reason != CloseReason.TlsError) Libc.AbortOnClose(slot.Descriptor);
             _ = Libc.Close(slot.Descriptor);
             slot.Descriptor = -1;
@@ -358,27 +358,6 @@ internal sealed class ConnectionMachine<TState> : IDisposable
 
         slot.Exit();
         ReportClosed(id, ref slot);
-    }
-
-    /// <summary>Frees the TLS of a connection that is being closed.</summary>
-    private void CloseTls(ConnectionId id, ref ConnectionSlot slot, bool inOrder)
-    {
-        if (slot.Is(ConnectionFlags.OpenSslRecords))
-        {
-            ref OpenSslState secured = ref _table.OpenSsl(id.Slot);
-            if (inOrder && !slot.Is(ConnectionFlags.WriteEnded)) _ = secured.Session.EndWrite();
-            secured.Free();
-            secured = default;
-        }
-        else
-        {
-            ref SecuredState secured = ref _table.Secured(id.Slot);
-            if (inOrder) TlsEnd.Send(slot.Descriptor, ref secured.Tls);
-            _input.Drop(ref secured.Kept);
-            secured.Tls.Release();
-        }
-
-        slot.Clear(ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords);
     }
 
     /// <summary>Tells the handler that a connection is closed, if it does not know yet, and frees the slot.</summary>

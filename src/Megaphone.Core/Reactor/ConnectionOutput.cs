@@ -108,6 +108,31 @@ internal sealed unsafe class ConnectionOutput<TState>(
         slot.Clear(ConnectionFlags.OutputQueued);
     }
 
+    /// <summary>Frees the TLS of a connection that is being closed.</summary>
+    /// <param name="index">Its slot's index.</param>
+    /// <param name="slot">Its slot.</param>
+    /// <param name="inOrder">Whether the peer is to be told that our direction ends here. Nothing must wait then.</param>
+    public void DropTls(int index, ref ConnectionSlot slot, bool inOrder)
+    {
+        if (slot.Is(ConnectionFlags.OpenSslRecords))
+        {
+            ref OpenSslState secured = ref table.OpenSsl(index);
+            if (inOrder && !slot.Is(ConnectionFlags.WriteEnded)) _ = secured.Session.EndWrite();
+            secured.Free();
+            secured = default;
+        }
+        else
+        {
+            ref SecuredState secured = ref table.Secured(index);
+            if (inOrder) TlsEnd.Send(slot.Descriptor, ref secured.Tls);
+            metrics.AddBufferMemory(-secured.Kept.Bytes);
+            secured.Kept.Free();
+            secured.Tls.Release();
+        }
+
+        slot.Clear(ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords);
+    }
+
     /// <summary>Tells the handler of the write pressure, if that is other than what it was last told.</summary>
     /// <remarks>
     /// With the gate held the order in which it is told is the order in which it happened, whichever thread tells it; and

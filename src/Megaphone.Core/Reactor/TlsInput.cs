@@ -52,13 +52,6 @@ internal sealed class TlsInput<TState>(
         return result;
     }
 
-    /// <summary>Frees what is kept of a connection that is closed.</summary>
-    public void Drop(ref KeptInput kept)
-    {
-        metrics.AddBufferMemory(-kept.Bytes);
-        kept.Free();
-    }
-
     /// <inheritdoc/>
     public void Dispose() => _records.Dispose();
 
