@@ -487,7 +487,7 @@ public abstract class TlsTests : IDisposable
     private protected Task<HandmadeSession> OpenAsync(params string[] settings) =>
         HandmadeSession.OpenAsync(Certificates.Files("keys").Key, [.. Settings(), .. settings]);
 
-    private Task<MegaphoneProcess> BothAsync(params string[] settings) => MegaphoneProcess.BothAsync([.. Settings(), .. settings]);
+    private protected Task<MegaphoneProcess> BothAsync(params string[] settings) => MegaphoneProcess.BothAsync([.. Settings(), .. settings]);
 
     private protected string[] Settings() =>
         ["Ecm:Clients:0:Tls=direct", $"Ecm:Tls:Records={_records}", .. Certificates.Settings("localhost")];

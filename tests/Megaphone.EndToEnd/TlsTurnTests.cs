@@ -9,7 +9,7 @@ namespace Megaphone.EndToEnd;
 public abstract class TlsTurnTests : IDisposable
 {
     /// <summary>Alerts of RFC 8446, section 6.</summary>
-    private const byte UnexpectedMessage = 10;
+    private const byte UnexpectedMessage = 10, BadRecordMac = 20;
 
     /// <summary>Types of handshake messages of RFC 8446, section 4.</summary>
     private const byte ClientHello = 1, Certificate = 11, Finished = 20;
@@ -111,6 +111,21 @@ public abstract class TlsTurnTests : IDisposable
         await client.SendRawAsync(records.AsMemory(300));
 
         Sample.AssertSame(said, await client.ReceiveAsync(said.Length));
+    }
+
+    [Fact]
+    public async Task What_comes_behind_a_bad_record_takes_the_alert_from_nobody()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using HandmadeTls client = await ConnectAsync(both);
+        byte[] bad = client.Seal(HandmadeTls.ApplicationData, "hello"u8);
+        bad[^1] ^= 1;
+
+        await client.SendRawAsync((byte[])[.. bad, .. new byte[40_000]]);
+
+        // Behind it the connection ends: a reset, which a socket that is closed with unread input sends, would throw.
+        Assert.Equal(BadRecordMac, await client.ReceiveAlertAsync());
+        Assert.Equal(0, await client.Socket.ReceiveAsync(new byte[1]));
     }
 
     private static async Task UpdateKeysAsync(HandmadeTls client, int times, bool ask)

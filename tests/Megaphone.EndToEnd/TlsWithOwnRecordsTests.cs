@@ -1,3 +1,6 @@
+using System.Net.Sockets;
+using System.Text;
+
 namespace Megaphone.EndToEnd;
 
 /// <summary>TLS whose records Megaphone opens and seals.</summary>
@@ -20,5 +23,45 @@ public sealed class TlsWithOwnRecordsTests() : TlsTests("own")
         await halting.SendAsync(HandmadeTls.ApplicationData, "with new keys"u8);
         Assert.Equal("with new keys", (await link.ReceiveAsync()).Text);
         await ecm.ReachesAsync(0, "megaphone_buffered_bytes", "role=ecm");
+    }
+
+    [Fact]
+    public async Task Parts_of_records_for_which_there_is_no_memory_wait_in_the_kernel_and_cost_nobody_his_connection()
+    {
+        using MegaphoneProcess both = await BothAsync(
+            "Ecm:Buffers:LowBytes=4096", "Ecm:Buffers:HighBytes=16384", "Ecm:Buffers:LimitBytes=65536", "Ecm:Buffers:TotalBytes=65536");
+        string keys = Certificates.Files("keys").Key;
+        byte[] said = Sample.Bytes(16 << 10);
+        List<(HandmadeTls Client, byte[] Record)> clients = [];
+        for (int count = 0; count < 20; count++)
+        {
+            HandmadeTls client = await HandmadeTls.ConnectAsync(both.Clients, keys);
+            byte[] record = client.Seal(HandmadeTls.ApplicationData, said);
+            await client.SendRawAsync(record.AsMemory(0, 12_000));
+            clients.Add((client, record));
+        }
+
+        // One of which the header has not come whole, and one of which the rest never comes.
+        using HandmadeTls late = await HandmadeTls.ConnectAsync(both.Clients, keys);
+        byte[] lateRecord = late.Seal(HandmadeTls.ApplicationData, said);
+        await late.SendRawAsync(lateRecord.AsMemory(0, 3));
+        using HandmadeTls gone = await HandmadeTls.ConnectAsync(both.Clients, keys);
+        await gone.SendRawAsync(gone.Seal(HandmadeTls.ApplicationData, said).AsMemory(0, 12_000));
+        await both.Process.RestsAsync();
+
+        gone.Socket.Shutdown(SocketShutdown.Send);
+        await both.HasClientsAsync(21);
+        foreach ((HandmadeTls client, byte[] record) in clients)
+        {
+            await client.SendRawAsync(record.AsMemory(12_000));
+            Sample.AssertSame(said, await client.ReceiveAsync(said.Length));
+            await client.SendAsync(HandmadeTls.ApplicationData, "and more"u8);
+            Assert.Equal("and more", Encoding.ASCII.GetString(await client.ReceiveAsync(8)));
+            client.Dispose();
+        }
+
+        await late.SendRawAsync(lateRecord.AsMemory(3));
+        Sample.AssertSame(said, await late.ReceiveAsync(said.Length));
+        Assert.Equal(0, (await both.MetricsAsync())["megaphone_sessions_closed_total", "role=ecm", "reason=buffer_total"]);
     }
 }

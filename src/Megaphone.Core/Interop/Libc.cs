@@ -20,6 +20,7 @@ internal static unsafe partial class Libc
     public const int SoError = 4;
     public const int SoKeepAlive = 9;
     public const int SoLinger = 13;
+    public const int SoReceiveLowWater = 18;
     public const int IpProtoTcp = 6;
     public const int IpProtoV6 = 41;
     public const int V6Only = 26;
@@ -29,6 +30,8 @@ internal static unsafe partial class Libc
     public const int TcpKeepCount = 6;
     public const int TcpCongestion = 13;
     public const int TcpUserTimeout = 18;
+    public const int MsgPeek = 0x02;
+    public const int MsgTruncate = 0x20;
     public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
     public const int ShutWrite = 1;
@@ -178,15 +181,19 @@ internal static unsafe partial class Libc
     public static int SetSocketOption(int descriptor, int level, int option, int value) =>
         SetSocketOption(descriptor, level, option, &value, sizeof(int));
 
-    /// <summary>The pending error of a socket (SO_ERROR), which this call clears; 0 when there is none.</summary>
-    public static int TakeSocketError(int descriptor)
+    /// <summary>Gets an option whose value is an int.</summary>
+    public static int GetSocketOption(int descriptor, int level, int option, out int value)
     {
-        int error = 0;
+        int got = 0;
         uint length = sizeof(int);
-        return GetSocketOption(descriptor, SolSocket, SoError, &error, &length) == 0
-            ? error
-            : Marshal.GetLastPInvokeError();
+        int result = GetSocketOption(descriptor, level, option, &got, &length);
+        value = got;
+        return result;
     }
+
+    /// <summary>The pending error of a socket (SO_ERROR), which this call clears; 0 when there is none.</summary>
+    public static int TakeSocketError(int descriptor) =>
+        GetSocketOption(descriptor, SolSocket, SoError, out int error) == 0 ? error : Marshal.GetLastPInvokeError();
 
     /// <summary>Makes the next <see cref="Close"/> abort the connection with RST instead of ending it with FIN.</summary>
     public static void AbortOnClose(int descriptor)

@@ -155,4 +155,7 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Memory was allocated (positive) or freed (negative) for what waits: more than the bytes themselves.</summary>
     /// <returns>The memory that is allocated now, in bytes.</returns>
     public long AddBufferMemory(long bytes) => Interlocked.Add(ref _counters.BufferMemory, bytes);
+
+    /// <summary>The memory that is allocated now for what waits, in bytes.</summary>
+    public long BufferMemory => Volatile.Read(ref _counters.BufferMemory);
 }

@@ -87,4 +87,7 @@ internal enum ConnectionFlags
 
     /// <summary>With <see cref="Secured"/>: OpenSSL opens and seals the records.</summary>
     OpenSslRecords = 1 << 26,
+
+    /// <summary>The kernel reports input only when the rest of a record is there whole (SO_RCVLOWAT).</summary>
+    TlsAwaitsRecord = 1 << 27,
 }

@@ -37,6 +37,7 @@ namespace Megaphone.Reactor;
 // TlsHoldsInput    c | reactor: a turn is over, or the kernel takes more      | reactor: the next turn               | Secured
 // TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | OpenSslRecords
 // TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
+// TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
 //
 // ConnectionSlot.FindViolation checks the last column.
 
@@ -348,10 +349,11 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         if (slot.Descriptor >= 0)
         {
             // An end in order says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent
-            // its alert, which a reset could take away again.
+            // its alert, which a reset could take away again, as it could the last that we sent in order.
             bool inOrder = reason is CloseReason.Ended or CloseReason.LinkLost;
             if (slot.Is(ConnectionFlags.Secured)) _output.DropTls(id.Slot, ref slot, inOrder && isFlushed);
-            if (!inOrder && reason != CloseReason.TlsError) Libc.AbortOnClose(slot.Descriptor);
+            if (inOrder || reason == CloseReason.TlsError) NativeSocket.DiscardInput(slot.Descriptor);
+            else Libc.AbortOnClose(slot.Descriptor);
             _ = Libc.Close(slot.Descriptor);
             slot.Descriptor = -1;
         }

@@ -11,7 +11,8 @@ internal struct ConnectionSlot
         ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.TlsWantsWrite;
 
     /// <summary>Only a connection with TLS has these.</summary>
-    private const ConnectionFlags WantTls = ConnectionFlags.TlsHoldsInput | WantOpenSsl | ConnectionFlags.OpenSslRecords;
+    private const ConnectionFlags WantTls =
+        ConnectionFlags.TlsHoldsInput | ConnectionFlags.TlsAwaitsRecord | WantOpenSsl | ConnectionFlags.OpenSslRecords;
 
     /// <summary>Only a connection whose records OpenSSL opens has these.</summary>
     private const ConnectionFlags WantOpenSsl = ConnectionFlags.TlsWantsWrite | ConnectionFlags.TlsWantsRead;
@@ -114,6 +115,7 @@ internal struct ConnectionSlot
         if (Is(ConnectionFlags.WatchesInput) && !MayRead) return "watched for input that may not be read";
         if (Is(ConnectionFlags.Unwatched) && IsAny(ConnectionFlags.WatchesInput | ConnectionFlags.WatchesOutput)) return "watched and not watched";
         if (IsAny(WantOpenSsl) && !Is(ConnectionFlags.OpenSslRecords)) return "in a state of OpenSSL's, without OpenSSL";
+        if (Is(ConnectionFlags.TlsAwaitsRecord | ConnectionFlags.OpenSslRecords)) return "waiting for a record that OpenSSL reads";
         return IsAny(WantTls) && !Is(ConnectionFlags.Secured) ? "in a state of TLS, without TLS" : null;
     }
 

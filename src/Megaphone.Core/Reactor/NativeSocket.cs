@@ -7,6 +7,9 @@ namespace Megaphone.Reactor;
 /// <summary>Makes raw TCP descriptors, non-blocking and not inherited by other programs.</summary>
 internal static unsafe class NativeSocket
 {
+    /// <summary>What one call drops: more than a socket holds, and an end for a peer that sends as fast.</summary>
+    private const int MostDiscarded = 1 << 20;
+
     /// <summary>Makes a listening socket whose connections inherit TCP_NODELAY and the liveness options.</summary>
     /// <exception cref="ListenException">The address cannot be bound.</exception>
     public static int Listen(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
@@ -73,6 +76,18 @@ internal static unsafe class NativeSocket
         _ = Libc.GetSocketName(descriptor, &address, &length);
         return address;
     }
+
+    /// <summary>The kernel reports input from so many bytes on, or from fewer when it can hold no more, or no more can come (SO_RCVLOWAT).</summary>
+    public static void ReportFrom(int descriptor, int bytes) =>
+        _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoReceiveLowWater, bytes);
+
+    /// <summary>From how many bytes on the kernel reports input.</summary>
+    public static int LeastReported(int descriptor) =>
+        Libc.GetSocketOption(descriptor, Libc.SolSocket, Libc.SoReceiveLowWater, out int bytes) == 0 ? bytes : 1;
+
+    /// <summary>Drops what has arrived and was not received: to close a socket with that would reset the connection.</summary>
+    public static void DiscardInput(int descriptor) =>
+        _ = Libc.Receive(descriptor, null, MostDiscarded, Libc.MsgDontWait | Libc.MsgTruncate);
 
     private static int Create(int family) =>
         Libc.Socket(family, Libc.SockStream | Libc.SockNonBlock | Libc.SockCloseOnExec, 0);

@@ -7,7 +7,10 @@ namespace Megaphone.Reactor;
 
 /// <summary>Receives from the connections with TLS of one reactor, one at a time, and opens their records.</summary>
 /// <remarks>
-/// To open a record wants no gate: the reader's side of a connection is the reactor's alone. The gate is taken for an answer to the peer.
+/// <para>To open a record wants no gate: the reader's side of a connection is the reactor's alone. The gate is taken for an answer to the peer.
+/// </para>
+/// <para>What is incomplete is kept here while that is cheap, and it is left to the kernel while the memory of all buffers is scarce: more
+/// than half of its bound, so that clients who send parts of records never take what is wanted for output.</para>
 /// </remarks>
 internal sealed class TlsInput<TState>(
     ConnectionTable<TState> table, ConnectionOutput<TState> output, BufferOptions bounds, RoleMetrics metrics) : IDisposable
@@ -24,7 +27,7 @@ internal sealed class TlsInput<TState>(
     public TlsInputResult Receive(ConnectionId id, ref ConnectionSlot slot, Span<byte> into)
     {
         ref SecuredState secured = ref table.Secured(id.Slot);
-        if (!secured.Kept.IsEmpty) metrics.AddBufferMemory(-secured.Kept.Bytes);
+        int keptBefore = secured.Kept.Bytes;
         _records.Begin(ref secured.Kept);
         TlsInputResult result = OpenRecords(id, ref slot, ref secured.Tls, into);
         if (result.WantsKeyUpdate)
@@ -36,11 +39,9 @@ internal sealed class TlsInput<TState>(
         }
 
         bool goesOn = result.Status is TlsStatus.Done or TlsStatus.WantRead;
-        if (goesOn)
-        {
-            _records.End(ref secured.Kept);
-            if (!secured.Kept.IsEmpty && metrics.AddBufferMemory(secured.Kept.Bytes) > bounds.TotalBytes) result.Status = TlsStatus.NoMemory;
-        }
+        if (goesOn) _records.End(ref secured.Kept);
+        int more = secured.Kept.Bytes - keptBefore;
+        if (more != 0 && metrics.AddBufferMemory(more) > bounds.TotalBytes && more > 0) result.Status = TlsStatus.NoMemory;
 
         // Only this thread sets the flag and clears it, so it may be looked at without the gate.
         result.IsIncomplete = goesOn && (_records.HasData || !_records.Next.IsEmpty);
@@ -69,7 +70,7 @@ internal sealed class TlsInput<TState>(
                     return result;
                 case OpenedRecordKind.Incomplete:
                     received = true;
-                    if (TryReceive(slot.Descriptor, ref result)) continue;
+                    if (TryReceive(ref slot, ref result)) continue;
                     return result;
                 case OpenedRecordKind.Data:
                     result.Count += _records.Deliver(waiting.Slice(record.DataStart, record.DataLength), into[result.Count..]);
@@ -98,16 +99,43 @@ internal sealed class TlsInput<TState>(
         return result;
     }
 
-    /// <summary>Receives what has arrived.</summary>
-    /// <returns>False when nothing has; the status says why.</returns>
-    private bool TryReceive(int descriptor, ref TlsInputResult result)
+    /// <summary>Receives what has arrived; while memory is scarce one record, and that only when it is there whole.</summary>
+    /// <returns>False when there is nothing; the status says why.</returns>
+    private bool TryReceive(ref ConnectionSlot slot, ref TlsInputResult result)
     {
-        nint arrived = _records.Receive(descriptor);
-        if (arrived > 0) return true;
+        nint arrived;
+        int missing = 0;
+        if (metrics.BufferMemory > bounds.TotalBytes / 2) arrived = _records.ReceiveWhole(slot.Descriptor, out missing);
+        else arrived = _records.Receive(slot.Descriptor);
+        if (missing > 0)
+        {
+            // The kernel keeps the part until it has the rest. Where it speaks up before that it can keep no more, or no more will come.
+            if (!slot.Is(ConnectionFlags.TlsAwaitsRecord) || missing > NativeSocket.LeastReported(slot.Descriptor))
+            {
+                Await(ref slot, missing);
+                result.Status = TlsStatus.WantRead;
+                return false;
+            }
+
+            arrived = _records.Receive(slot.Descriptor);
+        }
+
         result.Errno = arrived < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (slot.Is(ConnectionFlags.TlsAwaitsRecord)) Await(ref slot, 1);
+        if (arrived > 0) return true;
         result.Status = arrived == 0 ? TlsStatus.Truncated
             : result.Errno is Errno.TryAgain or Errno.Interrupted ? TlsStatus.WantRead
             : TlsStatus.Broken;
         return false;
+    }
+
+    /// <summary>Has the kernel report input when there are so many bytes.</summary>
+    private static void Await(ref ConnectionSlot slot, int bytes)
+    {
+        NativeSocket.ReportFrom(slot.Descriptor, bytes);
+        slot.Enter();
+        if (bytes > 1) slot.Set(ConnectionFlags.TlsAwaitsRecord);
+        else slot.Clear(ConnectionFlags.TlsAwaitsRecord);
+        slot.Exit();
     }
 }

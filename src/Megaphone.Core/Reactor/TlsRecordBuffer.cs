@@ -43,10 +43,25 @@ internal sealed unsafe class TlsRecordBuffer : IDisposable
     /// <returns>As recv(2).</returns>
     public nint Receive(int descriptor)
     {
-        Waiting.CopyTo(new Span<byte>(_buffer, Capacity));
-        (_start, _end) = (0, _end - _start);
-        nint count = Libc.Receive(descriptor, _buffer + _end, (nuint)(Capacity - _end), Libc.MsgDontWait);
-        if (count > 0) _end += (int)count;
+        MoveToStart();
+        return Receive(descriptor, Capacity - _end);
+    }
+
+    /// <summary>Receives the rest of one record if it has arrived whole, and nothing else. There must be no whole record.</summary>
+    /// <param name="descriptor">The socket.</param>
+    /// <param name="missing">The bytes that the socket has to hold before there is anything to receive, as far as that is known by now; 0
+    /// when something was received, or has failed.</param>
+    /// <returns>As recv(2); meaningless where bytes are missing.</returns>
+    public nint ReceiveWhole(int descriptor, out int missing)
+    {
+        MoveToStart();
+        missing = 0;
+        nint count = Libc.Receive(descriptor, _buffer + _end, (nuint)(Capacity - _end), Libc.MsgDontWait | Libc.MsgPeek);
+        if (count <= 0) return count;
+
+        int length = TlsRecord.Measure(new ReadOnlySpan<byte>(_buffer, _end + (int)count));
+        if (length > 0) return Receive(descriptor, length - _end);
+        missing = TlsRecord.LengthOf(new ReadOnlySpan<byte>(_buffer, _end + (int)count)) - _end;
         return count;
     }
 
@@ -83,5 +98,18 @@ internal sealed unsafe class TlsRecordBuffer : IDisposable
     {
         NativeMemory.Free(_buffer);
         NativeMemory.Free(_data);
+    }
+
+    private nint Receive(int descriptor, int mostBytes)
+    {
+        nint count = Libc.Receive(descriptor, _buffer + _end, (nuint)mostBytes, Libc.MsgDontWait);
+        if (count > 0) _end += (int)count;
+        return count;
+    }
+
+    private void MoveToStart()
+    {
+        Waiting.CopyTo(new Span<byte>(_buffer, Capacity));
+        (_start, _end) = (0, _end - _start);
     }
 }

@@ -23,8 +23,12 @@ internal static class TlsRecord
     public static int Measure(ReadOnlySpan<byte> received)
     {
         if (received.Length < HeaderBytes) return 0;
-        int length = HeaderBytes + BinaryPrimitives.ReadUInt16BigEndian(received[3..]);
+        int length = LengthOf(received);
         if (received[1] != MajorVersion || length > MaxBytes) return HeaderBytes;
         return length <= received.Length ? length : 0;
     }
+
+    /// <summary>The bytes of the first record, as its header has them; of a header while it has not come whole.</summary>
+    public static int LengthOf(ReadOnlySpan<byte> received) =>
+        received.Length < HeaderBytes ? HeaderBytes : HeaderBytes + BinaryPrimitives.ReadUInt16BigEndian(received[3..]);
 }

@@ -42,6 +42,10 @@ public class ConnectionSlotTests
     [InlineData(Idle | ConnectionFlags.Secured | ConnectionFlags.TlsWantsWrite, 7, "watched for input that may not be read")]
     [InlineData(ConnectionFlags.Unwatched | ConnectionFlags.WatchesOutput, 7, "watched and not watched")]
     [InlineData(Idle | ConnectionFlags.TlsHoldsInput, 7, "in a state of TLS, without TLS")]
+    [InlineData(Idle | ConnectionFlags.TlsAwaitsRecord, 7, "in a state of TLS, without TLS")]
+    [InlineData(
+        Idle | ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords | ConnectionFlags.TlsAwaitsRecord, 7,
+        "waiting for a record that OpenSSL reads")]
     internal void These_are_not(ConnectionFlags flags, int descriptor, string violation) => Assert.Equal(violation, ViolationOf(flags, descriptor));
 
     private static string? ViolationOf(ConnectionFlags flags, int descriptor) =>

@@ -102,6 +102,49 @@ public sealed class TlsRecordBufferTests : IDisposable
         Assert.True(first.IsEmpty);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)]
+    [InlineData(60)]
+    public void A_record_that_is_not_whole_can_be_left_to_the_kernel(int keptBefore)
+    {
+        KeptInput kept = default;
+        byte[] record = Record(200, 1), next = Record(10, 2);
+        _records.Begin(ref kept);
+        if (keptBefore > 0)
+        {
+            _far.Send(record.AsSpan(0, keptBefore));
+            Receive();
+        }
+
+        // The header has not come whole, so no more is known to be missing than that.
+        if (keptBefore < TlsRecord.HeaderBytes)
+        {
+            _far.Send(record.AsSpan(keptBefore, 1));
+            Assert.Equal(TlsRecord.HeaderBytes - keptBefore, Missing(available: 1));
+            _far.Send(record.AsSpan(keptBefore + 1, 99));
+        }
+        else
+        {
+            _far.Send(record.AsSpan(keptBefore, 100));
+        }
+
+        Assert.Equal(record.Length - keptBefore, Missing(available: 100));
+        Assert.Equal(keptBefore, _records.Waiting.Length);
+
+        _far.Send((byte[])[.. record.AsSpan(keptBefore + 100), .. next]);
+        NativeSocket.ReportFrom((int)_near.Handle, record.Length - keptBefore);
+        Assert.Equal(0, Missing(record.Length - keptBefore + next.Length));
+        Assert.Equal(record, _records.Waiting.ToArray());
+        _records.Skip(record.Length);
+        NativeSocket.ReportFrom((int)_near.Handle, 1);
+        Assert.Equal(0, Missing(next.Length));
+        Assert.Equal(next, _records.Waiting.ToArray());
+        _records.Skip(next.Length);
+        _records.End(ref kept);
+        Assert.True(kept.IsEmpty);
+    }
+
     [Fact]
     public async Task The_longest_record_finds_room_behind_another_one()
     {
@@ -118,6 +161,13 @@ public sealed class TlsRecordBufferTests : IDisposable
         Assert.Equal(longest, _records.Next.ToArray());
         _records.Skip(longest.Length);
         _records.End(ref kept);
+    }
+
+    private int Missing(int available)
+    {
+        SpinWait.SpinUntil(() => _near.Available == available);
+        Assert.True(_records.ReceiveWhole((int)_near.Handle, out int missing) > 0);
+        return missing;
     }
 
     private nint Receive()
