@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Megaphone.EndToEnd;
 
@@ -170,10 +171,15 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
         await BoundedWait.UntilAsync(
             () => NewComplaints().Any(line => line.EndsWith(Refused, StringComparison.Ordinal)), "the line that says how many more");
 
-        Assert.Contains(
-            NewComplaints(),
-            line => line.Contains("595 more connections were closed because of their first packet", StringComparison.Ordinal));
-        Assert.InRange(NewComplaints().Count, 12, 14);
+        // Five of a kind are written in an interval. One that an earlier test began may end in the middle of this.
+        int[] more =
+        [
+            .. NewComplaints().Select(line => Regex.Match(line, @"(\d+) more connections were closed because of their first packet"))
+                .Where(match => match.Success).Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)),
+        ];
+        Assert.InRange(more.Length, 1, 3);
+        Assert.InRange(more.Sum(), 600 - (5 * more.Length), 595);
+        Assert.InRange(NewComplaints().Count, 12, 14 * more.Length);
         Assert.InRange(server.Ejabberd.LogBytes - _log, 0, LogBound);
     }
 
