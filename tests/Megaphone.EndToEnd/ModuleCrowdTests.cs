@@ -8,7 +8,7 @@ public sealed class ModuleCrowdTests(ModuleServer server) : IClassFixture<Module
     private const int People = 2000;
 
     /// <summary>For how long they come and go.</summary>
-    private static readonly TimeSpan Duration = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Duration = TimeSpan.FromSeconds(25);
 
     private int _logins;
     private int _spoken;
@@ -45,8 +45,8 @@ public sealed class ModuleCrowdTests(ModuleServer server) : IClassFixture<Module
         await cutting;
 
         // It was a crowd, its links were cut, and most of it was served all the same.
-        Assert.InRange(_logins, People / 4, int.MaxValue);
-        Assert.InRange(_spoken, People / 4, int.MaxValue);
+        Assert.InRange(_logins, People / 8, int.MaxValue);
+        Assert.InRange(_spoken, People / 8, int.MaxValue);
         Assert.InRange(_disturbed, 1, int.MaxValue);
         await AssertEmptyAsync(ecm);
         await RenewLinksAsync(wire, ecm);
