@@ -58,7 +58,7 @@ internal sealed unsafe class ConnectionInput<TState>(
             case Outcome.Closed: return new Result(Next.Pause);
             default:
                 Debug.Assert(_asked > 0, "A handler that has room receives once.");
-                return slot.Is(ConnectionFlags.Secured) ? AfterTls() : AfterReceive(id, ref slot, isMoreBehind);
+                return slot.Is(ConnectionFlags.Secured) ? AfterTls(id, ref slot, isMoreBehind) : AfterReceive(id, ref slot, isMoreBehind);
         }
     }
 
@@ -95,7 +95,23 @@ internal sealed unsafe class ConnectionInput<TState>(
             return _errno == 0 ? new Result(Next.EndRead) : new Result(Next.Close, SocketErrors.ReasonFor(_errno));
 
         // Otherwise less than asked for is all there was; epoll speaks up by itself when more comes.
-        bool mayBeMore = _count == _asked || isMoreBehind || _errno == Errno.Interrupted;
+        return WaitForMore(id, ref slot, mayBeMore: _count == _asked || isMoreBehind || _errno == Errno.Interrupted);
+    }
+
+    private Result AfterTls(ConnectionId id, ref ConnectionSlot slot, bool isMoreBehind) => _tlsResult.Status switch
+    {
+        TlsStatus.Ended => _tlsResult.EndsBoth ? new Result(Next.Close, CloseReason.Ended) : new Result(Next.EndRead),
+        TlsStatus.Truncated => new Result(Next.Close, CloseReason.Truncated),
+        TlsStatus.Failed => new Result(Next.Close, CloseReason.TlsError),
+        TlsStatus.NoMemory => new Result(Next.Close, CloseReason.BufferTotal),
+        TlsStatus.Broken => new Result(Next.Close, SocketErrors.ReasonFor(_tlsResult.Errno)),
+        _ when _tlsResult.IsIncomplete => new Result(Next.ReadOn, MustFlush: _tlsResult.MustFlush),
+        _ => WaitForMore(id, ref slot, _tlsResult.MayBeMore || isMoreBehind) with { MustFlush = _tlsResult.MustFlush },
+    };
+
+    /// <summary>Leaves it to epoll to say when there is more; once more if that is possible now.</summary>
+    private Result WaitForMore(ConnectionId id, ref ConnectionSlot slot, bool mayBeMore)
+    {
         if (mayBeMore && table.TryEnter(id))
         {
             interest.RearmRead(id, ref slot);
@@ -104,16 +120,6 @@ internal sealed unsafe class ConnectionInput<TState>(
 
         return new Result(Next.Wait);
     }
-
-    private Result AfterTls() => _tlsResult.Status switch
-    {
-        TlsStatus.Ended => _tlsResult.EndsBoth ? new Result(Next.Close, CloseReason.Ended) : new Result(Next.EndRead),
-        TlsStatus.Truncated => new Result(Next.Close, CloseReason.Truncated),
-        TlsStatus.Failed => new Result(Next.Close, CloseReason.TlsError),
-        TlsStatus.NoMemory => new Result(Next.Close, CloseReason.BufferTotal),
-        TlsStatus.Broken => new Result(Next.Close, SocketErrors.ReasonFor(_tlsResult.Errno)),
-        _ => new Result(_tlsResult.IsIncomplete ? Next.ReadOn : Next.Wait, MustFlush: _tlsResult.MustFlush),
-    };
 
     /// <summary>How a read came out.</summary>
     /// <param name="Next">What is to do.</param>

@@ -7,8 +7,8 @@ namespace Megaphone.Reactor;
 /// <para>Of a connection that only waits for input each arrival is reported once (edge-triggered), and with it whatever keeps one
 /// receive from taking all there is. Otherwise epoll would look at each connection again behind the batch, to find that nothing is
 /// left.</para>
-/// <para>Everything else is level-triggered: connections with output waiting, and those with TLS, of which a turn may leave something to
-/// the kernel.</para>
+/// <para>Everything else is level-triggered: connections with output waiting, and those whose TLS is OpenSSL's, which does not say whether it
+/// has left something to the kernel.</para>
 /// </remarks>
 internal sealed class EpollInterest(Epoll epoll)
 {
@@ -64,5 +64,5 @@ internal sealed class EpollInterest(Epoll epoll)
     }
 
     private static uint InputEvents(in ConnectionSlot slot) =>
-        slot.Is(ConnectionFlags.Secured) ? Libc.EpollIn : Libc.EpollIn | StopsReceive | Libc.EpollEdge;
+        slot.Is(ConnectionFlags.OpenSslRecords) ? Libc.EpollIn : Libc.EpollIn | StopsReceive | Libc.EpollEdge;
 }

@@ -55,7 +55,7 @@ internal sealed class OpenSslInput(EpollInterest interest) : IDisposable
             {
                 if (received) break;
                 received = true;
-                nint arrived = _records.Receive(slot.Descriptor);
+                nint arrived = _records.Receive(slot.Descriptor, out _);
                 if (arrived > 0) continue;
                 result.Errno = arrived < 0 ? Marshal.GetLastPInvokeError() : 0;
                 result.Status = arrived == 0 ? TlsStatus.Truncated

@@ -58,7 +58,7 @@ internal sealed class TlsInput<TState>(
 
     private TlsInputResult OpenRecords(ConnectionId id, ref ConnectionSlot slot, ref TlsConnectionState tls, Span<byte> into)
     {
-        TlsInputResult result = new() { Status = TlsStatus.WantRead, Count = _records.DeliverRest(into) };
+        TlsInputResult result = new() { Status = TlsStatus.WantRead, Count = _records.DeliverRest(into), MayBeMore = true };
         bool received = slot.Is(ConnectionFlags.TlsHoldsInput);
         for (int records = 0; records < TlsRecordBuffer.RecordsInTurn && result.Count < into.Length;)
         {
@@ -106,7 +106,7 @@ internal sealed class TlsInput<TState>(
         nint arrived;
         int missing = 0;
         if (metrics.BufferMemory > bounds.TotalBytes / 2) arrived = _records.ReceiveWhole(slot.Descriptor, out missing);
-        else arrived = _records.Receive(slot.Descriptor);
+        else arrived = Receive(slot.Descriptor, ref result);
         if (missing > 0)
         {
             // The kernel keeps the part until it has the rest. Where it speaks up before that it can keep no more, or no more will come.
@@ -117,16 +117,24 @@ internal sealed class TlsInput<TState>(
                 return false;
             }
 
-            arrived = _records.Receive(slot.Descriptor);
+            arrived = Receive(slot.Descriptor, ref result);
         }
 
         result.Errno = arrived < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (result.Errno == Errno.Interrupted) result.MayBeMore = true;
         if (slot.Is(ConnectionFlags.TlsAwaitsRecord)) Await(ref slot, 1);
         if (arrived > 0) return true;
         result.Status = arrived == 0 ? TlsStatus.Truncated
             : result.Errno is Errno.TryAgain or Errno.Interrupted ? TlsStatus.WantRead
             : TlsStatus.Broken;
         return false;
+    }
+
+    private nint Receive(int descriptor, ref TlsInputResult result)
+    {
+        nint arrived = _records.Receive(descriptor, out bool isFilled);
+        result.MayBeMore = isFilled;
+        return arrived;
     }
 
     /// <summary>Has the kernel report input when there are so many bytes.</summary>

@@ -17,6 +17,9 @@ internal struct TlsInputResult
     /// <summary>There is more to open or to deliver that the kernel will not report.</summary>
     public bool IsIncomplete;
 
+    /// <summary>The kernel may hold more that it has reported already: what was received filled the room for it, or nothing was received.</summary>
+    public bool MayBeMore;
+
     /// <summary>The peer has asked for key updates of ours.</summary>
     public bool WantsKeyUpdate;
 

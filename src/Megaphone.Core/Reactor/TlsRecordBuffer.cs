@@ -40,11 +40,15 @@ internal sealed unsafe class TlsRecordBuffer : IDisposable
     }
 
     /// <summary>Receives what has arrived, as far as there is room. There must be no whole record.</summary>
+    /// <param name="descriptor">The socket.</param>
+    /// <param name="isFilled">Whether there was no more room, so that more may have arrived.</param>
     /// <returns>As recv(2).</returns>
-    public nint Receive(int descriptor)
+    public nint Receive(int descriptor, out bool isFilled)
     {
         MoveToStart();
-        return Receive(descriptor, Capacity - _end);
+        nint count = Receive(descriptor, Capacity - _end);
+        isFilled = _end == Capacity;
+        return count;
     }
 
     /// <summary>Receives the rest of one record if it has arrived whole, and nothing else. There must be no whole record.</summary>

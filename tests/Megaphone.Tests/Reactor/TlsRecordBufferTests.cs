@@ -173,7 +173,7 @@ public sealed class TlsRecordBufferTests : IDisposable
     private nint Receive()
     {
         _near.Poll(-1, SelectMode.SelectRead);
-        return _records.Receive((int)_near.Handle);
+        return _records.Receive((int)_near.Handle, out _);
     }
 
     private static byte[] Record(int length, byte fill) =>
