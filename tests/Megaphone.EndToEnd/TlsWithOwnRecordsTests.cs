@@ -64,4 +64,44 @@ public sealed class TlsWithOwnRecordsTests() : TlsTests("own")
         Sample.AssertSame(said, await late.ReceiveAsync(said.Length));
         Assert.Equal(0, (await both.MetricsAsync())["megaphone_sessions_closed_total", "role=ecm", "reason=buffer_total"]);
     }
+
+    [Fact]
+    public async Task No_core_dump_has_a_secret_of_a_client_and_no_memory_one_of_a_client_that_has_gone()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        string keys = Certificates.Files("keys").Key;
+        using HandmadeTls client = await HandmadeTls.ConnectAsync(both.Clients, keys);
+        byte[][] secrets = [.. Secrets(keys)];
+        File.Delete(keys);
+        using HandmadeTls12 older = await HandmadeTls12.ConnectAsync(both.Clients, keys);
+        byte[][] masterSecrets = [.. Secrets(keys)];
+        await client.SendAsync(HandmadeTls.ApplicationData, "hello"u8);
+        await client.ReceiveAsync(5);
+        byte[] inKeyFile = Encoding.ASCII.GetBytes(File.ReadAllLines(Certificates.Files("localhost").Key)[1]);
+
+        Assert.Equal((5, 1), (secrets.Length, masterSecrets.Length));
+        int process = both.Process.Id;
+        Assert.Equal(0, ProcessMemory.Occurrences(process, [.. secrets, .. masterSecrets, inKeyFile], dumpedOnly: true));
+
+        // Those of both directions are there, and again where the thread that has used them remembers with which key its context is.
+        Assert.InRange(ProcessMemory.Occurrences(process, secrets, dumpedOnly: false), 2, 4);
+
+        client.Dispose();
+        older.Dispose();
+        await both.HasClientsAsync(0);
+
+        // A thread that has sent remembers the last key until it sends to another client.
+        using TlsClient next = await TlsClient.ConnectAsync(both.Clients);
+        await BoundedWait.UntilAsync(
+            async () =>
+            {
+                await next.AssertEchoesAsync();
+                return ProcessMemory.Occurrences(process, [.. secrets, .. masterSecrets], dumpedOnly: false) == 0;
+            },
+            () => "memory without the secrets of clients that have gone");
+    }
+
+    /// <summary>What an SSLKEYLOGFILE says of a handshake.</summary>
+    private static IEnumerable<byte[]> Secrets(string keyLog) =>
+        File.ReadAllLines(keyLog).Where(line => !line.StartsWith('#')).Select(line => Convert.FromHexString(line.Split(' ')[2]));
 }

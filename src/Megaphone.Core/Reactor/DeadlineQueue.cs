@@ -1,4 +1,5 @@
 using System.Numerics;
+using Megaphone.Interop;
 
 namespace Megaphone.Reactor;
 

@@ -1,3 +1,5 @@
+using Megaphone.Interop;
+
 namespace Megaphone.Reactor;
 
 /// <summary>Connections that other threads want a reactor to bring up to date: a list of bounded length, in memory of its own.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Megaphone.Interop;
 
 namespace Megaphone.Reactor;
 

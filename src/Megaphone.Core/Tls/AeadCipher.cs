@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Megaphone.Interop;
 
@@ -11,6 +12,7 @@ namespace Megaphone.Tls;
 /// The key of the last record stays in the context, so that a connection which has many records in a row gives it once. It is zeroed by
 /// the next record of another connection, by <see cref="Forget"/>, and when the thread has ended.
 /// </remarks>
+[SuppressMessage("Design", "CA1001", Justification = "What belongs to a thread ends with it: the finalizer is all that there is.")]
 internal sealed unsafe class AeadCipher
 {
     private const int Ways = 2;
@@ -22,8 +24,7 @@ internal sealed unsafe class AeadCipher
     private readonly nint _context = OpenSsl.NewCipherContext();
     private readonly int _encrypts;
 
-    /// <summary>What the key in the context was made from. Pinned, so that the collector leaves no copies behind.</summary>
-    private readonly byte[] _material = GC.AllocateArray<byte>(MaterialBytes, pinned: true);
+    private readonly ReservedMemory _memory = new((nuint)MaterialBytes, isSecret: true);
 
     private bool _hasKey;
 
@@ -39,11 +40,14 @@ internal sealed unsafe class AeadCipher
     /// <summary>Frees the context of a thread that has ended.</summary>
     ~AeadCipher()
     {
+        _memory.Dispose();
+
         // Without OpenSSL the first call has failed, and this one would, too.
-        if (_context == 0) return;
-        OpenSsl.FreeCipherContext(_context);
-        CryptographicOperations.ZeroMemory(_material);
+        if (_context != 0) OpenSsl.FreeCipherContext(_context);
     }
+
+    /// <summary>What the key in the context was made from.</summary>
+    private Span<byte> Material => new(_memory.Start, MaterialBytes);
 
     private static int MaterialBytes => default(TrafficKeys).Material.Length;
 
@@ -63,7 +67,7 @@ internal sealed unsafe class AeadCipher
         Span<byte> zeros = stackalloc byte[AeadAlgorithms.MaxKeyBytes];
         zeros.Clear();
         fixed (byte* key = zeros) Check(OpenSsl.InitializeCipher(cipher._context, 0, key, null, cipher._encrypts, null));
-        CryptographicOperations.ZeroMemory(cipher._material);
+        CryptographicOperations.ZeroMemory(cipher.Material);
         cipher._hasKey = false;
     }
 
@@ -114,7 +118,7 @@ internal sealed unsafe class AeadCipher
     private static CryptographicException Failure(string what) => new($"OpenSSL {what}: {OpenSsl.DescribeError()}");
 
     /// <remarks>Need not take the same time for all: the secrets of two connections are independent, and no peer can choose one.</remarks>
-    private bool Has(ref TrafficKeys keys) => _hasKey && keys.Material.SequenceEqual(_material);
+    private bool Has(ref TrafficKeys keys) => _hasKey && keys.Material.SequenceEqual(Material);
 
     private void Use(SecurityParameters parameters, ref TrafficKeys keys, ReadOnlySpan<byte> nonce)
     {
@@ -131,7 +135,7 @@ internal sealed unsafe class AeadCipher
             keys.CopyKey(parameters, key);
             fixed (byte* keyStart = key) Check(OpenSsl.InitializeCipher(_context, 0, keyStart, nonceStart, _encrypts, null));
             CryptographicOperations.ZeroMemory(key);
-            keys.Material.CopyTo(_material);
+            keys.Material.CopyTo(Material);
             _hasKey = true;
         }
     }

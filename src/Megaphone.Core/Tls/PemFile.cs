@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Megaphone.Interop;
 
 namespace Megaphone.Tls;
@@ -6,8 +7,9 @@ namespace Megaphone.Tls;
 internal static class PemFile
 {
     private const int MayPass = 1;
-    private const string PrivateKeyLabel = "PRIVATE KEY-----";
     private const string ExampleKey = "-----BEGIN PRIVATE KEY-----";
+
+    private static ReadOnlySpan<byte> PrivateKeyLabel => "PRIVATE KEY-----"u8;
 
     /// <summary>Whether a file can be read.</summary>
     /// <returns>Null when it can; else why not.</returns>
@@ -41,12 +43,16 @@ internal static class PemFile
     public static CertificateProblem? KeyObstacle(string file)
     {
         if (Obstacle(file) is { } obstacle) return obstacle;
+        byte[] bytes = [];
         try
         {
-            string text = File.ReadAllText(file);
-            if (!text.Contains(PrivateKeyLabel, StringComparison.Ordinal))
+            // Not as a string, which would stay somewhere in memory.
+            bytes = GC.AllocateUninitializedArray<byte>(checked((int)new FileInfo(file).Length), pinned: true);
+            using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            ReadOnlySpan<byte> text = bytes.AsSpan(0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
+            if (text.IndexOf(PrivateKeyLabel) < 0)
                 return new CertificateProblem($"{file}: there is no private key in it", $"a PEM file with one has a line {ExampleKey}");
-            return text.Contains("ENCRYPTED", StringComparison.Ordinal)
+            return text.IndexOf("ENCRYPTED"u8) >= 0
                 ? new CertificateProblem(
                     $"{file}: the key in it is encrypted, and nobody is here to give the passphrase",
                     $"`openssl pkey -in {Quoted(file)} -out {Quoted(file + ".plain")}` writes one that is not")
@@ -55,6 +61,10 @@ internal static class PemFile
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return new CertificateProblem($"{file}: it cannot be read: {error.Message}", $"`cat {Quoted(file)} >/dev/null` must succeed");
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(bytes);
         }
     }
 

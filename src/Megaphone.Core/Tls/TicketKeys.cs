@@ -28,13 +28,16 @@ internal static unsafe class TicketKeys
 
     private static readonly Lock Gate = new();
 
-    /// <summary>The newest first; each is a name, a cipher key and a MAC key. Pinned, so that the collector leaves no copies behind.</summary>
-    private static readonly byte[] Keys = GC.AllocateArray<byte>(Kept * KeyBytes, pinned: true);
+    /// <summary>In memory that is never given back, and left out of core dumps.</summary>
+    private static readonly ReservedMemory Memory = new(Kept * KeyBytes, isSecret: true);
 
     // Old keys are overwritten even while no client connects.
     private static readonly Timer RotationTimer = new(_ => Rotate(), null, Period, Period);
 
     static TicketKeys() => RandomNumberGenerator.Fill(Keys);
+
+    /// <summary>The newest first; each is a name, a cipher key and a MAC key.</summary>
+    private static Span<byte> Keys => new(Memory.Start, Kept * KeyBytes);
 
     /// <summary>For how long a key encrypts. A ticket is good for two hours, which is OpenSSL's default.</summary>
     public static TimeSpan Period { get; } = TimeSpan.FromHours(1);
@@ -47,8 +50,8 @@ internal static unsafe class TicketKeys
     {
         lock (Gate)
         {
-            Buffer.BlockCopy(Keys, 0, Keys, KeyBytes, (Kept - 1) * KeyBytes);
-            RandomNumberGenerator.Fill(Keys.AsSpan(0, KeyBytes));
+            Keys[..((Kept - 1) * KeyBytes)].CopyTo(Keys[KeyBytes..]);
+            RandomNumberGenerator.Fill(Keys[..KeyBytes]);
         }
     }
 
@@ -61,7 +64,7 @@ internal static unsafe class TicketKeys
         {
             int at = encrypt != 0 ? 0 : Find(new ReadOnlySpan<byte>(name, NameBytes));
             if (at < 0) return UnknownTicket;
-            Keys.AsSpan(at, KeyBytes).CopyTo(key);
+            Keys.Slice(at, KeyBytes).CopyTo(key);
         }
 
         if (encrypt != 0)
@@ -90,7 +93,7 @@ internal static unsafe class TicketKeys
     {
         for (int at = 0; at < Keys.Length; at += KeyBytes)
         {
-            if (Keys.AsSpan(at, NameBytes).SequenceEqual(name)) return at;
+            if (Keys.Slice(at, NameBytes).SequenceEqual(name)) return at;
         }
 
         return -1;

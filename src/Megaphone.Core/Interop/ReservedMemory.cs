@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using Megaphone.Interop;
 
-namespace Megaphone.Reactor;
+namespace Megaphone.Interop;
 
 /// <summary>Address space in which memory appears, zeroed, where it is touched, and from which it can be given back.</summary>
 /// <remarks>

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
-using Megaphone.Reactor;
+using Megaphone.Interop;
 using Xunit;
 
-namespace Megaphone.Tests.Reactor;
+namespace Megaphone.Tests.Interop;
 
 /// <summary>There is memory where it was touched, and nowhere else.</summary>
 public unsafe class ReservedMemoryTests
