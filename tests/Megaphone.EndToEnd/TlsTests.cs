@@ -434,32 +434,6 @@ public abstract class TlsTests : IDisposable
         await client.AssertEndsAsync();
     }
 
-    [Fact]
-    public async Task Sslscan_finds_nothing_weak()
-    {
-        using MegaphoneProcess both = await BothAsync();
-        using ChildProcess scan = ChildProcess.Start(["sslscan", "--no-colour", "--sni-name=localhost", $"{both.Clients}"]);
-        Assert.Equal(0, await scan.EndAsync());
-        string found = string.Join('\n', scan.Output);
-
-        foreach (string version in (string[])["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"])
-            Assert.Matches($"{version}\\s+disabled", found);
-        foreach (string version in (string[])["TLSv1.2", "TLSv1.3"])
-            Assert.Matches($"{version}\\s+enabled", found);
-        Assert.Contains("Session renegotiation not supported", found, StringComparison.Ordinal);
-        Assert.DoesNotContain(
-            "vulnerable to heartbleed",
-            found.Replace("not vulnerable to heartbleed", "", StringComparison.Ordinal),
-            StringComparison.Ordinal);
-        string[] ciphers =
-        [
-            .. scan.Output.Where(line =>
-                line.StartsWith("Preferred ", StringComparison.Ordinal) || line.StartsWith("Accepted ", StringComparison.Ordinal)),
-        ];
-        Assert.NotEmpty(ciphers);
-        Assert.All(ciphers, line => Assert.Matches("ECDHE-.*(GCM|POLY1305)|TLS_.*(GCM|POLY1305)", line));
-    }
-
     /// <summary>A field of a PROXY header of version 2 with IPv4 addresses, in hexadecimal digits.</summary>
     private static string Field(ReadOnlySpan<byte> header, byte type)
     {

@@ -11,10 +11,12 @@ namespace Megaphone.Tls;
 /// </remarks>
 internal sealed unsafe class TlsServer
 {
-    /// <summary>Suites of TLS 1.2: forward secrecy and authenticated encryption only. All suites of TLS 1.3 are like that.</summary>
-    private const string Tls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
+    /// <summary>
+    /// Suites of TLS 1.2: forward secrecy and authenticated encryption only. All suites of TLS 1.3 are like that. AES-128 first: it takes less time.
+    /// </summary>
+    private const string Tls12Ciphers = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20";
 
-    /// <summary>Suites of TLS 1.3, all of them. AES-128 first: its secrets are the smaller ones.</summary>
+    /// <summary>Suites of TLS 1.3, all of them. AES-128 first here as well.</summary>
     private const string Tls13Suites = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
 
     private readonly TlsServerOptions _options;
@@ -88,7 +90,6 @@ internal sealed unsafe class TlsServer
             OpenSsl.ModePartialWrite | OpenSsl.ModeMovingWriteBuffer | OpenSsl.ModeReleaseBuffers, 0);
         _ = OpenSsl.Control(context, OpenSsl.ControlMinProtocol, _options.AllowTls12 ? OpenSsl.Tls12 : OpenSsl.Tls13, 0);
         _ = OpenSsl.Control(context, OpenSsl.ControlSessionCacheMode, 0, 0);
-
 
         // Our order counts, but for clients that name ChaCha20 first: they have no instructions for AES.
         const ulong Order = OpenSsl.OptionServerPreference | OpenSsl.OptionPrioritizeChaCha;
