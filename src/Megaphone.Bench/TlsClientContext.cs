@@ -19,7 +19,9 @@ internal sealed unsafe class TlsClientContext : IDisposable
         _context = new TlsContext(OpenSsl.ClientMethod());
         _ = OpenSsl.Control(_context, OpenSsl.ControlMinProtocol, options.Version == 0 ? OpenSsl.Tls12 : options.Version, 0);
         _ = OpenSsl.Control(_context, OpenSsl.ControlMaxProtocol, options.Version, 0);
-        _ = OpenSsl.SetCiphers(_context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+        (string suites, string ciphers) = Suites(options.Cipher);
+        _ = OpenSsl.SetSuites(_context, suites);
+        _ = OpenSsl.SetCiphers(_context, ciphers);
         _ = OpenSsl.Control(_context, OpenSsl.ControlMode, OpenSsl.ModeReleaseBuffers, 0);
         HandshakeSecrets.ReportFrom(_context);
         if (!options.ChecksCertificate) return;
@@ -65,6 +67,15 @@ internal sealed unsafe class TlsClientContext : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _context.Dispose();
+
+    /// <summary>What is offered, with TLS 1.3 and with 1.2: what records can be protected with here.</summary>
+    private static (string Suites, string Ciphers) Suites(AeadAlgorithm? only) => only switch
+    {
+        AeadAlgorithm.Aes128Gcm => ("TLS_AES_128_GCM_SHA256", "ECDHE+AESGCM+AES128"),
+        AeadAlgorithm.Aes256Gcm => ("TLS_AES_256_GCM_SHA384", "ECDHE+AESGCM+AES256"),
+        AeadAlgorithm.ChaCha20Poly1305 => ("TLS_CHACHA20_POLY1305_SHA256", "ECDHE+CHACHA20"),
+        _ => ("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256", "ECDHE+AESGCM:ECDHE+CHACHA20"),
+    };
 
     private static IOException Unreadable(string file)
     {

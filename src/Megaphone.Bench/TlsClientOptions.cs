@@ -1,5 +1,6 @@
 using Megaphone.Ecm;
 using Megaphone.Interop;
+using Megaphone.Tls;
 using Megaphone.Values;
 
 namespace Megaphone.Bench;
@@ -17,9 +18,11 @@ internal sealed record TlsClientOptions
         "server-name", "NAME", null, "host that the server's certificate must be for; default: the one to connect to");
     private static readonly BenchOption VersionOption = new(
         "tls-version", "1.2|1.3", null, "version of TLS; default: the newest that the server has");
+    private static readonly BenchOption CipherOption = new(
+        "tls-cipher", "CIPHER", null, "aes128, aes256 or chacha20; default: the one that the server prefers");
 
     /// <summary>The options, in the order of the help.</summary>
-    public static IReadOnlyList<BenchOption> All { get; } = [TlsOption, AuthoritiesOption, ServerNameOption, VersionOption];
+    public static IReadOnlyList<BenchOption> All { get; } = [TlsOption, AuthoritiesOption, ServerNameOption, VersionOption, CipherOption];
 
     /// <summary>Whether STARTTLS comes first.</summary>
     public required bool IsNegotiated { get; init; }
@@ -36,6 +39,9 @@ internal sealed record TlsClientOptions
     /// <summary>OpenSSL's number of the only version; 0: the newest that the server has.</summary>
     public required int Version { get; init; }
 
+    /// <summary>The only cipher; null: any, and the server chooses.</summary>
+    public AeadAlgorithm? Cipher { get; init; }
+
     /// <summary>Reads the options.</summary>
     /// <param name="values">The options that were given.</param>
     /// <param name="to">Where connections go; null: that was not understood.</param>
@@ -47,11 +53,16 @@ internal sealed record TlsClientOptions
         string? authorities = values.Get(AuthoritiesOption, BenchFormats.Authorities);
         string? name = values.Get(ServerNameOption, BenchFormats.Domain);
         int version = values.Get(VersionOption, ValueFormats.Choice(("1.2", OpenSsl.Tls12), ("1.3", OpenSsl.Tls13)));
+        AeadAlgorithm? cipher = values.Get(
+            CipherOption,
+            ValueFormats.Choice<AeadAlgorithm?>(
+                ("aes128", AeadAlgorithm.Aes128Gcm), ("aes256", AeadAlgorithm.Aes256Gcm), ("chacha20", AeadAlgorithm.ChaCha20Poly1305)));
         if (tls == ClientTls.None)
         {
             RefuseIf(authorities is not null, AuthoritiesOption);
             RefuseIf(name is not null, ServerNameOption);
             RefuseIf(version != 0, VersionOption);
+            RefuseIf(cipher is not null, CipherOption);
             return null;
         }
 
@@ -62,6 +73,7 @@ internal sealed record TlsClientOptions
             Authorities = authorities == Unchecked ? null : authorities,
             ServerName = name ?? to?.Host ?? "",
             Version = version,
+            Cipher = cipher,
         };
 
         void RefuseIf(bool isGiven, BenchOption option)

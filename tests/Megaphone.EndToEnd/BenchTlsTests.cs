@@ -43,6 +43,31 @@ public sealed class BenchTlsTests : IDisposable
         await both.HasClosedAsync(20, "ecm", "ended");
     }
 
+    [Theory]
+    [InlineData("1.3", "aes128", "TLS_AES_128_GCM_SHA256")]
+    [InlineData("1.3", "aes256", "TLS_AES_256_GCM_SHA384")]
+    [InlineData("1.3", "chacha20", "TLS_CHACHA20_POLY1305_SHA256")]
+    [InlineData("1.2", "aes128", "ECDHE-ECDSA-AES128-GCM-SHA256")]
+    [InlineData("1.2", "aes256", "ECDHE-ECDSA-AES256-GCM-SHA384")]
+    [InlineData("1.2", "chacha20", "ECDHE-ECDSA-CHACHA20-POLY1305")]
+    public async Task The_cipher_is_the_one_that_was_asked_for(string version, string cipher, string suite)
+    {
+        using TestHub hub = new();
+        _certificates.Issue("localhost", ["localhost"]);
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            hub.Address, ["Ecm:Clients:0:Tls=direct", "Ecm:Proxy=v2", .. _certificates.Settings("localhost")]);
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using ChildProcess bench = ChildProcess.Start(
+        [
+            .. Bench("connect", ecm), "--tls", "direct", "--ca", "none", "--server-name", "localhost", "--tls-version", version,
+            "--tls-cipher", cipher, "--connections", "1", "--say", "1",
+        ]);
+
+        // The PROXY header names it.
+        Assert.Contains(suite, (await link.ReceiveAsync()).Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Connections_are_not_established_when_the_certificate_is_for_another_host()
     {

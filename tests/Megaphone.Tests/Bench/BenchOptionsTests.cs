@@ -63,11 +63,13 @@ public class BenchOptionsTests
     [Theory]
     [InlineData("--tls \"ssl\": must be none, direct or starttls; for example none", "--tls", "ssl")]
     [InlineData("--tls-version \"1.1\": must be 1.2 or 1.3; for example 1.2", "--tls", "direct", "--tls-version", "1.1")]
+    [InlineData("--tls-cipher \"rc4\": must be aes128, aes256 or chacha20; for example aes128", "--tls", "direct", "--tls-cipher", "rc4")]
     [InlineData("--server-name \"a b\": must be a domain; for example example.org", "--tls", "direct", "--server-name", "a b")]
     [InlineData("--ca \"\": must name a file; for example ca.pem", "--tls", "direct", "--ca=")]
     [InlineData("--ca \"none\": means nothing without TLS; for example --tls direct", "--ca", "none")]
     [InlineData("--server-name \"a.example\": means nothing without TLS; for example --tls direct", "--server-name", "a.example")]
     [InlineData("--tls-version \"1.2\": means nothing without TLS; for example --tls direct", "--tls-version=1.2")]
+    [InlineData("--tls-cipher \"aes256\": means nothing without TLS; for example --tls direct", "--tls-cipher=aes256")]
     public void Options_of_TLS_are_checked(string problem, params string[] arguments) =>
         Assert.Equal(problem, Problems("echo", ["--to", "127.0.0.1:1", .. arguments]));
 
