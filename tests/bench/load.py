@@ -76,9 +76,9 @@ class Crowd:
 
 
 # The certificates of benchmarks are nobody's.
-def tls(version):
-    """Options of clients that speak TLS at once, and do not check the certificate."""
-    return "--tls", "direct", "--ca", "none", "--tls-version", version
+def tls(version, cipher=None):
+    """Options of clients that speak TLS at once, and do not check the certificate. `cipher`: the only one; else the server chooses."""
+    return "--tls", "direct", "--ca", "none", "--tls-version", version, *(["--tls-cipher", cipher] if cipher else [])
 
 
 TLS = tls("1.3")

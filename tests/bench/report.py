@@ -115,9 +115,11 @@ Clients are the load generator's, with TLS 1.3; those that only shake hands are 
 with a connection to its server for each. Handshakes are as many as two programs make one after the other, certificates not being
 verified; a resumed one has an exchange of 200 bytes behind it, because the ticket for the next comes with that. Messages: 1,000
 clients, 200 bytes each way, each client with one under way all the time, or 3,000 a second, one client after the other. The hub
-answers itself, so that ECM and hub do as many hops as HAProxy and its server. ejabberd is there as the server that clients reach
-directly, on a listener with TLS from the first byte on and without modules: for each handshake it starts a session, and ends it,
-and its idle clients have not logged in.""",
+answers itself, so that ECM and hub do as many hops as HAProxy and its server. The stream is 1 GB, from a client to a server, both Python's,
+with TLS 1.3 and AES-128: from the first byte that is sent until the last one has arrived, the hub's hop included; processor time is each
+process's own. Clients that want AES-256 offer nothing else; otherwise the server chooses, ECM and HAProxy AES-128. ejabberd is there as
+the server that clients reach directly, on a listener with TLS from the first byte on and without modules: for each handshake it starts a
+session, and ends it, and its idle clients have not logged in.""",
     "link": """
 `megaphone bench flood` plays an ECM of sections 1 to 3 of the [link protocol](protocol.md): 1,000 sessions in turn, packets of one
 size, header included, as fast as they are taken, every header that comes back checked, no byte lost. It shares the two
@@ -171,7 +173,7 @@ ejabberd is Debian's, in a folder of its own ([ejabberd.yml](../tests/ejabberd/e
 - More than one machine, a real network card, and more than two cores.
 - More than 18,000 clients of one process other than in a virtual machine; descriptors end at 20,000 where these figures were
   taken.
-- TLS on links, and with other ciphers than the clients' first choice.
+- TLS on links; TLS with ChaCha20; other figures than memory with AES-256.
 - Other servers than ejabberd, and newer versions of it.
 - Hours: each round lasts seconds, or minutes. Growth over time is not seen here.
 """

@@ -1,5 +1,5 @@
-"""TLS at the ECM beside HAProxy that terminates it: memory of idle clients, handshakes, and messages of busy clients. ejabberd,
-which the clients reach directly, shakes hands and holds idle clients, too."""
+"""TLS at the ECM beside HAProxy that terminates it: memory of idle clients, handshakes, messages of busy clients, and a
+stream of one client. ejabberd, which the clients reach directly, shakes hands and holds idle clients, too."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from ejabberd import Ejabberd
-from harness import BENCH, CLIENTS, PEER, Benchmark, ecm, haproxy, hub, pathlib, time, wait_until
+from harness import BENCH, CLIENTS, ECHO, PEER, Benchmark, ecm, haproxy, hub, pathlib, time, wait_until
 from load import TLS, connections, cpu, echo_server, run, tls, watch
 
 FEW = 500
@@ -18,6 +18,10 @@ TALKING = 1_000
 RATE = 3_000
 SECONDS = 4
 WARMUP = 0.5
+STREAM = 1 << 30
+QUICK_STREAM = 64 << 20
+# The ECM's own order: both choose the same suite.
+SUITES = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 ECDSA = "ECDSA P-256"
 RSA = "RSA-2048"
 KEYS = {
@@ -42,14 +46,14 @@ def edge(name):
 
 
 def peer(name):
-    return haproxy(bind=f"{PEER} ssl crt {name}.pem")
+    return haproxy(bind=f"{PEER} ssl crt {name}.pem ciphersuites {SUITES}")
 
 
-def memory(process, to, descriptors_each, version):
+def memory(process, to, descriptors_each, options):
     many = MANY if descriptors_each == 1 else MANY_WITH_SERVER_CONNECTIONS
-    with connections(to, FEW, tls=tls(version)):
+    with connections(to, FEW, tls=options):
         few = settled(process, FEW * descriptors_each)
-        with connections(to, many - FEW, tls=tls(version)):
+        with connections(to, many - FEW, tls=options):
             return (settled(process, many * descriptors_each) - few) / (many - FEW)
 
 
@@ -79,6 +83,17 @@ def messages(who, processes, to, rate):
     benchmark.add(f"{who}: µs per message, {how}", cpu(figures, processes) / figures["messages"] * 1e6)
     if not rate:
         benchmark.add(f"{who}: messages/s, {how}", figures["messages_per_second"])
+
+
+def stream(way, processes, to):
+    """One client sends as much as it can to a server that reads. `processes`: those on the way, by name."""
+    size = QUICK_STREAM if benchmark.options.quick else STREAM
+    before = {who: process.cpu() for who, process in processes.items()}
+    command = [sys.executable, str(BENCH / "tls_stream.py"), "--to", to, "--server", ECHO, "--bytes", str(size)]
+    seconds = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout)["seconds"]
+    benchmark.add(f"{way}: MB/s of one client", size / seconds / 1e6)
+    for who, process in processes.items():
+        benchmark.add(f"{who}: MB of one client per second of processor time", size / (process.cpu() - before[who]) / 1e6)
 
 
 @contextlib.contextmanager
@@ -111,10 +126,10 @@ def shake(who, way, kind, resume=False):
     return step
 
 
-def hold(figure, way, descriptors_each, version="1.3"):
+def hold(figure, way, descriptors_each, version="1.3", cipher=None):
     def step(certificates):
         with way(certificates[ECDSA]) as (process, to):
-            benchmark.add(figure, memory(process, to, descriptors_each, version))
+            benchmark.add(figure, memory(process, to, descriptors_each, tls(version, cipher)))
     return step
 
 
@@ -132,6 +147,16 @@ def talk_through_haproxy(rate):
     return step
 
 
+def stream_through_ecm(certificates):
+    with hub(f"tcp://{ECHO}") as far, edge(certificates[ECDSA]) as ours:
+        stream("ECM and hub", {"ECM": ours, "hub": far}, CLIENTS)
+
+
+def stream_through_haproxy(certificates):
+    with peer(certificates[ECDSA]) as theirs:
+        stream("HAProxy", {"HAProxy": theirs}, PEER)
+
+
 steps = [
     shake("ECM", through_ecm, ECDSA),
     shake("HAProxy", through_haproxy, ECDSA),
@@ -142,12 +167,16 @@ steps = [
     shake("HAProxy", through_haproxy, RSA),
     hold("ECM: bytes per idle client", through_ecm, 1),
     hold("ECM: bytes per idle client, TLS 1.2", through_ecm, 1, "1.2"),
+    hold("ECM: bytes per idle client, AES-256", through_ecm, 1, cipher="aes256"),
+    hold("ECM: bytes per idle client, TLS 1.2, AES-256", through_ecm, 1, "1.2", "aes256"),
     hold("HAProxy: bytes per idle client, server connection included", through_haproxy, 2),
     hold("ejabberd: bytes per idle client", into_ejabberd, 1),
     talk_through_ecm(0),
     talk_through_haproxy(0),
     talk_through_ecm(RATE),
     talk_through_haproxy(RATE),
+    stream_through_ecm,
+    stream_through_haproxy,
 ]
 benchmark = Benchmark("tls", __doc__, rounds=3)
 with tempfile.TemporaryDirectory() as folder:
@@ -165,12 +194,20 @@ def busy(how):
     return benchmark.median(f"ECM and hub with echo: µs per message, {how}") / benchmark.median(f"HAProxy: µs per message, {how}")
 
 
+def streamed(way, what):
+    return benchmark.median(f"{way}: {what}") / benchmark.median(f"HAProxy: {what}")
+
+
 benchmark.finish([
     ("bytes per idle client with TLS 1.3", benchmark.median("ECM: bytes per idle client"), 256, True),
     ("the same with TLS 1.2", benchmark.median("ECM: bytes per idle client, TLS 1.2"), 256, True),
+    ("bytes per idle client with TLS 1.3 and AES-256", benchmark.median("ECM: bytes per idle client, AES-256"), 288, True),
+    ("the same with TLS 1.2", benchmark.median("ECM: bytes per idle client, TLS 1.2, AES-256"), 288, True),
     ("full handshakes for the processor time, HAProxy's = 1 (ECDSA)", ratio("full handshake, ECDSA P-256"), 0.95, False),
     ("the same with RSA", ratio("full handshake, RSA-2048"), 0.95, False),
     ("resumed ones", ratio("resumed handshake, ECDSA P-256"), 1.1, False),
     ("processor time per message of busy clients, HAProxy's hop = 1", busy("flat out"), 0.5, True),
     (f"the same at only {RATE:,} messages/s", busy(f"at {RATE} messages/s"), 1, True),
+    ("bytes per second of one client that sends 1 GB, HAProxy's = 1", streamed("ECM and hub", "MB/s of one client"), 0.9, False),
+    ("the same per second of the ECM's processor time", streamed("ECM", "MB of one client per second of processor time"), 0.9, False),
 ])
