@@ -9,7 +9,10 @@
 #   ATTACK        the attacks to play; all
 #
 #   key-updates, key-updates-asked    TLS 1.3 clients that never log in send key updates and nothing else
+#   key-updates-unread                TLS 1.3 clients request key updates, with data between them, and never read
 #   client-hellos                     TLS 1.2 clients send headers of ClientHello messages behind their handshake
+#   empty-records, warnings           TLS 1.2 and 1.3 clients send records without data and nothing else
+#   single-bytes                      TLS 1.2 and 1.3 clients send long records in single bytes
 #   colliding-ids[-module]            links open sessions whose ids have the same hash
 #   descriptors                       far more connections than the ECM has descriptors
 #   invalid-utf8                      stream headers that are no UTF-8, for the module
@@ -25,7 +28,8 @@
 # the attacked process's memory before and at its peak; bytes written to logs, ejabberd's included; outcome for the attacker.
 #
 # Exit status 0: all bounds were kept. 1: one was not. Nobody may be harmed, no wait be longer than the longest without the
-# attack by more than 50 ms, no more than 64 KiB be logged, and the attacker not get what it wants. 2: wrong options.
+# attack by more than 50 ms, no more than 64 KiB be logged, no flood of TLS take more than 8 MiB, and the attacker not get what it
+# wants. 2: wrong options.
 # 130: interrupted; nothing keeps running.
 # The bound on waits wants a machine that has nothing else to do. Everything stays on loopback, on ports of its own.
 set -euo pipefail

@@ -7,7 +7,11 @@ internal static class AttackList
     [
         () => new KeyUpdateFlood(asks: false),
         () => new KeyUpdateFlood(asks: true),
+        () => new UnreadKeyUpdates(),
         () => new ClientHelloFlood(),
+        () => new RecordFlood(warns: false),
+        () => new RecordFlood(warns: true),
+        () => new SingleBytes(),
         () => new CollidingIds(module: false),
         () => new CollidingIds(module: true),
         () => new DescriptorHog(),

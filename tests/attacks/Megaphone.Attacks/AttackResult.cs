@@ -35,6 +35,8 @@ internal sealed record AttackResult(
         if (HarmedCount > 0) yield return $"{HarmedCount} harmed";
         if (During.Longest > maxLongest) yield return $"longest wait {During.Longest:F0} ms, not {maxLongest:F0}";
         if (LogBytes > MaxLogBytes) yield return $"{LogBytes} bytes of log, not {MaxLogBytes}";
+        long more = MemoryPeak - MemoryBefore;
+        if (more > Attack.MaxMoreMemory) yield return $"{more} bytes of memory more, not {Attack.MaxMoreMemory}";
         if (Outcome.Success is { } success) yield return success;
         if (Outcome.Actions < Attack.MinActions) yield return $"not really played: {Outcome.Actions} actions, not {Attack.MinActions}";
     }

@@ -19,6 +19,9 @@ internal interface IAttack
     /// <summary>Whether two seconds of it show as much as more would.</summary>
     bool IsBrief => false;
 
+    /// <summary>By how many bytes the attacked process's memory may grow; null: it grows with what the attackers may have of it.</summary>
+    long? MaxMoreMemory => null;
+
     /// <summary>Prepares what takes much processor time: handshakes, records.</summary>
     Task PrepareAsync(Target target, Timing timing);
 

@@ -7,6 +7,9 @@ namespace Megaphone.Attacks;
 /// <remarks>A client that is ended comes back a moment later, with fewer records.</remarks>
 internal abstract class TlsFlood : IAttack
 {
+    /// <summary>Bytes of memory that TLS clients without data may cost, however much they send: what handshakes take for a while.</summary>
+    public const long MaxMoreMemoryBytes = 8 << 20;
+
     private static readonly TimeSpan ComesBackAfter = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan ReturnLength = TimeSpan.FromMilliseconds(20);
 
@@ -26,6 +29,9 @@ internal abstract class TlsFlood : IAttack
 
     /// <inheritdoc/>
     public abstract int MinActions { get; }
+
+    /// <inheritdoc/>
+    public long? MaxMoreMemory => MaxMoreMemoryBytes;
 
     /// <summary>The number of clients; the ECM spreads them over its reactors.</summary>
     protected abstract int Connections { get; }
