@@ -98,6 +98,9 @@ public sealed class HostileTlsTests(TlsPeerServer server) : IClassFixture<TlsPee
 
     public static TheoryData<string, string> RawWithTls12 => RecordLayers.With(Raw12.Keys);
 
+    /// <summary>Types of records other than of a handshake.</summary>
+    public static TheoryData<string, byte> Types => RecordLayers.With<byte>(0, ChangeCipherSpec, Alert, Data, 24, 99);
+
     public static TheoryData<string> Layers => [.. RecordLayers.Names];
 
     /// <remarks>At the beginning, and behind data; the others only behind data, as the connection's state is the same.</remarks>
@@ -131,7 +134,7 @@ public sealed class HostileTlsTests(TlsPeerServer server) : IClassFixture<TlsPee
             return record;
         }
 
-        // OpenSSL looks at what TLS 1.3 says "MUST be ignored for all purposes" (RFC 8446, section 5.2), and is authenticated.
+        // OpenSSL looks at what TLS 1.3 says "MUST be ignored for all purposes" (RFC 8446, section 5.1), and is authenticated (section 5.2).
         byte[] content = "old"u8.ToArray();
         Offence with13 = new(Data, content, BadRecordMac, OfOpenSsl: DecodeError), with12 = new(Data, content, ProtocolVersion);
         await AssertRefused13Async(layer, with13, (client, _) => Older(client.Seal(Data, content)));
@@ -139,14 +142,35 @@ public sealed class HostileTlsTests(TlsPeerServer server) : IClassFixture<TlsPee
     }
 
     [Theory]
-    [MemberData(nameof(Layers))]
-    public async Task A_record_of_another_type_may_not_come_into_the_middle_of_a_message(string layer)
+    [MemberData(nameof(Types))]
+    public async Task A_record_of_another_type_may_not_come_into_the_middle_of_a_message(string layer, byte type)
     {
         MegaphoneProcess both = await server.StartedAsync(layer);
         using HandmadeTls client = await Connect13Async(both);
         await client.SendAsync(Handshake, HandmadeTls.KeyUpdate(ask: false).AsSpan(0, 3));
-        await client.SendAsync(Data, "<message/>"u8);
+        await client.SendAsync(type, [1, 0]);
         Assert.Equal(UnexpectedMessage, await client.ReceiveAlertAsync());
+    }
+
+    /// <remarks>"Any data received after a closure alert has been received MUST be ignored" (RFC 8446, section 6.1).</remarks>
+    [Theory]
+    [MemberData(nameof(Types))]
+    public async Task Whatever_comes_behind_close_notify_is_ignored_and_the_other_direction_goes_on(string layer, byte type)
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess both = await server.StartAsync(layer, backend.Setting);
+        using HandmadeTls client = await Connect13Async(both);
+        await client.SendAsync(Data, "hello"u8);
+        using TestConnection session = await backend.AcceptAsync();
+        await client.SendRawAsync((byte[])[.. client.Seal(Alert, [1, CloseNotify]), .. client.Seal(type, [1, 0]), .. new byte[100]]);
+        Assert.Equal("hello", await session.ReceiveTextAsync(5));
+        await session.ReceiveToEndAsync();
+
+        await session.SendAsync("still here");
+        Assert.Equal("still here"u8.ToArray(), await client.ReceiveAsync(10));
+        session.EndSending();
+        Assert.Equal(CloseNotify, await client.ReceiveAlertAsync());
+        await both.HasClosedAsync(1, "ecm", "ended");
     }
 
     [Theory]

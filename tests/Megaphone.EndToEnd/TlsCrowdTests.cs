@@ -17,6 +17,7 @@ public sealed class TlsCrowdTests : IDisposable
     public async Task Ten_reloads_and_five_hundred_stalled_handshakes_disturb_no_client()
     {
         _certificates.Issue("localhost", ["localhost"]);
+        string session = _certificates.Files("session").Key;
         using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
             ["Ecm:Clients:0:Tls=direct", "Ecm:Tls:HandshakeTimeout=00:05:00", .. _certificates.Settings("localhost")]);
         List<TlsClient> stalled = [];
@@ -33,10 +34,17 @@ public sealed class TlsCrowdTests : IDisposable
             await both.ReachesAsync(Stalled, "megaphone_ecm_handshaking");
             await ForEachAsync(Clients, async i => clients[i] = await TlsClient.ConnectAsync(both.Clients, version: SslProtocols.Tls13));
             await both.HasClientsAsync(Clients);
+            Assert.StartsWith("New, TLSv1.3", await ConnectOnceAsync(both, "-sess_out", session));
 
+            // All the time, and once more when the last reload is done.
+            using CancellationTokenSource reloaded = new();
             Task talking = Task.Run(async () =>
             {
-                for (int round = 0; round < 2; round++) await ForEachAsync(Clients, i => clients[i].AssertEchoesAsync($"client {i}"));
+                for (bool isLast = false; !isLast;)
+                {
+                    isLast = reloaded.IsCancellationRequested;
+                    await ForEachAsync(Clients, i => clients[i].AssertEchoesAsync($"client {i}"));
+                }
             });
             for (int reload = 1; reload <= 10; reload++)
             {
@@ -51,8 +59,12 @@ public sealed class TlsCrowdTests : IDisposable
                     () => $"certificate {reload}");
             }
 
+            await reloaded.CancelAsync();
             await talking;
             await both.HasClientsAsync(Clients);
+
+            // A session of before the reloads is resumed.
+            Assert.StartsWith("Reused, TLSv1.3", await ConnectOnceAsync(both, "-sess_in", session));
             await both.ReachesAsync(Stalled, "megaphone_ecm_handshaking");
             await both.ReachesAsync(0, "megaphone_ecm_handshakes_total", "result=failed");
         }
@@ -61,6 +73,20 @@ public sealed class TlsCrowdTests : IDisposable
             foreach (TlsClient client in stalled) client.Dispose();
             foreach (TlsClient? client in clients) client?.Dispose();
         }
+    }
+
+    /// <summary>Connects, exchanges a line and leaves.</summary>
+    /// <returns>What openssl says of its session.</returns>
+    private static async Task<string> ConnectOnceAsync(MegaphoneProcess both, params string[] options)
+    {
+        using ChildProcess client = ChildProcess.Start(["openssl", "s_client", "-connect", $"{both.Clients}", "-tls1_3", .. options]);
+
+        // A ticket comes before the answer.
+        await client.WriteLineAsync("ping");
+        await client.LineAsync("ping");
+        await client.WriteLineAsync("Q");
+        await client.EndAsync();
+        return client.Output.Single(line => line.Contains(", TLSv1.3, Cipher is ", StringComparison.Ordinal));
     }
 
     private static async Task ForEachAsync(int count, Func<int, Task> work) =>
