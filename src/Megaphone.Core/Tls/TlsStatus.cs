@@ -1,6 +1,9 @@
 namespace Megaphone.Tls;
 
-/// <summary>How a step of a <see cref="TlsSession"/> came out.</summary>
+/// <summary>
+/// How a step came out: of a handshake, or of records that OpenSSL protects (<see cref="TlsSession"/>); of reading records that are protected here
+/// (<see cref="TlsRecordReader"/>).
+/// </summary>
 internal enum TlsStatus
 {
     /// <summary>It was done.</summary>
@@ -21,9 +24,9 @@ internal enum TlsStatus
     /// <summary>The socket failed; errno tells how.</summary>
     Broken,
 
-    /// <summary>What the peer sent is no TLS that could be taken; it has been sent the alert that says so.</summary>
+    /// <summary>What the peer has sent breaks the rules of TLS, for which there is an alert; or it was a fatal alert.</summary>
     Failed,
 
-    /// <summary>There is no memory left for what has come.</summary>
+    /// <summary>No memory is left for what has come.</summary>
     NoMemory,
 }
