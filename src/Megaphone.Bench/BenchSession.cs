@@ -10,7 +10,7 @@ namespace Megaphone.Bench;
 internal unsafe struct BenchSession
 {
     /// <summary>The longest local part of an address that is kept.</summary>
-    public const int MaxLocalBytes = 43;
+    public const int MaxLocalBytes = 39;
 
     /// <summary>The server's stream.</summary>
     public StreamState Stream;
@@ -20,6 +20,9 @@ internal unsafe struct BenchSession
 
     /// <summary>The number of the last message that arrived, plus one; 0: none has.</summary>
     public int LastMessage;
+
+    /// <summary>How many stanzas it has received since stream management was enabled (XEP-0198, section 4).</summary>
+    public uint Handled;
 
     /// <summary>The phase that it is in.</summary>
     public SessionPhase Phase;

@@ -8,12 +8,12 @@ namespace Megaphone.Bench;
 
 /// <summary>
 /// A client's side of a login: the answer to each piece of the server's stream (RFC 6120, sections 4.3, 6
-/// and 7; RFC 6121, section 4.2). Pure, no I/O; thread-safe, if each session is used by one thread at a time.
+/// and 7; RFC 6121, sections 2.2 and 4.2; XEP-0198). Pure, no I/O; thread-safe, if each session is used by one thread at a time.
 /// </summary>
 /// <remarks>
 /// <code>
-/// client  header          auth           [response]        header                 iq bind       presence
-/// server        header            [challenge]      success       header, features        result
+/// client  header          auth           [response]        header                 iq bind      [enable]       [iq roster]      presence
+/// server        header            [challenge]      success       header, features        result       [enabled]          [result]
 ///               features
 /// </code>
 /// </remarks>
@@ -58,6 +58,9 @@ internal sealed class LoginMachine
             _ => null,
         };
     }
+
+    /// <summary>Whether clients enable stream management.</summary>
+    public bool ManagesStream => _options.ManagesStream;
 
     /// <summary>
     /// The stream header, which a client sends twice. Without an XML declaration, which is optional and is not carried in stanzas.
@@ -115,6 +118,18 @@ internal sealed class LoginMachine
             case SessionPhase.Binding when name.SequenceEqual("iq"u8):
                 return Bind(ref session, piece, reply, out length);
 
+            case SessionPhase.Enabling when name.SequenceEqual("enabled"u8):
+                length = AskForRoster(ref session, reply);
+                return null;
+
+            case SessionPhase.Enabling when name.SequenceEqual("failed"u8):
+                return $"stream management refused: {XmlPiece.Condition(piece, "failed"u8)}";
+
+            case SessionPhase.Roster when name.SequenceEqual("iq"u8):
+                if (!IsResult(piece)) return $"no roster: {XmlPiece.Condition(piece, "error"u8)}";
+                length = SendPresence(ref session, reply);
+                return null;
+
             case SessionPhase.Challenge or SessionPhase.Success when name.SequenceEqual("failure"u8):
                 return $"login refused: {XmlPiece.Condition(piece, "failure"u8)}";
 
@@ -134,6 +149,8 @@ internal sealed class LoginMachine
         SessionPhase.SecondHeader => "the second stream header",
         SessionPhase.SecondFeatures => "the second features",
         SessionPhase.Binding => "its address",
+        SessionPhase.Enabling => "stream management",
+        SessionPhase.Roster => "its roster",
         _ => throw new UnreachableException(),
     };
 
@@ -176,19 +193,43 @@ internal sealed class LoginMachine
         return null;
     }
 
-    private static string? Bind(ref BenchSession session, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
+    private string? Bind(ref BenchSession session, ReadOnlySpan<byte> piece, Span<byte> reply, out int length)
     {
         length = 0;
-        if (!XmlPiece.TryAttribute(piece, "type"u8, out ReadOnlySpan<byte> type) || !type.SequenceEqual("result"u8))
+        if (!IsResult(piece))
             return $"binding refused: {XmlPiece.Condition(piece, "error"u8)}";
         if (!XmlPiece.TryText(piece, "jid"u8, out ReadOnlySpan<byte> jid) || jid.IndexOf((byte)'@') is not (> 0 and var at))
             return "the server bound a client to no address";
         if (!session.TrySetLocal(jid[..at]))
             return $"the server gave an address whose local part is longer than {BenchSession.MaxLocalBytes} bytes";
-        session.Phase = SessionPhase.Online;
-        length = Write(reply, "<presence/>"u8);
+        if (!_options.ManagesStream)
+        {
+            length = AskForRoster(ref session, reply);
+            return null;
+        }
+
+        session.Phase = SessionPhase.Enabling;
+        length = Write(reply, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"u8);
         return null;
     }
+
+    /// <returns>The bytes of the answer.</returns>
+    private int AskForRoster(ref BenchSession session, Span<byte> reply)
+    {
+        if (!_options.AsksForRoster) return SendPresence(ref session, reply);
+        session.Phase = SessionPhase.Roster;
+        return Write(reply, "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>"u8);
+    }
+
+    /// <returns>The bytes of the answer.</returns>
+    private static int SendPresence(ref BenchSession session, Span<byte> reply)
+    {
+        session.Phase = SessionPhase.Online;
+        return Write(reply, "<presence/>"u8);
+    }
+
+    private static bool IsResult(ReadOnlySpan<byte> iq) =>
+        XmlPiece.TryAttribute(iq, "type"u8, out ReadOnlySpan<byte> type) && type.SequenceEqual("result"u8);
 
     /// <summary>Encodes a text for an element of SASL: base 64.</summary>
     private static string Encode(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text));

@@ -23,6 +23,12 @@ internal sealed record LoginOptions
     /// <summary>The number of the first client. Default 1.</summary>
     public int First { get; init; } = 1;
 
+    /// <summary>Whether they enable stream management (XEP-0198), and acknowledge what they receive.</summary>
+    public bool ManagesStream { get; init; }
+
+    /// <summary>Whether they ask for their roster before they send presence (RFC 6121, section 2.2).</summary>
+    public bool AsksForRoster { get; init; }
+
     /// <summary>The name of a client, counted from 1.</summary>
     public string UserOf(int number) => Fill(User, number);
 

@@ -27,6 +27,12 @@ internal enum SessionPhase : byte
     /// <summary>The result of resource binding, with the client's address.</summary>
     Binding,
 
+    /// <summary>The confirmation of stream management (XEP-0198), where it was asked for.</summary>
+    Enabling,
+
+    /// <summary>The client's roster, where it was asked for.</summary>
+    Roster,
+
     /// <summary>Messages: the client is logged in, and has sent presence.</summary>
     Online,
 

@@ -13,6 +13,9 @@ internal sealed record XmppClientOptions
         "user", "PATTERN", "user{0}", "accounts' names; {0} is the client's number");
     private static readonly BenchOption PasswordOption = new("password", "PATTERN", "pass{0}", "accounts' passwords");
     private static readonly BenchOption FirstOption = new("first", "N", "1", "the number of the first client");
+    private static readonly BenchOption StreamManagementOption = new(
+        "stream-management", "no|yes", "no", "enable XEP-0198, and acknowledge what arrives");
+    private static readonly BenchOption RosterOption = new("roster", "no|yes", "no", "ask for the roster before sending presence");
     private static readonly BenchOption RateOption = new(
         "rate", "PER_SECOND", null, "logins begun per second; default: as fast as they are answered");
     private static readonly BenchOption PendingOption = new(
@@ -33,8 +36,8 @@ internal sealed record XmppClientOptions
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
     [
-        SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, RateOption, PendingOption, HoldOption, KeepAlivesOption,
-        MessagesOption, MessageRateOption, MessageBytesOption, SendersOption, EndOption,
+        SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, StreamManagementOption, RosterOption,
+        RateOption, PendingOption, HoldOption, KeepAlivesOption, MessagesOption, MessageRateOption, MessageBytesOption, SendersOption, EndOption,
     ];
 
     /// <summary>How many clients there are.</summary>
@@ -88,6 +91,7 @@ internal sealed record XmppClientOptions
     /// <param name="carriesWhiteSpace">Whether keepalives can be sent.</param>
     public static XmppClientOptions Read(OptionValues values, bool carriesWhiteSpace)
     {
+        ValueFormat<bool> yesOrNo = ValueFormats.Choice(("no", false), ("yes", true));
         XmppClientOptions options = new()
         {
             Sessions = values.Get(SessionsOption, ValueFormats.Number(1, 16_000_000, 100_000)),
@@ -98,6 +102,8 @@ internal sealed record XmppClientOptions
                 User = values.Get(UserOption, BenchFormats.Pattern)!,
                 First = values.Get(FirstOption, ValueFormats.Number(1, 1_000_000_000, 1001)),
                 Password = values.Get(PasswordOption, BenchFormats.Pattern)!,
+                ManagesStream = values.Get(StreamManagementOption, yesOrNo),
+                AsksForRoster = values.Get(RosterOption, yesOrNo),
             },
             Rate = values.Get(RateOption, BenchFormats.Rate),
             Pending = values.Get(PendingOption, ValueFormats.Number(1, 1_000_000, 500)),
@@ -111,8 +117,13 @@ internal sealed record XmppClientOptions
         };
         if (options.KeepAlives > 0 && !carriesWhiteSpace)
             values.Refuse(KeepAlivesOption, "stanza framing carries no white space", "for example --framing bytes");
+        if (options.Login is { Method: LoginMethod.None, ManagesStream: true }) RefuseWithoutLogin(StreamManagementOption);
+        if (options.Login is { Method: LoginMethod.None, AsksForRoster: true }) RefuseWithoutLogin(RosterOption);
         if (options.Senders > 0 && options.Senders >= options.Sessions)
             values.Refuse(SendersOption, $"must be fewer than --{SessionsOption.Name}, as they write to the others", "for example 1");
         return options;
+
+        void RefuseWithoutLogin(BenchOption option) =>
+            values.Refuse(option, $"means nothing without a login (--{LoginOption.Name} none)", $"for example --{LoginOption.Name} anonymous");
     }
 }

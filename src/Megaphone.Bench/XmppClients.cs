@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Text.Unicode;
 using Megaphone.Xmpp;
 
 namespace Megaphone.Bench;
@@ -129,6 +130,10 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
         {
             Close(sender, index, ref session, $"stream error: {XmlPiece.Condition(piece, "error"u8)}");
         }
+        else if (machine.ManagesStream && session.Phase > SessionPhase.Enabling && TryAcknowledge(sender, index, ref session, piece))
+        {
+            // It was no stanza.
+        }
         else if (session.Phase == SessionPhase.Online)
         {
             HandleStanza(sender, index, ref session, piece);
@@ -137,6 +142,28 @@ internal sealed class XmppClients(LoginMachine machine, SessionStore sessions, P
         {
             HandleLogin(sender, index, ref session, piece);
         }
+    }
+
+    /// <summary>
+    /// Counts a stanza; or tells the server how many there were, as it has asked (XEP-0198, section 4). What the server has received
+    /// needs no attention, as these clients never resume a stream.
+    /// </summary>
+    /// <returns>False for a stanza.</returns>
+    private bool TryAcknowledge(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)
+    {
+        const int MaxAnswer = 64;
+        ReadOnlySpan<byte> name = XmlPiece.Name(piece);
+        if (name.SequenceEqual("a"u8)) return true;
+        if (!name.SequenceEqual("r"u8))
+        {
+            session.Handled++;
+            return false;
+        }
+
+        Span<byte> answer = stackalloc byte[MaxAnswer];
+        Utf8.TryWrite(answer, $"<a xmlns='urn:xmpp:sm:3' h='{session.Handled}'/>", out int length);
+        Reply(sender, index, ref session, answer[..length]);
+        return true;
     }
 
     private void HandleLogin(IReplySender sender, int index, ref BenchSession session, ReadOnlySpan<byte> piece)

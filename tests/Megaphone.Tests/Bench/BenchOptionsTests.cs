@@ -51,6 +51,13 @@ public class BenchOptionsTests
     public void Each_missing_required_option_is_reported(string mode, string problems) => Assert.Equal(problems, Problems(mode));
 
     [Theory]
+    [InlineData("--stream-management")]
+    [InlineData("--roster")]
+    public void What_follows_a_login_needs_one(string option) => Assert.Equal(
+        $"{option} \"yes\": means nothing without a login (--login none); for example --login anonymous",
+        Problems("xmpp", "--to", "127.0.0.1:1", "--sessions", "1", "--login", "none", option, "yes"));
+
+    [Theory]
     [InlineData("127.0.0.0/7")]
     [InlineData("127.0.0.0/33")]
     [InlineData("127.0.0.0/")]

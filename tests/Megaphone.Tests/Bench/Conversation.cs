@@ -12,9 +12,16 @@ internal sealed class Conversation : IReplySender, IDisposable
     private readonly List<string> _said = [];
 
     /// <summary>A client that has sent its header.</summary>
-    public Conversation(LoginMethod method = LoginMethod.Anonymous)
+    public Conversation(LoginMethod method = LoginMethod.Anonymous, bool managesStream = false, bool asksForRoster = false)
     {
-        Clients = new XmppClients(new LoginMachine(new LoginOptions { Method = method, Domain = "capulet.example" }), _sessions, new ProblemCounts());
+        LoginOptions options = new()
+        {
+            Method = method,
+            Domain = "capulet.example",
+            ManagesStream = managesStream,
+            AsksForRoster = asksForRoster,
+        };
+        Clients = new XmppClients(new LoginMachine(options), _sessions, new ProblemCounts());
         Clients.Open(Index, 0);
     }
 
@@ -32,12 +39,19 @@ internal sealed class Conversation : IReplySender, IDisposable
     public static Conversation LoggedIn()
     {
         Conversation conversation = new();
-        conversation.Hear(
-            "<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>");
-        conversation.Hear("<success/>");
-        conversation.Hear("<stream:stream xmlns:stream='s'><stream:features><bind/></stream:features>");
-        conversation.Hear("<iq type='result' id='bind'><bind><jid>juliet@capulet.example/bench</jid></bind></iq>");
+        conversation.Bind();
         return conversation;
+    }
+
+    /// <summary>Goes through the login up to the address that the client is bound to.</summary>
+    /// <returns>What the client answers to that.</returns>
+    public string Bind()
+    {
+        Hear(
+            "<stream:stream xmlns:stream='s'><stream:features><mechanisms><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>");
+        Hear("<success/>");
+        Hear("<stream:stream xmlns:stream='s'><stream:features><bind/></stream:features>");
+        return Hear("<iq type='result' id='bind'><bind><jid>juliet@capulet.example/bench</jid></bind></iq>");
     }
 
     /// <summary>The server sends something; empty: the end of its stream.</summary>

@@ -94,6 +94,47 @@ public class LoginTests
         Assert.Equal(1, client.Clients.Online);
     }
 
+    [Fact]
+    public void Stream_management_is_enabled_and_the_roster_is_asked_for_before_presence_is_sent()
+    {
+        using Conversation client = new(managesStream: true, asksForRoster: true);
+
+        Assert.Equal("<enable xmlns='urn:xmpp:sm:3' resume='true'/>", client.Bind());
+        Assert.Equal(
+            "<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>",
+            client.Hear("<enabled xmlns='urn:xmpp:sm:3' id='1' resume='true'/>"));
+        Assert.Equal(1, client.Clients.Pending);
+        Assert.Equal("<presence/>", client.Hear("<iq id='roster' type='result'><query xmlns='jabber:iq:roster'/></iq>"));
+
+        Assert.Equal(1, client.Clients.Online);
+        Assert.Empty(client.Problems);
+    }
+
+    [Fact]
+    public void The_roster_can_be_asked_for_without_stream_management()
+    {
+        using Conversation client = new(asksForRoster: true);
+
+        Assert.Equal("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>", client.Bind());
+    }
+
+    [Theory]
+    [InlineData(
+        "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>",
+        "stream management refused: unexpected-request")]
+    [InlineData("<iq id='roster' type='result'/>", "<iq> came while a client waited for stream management")]
+    [InlineData(
+        "<enabled/><iq id='roster' type='error'><query/><error type='cancel'><service-unavailable/></error></iq>", "no roster: service-unavailable")]
+    [InlineData("<enabled/><presence/>", "<presence> came while a client waited for its roster")]
+    public void A_client_without_what_it_asks_for_after_binding_has_failed(string answer, string problem)
+    {
+        using Conversation client = new(managesStream: true, asksForRoster: true);
+        client.Bind();
+
+        Assert.EndsWith("END", client.Hear(answer), StringComparison.Ordinal);
+        Assert.Equal([problem], client.Problems);
+    }
+
     [Theory]
     [InlineData(
         "<stream:features><starttls><required/></starttls></stream:features>",
@@ -132,7 +173,7 @@ public class LoginTests
     [InlineData("<iq type='result' id='bind'/>", "the server bound a client to no address")]
     [InlineData(
         "<iq type='result' id='bind'><bind><jid>123456789012345678901234567890123456789012345@b/c</jid></bind></iq>",
-        "the server gave an address whose local part is longer than 43 bytes")]
+        "the server gave an address whose local part is longer than 39 bytes")]
     public void A_client_without_an_address_has_failed(string answer, string problem)
     {
         using Conversation client = new();

@@ -31,6 +31,21 @@ public class OnlineTests
     }
 
     [Fact]
+    public void With_stream_management_the_stanzas_since_it_was_enabled_are_counted_and_acknowledged_on_request()
+    {
+        using Conversation client = new(managesStream: true, asksForRoster: true);
+        client.Bind();
+        client.Hear("<enabled xmlns='urn:xmpp:sm:3' id='1'/>");
+        client.Hear("<iq id='roster' type='result'><query xmlns='jabber:iq:roster'/></iq>");
+
+        Assert.Equal("<a xmlns='urn:xmpp:sm:3' h='1'/>", client.Hear("<r xmlns='urn:xmpp:sm:3'/>"));
+        Assert.Equal("", client.Hear("<presence from='a@b'/><message/><a xmlns='urn:xmpp:sm:3' h='1'/>"));
+        Assert.Equal("<a xmlns='urn:xmpp:sm:3' h='3'/>", client.Hear("<r xmlns='urn:xmpp:sm:3'/>"));
+        Assert.Equal(2, client.Clients.OtherStanzas);
+        Assert.Empty(client.Problems);
+    }
+
+    [Fact]
     public void A_stream_that_the_server_closes_is_a_problem_and_is_closed()
     {
         using Conversation client = Conversation.LoggedIn();
