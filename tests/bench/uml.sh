@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Runs a command in user-mode Linux: a Linux of its own, as a process of this machine, which allows as many descriptors as a benchmark
+# wants. Its files are this machine's, read-only but for this project's folder; its memory, its /tmp and its loopback network are its own.
+#
+#   uml.sh [--memory GIB] [--time SECONDS] COMMAND…
+#
+#     tests/bench/uml.sh tests/bench/full.sh --users 1000000
+#
+#     --memory   of the machine; default: what is available here, less 2 GiB. It is taken as it is used.
+#     --time     the machine is switched off after that; default 86400
+#
+# Needs root, as its root may do to the project's files what root may. Exit status: the command's; 124 when its time was over; 125 when
+# the machine could not be made or died.
+#
+# Memory and correctness count in it, speed does not: it has one core, and each system call costs some 20 µs. The kernel is that of
+# Debian sid, whose mode with seccomp is five times as fast as that of Debian 12's own; nothing is installed of it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. scripts/common.sh
+
+memory= time=86400
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+    --memory) memory=$2 ;;
+    --time) time=$2 ;;
+    --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) fail "there is no option $1; see --help" ;;
+  esac
+  shift 2
+done
+(( $# > 0 )) || fail "no command to run; see --help"
+(( EUID == 0 )) || fail "the machine is started by root only; see --help"
+available=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+memory=${memory:-$(( available - 2 ))}
+(( memory > 0 && memory <= available )) || { say "uml.sh: $available GiB are available here, too few for $memory" >&2; exit 125; }
+
+root=$PWD
+kernel=$root/artifacts/bench/uml
+
+# The kernel, and the C library that it wants, in a folder of their own.
+make_kernel() {
+  local work=$kernel.new package mirror=http://deb.debian.org/debian
+  install_packages "$kernel.log" iproute2 python3
+  rm -rf "$work"
+  mkdir -p "$work"/apt/lists/partial "$work"/apt/cache/archives/partial "$work/lib"
+  say "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$work/apt/sources.list"
+  local sid=(-qq -o Dir::Etc::SourceList="$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$work/apt/lists"
+    -o Dir::Cache="$work/apt/cache" -o Dir::State::status=/dev/null -o Acquire::Languages=none -o APT::Sandbox::User=root)
+  apt-get "${sid[@]}" update
+  (cd "$work" && apt-get "${sid[@]}" download user-mode-linux libc6)
+  for package in "$work"/*.deb; do dpkg --extract "$package" "$work/files"; done
+  cp "$work/files/usr/lib/x86_64-linux-gnu/libc.so.6" "$work/lib/"
+  cp "$work/files/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" "$work/lib/ld.so"
+  # It executes itself anew while it starts, and relies on where its loader puts it, so it is told of its loader in its own file.
+  python3 - "$work/files/usr/bin/linux.uml" "$work/linux" <<'PYTHON'
+import sys
+binary = open(sys.argv[1], "rb").read()
+old, new = b"/lib64/ld-linux-x86-64.so.2\0", b"lib/ld.so\0"
+assert binary.count(old) == 1
+open(sys.argv[2], "wb").write(binary.replace(old, new.ljust(len(old), b"\0")))
+PYTHON
+  chmod +x "$work/linux"
+  rm -rf "$work"/apt "$work"/files "$work"/*.deb "$kernel"
+  mv "$work" "$kernel"
+}
+mkdir -p "$(dirname "$kernel")"
+[[ -x $kernel/linux ]] || step "fetching the kernel of user-mode Linux" "$kernel.log" make_kernel
+
+run=$(mktemp -d "$kernel.run.XXXXXX")
+maps=$(cat /proc/sys/vm/max_map_count)
+clean_up() {
+  [[ -z ${machine:-} ]] || end_process "$machine" 5
+  say "$maps" >/proc/sys/vm/max_map_count
+  rm -rf "$run"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# The machine's first process. The descriptors' limit is what is wanted of all this; the kernel's other limits just must not be in the way.
+printf -v command '%q ' "$@"
+cat >"$run/init" <<INIT
+#!/bin/bash
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 TERM=dumb MEGAPHONE=${MEGAPHONE:-out/megaphone}
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+stty -F /dev/console -onlcr
+for folder in /tmp /run /var/tmp; do mount -t tmpfs -o mode=1777 tmpfs "\$folder"; done
+mkdir -p /dev/pts /dev/shm "$root"
+ln -s /proc/self/fd /dev/fd
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+mount -t hostfs -o "$root" none "$root"
+ip link set lo up
+set_limit() { echo "\$2" >"/proc/sys/\$1"; }
+set_limit fs/nr_open 4194304
+set_limit fs/file-max 10000000
+set_limit fs/epoll/max_user_watches 100000000
+set_limit net/core/somaxconn 65535
+set_limit net/ipv4/tcp_max_syn_backlog 65535
+set_limit net/ipv4/tcp_max_orphans 4194304
+set_limit vm/overcommit_memory 1
+set_limit vm/max_map_count 4194304
+set_limit kernel/pid_max 4194304
+ulimit -n 4194304
+cd "$root"
+(set -o pipefail; { setsid --wait $command; } </dev/null 2>&1 | cat)
+echo \$? >"$run/status"
+sync
+echo o >/proc/sysrq-trigger
+sleep 60
+INIT
+chmod +x "$run/init"
+
+# Each page of each of its processes may be a mapping of a process here.
+say 4194304 >/proc/sys/vm/max_map_count
+cd "$kernel"
+TMPDIR=/dev/shm timeout --kill-after=5 "$time" env HOME="$run" LD_LIBRARY_PATH="$kernel/lib" ./linux mem="${memory}G" seccomp=on \
+  root=/dev/root rootfstype=hostfs rootflags=/ ro init="$run/init" con=null con0=null,fd:1 con1=null,fd:1 ssl=null \
+  thash_entries=2097152 quiet panic=-1 uml_dir="$run" umid=machine </dev/null 2>"$run/errors" &
+machine=$!
+status=0
+wait "$machine" || status=$?
+machine=
+(( status != 124 && status != 137 )) || { say "uml.sh: the machine was switched off after $time s" >&2; exit 124; }
+[[ -s $run/status ]] || { cat "$run/errors" >&2; say "uml.sh: the machine has died" >&2; exit 125; }
+exit "$(cat "$run/status")"
