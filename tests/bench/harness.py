@@ -130,8 +130,8 @@ class Child:
 def ecm(*more):
     """An ECM in a process of its own, whose link, to LINK if nothing else is given, is up."""
     child = Child(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Link:To", LINK, *QUIET, *more, ready="megaphone ready")
-    admin = re.search(r"admin=(\S+)", child.ready)[1]
-    wait_until(lambda: is_ready(admin), "the link is up")
+    child.admin = re.search(r"admin=(\S+)", child.ready)[1]
+    wait_until(lambda: is_ready(child.admin), "the link is up")
     return child
 
 
@@ -175,10 +175,11 @@ WAIT_FOR_BYTES = """  tcp-request inspect-delay 1h
 """
 
 
-def haproxy(rules="", bind=PEER):
-    """HAProxy, one hop from PEER to ECHO, in the foreground; does not log. `bind`: PEER, with what its listener needs beside it."""
+def haproxy(rules="", bind=PEER, to=ECHO):
+    """HAProxy, one hop from PEER to a server, in the foreground; does not log. `bind` and `to`: PEER and the server, with what HAProxy
+    needs to know of them."""
     config = tempfile.NamedTemporaryFile("w", suffix=".cfg")
-    config.write(HAPROXY_CONFIG.format(peer=bind, echo=ECHO, rules=rules))
+    config.write(HAPROXY_CONFIG.format(peer=bind, echo=to, rules=rules))
     config.flush()
     child = Child(HAPROXY, "-db", "-q", "-f", config.name)
     child.config = config

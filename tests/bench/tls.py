@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 
+from certificates import ECDSA, KEYS, RSA, certificate, of_ecm, of_haproxy
 from ejabberd import Ejabberd
-from harness import BENCH, CLIENTS, ECHO, PEER, Benchmark, ecm, haproxy, hub, pathlib, time, wait_until
+from harness import BENCH, CLIENTS, ECHO, PEER, Benchmark, ecm, haproxy, hub, time, wait_until
 from load import TLS, connections, cpu, echo_server, run, tls, watch
 
 FEW = 500
@@ -20,33 +21,14 @@ SECONDS = 4
 WARMUP = 0.5
 STREAM = 1 << 30
 QUICK_STREAM = 64 << 20
-# The ECM's own order: both choose the same suite.
-SUITES = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
-ECDSA = "ECDSA P-256"
-RSA = "RSA-2048"
-KEYS = {
-    ECDSA: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-    RSA: ["-newkey", "rsa:2048"],
-}
-
-
-def certificate(folder, kind):
-    """A certificate and its key; both in one file, too, as HAProxy wants them."""
-    name = folder / kind.replace(" ", "-")
-    subprocess.run(
-        ["openssl", "req", "-x509", *KEYS[kind], "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-         "-out", f"{name}.crt", "-keyout", f"{name}.key"], check=True, stderr=subprocess.DEVNULL)
-    pathlib.Path(f"{name}.pem").write_text(pathlib.Path(f"{name}.crt").read_text() + pathlib.Path(f"{name}.key").read_text())
-    return name
 
 
 def edge(name):
-    return ecm("--Ecm:Clients:0:Tls", "direct", "--Ecm:Tls:Certificates:0:Certificate", f"{name}.crt",
-               "--Ecm:Tls:Certificates:0:Key", f"{name}.key")
+    return ecm(*of_ecm(name))
 
 
 def peer(name):
-    return haproxy(bind=f"{PEER} ssl crt {name}.pem ciphersuites {SUITES}")
+    return haproxy(bind=PEER + of_haproxy(name))
 
 
 def memory(process, to, descriptors_each, options):
@@ -180,7 +162,7 @@ steps = [
 ]
 benchmark = Benchmark("tls", __doc__, rounds=3)
 with tempfile.TemporaryDirectory() as folder:
-    made = {kind: certificate(pathlib.Path(folder), kind) for kind in KEYS}
+    made = {kind: certificate(folder, kind) for kind in KEYS}
     for number in benchmark.each_round():
         for step in steps if number % 2 else reversed(steps):
             step(made)
