@@ -50,7 +50,7 @@ internal sealed record BenchMode(string Name, string Purpose, IReadOnlyList<Benc
             EchoServerOptions options = EchoServerOptions.Read(values);
             return _ => EchoServer.Run(options);
         }),
-        new("chart", "draw curves over a logarithmic axis, as in docs/benchmarks.md", ChartOptions.All, values =>
+        new("chart", "draw curves over a logarithmic axis, or bars, as in docs/benchmarks.md", ChartOptions.All, values =>
         {
             ChartOptions options = ChartOptions.Read(values);
             return _ => ChartFile.Draw(options);

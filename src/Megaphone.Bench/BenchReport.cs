@@ -183,7 +183,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
                 .Select(point => new Chart.Point(point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
         }
 
-        return Chart.Draw([.. new[] { latency, memory }.Where(chart => !chart.IsEmpty)]);
+        return Picture.Draw([.. new[] { latency, memory }.Where(chart => !chart.IsEmpty)]);
     }
 
     private void WriteProcess(TextWriter to, int process)

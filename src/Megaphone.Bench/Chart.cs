@@ -1,40 +1,23 @@
 using System.Globalization;
-using System.Security;
 using System.Text;
 
 namespace Megaphone.Bench;
 
-/// <summary>
-/// One diagram of curves, for an SVG document of several side by side. Readable on light and on dark backgrounds; it has none of its own.
-/// </summary>
+/// <summary>A diagram of curves.</summary>
 /// <param name="title">What stands above it.</param>
 /// <param name="logarithmicX">Whether the horizontal axis is logarithmic, from one power of ten to another; a linear one begins at zero.</param>
 /// <param name="logarithmicY">Whether the vertical axis is logarithmic, from the smallest value to the largest; a linear one begins at zero.</param>
-internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
+internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY) : IDiagram
 {
-    /// <summary>The size of one diagram.</summary>
-    public const int Width = 360, Height = 250;
-
-    private const int Left = 52, Right = 34, Top = 54, Bottom = 30;
+    private const int Left = 52, Right = 34, Bottom = 30;
 
     /// <summary>Curves of so many points or fewer show each of them.</summary>
     private const int MaxDots = 20;
 
-    /// <summary>One set of colours for both backgrounds: not every viewer tells a picture which one it is on.</summary>
-    private const string Style = """
-        <style>
-        text { font: 11px sans-serif; fill: #768390 }
-        .title { font-size: 13px; font-weight: bold }
-        .grid { stroke: #768390; stroke-opacity: 0.35 }
-        </style>
-        """;
-
-    private static readonly string[] Colours = ["#2f81f7", "#db6d28", "#3fb950", "#a371f7", "#e5534b"];
-
     private readonly List<Curve> _curves = [];
     private readonly List<Tick> _ticks = [];
 
-    /// <summary>Whether there is anything to show.</summary>
+    /// <inheritdoc/>
     public bool IsEmpty => _curves.Count == 0;
 
     /// <summary>Adds a curve; one of fewer than two points is left out.</summary>
@@ -49,17 +32,6 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
     /// <summary>Labels a place of a linear horizontal axis; without any label its ends and its middle have their values.</summary>
     public void AddTick(double x, string label) => _ticks.Add(new Tick(x, label));
 
-    /// <summary>Puts diagrams side by side.</summary>
-    public static string Draw(IReadOnlyList<Chart> charts)
-    {
-        StringBuilder svg = new();
-        int width = Math.Max(1, charts.Count) * Width;
-        Append(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {Height}\" width=\"{width}\" height=\"{Height}\">");
-        svg.AppendLine(Style);
-        for (int i = 0; i < charts.Count; i++) charts[i].Draw(svg, i * Width);
-        return svg.AppendLine("</svg>").ToString();
-    }
-
     /// <summary>The next number from a value upwards that divides well into four.</summary>
     private static double RoundUp(double value)
     {
@@ -67,7 +39,8 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
         return step * new[] { 1, 1.2, 1.6, 2, 4, 6, 8, 10 }.First(factor => step * factor >= value);
     }
 
-    private void Draw(StringBuilder svg, int offset)
+    /// <inheritdoc/>
+    public void Draw(StringBuilder svg, int offset)
     {
         Point[] all = [.. _curves.SelectMany(curve => curve.Points)];
         double left = logarithmicX ? Math.Floor(Math.Log10(all.Min(point => point.X))) : 0;
@@ -77,53 +50,45 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY)
         double low = logarithmicY ? Math.Max(all.Min(point => point.Y), high / 1e6) : 0;
 
         double Scaled(Point point) => logarithmicX ? Math.Log10(point.X) : point.X;
-        double X(double x) => offset + Left + (x - left) / Math.Max(right - left, 1e-9) * (Width - Left - Right);
-        double Y(double y) => Height - Bottom - Part(y) * (Height - Top - Bottom);
+        double X(double x) => offset + Left + (x - left) / Math.Max(right - left, 1e-9) * (Picture.Width - Left - Right);
+        double Y(double y) => Picture.Height - Bottom - Part(y) * (Picture.Height - Picture.Top - Bottom);
         double Part(double y) => !logarithmicY ? y / high : low < high ? Math.Log(Math.Max(y, low) / low) / Math.Log(high / low) : 1;
 
-        Append(svg, $"<text class=\"title\" x=\"{offset + 8}\" y=\"16\">{SecurityElement.Escape(title)}</text>");
+        Picture.AppendHead(svg, offset, Left, title, _curves.Select(curve => curve.Name));
         for (int i = 0; i <= 4; i++)
         {
             double y = logarithmicY ? low * Math.Pow(high / low, i / 4.0) : high * i / 4;
-            Append(svg, $"<line class=\"grid\" x1=\"{offset + Left}\" x2=\"{offset + Width - Right}\" y1=\"{Y(y):0.0}\" y2=\"{Y(y):0.0}\"/>");
-            Append(svg, $"<text x=\"{offset + Left - 6}\" y=\"{Y(y) + 4:0.0}\" text-anchor=\"end\">{Short(y)}</text>");
+            int end = offset + Picture.Width - Right;
+            Picture.Append(svg, $"<line class=\"grid\" x1=\"{offset + Left}\" x2=\"{end}\" y1=\"{Y(y):0.0}\" y2=\"{Y(y):0.0}\"/>");
+            Picture.Append(svg, $"<text x=\"{offset + Left - 6}\" y=\"{Y(y) + 4:0.0}\" text-anchor=\"end\">{Picture.Short(y)}</text>");
         }
 
         foreach (Tick tick in Ticks(left, right))
-            Append(svg, $"<text x=\"{X(tick.X):0.0}\" y=\"{Height - 12}\" text-anchor=\"middle\">{tick.Label}</text>");
+            Picture.Append(svg, $"<text x=\"{X(tick.X):0.0}\" y=\"{Picture.Height - 12}\" text-anchor=\"middle\">{tick.Label}</text>");
 
-        int legend = offset + Left;
         for (int i = 0; i < _curves.Count; i++)
         {
-            (string name, Point[] points) = _curves[i];
-            string colour = Colours[i % Colours.Length];
+            Point[] points = _curves[i].Points;
+            string colour = Picture.ColourOf(i);
             string line = string.Join(
                 ' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(Scaled(point)):0.0},{Y(point.Y):0.0}")));
-            Append(svg, $"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{line}\"/>");
+            Picture.Append(svg, $"<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{line}\"/>");
             if (points.Length <= MaxDots)
             {
                 foreach (Point point in points)
-                    Append(svg, $"<circle cx=\"{X(Scaled(point)):0.0}\" cy=\"{Y(point.Y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
+                    Picture.Append(svg, $"<circle cx=\"{X(Scaled(point)):0.0}\" cy=\"{Y(point.Y):0.0}\" r=\"3\" fill=\"{colour}\"/>");
             }
-
-            Append(svg, $"<text x=\"{legend}\" y=\"36\" style=\"fill: {colour}\">{SecurityElement.Escape(name)}</text>");
-            legend += 12 + 6 * name.Length;
         }
     }
 
     private List<Tick> Ticks(double left, double right)
     {
         if (_ticks.Count > 0) return _ticks;
-        if (!logarithmicX) return [new Tick(0, "0"), new Tick(right / 2, Short(right / 2)), new Tick(right, Short(right))];
+        if (!logarithmicX) return [new Tick(0, "0"), new Tick(right / 2, Picture.Short(right / 2)), new Tick(right, Picture.Short(right))];
         List<Tick> ticks = [];
-        for (double power = left; power <= right; power++) ticks.Add(new Tick(power, Short(Math.Pow(10, power))));
+        for (double power = left; power <= right; power++) ticks.Add(new Tick(power, Picture.Short(Math.Pow(10, power))));
         return ticks;
     }
-
-    private static void Append(StringBuilder svg, FormattableString line) => svg.AppendLine(line.ToString(CultureInfo.InvariantCulture));
-
-    private static string Short(double value) =>
-        value.ToString(value >= 100 ? "N0" : value >= 1 ? "0.#" : "0.###", CultureInfo.InvariantCulture);
 
     /// <summary>A point of a curve.</summary>
     public sealed record Point(double X, double Y);

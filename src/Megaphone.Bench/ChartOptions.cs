@@ -4,7 +4,9 @@ namespace Megaphone.Bench;
 internal sealed record ChartOptions
 {
     private static readonly BenchOption CurvesOption = new(
-        "curves", "FILE", null, "JSON: [{\"title\": \"…\", \"curves\": {\"NAME\": [[X, Y], …]}}, …], X above zero", Required: true);
+        "curves", "FILE", null,
+        "JSON: [{\"title\": \"…\", \"curves\": {\"NAME\": [[X, Y], …]}}, …], X above zero; or \"bars\": {\"NAME\": {\"PART\": Y, …}}",
+        Required: true);
     private static readonly BenchOption SvgOption = new("svg", "FILE", null, "where the picture goes", Required: true);
 
     /// <summary>The options, in the order of the help.</summary>

@@ -19,7 +19,7 @@ public class ChartTests
 
         Assert.Equal(3, svg.Elements(Svg + "polyline").Count());
         Assert.Equal(6, svg.Elements(Svg + "circle").Count());
-        Assert.Equal($"{2 * Chart.Width}", svg.Attribute("width")!.Value);
+        Assert.Equal($"{2 * Picture.Width}", svg.Attribute("width")!.Value);
         Assert.All(["KiB", "resident", "in use", "CPU", "logins"], text => Assert.Contains(text, Texts(svg)));
     }
 
@@ -49,6 +49,24 @@ public class ChartTests
     }
 
     [Fact]
+    public void A_bar_is_as_long_as_the_sum_of_its_parts_which_have_one_colour_in_all_bars()
+    {
+        XElement svg = Draw("""[{"title": "GB", "bars": {"alone": {"server": 30, "kernel": 10}, "with": {"kernel": 10, "edge": 10}}}]""");
+
+        XElement[] parts = [.. svg.Elements(Svg + "rect")];
+        double[] widths = [.. parts.Select(part => double.Parse(part.Attribute("width")!.Value, CultureInfo.InvariantCulture))];
+        Assert.Equal(4, parts.Length);
+        Assert.Equal(widths[0], 3 * widths[1], tolerance: 0.3);
+        Assert.Equal([widths[1], widths[1]], widths[2..]);
+        Assert.Equal(parts[1].Attribute("fill")!.Value, parts[2].Attribute("fill")!.Value);
+        Assert.Equal(3, parts.Select(part => part.Attribute("fill")!.Value).Distinct().Count());
+        Assert.All(["GB", "alone", "with", "server", "kernel", "edge", "40", "20"], text => Assert.Contains(text, Texts(svg)));
+    }
+
+    [Fact]
+    public void A_chart_without_a_bar_is_left_out() => Assert.Empty(ChartFile.Read("""[{"title": "t", "bars": {}}]"""));
+
+    [Fact]
     public void A_curve_of_one_point_and_a_chart_without_a_curve_are_left_out() =>
         Assert.Empty(ChartFile.Read("""[{"title": "t", "curves": {"c": [[1, 1]]}}]"""));
 
@@ -58,14 +76,15 @@ public class ChartTests
     [InlineData("[{}]")]
     [InlineData("""[{"title": "t", "curves": {"c": [[0, 1], [2, 2]]}}]""")]
     [InlineData("""[{"title": "t", "curves": {"c": [[1], [2]]}}]""")]
-    public void A_file_without_curves_is_refused_by_name(string json)
+    [InlineData("""[{"title": "t", "bars": {"b": {"part": "1"}}}]""")]
+    public void A_file_without_charts_is_refused_by_name(string json)
     {
         string file = Path.GetTempFileName();
         try
         {
             File.WriteAllText(file, json);
             IOException refused = Assert.Throws<IOException>(() => ChartFile.Draw(new ChartOptions { Curves = file, Svg = "/dev/null" }));
-            Assert.StartsWith($"{file} has no curves: ", refused.Message, StringComparison.Ordinal);
+            Assert.StartsWith($"{file} has no charts: ", refused.Message, StringComparison.Ordinal);
         }
         finally
         {
@@ -73,7 +92,7 @@ public class ChartTests
         }
     }
 
-    private static XElement Draw(string json) => XElement.Parse(Chart.Draw(ChartFile.Read(json)));
+    private static XElement Draw(string json) => XElement.Parse(Picture.Draw(ChartFile.Read(json)));
 
     private static IEnumerable<string> Texts(XElement svg) => svg.Elements(Svg + "text").Select(text => text.Value);
 }
