@@ -19,12 +19,11 @@ EJABBERD = ROOT / "tests" / "ejabberd" / "ejabberd.sh"
 class Ejabberd(Child):
     """An ejabberd of its own for each measurement, as memory that an earlier one has used would be used again."""
 
-    def __init__(self, *more, **env):
-        """`more`: lines for its configuration; `env`: see ejabberd.sh."""
+    def __init__(self, *more, accounts=0, **env):
+        """`more`: lines for its configuration; `accounts`: see register, without any users are anonymous; `env`: see ejabberd.sh."""
         self.folder = tempfile.mkdtemp(prefix="megaphone-users-")
         try:
-            # Anybody may log in, without an account.
-            lines = "\n".join(["auth_method: anonymous", *more])
+            lines = "\n".join(["auth_scram_hash: sha256" if accounts else "auth_method: anonymous", *more])
             settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE=lines, **env)
         except BaseException:
             # It may run already, and may not even have noted its settings.
@@ -38,6 +37,21 @@ class Ejabberd(Child):
         self.direct = f"127.0.0.1:{read['DIRECT_PORT']}"
         self.tls = f"127.0.0.1:{read['TLS_PORT']}" if "TLS_PORT" in read else None
         self.links = f"127.0.0.1:{read['LINK_PORT']}" if "LINK_PORT" in read else None
+        if accounts:
+            self.register(accounts)
+
+    def register(self, count):
+        """Makes accounts for SCRAM-SHA-256: user1, user2 and so on, all with the first one's password. That is made into a key once, which
+        takes milliseconds, and is none of what a login costs."""
+        done = self.ask(
+            'ok = ejabberd_auth:try_register(<<"user1">>, <<"localhost">>, <<"pass">>), '
+            "[First] = mnesia:dirty_read(passwd, mnesia:dirty_first(passwd)), "
+            "lists:foreach(fun(N) -> Name = list_to_binary(\"user\" ++ integer_to_list(N)), "
+            "mnesia:dirty_write(setelement(2, First, setelement(1, element(2, First), Name))) end, "
+            f"lists:seq(2, {count})), mnesia:table_info(passwd, size)")
+        if done != str(count):
+            self.stop()
+            sys.exit(f"accounts were not made: {done}")
 
     def stop(self):
         with contextlib.suppress(ProcessLookupError):

@@ -250,11 +250,12 @@ def wait_until(condition, what, patience=10):
         time.sleep(0.005)
 
 
-def kernel():
+def kernel(drops_caches=True):
     """Bytes of the kernel's own objects, and the number of TCP sockets. Caches are dropped first, if this process may do that: they
     have an entry for each descriptor that was ever looked up in /proc."""
     with contextlib.suppress(PermissionError):
-        pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
+        if drops_caches:
+            pathlib.Path("/proc/sys/vm/drop_caches").write_text("2")
     slab = int(re.search(r"^Slab:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) * 1024
     sockets = int(re.search(r"^TCP:.* alloc (\d+)", pathlib.Path("/proc/net/sockstat").read_text(), re.M)[1])
     return slab, sockets

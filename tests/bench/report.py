@@ -8,11 +8,15 @@ import subprocess
 
 import harness
 
-PICTURE = "pictures/curve.svg"
+# The picture of a benchmark: its file, and what it shows.
+PICTURES = {
+    "full": ("pictures/million.svg", "What a million users take"),
+    "curve": ("pictures/curve.svg", "What each user costs, from 1,000 to 1,000,000"),
+}
 
 # In this order they stand in the document: what users cost, how many there may be, what they do, and the parts.
 TITLES = {
-    "all-in": "All the memory that a user takes",
+    "full": "All the memory that users take, in one run",
     "sessions": "Memory for each idle user, over a link into ejabberd",
     "users": "Memory for each idle user, through a hub",
     "idle-memory": "Memory for each idle client",
@@ -23,6 +27,7 @@ TITLES = {
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
     "accept": "Accepting connections",
+    "chat": "The whole way of a chat message",
     "pingpong": "Processor time and latency of a message",
     "tls": "TLS",
     "link": "One link",
@@ -32,20 +37,21 @@ TITLES = {
 }
 
 NOTES = {
-    "all-in": """
-Users who are logged in to Debian's ejabberd and do nothing. Through ECMs: real TCP clients, each process holding as many as its
-descriptors allow, stanza framing, `Proxy v2`, one link from each ECM into the module, sessions asleep. Directly: as many as one
-ejabberd has descriptors for. Resident memory (`RssAnon` + `RssShmem`): of ejabberd what it has grown by, of the ECMs all that
-they have, as they are there for these users only. Of the kernel what all its objects grew by (`Slab` in /proc/meminfo) over the
-number of new sockets (/proc/net/sockstat), which is one for each user: the clients' ends, on this machine too and no different,
-are the load generator's, and not counted. With Debian's modules users log in at 300 a second, either way, which its roster
-file follows; without modules as fast as they are answered. Without modules a session in ejabberd is so small that half of what a user
-takes is the kernel's socket, which nobody saves: there the four times that are wanted cannot be had.""",
+    "full": """
+Everything in one run: real TCP clients, one ECM (stanza framing, `Proxy v2`), one link into the module, one ejabberd, each a process of its
+own. All log in, rest for a minute, then 500 messages a second go between random pairs, each of which must arrive once and in order, and at
+the end each stream is closed in order. Memory is a process's own (`RssAnon` + `RssShmem`), and all of the kernel's objects (`Slab` in
+/proc/meminfo). Both ends of each connection are on this machine, and no different: of what the kernel's objects grow by half is counted,
+the load generator and its half are not. Users are anonymous, on an ejabberd without modules of its own; with `--accounts` they log in with
+SCRAM-SHA-256 at 300 a second, which the roster's file follows, enable stream management and ask for their rosters, which are empty, on an
+ejabberd with the modules that Debian gives it. Directly: users of an ejabberd without an ECM, the slope between a quarter of them and all;
+with TLS they begin with STARTTLS, as those of the ECM do. A process may have so many descriptors in a machine that `tests/bench/uml.sh`
+makes: its one core and its slow system calls make the logins no measure of speed.""",
     "sessions": """
 Users come over one link, as `megaphone bench link` plays them, or connect to ejabberd directly (`bench xmpp`): SASL ANONYMOUS, a
 resource, presence, then silence until the sessions sleep. Resident: by how much the process has grown (`RssAnon` + `RssShmem`),
 with what the logins left behind. In use: what Erlang counts after a collection of everything. No ECM's memory and no
-kernel's: [all of it together](#all-the-memory-that-a-user-takes) is above. Debian's modules keep more for each user than none do,
+kernel's: [all of it together](#all-the-memory-that-users-take-in-one-run) is above. Debian's modules keep more for each user than none do,
 and with them a login is not over when it is answered: ejabberd looks up each roster in a file, some hundreds a second. So users log
 in at 300 a second there, either way, and as fast as they are answered otherwise.""",
     "curve": """
@@ -96,6 +102,12 @@ shorter trials: less that is live, and more garbage. The kernel's part is an est
 **ejabberd does not get smaller behind a hub**: the hub opens a TCP connection for each session, so ejabberd pays for each
 user as before, and the machine that the hub runs on pays a little more. What moves is the clients' own connections: a
 machine at the edge that holds them pays the ECM's few bytes and the kernel's socket for each, and nothing else.""",
+    "chat": """
+What a user would compare: 1,000 users (SASL ANONYMOUS) write to each other, each to one other, messages of 100 bytes at a fixed rate.
+Through an ECM and the module; through HAProxy, which opens a connection to ejabberd for each of them and tells it the client's address
+(`send-proxy-v2`); directly. TLS, from the first byte on, ends at the ECM, at HAProxy, or in ejabberd. Each time in an ejabberd of its own,
+without modules of its own. Processor time is that of ejabberd and what is in front of it, both ways of a message; a latency
+counts from when the message should have left. The ratios are taken round by round.""",
     "pingpong": """
 1,000 clients, each of which sends 200 bytes and waits for their echo; the load generator and the echo server, both `megaphone
 bench`, share the two cores with what is measured. ECM and hub are two processes and do twice the hops; their processor time is
@@ -223,6 +235,53 @@ def points(rows, pattern):
     return found
 
 
+def taken(row, which):
+    """GB of a million users: what each part takes in a run of so many, or ("directly") would take at what the slope of fewer says."""
+    def figure(name):
+        return statistics.median(row["figures"][name])
+
+    if which == "directly":
+        return {"ejabberd": figure("directly, ejabberd: bytes for each user") / 1e3,
+                "kernel's sockets": figure("directly, kernel: bytes for each user's socket") / 1e3}
+    return {"ejabberd": figure("ejabberd, after a rest: MiB") * 2**20 / 1e9,
+            "kernel's sockets": figure("kernel: bytes for each user's socket") / 1e3,
+            "ECM": figure("ECM, after a rest: MiB") * 2**20 / 1e9}
+
+
+def million_users(rows):
+    """GB that a million users take, by the way that they come and by part."""
+    found = {variant(row): row for row in rows if row["benchmark"] == "full"}
+    columns = {}
+    for command, tls in ("full.sh", ""), ("full.sh --tls", ", TLS"):
+        if row := found.get(command):
+            columns[f"ejabberd alone{tls} (extrapolated)"] = taken(row, "directly")
+            columns[f"with Megaphone{tls}"] = taken(row, "through the ECM")
+    return columns
+
+
+def million_table(columns):
+    lines = [f"| a million users, GB | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    for part in "ejabberd", "kernel's sockets", "ECM":
+        lines.append(f"| {part} | {' | '.join(f'{parts[part]:.2f}' if part in parts else '–' for parts in columns.values())} |")
+    lines.append(f"| all of it | {' | '.join(f'{sum(parts.values()):.1f}' for parts in columns.values())} |\n")
+    return "\n".join(lines)
+
+
+MEMORY = re.compile(r"(ECM|ejabberd|kernel|load generator), (.+): MiB")
+
+
+def memory_table(row):
+    """What each part of a full run takes at each time."""
+    times = {}
+    for figure, values in row["figures"].items():
+        if found := MEMORY.fullmatch(figure):
+            times.setdefault(found[2], {})[found[1]] = number(statistics.median(values))
+    parts = ("ECM", "ejabberd", "kernel", "load generator")
+    lines = [f"| `{row['command']}`, MiB | {' | '.join(parts)} |", "|---" * (1 + len(parts)) + "|"]
+    lines += [f"| {time} | {' | '.join(found.get(part, '–') for part in parts)} |" for time, found in times.items()]
+    return "\n".join(lines) + "\n"
+
+
 def curves(rows):
     """What the picture shows: what each user costs as they become more, in charts of `megaphone bench chart`. None without the figures."""
     chosen = [row for row in rows if row["benchmark"] in ("curve", "million-connections")]
@@ -260,7 +319,7 @@ def newest():
     return [row for name in TITLES for (benchmark, _), row in rows.items() if benchmark == name]
 
 
-def section(row, is_first, has_picture):
+def section(row, is_first, drawn, columns):
     busy = max(row["busy_before"], default=None)
     rounds = max(map(len, row["figures"].values()))
     quiet = "" if busy is None else f", the machine at most {busy:.0%} busy with other things before each"
@@ -269,11 +328,14 @@ def section(row, is_first, has_picture):
     lines.append("")
     if row["benchmark"] == "users":
         lines.append(per_user(row))
-    if row["benchmark"] == "curve" and is_first and has_picture:
-        lines.append(f"![What each user costs, from 1,000 to 1,000,000]({PICTURE})\n")
+    if is_first and drawn.get(row["benchmark"]):
+        file, what = PICTURES[row["benchmark"]]
+        lines.append(f"![{what}]({file})\n")
+    if row["benchmark"] == "full":
+        lines += [*([million_table(columns)] if is_first and columns else []), memory_table(row)]
     lines += [f"| `{row['command']}` | median | least | most |", "|---|---|---|---|"]
     lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
-              for figure, values in row["figures"].items()]
+              for figure, values in row["figures"].items() if not (row["benchmark"] == "full" and MEMORY.fullmatch(figure))]
     lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {rounds} round{'s' * (rounds > 1)}{quiet}."
                  f"{chr(10) + note if note else ''}\n")
     return "\n".join(lines)
@@ -291,10 +353,11 @@ def main():
         for budget in row["budgets"]:
             text += (f"| {budget['what']} | {number(budget['value'])} | {'≤' if budget['at_most'] else '≥'} "
                      f"{number(budget['limit'])} | {'kept' if budget['kept'] else '**missed**'} | `{variant(row)}` |\n")
-    drawn = curves(rows)
+    columns = million_users(rows)
+    drawn = {"curve": curves(rows), "full": [{"title": "GB of a million users", "bars": columns}] if columns else None}
     seen = set()
     for row in rows:
-        text += section(row, row["benchmark"] not in seen, drawn is not None)
+        text += section(row, row["benchmark"] not in seen, drawn, columns)
         seen.add(row["benchmark"])
     text += TAIL.format(
         haproxy=without_timeouts(harness.HAPROXY_CONFIG.format(peer=harness.PEER, echo=harness.ECHO, rules="")),
@@ -302,10 +365,10 @@ def main():
             folder="FOLDER", peer=harness.NGINX_PEER, echo=harness.ECHO, rules="")))
     docs = harness.ROOT / "docs"
     (docs / "benchmarks.md").write_text(text)
-    if drawn is not None:
-        (docs / PICTURE).parent.mkdir(exist_ok=True)
-        subprocess.run([harness.MEGAPHONE, "bench", "chart", "--curves", "/dev/stdin", "--svg", docs / PICTURE], input=json.dumps(drawn),
-                       text=True, cwd=harness.ROOT, check=True)
+    for benchmark, (file, _) in PICTURES.items():
+        if drawn[benchmark]:
+            subprocess.run([harness.MEGAPHONE, "bench", "chart", "--curves", "/dev/stdin", "--svg", docs / file],
+                           input=json.dumps(drawn[benchmark]), text=True, cwd=harness.ROOT, check=True)
 
 
 main()
