@@ -3,7 +3,7 @@ leave; nobody and no message may be lost. It tells what memory ECM, ejabberd, ke
 users that are connected to an ejabberd directly, as many as it takes for a slope. ejabberd has no modules of its own (modules: {}) and
 users are anonymous, but with --accounts. TLS, where there is any, begins with STARTTLS, at the ECM or in ejabberd."""
 
-import json
+import pathlib
 import re
 import subprocess
 import sys
@@ -48,8 +48,9 @@ def everything(folder):
             "--Ecm:Clients:0:Framing", "stanza", "--Ecm:Link:To", far.links, "--Ecm:Proxy", "v2",
             "--Ecm:MaxClients", str(count + machine.OTHER_DESCRIPTORS), *tls) as edge:
         far.wait_until_idle(60)
+        forget_earlier_connections()
         with machine.Kernel() as seen:
-            figures = play(f"{folder}/figures.json", "xmpp", "--to", CLIENTS, "--sessions", count, *login(), *watch([edge, far]),
+            figures = play(folder / "figures.json", "xmpp", "--to", CLIENTS, "--sessions", count, *login(), *watch([edge, far]),
                            "--hold", chosen.hold, "--messages", chosen.messages, "--message-rate", MESSAGES_PER_SECOND, "--message-bytes", 100,
                            "--patience", 300, "--after", 10)
         left = far.users(), clients_of(edge)
@@ -65,9 +66,10 @@ def everything(folder):
 
 def play(file, mode, *options):
     """Runs the load generator, whose progress is seen; its figures, whatever went wrong."""
-    with start([MEGAPHONE, "bench", mode, *map(str, options), "--json", file], stdout=subprocess.DEVNULL) as bench:
+    file.touch()
+    with start([MEGAPHONE, "bench", mode, *map(str, options), "--json", str(file)], stdout=subprocess.DEVNULL) as bench:
         bench.wait()
-    figures = read(open(file).read())
+    figures = read(file.read_text())
     if figures is None:
         sys.exit("the load generator left no figures")
     return figures
@@ -180,5 +182,5 @@ for _ in benchmark.each_round():
     with tempfile.TemporaryDirectory() as folder:
         if chosen.directly:
             directly()
-        everything(folder)
+        everything(pathlib.Path(folder))
 benchmark.finish(list(budgets()))
