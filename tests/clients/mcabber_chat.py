@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-PATIENCE = 20  # seconds for each thing that must happen
+PATIENCE = 60  # seconds for each thing that must happen
 
 SETTINGS = """\
 set jid = {name}@localhost/mcabber

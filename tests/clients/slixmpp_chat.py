@@ -21,7 +21,7 @@ from slixmpp.xmlstream import ET, StanzaBase
 ROOM = "balcony@conference.localhost"
 ROMEO = "romeo@localhost"
 JULIET = "juliet@localhost"
-PATIENCE = 20  # seconds for each thing that must happen
+PATIENCE = 60  # seconds for each thing that must happen
 
 # What differs from one run to the next.
 VARYING = {"id", "stamp", "ver", "previd"}

@@ -14,7 +14,7 @@ const [port, password, mechanism, countText] = process.argv.slice(2);
 const count = Number(countText);
 const room = "balcony@conference.localhost";
 const juliet = "juliet@localhost", romeo = "romeo@localhost";
-const patience = 20_000; // milliseconds for each thing that must happen
+const patience = 60_000; // milliseconds for each thing that must happen
 
 /** What differs from one run to the next. */
 const varying = new Set(["id", "stamp", "ver", "xmlns:stream", "xmlns:xml"]);

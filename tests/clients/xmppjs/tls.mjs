@@ -19,7 +19,7 @@ function fail(problem) {
   process.exit(1);
 }
 
-setTimeout(() => fail("not within 20 s"), 20_000).unref();
+setTimeout(() => fail("not within 60 s"), 60_000).unref();
 
 async function logIn(username) {
   const person = client({ service, domain: "localhost", resource: "tls", username, password });
@@ -44,6 +44,11 @@ for (let number = 1; number <= count; number++) {
   await juliet.send(xml("message", { to: "romeo@localhost/tls", type: "chat" }, xml("body", {}, `${number}`)));
 }
 await heard;
+for (const person of [juliet, romeo]) {
+  // What arrives while it ends the library may acknowledge behind its own closing tag: "write after end".
+  person.off("error", fail);
+  person.on("error", () => {});
+}
 await Promise.all([juliet.stop(), romeo.stop()]);
 console.log(`${count} messages, in order`);
 process.exit(0);
