@@ -63,7 +63,9 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     /// <inheritdoc/>
     public Outcome OnReadable(ConnectionId id, int owner, ref EcmClient state, IConnectionInput input)
     {
-        if (_stopping || LinkOf(owner, state) is not { } link) return Outcome.Closed;
+        if (_stopping) return Outcome.Closed;
+        if (state.Stream.IsRefused) return StanzaFraming.Discard(input);
+        if (LinkOf(owner, state) is not { } link) return Outcome.Closed;
         if (_stanzas is { } stanzas)
         {
             Outcome outcome = stanzas.Read(link, id, ref state, input, out StreamFault? fault);
@@ -110,14 +112,25 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
 
-        // A refused client's session was over, and counted, when it was refused.
+        // A refused client's session was over, and counted, when it was refused; so was that of one whose link was lost.
         if (state.Life.IsOpened && !refused) metrics.AddSessionClosed(reason);
         return Outcome.Done;
     }
 
     /// <inheritdoc/>
-    public CloseReason? GetCloseReason(int owner, ref EcmClient state) =>
-        !_stopping && LinkOf(owner, state) is null ? CloseReason.LinkLost : null;
+    public CloseReason? GetCloseReason(int owner, bool hasSent, ref EcmClient state, out ReadOnlySpan<byte> last)
+    {
+        last = default;
+        if (_stopping || state.Stream.IsRefused || LinkOf(owner, state) is not null) return null;
+        if (_stanzas is { } stanzas)
+        {
+            if (state.Life.IsOpened) metrics.AddSessionClosed(CloseReason.LinkLost);
+            stanzas.Abandon(ref state);
+            last = hasSent ? StreamErrorText.ShutdownAndEnd : (byte[])[.. NewHeader(), .. StreamErrorText.ShutdownAndEnd];
+        }
+
+        return CloseReason.LinkLost;
+    }
 
     /// <inheritdoc/>
     public void OnBatchEnd() => PendingFlushes.Flush();
@@ -131,14 +144,15 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     {
         log.StreamRefused(id.Value, fault);
         metrics.AddStreamError(fault.Condition);
-        byte[] opening = StreamErrorText.Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
-        _clients!.SendLast(id, link.Number, opening, StreamErrorText.ErrorAndEnd(fault.Condition));
+        _clients!.SendLast(id, link.Number, NewHeader(), StreamErrorText.ErrorAndEnd(fault.Condition));
         if (!state.Life.IsOpened) return;
 
         // If there is no room now, the server is told when the client is closed.
         metrics.AddSessionClosed(CloseReason.StreamError);
         state.Life.TrySendClose(link, id.Value, CloseReason.StreamError);
     }
+
+    private static byte[] NewHeader() => StreamErrorText.Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
 
     /// <summary>The link of a client; null when the link that it was on is down.</summary>
     private Link? LinkOf(int owner, in EcmClient state) =>

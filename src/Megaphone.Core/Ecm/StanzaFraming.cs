@@ -38,11 +38,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     {
         fault = null;
         int limit = ReadLimit(client);
-        if (IsDiscarding(client))
-        {
-            input.Receive(limit);
-            return Outcome.Done;
-        }
+        if (client.Stream.IsDiscarding) return Discard(input);
 
         // There must be room for whatever packets the next bytes make.
         if (!link.TryClaim(client.Stream.Length + limit, out RingClaim claim, packets: 1 + (limit / ShortestPiece))) return Outcome.WouldBlock;
@@ -73,6 +69,23 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     }
 
     /// <summary>
+    /// Reads and drops what a client sends whose stream is over, so that a close does not reset the connection before the client has got its
+    /// stream error, or the rest of what the server sent.
+    /// </summary>
+    public static Outcome Discard(IConnectionInput input)
+    {
+        input.Receive(ReadBytes);
+        return Outcome.Done;
+    }
+
+    /// <summary>Ends a stream whose link is lost: nothing more is accepted from it.</summary>
+    public void Abandon(ref EcmClient client)
+    {
+        End(ref client);
+        client.Stream.Lexer = LexerState.Refused;
+    }
+
+    /// <summary>
     /// Drops and counts an incomplete piece and frees its memory, when the client has ended its direction or is closed.
     /// </summary>
     public void End(ref EcmClient client)
@@ -83,12 +96,6 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
         metrics.AddIncomplete(-StreamSplitter.HeldBy(client.Stream, max));
         _splitter.Release(ref client.Stream, max);
     }
-
-    /// <summary>
-    /// Whether input is read and dropped, so that a close does not reset the connection before the client has got its stream error, or
-    /// the rest of what the server sent.
-    /// </summary>
-    private static bool IsDiscarding(in EcmClient client) => client.Stream.IsRefused || client.Stream.IsDiscarding;
 
     /// <summary>How many bytes can be read so that the ring has room for the packets they make, the incomplete piece included.</summary>
     private int ReadLimit(in EcmClient client) =>

@@ -181,14 +181,27 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         ConnectionId id = _table.IdAt(index);
         if (!_table.TryEnter(id)) return false;
         ref ConnectionSlot slot = ref _table.Slot(index);
-        if (accepted.GetCloseReason(slot.Owner, ref _table.State(index)) is { } reason)
+        bool hasSent = slot.Is(ConnectionFlags.HasSent);
+        if (accepted.GetCloseReason(slot.Owner, hasSent, ref _table.State(index), out ReadOnlySpan<byte> last) is not { } reason)
+        {
+            slot.Exit();
+            return false;
+        }
+
+        if (last.IsEmpty || slot.IsAny(ConnectionRequests<TState>.WritesNoMore))
         {
             Close(id, ref slot, reason);
             return true;
         }
 
+        // What the peer still sends is read, so that its end is seen; a handler that has no use for it drops it.
+        _output.TrySend(id, ref slot, last);
+        slot.Set(ConnectionFlags.WriteEnding);
+        slot.Clear(ConnectionFlags.ReadPaused);
+        _interest.Update(id, ref slot);
         slot.Exit();
-        return false;
+        Reconcile(id);
+        return true;
     }
 
     /// <summary>Closes what is left, and tells nobody. No other thread may use the connections any more.</summary>

@@ -15,7 +15,7 @@ internal sealed class ConnectionRequests<TState>(
     where TState : unmanaged
 {
     /// <summary>With any of these nothing more is sent.</summary>
-    private const ConnectionFlags WritesNoMore =
+    public const ConnectionFlags WritesNoMore =
         ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.Aborting | ConnectionFlags.CloseWhenFlushed;
 
     /// <summary>Serves a client that was accepted, unless the handler refuses it.</summary>

@@ -19,6 +19,14 @@ internal interface IAcceptHandler<TState>
     RefusalReason? OnAccepted(
         ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner);
 
-    /// <summary>Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>); null when it stays. The gate is held.</summary>
-    CloseReason? GetCloseReason(int owner, ref TState state);
+    /// <summary>
+    /// Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>); null when it stays. The reactor's thread, with the
+    /// gate held: it must not call the reactor.
+    /// </summary>
+    /// <param name="owner">Whose it is.</param>
+    /// <param name="hasSent">Whether anything was ever sent to the peer.</param>
+    /// <param name="state">What the handler keeps for it.</param>
+    /// <param name="last">What the peer is still sent. Not empty: our direction is ended behind it, and the connection is closed when the
+    /// peer has ended too, or after the half-open timeout. Empty: the connection is closed at once.</param>
+    CloseReason? GetCloseReason(int owner, bool hasSent, ref TState state, out ReadOnlySpan<byte> last);
 }

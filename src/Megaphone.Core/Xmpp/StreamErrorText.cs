@@ -6,6 +6,10 @@ namespace Megaphone.Xmpp;
 /// <summary>The XML that is sent to a client before its stream is closed with an error (RFC 6120, section 4.9).</summary>
 internal static class StreamErrorText
 {
+    /// <summary>The error <c>system-shutdown</c> (RFC 6120, section 4.9.3.20), and the closing tag of the stream.</summary>
+    public static ReadOnlySpan<byte> ShutdownAndEnd =>
+        "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"u8;
+
     /// <summary>The condition's name in the RFC, which is also its label in metrics.</summary>
     public static string NameOf(StreamCondition condition) => condition switch
     {

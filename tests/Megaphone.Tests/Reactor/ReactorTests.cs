@@ -190,6 +190,24 @@ public class ReactorTests
     }
 
     [Fact]
+    public async Task Who_is_swept_gets_the_last_words_and_is_closed_when_it_has_ended_too()
+    {
+        using TestReactors reactors = new();
+        reactors.Handler.LastOf = hasSent => Encoding.ASCII.GetBytes(hasSent ? "bye" : "hello, and bye");
+        (Socket first, _) = reactors.Connect();
+        (Socket second, TestConnection served) = reactors.Connect();
+        Assert.True(reactors.Group.Send(served.Id, served.Owner, "hi, "u8));
+        reactors.Handler.CloseReasonOf = _ => CloseReason.LinkLost;
+        reactors.Group.Sweep();
+        Assert.Equal("hello, and bye", Encoding.ASCII.GetString(TestReactors.ReadToEnd(first)));
+        Assert.Equal("hi, bye", Encoding.ASCII.GetString(TestReactors.ReadToEnd(second)));
+        Assert.Equal(2, reactors.Group.Count);
+        first.Shutdown(SocketShutdown.Send);
+        second.Shutdown(SocketShutdown.Send);
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "the end of both");
+    }
+
+    [Fact]
     public async Task Refused_clients_are_closed_and_counted()
     {
         using TestReactors reactors = new(maxConnections: 1);

@@ -31,6 +31,9 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     /// <summary>Why a sweep closes the connections of an owner.</summary>
     public Func<int, CloseReason?> CloseReasonOf { get; set; } = _ => null;
 
+    /// <summary>What a connection that a sweep closes is sent, by whether it was sent anything before.</summary>
+    public Func<bool, byte[]> LastOf { get; set; } = _ => [];
+
     /// <summary>The owner of accepted clients.</summary>
     public int Owner { get; set; } = 1;
 
@@ -93,7 +96,11 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
         return answer;
     }
 
-    CloseReason? IAcceptHandler<TestState>.GetCloseReason(int owner, ref TestState state) => CloseReasonOf(owner);
+    CloseReason? IAcceptHandler<TestState>.GetCloseReason(int owner, bool hasSent, ref TestState state, out ReadOnlySpan<byte> last)
+    {
+        last = LastOf(hasSent);
+        return CloseReasonOf(owner);
+    }
 
     void IConnectionHandler<TestState>.OnBatchEnd() => Interlocked.Increment(ref _batches);
 
