@@ -99,7 +99,7 @@ a_secret_that_is_not_required_is_no_error_test() ->
     ?assert(is_secret((hello())#{secret := <<"any">>}, #options{})).
 
 encoded_messages_are_as_specified_test() ->
-    ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => <<"ejabberd_megaphone">>,
+    ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => atom_to_binary(node()),
                    <<"maxPacket">> => 1048576, <<"keepAlive">> => 15}, json({welcome, #options{}})),
     ?assertEqual(#{<<"op">> => <<"reset">>, <<"id">> => <<"7">>, <<"reason">> => <<"r\"">>}, json({reset, 7, <<"r\"">>})),
     ?assertEqual(#{<<"op">> => <<"pause">>, <<"id">> => <<"18446744073709551615">>}, json({pause, 16#FFFFFFFFFFFFFFFF})),

@@ -131,7 +131,7 @@ packet(Message) ->
 %% @doc The content of a control packet.
 -spec encode(outgoing()) -> binary().
 encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}}) ->
-    ejabberd_megaphone_json:encode(#{op => <<"welcome">>, version => 1, name => <<"ejabberd_megaphone">>,
+    ejabberd_megaphone_json:encode(#{op => <<"welcome">>, version => 1, name => atom_to_binary(node()),
                                      maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000)});
 encode({refuse, Reason}) ->
     ejabberd_megaphone_json:encode(#{op => <<"refuse">>, reason => Reason});
