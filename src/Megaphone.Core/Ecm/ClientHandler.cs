@@ -10,12 +10,11 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>Passes what clients send to the links.</summary>
-internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmLink[] links, EcmLog log)
+internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>
 {
     private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
     private ReactorGroup<EcmClient>? _clients;
-    private uint _next;
     private volatile bool _stopping;
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
@@ -25,25 +24,16 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     public void StopReading() => _stopping = true;
 
     /// <inheritdoc/>
-    public RefusalReason? GetRefusal()
-    {
-        foreach (EcmLink link in links)
-        {
-            if (link.IsUsable) return null;
-        }
-
-        return RefusalReason.NoLink;
-    }
+    public RefusalReason? GetRefusal() => servers.AreUsable ? null : RefusalReason.NoLink;
 
     /// <inheritdoc/>
     public RefusalReason? OnAccepted(
         ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         owner = 0;
-        int index = PickLink();
-        if (index < 0 || links[index].Current is not { } link) return RefusalReason.NoLink;
+        if (servers.Choose(out Link? link) is not { } chosen || link is null) return RefusalReason.NoLink;
 
-        state.LinkIndex = (byte)index;
+        state.LinkIndex = chosen.Index;
         state.Listener = (byte)listener;
         if (options.Proxy != ProxyMode.None)
         {
@@ -56,6 +46,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
         }
 
         metrics.AddConnected();
+        chosen.AddClient(link.Number);
         owner = link.Number;
         return null;
     }
@@ -111,6 +102,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
 
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
+        servers.RemoveClient(state.LinkIndex, owner);
 
         // A refused client's session was over, and counted, when it was refused; so was that of one whose link was lost.
         if (state.Life.IsOpened && !refused) metrics.AddSessionClosed(reason);
@@ -155,18 +147,5 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     private static byte[] NewHeader() => StreamErrorText.Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
 
     /// <summary>The link of a client; null when the link that it was on is down.</summary>
-    private Link? LinkOf(int owner, in EcmClient state) =>
-        links[state.LinkIndex].Current is { } link && link.Number == owner ? link : null;
-
-    /// <summary>The next link, round robin, that accepts sessions; -1 when none does.</summary>
-    private int PickLink()
-    {
-        for (int tried = 0; tried < links.Length; tried++)
-        {
-            int index = (int)(Interlocked.Increment(ref _next) % (uint)links.Length);
-            if (links[index].IsUsable) return index;
-        }
-
-        return -1;
-    }
+    private Link? LinkOf(int owner, in EcmClient state) => servers.Find(state.LinkIndex, owner);
 }

@@ -8,7 +8,7 @@ namespace Megaphone.Ecm;
 internal struct EcmClient
 {
     /// <summary>The index of the link that carries it; the owner number tells which connection of it.</summary>
-    public byte LinkIndex;
+    public ushort LinkIndex;
 
     /// <summary>The index in the configuration of the listener that accepted it.</summary>
     public byte Listener;

@@ -5,30 +5,105 @@ using Megaphone.Reactor;
 
 namespace Megaphone.Ecm;
 
-/// <summary>One of an ECM's links, across reconnects: passes what the server sends to the clients.</summary>
-internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
+/// <summary>One of an ECM's links, across reconnects: counts its clients, and passes what the server sends to them.</summary>
+/// <remarks>Who it leads to, and when, is decided under the lock of its <see cref="EcmServers"/>.</remarks>
+/// <param name="servers">All links.</param>
+/// <param name="address">Where it is connected to.</param>
+/// <param name="index">By which its clients find it.</param>
+/// <param name="clients">The reactors that hold them.</param>
+/// <param name="metrics">The role's counters.</param>
+internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort index, ReactorGroup<EcmClient> clients, RoleMetrics metrics)
+    : ILinkHandler
 {
-    private ReactorGroup<EcmClient>? _clients;
     private volatile Link? _current;
+    private volatile bool _hasLeft;
+    private TaskCompletionSource? _needed;
+
+    /// <summary>
+    /// Above: the number of the link that is, or was last, up; below: how many clients it has. In one word, so that a client of an earlier
+    /// connection is never counted off a later one.
+    /// </summary>
+    private long _clients;
+
+    /// <summary>Where it is connected to.</summary>
+    public TargetAddress Address => address;
+
+    /// <summary>By which its clients find it: <see cref="EcmServers.Find"/>.</summary>
+    public ushort Index => index;
 
     /// <summary>The link that is up now; null while none is.</summary>
     public Link? Current => _current;
 
-    /// <summary>Whether new sessions may be put on it.</summary>
-    public bool IsUsable => _current is { Draining: false };
+    /// <summary>The link that is up now, if new clients may be put on it.</summary>
+    public Link? Usable => !_hasLeft && _current is { Draining: false } link ? link : null;
 
-    /// <summary>Attaches the reactors that hold its clients; before it is connected.</summary>
-    public void Attach(ReactorGroup<EcmClient> clients) => _clients = clients;
+    /// <summary>How many clients it has.</summary>
+    public int Clients => (int)Volatile.Read(ref _clients);
+
+    /// <summary>Whether name servers no longer list its address: it gets no new clients. Set with its servers' lock held.</summary>
+    public bool HasLeft
+    {
+        get => _hasLeft;
+        set => _hasLeft = value;
+    }
+
+    /// <summary>Who it leads to, while it is up; while it stands by, whose links are enough.</summary>
+    public string? Server { get; private set; }
+
+    /// <summary>While it stands by, completes when its server has lost a link; else null.</summary>
+    public Task? UntilNeeded => Volatile.Read(ref _needed)?.Task;
+
+    /// <summary>Records that a client is put on it.</summary>
+    public void AddClient(int owner) => Count(owner, 1);
+
+    /// <summary>Records that a client has gone.</summary>
+    /// <param name="owner">The number of the link that had it; on another one nothing changes.</param>
+    public void RemoveClient(int owner) => Count(owner, -1);
+
+    /// <summary>It is up, without clients. Its servers' lock is held.</summary>
+    public void Begin(string server, Link link)
+    {
+        Server = server;
+        Volatile.Write(ref _needed, null);
+        Volatile.Write(ref _clients, (long)link.Number << 32);
+        _current = link;
+    }
+
+    /// <summary>It is down. Its servers' lock is held.</summary>
+    public void End()
+    {
+        _current = null;
+        Volatile.Write(ref _clients, 0);
+    }
+
+    /// <summary>It is not needed at present. Its servers' lock is held.</summary>
+    public void StandBy(string server)
+    {
+        Server = server;
+        Volatile.Write(ref _needed, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+    }
+
+    /// <summary>It is tried again, whether it is needed or not.</summary>
+    public void EndStandby() => Volatile.Write(ref _needed, null);
+
+    /// <summary>Its server has lost a link, or one whose address has left. Its servers' lock is held.</summary>
+    public void Wake(string server)
+    {
+        if (Server == server) _needed?.TrySetResult();
+    }
 
     /// <inheritdoc/>
-    public void OnUp(Link link) => _current = link;
+    public void OnUp(Link link)
+    {
+        if (!servers.TryJoin(this, link)) link.Connection.Close($"{Server} has its links already");
+    }
 
     /// <inheritdoc/>
     public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
     {
         // The id contains the client's slot, and the link's number tells whether it is this link's client: no lookup is needed.
         ConnectionId client = new(id);
-        bool accepted = content.IsEmpty ? _clients!.EndWrite(client, link.Number) : _clients!.Send(client, link.Number, content);
+        bool accepted = content.IsEmpty ? clients.EndWrite(client, link.Number) : clients.Send(client, link.Number, content);
         if (!accepted) metrics.AddDropped(DropReason.SessionOver);
         return Outcome.Done;
     }
@@ -38,20 +113,31 @@ internal sealed class EcmLink(RoleMetrics metrics) : ILinkHandler
     {
         if (message.Id is not { } id) return;
         ConnectionId client = new(id);
-        if (message.Op == ControlOp.Reset) _clients!.Abort(client, link.Number, CloseReason.ResetByPeer);
-        else _clients!.PauseReading(client, link.Number, message.Op == ControlOp.Pause);
+        if (message.Op == ControlOp.Reset) clients.Abort(client, link.Number, CloseReason.ResetByPeer);
+        else clients.PauseReading(client, link.Number, message.Op == ControlOp.Pause);
     }
 
     /// <inheritdoc/>
-    public void OnWritable(Link link) => _clients!.ReleaseStalled();
+    public void OnWritable(Link link) => clients.ReleaseStalled();
 
     /// <inheritdoc/>
     public void OnDown(Link link)
     {
-        _current = null;
-        _clients!.Sweep();
+        if (!servers.TryLeave(this, link)) return;
+        clients.Sweep();
 
         // The ring will never have room again: clients that wait for it must find out now that the link is down.
-        _clients.ReleaseStalled();
+        clients.ReleaseStalled();
+    }
+
+    private void Count(int owner, int change)
+    {
+        long seen = Volatile.Read(ref _clients);
+        while (seen >> 32 == owner)
+        {
+            long before = Interlocked.CompareExchange(ref _clients, seen + change, seen);
+            if (before == seen) return;
+            seen = before;
+        }
     }
 }

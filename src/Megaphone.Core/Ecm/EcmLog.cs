@@ -7,8 +7,32 @@ namespace Megaphone.Ecm;
 /// <summary>The log lines of the ECM.</summary>
 internal sealed partial class EcmLog(ILogger<EcmRole> logger)
 {
-    [LoggerMessage(200, LogLevel.Information, "ECM listens for clients on {Listen}, with {Links} link(s) to {To}")]
+    [LoggerMessage(200, LogLevel.Information, "ECM listens for clients on {Listen}, with {Links} link(s) to each of {To}")]
     public partial void Listening(string listen, int links, string to);
+
+    [LoggerMessage(206, LogLevel.Information,
+        "Server {Server} gets new clients: its first link, {Address}, is up, and {Servers} server(s) are in use")]
+    public partial void ServerUp(string server, string address, int servers);
+
+    [LoggerMessage(207, LogLevel.Warning,
+        "Server {Server} is out: its last link, {Address}, is down; {Clients} clients on it are disconnected, and {Servers} server(s) are left")]
+    public partial void ServerDown(string server, string address, int clients, int servers);
+
+    [LoggerMessage(208, LogLevel.Information, "{Address} is listed by name servers no more: it gets no new clients, and its {Clients} stay")]
+    public partial void AddressLeft(string address, int clients);
+
+    [LoggerMessage(209, LogLevel.Warning,
+        "{Address} leads to {Server}, as {Other} does, and gets no clients: if these are two servers, give each a name of its own (Hub:Name)")]
+    public partial void SameServer(string address, string server, string other);
+
+    [LoggerMessage(210, LogLevel.Debug, "{Address} leads to {Server}, as {Other} does: its links stand by")]
+    public partial void AlsoLeadsTo(string address, string server, string other);
+
+    [LoggerMessage(211, LogLevel.Warning, "The name {Host} cannot be looked up: {Reason}; the addresses that are known stay in use")]
+    public partial void Unresolved(string host, string reason);
+
+    [LoggerMessage(212, LogLevel.Warning, "{Address} gets no link: there are {MaxLinks} already")]
+    public partial void TooManyLinks(string address, int maxLinks);
 
     [LoggerMessage(202, LogLevel.Debug, "The stream of client {Id} is refused: {Fault}")]
     public partial void StreamRefused(ulong id, StreamFault fault);

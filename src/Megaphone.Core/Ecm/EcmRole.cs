@@ -15,15 +15,14 @@ internal sealed class EcmRole : IDisposable
     private readonly EcmLog _log;
     private readonly LinkLog _linkLog;
     private readonly LinkTls? _linkTls;
-    private readonly EcmLink[] _links;
+    private readonly EcmServers _servers;
     private readonly ClientHandler _clients;
-    private readonly CancellationTokenSource _stopConnecting = new();
     private readonly List<IPEndPoint> _listening = [];
     private readonly RefusalReport _refusals;
     private ReactorGroup<EcmClient>? _reactors;
     private TlsAcceptor? _tlsAcceptor;
     private CertificateReload? _reload;
-    private Task _connectors = Task.CompletedTask;
+    private ServerLinks? _links;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
     /// <exception cref="CertificateException">Links use TLS, and its files cannot be used.</exception>
@@ -34,9 +33,9 @@ internal sealed class EcmRole : IDisposable
         _log = new EcmLog(loggers.CreateLogger<EcmRole>());
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
         _linkTls = options.Connect.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
-        _links = new EcmLink[options.Connect.Count];
-        for (int i = 0; i < _links.Length; i++) _links[i] = new EcmLink(metrics);
-        _clients = new ClientHandler(options, metrics, _links, _log);
+        _servers = new EcmServers(options.Connect.Count, _log);
+        _clients = new ClientHandler(options, metrics, _servers, _log);
+        metrics.Servers = () => _servers.Status(options.Connect.To);
         _refusals = new RefusalReport(metrics, _log);
     }
 
@@ -44,10 +43,10 @@ internal sealed class EcmRole : IDisposable
     public IReadOnlyList<IPEndPoint> Listening => _listening;
 
     /// <summary>Why it is not ready; null when at least one link accepts sessions.</summary>
-    public string? NotReady =>
-        _links.Any(link => link.IsUsable) ? null
-        : _links.Any(link => link.Current is not null) ? $"every link to {_options.Connect.To} is draining"
-        : $"no link to {_options.Connect.To} is up";
+    public string? NotReady => _servers.AreUsable ? null : string.Join("; ", Outages.DefaultIfEmpty("no link is up"));
+
+    /// <summary>A line for each configured server that gets no new clients, whether others do or not.</summary>
+    public IEnumerable<string> Outages => _servers.Outages(_options.Connect.To);
 
     /// <summary>Binds the listeners and starts to connect the links.</summary>
     /// <exception cref="IOException">An address cannot be bound, or there are no descriptors.</exception>
@@ -57,7 +56,6 @@ internal sealed class EcmRole : IDisposable
         TlsServer? server = _options.Tls is { } tls ? new TlsServer(tls.Server) : null;
         _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients);
         _clients.Attach(_reactors);
-        foreach (EcmLink link in _links) link.Attach(_reactors);
         if (server is not null)
         {
             _tlsAcceptor = new TlsAcceptor(_options, _options.Tls!, server, _reactors, _metrics, _log);
@@ -83,9 +81,9 @@ internal sealed class EcmRole : IDisposable
         _reactors.Start();
         _tlsAcceptor?.Start();
         _refusals.Start();
-        _connectors = Task.WhenAll(_links.Select(link =>
-            new LinkConnector(_options.Connect, _options.Link, link, _metrics, _linkLog, _linkTls).RunAsync(_stopConnecting.Token)));
-        _log.Listening(string.Join(", ", _listening), _links.Length, _options.Connect.To.ToString());
+        _links = new ServerLinks(_options, _servers, _reactors, _metrics, _log, _linkLog, _linkTls);
+        _links.Start();
+        _log.Listening(string.Join(", ", _listening), _options.Connect.Count, string.Join(", ", _options.Connect.To));
     }
 
     /// <summary>Stops accepting clients, sends what is queued in both directions, and stops.</summary>
@@ -100,9 +98,11 @@ internal sealed class EcmRole : IDisposable
         await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
 
         _clients.StopReading();
-        await _stopConnecting.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_links.Select(link => link.Current?.Connection.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
-        await Task.WhenAny(_connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
+        _servers.Stop();
+        Task connectors = _links?.StopAsync() ?? Task.CompletedTask;
+        IEnumerable<Link> links = _servers.Links.Select(link => link.Current).OfType<Link>();
+        await Task.WhenAll(links.Select(link => link.Connection.DrainAsync(deadline))).ConfigureAwait(false);
+        await Task.WhenAny(connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
 
         // The links are down; slow clients still get what is buffered for them, until the deadline.
         while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);
@@ -115,7 +115,7 @@ internal sealed class EcmRole : IDisposable
         _refusals.Dispose();
         _reload?.Dispose();
         _linkTls?.Dispose();
-        _stopConnecting.Dispose();
+        _links?.Dispose();
     }
 
     private void PublishCertificates(TlsServer server) =>

@@ -1,120 +1,183 @@
-using System.Net;
-using System.Net.Sockets;
+using System.Numerics;
 using Megaphone.Interop;
+using Megaphone.Links;
+using Megaphone.Metrics;
 using Megaphone.Values;
 
 namespace Megaphone.Hub;
 
-/// <summary>The addresses of a backend's name, resolved again in the background. Thread-safe.</summary>
+/// <summary>The addresses of the backends, and which of them each session is connected to. Thread-safe.</summary>
 /// <remarks>
-/// Sessions never wait for a name server: they use the addresses that are known. The address that was connected last is tried
-/// first, so that a name with one dead address costs one session a failed attempt, not each.
+/// <para>A new session goes to the address with the fewest. If that refuses it, or does not answer, it goes to the next, until each has been
+/// tried once. An address that failed is out: it is tried after the others only, or by a single session when its back-off has passed.</para>
+/// <para>Sessions never wait for a name server: they use the addresses that are known.</para>
 /// </remarks>
 internal sealed class BackendAddresses : IDisposable
 {
-    private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(30);
-    /// <summary>How long the start waits for a name server; sessions that are opened before its answer are refused.</summary>
+    /// <summary>Further addresses are not used: there is a bit for each in <see cref="BackendAttempts.Tried"/>.</summary>
+    public const int MaxAddresses = 64;
+
+    /// <summary>How long the start waits for name servers; sessions that are opened before their answers are refused.</summary>
     private static readonly TimeSpan InitialTimeout = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
-    private readonly HostPort _backend;
+    /// <summary>The back-off after the first failure, which doubles each time, and its bound.</summary>
+    private static readonly TimeSpan RetryMin = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RetryMax = TimeSpan.FromSeconds(30);
+
+    private readonly IReadOnlyList<HostPort> _backends;
     private readonly HubLog _log;
-    private readonly Timer _timer;
-    private volatile AddressList _list = new([], 0);
-    private volatile string? _failure;
-    private int _preferred;
+    private readonly TimeProvider _time;
+    private readonly long _created;
+    private readonly TargetLookup _lookup;
+    private readonly Lock _lock = new();
 
-    /// <summary>Resolves the name for the first time; a failure is logged and retried, not thrown.</summary>
-    public BackendAddresses(HostPort backend, HubLog log)
+    /// <summary>A place stays an address's own while it has sessions.</summary>
+    private readonly BackendAddress?[] _places = new BackendAddress?[MaxAddresses];
+    private int _used;
+    private int _turn;
+
+    /// <summary>Looks the names up for the first time; a failure is logged and retried, not thrown.</summary>
+    /// <param name="backends">The configured backends.</param>
+    /// <param name="log">The hub's log.</param>
+    /// <param name="resolve">Looks names up; null: as the system does.</param>
+    /// <param name="time">The clock; null: the system's.</param>
+    public BackendAddresses(
+        IReadOnlyList<HostPort> backends, HubLog log, TargetLookup.Resolver? resolve = null, TimeProvider? time = null)
     {
-        _backend = backend;
+        _backends = backends;
         _log = log;
-        _timer = new Timer(_ => _ = RefreshAsync());
-        if (backend.Address is { } address) Update([new NativeAddress(new IPEndPoint(address, backend.Port))]);
-        else RefreshAsync().Wait(InitialTimeout);
+        _time = time ?? TimeProvider.System;
+        _created = _time.GetTimestamp();
+        _lookup = new TargetLookup(backends, Update, (backend, reason) => log.Unresolved(backend.Host, reason), resolve, time);
+        _lookup.StartAsync().Wait(InitialTimeout);
     }
 
+    private TimeSpan Now => _time.GetElapsedTime(_created);
+
     /// <summary>Gets the first address for a new session.</summary>
-    /// <returns>False when the name could not be resolved.</returns>
-    public bool TryStart(out Candidates candidates, out NativeAddress first)
+    /// <returns>False when no address is known.</returns>
+    public bool TryStart(out BackendAttempts attempts, out NativeAddress first)
     {
-        candidates = Begin(_list);
-        return TryNext(ref candidates, out first);
+        attempts = default;
+        lock (_lock) return TryTake(ref attempts, out first);
     }
 
     /// <summary>Gets the next address after one failed.</summary>
-    public bool TryNext(ref Candidates candidates, out NativeAddress address)
+    /// <returns>False when each has been tried.</returns>
+    public bool TryNext(ref BackendAttempts attempts, out NativeAddress address)
     {
-        // The addresses have changed meanwhile: start with the new ones.
-        AddressList list = _list;
-        if (candidates.Version != list.Version) candidates = Begin(list);
-        (_, ushort preferred, ushort tried) = candidates;
-        if (tried >= list.Addresses.Length)
+        bool hasNext;
+        lock (_lock)
         {
-            address = default;
-            return false;
+            if (Leave(ref attempts) is { } failed) Fail(failed);
+            hasNext = TryTake(ref attempts, out address);
         }
 
-        address = list.Addresses[(preferred + tried) % list.Addresses.Length];
-        candidates = candidates with { Tried = (ushort)(tried + 1) };
-        return true;
+        _lookup.Request();
+        return hasNext;
     }
 
     /// <summary>Records that the address tried last was connected.</summary>
-    public void Succeeded(in Candidates candidates)
+    public void Succeeded(in BackendAttempts attempts)
     {
-        AddressList list = _list;
-        if (candidates.Tried > 1 && candidates.Version == list.Version)
-            Volatile.Write(ref _preferred, (candidates.Preferred + candidates.Tried - 1) % list.Addresses.Length);
-    }
-
-    /// <summary>Stops resolving the name.</summary>
-    public void Dispose() => _timer.Dispose();
-
-    private async Task RefreshAsync()
-    {
-        string? failure = null;
-        try
+        lock (_lock)
         {
-            IPAddress[] found = await Dns.GetHostAddressesAsync(_backend.Host).ConfigureAwait(false);
-            if (found.Length == 0) failure = "the name has no address";
-            else Update([.. found.Select(address => new NativeAddress(new IPEndPoint(address, _backend.Port)))]);
-        }
-        catch (Exception e) when (e is SocketException or ArgumentException)
-        {
-            // The known addresses stay in use: an unreachable name server is no reason to refuse sessions.
-            failure = e.Message;
-        }
-
-        if (failure is not null && failure != _failure) _log.Unresolved(_backend.Host, failure);
-        _failure = failure;
-        try
-        {
-            _timer.Change(failure is null ? RefreshInterval : RetryInterval, Timeout.InfiniteTimeSpan);
-        }
-        catch (ObjectDisposedException)
-        {
-            // The hub has stopped meanwhile.
+            if (attempts.Current == 0 || _places[attempts.Current - 1] is not { Failures: > 0 } back) return;
+            back.Failures = 0;
+            if (HasOthers(back)) _log.BackendIsBack(back.Address.ToString(), (Now - back.OutSince).TotalSeconds);
         }
     }
 
-    private Candidates Begin(AddressList list) =>
-        new(list.Version, (ushort)(Volatile.Read(ref _preferred) % Math.Max(1, list.Addresses.Length)), 0);
-
-    /// <summary>Replaces the addresses by a name server's answer.</summary>
-    internal void Update(NativeAddress[] addresses)
+    /// <summary>Records that a session is over, or was not opened after all.</summary>
+    public void Release(ref BackendAttempts attempts)
     {
-        AddressList list = _list;
-        if (addresses.AsSpan().SequenceEqual(list.Addresses)) return;
-        Volatile.Write(ref _preferred, 0);
-        _list = new AddressList(addresses, (ushort)(list.Version + 1));
+        lock (_lock) Leave(ref attempts);
     }
 
-    /// <summary>How far one session is in trying the addresses. Plain data, kept with each connection.</summary>
-    /// <param name="Version">The list that it refers to.</param>
-    /// <param name="Preferred">The index of the first address to try.</param>
-    /// <param name="Tried">How many have been tried.</param>
-    internal readonly record struct Candidates(ushort Version, ushort Preferred, ushort Tried);
+    /// <summary>How each configured backend is: how many of its addresses are in use, and their sessions.</summary>
+    public IReadOnlyList<ServerStatus> Status()
+    {
+        lock (_lock)
+        {
+            return [.. _backends.Select(backend =>
+            {
+                BackendAddress[] own = [.. _places.OfType<BackendAddress>().Where(place => place.Address.Target == backend)];
+                return new ServerStatus(
+                    backend.ToString(), own.Count(address => address is { IsListed: true, Failures: 0 }), own.Sum(address => (long)address.Sessions));
+            })];
+        }
+    }
 
-    private sealed record AddressList(NativeAddress[] Addresses, ushort Version);
+    /// <summary>Stops looking names up.</summary>
+    public void Dispose() => _lookup.Dispose();
+
+    private void Update(IReadOnlyList<TargetAddress> addresses)
+    {
+        lock (_lock)
+        {
+            foreach (BackendAddress place in _places.OfType<BackendAddress>()) place.IsListed = addresses.Contains(place.Address);
+            foreach (TargetAddress address in addresses.Where(address => !_places.Any(place => place?.Address == address)))
+            {
+                int free = Array.FindIndex(_places, place => place is null or { IsListed: false, Sessions: 0 });
+                if (free >= 0) (_places[free], _used) = (new BackendAddress(address), Math.Max(_used, free + 1));
+                else _log.TooManyAddresses(address.ToString(), MaxAddresses);
+            }
+        }
+    }
+
+    /// <summary>Of those in use that have not been tried the one with the fewest sessions, else of those that are out the one due first.</summary>
+    private bool TryTake(ref BackendAttempts attempts, out NativeAddress address)
+    {
+        TimeSpan now = Now;
+        BackendAddress? best = null;
+        int index = -1;
+        _turn++;
+        for (int i = 0; i < _used; i++)
+        {
+            int place = (int)((uint)(i + _turn) % (uint)_used);
+            if ((attempts.Tried >> place & 1) != 0 || _places[place] is not { IsListed: true } candidate) continue;
+            if (best is null || Rank(candidate).CompareTo(Rank(best)) < 0) (best, index) = (candidate, place);
+        }
+
+        address = best?.Native ?? default;
+        if (best is null) return false;
+
+        // One session tries it; others follow when that has succeeded.
+        if (best.Failures > 0) best.RetryAt = now + BackOff(best.Failures);
+        best.Sessions++;
+        attempts.Tried |= 1UL << index;
+        attempts.Current = (byte)(index + 1);
+        return true;
+
+        (bool IsOut, TimeSpan RetryAt, int Sessions) Rank(BackendAddress one) =>
+            one.Failures > 0 && one.RetryAt > now ? (true, one.RetryAt, 0) : (false, TimeSpan.Zero, one.Sessions);
+    }
+
+    private BackendAddress? Leave(ref BackendAttempts attempts)
+    {
+        if (attempts.Current == 0) return null;
+        BackendAddress left = _places[attempts.Current - 1]!;
+        left.Sessions--;
+        attempts.Current = 0;
+        return left;
+    }
+
+    private void Fail(BackendAddress failed)
+    {
+        if (failed.Failures++ == 0)
+        {
+            failed.OutSince = Now;
+            if (HasOthers(failed)) _log.BackendIsOut(failed.Address.ToString(), RetryMax.TotalSeconds);
+        }
+
+        failed.RetryAt = Now + BackOff(failed.Failures);
+    }
+
+    private bool HasOthers(BackendAddress one) => _places.Any(place => place is { IsListed: true } && place != one);
+
+    private static TimeSpan BackOff(int failures)
+    {
+        TimeSpan doubled = RetryMin * BitOperations.RotateLeft(1u, Math.Min(failures - 1, 10));
+        return doubled < RetryMax ? doubled : RetryMax;
+    }
 }

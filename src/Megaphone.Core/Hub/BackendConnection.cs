@@ -1,8 +1,10 @@
+using System.Runtime.InteropServices;
 using Megaphone.Links;
 
 namespace Megaphone.Hub;
 
 /// <summary>What a TCP backend keeps for each connection, beside what its reactor keeps: 24 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
 internal struct BackendConnection
 {
     /// <summary>The session's id on its link.</summary>
@@ -14,6 +16,6 @@ internal struct BackendConnection
     /// <summary>The state of the session. Reactor only.</summary>
     public SessionLife Life;
 
-    /// <summary>While connecting, which addresses have been tried. Reactor only, once connecting.</summary>
-    public BackendAddresses.Candidates Candidates;
+    /// <summary>Which backend it is connected to. Reactor only, once connecting.</summary>
+    public BackendAttempts Attempts;
 }

@@ -17,6 +17,16 @@ internal sealed partial class HubLog(ILogger<HubRole> logger)
     [LoggerMessage(306, LogLevel.Warning, "{Count} more sessions failed at the backend {Backend} in the last {Seconds} s")]
     public partial void BackendFailedMore(string backend, long count, int seconds);
 
+    [LoggerMessage(307, LogLevel.Warning,
+        "Backend {Backend} is out: a connection to it failed; new sessions go to others, and one of them tries it, at most {Seconds} s apart")]
+    public partial void BackendIsOut(string backend, double seconds);
+
+    [LoggerMessage(308, LogLevel.Information, "Backend {Backend} is back after {Seconds:F1} s")]
+    public partial void BackendIsBack(string backend, double seconds);
+
+    [LoggerMessage(309, LogLevel.Warning, "Backend {Backend} is not used: there are {MaxAddresses} addresses already")]
+    public partial void TooManyAddresses(string backend, int maxAddresses);
+
     [LoggerMessage(303, LogLevel.Debug, "Session {Id} of link {Peer} is over: {Reason}")]
     public partial void SessionOver(ulong id, string peer, string reason);
 

@@ -11,8 +11,8 @@ internal sealed record HubOptions
     /// <summary>The address on which links are accepted; port 0 for any.</summary>
     public required IPEndPoint Listen { get; init; }
 
-    /// <summary>The server to which each session is connected; null: the built-in <c>echo:</c>.</summary>
-    public HostPort? Backend { get; init; }
+    /// <summary>The servers to one of which each session is connected; none: the built-in <c>echo:</c>.</summary>
+    public IReadOnlyList<HostPort> Backends { get; init; } = [];
 
     /// <summary>The settings that both ends of a link have.</summary>
     public required LinkOptions Link { get; init; }

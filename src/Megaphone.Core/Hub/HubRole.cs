@@ -39,7 +39,7 @@ internal sealed class HubRole : IDisposable
     /// <exception cref="IOException">The address cannot be bound, or there are no descriptors.</exception>
     public void Start()
     {
-        ISessionBackend backend = _options.Backend is { } address ? new TcpBackend(address, _sessions, _log) : new EchoBackend(_sessions);
+        ISessionBackend backend = _options.Backends.Count > 0 ? new TcpBackend(_options.Backends, _sessions, _log) : new EchoBackend(_sessions);
         _backend = backend;
         _listener = new LinkListener(
             _options.Listen, _options.MaxLinks, _options.Link, () => new HubLink(_sessions, backend), _metrics, _linkLog, _linkTls);
@@ -49,7 +49,8 @@ internal sealed class HubRole : IDisposable
             _idleTimer = new Timer(_ => EndIdle(idle), null, interval, interval);
         }
 
-        _log.Listening(Listening.ToString(), _options.Backend is null ? "echo:" : $"tcp://{_options.Backend}");
+        IEnumerable<string> backends = _options.Backends.Count == 0 ? ["echo:"] : _options.Backends.Select(backend => $"tcp://{backend}");
+        _log.Listening(Listening.ToString(), string.Join(", ", backends));
     }
 
     /// <summary>Stops accepting links, asks ECMs for no more sessions, sends what is queued in both directions, and stops.</summary>

@@ -17,7 +17,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
 
     private readonly SessionLifecycle _sessions;
     private readonly HubLog _log;
-    private readonly HostPort _backend;
+    private readonly string _name;
     private readonly BackendAddresses _addresses;
     private readonly ReactorGroup<BackendConnection> _reactors;
     private readonly bool _tracksIdle;
@@ -25,16 +25,17 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
 
     /// <summary>Starts the reactors.</summary>
     /// <exception cref="IOException">There are no descriptors for them.</exception>
-    public TcpBackend(HostPort backend, SessionLifecycle sessions, HubLog log)
+    public TcpBackend(IReadOnlyList<HostPort> backends, SessionLifecycle sessions, HubLog log)
     {
         HubOptions options = sessions.Options;
         _sessions = sessions;
         _log = log;
-        _backend = backend;
+        _name = string.Join(", ", backends);
         _warnings = new LogLimiter(
-            1, TimeSpan.FromSeconds(WarningIntervalSeconds), count => log.BackendFailedMore(backend.ToString(), count, WarningIntervalSeconds));
+            1, TimeSpan.FromSeconds(WarningIntervalSeconds), count => log.BackendFailedMore(_name, count, WarningIntervalSeconds));
         _tracksIdle = options.IdleTimeout is not null;
-        _addresses = new BackendAddresses(backend, log);
+        _addresses = new BackendAddresses(backends, log);
+        sessions.Metrics.Servers = _addresses.Status;
         ReactorOptions reactors = new()
         {
             Name = "hub",
@@ -53,9 +54,11 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     public CloseReason? Open(HubLink link, ulong id, out ConnectionId connection)
     {
         connection = default;
-        if (!_addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first)) return CloseReason.BackendUnresolved;
-        BackendConnection state = new() { Id = id, LinkIndex = link.Index, Life = SessionLife.OpenedByPeer(), Candidates = candidates };
-        return _reactors.TryConnect(first, link.Link.Number, state, out connection) ? null : CloseReason.TooManySessions;
+        if (!_addresses.TryStart(out BackendAttempts attempts, out NativeAddress first)) return CloseReason.BackendUnresolved;
+        BackendConnection state = new() { Id = id, LinkIndex = link.Index, Life = SessionLife.OpenedByPeer(), Attempts = attempts };
+        if (_reactors.TryConnect(first, link.Link.Number, state, out connection)) return null;
+        _addresses.Release(ref attempts);
+        return CloseReason.TooManySessions;
     }
 
     /// <inheritdoc/>
@@ -93,11 +96,11 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     }
 
     /// <inheritdoc/>
-    void IConnectHandler<BackendConnection>.OnConnected(ConnectionId id, ref BackendConnection state) => _addresses.Succeeded(state.Candidates);
+    void IConnectHandler<BackendConnection>.OnConnected(ConnectionId id, ref BackendConnection state) => _addresses.Succeeded(state.Attempts);
 
     /// <inheritdoc/>
     bool IConnectHandler<BackendConnection>.TryNextAddress(ref BackendConnection state, out NativeAddress address) =>
-        _addresses.TryNext(ref state.Candidates, out address);
+        _addresses.TryNext(ref state.Attempts, out address);
 
     /// <inheritdoc/>
     Outcome IConnectionHandler<BackendConnection>.OnReadable(ConnectionId id, int owner, ref BackendConnection state, IConnectionInput input)
@@ -131,6 +134,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
         HubLink link = LinkOf(state);
         if (!state.Life.TrySendClose(link.Usable, state.Id, reason)) return Outcome.WouldBlock;
         if (reason is CloseReason.BackendRefused or CloseReason.BackendTimeout or CloseReason.OutOfResources) Warn(reason);
+        _addresses.Release(ref state.Attempts);
         _sessions.End(link, state.Id, reason);
         return Outcome.Done;
     }
@@ -145,6 +149,6 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     /// <summary>Logs a failing backend, but not once for each of a million sessions.</summary>
     private void Warn(CloseReason reason)
     {
-        if (_warnings.TryPass()) _log.BackendFails(_backend.ToString(), Label.Of(reason), WarningIntervalSeconds);
+        if (_warnings.TryPass()) _log.BackendFails(_name, Label.Of(reason), WarningIntervalSeconds);
     }
 }

@@ -55,6 +55,9 @@ internal sealed class Link
     /// <summary>Unique within this process, never 0.</summary>
     public int Number { get; } = Interlocked.Increment(ref _lastNumber);
 
+    /// <summary>What the other side calls itself in its <c>hello</c> or <c>welcome</c>, fit for a log; null: it has no name.</summary>
+    public string? PeerName { get; init; }
+
     /// <summary>The connection that carries it.</summary>
     public LinkConnection Connection => _connection!;
 

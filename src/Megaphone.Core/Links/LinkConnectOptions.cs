@@ -5,10 +5,13 @@ namespace Megaphone.Links;
 /// <summary>How an ECM connects its links.</summary>
 internal sealed record LinkConnectOptions
 {
-    /// <summary>The address of the hub, or of the server's own link listener.</summary>
-    public required HostPort To { get; init; }
+    /// <summary>
+    /// The hubs, or the servers' own link listeners; at least one. A name stands for all of its addresses, and each of those is another
+    /// server, unless the <c>welcome</c> says that it is the same.
+    /// </summary>
+    public required IReadOnlyList<HostPort> To { get; init; }
 
-    /// <summary>Links to hold at the same time; sessions are spread over them. 1 to 64, default 1.</summary>
+    /// <summary>Links to hold to each server at the same time; its sessions are spread over them. 1 to 64, default 1.</summary>
     public int Count { get; init; } = 1;
 
     /// <summary>Whether to send <c>hello</c>; false: only the plain protocol of sections 1 to 3 is used. Default true.</summary>

@@ -60,6 +60,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <param name="log">The log of links.</param>
     /// <param name="tls">Does the TLS handshake; null: no TLS.</param>
     /// <param name="preAuth">The listener's limits for links that have not authenticated; null for one that was not accepted.</param>
+    /// <param name="peerName">The host that was connected to, for the check of its certificate; null for one that was accepted.</param>
     /// <exception cref="SocketException">The socket is no longer connected.</exception>
     public LinkConnection(
         Socket socket,
@@ -68,8 +69,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         ILinkHandler handler,
         RoleMetrics metrics,
         LinkLog log,
-        LinkTls? tls = null,
-        PreAuthLimits? preAuth = null)
+        LinkTls? tls = null, PreAuthLimits? preAuth = null, string? peerName = null)
     {
         _socket = socket;
         _origin = origin;
@@ -78,7 +78,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _metrics = metrics;
         _tls = tls;
         _preAuth = preAuth;
-        _opening = new LinkOpening(this, socket, origin, options, metrics, tls, preAuth);
+        _opening = new LinkOpening(this, socket, origin, options, metrics, tls, preAuth, peerName);
         _receiver = new LinkReceiver(socket, LinkOpening.FirstPacketLimit(origin, options), _opening);
         _replies = new ReplyClaim(options.RingBytes / 4);
         _keepAlive = new KeepAliveMonitor(
@@ -266,7 +266,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     internal void BringUp(in HandshakeResult agreed)
     {
         int peerMaxPacket = agreed.MaxPacket ?? _options.MaxPacketBytes;
-        Link link = new(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket);
+        Link link = new(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket) { PeerName = agreed.Name };
         _sender = new LinkSender(
             link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, failure => OnSenderEnded(link, failure));
         link.Attach(this, _sender);

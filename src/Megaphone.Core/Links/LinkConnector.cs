@@ -3,10 +3,25 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Links;
 
-/// <summary>Keeps one link connected: connects, runs it, and when it has ended reconnects, with exponential back-off and jitter.</summary>
+/// <summary>Keeps one link to one address: connects, runs it, and when it has ended reconnects, with exponential back-off and jitter.</summary>
 internal sealed class LinkConnector(
-    LinkConnectOptions connect, LinkOptions options, ILinkHandler handler, RoleMetrics metrics, LinkLog log, LinkTls? tls = null)
+    LinkConnectOptions connect,
+    TargetAddress to,
+    LinkOptions options,
+    ILinkHandler handler,
+    RoleMetrics metrics,
+    LinkLog log,
+    LinkTls? tls = null)
 {
+    /// <summary>Called when an attempt has failed or a link has ended, before the wait for the next attempt.</summary>
+    public Action OnEnded { get; init; } = () => { };
+
+    /// <summary>
+    /// What to wait for before the next attempt instead of the back-off, since the handler closed the link for lack of need; null where it
+    /// did not.
+    /// </summary>
+    public Func<Task?> UntilNeeded { get; init; } = () => null;
+
     /// <summary>Runs until cancelled; a link that is up then is left for its owner to drain or close. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
@@ -14,7 +29,15 @@ internal sealed class LinkConnector(
         for (int attempt = 1; !stop.IsCancellationRequested; attempt++)
         {
             (string? failure, bool warned) = await ConnectAndRunAsync(stop).ConfigureAwait(false);
+            OnEnded();
             if (stop.IsCancellationRequested) return;
+            if (UntilNeeded() is { } needed)
+            {
+                (attempt, logged) = (0, null);
+                await needed.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                continue;
+            }
+
             if (failure is null)
             {
                 // It was up for a while: restart the back-off; jitter keeps all ECMs from reconnecting at once.
@@ -26,9 +49,9 @@ internal sealed class LinkConnector(
             if (failure is not null)
             {
                 // One warning for as long as the reason is the same; each attempt is logged at Debug.
-                if (failure != logged && !warned) log.NoLink(connect.To.ToString(), failure, connect.RetryMax.TotalSeconds);
+                if (failure != logged && !warned) log.NoLink(to.ToString(), failure, connect.RetryMax.TotalSeconds);
                 logged = failure;
-                log.AttemptFailed(attempt, connect.To.ToString(), failure, (long)wait.TotalMilliseconds);
+                log.AttemptFailed(attempt, to.ToString(), failure, (long)wait.TotalMilliseconds);
             }
 
             await Task.Delay(wait, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -46,12 +69,12 @@ internal sealed class LinkConnector(
         try
         {
             // Each step may fail: there may be no descriptor, and the other side may have reset what it just accepted.
-            socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            socket = new Socket(to.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
             timeout.CancelAfter(connect.ConnectTimeout);
-            await socket.ConnectAsync(connect.To.Host, connect.To.Port, timeout.Token).ConfigureAwait(false);
-            connected = new LinkConnection(
-                socket, connect.Control ? LinkOrigin.Connected : LinkOrigin.ConnectedPlain, options, handler, metrics, log, tls);
+            await socket.ConnectAsync(to.EndPoint, timeout.Token).ConfigureAwait(false);
+            LinkOrigin origin = connect.Control ? LinkOrigin.Connected : LinkOrigin.ConnectedPlain;
+            connected = new LinkConnection(socket, origin, options, handler, metrics, log, tls, peerName: to.Target.Host);
         }
         catch (OperationCanceledException)
         {

@@ -7,7 +7,14 @@ namespace Megaphone.Links;
 /// <summary>The opening of a connection: TLS, then the packet that decides what the link will be, and the timeout for both.</summary>
 /// <remarks>Belongs to one <see cref="LinkConnection"/>, and handles its packets until one has brought the link up or ended the connection.</remarks>
 internal sealed class LinkOpening(
-    LinkConnection connection, Socket socket, LinkOrigin origin, LinkOptions options, RoleMetrics metrics, LinkTls? tls, PreAuthLimits? preAuth)
+    LinkConnection connection,
+    Socket socket,
+    LinkOrigin origin,
+    LinkOptions options,
+    RoleMetrics metrics,
+    LinkTls? tls,
+    PreAuthLimits? preAuth,
+    string? peerName)
     : IPacketSink, IDisposable
 {
     private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
@@ -42,7 +49,7 @@ internal sealed class LinkOpening(
     public async Task<(SecuredSocket? Secured, LinkReceiver.End? End)> SecureAsync()
     {
         if (tls is null) return default;
-        LinkTls.Result result = await tls.SecureAsync(socket).ConfigureAwait(false);
+        LinkTls.Result result = await tls.SecureAsync(socket, peerName).ConfigureAwait(false);
         Refusal = result.Refusal;
         _tlsDone = true;
         if ((result.Refusal ?? result.Failure) is not null && !result.Abandoned && !connection.IsClosed)

@@ -34,7 +34,9 @@ internal sealed class LinkTls : IDisposable
     public bool RequiresCertificates => _options is { Listens: true, Authorities: not null };
 
     /// <summary>Does the handshake on a connected socket. It has no timeout: closing the socket ends it.</summary>
-    public async Task<Result> SecureAsync(Socket socket)
+    /// <param name="socket">The socket.</param>
+    /// <param name="host">The host that was connected to: the other end's certificate must cover it, unless the options name another.</param>
+    public async Task<Result> SecureAsync(Socket socket, string? host = null)
     {
         SecuredSocket? secured = null;
         string? problem = null;
@@ -54,7 +56,7 @@ internal sealed class LinkTls : IDisposable
             }
 
             secured = new SecuredSocket(socket);
-            await secured.ConnectAsync(ClientOptions(credentials, found => problem = found)).ConfigureAwait(false);
+            await secured.ConnectAsync(ClientOptions(credentials, _options.PeerName ?? host!, found => problem = found)).ConfigureAwait(false);
             return new Result(secured);
         }
         catch (Exception error)
@@ -102,15 +104,15 @@ internal sealed class LinkTls : IDisposable
         return options;
     }
 
-    private SslClientAuthenticationOptions ClientOptions(LinkCredentials credentials, Action<string?> report) => new()
+    private SslClientAuthenticationOptions ClientOptions(LinkCredentials credentials, string host, Action<string?> report) => new()
     {
-        TargetHost = _options.PeerName,
+        TargetHost = host,
         ClientCertificateContext = credentials.Own,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         AllowRenegotiation = false,
         AllowTlsResume = false,
         CertificateChainPolicy = credentials.PeerPolicy(),
-        RemoteCertificateValidationCallback = Validate(report),
+        RemoteCertificateValidationCallback = Validate(report, host),
     };
 
     /// <summary>Validates the other end's certificate.</summary>
@@ -118,9 +120,9 @@ internal sealed class LinkTls : IDisposable
     /// A listening end completes the handshake even if the certificate is not accepted, and answers the hello with the reason, which
     /// says more than an alert and arrives in every version of TLS.
     /// </remarks>
-    private RemoteCertificateValidationCallback Validate(Action<string?> report) => (_, certificate, chain, errors) =>
+    private RemoteCertificateValidationCallback Validate(Action<string?> report, string? host = null) => (_, certificate, chain, errors) =>
     {
-        string? problem = PeerCertificate.FindProblem(certificate, chain, errors, _options);
+        string? problem = PeerCertificate.FindProblem(certificate, chain, errors, _options, host);
         report(problem);
         return problem is null || _options.Listens;
     };

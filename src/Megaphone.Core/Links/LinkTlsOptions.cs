@@ -16,13 +16,13 @@ internal sealed record LinkTlsOptions
     public string? Authorities { get; init; }
 
     /// <summary>
-    /// The host that the other end's certificate must cover, by name or address; null at an end that accepts links, which checks who
-    /// issued a certificate and not whom it names.
+    /// The host that the other end's certificate must cover, by name or address; null: the host that was connected to. An end that accepts
+    /// links checks who issued a certificate, and not whom it names.
     /// </summary>
     public string? PeerName { get; init; }
 
     /// <summary>Whether this end accepts links rather than connects them: it is the TLS server.</summary>
-    public bool Listens => PeerName is null;
+    public bool Listens { get; init; }
 
     /// <summary>Its section in the configuration, for messages.</summary>
     public string Section => Listens ? "Hub:Tls" : "Ecm:Link:Tls";

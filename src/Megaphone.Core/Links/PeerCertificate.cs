@@ -12,16 +12,17 @@ internal static class PeerCertificate
     /// <param name="chain">As it was built by <see cref="LinkCredentials.PeerPolicy"/>.</param>
     /// <param name="errors">Whether anything is wrong with the chain.</param>
     /// <param name="options">What is required.</param>
+    /// <param name="host">The host that it must cover; null: any.</param>
     /// <returns>Null when it is accepted.</returns>
-    public static string? FindProblem(X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options)
+    public static string? FindProblem(X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options, string? host)
     {
         if (shown is not X509Certificate2 certificate || chain is null)
             return options.Listens ? "no certificate was shown: set Ecm:Link:Tls:Certificate" : "no certificate was shown";
 
         string subject = $"the certificate {Handshake.SanitizeForLog(certificate.Subject)}";
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return $"{subject} {DescribeChainProblem(certificate, chain, options)}";
-        return options.PeerName is { } name && !Covers(certificate, name)
-            ? $"{subject} is for {Handshake.SanitizeForLog(NamesOf(certificate))}, not for {name} ({options.Section}:Name)"
+        return host is not null && !Covers(certificate, host)
+            ? $"{subject} is for {Handshake.SanitizeForLog(NamesOf(certificate))}, not for {host} ({options.Section}:Name)"
             : null;
     }
 

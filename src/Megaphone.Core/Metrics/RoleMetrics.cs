@@ -82,6 +82,9 @@ internal sealed class RoleMetrics(Role role)
     public long LinkCertificateReloads(bool succeeded) =>
         Volatile.Read(ref succeeded ? ref _counters.LinkCertificateReloads : ref _counters.LinkCertificateReloadFailures);
 
+    /// <summary>Tells how each configured server (ECM) or backend (hub) is. Replaced when the role starts.</summary>
+    public Func<IReadOnlyList<ServerStatus>> Servers { get; set; } = () => [];
+
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _counters.Links);
 

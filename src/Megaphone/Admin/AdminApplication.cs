@@ -10,10 +10,12 @@ namespace Megaphone.Admin;
 /// The admin endpoint's HTTP application: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, for GET and HEAD.
 /// </summary>
 /// <param name="notReady">Why this process is not ready to serve clients; null when it is.</param>
+/// <param name="outages">A line for each server that is out, though this process is ready.</param>
 /// <param name="metrics">Writes the body of <c>/metrics</c>.</param>
 /// <param name="log">The log for failed requests.</param>
 internal sealed class AdminApplication(
     Func<string?> notReady,
+    Func<IEnumerable<string>> outages,
     PrometheusText metrics,
     ILogger<AdminApplication> log) : IHttpApplication<HttpContext>
 {
@@ -46,7 +48,7 @@ internal sealed class AdminApplication(
         {
             "/metrics" => RespondAsync(context, StatusCodes.Status200OK, metrics.Write(), PrometheusText.ContentType),
             "/readyz" when notReady() is { } reason => RespondAsync(context, StatusCodes.Status503ServiceUnavailable, $"{reason}\n"),
-            "/readyz" => RespondAsync(context, StatusCodes.Status200OK, "ready\n"),
+            "/readyz" => RespondAsync(context, StatusCodes.Status200OK, string.Concat(outages().Prepend("ready").Select(line => $"{line}\n"))),
             _ => RespondAsync(context, StatusCodes.Status200OK, "ok\n"),
         };
     }

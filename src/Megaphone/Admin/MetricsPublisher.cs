@@ -23,6 +23,8 @@ internal sealed class MetricsPublisher : IDisposable
         {
             if (metrics.Role == Role.Ecm)
             {
+                ForServers(metrics, "megaphone_link_up", "Links up now, by configured server.", server => server.Up);
+                ForServers(metrics, "megaphone_server_clients", "Clients on links that are up, by configured server.", server => server.Sessions);
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_clients",
                     () => metrics.Connected,
@@ -68,6 +70,8 @@ internal sealed class MetricsPublisher : IDisposable
             }
             else
             {
+                ForServers(metrics, "megaphone_backend_up", "Addresses in use now, by configured backend.", server => server.Up);
+                ForServers(metrics, "megaphone_backend_sessions", "Sessions connected now, by configured backend.", server => server.Sessions);
                 Meter.CreateObservableGauge(
                     "megaphone_hub_sessions",
                     () => metrics.Connected,
@@ -178,6 +182,9 @@ internal sealed class MetricsPublisher : IDisposable
 
     private Func<IEnumerable<Measurement<long>>> ForRoles(Func<RoleMetrics, long> value) =>
         () => _roles.Select(role => new Measurement<long>(value(role), RoleLabel(role)));
+
+    private void ForServers(RoleMetrics metrics, string name, string help, Func<ServerStatus, long> value) => Meter.CreateObservableGauge(
+        name, () => metrics.Servers().Select(server => new Measurement<long>(value(server), LabelOf("server", server.Name))), null, help);
 
     private void Count(string name, string help, Func<RoleMetrics, long> value) =>
         Meter.CreateObservableCounter(name, ForRoles(value), null, help);

@@ -102,11 +102,10 @@ internal static class EcmSettings
 
     private static LinkConnectOptions ReadConnect(SettingsReader reader)
     {
-        HostPort to = reader.Read(SettingKeys.LinkTo);
         LinkConnectOptions connect = new()
         {
-            To = to,
-            Tls = ReadLinkTls(reader, to),
+            To = [.. reader.ReadOneOrMore(SettingKeys.LinkTo, SettingKeys.LinkToEach).Select(to => to.Value)],
+            Tls = ReadLinkTls(reader),
             Count = reader.Read(SettingKeys.LinkCount),
             Control = reader.Read(SettingKeys.LinkControl),
             ConnectTimeout = reader.Read(SettingKeys.LinkConnectTimeout),
@@ -122,12 +121,12 @@ internal static class EcmSettings
         return connect;
     }
 
-    private static LinkTlsOptions? ReadLinkTls(SettingsReader reader, HostPort to)
+    private static LinkTlsOptions? ReadLinkTls(SettingsReader reader)
     {
         LinkTlsOptions tls = new()
         {
             Authorities = reader.Read(SettingKeys.LinkTlsCa),
-            PeerName = reader.Read(SettingKeys.LinkTlsName, to.Host),
+            PeerName = reader.IsGiven(SettingKeys.LinkTlsName) ? reader.Read(SettingKeys.LinkTlsName) : null,
             Own = LinkSettings.ReadOwn(reader, SettingKeys.LinkTlsCertificate, SettingKeys.LinkTlsKey, isRequired: false),
         };
         return reader.IsOn(SettingKeys.LinkTls) is true ? tls : null;
@@ -173,12 +172,11 @@ internal static class EcmSettings
     {
         if (ecm.Proxy != ProxyMode.V2)
             reader.Refuse(SettingKeys.TlsChannelBinding, $"wants {SettingKeys.Proxy.Path} to be v2, since it is sent in that header", "false");
-        HostPort to = ecm.Connect.To;
-        bool isLocal = to.Address is { } address ? IPAddress.IsLoopback(address) : to.Host == "localhost";
-        if (!isLocal && ecm.Connect.Tls is null)
+        HostPort? outside = ecm.Connect.To.FirstOrDefault(to => to.Address is { } address ? !IPAddress.IsLoopback(address) : to.Host != "localhost");
+        if (outside is not null && ecm.Connect.Tls is null)
         {
             reader.Refuse(
-                SettingKeys.TlsChannelBinding, $"wants {SettingKeys.LinkTls.Path}, since the link to {to} leaves this machine", "false");
+                SettingKeys.TlsChannelBinding, $"wants {SettingKeys.LinkTls.Path}, since the link to {outside} leaves this machine", "false");
         }
     }
 

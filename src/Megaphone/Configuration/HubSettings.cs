@@ -1,6 +1,7 @@
 using System.Net;
 using Megaphone.Hub;
 using Megaphone.Links;
+using Megaphone.Values;
 
 namespace Megaphone.Configuration;
 
@@ -16,7 +17,7 @@ internal static class HubSettings
         HubOptions hub = new()
         {
             Listen = reader.Read(SettingKeys.HubListen),
-            Backend = reader.Read(SettingKeys.HubBackend),
+            Backends = [.. reader.ReadOneOrMore(SettingKeys.HubBackend, SettingKeys.HubBackendEach).Select(one => one.Value).OfType<HostPort>()],
             Link = LinkSettings.Read(reader, SettingKeys.HubLink),
             Tls = ReadTls(reader),
             MaxLinks = reader.Read(SettingKeys.MaxLinks),
@@ -48,6 +49,7 @@ internal static class HubSettings
         bool isOn = reader.IsOn(SettingKeys.HubTls) is true;
         LinkTlsOptions tls = new()
         {
+            Listens = true,
             Own = LinkSettings.ReadOwn(reader, SettingKeys.HubTlsCertificate, SettingKeys.HubTlsKey, isRequired: isOn),
             Authorities = reader.Read(SettingKeys.HubTlsClientCa),
         };

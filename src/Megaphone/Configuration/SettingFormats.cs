@@ -24,6 +24,9 @@ internal static class SettingFormats
         Write = value => value is null ? "echo:" : $"tcp://{value}",
     };
 
+    /// <summary>One of several servers that sessions are connected to.</summary>
+    public static ValueFormat<HostPort?> TcpBackend { get; } = new(ReadTcpBackend, "tcp://127.0.0.1:5222") { Form = "tcp://HOST:PORT" };
+
     /// <summary>Whether, and how, clients speak TLS.</summary>
     public static ValueFormat<ClientTls> ClientTls { get; } = ValueFormats.Choice(
         ("none", Ecm.ClientTls.None), ("starttls", Ecm.ClientTls.StartTls), ("direct", Ecm.ClientTls.Direct)) with
@@ -73,14 +76,20 @@ internal static class SettingFormats
 
     private static string? ReadBackend(string text, out HostPort? value)
     {
+        value = null;
+        return text == "echo:" || ReadTcpBackend(text, out value) is null
+            ? null
+            : "must be tcp://HOST:PORT or echo:, an IPv6 address in brackets, the port from 1 to 65535";
+    }
+
+    private static string? ReadTcpBackend(string text, out HostPort? value)
+    {
         const string Tcp = "tcp://";
         value = null;
-        if (text == "echo:") return null;
-
         return text.StartsWith(Tcp, StringComparison.Ordinal)
             && HostPort.TryParse(text[Tcp.Length..], out value) && value!.Port != 0
             ? null
-            : "must be tcp://HOST:PORT or echo:, an IPv6 address in brackets, the port from 1 to 65535";
+            : "must be tcp://HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
     }
 
     private static string? ReadHost(string text, out string? value)

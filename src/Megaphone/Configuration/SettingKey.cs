@@ -31,6 +31,9 @@ internal abstract class SettingKey(string path, string meaning)
     /// <summary>Whether a key that was given is a section that this one stands in.</summary>
     public bool IsIn(string given) => given.Split(':') is var parts && parts.Length < _parts.Length && BeginsWith(parts);
 
+    /// <summary>Whether this is the key of an item, where <paramref name="list"/> takes a list of values or one value.</summary>
+    public bool IsItemOf(SettingKey list) => Path == $"{list.Path}:N";
+
     /// <summary>This key with positions and names like those of a key that was given, as far as it has some.</summary>
     public string Like(string given)
     {

@@ -24,7 +24,7 @@ internal static class SettingKeys
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     private static readonly ClientListenerOptions ListenerDefaults = new() { Listen = new IPEndPoint(IPAddress.Loopback, 5222) };
-    private static readonly LinkConnectOptions ConnectDefaults = new() { To = new HostPort("127.0.0.1", 6280) };
+    private static readonly LinkConnectOptions ConnectDefaults = new() { To = [new HostPort("127.0.0.1", 6280)] };
     private static readonly EcmOptions EcmDefaults = new() { Clients = [ListenerDefaults], Connect = ConnectDefaults, Link = new LinkOptions() };
     private static readonly EcmTlsOptions TlsDefaults = new() { Server = new TlsServerOptions { Certificates = [] } };
     private static readonly HubOptions HubDefaults = new() { Listen = new IPEndPoint(IPAddress.Loopback, 6280), Link = new LinkOptions() };
@@ -74,10 +74,14 @@ internal static class SettingKeys
         "whether the server is told what ties a login to the client's TLS; wants `Proxy` v2, and links on loopback or with TLS");
 
     public static readonly SettingKey<HostPort> LinkTo = Table.Add(
-        "Ecm:Link:To", ValueFormats.Target, ConnectDefaults.To,
-        "the hub, or ejabberd's listener for links, by name or address; where a hub runs in this process, the default is that hub");
+        "Ecm:Link:To", ValueFormats.Target, ConnectDefaults.To[0],
+        "the hub, or ejabberd's listener for links; a name with several addresses is several servers; where a hub runs in this process, "
+        + "the default is that hub");
+    public static readonly SettingKey<HostPort> LinkToEach = Table.Add(
+        "Ecm:Link:To:N", ValueFormats.Target, ConnectDefaults.To[0],
+        "the same where `To` is a list: new clients go to the server with the fewest", shown: "none");
     public static readonly SettingKey<int> LinkCount = Table.Number(
-        "Ecm:Link:Count", 1, 64, ConnectDefaults.Count, "links held; sessions are spread over them", example: 2);
+        "Ecm:Link:Count", 1, 64, ConnectDefaults.Count, "links held to each server; its sessions are spread over them", example: 2);
     public static readonly SettingKey<bool> LinkControl = Table.Add(
         "Ecm:Link:Control", ValueFormats.Switch, ConnectDefaults.Control, "false: the plain protocol, for a hub that knows no `hello`");
     public static readonly SettingKey<bool> LinkTls = Table.Section(
@@ -119,7 +123,11 @@ internal static class SettingKeys
         "Hub:Listen", SettingFormats.Listen, HubDefaults.Listen,
         "where links connect; other than loopback wants `Secret`, `Tls:ClientCa` or `AllowOpenListener`", example: "127.0.0.1:6280");
     public static readonly SettingKey<HostPort?> HubBackend = Table.Add(
-        "Hub:Backend", SettingFormats.Backend, HubDefaults.Backend, "the server that sessions are connected to; `echo:` is built in");
+        "Hub:Backend", SettingFormats.Backend, null,
+        "the server that sessions are connected to; a name with several addresses is several servers; `echo:` is built in");
+    public static readonly SettingKey<HostPort?> HubBackendEach = Table.Add(
+        "Hub:Backend:N", SettingFormats.TcpBackend, null,
+        "the same where `Backend` is a list: each session goes to the one with the fewest, and to the next if that refuses", shown: "none");
     public static readonly LinkKeys HubLink = new(Table, "Hub", "Hub", "secret that is wanted from every link");
     public static readonly SettingKey<bool> HubTls = Table.Section(
         "Hub:Tls", false, "whether links are taken over TLS only, which takes a certificate and its key");

@@ -9,6 +9,9 @@ namespace Megaphone.Configuration;
 /// <summary>Everything that was configured, checked.</summary>
 internal sealed record Settings
 {
+    /// <summary>As many addresses is a name assumed to have.</summary>
+    private const int AssumedAddresses = 8;
+
     /// <summary>The ECM role; null: it does not run.</summary>
     public EcmOptions? Ecm { get; init; }
 
@@ -49,7 +52,8 @@ internal sealed record Settings
     /// the admin endpoint that there may be.
     /// </summary>
     public int ReservedDescriptors =>
-        64 + (Ecm?.Connect.Count ?? 0) + (Hub?.MaxLinks ?? 0) + (Admin is null ? 0 : AdminOptions.MaxConnections);
+        64 + (LinksToOwnHub ? Ecm!.Connect.Count : Ecm?.Connect.To.Sum(LinksTo) ?? 0)
+        + (Hub?.MaxLinks ?? 0) + (Admin is null ? 0 : AdminOptions.MaxConnections);
 
     /// <summary>Every address that is listened on, with its key.</summary>
     public IReadOnlyList<(string Key, IPEndPoint Address)> Listeners =>
@@ -62,7 +66,13 @@ internal sealed record Settings
     /// <summary>Everything outside this process that is connected to, with its key.</summary>
     public IReadOnlyList<(string Key, HostPort To)> Targets =>
     [
-        .. Ecm is null || LinksToOwnHub ? Array.Empty<(string, HostPort)>() : [("Ecm:Link:To", Ecm.Connect.To)],
-        .. Hub?.Backend is null ? Array.Empty<(string, HostPort)>() : [("Hub:Backend", Hub.Backend)],
+        .. Ecm is null || LinksToOwnHub ? [] : Numbered("Ecm:Link:To", Ecm.Connect.To),
+        .. Numbered("Hub:Backend", Hub?.Backends ?? []),
     ];
+
+    /// <summary>The links that there may be to one target: how many addresses a name will have is not known here.</summary>
+    private int LinksTo(HostPort target) => Ecm!.Connect.Count * (target.Address is null ? AssumedAddresses : 1);
+
+    private static IEnumerable<(string Key, HostPort To)> Numbered(string key, IReadOnlyList<HostPort> all) =>
+        all.Select((one, i) => (all.Count == 1 ? key : $"{key}:{i}", one));
 }

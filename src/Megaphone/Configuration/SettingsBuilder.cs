@@ -1,6 +1,7 @@
 using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Hub;
+using Megaphone.Values;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Configuration;
@@ -48,17 +49,18 @@ internal static class SettingsBuilder
 
     /// <summary>Port 0 in both places means one and the same port, whichever it will be.</summary>
     private static bool LinksToHub(SettingsReader reader, EcmOptions ecm, HubOptions hub) =>
-        !reader.IsGiven(SettingKeys.LinkTo)
-        || (ecm.Connect.To.Port == 0 && hub.Listen.Port == 0
-            && SettingFormats.Listen.Read(ecm.Connect.To.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
+        (!reader.IsGiven(SettingKeys.LinkTo) && reader.Items(SettingKeys.LinkTo.Path).Count == 0)
+        || (ecm.Connect.To is [{ Port: 0 } only] && hub.Listen.Port == 0
+            && SettingFormats.Listen.Read(only.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
 
     private static void RefuseUnfitLink(SettingsReader reader, Settings settings)
     {
         if (settings.Ecm is not { } ecm) return;
-        if (!settings.LinksToOwnHub && ecm.Connect.To.Port == 0)
+        foreach ((SettingKey<HostPort> key, HostPort to) in reader.ReadOneOrMore(SettingKeys.LinkTo, SettingKeys.LinkToEach))
         {
+            if (settings.LinksToOwnHub || to.Port != 0) continue;
             reader.Refuse(
-                SettingKeys.LinkTo,
+                key,
                 "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration",
                 SettingKeys.LinkTo.Example);
         }

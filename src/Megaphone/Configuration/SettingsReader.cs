@@ -32,6 +32,31 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
     }
 
     /// <summary>
+    /// The values of a key that takes one value or a list of them, each with its own key. The last source that says anything about it decides
+    /// which: a value in it is the only one, an item in it makes a list of all items that any source has.
+    /// </summary>
+    /// <param name="one">The key that takes one value.</param>
+    /// <param name="each">The key of an item.</param>
+    public IReadOnlyList<(SettingKey<T> Key, T Value)> ReadOneOrMore<T>(SettingKey<T> one, SettingKey<T> each)
+    {
+        bool isList = sources.LastOrDefault(source => SaysOne(source) || SaysItem(source)) is { } last && !SaysOne(last);
+        SettingKey<T>[] keys = isList ? [.. Items(one.Path).Select(each.At).Where(IsGiven)] : [one];
+        foreach (SettingKey<T> key in keys)
+        {
+            SettingKey<T> first = keys.First(other => Text(other) == Text(key));
+            if (first != key) Refuse(key, $"repeats {first.Path}", "another one, or leave it out");
+        }
+
+        return [.. keys.Select(key => (key, Read(key)))];
+
+        bool SaysOne(IReadOnlyDictionary<string, GivenValue> source) =>
+            source.TryGetValue(one.Path, out GivenValue? given) && !string.IsNullOrEmpty(given.Text);
+
+        bool SaysItem(IReadOnlyDictionary<string, GivenValue> source) =>
+            source.Any(given => IsBelow(given.Key, one.Path) && !string.IsNullOrEmpty(given.Value.Text));
+    }
+
+    /// <summary>
     /// Whether a section is switched on. The last source that says anything about it decides: <c>true</c> or a key in it says yes,
     /// <c>false</c> says no, also where the same source sets keys in it.
     /// </summary>
@@ -92,7 +117,7 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
             SettingKey? known = SettingKeys.All.FirstOrDefault(known => known.Matches(key));
             SettingKey? inside = SettingKeys.All.FirstOrDefault(known => known.IsIn(key));
             string? text = string.IsNullOrEmpty(given.Text) ? null : Shown(given.Text);
-            if (known is not null && (inside is null || text is not null)) continue;
+            if (known is not null && (inside is null || text is not null || inside.IsItemOf(known))) continue;
 
             if (SettingKeys.Gone.TryGetValue(key, out string? instead))
                 problems.Add(new Problem(key, text, "is a key that exists no more", $"take it out: {instead}", given.Origin));

@@ -118,7 +118,14 @@ internal sealed class MegaphoneService(
             if (settings.LinksToOwnHub)
             {
                 IPEndPoint to = Reachable(_hub!.Listening);
-                ecm = ecm with { Connect = ecm.Connect with { To = new HostPort(to.Address.ToString(), to.Port) } };
+                ecm = ecm with
+                {
+                    Connect = ecm.Connect with
+                    {
+                        To = [new HostPort(to.Address.ToString(), to.Port)],
+                        Tls = ecm.Connect.Tls is { } tls ? tls with { PeerName = tls.PeerName ?? ecm.Connect.To[0].Host } : null,
+                    },
+                };
             }
 
             RoleMetrics counters = new(Role.Ecm);
@@ -134,7 +141,7 @@ internal sealed class MegaphoneService(
             _text = new PrometheusText(_publisher.Meter);
             _admin = new AdminEndpoint(
                 admin,
-                new AdminApplication(NotReady, _text, loggers.CreateLogger<AdminApplication>()),
+                new AdminApplication(NotReady, () => _ecm?.Outages ?? [], _text, loggers.CreateLogger<AdminApplication>()),
                 loggers);
             try
             {

@@ -63,7 +63,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private long Sessions => settings.Hub?.MaxSessions ?? 0;
 
     /// <summary>The most backend connections of the hub.</summary>
-    private long BackendConnections => settings.Hub?.Backend is null ? 0 : Sessions;
+    private long BackendConnections => settings.Hub is { Backends.Count: > 0 } ? Sessions : 0;
 
     /// <summary>The verdict when the machine cannot hold all connections.</summary>
     private Verdict Shortfall =>
@@ -137,7 +137,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
                     key,
                     $"the name {to.Host} does not resolve: {reason}",
                     $"`getent hosts {to.Host}` must print an address; or configure an address instead");
-            else if (key == "Hub:Backend" && BackendIsOwnClientListener(to))
+            else if (key.StartsWith("Hub:Backend", StringComparison.Ordinal) && BackendIsOwnClientListener(to))
                 Add(
                     Verdict.Fail,
                     key,
@@ -237,7 +237,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     private long LinksAndBuffers()
     {
         long bytes = 0;
-        if (settings.Ecm is { } ecm) bytes += ecm.Connect.Count * RingMemory(ecm.Link) + ecm.Buffers.TotalBytes;
+        if (settings.Ecm is { } ecm) bytes += ecm.Connect.To.Count * ecm.Connect.Count * RingMemory(ecm.Link) + ecm.Buffers.TotalBytes;
         if (settings.Ecm is { Link.Framing: LinkFraming.Stanza } stanzas) bytes += stanzas.IncompleteBytes;
 
         // The number of ECMs is not known here: one link is assumed.

@@ -14,13 +14,14 @@ public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
     private readonly AdminEndpoint _endpoint;
     private readonly HttpClient _client = new();
     private string? _notReady;
+    private string[] _outages = [];
 
     public AdminEndpointTests()
     {
         _text = new PrometheusText(_publisher.Meter);
         _endpoint = new AdminEndpoint(
             new AdminOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0) },
-            new AdminApplication(() => _notReady, _text, NullLogger<AdminApplication>.Instance),
+            new AdminApplication(() => _notReady, () => _outages, _text, NullLogger<AdminApplication>.Instance),
             NullLoggerFactory.Instance);
     }
 
@@ -38,6 +39,13 @@ public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
         _endpoint.Dispose();
         _text.Dispose();
         _publisher.Dispose();
+    }
+
+    [Fact]
+    public async Task Readyz_tells_which_servers_are_out_though_others_serve()
+    {
+        _outages = ["no link to node2:6280 is up"];
+        Assert.Equal("ready\nno link to node2:6280 is up\n", await _client.GetStringAsync(new Uri("/readyz", UriKind.Relative)));
     }
 
     [Fact]

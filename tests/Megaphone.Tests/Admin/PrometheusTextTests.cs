@@ -20,6 +20,8 @@ public class PrometheusTextTests
         hub.AddSessionClosed(CloseReason.ResetByPeer);
         hub.AddDropped(DropReason.SessionOver, 6);
         ecm.AddRefused(RefusalReason.NoLink);
+        ecm.Servers = () => [new ServerStatus("node1.example.org:6280", 2, 7), new ServerStatus("[2001:db8::1]:6280", 0, 0)];
+        hub.Servers = () => [new ServerStatus("127.0.0.1:5222", 1, 3)];
 
         Snapshot.Match(Write(ecm, hub));
     }

@@ -18,10 +18,10 @@ public class SettingsTests
         Settings settings = Configured.Right();
 
         Assert.Equal(IPEndPoint.Parse("127.0.0.1:5222"), Assert.Single(settings.Ecm!.Clients).Listen);
-        Assert.Equal(new HostPort("127.0.0.1", 6280), settings.Ecm.Connect.To);
+        Assert.Equal([new HostPort("127.0.0.1", 6280)], settings.Ecm.Connect.To);
         Assert.True(settings.LinksToOwnHub);
         Assert.Equal(IPEndPoint.Parse("127.0.0.1:6280"), settings.Hub!.Listen);
-        Assert.Null(settings.Hub.Backend);
+        Assert.Empty(settings.Hub.Backends);
         Assert.Equal(IPEndPoint.Parse("127.0.0.1:6281"), settings.Admin!.Listen);
         Assert.Equal(TimeSpan.FromSeconds(10), settings.StopTimeout);
     }
@@ -48,7 +48,7 @@ public class SettingsTests
     {
         Assert.Null(Configured.Right("""{ "Ecm": { "Link": { "Tls": false } } }""").Ecm!.Connect.Tls);
         LinkTlsOptions bare = Configured.Right("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": true } } }""").Ecm!.Connect.Tls!;
-        Assert.Equal(("hub.example.org", null, null), (bare.PeerName, bare.Authorities, bare.Own));
+        Assert.Equal((null, null, null), (bare.PeerName, bare.Authorities, bare.Own));
         const string Named =
             """{ "Ecm": { "Link": { "To": "192.0.2.1:6280", "Tls": { "Name": "hub.example.org","""
             + """ "Ca": "/ca.pem", "Certificate": "/c.pem", "Key": "/k.pem" } } } }""";
@@ -92,7 +92,25 @@ public class SettingsTests
         Assert.NotNull(Configured.Right("{}", [], "--Ecm:Link:Tls", "true", "--Ecm:Link:To", "hub.example.org:1").Ecm!.Connect.Tls);
     }
 
+    [Fact]
+    public void A_server_is_one_value_or_a_list_and_the_last_source_that_says_anything_decides()
+    {
+        const string File = """{ "Ecm": { "Link": { "To": [ "a:1", "b:2" ] } }, "Hub": { "Backend": "tcp://c:3" } }""";
+        Assert.Equal(["a:1", "b:2"], ServersOf(Configured.Right(File)));
+        Assert.Equal(["d:4"], ServersOf(Configured.Right(File, [("MEGAPHONE_ECM__LINK__TO", "d:4")])));
+        Assert.Equal(["a:1", "d:4"], ServersOf(Configured.Right(File, [("MEGAPHONE_ECM__LINK__TO__1", "d:4")])));
+        Assert.Equal(["a:1", "b:2"], ServersOf(Configured.Right(File, [("MEGAPHONE_ECM__LINK__TO", "")])));
+        Assert.Equal(["a:1"], ServersOf(Configured.Right(File, [], "--Ecm:Link:To:1=")));
+
+        Assert.Equal([new HostPort("c", 3)], Configured.Right(File).Hub!.Backends);
+        string[] two = ["--Hub:Backend:0", "tcp://d:4", "--Hub:Backend:1", "tcp://e:5"];
+        Assert.Equal([new HostPort("d", 4), new HostPort("e", 5)], Configured.Right(File, [], two).Hub!.Backends);
+
+        static IEnumerable<string> ServersOf(Settings settings) => settings.Ecm!.Connect.To.Select(to => to.ToString());
+    }
+
     [Theory]
+    [InlineData("""{ "Ecm": { "Link": { "To": [ "192.0.2.1:1", "node.example.org:1" ], "Count": 2 } }, "Admin": false }""", 64 + 2 + 2 * 8)]
     [InlineData("""{ "Ecm": { "Link": { "Count": 3 } } }""", 64 + 3 + 64)]
     [InlineData("""{ "Hub": { "MaxLinks": 7 }, "Admin": false }""", 64 + 7)]
     [InlineData("{}", 64 + 1 + 256 + 64)]
@@ -165,9 +183,11 @@ public class SettingsTests
         string text = $"""
             {settings.Ecm}
             {string.Join('\n', settings.Ecm!.Clients)}
+            {string.Join('\n', settings.Ecm.Connect.To)}
             {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
             {string.Join(' ', settings.Ecm.Tls.Server.Certificates[1].Names)}
             {settings.Hub}
+            {string.Join('\n', settings.Hub!.Backends)}
             {settings.Admin}
             {settings.StopTimeout} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
             {string.Join('\n', settings.LogLevels)}

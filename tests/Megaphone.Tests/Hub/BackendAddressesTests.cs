@@ -1,75 +1,166 @@
 using System.Net;
+using System.Runtime.CompilerServices;
 using Megaphone.Hub;
 using Megaphone.Interop;
 using Megaphone.Values;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Megaphone.Tests.Hub;
 
-/// <summary>The order in which a backend's addresses are tried.</summary>
-public class BackendAddressesTests
+/// <summary>Which backend a session is connected to, and which are tried for it.</summary>
+public sealed class BackendAddressesTests : IDisposable
 {
-    private static readonly HubLog Log = new(NullLogger<HubRole>.Instance);
+    private readonly FakeTimeProvider _time = new();
+    private readonly List<BackendAddresses> _made = [];
+    private IPAddress[] _answer = [IPAddress.Parse("192.0.2.1"), IPAddress.Parse("192.0.2.2")];
+
+    [Fact]
+    public void What_a_connection_keeps_of_it_needs_no_room_of_its_own() =>
+        Assert.Equal((9, 24), (Unsafe.SizeOf<BackendAttempts>(), Unsafe.SizeOf<BackendConnection>()));
 
     [Fact]
     public void An_address_is_used_as_it_is()
     {
-        using BackendAddresses addresses = new(new HostPort("192.0.2.7", 5222), Log);
-        Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
-        Assert.Equal(IPEndPoint.Parse("192.0.2.7:5222"), first.ToEndPoint());
-        Assert.False(addresses.TryNext(ref candidates, out _));
+        BackendAddresses addresses = Of("192.0.2.7");
+        BackendAttempts attempts = Take(addresses, out string first);
+        Assert.Equal("192.0.2.7:1", first);
+        Assert.False(addresses.TryNext(ref attempts, out _));
     }
 
     [Fact]
-    public void A_name_is_resolved()
+    public void A_name_stands_for_all_its_addresses()
     {
-        using BackendAddresses addresses = new(new HostPort("localhost", 5222), Log);
-        Assert.True(addresses.TryStart(out _, out NativeAddress first));
-        Assert.True(IPAddress.IsLoopback(first.ToEndPoint().Address));
-        Assert.Equal(5222, first.Port);
+        BackendAddresses addresses = Of("node.example.org");
+        Assert.Equal(["192.0.2.1:1", "192.0.2.2:1"], TryAll(addresses));
     }
 
     [Fact]
-    public void An_unresolvable_name_has_no_address()
+    public void Without_an_address_a_session_cannot_be_connected()
     {
-        using BackendAddresses addresses = new(new HostPort("no.such.host.invalid", 5222), Log);
-        Assert.False(addresses.TryStart(out _, out _));
+        _answer = [];
+        Assert.False(Of("node.example.org").TryStart(out _, out _));
     }
 
     [Fact]
-    public void Each_address_is_tried_once_starting_with_the_one_connected_last()
+    public void A_session_goes_to_the_backend_with_the_fewest()
     {
-        NativeAddress[] three = Addresses(1, 2, 3);
-        using BackendAddresses addresses = new(new HostPort("192.0.2.7", 1), Log);
-        addresses.Update(three);
-        for (int preferred = 0; preferred < 3; preferred++)
+        BackendAddresses addresses = Of("192.0.2.1", "192.0.2.2", "192.0.2.3");
+        BackendAttempts[] sessions = new BackendAttempts[30];
+        Dictionary<string, List<int>> at = [];
+        for (int i = 0; i < sessions.Length; i++)
         {
-            Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out NativeAddress first));
-            List<NativeAddress> tried = [first];
-            BackendAddresses.Candidates second = candidates;
-            while (addresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);
-            Assert.Equal([three[preferred], three[(preferred + 1) % 3], three[(preferred + 2) % 3]], tried);
+            sessions[i] = Take(addresses, out string address);
+            if (!at.TryAdd(address, [i])) at[address].Add(i);
+        }
 
-            Assert.True(addresses.TryNext(ref second, out _));
-            addresses.Succeeded(second);
+        Assert.All(at.Values, ofOne => Assert.Equal(10, ofOne.Count));
+        foreach (int i in at["192.0.2.2:1"][..4]) addresses.Release(ref sessions[i]);
+        for (int i = 0; i < 4; i++)
+        {
+            Take(addresses, out string freed);
+            Assert.Equal("192.0.2.2:1", freed);
+        }
+
+        Assert.All(addresses.Status(), backend => Assert.Equal((1, 10), (backend.Up, backend.Sessions)));
+    }
+
+    [Fact]
+    public void Each_backend_is_tried_once_for_a_session()
+    {
+        BackendAddresses addresses = Of("192.0.2.1", "192.0.2.2", "192.0.2.3");
+        for (int i = 0; i < 3; i++) Assert.Equal(["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1"], TryAll(addresses));
+        Assert.All(addresses.Status(), backend => Assert.Equal((0, 0), (backend.Up, backend.Sessions)));
+    }
+
+    [Fact]
+    public void A_backend_that_refused_gets_no_sessions_until_one_has_tried_it()
+    {
+        BackendAddresses addresses = Of("192.0.2.1", "192.0.2.2");
+        BackendAttempts attempts = Take(addresses, out string refusing);
+        Assert.True(addresses.TryNext(ref attempts, out NativeAddress other));
+        string working = other.ToEndPoint().ToString();
+        AssertAllGoTo(addresses, working);
+
+        // Of many sessions a single one tries it after the back-off, which doubles.
+        _time.Advance(TimeSpan.FromSeconds(1));
+        BackendAttempts trying = Take(addresses, out string tried);
+        Assert.Equal(refusing, tried);
+        AssertAllGoTo(addresses, working);
+        Assert.True(addresses.TryNext(ref trying, out _));
+        _time.Advance(TimeSpan.FromSeconds(1.9));
+        AssertAllGoTo(addresses, working);
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        trying = Take(addresses, out tried);
+        Assert.Equal(refusing, tried);
+
+        // It has the fewest now.
+        addresses.Succeeded(trying);
+        AssertAllGoTo(addresses, refusing);
+    }
+
+    [Fact]
+    public void A_backend_that_has_left_gets_no_sessions_and_keeps_those_that_it_has()
+    {
+        BackendAddresses addresses = Of("node.example.org");
+        BackendAttempts[] before = [Take(addresses, out _), Take(addresses, out _)];
+        _answer = _answer[..1];
+        for (int i = 0; i < 3; i++) _time.Advance(TimeSpan.FromSeconds(30));
+        AssertAllGoTo(addresses, "192.0.2.1:1");
+        Assert.Equal((1, 12), (addresses.Status()[0].Up, addresses.Status()[0].Sessions));
+
+        // Its place is another's when its last session is over.
+        for (int i = 0; i < 2; i++) addresses.Release(ref before[i]);
+        Assert.Equal(10, addresses.Status()[0].Sessions);
+    }
+
+    [Fact]
+    public void Addresses_may_come_and_go_for_ever()
+    {
+        BackendAddresses addresses = Of("node.example.org");
+        for (int i = 0; i < 1000; i++)
+        {
+            _answer = [new IPAddress((byte[])[10, 0, (byte)(i >> 8), (byte)i])];
+            _time.Advance(TimeSpan.FromSeconds(90));
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(90));
+        AssertAllGoTo(addresses, "10.0.3.231:1");
+    }
+
+    public void Dispose() => _made.ForEach(addresses => addresses.Dispose());
+
+    private static BackendAttempts Take(BackendAddresses addresses, out string address)
+    {
+        Assert.True(addresses.TryStart(out BackendAttempts attempts, out NativeAddress first));
+        address = first.ToEndPoint().ToString();
+        return attempts;
+    }
+
+    private static void AssertAllGoTo(BackendAddresses addresses, string address)
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            Take(addresses, out string given);
+            Assert.Equal(address, given);
         }
     }
 
-    [Fact]
-    public void A_session_starts_over_when_the_addresses_change()
+    private static IEnumerable<string> TryAll(BackendAddresses addresses)
     {
-        using BackendAddresses addresses = new(new HostPort("192.0.2.7", 1), Log);
-        addresses.Update(Addresses(1, 2));
-        Assert.True(addresses.TryStart(out BackendAddresses.Candidates candidates, out _));
-        NativeAddress[] others = Addresses(3, 4);
-        addresses.Update(others);
-        addresses.Succeeded(candidates);
-        List<NativeAddress> tried = [];
-        while (addresses.TryNext(ref candidates, out NativeAddress next)) tried.Add(next);
-        Assert.Equal(others, tried);
+        BackendAttempts attempts = Take(addresses, out string first);
+        List<string> tried = [first];
+        while (addresses.TryNext(ref attempts, out NativeAddress next)) tried.Add(next.ToEndPoint().ToString());
+        return tried.Order();
     }
 
-    private static NativeAddress[] Addresses(params int[] last) =>
-        [.. last.Select(i => new NativeAddress(IPEndPoint.Parse($"192.0.2.{i}:1")))];
+    private BackendAddresses Of(params string[] hosts)
+    {
+        HubLog log = new(NullLogger<HubRole>.Instance);
+        BackendAddresses addresses = new(
+            [.. hosts.Select(host => new HostPort(host, 1))], log, (_, _) => Task.FromResult(_answer), _time);
+        _made.Add(addresses);
+        return addresses;
+    }
 }

@@ -25,7 +25,7 @@ public class HubLinkLossTests
             new HubOptions
             {
                 Listen = new IPEndPoint(IPAddress.Loopback, 0),
-                Backend = new HostPort("127.0.0.1", ((IPEndPoint)backend.LocalEndPoint!).Port),
+                Backends = [new HostPort("127.0.0.1", ((IPEndPoint)backend.LocalEndPoint!).Port)],
                 Link = new LinkOptions { RingBytes = 256 << 10, MaxPacketBytes = 64 << 10, SocketBufferBytes = 16 << 10 },
             },
             metrics,

@@ -90,12 +90,26 @@ public class LinkConnectorTests
     }
 
     [Fact]
-    public async Task An_unresolvable_name_is_a_failed_attempt()
+    public async Task A_link_that_is_not_needed_is_connected_again_when_it_is()
     {
         using CancellationTokenSource stop = new();
-        LinkConnectOptions connect = new() { To = new HostPort("no.such.host.invalid", 1), RetryMin = TimeSpan.FromMilliseconds(5) };
-        Task running = new LinkConnector(connect, new LinkOptions(), _handler, _metrics, new LinkLog(_log)).RunAsync(stop.Token);
-        await BoundedWait.UntilAsync(() => _log.DebugLines.Count >= 2, "two attempts");
+        using Socket server = Bound();
+        server.Listen(16);
+        TaskCompletionSource needed = new();
+        int ended = 0;
+        _handler.WhenUp = link => link.Connection.Close("not needed");
+        Task running = Connector(server, control: false, untilNeeded: () => ended == 1 ? needed.Task : null, onEnded: () => ended++)
+            .RunAsync(stop.Token);
+        using (await server.AcceptAsync().WaitAsync(BoundedWait.Limit))
+        {
+            await BoundedWait.UntilAsync(() => ended == 1, "the end of the link");
+            await BoundedWait.NeverAsync(() => server.Poll(0, SelectMode.SelectRead), "it was connected again");
+        }
+
+        // That it was closed is no failure that anybody would want to read of.
+        Assert.DoesNotContain(_log.Lines, line => line.StartsWith("No link", StringComparison.Ordinal));
+        needed.SetResult();
+        using Socket again = await server.AcceptAsync().WaitAsync(BoundedWait.Limit);
         await stop.CancelAsync();
         await BoundedWait.WithinAsync(running, "the connector");
     }
@@ -108,15 +122,27 @@ public class LinkConnectorTests
         return server;
     }
 
-    private LinkConnector Connector(Socket server, TimeSpan? retryMin = null, TimeSpan? retryMax = null, bool control = true)
+    private LinkConnector Connector(
+        Socket server,
+        TimeSpan? retryMin = null,
+        TimeSpan? retryMax = null,
+        bool control = true,
+        Func<Task?>? untilNeeded = null,
+        Action? onEnded = null)
     {
+        IPEndPoint address = (IPEndPoint)server.LocalEndPoint!;
+        HostPort target = new("127.0.0.1", address.Port);
         LinkConnectOptions connect = new()
         {
-            To = new HostPort("127.0.0.1", ((IPEndPoint)server.LocalEndPoint!).Port),
+            To = [target],
             RetryMin = retryMin ?? TimeSpan.FromMilliseconds(10),
             RetryMax = retryMax ?? TimeSpan.FromMilliseconds(50),
             Control = control,
         };
-        return new LinkConnector(connect, new LinkOptions(), _handler, _metrics, new LinkLog(_log));
+        return new LinkConnector(connect, new TargetAddress(target, address), new LinkOptions(), _handler, _metrics, new LinkLog(_log))
+        {
+            UntilNeeded = untilNeeded ?? (() => null),
+            OnEnded = onEnded ?? (() => { }),
+        };
     }
 }

@@ -385,7 +385,7 @@ public sealed class LinkTlsTests : IDisposable
         return Encoding.UTF8.GetString(buffer, 0, await stream.ReadAsync(buffer).AsTask().WaitAsync(BoundedWait.Limit));
     }
 
-    private LinkTlsOptions HubOptions() => new() { Own = Hub(), Authorities = _authority.File };
+    private LinkTlsOptions HubOptions() => new() { Listens = true, Own = Hub(), Authorities = _authority.File };
 
     private (string Certificate, string Key) Hub()
     {
@@ -398,7 +398,6 @@ public sealed class LinkTlsTests : IDisposable
     {
         Own = _authority.Issue("edge", use: TestAuthority.ClientUse),
         Authorities = _authority.File,
-        PeerName = "127.0.0.1",
     };
 
     private void Listen(LinkTlsOptions? tls)
@@ -414,15 +413,17 @@ public sealed class LinkTlsTests : IDisposable
         LinkLog log = new(_ecmLog);
         LinkTls? ecmTls = tls is null ? null : new LinkTls(tls, _ecmMetrics, log);
         if (ecmTls is not null) _opened.Add(ecmTls);
+        HostPort hub = new("127.0.0.1", port ?? _listener!.Listening.Port);
         LinkConnectOptions connect = new()
         {
-            To = new HostPort("127.0.0.1", port ?? _listener!.Listening.Port),
+            To = [hub],
             Control = control,
             ConnectTimeout = connectTimeout ?? BoundedWait.Limit,
             RetryMin = TimeSpan.FromMilliseconds(50),
             RetryMax = TimeSpan.FromMilliseconds(200),
         };
-        _ = new LinkConnector(connect, new LinkOptions { Name = "ecm" }, _ecm, _ecmMetrics, log, ecmTls).RunAsync(_stop.Token);
+        TargetAddress to = new(hub, new IPEndPoint(IPAddress.Loopback, hub.Port));
+        _ = new LinkConnector(connect, to, new LinkOptions { Name = "ecm" }, _ecm, _ecmMetrics, log, ecmTls).RunAsync(_stop.Token);
     }
 
     /// <summary>A link that is up, with certificates at both ends.</summary>

@@ -1,0 +1,213 @@
+using System.Diagnostics.CodeAnalysis;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Values;
+
+namespace Megaphone.Ecm;
+
+/// <summary>Knows which server each link leads to, and chooses the link for each new client.</summary>
+/// <remarks>
+/// <para>A link leads to whoever its <c>welcome</c> names, whatever address it was connected to: the addresses of one server are one server,
+/// and several servers may take turns behind one address. Where there is no name, the address is who it is.</para>
+/// <para>Thread-safe. Links come and go under a lock; <see cref="Find"/> and <see cref="Choose"/>, which serve clients, read a snapshot.</para>
+/// </remarks>
+/// <param name="linksEach">How many links a server gets; further ones stand by.</param>
+/// <param name="log">The ECM's log.</param>
+internal sealed class EcmServers(int linksEach, EcmLog log)
+{
+    /// <summary>Links to all servers together, those that stand by included.</summary>
+    public const int MaxLinks = 1024;
+
+    /// <summary>What modules called themselves, all of them alike, before they said the name of their node.</summary>
+    private const string NameOfEarlierModules = "ejabberd_megaphone";
+
+    private readonly Lock _lock = new();
+    private readonly EcmLink?[] _links = new EcmLink?[MaxLinks];
+    private readonly HashSet<TargetAddress> _reported = [];
+    private volatile EcmServer[] _servers = [];
+    private uint _turn;
+    private volatile bool _isStopping;
+
+    /// <summary>Whether a new client can be served.</summary>
+    public bool AreUsable
+    {
+        get
+        {
+            foreach (EcmServer server in _servers)
+            {
+                foreach (EcmLink link in server.Links)
+                {
+                    if (link.Usable is not null) return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>All links, up or not.</summary>
+    public IReadOnlyList<EcmLink> Links
+    {
+        get
+        {
+            lock (_lock) return [.. _links.OfType<EcmLink>()];
+        }
+    }
+
+    /// <summary>From now on links end because they are asked to.</summary>
+    public void Stop() => _isStopping = true;
+
+    /// <summary>The link of a client; null when the one that it was on is down.</summary>
+    /// <param name="index">The link's index.</param>
+    /// <param name="owner">Its number when it got the client.</param>
+    public Link? Find(int index, int owner) => _links[index]?.Current is { } link && link.Number == owner ? link : null;
+
+    /// <summary>Records that a client has gone; does nothing if its link has gone before.</summary>
+    /// <inheritdoc cref="Find"/>
+    public void RemoveClient(int index, int owner) => _links[index]?.RemoveClient(owner);
+
+    /// <summary>Chooses the link for a new client: of the server with the fewest clients the link with the fewest. Equals take turns.</summary>
+    /// <param name="current">The link, as it is up now.</param>
+    /// <returns>Null when no server takes new clients.</returns>
+    public EcmLink? Choose(out Link? current)
+    {
+        EcmServer[] servers = _servers;
+        EcmLink? chosen = null;
+        current = null;
+        int fewest = int.MaxValue;
+        uint first = Interlocked.Increment(ref _turn);
+        for (uint i = 0; i < servers.Length; i++)
+        {
+            EcmServer server = servers[(first + i) % (uint)servers.Length];
+            if (server.TryChoose(out EcmLink? link, out Link? up, out int clients) && clients < fewest)
+                (chosen, current, fewest) = (link, up, clients);
+        }
+
+        return chosen;
+    }
+
+    /// <summary>Makes a link to an address; it is connected by the caller.</summary>
+    /// <returns>False when there are <see cref="MaxLinks"/>.</returns>
+    public bool TryAdd(TargetAddress address, ReactorGroup<EcmClient> clients, RoleMetrics metrics, [NotNullWhen(true)] out EcmLink? link)
+    {
+        lock (_lock)
+        {
+            int index = Array.IndexOf(_links, null);
+            link = index < 0 ? null : new EcmLink(this, address, (ushort)index, clients, metrics);
+            if (link is not null) _links[index] = link;
+            return link is not null;
+        }
+    }
+
+    /// <summary>Forgets a link that is down and will not be connected again.</summary>
+    public void Remove(EcmLink link)
+    {
+        lock (_lock)
+        {
+            _links[link.Index] = null;
+            if (!_links.Any(other => other?.Address == link.Address)) _reported.Remove(link.Address);
+        }
+    }
+
+    /// <summary>Records whether name servers list a link's address no more. If not, its server may need another link.</summary>
+    public void SetLeft(EcmLink link, bool hasLeft)
+    {
+        lock (_lock)
+        {
+            link.HasLeft = hasLeft;
+            if (hasLeft && link.Current is not null) Wake(link.Server!);
+        }
+    }
+
+    /// <summary>A link has come up: its server is known now.</summary>
+    /// <returns>False when that server has its links already; then this one stands by until one of them is lost, or its address has
+    /// left.</returns>
+    public bool TryJoin(EcmLink link, Link current)
+    {
+        lock (_lock)
+        {
+            string name = current.PeerName is { Length: > 0 } said and not NameOfEarlierModules ? said : link.Address.EndPoint.ToString();
+            EcmServer? server = Array.Find(_servers, server => server.Name == name);
+            if (server?.Links.Count(other => !other.HasLeft) >= linksEach)
+            {
+                link.StandBy(name);
+                Report(link.Address, server);
+                return false;
+            }
+
+            link.Begin(name, current);
+            Publish(name, [.. server?.Links ?? [], link]);
+            if (server is null && HasSeveral()) log.ServerUp(name, link.Address.ToString(), _servers.Length);
+            return true;
+        }
+    }
+
+    /// <summary>A link is down.</summary>
+    /// <returns>Whether it had clients to lose: false for one that stood by.</returns>
+    public bool TryLeave(EcmLink link, Link current)
+    {
+        lock (_lock)
+        {
+            if (link.Current != current) return false;
+            string name = link.Server!;
+            int clients = link.Clients;
+            link.End();
+            Publish(name, [.. Array.Find(_servers, server => server.Name == name)!.Links.Where(other => other != link)]);
+            Wake(name);
+            bool isOut = !_isStopping && !_servers.Any(server => server.Name == name);
+            if (isOut && HasSeveral()) log.ServerDown(name, link.Address.ToString(), clients, _servers.Length);
+            return true;
+        }
+    }
+
+    /// <summary>What is up of each target.</summary>
+    public IReadOnlyList<ServerStatus> Status(IReadOnlyList<HostPort> targets)
+    {
+        IReadOnlyList<EcmLink> links = Links;
+        return [.. targets.Select(target =>
+        {
+            EcmLink[] own = [.. links.Where(link => link.Address.Target == target)];
+            return new ServerStatus(target.ToString(), own.Count(link => link.Current is not null), own.Sum(link => (long)link.Clients));
+        })];
+    }
+
+    /// <summary>A line for each target that gets no new clients.</summary>
+    public IEnumerable<string> Outages(IReadOnlyList<HostPort> targets)
+    {
+        IReadOnlyList<EcmLink> links = Links;
+        foreach (HostPort target in targets)
+        {
+            EcmLink[] own = [.. links.Where(link => link.Address.Target == target)];
+            if (own.Any(link => link.Usable is not null || link.UntilNeeded is not null)) continue;
+            yield return own.Any(link => link.Current is not null) ? $"every link to {target} is draining" : $"no link to {target} is up";
+        }
+    }
+
+    private void Wake(string name)
+    {
+        foreach (EcmLink? link in _links) link?.Wake(name);
+    }
+
+    /// <summary>Whether there is more to say of a server than its links' lines say.</summary>
+    private bool HasSeveral() => _links.OfType<EcmLink>().DistinctBy(link => link.Address).Skip(1).Any();
+
+    private void Publish(string name, EcmLink[] links)
+    {
+        IEnumerable<EcmServer> others = _servers.Where(server => server.Name != name);
+        _servers = links.Length == 0 ? [.. others] : [.. others, new EcmServer(name, links)];
+    }
+
+    /// <summary>
+    /// Two addresses lead to one server: that is as it should be where they are those of one name, for IPv4 and IPv6, and else perhaps
+    /// two servers that have one name.
+    /// </summary>
+    private void Report(TargetAddress address, EcmServer server)
+    {
+        TargetAddress first = server.Links[0].Address;
+        if (first == address || !_reported.Add(address)) return;
+        bool isExpected = first.Target == address.Target && first.EndPoint.AddressFamily != address.EndPoint.AddressFamily;
+        if (isExpected) log.AlsoLeadsTo(address.ToString(), server.Name, first.ToString());
+        else log.SameServer(address.ToString(), server.Name, first.ToString());
+    }
+}

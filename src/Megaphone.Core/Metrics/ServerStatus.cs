@@ -1,0 +1,7 @@
+namespace Megaphone.Metrics;
+
+/// <summary>How one configured server or backend is now.</summary>
+/// <param name="Name">As it is configured: the <c>server</c> label.</param>
+/// <param name="Up">Its links that are up (ECM), or its addresses that are in use (hub). A name may stand for several servers.</param>
+/// <param name="Sessions">The clients (ECM) or sessions (hub) on them.</param>
+internal readonly record struct ServerStatus(string Name, int Up, long Sessions);
