@@ -16,6 +16,9 @@
 #                                    modules, EJABBERD_MODULES=debian those of Debian's configuration; the link port as
 #                                    EJABBERD_LINK_PORT and lines for its listener as EJABBERD_LINK_MORE
 #                                    ("hibernate_after: 1"). Each start builds the module again.
+#                                    EJABBERD_NODE=127.0.0.1 makes it a node that others may join: it is called
+#                                    megaphone@127.0.0.1 then. EJABBERD_NODE=127.0.0.2 EJABBERD_JOIN=DIR has a new one join
+#                                    the cluster of the node in that folder, which must run. Each has an address of its own.
 #   ejabberd.sh register DIR NAME PASSWORD…   makes an account on localhost for each pair; existing ones
 #                                    stay. They are on disk then: a killed ejabberd has them when it is restarted.
 #   ejabberd.sh ctl DIR COMMAND…     runs an ejabberdctl command: connected_users_info, kick_session, …
@@ -40,7 +43,7 @@ fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
 
-node=megaphone@localhost
+NODE=megaphone@localhost
 ports_lock=${TMPDIR:-/tmp}/megaphone-ports.lock
 LINK_PORT=
 TLS_PORT=
@@ -57,17 +60,20 @@ as_owner() {
   exec setsid "${become[@]}" "$@"
 }
 
-# erlang NAME ARGUMENT…: executes an Erlang VM whose distribution stays on loopback and needs no port mapper.
+# erlang NAME ARGUMENT…: executes an Erlang VM whose distribution stays on loopback and needs no port mapper: all nodes of a cluster
+# listen on the same port, each on the address that it is named after.
 erlang() {
-  local name=$1
+  local host=${NODE#*@} address=127.0.0.1 option=-sname
+  local name=$1@$host
+  [[ $host == localhost ]] || { address=$host option=-name; }
   shift
   cd "$dir"
   # The cookie is in the home folder, and made there on the first start.
   export HOME=$dir ERL_LIBS EJABBERD_CONFIG_PATH=$dir/ejabberd.yml EJABBERD_LOG_PATH=$dir/logs/ejabberd.log
   export ERL_CRASH_DUMP=$dir/logs/erl_crash.dump CONTRIB_MODULES_PATH=$dir/modules
   ERL_LIBS=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
-  as_owner erl -sname "$name" -start_epmd false -erl_epmd_port "$DIST_PORT" \
-    -kernel inet_dist_use_interface '{127,0,0,1}' "$@"
+  as_owner erl "$option" "$name" -start_epmd false -erl_epmd_port "$DIST_PORT" \
+    -kernel inet_dist_use_interface "{${address//./,}}" "$@"
 }
 
 # Whether PID is this folder's VM, and not another process that has got its number since.
@@ -83,7 +89,7 @@ read_settings() {
 }
 
 write_settings() {
-  local name names=(PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID)
+  local name names=(PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID NODE)
   [[ -z $LINK_PORT ]] || names+=(LINK_PORT)
   [[ -z $TLS_PORT ]] || names+=(TLS_PORT)
   for name in "${names[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
@@ -128,6 +134,10 @@ prepare() {
     PROXY_PORT=$(free_port "${EJABBERD_PROXY_PORT:-15222}")
     DIRECT_PORT=$(free_port "${EJABBERD_DIRECT_PORT:-$(( PROXY_PORT + 1 ))}")
     DIST_PORT=$(free_port "$(( DIRECT_PORT + 1 ))")
+    [[ -z ${EJABBERD_NODE:-} ]] || NODE=megaphone@$EJABBERD_NODE
+    [[ -z ${EJABBERD_JOIN:-} ]] || { DIST_PORT=$(. "$EJABBERD_JOIN/settings" && say "$DIST_PORT"); cp "$EJABBERD_JOIN/.erlang.cookie" "$dir"; }
+    local last=$DIRECT_PORT
+    (( DIST_PORT < last )) || last=$DIST_PORT
     CERTIFICATE=$dir/localhost.crt
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=localhost \
       -addext subjectAltName=DNS:localhost -keyout "$dir/localhost.key" -out "$CERTIFICATE" 2>"$dir/logs/openssl.log"
@@ -143,11 +153,11 @@ prepare() {
     esac
     [[ -z ${EJABBERD_MORE:-} ]] || say "$EJABBERD_MORE" >>"$dir/ejabberd.yml"
     if [[ -n ${EJABBERD_MEGAPHONE:-} ]]; then
-      LINK_PORT=$(free_port "${EJABBERD_LINK_PORT:-$(( DIST_PORT + 1 ))}")
+      LINK_PORT=$(free_port "${EJABBERD_LINK_PORT:-$(( last + 1 ))}")
       add_listener link_listener
     fi
     if [[ -n ${EJABBERD_TLS:-} ]]; then
-      TLS_PORT=$(free_port "$(( ${LINK_PORT:-$DIST_PORT} + 1 ))")
+      TLS_PORT=$(free_port "$(( ${LINK_PORT:-$last} + 1 ))")
       add_listener tls_listener
     fi
   fi
@@ -175,21 +185,29 @@ start() {
     limit=$(ulimit -H -n)
     [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
     ulimit -S -n "$limit"
-    erlang "$node" -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
+    erlang megaphone -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
   ) >"$dir/logs/output.log" 2>&1 </dev/null {lock}<&- &
   PID=$!
   write_settings
-  if ! wait_until 30 is_up_or_gone || ! is_up; then
+  if ! wait_until 60 is_up_or_gone || ! is_up; then
     end_process "$PID" 5
     tail -n 30 "$dir/logs/output.log" "$dir/logs/ejabberd.log" >&2 || true
     fail "ejabberd did not come up in $dir"
   fi
   exec {lock}<&-
+  [[ -z ${EJABBERD_JOIN:-} || -e $dir/joined ]] || join
   cat "$dir/settings"
 }
 
+# Joins a cluster; ejabberd stops and starts within the VM for that. What the node forgets when it is killed is not that it has joined.
+join() {
+  client ctl -noinput -s ejabberd_ctl -extra "$NODE" join_cluster "$(. "$EJABBERD_JOIN/settings" && say "$NODE")" >&2
+  wait_until 60 is_up_or_gone && is_up || fail "$NODE is not up again after joining the cluster of $EJABBERD_JOIN"
+  : >"$dir/joined"
+}
+
 # client NAME ARGUMENT…: runs a VM that talks to the node.
-client() { (erlang "$1-$$@localhost" -noshell -hidden -dist_listen false "${@:2}"); }
+client() { (erlang "$1-$$" -noshell -hidden -dist_listen false "${@:2}"); }
 
 # Erlang. sync_log: Mnesia by itself writes to disk when it comes to it, which may be minutes later.
 register='
@@ -235,10 +253,10 @@ evaluate='
 
 case $command in
   start) start ;;
-  register) read_settings; client register -noinput -eval "$register" -extra "$node" "$@" ;;
-  ctl) read_settings; client ctl -noinput -s ejabberd_ctl -extra "$node" "$@" ;;
-  memory) read_settings; client memory -noinput -eval "$memory" -extra "$node" ;;
-  eval) read_settings; client eval -eval "$evaluate" -extra "$node" ;;
+  register) read_settings; client register -noinput -eval "$register" -extra "$NODE" "$@" ;;
+  ctl) read_settings; client ctl -noinput -s ejabberd_ctl -extra "$NODE" "$@" ;;
+  memory) read_settings; client memory -noinput -eval "$memory" -extra "$NODE" ;;
+  eval) read_settings; client eval -eval "$evaluate" -extra "$NODE" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)

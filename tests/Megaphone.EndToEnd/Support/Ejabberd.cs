@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -53,13 +54,42 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     /// <summary>Starts it with the module ejabberd_megaphone, rooms, and logins without an account (SASL ANONYMOUS).</summary>
     /// <param name="listener">Lines for the module's listener, like <c>hibernate_after: 1</c>.</param>
-    public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(new Dictionary<string, string?>
+    public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(Made(listener));
+
+    private static Dictionary<string, string?> Made(string[] listener) => new()
     {
         ["EJABBERD_MEGAPHONE"] = "1",
         ["EJABBERD_LINK_MORE"] = string.Join('\n', ["backlog: 1024", .. listener]),
         // Where the configuration ends is the list of its modules.
         ["EJABBERD_MORE"] = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon",
-    });
+    };
+
+    /// <summary>Starts a cluster of nodes with the module, on one machine.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="listener">Lines for the module's listener.</param>
+    public static async Task<IReadOnlyList<Ejabberd>> StartClusterAsync(int count, params string[] listener)
+    {
+        List<Ejabberd> nodes = [];
+        for (int i = 1; i <= count; i++)
+        {
+            Dictionary<string, string?> made = Made(listener);
+            made["EJABBERD_NODE"] = $"127.0.0.{i}";
+            if (nodes.Count > 0) made["EJABBERD_JOIN"] = nodes[0]._folder;
+            nodes.Add(await StartAsync(made));
+        }
+
+        return nodes;
+    }
+
+    /// <summary>Ends it with SIGKILL, as a crash would.</summary>
+    public async Task KillAsync()
+    {
+        _evaluator?.Dispose();
+        _evaluator = null;
+        using Process vm = Process.GetProcessById(Id);
+        vm.Kill();
+        await BoundedWait.WithinAsync(vm.WaitForExitAsync(), "the end of an Erlang VM");
+    }
 
     private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
     {
