@@ -31,7 +31,7 @@ class Ejabberd(Child):
                 self.script("stop")
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
-        read = dict(line.split("=", 1) for line in settings.splitlines())
+        read = dict(line.split("=", 1) for line in settings.splitlines() if "=" in line)
         self.pid = int(read["PID"])
         self.proxy = f"127.0.0.1:{read['PROXY_PORT']}"
         self.direct = f"127.0.0.1:{read['DIRECT_PORT']}"
@@ -58,6 +58,11 @@ class Ejabberd(Child):
             os.kill(self.pid, signal.SIGKILL)  # there is nothing to keep, and an orderly end takes its time
         self.script("stop")
         shutil.rmtree(self.folder)
+
+    def start_again(self):
+        """Starts it after it was killed, on the same ports."""
+        read = dict(line.split("=", 1) for line in self.script("start").splitlines() if "=" in line)
+        self.pid = int(read["PID"])
 
     def script(self, command, *words, **env):
         # To collect the garbage of a million processes takes its time.

@@ -24,6 +24,7 @@ TITLES = {
     "million": "A million users",
     "million-connections": "A million connections",
     "closing": "Losing a link full of sleepers",
+    "failover": "The death of a server",
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
     "accept": "Accepting connections",
@@ -74,6 +75,12 @@ is left at the end is the link's ring, which so many who leave at once fill for 
     "closing": """
 All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
 at once. Memory is looked at ten times a second; nothing is collected for it.""",
+    "failover": """
+Three ejabberd nodes of one cluster and an ECM, all on this machine. Users connect to the ECM, log in (SASL ANONYMOUS) and do nothing; when
+their connection ends they come back after half a second to a second, and after twice as long each time that fails. Two hundred others write
+to each other, one message a second each. One node is killed; "others" are the pairs of whom neither was on it. When it is there again it
+has nobody, and a third of all users comes anew. Users, ECM and servers share the two cores, and Python plays the users: what the last of
+them waits for is a processor.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
