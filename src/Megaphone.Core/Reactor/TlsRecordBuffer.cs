@@ -13,8 +13,11 @@ internal sealed unsafe class TlsRecordBuffer : IDisposable
     /// <summary>Records of one connection that are opened before others get their turn, whatever is in them.</summary>
     public const int RecordsInTurn = 16;
 
-    /// <summary>More than the longest record, so that there is always room to receive when there is no whole one.</summary>
-    private const int Capacity = 32 << 10;
+    /// <summary>
+    /// Four records of full length, as many as a turn may deliver: with room for one, each receive would take one record and a part of the
+    /// next, which would have to be kept. There is always room to receive when there is no whole record.
+    /// </summary>
+    private const int Capacity = 68 << 10;
 
     private readonly byte* _buffer = (byte*)NativeMemory.Alloc(Capacity);
     private readonly byte* _data = (byte*)NativeMemory.Alloc(SecurityParameters.MaxContentBytes);
