@@ -133,10 +133,10 @@ Clients are the load generator's, with TLS 1.3; those that only shake hands are 
 18,000 clients that have made their handshake and said nothing, seven seconds after the last; for HAProxy between 500 and 5,000,
 with a connection to its server for each. Handshakes are as many as two programs make one after the other, certificates not being
 verified; a resumed one has an exchange of 200 bytes behind it, because the ticket for the next comes with that. Messages: 1,000
-clients, 200 bytes each way, each client with one under way all the time, or 3,000 a second, one client after the other. The hub
-answers itself, so that ECM and hub do as many hops as HAProxy and its server. The stream is 1 GB, from a client to a server, both Python's,
-with TLS 1.3 and AES-128: from the first byte that is sent until the last one has arrived, the hub's hop included; processor time is each
-process's own. Clients that want AES-256 offer nothing else; otherwise the server chooses, ECM and HAProxy AES-128. ejabberd is there as
+clients, 200 bytes each way, each client with one under way all the time, or 3,000 a second, one client after the other. Where TLS ends, the ECM and HAProxy are one hop each; what answers is the hub, or the load generator's echo server behind HAProxy, whose
+processor time is in the second pair of figures. The stream is 1 GB, from a client to a server, both Python's, with TLS 1.3 and AES-128:
+from the first byte that is sent until the last one has arrived. The server is at the end of the ECM's link, or behind HAProxy.
+Clients that want AES-256 offer nothing else; otherwise the server chooses, ECM and HAProxy AES-128. ejabberd is there as
 the server that clients reach directly, on a listener with TLS from the first byte on and without modules: for each handshake it starts a
 session, and ends it, and its idle clients have not logged in.""",
     "link": """

@@ -23,8 +23,8 @@ STREAM = 1 << 30
 QUICK_STREAM = 64 << 20
 
 
-def edge(name):
-    return ecm(*of_ecm(name))
+def edge(name, *more):
+    return ecm(*of_ecm(name), *more)
 
 
 def peer(name):
@@ -57,25 +57,32 @@ def handshakes(process, to, resume):
     return count / SECONDS, (process.cpu() - before) / count
 
 
-def messages(who, processes, to, rate):
-    """Processor time for each message, all processes together."""
+def messages(edge_name, chain_name, edge_process, server, to, rate):
+    """Processor time for each message: at the edge, where TLS ends, and with the server that answers behind it."""
+    processes = [edge_process, server]
     figures = run("echo", "--to", to, "--connections", TALKING, "--seconds", SECONDS, "--warmup", WARMUP, *TLS,
                   *(["--rate", rate] if rate else []), *watch(processes))
     how = f"at {rate} messages/s" if rate else "flat out"
-    benchmark.add(f"{who}: µs per message, {how}", cpu(figures, processes) / figures["messages"] * 1e6)
+    benchmark.add(f"{edge_name}: µs per message, {how}", cpu(figures, [edge_process]) / figures["messages"] * 1e6)
+    benchmark.add(f"{chain_name}: µs per message, {how}", cpu(figures, processes) / figures["messages"] * 1e6)
     if not rate:
-        benchmark.add(f"{who}: messages/s, {how}", figures["messages_per_second"])
+        benchmark.add(f"{edge_name}: messages/s, {how}", figures["messages_per_second"])
 
 
-def stream(way, processes, to):
-    """One client sends as much as it can to a server that reads. `processes`: those on the way, by name."""
+def stream(who, way, certificate, to, *options):
+    """One client sends as much as it can to a server that reads, through one process, which is started when that server listens."""
     size = QUICK_STREAM if benchmark.options.quick else STREAM
-    before = {who: process.cpu() for who, process in processes.items()}
-    command = [sys.executable, str(BENCH / "tls_stream.py"), "--to", to, "--server", ECHO, "--bytes", str(size)]
-    seconds = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout)["seconds"]
-    benchmark.add(f"{way}: MB/s of one client", size / seconds / 1e6)
-    for who, process in processes.items():
-        benchmark.add(f"{who}: MB of one client per second of processor time", size / (process.cpu() - before[who]) / 1e6)
+    command = [sys.executable, str(BENCH / "tls_stream.py"), "--server", ECHO, "--bytes", str(size), *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as ends:
+        try:
+            ends.stdout.readline()
+            with way(certificate) as process:
+                before = process.cpu()
+                seconds = json.loads(ends.communicate(to, timeout=300)[0])["seconds"]
+                benchmark.add(f"{who}: MB/s of one client", size / seconds / 1e6)
+                benchmark.add(f"{who}: MB of one client per second of processor time", size / (process.cpu() - before) / 1e6)
+        finally:
+            ends.kill()
 
 
 @contextlib.contextmanager
@@ -118,25 +125,26 @@ def hold(figure, way, descriptors_each, version="1.3", cipher=None):
 def talk_through_ecm(rate):
     def step(certificates):
         with hub("echo:") as far, edge(certificates[ECDSA]) as ours:
-            messages("ECM and hub with echo", [ours, far], CLIENTS, rate)
+            messages("ECM", "ECM and hub with echo", ours, far, CLIENTS, rate)
     return step
 
 
 def talk_through_haproxy(rate):
     def step(certificates):
-        with through_haproxy(certificates[ECDSA]) as (theirs, to):
-            messages("HAProxy", [theirs], to, rate)
+        with echo_server() as server, peer(certificates[ECDSA]) as theirs:
+            messages("HAProxy", "HAProxy and echo server", theirs, server, PEER, rate)
     return step
 
 
 def stream_through_ecm(certificates):
-    with hub(f"tcp://{ECHO}") as far, edge(certificates[ECDSA]) as ours:
-        stream("ECM and hub", {"ECM": ours, "hub": far}, CLIENTS)
+    """The server is at the other end of the link, so that the ECM is one hop, as HAProxy is."""
+    def way(certificate):
+        return edge(certificate, "--Ecm:Link:To", ECHO, "--Ecm:Link:Control", "false")
+    stream("ECM", way, certificates[ECDSA], CLIENTS, "--link")
 
 
 def stream_through_haproxy(certificates):
-    with peer(certificates[ECDSA]) as theirs:
-        stream("HAProxy", {"HAProxy": theirs}, PEER)
+    stream("HAProxy", peer, certificates[ECDSA], PEER)
 
 
 steps = [
@@ -172,8 +180,8 @@ def ratio(what):
     return benchmark.median(f"HAProxy: {what}, µs") / benchmark.median(f"ECM: {what}, µs")
 
 
-def busy(how):
-    return benchmark.median(f"ECM and hub with echo: µs per message, {how}") / benchmark.median(f"HAProxy: µs per message, {how}")
+def busy(ours, theirs, how):
+    return benchmark.median(f"{ours}: µs per message, {how}") / benchmark.median(f"{theirs}: µs per message, {how}")
 
 
 def streamed(way, what):
@@ -188,8 +196,10 @@ benchmark.finish([
     ("full handshakes for the processor time, HAProxy's = 1 (ECDSA)", ratio("full handshake, ECDSA P-256"), 0.95, False),
     ("the same with RSA", ratio("full handshake, RSA-2048"), 0.95, False),
     ("resumed ones", ratio("resumed handshake, ECDSA P-256"), 1.1, False),
-    ("processor time per message of busy clients, HAProxy's hop = 1", busy("flat out"), 0.5, True),
-    (f"the same at only {RATE:,} messages/s", busy(f"at {RATE} messages/s"), 1, True),
-    ("bytes per second of one client that sends 1 GB, HAProxy's = 1", streamed("ECM and hub", "MB/s of one client"), 0.9, False),
-    ("the same per second of the ECM's processor time", streamed("ECM", "MB of one client per second of processor time"), 0.9, False),
+    ("processor time per message of busy clients, HAProxy's = 1", busy("ECM", "HAProxy", "flat out"), 0.5, True),
+    (f"the same at only {RATE:,} messages/s", busy("ECM", "HAProxy", f"at {RATE} messages/s"), 1, True),
+    ("the same with what answers behind each, flat out", busy("ECM and hub with echo", "HAProxy and echo server", "flat out"), 0.5, True),
+    (f"and at {RATE:,} messages/s", busy("ECM and hub with echo", "HAProxy and echo server", f"at {RATE} messages/s"), 1, True),
+    ("bytes per second of one client that sends 1 GB, HAProxy's = 1", streamed("ECM", "MB/s of one client"), 0.9, False),
+    ("the same per second of processor time", streamed("ECM", "MB of one client per second of processor time"), 0.9, False),
 ])
