@@ -52,7 +52,7 @@ makes: its one core and its slow system calls make the logins no measure of spee
 Users come over one link, as `megaphone bench link` plays them, or connect to ejabberd directly (`bench xmpp`): SASL ANONYMOUS, a
 resource, presence, then silence until the sessions sleep. Resident: by how much the process has grown (`RssAnon` + `RssShmem`),
 with what the logins left behind. In use: what Erlang counts after a collection of everything. No ECM's memory and no
-kernel's: [all of it together](#all-the-memory-that-users-take-in-one-run) is above. Debian's modules keep more for each user than none do,
+kernel's: `full.sh` measures all of it together. Debian's modules keep more for each user than none do,
 and with them a login is not over when it is answered: ejabberd looks up each roster in a file, some hundreds a second. So users log
 in at 300 a second there, either way, and as fast as they are answered otherwise.""",
     "curve": """
@@ -133,9 +133,10 @@ Clients are the load generator's, with TLS 1.3; those that only shake hands are 
 18,000 clients that have made their handshake and said nothing, seven seconds after the last; for HAProxy between 500 and 5,000,
 with a connection to its server for each. Handshakes are as many as two programs make one after the other, certificates not being
 verified; a resumed one has an exchange of 200 bytes behind it, because the ticket for the next comes with that. Messages: 1,000
-clients, 200 bytes each way, each client with one under way all the time, or 3,000 a second, one client after the other. Where TLS ends, the ECM and HAProxy are one hop each; what answers is the hub, or the load generator's echo server behind HAProxy, whose
-processor time is in the second pair of figures. The stream is 1 GB, from a client to a server, both Python's, with TLS 1.3 and AES-128:
-from the first byte that is sent until the last one has arrived. The server is at the end of the ECM's link, or behind HAProxy.
+clients, 200 bytes each way, each client with one under way all the time, or 3,000 a second, one client after the other. Where TLS
+ends, the ECM and HAProxy are one hop each; what answers is the hub, or the load generator's echo server behind HAProxy, whose
+processor time is in the second pair of figures. The stream is 1 GB, from a client to a server, both Python's, with TLS 1.3 and
+AES-128: from the first byte that is sent until the last one has arrived. The server is at the end of the ECM's link, or behind HAProxy.
 Clients that want AES-256 offer nothing else; otherwise the server chooses, ECM and HAProxy AES-128. ejabberd is there as
 the server that clients reach directly, on a listener with TLS from the first byte on and without modules: for each handshake it starts a
 session, and ends it, and its idle clients have not logged in.""",
