@@ -1,12 +1,9 @@
-using System.Runtime.InteropServices;
-
 namespace Megaphone.Tls;
 
 /// <summary>
-/// The handshake message of TLS 1.3 that is coming (RFC 8446, section 4.6), which may be cut over several records. Five bytes: of what may
+/// The handshake message of TLS 1.3 that is coming (RFC 8446, section 4.6), which may be cut over several records. Four bytes: of what may
 /// come here nothing longer has to be kept.
 /// </summary>
-[StructLayout(LayoutKind.Sequential, Pack = 1)]
 internal struct PostHandshakeMessage
 {
     private const int HeaderBytes = 4;
@@ -15,16 +12,23 @@ internal struct PostHandshakeMessage
     private const byte UpdateNotRequested = 0;
     private const byte UpdateRequested = 1;
 
-    /// <summary>What has come of the header: type, and three bytes of length. Once that is whole, the length is what has not come yet.</summary>
-    private uint _header;
-    private byte _headerBytes;
+    private const int LengthBits = 24;
+    private const int CountBits = 3;
+
+    /// <summary>
+    /// From the top: the type, which has five bits where it may come at all; how many bytes of the header have come; the length, which counts down
+    /// once the header is whole.
+    /// </summary>
+    private uint _state;
 
     /// <summary>Whether a message has begun and not ended: no record of another type may come (RFC 8446, section 5.1).</summary>
-    public readonly bool HasBegun => _headerBytes > 0;
+    public readonly bool HasBegun => HeaderCount > 0;
 
-    private readonly byte Type => (byte)(_header >> 24);
+    private readonly byte Type => (byte)(_state >> (LengthBits + CountBits));
 
-    private readonly int BytesToCome => (int)(_header & 0xFF_FFFF);
+    private readonly int HeaderCount => (int)(_state >> LengthBits) & ((1 << CountBits) - 1);
+
+    private readonly int BytesToCome => (int)_state & ((1 << LengthBits) - 1);
 
     /// <summary>Reads what a record holds.</summary>
     /// <param name="content">Its content.</param>
@@ -36,7 +40,7 @@ internal struct PostHandshakeMessage
         if (content.IsEmpty) return Result.Fault(TlsAlert.UnexpectedMessage);
         while (!content.IsEmpty)
         {
-            if (_headerBytes < HeaderBytes)
+            if (HeaderCount < HeaderBytes)
             {
                 if (ReadHeader(content[0], isServer) is { } alert) return Result.Fault(alert);
                 content = content[1..];
@@ -48,11 +52,11 @@ internal struct PostHandshakeMessage
             else
             {
                 int skipped = Math.Min(content.Length, BytesToCome);
-                _header -= (uint)skipped;
+                _state -= (uint)skipped;
                 content = content[skipped..];
             }
 
-            if (_headerBytes == HeaderBytes && BytesToCome == 0) this = default;
+            if (HeaderCount == HeaderBytes && BytesToCome == 0) this = default;
         }
 
         return default;
@@ -60,12 +64,19 @@ internal struct PostHandshakeMessage
 
     private TlsAlert? ReadHeader(byte next, bool isServer)
     {
-        _header |= (uint)next << (24 - 8 * _headerBytes);
-        _headerBytes++;
+        if (HeaderCount == 0)
+        {
+            // Nothing else is sent to who has not offered post_handshake_auth (section 4.6.2).
+            if (next != KeyUpdate && (isServer || next != NewSessionTicket)) return TlsAlert.UnexpectedMessage;
+            _state = (uint)next << (LengthBits + CountBits);
+        }
+        else
+        {
+            _state |= (uint)next << (LengthBits - (8 * HeaderCount));
+        }
 
-        // Nothing else is sent to who has not offered post_handshake_auth (section 4.6.2).
-        if (Type != KeyUpdate && (isServer || Type != NewSessionTicket)) return TlsAlert.UnexpectedMessage;
-        return _headerBytes == HeaderBytes && Type == KeyUpdate && BytesToCome != 1 ? TlsAlert.DecodeError : null;
+        _state += 1 << LengthBits;
+        return HeaderCount == HeaderBytes && Type == KeyUpdate && BytesToCome != 1 ? TlsAlert.DecodeError : null;
     }
 
     /// <summary>

@@ -2,11 +2,24 @@ using System.Buffers.Binary;
 
 namespace Megaphone.Tls;
 
-/// <summary>What a handshake has agreed on for its records (RFC 5246, section 6.1), and the lengths that follow from it. Two bytes.</summary>
-/// <param name="IsTls13">TLS 1.3; else it is TLS 1.2.</param>
-/// <param name="Algorithm">What they are protected with.</param>
-internal readonly record struct SecurityParameters(bool IsTls13, AeadAlgorithm Algorithm)
+/// <summary>What a handshake has agreed on for its records (RFC 5246, section 6.1), and the lengths that follow from it. One byte.</summary>
+internal readonly record struct SecurityParameters
 {
+    private const byte Tls13 = 0x80;
+
+    private readonly byte _value;
+
+    /// <summary>Makes it.</summary>
+    /// <param name="isTls13">TLS 1.3; else it is TLS 1.2.</param>
+    /// <param name="algorithm">What they are protected with.</param>
+    public SecurityParameters(bool isTls13, AeadAlgorithm algorithm) => _value = (byte)((byte)algorithm | (isTls13 ? Tls13 : 0));
+
+    /// <summary>TLS 1.3; else it is TLS 1.2.</summary>
+    public bool IsTls13 => (_value & Tls13) != 0;
+
+    /// <summary>What records are protected with.</summary>
+    public AeadAlgorithm Algorithm => (AeadAlgorithm)(_value & ~Tls13);
+
     /// <summary>The longest content of a record (RFC 8446, section 5.1; RFC 5246, section 6.2.1).</summary>
     public const int MaxContentBytes = 1 << 14;
 

@@ -5,7 +5,7 @@ namespace Megaphone.Tls;
 
 /// <summary>
 /// All that an established TLS connection needs: the connection states of both directions (RFC 5246, section 6.1), and what the rules about
-/// their records have to remember. 180 bytes, plain data, free of addresses: a copy in another process goes on where this one stood.
+/// their records have to remember. 176 bytes, plain data, free of addresses: a copy in another process goes on where this one stood.
 /// </summary>
 /// <remarks>
 /// <para>Begun with <see cref="UseTls13"/> or <see cref="UseTls12"/>, read with <see cref="TlsRecordReader"/>, written with
@@ -41,19 +41,24 @@ internal struct TlsConnectionState
     /// <summary>Whether this end is the server; else it is the client.</summary>
     public bool IsServer { get; private set; }
 
+    private const byte ReadHasEnded = byte.MaxValue;
+    private const byte WriteHasEnded = 1;
+    private const byte OwesKeyUpdate = 2;
+
     /// <summary>The reader's: records without data since the last one that had some.</summary>
     public byte RecordsWithoutData;
 
+    /// <summary>The writer's: flags.</summary>
+    private byte _writer;
+
     /// <summary>
     /// The reader's: the peer has sent <c>close_notify</c>. Where the transport ends without it, data may be missing
-    /// (RFC 8446, section 6.1; RFC 5246, section 7.2.1).
+    /// (RFC 8446, section 6.1; RFC 5246, section 7.2.1). Nothing is counted any more then.
     /// </summary>
-    public bool ReadEnded;
+    public readonly bool ReadEnded => RecordsWithoutData == ReadHasEnded;
 
     /// <summary>The writer's: <c>close_notify</c> or a fatal alert has been sealed, and nothing may follow.</summary>
-    public bool WriteEnded;
-
-    private bool _owesKeyUpdate;
+    public readonly bool WriteEnded => (_writer & WriteHasEnded) != 0;
 
     /// <summary>Begins a connection of TLS 1.3 whose handshake is done. The memory is zero.</summary>
     /// <param name="algorithm">What was agreed on.</param>
@@ -66,7 +71,7 @@ internal struct TlsConnectionState
         AeadAlgorithm algorithm, bool isServer, ReadOnlySpan<byte> clientSecret, ReadOnlySpan<byte> serverSecret,
         ulong readSequence, ulong writeSequence)
     {
-        (Parameters, IsServer) = (new SecurityParameters(IsTls13: true, algorithm), isServer);
+        (Parameters, IsServer) = (new SecurityParameters(isTls13: true, algorithm), isServer);
         Read.UseSecret(algorithm, isServer ? clientSecret : serverSecret, readSequence);
         Write.UseSecret(algorithm, isServer ? serverSecret : clientSecret, writeSequence);
     }
@@ -84,7 +89,7 @@ internal struct TlsConnectionState
         AeadAlgorithm algorithm, bool isServer, ReadOnlySpan<byte> masterSecret, ReadOnlySpan<byte> clientRandom, ReadOnlySpan<byte> serverRandom,
         ulong readSequence, ulong writeSequence, ulong explicitNonce)
     {
-        (Parameters, IsServer) = (new SecurityParameters(IsTls13: false, algorithm), isServer);
+        (Parameters, IsServer) = (new SecurityParameters(isTls13: false, algorithm), isServer);
 
         // key_block: client_write_key, server_write_key, client_write_IV, server_write_IV (RFC 5246, section 6.3; there is no MAC key).
         int keyBytes = algorithm.KeyBytes();
@@ -103,10 +108,16 @@ internal struct TlsConnectionState
     /// The peer has asked for a key update (<see cref="OpenedRecordKind.KeyUpdateRequested"/>). The writer's: one answer serves all that were
     /// asked for before it is sealed (RFC 8446, section 4.6.3).
     /// </summary>
-    public void OweKeyUpdate() => _owesKeyUpdate = true;
+    public void OweKeyUpdate() => _writer |= OwesKeyUpdate;
+
+    /// <summary>The reader's: nothing more is read.</summary>
+    public void EndRead() => RecordsWithoutData = ReadHasEnded;
+
+    /// <summary>The writer's: nothing more may be sealed.</summary>
+    public void EndWrite() => _writer |= WriteHasEnded;
 
     /// <summary>The writer's: whether a key update goes before the next data. The peer has asked for it, or the key has been used enough.</summary>
-    public readonly bool MustUpdateKey => _owesKeyUpdate || (Parameters.IsTls13 && Write.Sequence >= RecordsBetweenKeyUpdates);
+    public readonly bool MustUpdateKey => (_writer & OwesKeyUpdate) != 0 || (Parameters.IsTls13 && Write.Sequence >= RecordsBetweenKeyUpdates);
 
     /// <summary>
     /// The writer's: whether the connection has to be ended in order now, since its key has been used enough and TLS 1.2 cannot update it.
@@ -117,7 +128,7 @@ internal struct TlsConnectionState
     /// <summary>The writer's: a key update has been sealed, and the next record has the next key.</summary>
     public void UpdateWriteKey()
     {
-        _owesKeyUpdate = false;
+        _writer &= unchecked((byte)~OwesKeyUpdate);
         Write.Update(Parameters.Algorithm);
     }
 

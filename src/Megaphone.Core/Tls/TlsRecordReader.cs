@@ -111,7 +111,8 @@ internal static class TlsRecordReader
         if (state.Parameters.IsTls13) level = alert is TlsAlert.CloseNotify or TlsAlert.UserCanceled ? Warning : Fatal;
         if (level == Fatal) return new OpenedRecord(OpenedRecordKind.FatalAlert, 0, Alert: alert);
         if (level != Warning) return Fault(TlsAlert.IllegalParameter);
-        state.ReadEnded = alert == TlsAlert.CloseNotify;
-        return new OpenedRecord(state.ReadEnded ? OpenedRecordKind.Ended : OpenedRecordKind.Nothing, 0);
+        if (alert != TlsAlert.CloseNotify) return new OpenedRecord(OpenedRecordKind.Nothing, 0);
+        state.EndRead();
+        return new OpenedRecord(OpenedRecordKind.Ended, 0);
     }
 }

@@ -81,7 +81,7 @@ internal static class TlsRecordWriter
         }
 
         count += SealAlert(ref state, alert == TlsAlert.CloseNotify ? Warning : Fatal, alert, buffer[count..]);
-        state.WriteEnded = true;
+        state.EndWrite();
         return buffer[..count];
     }
 

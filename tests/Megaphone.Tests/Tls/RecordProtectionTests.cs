@@ -12,7 +12,7 @@ public sealed class RecordProtectionTests
     [Fact]
     public void Each_record_of_RFC_8448s_traces_is_opened_and_sealed_as_there()
     {
-        SecurityParameters parameters = new(IsTls13: true, AeadAlgorithm.Aes128Gcm);
+        SecurityParameters parameters = new(isTls13: true, AeadAlgorithm.Aes128Gcm);
         Dictionary<string, (TrafficKeys Opens, TrafficKeys Seals)> ends = [];
         int records = 0;
         foreach (string[] line in RecordVectors.Read("Rfc8448.txt"))
