@@ -81,7 +81,11 @@ public sealed class TlsWithOwnRecordsTests() : TlsTests("own")
 
         Assert.Equal((5, 1), (secrets.Length, masterSecrets.Length));
         int process = both.Process.Id;
-        Assert.Equal(0, ProcessMemory.Occurrences(process, [.. secrets, .. masterSecrets, inKeyFile], dumpedOnly: true));
+
+        // The ECM's end of the handshake is done a little later than the client's.
+        await BoundedWait.UntilAsync(
+            () => ProcessMemory.Occurrences(process, [.. secrets, .. masterSecrets, inKeyFile], dumpedOnly: true) == 0,
+            "a core dump without secrets");
 
         // Those of both directions are there, and again where the thread that has used them remembers with which key its context is.
         Assert.InRange(ProcessMemory.Occurrences(process, secrets, dumpedOnly: false), 2, 4);
@@ -89,16 +93,9 @@ public sealed class TlsWithOwnRecordsTests() : TlsTests("own")
         client.Dispose();
         older.Dispose();
         await both.HasClientsAsync(0);
-
-        // A thread that has sent remembers the last key until it sends to another client.
-        using TlsClient next = await TlsClient.ConnectAsync(both.Clients);
         await BoundedWait.UntilAsync(
-            async () =>
-            {
-                await next.AssertEchoesAsync();
-                return ProcessMemory.Occurrences(process, [.. secrets, .. masterSecrets], dumpedOnly: false) == 0;
-            },
-            () => "memory without the secrets of clients that have gone");
+            () => ProcessMemory.Occurrences(process, [.. secrets, .. masterSecrets], dumpedOnly: false) == 0,
+            "memory without the secrets of clients that have gone");
     }
 
     /// <summary>What an SSLKEYLOGFILE says of a handshake.</summary>

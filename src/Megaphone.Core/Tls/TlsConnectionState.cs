@@ -132,7 +132,7 @@ internal struct TlsConnectionState
         Write.Update(Parameters.Algorithm);
     }
 
-    /// <summary>Zeroes everything: the secrets of a connection that has gone, also where the calling thread has used them last.</summary>
+    /// <summary>Zeroes everything: the secrets of a connection that has gone, also where threads have used them last.</summary>
     public void Release()
     {
         if (IsBegun)
