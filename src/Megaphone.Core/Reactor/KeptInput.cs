@@ -11,10 +11,7 @@ internal unsafe struct KeptInput
 {
     private Block* _block;
 
-    /// <summary>Whether there is anything.</summary>
-    public readonly bool IsEmpty => _block == null;
-
-    /// <summary>Bytes of memory that it takes.</summary>
+    /// <summary>Bytes of memory that it takes; 0: nothing is kept.</summary>
     public readonly int Bytes => _block == null ? 0 : sizeof(Block) + _block->Opened + _block->Received;
 
     /// <summary>Keeps copies. Nothing must be kept yet.</summary>

@@ -23,6 +23,12 @@ internal struct TlsConnectionState
     /// </summary>
     public const ulong RecordsBetweenKeyUpdates = 1UL << 22;
 
+    /// <summary>In the place of a count: the peer has sent <c>close_notify</c>.</summary>
+    private const byte ReadHasEnded = byte.MaxValue;
+
+    /// <summary>The writer's flags.</summary>
+    private const byte WriteHasEnded = 1, OwesKeyUpdate = 2;
+
     /// <summary>The reader's direction.</summary>
     public TrafficKeys Read;
 
@@ -40,10 +46,6 @@ internal struct TlsConnectionState
 
     /// <summary>Whether this end is the server; else it is the client.</summary>
     public bool IsServer { get; private set; }
-
-    private const byte ReadHasEnded = byte.MaxValue;
-    private const byte WriteHasEnded = 1;
-    private const byte OwesKeyUpdate = 2;
 
     /// <summary>The reader's: records without data since the last one that had some.</summary>
     public byte RecordsWithoutData;
