@@ -98,6 +98,25 @@ public sealed class TlsWithOwnRecordsTests() : TlsTests("own")
             "memory without the secrets of clients that have gone");
     }
 
+    [Fact]
+    public async Task A_process_with_TLS_leaves_no_core_dump()
+    {
+        using MegaphoneProcess both = await BothAsync();
+        using MegaphoneProcess plain = await MegaphoneProcess.BothAsync();
+
+        (string soft, string hard) = CoreLimit("self");
+        Assert.Equal((hard == "0" ? "0" : "1", hard), CoreLimit($"{both.Process.Id}"));
+        Assert.Equal((soft, hard), CoreLimit($"{plain.Process.Id}"));
+    }
+
+    /// <summary>The soft and the hard limit. With 1 the kernel neither writes a file nor starts a program for it (core(5)).</summary>
+    private static (string Soft, string Hard) CoreLimit(string process)
+    {
+        string line = File.ReadLines($"/proc/{process}/limits").Single(line => line.StartsWith("Max core file size", StringComparison.Ordinal));
+        string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return (words[4], words[5]);
+    }
+
     /// <summary>What an SSLKEYLOGFILE says of a handshake.</summary>
     private static IEnumerable<byte[]> Secrets(string keyLog) =>
         File.ReadAllLines(keyLog).Where(line => !line.StartsWith('#')).Select(line => Convert.FromHexString(line.Split(' ')[2]));

@@ -53,7 +53,13 @@ internal sealed class EcmRole : IDisposable
     /// <exception cref="CertificateException">A listener uses TLS, and the library or a certificate is missing.</exception>
     public void Start()
     {
-        TlsServer? server = _options.Tls is { } tls ? new TlsServer(tls.Server) : null;
+        TlsServer? server = null;
+        if (_options.Tls is { } tls)
+        {
+            CoreDumps.Forbid();
+            server = new TlsServer(tls.Server);
+        }
+
         _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients);
         _clients.Attach(_reactors);
         if (server is not null)

@@ -63,6 +63,7 @@ internal static unsafe partial class Libc
     public const int FutexWaitPrivate = 128;
     public const int FutexWakePrivate = 129;
     public const int SetTimerSlack = 29;
+    public const int CoreFileSize = 4;
     public const int NumberOfFiles = 7;
 
     private const string Library = "libc";
