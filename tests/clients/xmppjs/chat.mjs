@@ -68,6 +68,8 @@ class Person {
       return onElement.call(this, element);
     };
     this.xmpp.reconnect.delay = 100;
+    // By itself it gives the server two seconds for each step.
+    this.xmpp.timeout = 60_000;
     this.xmpp.on("error", (error) => this.problem = error);
     this.xmpp.on("stanza", (stanza) => this.#writeDown(stanza));
   }

@@ -23,6 +23,8 @@ setTimeout(() => fail("not within 60 s"), 60_000).unref();
 
 async function logIn(username) {
   const person = client({ service, domain: "localhost", resource: "tls", username, password });
+  // By itself it gives the server two seconds for each step.
+  person.timeout = 60_000;
   person.on("error", fail);
   await person.start();
   await person.send(xml("presence"));
