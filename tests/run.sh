@@ -43,15 +43,44 @@ then
 fi
 
 check_format() {
-  dotnet format --verify-no-changes --no-restore Megaphone.sln && say "1 passed, 0 failed"
+  dotnet format --verify-no-changes Megaphone.sln && say "1 passed, 0 failed"
+}
+
+# The end-to-end tests wait more than they compute, so others run beside them, one after the other, and are reported afterwards.
+# keep NAME COMMAND…: runs the command, and keeps its output and exit status for `kept NAME`.
+keep() {
+  local name=$1 status=0
+  shift
+  "$@" >"artifacts/$name.log" 2>&1 </dev/null || status=$?
+  say "$status" >"artifacts/$name.status"
+}
+kept() {
+  cat "artifacts/$1.log"
+  return "$(cat "artifacts/$1.status")"
+}
+run_others() {
+  keep module tests/ejabberd_megaphone/run.sh
+  keep image tests/image/check.sh
+  keep release tests/release/check.sh
+  keep format check_format
 }
 
 export MEGAPHONE_BINARY=$PWD/out/megaphone
 run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
+rm -f artifacts/*.status
+# A process group of its own, so that all of it can be killed: a background command does not get Ctrl-C.
+set -m
+run_others &
+set +m
+others=$!
+trap 'kill -- "-$others" 2>/dev/null || true' EXIT
 run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
-run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
-run_counted "image" "$plain_counts" tests/image/check.sh
-run_counted "release" "$plain_counts" tests/release/check.sh
+wait "$others" || true
+trap - EXIT
+run_counted "the module for ejabberd" "$plain_counts" kept module
+run_counted "image" "$plain_counts" kept image
+run_counted "release" "$plain_counts" kept release
+run_counted "format" "$plain_counts" kept format
+# Publishes, and uses the default ports: alone.
 run_counted "the first hour of somebody new" "$plain_counts" tests/first-hour.sh
-run_counted "format" "$plain_counts" check_format
 finish
