@@ -40,6 +40,9 @@ internal sealed class ChildProcess : IDisposable
     /// <summary>Its output so far, for failure messages.</summary>
     public string Said => string.Join('\n', _output.TakeLast(40).Concat(_errors.TakeLast(40)));
 
+    /// <summary>Whether it runs, or how it has ended, and the last that it has said.</summary>
+    public string State => (HasEnded ? $"It has ended with status {_process.ExitCode}" : "It runs") + $". It said:\n{Said}";
+
     /// <summary>Open descriptors, as the kernel counts them.</summary>
     public int Descriptors => Directory.GetFileSystemEntries($"/proc/{Id}/fd").Length;
 

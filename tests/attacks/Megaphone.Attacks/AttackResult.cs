@@ -9,6 +9,7 @@ namespace Megaphone.Attacks;
 /// <param name="MemoryPeak">The same at its peak.</param>
 /// <param name="LogBytes">Bytes that were written to logs meanwhile.</param>
 /// <param name="Outcome">The outcome for the attacker.</param>
+/// <param name="EcmState">Whether the ECM still runs, and the last that it has said.</param>
 internal sealed record AttackResult(
     IAttack Attack,
     Waits Before,
@@ -17,7 +18,8 @@ internal sealed record AttackResult(
     long MemoryBefore,
     long MemoryPeak,
     long LogBytes,
-    Outcome Outcome)
+    Outcome Outcome,
+    string EcmState)
 {
     /// <summary>Bytes of log that an attack may cause.</summary>
     public const long MaxLogBytes = 64 << 10;

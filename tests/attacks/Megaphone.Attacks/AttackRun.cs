@@ -35,6 +35,7 @@ internal static class AttackRun
         Outcome outcome = await play;
         Waits during = await pings;
         await Task.Delay(LogsSettle, stop);
-        return new AttackResult(attack, before, during, crowd.Harmed, memory.Before, memory.Peak, target.LogBytes() - logBytes, outcome);
+        return new AttackResult(attack, before, during, crowd.Harmed, memory.Before, memory.Peak, target.LogBytes() - logBytes, outcome,
+            target.Ecm.Process.State);
     }
 }

@@ -34,7 +34,9 @@ foreach (string name in options.Names)
         AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), timing, stop.Token);
         Console.WriteLine(AttackReport.Row(result));
         results.Add(result);
-        if (result.Broken(AttackReport.MaxLongest(result)).Any()) broken++;
+        if (!result.Broken(AttackReport.MaxLongest(result)).Any()) continue;
+        Console.WriteLine($"The ECM: {result.EcmState}");
+        broken++;
     }
     catch (Exception) when (stop.IsCancellationRequested)
     {
