@@ -24,7 +24,8 @@ public sealed class AttackTests
         AttackResult result = await AttackRun.PlayAsync(AttackList.Make(attack), Timing.Short);
 
         string[] broken = [.. result.Broken(MaxWait)];
-        Assert.True(broken.Length == 0, $"{string.Join("; ", broken)}. {result.Outcome.Summary}. {string.Join("; ", result.Harmed)}\n{result.EcmState}");
+        string harmed = string.Join("; ", result.Harmed);
+        Assert.True(broken.Length == 0, $"{string.Join("; ", broken)}. {result.Outcome.Summary}. {harmed}\n{result.EcmState}");
     }
 
     /// <summary>Waits are measured, so no other test runs at the same time.</summary>

@@ -158,13 +158,13 @@ public sealed class BenchTlsTests : IDisposable
     [InlineData("1.2")]
     public async Task An_idle_client_takes_hundreds_of_bytes_and_not_kilobytes(string version)
     {
-        // OpenSSL's session would be 14 KB. What handshakes leave in the heaps differs from run to run by more than a client takes.
+        // OpenSSL's session would be 14 KB. What handshakes leave in the heaps differs from run to run by more than a client takes, to either side.
         const int Few = 2_000, Many = 6_000;
         using MegaphoneProcess both = await StartAsync("direct");
         long few = await IdleAsync(both, version, Few);
         long many = await IdleAsync(both, version, Many);
 
-        Assert.InRange((many - few) / (Many - Few), 0, 2_000);
+        Assert.InRange((many - few) / (Many - Few), -2_000, 2_000);
     }
 
     /// <summary>The memory of a run while it holds so many idle clients.</summary>

@@ -212,14 +212,14 @@ public sealed class ModuleLinkTlsTests(ModuleServer server) : IClassFixture<Modu
         await client.SettleAsync();
     }
 
-    /// <summary>That many more have been refused than when the test began, the first few with one line each.</summary>
+    /// <summary>That many more have been refused than when the test began, the first few of an interval with one line each.</summary>
     private async Task RefusedAsync(int count, string why)
     {
         int told = Math.Min(count, 5);
         await server.Ejabberd.ComesToAsync($"{_failed + count}", "proplists:get_value(tls_failed, maps:get(counters, ejabberd_megaphone:info()))");
         await BoundedWait.UntilAsync(() => NewComplaints().Count >= told, $"{told} lines in the log");
         Assert.True(
-            NewComplaints().Count == told && NewComplaints()[^1].Contains($"is refused: {why}"),
+            NewComplaints().Count <= Math.Max(told, count / 4) && NewComplaints().Any(line => line.Contains($"is refused: {why}")),
             string.Join(Environment.NewLine, NewComplaints()));
     }
 

@@ -31,14 +31,14 @@ public sealed class UnauthenticatedLinkTests
 
         foreach (MegaphoneProcess hub in new[] { open, guarded })
         {
-            // The first are logged in full, and the rest are summed up.
+            // The first are logged in full, and the rest are summed up, once in an interval of 30 s.
             Assert.Contains(hub.Complaints("protocol error: "), line => line.Contains("127.0.0.1"));
-            Assert.Equal(1, hub.LogLines("more links were closed for a protocol error"));
+            Assert.InRange(hub.LogLines("more links were closed for a protocol error"), 1, 4);
             Assert.InRange(hub.Process.Output.Sum(line => line.Length), 0, 32 << 10);
         }
 
-        Assert.Equal(1, open.LogLines("more links came up"));
-        Assert.Equal(1, open.LogLines("more links went down"));
+        Assert.InRange(open.LogLines("more links came up"), 1, 4);
+        Assert.InRange(open.LogLines("more links went down"), 1, 4);
     }
 
     [Fact]

@@ -177,7 +177,7 @@ start() {
   # One at a time from the choice of ports until they are taken: two that start together would choose the same.
   [[ -e $ports_lock ]] || (umask 0 && : >"$ports_lock") 2>/dev/null || true
   exec {lock}<"$ports_lock"
-  flock --wait 60 "$lock" || fail "others have been choosing ports for a minute; see who holds $ports_lock"
+  flock --wait 300 "$lock" || fail "others have been choosing ports for five minutes; see who holds $ports_lock"
   prepare
   [[ -z ${PID:-} ]] || ! is_running || fail "it is running already, with pid $PID"
   # Not more descriptors than it can use, for the VM keeps a table of all that it might.

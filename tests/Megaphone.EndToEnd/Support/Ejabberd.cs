@@ -191,7 +191,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0, string? authority = null) => ChildProcess.Start(
         ["/usr/bin/python3", Path.Combine(Repository.Root, "tests/ejabberd/chat.py"), "--host", $"{clients.Address}", "--port", $"{clients.Port}",
             "--password", Password, Password, "--ca", authority ?? _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
-            "--pause", pause.ToString(CultureInfo.InvariantCulture), "--timeout", "25", "--hold"]);
+            "--pause", pause.ToString(CultureInfo.InvariantCulture), "--timeout", "80", "--hold"]);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
