@@ -100,6 +100,47 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
         return null;
     }
 
+    /// <summary>Reads a number of bytes: a decimal string, as an id is.</summary>
+    public long? Position(string name, bool required = false)
+    {
+        bool isPresent = members.ContainsKey(name);
+        if (!isPresent && !required) return null;
+        if (!isPresent) AddMissing(name);
+        if (Text(name) is { } text
+            && !text.AsSpan().ContainsAnyExceptInRange('0', '9')
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long position))
+            return position;
+        AddInvalid(name, $"a string of decimal digits, 0 to {long.MaxValue}");
+        return null;
+    }
+
+    /// <summary>Reads the offer of resumption, or the request for it.</summary>
+    public ControlResume? Resume(string name)
+    {
+        if (!TryRemove(name, out JsonElement value)) return null;
+        if (value.ValueKind != JsonValueKind.Object)
+        {
+            AddInvalid(name, "an object");
+            return null;
+        }
+
+        Dictionary<string, JsonElement> inner = [];
+        foreach (JsonProperty member in value.EnumerateObject()) inner[member.Name] = member.Value;
+        ControlMembers read = new(inner) { _op = $"{name} of a {_op}" };
+        ControlResume resume = new()
+        {
+            Instance = read.ShortText("instance"),
+            Slot = read.Integer("slot", 0),
+            Token = read.ShortText("token"),
+            Received = read.Position("received"),
+            Window = read.Integer("window", 1),
+            Timeout = read.Seconds("timeout", zeroAllowed: false),
+            Ignored = read.UnreadCount,
+        };
+        Problem ??= read.Problem;
+        return resume;
+    }
+
     /// <summary>Reads the name of a framing.</summary>
     public LinkFraming? Framing(string name)
     {
@@ -111,6 +152,13 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
 
     /// <summary>Reads any JSON value, null included, as its original text; null when it is absent.</summary>
     public string? Raw(string name) => members.Remove(name, out JsonElement value) ? value.GetRawText() : null;
+
+    private string? ShortText(string name)
+    {
+        string? text = Text(name);
+        if (text is { Length: > ControlResume.MaxTextLength }) AddInvalid(name, $"a string of at most {ControlResume.MaxTextLength} characters");
+        return text;
+    }
 
     private bool TryRemove(string name, out JsonElement value) =>
         members.Remove(name, out value) && value.ValueKind != JsonValueKind.Null;

@@ -47,7 +47,13 @@ internal sealed record ControlMessage
     /// <summary>pause, resume, reset: the session's connection id, never 0.</summary>
     public ulong? Id { get; init; }
 
-    /// <summary>refuse, reset: the reason, for logs.</summary>
+    /// <summary>hello, welcome: the offer of resumption, or the request for it; null: none.</summary>
+    public ControlResume? Resume { get; init; }
+
+    /// <summary>ack: how many bytes of the other direction have been received.</summary>
+    public long? Received { get; init; }
+
+    /// <summary>refuse, reset, close: the reason, for logs.</summary>
     public string? Reason { get; init; }
 
     /// <summary>drain: how long until the link closes.</summary>
@@ -57,7 +63,7 @@ internal sealed record ControlMessage
     public int Ignored { get; init; }
 
     /// <summary>Requests control.</summary>
-    public static ControlMessage Hello(string name, string? secret, LinkFraming framing, int maxPacket) => new()
+    public static ControlMessage Hello(string name, string? secret, LinkFraming framing, int maxPacket, ControlResume? resume = null) => new()
     {
         Op = ControlOp.Hello,
         Version = CurrentVersion,
@@ -65,16 +71,18 @@ internal sealed record ControlMessage
         Secret = secret,
         Framing = framing,
         MaxPacket = maxPacket,
+        Resume = resume,
     };
 
     /// <summary>Accepts a hello.</summary>
-    public static ControlMessage Welcome(string name, int maxPacket, TimeSpan keepAlive) => new()
+    public static ControlMessage Welcome(string name, int maxPacket, TimeSpan keepAlive, ControlResume? resume = null) => new()
     {
         Op = ControlOp.Welcome,
         Version = CurrentVersion,
         Name = name,
         MaxPacket = maxPacket,
         KeepAlive = keepAlive,
+        Resume = resume,
     };
 
     /// <summary>Refuses the link, which must be closed after it.</summary>
@@ -89,6 +97,12 @@ internal sealed record ControlMessage
 
     /// <summary>Asks the other end to open no new sessions on this link.</summary>
     public static ControlMessage Drain(TimeSpan after) => new() { Op = ControlOp.Drain, After = after };
+
+    /// <summary>Acknowledges the first bytes of the other direction.</summary>
+    public static ControlMessage Ack(long received) => new() { Op = ControlOp.Ack, Received = received };
+
+    /// <summary>Ends the link for good.</summary>
+    public static ControlMessage Close(string reason) => new() { Op = ControlOp.Close, Reason = reason };
 
     /// <summary>
     /// The message as the content of a packet: UTF-8, at most <see cref="MaxBytes"/>. A reason that is too long for
@@ -129,10 +143,14 @@ internal sealed record ControlMessage
         return packet;
     }
 
-    /// <summary>The message as it is sent, for logs; a secret is printed as <c>***</c>.</summary>
+    /// <summary>The message as it is sent, for logs; secrets are printed as <c>***</c>.</summary>
     public override string ToString()
     {
-        ControlMessage printable = Secret is null ? this : this with { Secret = "***" };
+        ControlMessage printable = this with
+        {
+            Secret = Secret is null ? null : "***",
+            Resume = Resume?.Token is null ? Resume : Resume with { Token = "***" },
+        };
         ArrayBufferWriter<byte> buffer = new(256);
         printable.Write(buffer, Reason);
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
@@ -151,6 +169,21 @@ internal sealed record ControlMessage
         else json.WriteNumber(member, value.TotalSeconds);
     }
 
+    private static void WriteResume(Utf8JsonWriter json, ControlResume resume)
+    {
+        json.WriteStartObject("resume");
+        if (resume.Instance is not null) json.WriteString("instance", resume.Instance);
+        if (resume.Slot is { } slot) json.WriteNumber("slot", slot);
+        if (resume.Token is not null) json.WriteString("token", resume.Token);
+        if (resume.Received is { } received) WritePosition(json, received);
+        if (resume.Timeout is { } timeout) WriteSeconds(json, "timeout", timeout);
+        if (resume.Window is { } window) json.WriteNumber("window", window);
+        json.WriteEndObject();
+    }
+
+    private static void WritePosition(Utf8JsonWriter json, long received) =>
+        json.WriteString("received", received.ToString(CultureInfo.InvariantCulture));
+
     /// <summary>Writes the members in the order of the protocol's table; each op has set only its own.</summary>
     private void Write(ArrayBufferWriter<byte> buffer, string? reason)
     {
@@ -163,6 +196,8 @@ internal sealed record ControlMessage
         if (Framing is { } framing) json.WriteString("framing", ControlNames.Of(framing));
         if (MaxPacket is { } maxPacket) json.WriteNumber("maxPacket", maxPacket);
         if (KeepAlive is { } keepAlive) WriteSeconds(json, "keepAlive", keepAlive);
+        if (Resume is not null) WriteResume(json, Resume);
+        if (Received is { } received) WritePosition(json, received);
         if (Token is not null)
         {
             json.WritePropertyName("token");

@@ -32,4 +32,10 @@ internal enum ControlOp
 
     /// <summary>Open no new sessions here; the link will close.</summary>
     Drain,
+
+    /// <summary>What has been received so far (section 7).</summary>
+    Ack,
+
+    /// <summary>The link ends for good, and is not to be resumed (section 7).</summary>
+    Close,
 }

@@ -7,7 +7,7 @@ namespace Megaphone.Protocol;
 /// <summary>Reads the content of control packets (section 4 of the link protocol). Stateless and thread-safe.</summary>
 /// <remarks>
 /// Only indispensable members are required: <c>version</c> in hello and welcome, <c>id</c> in pause, resume and
-/// reset. Every other member may be absent or null, but must be valid if it is present. Of two members with one name
+/// reset, <c>received</c> in ack. Every other member may be absent or null, but must be valid if it is present. Of two members with one name
 /// the last counts.
 /// </remarks>
 internal static class ControlReader
@@ -32,7 +32,7 @@ internal static class ControlReader
         problem = members.Problem;
         if (problem is not null) return false;
 
-        message = read with { Ignored = members.UnreadCount };
+        message = read with { Ignored = members.UnreadCount + (read.Resume?.Ignored ?? 0) };
         return true;
     }
 
@@ -76,6 +76,7 @@ internal static class ControlReader
                 Secret = members.Text("secret"),
                 Framing = members.Framing("framing") ?? LinkFraming.Bytes,
                 MaxPacket = members.Integer("maxPacket", PacketHeader.Size),
+                Resume = members.Resume("resume"),
             },
             ControlOp.Welcome => new()
             {
@@ -84,12 +85,15 @@ internal static class ControlReader
                 Name = members.Text("name"),
                 MaxPacket = members.Integer("maxPacket", PacketHeader.Size),
                 KeepAlive = members.Seconds("keepAlive", zeroAllowed: false),
+                Resume = members.Resume("resume"),
             },
             ControlOp.Refuse => new() { Op = op, Reason = members.Text("reason") },
             ControlOp.Ping or ControlOp.Pong => new() { Op = op, Token = members.Raw("token") },
             ControlOp.Pause or ControlOp.Resume => new() { Op = op, Id = members.Id("id") },
             ControlOp.Reset => new() { Op = op, Id = members.Id("id"), Reason = members.Text("reason") },
             ControlOp.Drain => new() { Op = op, After = members.Seconds("after", zeroAllowed: true) },
+            ControlOp.Ack => new() { Op = op, Received = members.Position("received", required: true) },
+            ControlOp.Close => new() { Op = op, Reason = members.Text("reason") },
             _ => new() { Op = ControlOp.Unknown },
         };
     }
