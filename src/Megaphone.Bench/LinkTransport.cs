@@ -44,7 +44,7 @@ internal sealed class LinkTransport : IXmppTransport
         foreach (LinkPlayer player in _players)
         {
             LinkConnection connection = Connect(player, options, log);
-            Task running = connection.RunAsync(Timeout);
+            Task running = RunAsync(connection);
             _links.Add(running);
             Task.WhenAny(player.WhenUp, running).GetAwaiter().GetResult();
             if (!player.WhenUp.IsCompletedSuccessfully) throw new IOException($"no link to {_options.To}: {connection.CloseReason}");
@@ -119,7 +119,8 @@ internal sealed class LinkTransport : IXmppTransport
         {
             using CancellationTokenSource timeout = new(Timeout);
             socket.ConnectAsync(_options.To.Host, _options.To.Port, timeout.Token).AsTask().GetAwaiter().GetResult();
-            return new LinkConnection(socket, LinkOrigin.Connected, options, player, _metrics, log);
+            LinkSlot? slot = _options.Clients.Cut ? null : new LinkSlot(Array.IndexOf(_players, player));
+            return new LinkConnection(socket, LinkOrigin.Connected, options, player, _metrics, log, slot: slot);
         }
         catch (Exception failure) when (failure is SocketException or OperationCanceledException)
         {
@@ -127,6 +128,16 @@ internal sealed class LinkTransport : IXmppTransport
             string reason = failure is SocketException ? failure.Message : $"no connection within {Timeout.TotalSeconds:0} s";
             throw new IOException($"no link to {_options.To}: {reason}", failure);
         }
+    }
+
+    /// <summary>
+    /// Runs a link, which is not taken up again: a lost one is a result. That it could be is part of what is measured, except for links that
+    /// are to be cut, whose sessions shall not wait.
+    /// </summary>
+    private static async Task RunAsync(LinkConnection connection)
+    {
+        await connection.RunAsync(Timeout).ConfigureAwait(false);
+        connection.Link?.Lose("not taken up again");
     }
 
     private LinkPlayer PlayerOf(int index) => _players[index % _players.Length];

@@ -31,10 +31,13 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     /// <summary>By which its clients find it: <see cref="EcmServers.Find"/>.</summary>
     public ushort Index => index;
 
-    /// <summary>The link that is up now; null while none is.</summary>
+    /// <summary>The link that is up, or cut and waited for; null while none is.</summary>
     public Link? Current => _current;
 
-    /// <summary>The link that is up now, if new clients may be put on it.</summary>
+    /// <summary>Whether it is up.</summary>
+    public bool IsUp => _current is { IsCut: false };
+
+    /// <summary>The link that is up or cut, if new clients may be put on it.</summary>
     public Link? Usable => !_hasLeft && _current is { Draining: false } link ? link : null;
 
     /// <summary>How many clients it has.</summary>
@@ -95,7 +98,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     /// <inheritdoc/>
     public void OnUp(Link link)
     {
-        if (!servers.TryJoin(this, link)) link.Connection.Close($"{Server} has its links already");
+        if (!servers.TryJoin(this, link)) _ = link.Connection.DrainAsync(CancellationToken.None, $"{Server} has its links already");
     }
 
     /// <inheritdoc/>

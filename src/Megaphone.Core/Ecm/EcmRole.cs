@@ -43,7 +43,7 @@ internal sealed class EcmRole : IDisposable
     public IReadOnlyList<IPEndPoint> Listening => _listening;
 
     /// <summary>Why it is not ready; null when at least one link accepts sessions.</summary>
-    public string? NotReady => _servers.AreUsable ? null : string.Join("; ", Outages.DefaultIfEmpty("no link is up"));
+    public string? NotReady => _servers.AreUp ? null : string.Join("; ", Outages.DefaultIfEmpty("no link is up"));
 
     /// <summary>A line for each configured server that gets no new clients, whether others do or not.</summary>
     public IEnumerable<string> Outages => _servers.Outages(_options.Connect.To);

@@ -9,10 +9,11 @@ internal sealed record EcmServer(string Name, EcmLink[] Links)
 {
     /// <summary>Chooses the link for one more client of this server: the one with the fewest.</summary>
     /// <param name="link">The link.</param>
-    /// <param name="current">The same, as it is up now.</param>
+    /// <param name="isCut">Whether it is chosen from those that are cut, or from those that are up.</param>
+    /// <param name="current">The same, as it is now.</param>
     /// <param name="clients">How many clients all links of the server have.</param>
     /// <returns>False when none of its links takes new clients.</returns>
-    public bool TryChoose(out EcmLink? link, out Link? current, out int clients)
+    public bool TryChoose(bool isCut, out EcmLink? link, out Link? current, out int clients)
     {
         link = null;
         current = null;
@@ -22,7 +23,7 @@ internal sealed record EcmServer(string Name, EcmLink[] Links)
         {
             int own = one.Clients;
             clients += own;
-            if (own >= fewest || one.Usable is not { } up) continue;
+            if (own >= fewest || one.Usable is not { } up || up.IsCut != isCut) continue;
             (link, current, fewest) = (one, up, own);
         }
 

@@ -10,7 +10,8 @@ namespace Megaphone.Ecm;
 /// <remarks>
 /// <para>A link leads to whoever its <c>welcome</c> names, whatever address it was connected to: the addresses of one server are one server,
 /// and several servers may take turns behind one address. Where there is no name, the address is who it is.</para>
-/// <para>Thread-safe. Links come and go under a lock; <see cref="Find"/> and <see cref="Choose"/>, which serve clients, read a snapshot.</para>
+/// <para>Thread-safe. Links come and go under a lock; <see cref="Find"/> and <see cref="Choose(out Link?)"/>, which serve clients, read a
+/// snapshot.</para>
 /// </remarks>
 /// <param name="linksEach">How many links a server gets; further ones stand by.</param>
 /// <param name="log">The ECM's log.</param>
@@ -29,22 +30,11 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     private uint _turn;
     private volatile bool _isStopping;
 
-    /// <summary>Whether a new client can be served.</summary>
-    public bool AreUsable
-    {
-        get
-        {
-            foreach (EcmServer server in _servers)
-            {
-                foreach (EcmLink link in server.Links)
-                {
-                    if (link.Usable is not null) return true;
-                }
-            }
+    /// <summary>Whether a new client can be served, if only when a link that is cut has come back.</summary>
+    public bool AreUsable => Any(link => link.Usable is not null);
 
-            return false;
-        }
-    }
+    /// <summary>Whether a new client can be served now.</summary>
+    public bool AreUp => Any(link => link.Usable is { IsCut: false });
 
     /// <summary>All links, up or not.</summary>
     public IReadOnlyList<EcmLink> Links
@@ -67,25 +57,11 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     /// <inheritdoc cref="Find"/>
     public void RemoveClient(int index, int owner) => _links[index]?.RemoveClient(owner);
 
-    /// <summary>Chooses the link for a new client: of the server with the fewest clients the link with the fewest. Equals take turns.</summary>
-    /// <param name="current">The link, as it is up now.</param>
+    /// <summary>Chooses the link for a new client: of the server with the fewest clients the link with the fewest. Equals take turns. Links
+    /// that are cut are chosen from only where no other is left: the client waits with those that are there.</summary>
+    /// <param name="current">The link, as it is now.</param>
     /// <returns>Null when no server takes new clients.</returns>
-    public EcmLink? Choose(out Link? current)
-    {
-        EcmServer[] servers = _servers;
-        EcmLink? chosen = null;
-        current = null;
-        int fewest = int.MaxValue;
-        uint first = Interlocked.Increment(ref _turn);
-        for (uint i = 0; i < servers.Length; i++)
-        {
-            EcmServer server = servers[(first + i) % (uint)servers.Length];
-            if (server.TryChoose(out EcmLink? link, out Link? up, out int clients) && clients < fewest)
-                (chosen, current, fewest) = (link, up, clients);
-        }
-
-        return chosen;
-    }
+    public EcmLink? Choose(out Link? current) => Choose(isCut: false, out current) ?? Choose(isCut: true, out current);
 
     /// <summary>Makes a link to an address; it is connected by the caller.</summary>
     /// <returns>False when there are <see cref="MaxLinks"/>.</returns>
@@ -168,7 +144,7 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
         return [.. targets.Select(target =>
         {
             EcmLink[] own = [.. links.Where(link => link.Address.Target == target)];
-            return new ServerStatus(target.ToString(), own.Count(link => link.Current is not null), own.Sum(link => (long)link.Clients));
+            return new ServerStatus(target.ToString(), own.Count(link => link.IsUp), own.Sum(link => (long)link.Clients));
         })];
     }
 
@@ -179,9 +155,43 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
         foreach (HostPort target in targets)
         {
             EcmLink[] own = [.. links.Where(link => link.Address.Target == target)];
-            if (own.Any(link => link.Usable is not null || link.UntilNeeded is not null)) continue;
-            yield return own.Any(link => link.Current is not null) ? $"every link to {target} is draining" : $"no link to {target} is up";
+            if (own.Any(link => link.Usable is { IsCut: false } || link.UntilNeeded is not null)) continue;
+            Link? cut = own.Select(link => link.Current).FirstOrDefault(link => link is { IsCut: true });
+            yield return cut is not null
+                ? $"the link to {target} is cut since {DateTime.UtcNow - cut.CutFor:HH:mm:ss}, {cut.CutFor.TotalSeconds:0} s ago"
+                : own.Any(link => link.IsUp) ? $"every link to {target} is draining"
+                : $"no link to {target} is up";
         }
+    }
+
+    private EcmLink? Choose(bool isCut, out Link? current)
+    {
+        EcmServer[] servers = _servers;
+        EcmLink? chosen = null;
+        current = null;
+        int fewest = int.MaxValue;
+        uint first = Interlocked.Increment(ref _turn);
+        for (uint i = 0; i < servers.Length; i++)
+        {
+            EcmServer server = servers[(first + i) % (uint)servers.Length];
+            if (server.TryChoose(isCut, out EcmLink? link, out Link? up, out int clients) && clients < fewest)
+                (chosen, current, fewest) = (link, up, clients);
+        }
+
+        return chosen;
+    }
+
+    private bool Any(Func<EcmLink, bool> condition)
+    {
+        foreach (EcmServer server in _servers)
+        {
+            foreach (EcmLink link in server.Links)
+            {
+                if (condition(link)) return true;
+            }
+        }
+
+        return false;
     }
 
     private void Wake(string name)

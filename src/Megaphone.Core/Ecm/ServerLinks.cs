@@ -113,6 +113,7 @@ internal sealed class ServerLinks(
         LinkConnector connector = new(options.Connect, one.Link.Address, options.Link, one.Link, metrics, linkLog, tls)
         {
             OnEnded = () => OnEnded(one),
+            Slot = options.Connect is { Control: true, Resume: true } ? new LinkSlot(one.Link.Index) : null,
             UntilNeeded = () => one.Link.UntilNeeded is { } needed ? StandByAsync(one, needed) : null,
         };
         await connector.RunAsync(one.Stop.Token).ConfigureAwait(false);

@@ -12,6 +12,9 @@ internal sealed class HubLinks
     /// <summary>The link with this index, which must be in use.</summary>
     public HubLink this[int index] => _links[index]!;
 
+    /// <summary>The links that are there now.</summary>
+    public HubLink[] All() => [.. _links.OfType<HubLink>()];
+
     /// <summary>Adds a link.</summary>
     /// <returns>Its index.</returns>
     public int Add(HubLink link)

@@ -23,6 +23,9 @@ internal sealed record HubOptions
     /// <summary>Links held at the same time. 1 to 4096, default 256.</summary>
     public int MaxLinks { get; init; } = 256;
 
+    /// <summary>How long sessions wait for a link that is cut; zero: not at all. Default 90 s.</summary>
+    public TimeSpan ResumeTimeout { get; init; } = TimeSpan.FromSeconds(90);
+
     /// <summary>Sessions held at the same time; more are reset. 1 to 16,000,000, default 1,000,000.</summary>
     public int MaxSessions { get; init; } = 1_000_000;
 

@@ -42,7 +42,14 @@ internal sealed class HubRole : IDisposable
         ISessionBackend backend = _options.Backends.Count > 0 ? new TcpBackend(_options.Backends, _sessions, _log) : new EchoBackend(_sessions);
         _backend = backend;
         _listener = new LinkListener(
-            _options.Listen, _options.MaxLinks, _options.Link, () => new HubLink(_sessions, backend), _metrics, _linkLog, _linkTls);
+            _options.Listen,
+            _options.MaxLinks,
+            _options.Link,
+            () => new HubLink(_sessions, backend),
+            _metrics,
+            _linkLog,
+            _linkTls,
+            _options.ResumeTimeout);
         if (_options.IdleTimeout is { } idle)
         {
             TimeSpan interval = TimeSpan.FromMilliseconds(Math.Clamp(idle.TotalMilliseconds / 10, 20, 10_000));
@@ -69,6 +76,7 @@ internal sealed class HubRole : IDisposable
 
         foreach (HubLink link in connections.Select(connection => connection.Handler).OfType<HubLink>()) link.StopSending();
         await Task.WhenAll(connections.Select(connection => connection.DrainAsync(deadline))).ConfigureAwait(false);
+        _listener?.LoseCut("shutting down");
         if (_backend is not null) await _backend.StopAsync(deadline).ConfigureAwait(false);
     }
 
@@ -83,7 +91,7 @@ internal sealed class HubRole : IDisposable
 
     private void EndIdle(TimeSpan idle)
     {
-        foreach (HubLink link in _listener!.Connections().Select(connection => connection.Handler).OfType<HubLink>())
+        foreach (HubLink link in _sessions.Links.All())
         {
             foreach (HubSession session in link.OpenSessions(idle)) _backend!.Abort(session, CloseReason.IdleTimeout);
         }

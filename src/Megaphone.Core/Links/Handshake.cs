@@ -64,6 +64,7 @@ internal static class Handshake
         Name = SanitizeForLog(message.Name),
         MaxPacket = message.MaxPacket,
         KeepAlive = ClampKeepAlive(message.KeepAlive),
+        Resume = message.Resume,
         Ignored = message.Ignored,
     };
 

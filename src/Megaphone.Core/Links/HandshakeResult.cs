@@ -1,3 +1,5 @@
+using Megaphone.Protocol;
+
 namespace Megaphone.Links;
 
 /// <summary>What a link's first packet leads to.</summary>
@@ -16,6 +18,9 @@ internal readonly record struct HandshakeResult(HandshakeResult.Kind Outcome, st
 
     /// <summary>The interval of silence after which the link is pinged, if it said so.</summary>
     public TimeSpan? KeepAlive { get; init; }
+
+    /// <summary>What it says about resuming; null: nothing.</summary>
+    public ControlResume? Resume { get; init; }
 
     /// <summary>How many of its members were unknown.</summary>
     public int Ignored { get; init; }

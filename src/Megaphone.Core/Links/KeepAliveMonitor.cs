@@ -13,7 +13,11 @@ internal sealed class KeepAliveMonitor : IDisposable
     private readonly TimeProvider _time;
     private ITimer? _timer;
     private TimeSpan _interval;
+    private bool _isResumable;
     private long _lastReceived;
+
+    /// <summary>The first ping since anything was received; before that, any. Used by the timer only.</summary>
+    private long _pingedAt;
 
     /// <summary>Makes a monitor that does nothing before <see cref="Start"/> but note what arrives.</summary>
     /// <param name="ping">Sends a ping.</param>
@@ -35,10 +39,12 @@ internal sealed class KeepAliveMonitor : IDisposable
     /// <summary>Something arrived.</summary>
     public void OnReceived() => Volatile.Write(ref _lastReceived, _time.GetTimestamp());
 
-    /// <summary>Starts the timer: pings after half an interval of silence, and closes after three intervals.</summary>
-    public void Start(TimeSpan interval)
+    /// <summary>Starts the timer: pings after half an interval of silence, and closes after three intervals; if the link can be resumed, one
+    /// interval after a ping (section 7).</summary>
+    public void Start(TimeSpan interval, bool isResumable)
     {
         _interval = interval;
+        _isResumable = isResumable;
         _timer = _time.CreateTimer(_ => Check(), null, interval / 2, interval / 2);
     }
 
@@ -49,7 +55,19 @@ internal sealed class KeepAliveMonitor : IDisposable
     {
         TimeSpan silent = Silence;
         if (silent < _interval / 2 || _hasUnprocessedInput()) return;
-        if (silent <= DeadAfter * _interval) _ping();
+        if (_isResumable)
+        {
+            bool isUnanswered = _pingedAt > Volatile.Read(ref _lastReceived);
+            if (!isUnanswered) _pingedAt = _time.GetTimestamp();
+            else if (_time.GetElapsedTime(_pingedAt) >= _interval)
+            {
+                _close($"silent for {silent.TotalSeconds:F1} s, a ping was not answered within the keep-alive of {_interval.TotalSeconds:0.###} s");
+                return;
+            }
+
+            _ping();
+        }
+        else if (silent <= DeadAfter * _interval) _ping();
         else _close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_interval.TotalSeconds:0.###} s");
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 
@@ -5,8 +6,16 @@ namespace Megaphone.Links;
 
 /// <summary>One link, either end, as its sessions use it: its number, its ring and its counters.</summary>
 /// <remarks>
-/// It is made when the two ends have agreed that it is up, and ends with the <see cref="LinkConnection"/> that carries it; but it holds
-/// nothing that belongs to a socket, so that another connection could take its place. Thread-safe.
+/// <para>It is made when the two ends have agreed that it is up. It holds nothing that belongs to a socket: if the two ends have agreed on it, it
+/// outlives the <see cref="LinkConnection"/> that carries it, and another one takes its place (section 7 of the link protocol). Otherwise
+/// it ends with its connection. Thread-safe.</para>
+/// <code>
+/// State   becomes   when
+/// up      cut       its connection has ended, not for good, and can be resumed: its sessions wait, and its ring keeps what is written
+/// cut     up        another connection takes it up (TryTakeUp)
+/// cut     over      it did not come back in time, or was given up (Lose)
+/// up      over      its connection has ended for good (End)
+/// </code>
 /// </remarks>
 internal sealed class Link
 {
@@ -16,14 +25,23 @@ internal sealed class Link
     /// <summary>Room that only control packets may use, so that a full ring can still be paused, resumed and pinged through.</summary>
     private const int ControlReserve = 64 << 10;
 
+    private static readonly TimeSpan AnnouncementStep = TimeSpan.FromMilliseconds(5);
+
     private static int _lastNumber;
 
     private readonly ILinkHandler _handler;
     private readonly RoleMetrics _metrics;
-    private LinkConnection? _connection;
-    private LinkSender? _sender;
+    private readonly Lock _changing = new();
+    private readonly TimeProvider _time;
+    private readonly ResumeTerms? _terms;
+    private readonly long _began;
+    private volatile LinkConnection? _connection;
+    private volatile LinkSender? _sender;
     private volatile bool _draining;
     private volatile bool _over;
+    private volatile State _state;
+    private ITimer? _timer;
+    private long _cutAt;
 
     /// <summary>Makes the link; nothing may be sent before it is attached.</summary>
     /// <param name="handler">Receives its packets.</param>
@@ -32,8 +50,20 @@ internal sealed class Link
     /// <param name="counters">The counters of the link.</param>
     /// <param name="hasControl">Whether both ends sent hello.</param>
     /// <param name="peerMaxPacket">The longest packet that the other side accepts, in bytes.</param>
-    public Link(ILinkHandler handler, LinkOptions options, RoleMetrics metrics, LinkCounters counters, bool hasControl, int peerMaxPacket)
+    /// <param name="terms">How it can be resumed; null: it cannot.</param>
+    public Link(
+        ILinkHandler handler,
+        LinkOptions options,
+        RoleMetrics metrics,
+        LinkCounters counters,
+        bool hasControl,
+        int peerMaxPacket,
+        ResumeTerms? terms = null)
     {
+        _time = options.Time;
+        _terms = terms;
+        _began = _time.GetTimestamp();
+        if (terms is not null) Acknowledger = new Acknowledger(this, terms.PeerWindow, _time);
         _handler = handler;
         _metrics = metrics;
         Counters = counters;
@@ -46,7 +76,16 @@ internal sealed class Link
             options.RingBytes,
             ReserveOf(options),
             OnWritable,
-            lost => metrics.AddDropped(DropReason.LinkLost, lost));
+            lost => metrics.AddDropped(DropReason.LinkLost, lost),
+            keepsSent: terms is not null);
+        if (terms is not null) metrics.TrackUnacknowledged(this, () => Ring.Unacknowledged);
+    }
+
+    private enum State
+    {
+        Up,
+        Cut,
+        Over,
     }
 
     /// <summary>The most that a claim may take of a link's ring, headers included: half of what is not kept for control packets.</summary>
@@ -58,8 +97,32 @@ internal sealed class Link
     /// <summary>What the other side calls itself in its <c>hello</c> or <c>welcome</c>, fit for a log; null: it has no name.</summary>
     public string? PeerName { get; init; }
 
-    /// <summary>The connection that carries it.</summary>
+    /// <summary>Receives its packets.</summary>
+    public ILinkHandler Handler => _handler;
+
+    /// <summary>The connection that carries it, or did so last.</summary>
     public LinkConnection Connection => _connection!;
+
+    /// <summary>How it can be resumed; null: it ends with its connection.</summary>
+    public ResumeTerms? Terms => _terms;
+
+    /// <summary>Counts and acknowledges what is received; null for a link that cannot be resumed.</summary>
+    public Acknowledger? Acknowledger { get; }
+
+    /// <summary>Whether it waits for another connection.</summary>
+    public bool IsCut => _state == State.Cut;
+
+    /// <summary>Whether its sessions are over.</summary>
+    public bool IsOver => _state == State.Over;
+
+    /// <summary>The time since it was made.</summary>
+    public TimeSpan Age => _time.GetElapsedTime(_began);
+
+    /// <summary>The time since its last connection ended, while it is cut.</summary>
+    public TimeSpan CutFor => _time.GetElapsedTime(Volatile.Read(ref _cutAt));
+
+    /// <summary>Called once, when its sessions are over. Set before anything can end it.</summary>
+    public Action<Link>? WhenOver { get; set; }
 
     /// <summary>The packets to be sent. Other rooms claim and commit through the link.</summary>
     public SendRing Ring { get; }
@@ -117,6 +180,27 @@ internal sealed class Link
         return true;
     }
 
+    /// <summary>Queues an acknowledgement, for which the last of the reserve is kept. The caller flushes.</summary>
+    /// <returns>False when there is no room for it now.</returns>
+    public bool TryWriteAck(long received)
+    {
+        byte[] content = ControlMessage.Ack(received).ToUtf8();
+        if (!Ring.TryClaimReserve(content.Length, out RingClaim claim, isAck: true)) return RejectWriter();
+        claim.Commit(PacketHeader.ControlId, content);
+        return true;
+    }
+
+    /// <summary>The other end has acknowledged the first bytes of our direction.</summary>
+    /// <returns>False when that cannot be true.</returns>
+    public bool TryAcknowledge(long received)
+    {
+        if (!Ring.TryAcknowledge(received)) return false;
+
+        // What the room has caused others to write may have found the ring locked.
+        Flush();
+        return true;
+    }
+
     /// <summary>Queues and flushes a control packet if the link has control.</summary>
     /// <returns>False when there is no room for it now; <see cref="ILinkHandler.OnWritable"/> will be called.</returns>
     public bool TryWrite(ControlMessage message) => TryWriteControl(message.ToUtf8());
@@ -138,8 +222,8 @@ internal sealed class Link
         return true;
     }
 
-    /// <summary>Sends everything that was queued.</summary>
-    public void Flush() => _sender!.Flush();
+    /// <summary>Sends everything that was queued, unless the link is cut.</summary>
+    public void Flush() => _sender?.Flush();
 
     /// <summary>Records that the other side asked for no new sessions.</summary>
     /// <returns>Whether this is the first time.</returns>
@@ -150,8 +234,89 @@ internal sealed class Link
         return first;
     }
 
-    /// <summary>Ends the link: from now on control packets are dropped.</summary>
-    public void End() => _over = true;
+    /// <summary>Its connection and that one's sender have ended, and it waits for another: for as long as was agreed.</summary>
+    /// <returns>False when it cannot be resumed.</returns>
+    public bool TryCut()
+    {
+        lock (_changing)
+        {
+            if (_terms is null || _state != State.Up) return false;
+            Volatile.Write(ref _cutAt, _time.GetTimestamp());
+            _sender = null;
+            _state = State.Cut;
+            string reason = $"it did not come back within {_terms.Timeout.TotalSeconds:0.###} s";
+            _timer = _time.CreateTimer(_ => Lose(reason), null, _terms.Timeout, Timeout.InfiniteTimeSpan);
+        }
+
+        _metrics.AddLinkCut();
+        return true;
+    }
+
+    /// <summary>Goes from cut to up, for a new connection, which is attached next.</summary>
+    /// <param name="received">What the other end has received of our direction: what comes behind it is sent again.</param>
+    /// <param name="isPossible">False: that cannot be true, and the link is still cut.</param>
+    /// <returns>False also when it is not cut, but over meanwhile.</returns>
+    public bool TryTakeUp(long received, out bool isPossible)
+    {
+        lock (_changing)
+        {
+            isPossible = true;
+            if (_state != State.Cut || !(isPossible = Ring.TryResend(received))) return false;
+            _timer!.Dispose();
+            _state = State.Up;
+        }
+
+        _metrics.RemoveLinkCut(CutFor, resumed: true);
+        return true;
+    }
+
+    /// <summary>Ends it while it is cut: its sessions are over. Does nothing otherwise.</summary>
+    /// <returns>Whether it was cut.</returns>
+    public bool Lose(string reason)
+    {
+        if (!TryGoOver(State.Cut)) return false;
+        _metrics.RemoveLinkCut(CutFor, resumed: false);
+        Connection.LogLost(this, reason);
+        CloseRing();
+        return true;
+    }
+
+    /// <summary>Ends it with its connection: its sessions are over. What is queued may still be sent, before <see cref="CloseRing"/>.</summary>
+    public void End() => TryGoOver(State.Up);
+
+    /// <summary>Tells the other end that the link ends for good, behind what is queued, and waits until it has received that.</summary>
+    /// <param name="reason">For its log.</param>
+    /// <param name="atMost">The longest wait.</param>
+    public async Task AnnounceEndAsync(string reason, TimeSpan atMost)
+    {
+        TryWrite(ControlMessage.Close(reason));
+        long end = Ring.End;
+        for (long began = Stopwatch.GetTimestamp(); !Ring.IsFreeUpTo(end) && Stopwatch.GetElapsedTime(began) < atMost && !Connection.IsClosed;)
+            await Task.Delay(AnnouncementStep, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Drops what is queued, and what is written from now on. Its last sender must have ended.</summary>
+    public void CloseRing()
+    {
+        _over = true;
+        Ring.Close();
+    }
+
+    private bool TryGoOver(State from)
+    {
+        lock (_changing)
+        {
+            if (_state != from) return false;
+            _state = State.Over;
+            _timer?.Dispose();
+        }
+
+        Acknowledger?.Dispose();
+        _metrics.UntrackUnacknowledged(this);
+        _handler.OnDown(this);
+        WhenOver?.Invoke(this);
+        return true;
+    }
 
     private static int ReserveOf(LinkOptions options) => Math.Min(ControlReserve, options.RingBytes / 4);
 
@@ -166,7 +331,7 @@ internal sealed class Link
     /// <summary>Wakes the sender, because a full ring must be emptied whether its writers have flushed yet or not.</summary>
     private bool RejectWriter()
     {
-        _sender!.Wake();
+        _sender?.Wake();
         return false;
     }
 

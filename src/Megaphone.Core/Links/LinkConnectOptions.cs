@@ -17,6 +17,9 @@ internal sealed record LinkConnectOptions
     /// <summary>Whether to send <c>hello</c>; false: only the plain protocol of sections 1 to 3 is used. Default true.</summary>
     public bool Control { get; init; } = true;
 
+    /// <summary>Whether links that are cut are taken up again, with their sessions, if the other end can do that. Default true.</summary>
+    public bool Resume { get; init; } = true;
+
     /// <summary>The TLS settings of links; null: no TLS.</summary>
     public LinkTlsOptions? Tls { get; init; }
 

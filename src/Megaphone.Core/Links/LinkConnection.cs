@@ -5,19 +5,19 @@ using Megaphone.Protocol;
 
 namespace Megaphone.Links;
 
-/// <summary>One TCP connection of a link, either end: its socket, TLS, receiver, sender, keep-alive, and control packets about the link.</summary>
+/// <summary>One TCP connection of a link, either end: its socket, TLS, receiver, sender and keep-alive.</summary>
 /// <remarks>
-/// <para>An error of one connection ends its link, with one log line, and affects no other. Public members are thread-safe unless they say
-/// otherwise.</para>
+/// <para>An error of one connection ends its link, or cuts it if it can be resumed, with one log line, and affects no other. Public members are
+/// thread-safe unless they say otherwise.</para>
 /// <code>
 /// State      becomes   when
-/// opening    up        TLS is done and the first packet, or the answer to hello, was accepted (LinkOpening); the link is made
+/// opening    up        TLS is done and the first packet, or the answer to hello, was accepted (LinkOpening); the link is made or taken up
 /// opening    ending    TLS or the first packet was not accepted, a timeout, the socket failed, or Close
 /// up         ending    the other side ended, the socket failed, the protocol was violated, it stayed silent, or Close
 /// ending     closed    the last packets are sent, as far as the other side accepts them; the socket is closed
 /// </code>
 /// </remarks>
-internal sealed class LinkConnection : IPacketSink, IDisposable
+internal sealed class LinkConnection : IDisposable
 {
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
@@ -31,15 +31,16 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private readonly LinkOpening _opening;
     private readonly LinkReceiver _receiver;
     private readonly KeepAliveMonitor _keepAlive;
-    private readonly ReplyClaim _replies;
-    private readonly LinkCounters _counters = new();
+    private LinkCounters _counters = new();
     private readonly long _created = Stopwatch.GetTimestamp();
     private readonly Lock _closing = new();
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private SecuredSocket? _secured;
     private LinkSender? _sender;
     private volatile Link? _link;
+    private volatile LinkInput? _input;
     private volatile bool _isClosed;
+    private volatile bool _isForGood;
 
     /// <summary>The handler has the link, and it is in the count of links. Receiver only.</summary>
     private bool _isCounted;
@@ -48,19 +49,17 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     private ControlMessage? _refusal;
     private long _pings;
 
-    /// <summary>Whether the receiver has replied to a packet of the current batch. Receiver only.</summary>
-    private bool _hasReplied;
-
     /// <summary>Wraps a connected socket, which belongs to the connection from now on.</summary>
     /// <param name="socket">Connected.</param>
     /// <param name="origin">Whether it was accepted or connected.</param>
     /// <param name="options">The link's settings.</param>
-    /// <param name="handler">Receives the link's packets.</param>
+    /// <param name="handler">Receives the packets of a new link.</param>
     /// <param name="metrics">The role's counters.</param>
     /// <param name="log">The log of links.</param>
     /// <param name="tls">Does the TLS handshake; null: no TLS.</param>
     /// <param name="preAuth">The listener's limits for links that have not authenticated; null for one that was not accepted.</param>
     /// <param name="peerName">The host that was connected to, for the check of its certificate; null for one that was accepted.</param>
+    /// <param name="slot">What a connecting end says about resuming; null: nothing.</param>
     /// <exception cref="SocketException">The socket is no longer connected.</exception>
     public LinkConnection(
         Socket socket,
@@ -69,7 +68,8 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         ILinkHandler handler,
         RoleMetrics metrics,
         LinkLog log,
-        LinkTls? tls = null, PreAuthLimits? preAuth = null, string? peerName = null)
+        LinkTls? tls = null,
+        PreAuthLimits? preAuth = null, string? peerName = null, LinkSlot? slot = null)
     {
         _socket = socket;
         _origin = origin;
@@ -78,13 +78,12 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _metrics = metrics;
         _tls = tls;
         _preAuth = preAuth;
-        _opening = new LinkOpening(this, socket, origin, options, metrics, tls, preAuth, peerName);
+        _opening = new LinkOpening(this, socket, origin, options, metrics, tls, preAuth, peerName, slot);
         _receiver = new LinkReceiver(socket, LinkOpening.FirstPacketLimit(origin, options), _opening);
-        _replies = new ReplyClaim(options.RingBytes / 4);
         _keepAlive = new KeepAliveMonitor(
             ping: () => _link!.TryWrite(ControlMessage.Ping(++_pings)),
             close: Close,
-            hasUnprocessedInput: () => _replies.IsAwaited || LinkSocket.HasUnread(socket),
+            hasUnprocessedInput: () => _input is { IsDeaf: true } || LinkSocket.HasUnread(socket),
             options.Time);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
@@ -99,7 +98,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     public PeerAddress Address { get; }
 
     /// <summary>Receives the link's packets.</summary>
-    public ILinkHandler Handler { get; }
+    public ILinkHandler Handler { get; private set; }
 
     /// <summary>The link that it carries; null before that is up, and kept when it is down.</summary>
     public Link? Link => _link;
@@ -113,8 +112,10 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     /// <summary>Why it ended; empty before.</summary>
     public string CloseReason => _closeReason ?? "";
 
-    /// <summary>Whether it was closed.</summary>
     public bool IsClosed => _isClosed;
+
+    /// <summary>Completes when it has ended, and its link is cut or over.</summary>
+    public Task Closed => _closed.Task;
 
     /// <summary>Runs it until it has ended. Call once. Never throws.</summary>
     /// <param name="welcomeTimeout">How long to wait for TLS and the answer to <c>hello</c>.</param>
@@ -125,13 +126,14 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         {
             _opening.StartTimer(welcomeTimeout);
             (_secured, LinkReceiver.End? failed) = await _opening.SecureAsync().ConfigureAwait(false);
-            if (failed is null) await BeginAsync().ConfigureAwait(false);
+            if (failed is null) Begin();
             end = failed ?? await _receiver.RunAsync(_secured).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             // An exception that a packet causes must not reach the thread pool and end the process.
             _log.Unexpected(e);
+            _isForGood = true;
             end = new LinkReceiver.End("internal error");
         }
 
@@ -148,25 +150,27 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _closed.SetResult();
     }
 
-    /// <summary>Sends what is queued, ends our direction, and gives the other side until the deadline to end its own.</summary>
-    public async Task DrainAsync(CancellationToken deadline)
+    /// <summary>Ends the link for good: sends what is queued, ends our direction, and waits for the other side's end until the deadline.</summary>
+    public async Task DrainAsync(CancellationToken deadline, string reason = "shutting down")
     {
         using CancellationTokenRegistration registration = deadline.Register(() => Close("did not drain in time"));
+        _isForGood = true;
         if (_sender is not { } sender)
         {
-            Close("shutting down");
+            Close(reason);
             return;
         }
 
+        if (_link is { Terms: not null } link) await link.AnnounceEndAsync(reason, Linger).ConfigureAwait(false);
         sender.Drain();
         await sender.Ended.ConfigureAwait(false);
-        End("shutting down");
+        End(reason);
         await EndSendingAsync().ConfigureAwait(false);
 
         // The other side ends too, after it has sent what it has queued; one that stays silent has nothing queued.
         while (await Task.WhenAny(_closed.Task, Task.Delay(Linger, CancellationToken.None)).ConfigureAwait(false) != _closed.Task)
         {
-            if (_keepAlive.Silence >= Linger) Close("shutting down");
+            if (_keepAlive.Silence >= Linger) Close(reason);
         }
     }
 
@@ -177,8 +181,15 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _isClosed = true;
         _socket.Dispose();
         _sender?.Stop();
-        _replies.Close();
+        _input?.StopWaiting();
         _opening.Dispose();
+    }
+
+    /// <summary>Closes it at once, and its link is over; the first reason counts.</summary>
+    public void CloseForGood(string reason)
+    {
+        EndForGood(reason);
+        Close(reason);
     }
 
     /// <summary>Closes it if it is not closed yet.</summary>
@@ -188,56 +199,41 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _keepAlive.Dispose();
     }
 
-    /// <inheritdoc/>
-    Outcome IPacketSink.Accept(ulong id, ReadOnlySpan<byte> content)
-    {
-        if (id == PacketHeader.ControlId) return HandleControl(_link!, content) ? Outcome.Done : Outcome.Closed;
-        _replies.ObserveSignals();
-        Outcome outcome = Handler.OnPacket(_link!, id, content);
-        return outcome == Outcome.WouldBlock && _isClosed ? Outcome.Closed : outcome;
-    }
-
-    /// <inheritdoc/>
-    void IPacketSink.OnBatchEnd(int packets, int bytes)
-    {
-        AddReceived(packets, bytes);
-        _replies.Release();
-        if (_hasReplied) PendingFlushes.Add(_link!);
-        _hasReplied = false;
-        PendingFlushes.Flush();
-    }
-
-    /// <inheritdoc/>
-    async Task IPacketSink.WaitForRoomAsync()
-    {
-        await _replies.WaitAsync().ConfigureAwait(false);
-        _keepAlive.OnReceived();
-    }
-
-    /// <summary>See <see cref="Link.TryReply"/>. Receiver only.</summary>
-    internal bool TryReply(ulong id, ReadOnlySpan<byte> content)
-    {
-        if (!_replies.TryCommit(_link!, id, content)) return false;
-        _hasReplied = true;
-        return true;
-    }
+    /// <summary>See <see cref="Link.TryReply"/>. Within <see cref="ILinkHandler.OnPacket"/> only.</summary>
+    internal bool TryReply(ulong id, ReadOnlySpan<byte> content) => _input!.TryReply(id, content);
 
     /// <summary>The link's ring has room again.</summary>
-    internal void OnWritable() => _replies.Signal();
+    internal void OnWritable() => _input!.OnWritable();
 
-    /// <summary>Counts received packets and bytes, which are a sign of life.</summary>
+    /// <summary>Reading goes on after it had to wait: what has not arrived meanwhile may have been there.</summary>
+    internal void OnRead() => _keepAlive.OnReceived();
+
+    /// <summary>Counts received packets and bytes; bytes are a sign of life.</summary>
     internal void AddReceived(int packets, int bytes)
     {
-        _keepAlive.OnReceived();
+        if (bytes > 0) _keepAlive.OnReceived();
         _counters.AddIn(packets, bytes);
         _metrics.AddIn(packets, bytes);
     }
+
+    /// <summary>Accepts the packet that has brought the link up.</summary>
+    internal Outcome AcceptFirst(ulong id, ReadOnlySpan<byte> content) => _input!.Accept(id, content);
 
     /// <summary>Accepts packets up to this length from the next one on.</summary>
     internal void AcceptUpTo(int maxPacketBytes) => _receiver.AcceptUpTo(maxPacketBytes);
 
     /// <summary>Has the connection's end logged as a warning.</summary>
     internal void WarnAs(LinkEvent what) => _warning = what;
+
+    /// <summary>Records why the connection ends, and that its link ends with it; the first reason counts. Does not close it.</summary>
+    internal void EndForGood(string reason)
+    {
+        _isForGood = true;
+        End(reason);
+    }
+
+    /// <summary>Logs that the link, which this connection was the last to carry, is lost.</summary>
+    internal void LogLost(Link link, string reason) => _log.Lost(link, reason);
 
     /// <summary>Records why the connection ends; the first reason counts. Does not close it.</summary>
     internal void End(string reason)
@@ -250,7 +246,7 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
     {
         _warning = LinkEvent.ProtocolError;
         _metrics.AddProtocolError();
-        End($"protocol error: {what}");
+        EndForGood($"protocol error: {what}");
     }
 
     /// <summary>Refuses the <c>hello</c>: this is counted and logged once, and the connection ends after the answer.</summary>
@@ -262,88 +258,58 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         End($"its hello was refused: {reason}");
     }
 
-    /// <summary>Makes the link, once the two ends have agreed. For the opening.</summary>
-    internal void BringUp(in HandshakeResult agreed)
+    /// <summary>Brings the link up, once the two ends have agreed. For the opening.</summary>
+    /// <param name="agreed">On what.</param>
+    /// <param name="resumed">The link that is taken up; null: a new one is made.</param>
+    /// <param name="terms">How a new one can be resumed; null: it cannot.</param>
+    /// <returns>The link.</returns>
+    internal Link BringUp(in HandshakeResult agreed, Link? resumed = null, ResumeTerms? terms = null)
     {
         int peerMaxPacket = agreed.MaxPacket ?? _options.MaxPacketBytes;
-        Link link = new(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket) { PeerName = agreed.Name };
-        _sender = new LinkSender(
-            link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, failure => OnSenderEnded(link, failure));
-        link.Attach(this, _sender);
+        TimeSpan cutFor = resumed?.CutFor ?? default;
+        long again = resumed?.Ring.Queued ?? 0;
+        if (resumed is not null)
+        {
+            resumed.Counters.Add(_counters);
+            _counters = resumed.Counters;
+            Handler = resumed.Handler;
+        }
 
-        // It is the first packet in the ring: there is always room.
-        if (agreed.Control && _origin == LinkOrigin.Accepted)
-            link.TryWrite(ControlMessage.Welcome(_options.Name, _options.MaxPacketBytes, _options.KeepAlive));
+        Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms) { PeerName = agreed.Name };
+        if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed: resumed is not null));
+        link.Acknowledger?.OnTold();
+        LinkInput input = new(this, link, _options, _metrics, _log);
+        _input = input;
+        _sender = new LinkSender(link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, CloseAfterSending);
+        link.Attach(this, _sender);
         _receiver.AcceptUpTo(_options.MaxPacketBytes);
-        _receiver.Sink = this;
+        _receiver.Sink = input;
         _link = link;
         _opening.Dispose();
         _preAuth?.Pending.Remove(this);
         string kind = agreed.Control ? "control" : "plain";
+        if (_secured is not null) kind = $"{kind} over {_secured.Version}";
         _log.HasAuthenticated = _options.Secret is not null || _tls is { RequiresCertificates: true };
-        _log.Up(agreed.Name, _secured is null ? kind : $"{kind} over {_secured.Version}", peerMaxPacket);
-        if (agreed.Control) _keepAlive.Start(agreed.KeepAlive ?? _options.KeepAlive);
-        Handler.OnUp(link);
+        if (resumed is null) _log.Up(agreed.Name, kind, peerMaxPacket);
+        else _log.Resumed(cutFor, kind, again);
+        if (agreed.Control) _keepAlive.Start(agreed.KeepAlive ?? _options.KeepAlive, link.Terms is not null);
+        if (resumed is null) Handler.OnUp(link);
 
         // Counted last, when it can be used: readiness is derived from the count, and clients follow readiness.
         _metrics.LinkUp();
         _isCounted = true;
+        return link;
     }
 
     /// <summary>Sends this end's hello, or brings up a plain link, if this end has connected.</summary>
-    private async ValueTask BeginAsync()
+    private void Begin()
     {
-        if (_origin == LinkOrigin.ConnectedPlain)
-        {
-            BringUp(new HandshakeResult(HandshakeResult.Kind.Up));
-        }
-        else if (_origin == LinkOrigin.Connected)
-        {
-            ControlMessage hello = ControlMessage.Hello(_options.Name, _options.Secret, _options.Framing, _options.MaxPacketBytes);
-            await SendUnqueuedAsync(hello).ConfigureAwait(false);
-        }
+        if (_origin == LinkOrigin.ConnectedPlain) BringUp(new HandshakeResult(HandshakeResult.Kind.Up));
+        else if (_origin == LinkOrigin.Connected) SendUnqueued(_opening.Hello());
     }
 
-    private bool HandleControl(Link link, ReadOnlySpan<byte> content)
+    private void CloseAfterSending(string? failure)
     {
-        if (!link.HasControl) return Violated("a control packet was received on a link without hello");
-        if (!ControlReader.TryRead(content, out ControlMessage? message, out string? problem)) return Violated(problem);
-        if (message.Ignored > 0) _metrics.AddControlIgnored(message.Ignored);
-        switch (message.Op)
-        {
-            case ControlOp.Ping:
-                // Without room for the answer there is no need for it: the packets that fill the ring are signs of life themselves.
-                link.TryWrite(ControlMessage.Pong(message));
-                return true;
-            case ControlOp.Pause or ControlOp.Resume or ControlOp.Reset:
-                Handler.OnControl(link, message);
-                return true;
-            case ControlOp.Drain:
-                if (link.TrySetDraining()) _log.DrainAsked();
-                Handler.OnControl(link, message);
-                return true;
-            case ControlOp.Refuse:
-                End(Handshake.DescribeRefusal(message));
-                return false;
-            case ControlOp.Hello:
-                return Violated("a second hello");
-            case ControlOp.Pong:
-                return true;
-            default:
-                _metrics.AddControlIgnored(1);
-                return true;
-        }
-    }
-
-    private bool Violated(string what)
-    {
-        EndForViolation(what);
-        return false;
-    }
-
-    private void OnSenderEnded(Link link, string? failure)
-    {
-        link.Ring.Close();
         if (failure is not null) Close($"sending failed: {failure}");
     }
 
@@ -356,16 +322,18 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         _opening.Dispose();
         _keepAlive.Dispose();
 
-        // Sessions are over now; what they had queued is still sent if the other side only ended its own direction.
-        if (_isCounted)
+        if (_isCounted) _metrics.LinkDown();
+        if (_isCounted && !_isForGood && _link!.Terms is not null)
         {
-            _metrics.LinkDown();
-            Handler.OnDown(_link!);
+            await CutAsync(_link).ConfigureAwait(false);
+            return;
         }
 
+        // Sessions are over now; what they had queued is still sent if the other side only ended its own direction.
+        if (_isCounted) _link!.End();
         if (_refusal is not null)
         {
-            await SendUnqueuedAsync(_refusal).ConfigureAwait(false);
+            SendUnqueued(_refusal);
             await EndSendingAsync().ConfigureAwait(false);
         }
         else if (end.Orderly && _sender is { } sender)
@@ -375,10 +343,21 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
             await EndSendingAsync().ConfigureAwait(false);
         }
 
-        _link?.End();
         Close("closed");
+        if (_sender is not null) await _sender.Ended.ConfigureAwait(false);
+        _link?.CloseRing();
         _secured?.Dispose();
-        _log.Ended(_warning, _link is not null, CloseReason, Age, _counters);
+        _log.Ended(_warning, _link is not null, CloseReason, _link?.Age ?? Age, _counters);
+    }
+
+    /// <summary>Ends the connection, and leaves its link to the next.</summary>
+    private async Task CutAsync(Link link)
+    {
+        Close("closed");
+        await _sender!.Ended.ConfigureAwait(false);
+        _secured?.Dispose();
+        _log.Cut(link, CloseReason);
+        link.TryCut();
     }
 
     /// <summary>Ends the connection because of a malformed header; if it looks like TLS, the reason says so and names the setting.</summary>
@@ -391,21 +370,21 @@ internal sealed class LinkConnection : IPacketSink, IDisposable
         else EndForViolation("the other end uses TLS: set Ecm:Link:Tls");
     }
 
-    /// <summary>Sends the connection's first packet without a ring and a thread, which exist only once the link is up.</summary>
-    private async Task SendUnqueuedAsync(ControlMessage message)
+    /// <summary>Sends the connection's first packet without the ring, whose bytes count from the first one behind it.</summary>
+    private void SendUnqueued(ControlMessage message)
     {
         byte[] packet = message.ToPacket();
         try
         {
             // Nothing was sent before it, so the kernel has room for all of it.
             if (_secured is null) DirectSend.Send(_socket.SafeHandle, packet, [], out _);
-            else await _secured.SendAsync(packet, Linger).ConfigureAwait(false);
+            else _secured.Send(packet);
             _counters.AddOut(1, packet.Length);
             _metrics.AddOut(1, packet.Length);
         }
-        catch (Exception error) when (error is IOException or InvalidOperationException or TimeoutException)
+        catch (Exception error) when (error is IOException or InvalidOperationException)
         {
-            // The other end is gone, or does not read.
+            // The other end is gone.
         }
     }
 

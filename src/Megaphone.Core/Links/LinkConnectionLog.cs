@@ -18,6 +18,26 @@ internal sealed class LinkConnectionLog(string peer, LinkLog log, LinkLogLimiter
         if (MayLog(LinkEvent.Up)) log.Up(peer, name ?? "no name", kind, maxPacket);
     }
 
+    /// <summary>The connection has ended, and its link waits for another.</summary>
+    public void Cut(Link link, string reason)
+    {
+        if (MayLog(LinkEvent.Cut)) log.Cut(peer, link.Age.TotalSeconds, reason, link.Terms!.Timeout.TotalSeconds, link.Ring.Unacknowledged);
+    }
+
+    /// <summary>The connection has taken up a link that was cut.</summary>
+    public void Resumed(TimeSpan cutFor, string kind, long again)
+    {
+        if (MayLog(LinkEvent.Resumed)) log.Resumed(peer, cutFor.TotalSeconds, kind, again);
+    }
+
+    /// <summary>The link was cut, and is over.</summary>
+    public void Lost(Link link, string reason)
+    {
+        if (!MayLog(LinkEvent.Lost)) return;
+        LinkCounters counters = link.Counters;
+        log.Lost(peer, link.CutFor.TotalSeconds, reason, counters.PacketsIn, counters.BytesIn, counters.PacketsOut, counters.BytesOut);
+    }
+
     /// <summary>The other side asked for no new sessions.</summary>
     public void DrainAsked()
     {

@@ -13,6 +13,9 @@ internal sealed class LinkConnector(
     LinkLog log,
     LinkTls? tls = null)
 {
+    /// <summary>The longest wait for a TCP connection, and between two attempts, while sessions wait for a link that is cut.</summary>
+    private static readonly TimeSpan CutTimeout = TimeSpan.FromSeconds(1), CutRetryMax = TimeSpan.FromMilliseconds(250);
+
     /// <summary>Called when an attempt has failed or a link has ended, before the wait for the next attempt.</summary>
     public Action OnEnded { get; init; } = () => { };
 
@@ -22,8 +25,17 @@ internal sealed class LinkConnector(
     /// </summary>
     public Func<Task?> UntilNeeded { get; init; } = () => null;
 
+    /// <summary>Which of its process's links it is, for the other end to find it again; null: a link that is cut is lost.</summary>
+    public LinkSlot? Slot { get; init; }
+
     /// <summary>Runs until cancelled; a link that is up then is left for its owner to drain or close. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
+    {
+        await KeepConnectedAsync(stop).ConfigureAwait(false);
+        Slot?.Cut?.Lose("shutting down");
+    }
+
+    private async Task KeepConnectedAsync(CancellationToken stop)
     {
         string? logged = null;
         for (int attempt = 1; !stop.IsCancellationRequested; attempt++)
@@ -48,9 +60,13 @@ internal sealed class LinkConnector(
             TimeSpan wait = Wait(attempt);
             if (failure is not null)
             {
-                // One warning for as long as the reason is the same; each attempt is logged at Debug.
-                if (failure != logged && !warned) log.NoLink(to.ToString(), failure, connect.RetryMax.TotalSeconds);
-                logged = failure;
+                // One warning for as long as the reason is the same; each attempt is logged at Debug. That a link is cut has been logged.
+                if (Slot?.Cut is null)
+                {
+                    if (failure != logged && !warned) log.NoLink(to.ToString(), failure, connect.RetryMax.TotalSeconds);
+                    logged = failure;
+                }
+
                 log.AttemptFailed(attempt, to.ToString(), failure, (long)wait.TotalMilliseconds);
             }
 
@@ -71,10 +87,10 @@ internal sealed class LinkConnector(
             // Each step may fail: there may be no descriptor, and the other side may have reset what it just accepted.
             socket = new Socket(to.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            timeout.CancelAfter(connect.ConnectTimeout);
+            timeout.CancelAfter(Slot?.Cut is null || connect.ConnectTimeout < CutTimeout ? connect.ConnectTimeout : CutTimeout);
             await socket.ConnectAsync(to.EndPoint, timeout.Token).ConfigureAwait(false);
             LinkOrigin origin = connect.Control ? LinkOrigin.Connected : LinkOrigin.ConnectedPlain;
-            connected = new LinkConnection(socket, origin, options, handler, metrics, log, tls, peerName: to.Target.Host);
+            connected = new LinkConnection(socket, origin, options, handler, metrics, log, tls, peerName: to.Target.Host, slot: Slot);
         }
         catch (OperationCanceledException)
         {
@@ -103,7 +119,8 @@ internal sealed class LinkConnector(
     /// <summary>The delay doubles from RetryMin to RetryMax; half of it is random.</summary>
     private TimeSpan Wait(int attempt)
     {
-        double full = Math.Min(connect.RetryMin.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 30)), connect.RetryMax.TotalMilliseconds);
+        TimeSpan most = Slot?.Cut is null || connect.RetryMax < CutRetryMax ? connect.RetryMax : CutRetryMax;
+        double full = Math.Min(connect.RetryMin.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 30)), most.TotalMilliseconds);
         return TimeSpan.FromMilliseconds(full * (0.5 + Random.Shared.NextDouble() / 2));
     }
 }

@@ -20,10 +20,18 @@ internal sealed class LinkCounters
     /// <summary>Bytes handed to the kernel, headers included.</summary>
     public long BytesOut => Volatile.Read(ref _bytesOut);
 
+    /// <summary>Adds what another connection has counted. While nobody else counts.</summary>
+    public void Add(LinkCounters other)
+    {
+        AddIn((int)other.PacketsIn, (int)other.BytesIn);
+        AddOut((int)other.PacketsOut, (int)other.BytesOut);
+    }
+
+    /// <summary>Counts what was received. Packets and bytes may be counted by two threads: a number that is 0 is not touched.</summary>
     public void AddIn(int packets, int bytes)
     {
-        Volatile.Write(ref _packetsIn, _packetsIn + packets);
-        Volatile.Write(ref _bytesIn, _bytesIn + bytes);
+        if (packets != 0) Volatile.Write(ref _packetsIn, _packetsIn + packets);
+        if (bytes != 0) Volatile.Write(ref _bytesIn, _bytesIn + bytes);
     }
 
     public void AddOut(int packets, int bytes)

@@ -9,6 +9,15 @@ internal enum LinkEvent
     /// <summary>It went down.</summary>
     Down,
 
+    /// <summary>Its connection ended, and it waits for another.</summary>
+    Cut,
+
+    /// <summary>Another connection has taken it up.</summary>
+    Resumed,
+
+    /// <summary>It was cut and did not come back.</summary>
+    Lost,
+
     /// <summary>The other side asked for no new sessions.</summary>
     Draining,
 

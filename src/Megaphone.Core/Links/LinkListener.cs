@@ -6,8 +6,9 @@ namespace Megaphone.Links;
 
 /// <summary>Accepts links on one listening socket.</summary>
 /// <remarks>
-/// At most <c>maxLinks</c> at a time. At that limit a new connection evicts one whose link is not up, so that silent connections cannot
-/// keep an ECM out: the oldest one of the address that has the most, so that they cannot evict an ECM's either.
+/// At most <c>maxLinks</c> at a time, those that are cut included. At that limit a new connection evicts one whose link is not up, so that silent
+/// connections cannot keep an ECM out: the oldest one of the address that has the most, so that they cannot evict an ECM's either. For each link
+/// that can be resumed there is room for one more connection, on which it may come back before its last one is found dead.
 /// </remarks>
 internal sealed class LinkListener : IDisposable
 {
@@ -21,6 +22,7 @@ internal sealed class LinkListener : IDisposable
     private readonly LinkLog _log;
     private readonly LinkTls? _tls;
     private readonly PreAuthLimits _preAuth;
+    private readonly LinkRegistry _registry;
     private readonly LinkedList<LinkConnection> _links = new();
     private volatile bool _closed;
 
@@ -33,15 +35,17 @@ internal sealed class LinkListener : IDisposable
         Func<ILinkHandler> handlers,
         RoleMetrics metrics,
         LinkLog log,
-        LinkTls? tls = null)
+        LinkTls? tls = null,
+        TimeSpan resumeTimeout = default)
     {
         _maxLinks = maxLinks;
+        _registry = new LinkRegistry(maxLinks, resumeTimeout);
         _options = options;
         _handlers = handlers;
         _metrics = metrics;
         _log = log;
         _tls = tls;
-        _preAuth = new PreAuthLimits(log);
+        _preAuth = new PreAuthLimits(log, _registry);
         _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
@@ -70,6 +74,12 @@ internal sealed class LinkListener : IDisposable
     public LinkConnection[] Connections()
     {
         lock (_links) return [.. _links];
+    }
+
+    /// <summary>Ends the links that are cut: they are not waited for any more.</summary>
+    public void LoseCut(string reason)
+    {
+        foreach (Link link in _registry.Cut()) link.Lose(reason);
     }
 
     /// <summary>Accepts no more links. Existing ones stay. May be called again, to log how many of their lines were suppressed.</summary>
@@ -134,6 +144,7 @@ internal sealed class LinkListener : IDisposable
         }
 
         await connection.RunAsync(Timeout.InfiniteTimeSpan).ConfigureAwait(false);
+        if (connection.Link is { IsCut: true } link) _registry.OnCut(link);
         connection.Dispose();
         lock (_links)
         {
@@ -152,7 +163,7 @@ internal sealed class LinkListener : IDisposable
             // Whoever has closed the listener drains the connections that there were, and no others.
             if (_closed) return false;
             _preAuth.Pending.Add(connection, connection.Address);
-            if (_links.Count >= _maxLinks)
+            if (_links.Count >= _registry.MaxConnections)
             {
                 // It may be the new one itself, if all others are up.
                 if (!_preAuth.Pending.TryEvict(out evicted) || evicted == connection) return false;

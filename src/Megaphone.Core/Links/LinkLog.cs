@@ -14,6 +14,20 @@ internal sealed partial class LinkLog(ILogger<Link> logger)
     public partial void Down(
         string peer, string reason, double seconds, long packetsIn, long bytesIn, long packetsOut, long bytesOut);
 
+    [LoggerMessage(113, LogLevel.Warning,
+        "Link {Peer} is cut after {Seconds:F1} s: {Reason}; its sessions wait for up to {Timeout:0.###} s, {Unacknowledged} bytes are not "
+        + "acknowledged")]
+    public partial void Cut(string peer, double seconds, string reason, double timeout, long unacknowledged);
+
+    [LoggerMessage(114, LogLevel.Information,
+        "Link {Peer} is back after {Seconds:F1} s: {Kind}, {Again} bytes are sent again")]
+    public partial void Resumed(string peer, double seconds, string kind, long again);
+
+    [LoggerMessage(115, LogLevel.Warning,
+        "Link {Peer} is lost after having been cut for {Seconds:F1} s: {Reason}; {PacketsIn} packets and {BytesIn} bytes in, "
+        + "{PacketsOut} packets and {BytesOut} bytes out")]
+    public partial void Lost(string peer, double seconds, string reason, long packetsIn, long bytesIn, long packetsOut, long bytesOut);
+
     [LoggerMessage(102, LogLevel.Information, "Link {Peer} is draining: the other side asked for no new sessions on it")]
     public partial void DrainAsked(string peer);
 

@@ -43,6 +43,9 @@ internal sealed class LinkLogLimiter : IDisposable
         {
             LinkEvent.Up => (LogLevel.Information, "came up"),
             LinkEvent.Down => (LogLevel.Information, "went down"),
+            LinkEvent.Cut => (LogLevel.Warning, "were cut"),
+            LinkEvent.Resumed => (LogLevel.Information, "came back"),
+            LinkEvent.Lost => (LogLevel.Warning, "were cut and did not come back"),
             LinkEvent.Draining => (LogLevel.Information, "were asked for no new sessions"),
             LinkEvent.ProtocolError => (LogLevel.Warning, "were closed for a protocol error"),
             LinkEvent.HelloRefused => (LogLevel.Warning, "were closed because their hello was refused"),

@@ -14,15 +14,25 @@ internal sealed class LinkOpening(
     RoleMetrics metrics,
     LinkTls? tls,
     PreAuthLimits? preAuth,
-    string? peerName)
+    string? peerName,
+    LinkSlot? slot)
     : IPacketSink, IDisposable
 {
     private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>For how long a link waits at most, whatever the other end says.</summary>
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
 
     private readonly bool _accepted = origin == LinkOrigin.Accepted;
     private ITimer? _timer;
     private ITimer? _helloTimer;
     private TaskCompletionSource? _helloIsDue;
+
+    /// <summary>The link that the hello asks to be taken up.</summary>
+    private Link? _asked;
+
+    /// <summary>The connection that has to end before the hello can be answered.</summary>
+    private LinkConnection? _standing;
     private volatile bool _tlsDone;
     private volatile bool _ended;
 
@@ -65,9 +75,31 @@ internal sealed class LinkOpening(
         return (result.Secured, null);
     }
 
+    /// <summary>The hello of a connecting end, which asks for the link of its slot if that is cut.</summary>
+    public ControlMessage Hello()
+    {
+        _asked = slot?.Cut;
+        return ControlMessage.Hello(
+            options.Name, options.Secret, options.Framing, options.MaxPacketBytes, slot?.Offer(_asked, options.RingBytes));
+    }
+
+    /// <summary>The welcome of an accepting end.</summary>
+    public ControlMessage Welcome(Link link, bool isResumed)
+    {
+        ControlResume? resume = link.Terms is not { } terms ? null : new ControlResume
+        {
+            Token = terms.Token,
+            Timeout = terms.Timeout,
+            Window = options.RingBytes,
+            Received = isResumed ? link.Acknowledger!.Received : null,
+        };
+        return ControlMessage.Welcome(options.Name, options.MaxPacketBytes, options.KeepAlive, resume);
+    }
+
     /// <inheritdoc/>
     public Outcome Accept(ulong id, ReadOnlySpan<byte> content)
     {
+        if (connection.IsClosed) return Outcome.Closed;
         Outcome hello = ThrottleHello(id);
         if (hello != Outcome.Done) return hello;
 
@@ -76,10 +108,10 @@ internal sealed class LinkOpening(
         switch (result.Outcome)
         {
             case HandshakeResult.Kind.Up:
-                connection.BringUp(result);
+                Outcome outcome = _accepted ? BringUpAccepted(result) : BringUpConnected(result);
 
                 // Without a hello it is a session's packet.
-                return id == PacketHeader.ControlId ? Outcome.Done : ((IPacketSink)connection).Accept(id, content);
+                return outcome != Outcome.Done || id == PacketHeader.ControlId ? outcome : connection.AcceptFirst(id, content);
             case HandshakeResult.Kind.Refuse:
                 if (result.WrongSecret) preAuth?.Throttle.AddFailure(connection.Address, hadWaited: _helloTimer is not null);
                 connection.Refuse(result.Reason, Refusal is null ? LinkEvent.HelloRefused : LinkEvent.TlsRefused);
@@ -100,7 +132,7 @@ internal sealed class LinkOpening(
     public void OnBatchEnd(int packets, int bytes) => connection.AddReceived(packets, bytes);
 
     /// <inheritdoc/>
-    public Task WaitForRoomAsync() => _helloIsDue!.Task;
+    public Task WaitForRoomAsync() => _standing?.Closed ?? _helloIsDue!.Task;
 
     /// <summary>Ends the opening, successful or not. May be called again.</summary>
     public void Dispose()
@@ -109,6 +141,94 @@ internal sealed class LinkOpening(
         _timer?.Dispose();
         _helloTimer?.Dispose();
         _helloIsDue?.TrySetResult();
+    }
+
+    /// <summary>Takes up the link that a <c>hello</c> asks for, or makes a new one.</summary>
+    private Outcome BringUpAccepted(in HandshakeResult agreed)
+    {
+        if (preAuth?.Links is not { } links)
+        {
+            connection.BringUp(agreed);
+            return Outcome.Done;
+        }
+
+        // Its other connection may not have been found dead yet, as after a network that dropped everything.
+        Link? resumed = links.Find(agreed.Name, agreed.Resume, agreed.MaxPacket ?? options.MaxPacketBytes);
+        if (resumed is { IsCut: false, IsOver: false }) return WaitForEnd(resumed.Connection, "its other end has connected again", forGood: false);
+        if (resumed is not null && TryTakeUp(resumed, agreed) is { } outcome) return outcome;
+
+        if (links.Supersede(agreed.Name, agreed.Resume) is { IsCut: false } previous)
+            return WaitForEnd(previous.Connection, LinkRegistry.Superseded, forGood: true);
+        if (!links.TryAdmit())
+        {
+            metrics.AddRefused(RefusalReason.TooMany);
+            string reason = $"MaxLinks ({links.MaxLinks}) is reached";
+            if (agreed.Control) connection.Refuse(reason, LinkEvent.TooMany);
+            else connection.End(reason);
+            return Outcome.Closed;
+        }
+
+        Link link;
+        try
+        {
+            link = connection.BringUp(agreed, terms: links.TermsFor(agreed.Resume));
+        }
+        catch
+        {
+            links.Free();
+            throw;
+        }
+
+        links.Add(link, agreed.Name, agreed.Resume);
+        return Outcome.Done;
+    }
+
+    /// <summary>Takes up the link of this end's slot, if the other end has it, or makes a new one.</summary>
+    private Outcome BringUpConnected(in HandshakeResult agreed)
+    {
+        ControlResume? resume = agreed.Resume;
+        if (_asked is { } asked)
+        {
+            if (resume?.Token == asked.Terms!.Token)
+            {
+                if (TryTakeUp(asked, agreed) is { } outcome) return outcome;
+                connection.CloseForGood("it came back when it had been given up");
+                return Outcome.Closed;
+            }
+
+            asked.Lose("the other end has it no more");
+        }
+
+        ResumeTerms? terms = slot is not null && resume is { Token: { } token, Timeout: { } timeout, Window: { } window and <= ResumeTerms.MaxWindow }
+            ? new ResumeTerms(token, timeout < LongestTimeout ? timeout : LongestTimeout, window)
+            : null;
+        Link link = connection.BringUp(agreed, terms: terms);
+        slot?.Set(link);
+        return Outcome.Done;
+    }
+
+    /// <returns>Null when the link is over meanwhile.</returns>
+    private Outcome? TryTakeUp(Link link, in HandshakeResult agreed)
+    {
+        if (link.TryTakeUp(agreed.Resume!.Received ?? 0, out bool isPossible))
+        {
+            connection.BringUp(agreed, link);
+            return Outcome.Done;
+        }
+
+        if (isPossible) return null;
+        string what = $"{agreed.Resume.Received} bytes are said to be received, which were not sent or do not end with a packet";
+        link.Lose(what);
+        connection.EndForViolation(what);
+        return Outcome.Closed;
+    }
+
+    private Outcome WaitForEnd(LinkConnection standing, string reason, bool forGood)
+    {
+        _standing = standing;
+        if (forGood) standing.CloseForGood(reason);
+        else standing.Close(reason);
+        return Outcome.WouldBlock;
     }
 
     /// <summary>

@@ -32,6 +32,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     private int _start;
     private int _end;
     private PacketSplitter _splitter = new(maxPacketBytes);
+    private KeptPackets? _kept;
     private int _maxPacketBytes = maxPacketBytes;
 
     /// <summary>Accepts packets up to this length from the next one on. Before receiving begins, or by the sink while it handles a packet.</summary>
@@ -43,6 +44,27 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     /// <summary>Receives until the stream ends, fails, or is closed.</summary>
     /// <param name="secured">The TLS stream, if the link uses TLS.</param>
     public async Task<End> RunAsync(SecuredSocket? secured = null)
+    {
+        End end;
+        try
+        {
+            end = await ReceiveAsync(secured).ConfigureAwait(false);
+        }
+        catch
+        {
+            Sink.StopWaiting();
+            if (_kept is not null) await ((Task)_kept.HandedOver).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+
+        if (_kept is null) return end;
+
+        // What came before an orderly end is still handed over; what came before any other comes again.
+        if (!end.Orderly) Sink.StopWaiting();
+        return await _kept.HandedOver.ConfigureAwait(false) == Outcome.Closed ? new End("") : end;
+    }
+
+    private async Task<End> ReceiveAsync(SecuredSocket? secured)
     {
         ReceiveOperation operation = ReceiveOperation.Rent();
         try
@@ -69,10 +91,16 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
                 if (count <= 0) return DescribeEnd(count, operation.SocketError, secured is { IsTruncated: true });
 
                 _end += count;
-                Outcome outcome;
+                Outcome outcome = _kept is null ? Outcome.WouldBlock : Keep(count);
                 int arrived = count;
-                while ((outcome = Dispatch(arrived)) == Outcome.WouldBlock)
+                while (outcome == Outcome.WouldBlock && (outcome = Dispatch(arrived)) == Outcome.WouldBlock)
                 {
+                    if (Sink.Window > 0)
+                    {
+                        outcome = BeginToKeep();
+                        break;
+                    }
+
                     await Sink.WaitForRoomAsync().ConfigureAwait(false);
                     arrived = 0;
                 }
@@ -136,6 +164,53 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         _start = _end - unread.Length;
         Sink.OnBatchEnd(packets, arrived);
         return outcome;
+    }
+
+    /// <summary>Keeps the packets that are complete behind those that are kept.</summary>
+    /// <returns><see cref="Outcome.WouldBlock"/> when none are kept: they are to be dispatched.</returns>
+    private Outcome Keep(int arrived)
+    {
+        PacketSplitter splitter = _splitter;
+        int bytes = CountComplete(ref splitter);
+        ReadOnlySpan<byte> complete = _buffer.AsSpan(_start, bytes);
+        if (!_kept!.TryAppend(complete, out bool isTooMuch)) return Outcome.WouldBlock;
+        _splitter = splitter;
+        _start += bytes;
+        Sink.OnKept(arrived);
+        if (isTooMuch) Sink.OnWindowExceeded();
+        return isTooMuch || splitter.Fault is not null ? Outcome.Closed : Heed(complete);
+    }
+
+    /// <summary>Keeps the packets that are complete: the first of them could not be taken.</summary>
+    private Outcome BeginToKeep()
+    {
+        int bytes = CountComplete(ref _splitter);
+        ReadOnlySpan<byte> complete = _buffer.AsSpan(_start, bytes);
+        _start += bytes;
+        _kept ??= new KeptPackets(Sink, () => LinkSocket.EndReceiving(socket));
+        _kept.Begin(complete);
+        return _splitter.Fault is not null ? Outcome.Closed : Heed(complete);
+    }
+
+    private int CountComplete(ref PacketSplitter splitter)
+    {
+        ReadOnlySpan<byte> unread = _buffer.AsSpan(_start, _end - _start);
+        int bytes = 0;
+        while (splitter.Next(unread[bytes..], out PacketHeader header) == PacketSplitter.Result.Packet) bytes += header.Length;
+        return bytes;
+    }
+
+    private Outcome Heed(ReadOnlySpan<byte> packets)
+    {
+        while (!packets.IsEmpty)
+        {
+            _ = PacketHeader.TryParse(packets, int.MaxValue, out PacketHeader header);
+            if (header.ConnectionId == PacketHeader.ControlId && Sink.Heed(packets[PacketHeader.Size..header.Length]) == Outcome.Closed)
+                return Outcome.Closed;
+            packets = packets[header.Length..];
+        }
+
+        return Outcome.Done;
     }
 
     /// <summary>Makes room to receive into.</summary>

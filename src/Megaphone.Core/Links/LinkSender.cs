@@ -44,7 +44,10 @@ internal sealed class LinkSender
     private volatile bool _failed;
     private string? _failure;
 
-    /// <summary>Bytes of the next packets in the ring that the kernel has accepted already. For the holder of the reader's lock.</summary>
+    /// <summary>
+    /// Bytes of the next packets in the ring that the kernel has accepted already; forgotten with the connection. For the holder of the
+    /// reader's lock.
+    /// </summary>
     private int _partiallySent;
 
     /// <summary>Makes the sender and starts its thread.</summary>
@@ -94,14 +97,15 @@ internal sealed class LinkSender
     /// <summary>Wakes the thread to empty the ring, whether its writers have flushed yet or not.</summary>
     public void Wake() => _parker.Wake();
 
-    /// <summary>Ends the thread once everything that was queued, or for which room was claimed, has been sent.</summary>
+    /// <summary>Ends the thread once everything that was queued, or for which room was claimed, has been sent; acknowledged or not.</summary>
     public void Drain()
     {
         _draining = true;
         _parker.Wake();
     }
 
-    /// <summary>Ends the thread now. The socket must be closed.</summary>
+    /// <summary>Ends the thread now: once it has, and the reader's lock was free, nothing more is taken out of the ring. The socket must be
+    /// closed.</summary>
     public void Stop()
     {
         _stopped = true;
@@ -141,6 +145,8 @@ internal sealed class LinkSender
     /// <returns>False when packets are left for the thread.</returns>
     private bool TrySendInline()
     {
+        // The ring outlives the connection: what comes after it is another sender's.
+        if (_stopped || _failed) return false;
         int packets = _ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
         return packets == 0 || (first.Length + second.Length <= InlineSendLimit && TrySend(packets, first, second));
     }
@@ -150,6 +156,12 @@ internal sealed class LinkSender
     private bool SendQueued()
     {
         if (!_ring.TryLockReader()) return false;
+        if (_stopped || _failed)
+        {
+            _ring.UnlockReader();
+            return false;
+        }
+
         int packets = _ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
         if (_secured is null)
         {
@@ -201,7 +213,7 @@ internal sealed class LinkSender
 
     private void OnSent(int packets, int bytes)
     {
-        _ring.Free(bytes);
+        _ring.MarkSent(bytes);
         _counters.AddOut(packets, bytes);
         _metrics.AddOut(packets, bytes);
     }

@@ -73,11 +73,16 @@ internal static class LinkSocket
     }
 
     /// <summary>Ends our direction, if the socket is still open.</summary>
-    public static void EndSending(Socket socket)
+    public static void EndSending(Socket socket) => Shutdown(socket, SocketShutdown.Send);
+
+    /// <summary>Ends a receive that is under way, if the socket is still open.</summary>
+    public static void EndReceiving(Socket socket) => Shutdown(socket, SocketShutdown.Receive);
+
+    private static void Shutdown(Socket socket, SocketShutdown how)
     {
         try
         {
-            socket.Shutdown(SocketShutdown.Send);
+            socket.Shutdown(how);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

@@ -18,6 +18,9 @@ internal sealed class ReplyClaim(int maxBytes)
     /// <summary>Whether the receiver waits for room.</summary>
     public bool IsAwaited => Volatile.Read(ref _waiting) is not null;
 
+    /// <summary>Whether nothing is waited for any more.</summary>
+    public bool IsClosed => _closed;
+
     /// <summary>Notes the signals so far, before a reply is tried, so that <see cref="WaitAsync"/> misses none.</summary>
     public void ObserveSignals() => _signalsSeen = Volatile.Read(ref _signals);
 

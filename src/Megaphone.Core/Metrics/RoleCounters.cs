@@ -6,6 +6,10 @@ namespace Megaphone.Metrics;
 internal struct RoleCounters
 {
     public long Links;
+    public long LinksCut;
+    public long LinkCuts;
+    public long LinkCutMilliseconds;
+    public long LinksResumed;
     public long SessionsOpened;
     public long Connected;
     public long PacketsIn;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Megaphone.Xmpp;
 
 namespace Megaphone.Metrics;
@@ -9,6 +10,7 @@ namespace Megaphone.Metrics;
 /// </remarks>
 internal sealed class RoleMetrics(Role role)
 {
+    private readonly ConcurrentDictionary<object, Func<long>> _unacknowledged = [];
     private RoleCounters _counters;
 
     /// <summary>The role that is counted.</summary>
@@ -16,6 +18,21 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>Links that are up now.</summary>
     public long Links => Volatile.Read(ref _counters.Links);
+
+    /// <summary>Links that are cut now: their sessions wait for another connection.</summary>
+    public long LinksCut => Volatile.Read(ref _counters.LinksCut);
+
+    /// <summary>Times that a link was cut.</summary>
+    public long LinkCuts => Volatile.Read(ref _counters.LinkCuts);
+
+    /// <summary>Times that a link that was cut came back.</summary>
+    public long LinksResumed => Volatile.Read(ref _counters.LinksResumed);
+
+    /// <summary>How long links were cut, all of them together, up to where each came back or was lost.</summary>
+    public TimeSpan LinkCutTime => TimeSpan.FromMilliseconds(Volatile.Read(ref _counters.LinkCutMilliseconds));
+
+    /// <summary>Bytes that were sent over links and are kept until they are acknowledged.</summary>
+    public long UnacknowledgedBytes => _unacknowledged.Values.Sum(ofLink => ofLink());
 
     /// <summary>Clients connected now (ECM), or sessions open now (hub).</summary>
     public long Connected => Volatile.Read(ref _counters.Connected);
@@ -90,6 +107,27 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>A link that was up is lost or closed.</summary>
     public void LinkDown() => Interlocked.Decrement(ref _counters.Links);
+
+    /// <summary>A link was cut.</summary>
+    public void AddLinkCut()
+    {
+        Interlocked.Increment(ref _counters.LinksCut);
+        Interlocked.Increment(ref _counters.LinkCuts);
+    }
+
+    /// <summary>A link that was cut has come back, or is lost.</summary>
+    public void RemoveLinkCut(TimeSpan cutFor, bool resumed)
+    {
+        Interlocked.Decrement(ref _counters.LinksCut);
+        Interlocked.Add(ref _counters.LinkCutMilliseconds, (long)cutFor.TotalMilliseconds);
+        if (resumed) Interlocked.Increment(ref _counters.LinksResumed);
+    }
+
+    /// <summary>Adds a link to <see cref="UnacknowledgedBytes"/>.</summary>
+    public void TrackUnacknowledged(object link, Func<long> bytes) => _unacknowledged[link] = bytes;
+
+    /// <summary>Takes a link out of <see cref="UnacknowledgedBytes"/>.</summary>
+    public void UntrackUnacknowledged(object link) => _unacknowledged.TryRemove(link, out _);
 
     /// <summary>A client connected (ECM) or a session was opened (hub): adds to <see cref="Connected"/>.</summary>
     public void AddConnected() => Interlocked.Increment(ref _counters.Connected);

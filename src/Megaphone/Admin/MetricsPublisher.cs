@@ -96,6 +96,20 @@ internal sealed class MetricsPublisher : IDisposable
             }),
             null,
             "Reloads of certificates for links, by result.");
+        Meter.CreateObservableGauge(
+            "megaphone_links_cut", ForRoles(role => role.LinksCut), null, "Links cut now, whose sessions wait for them to come back.");
+        Count("megaphone_link_cuts_total", "Times that a link was cut.", role => role.LinkCuts);
+        Count("megaphone_link_resumptions_total", "Times that a link that was cut came back.", role => role.LinksResumed);
+        Meter.CreateObservableCounter(
+            "megaphone_link_cut_seconds_total",
+            () => _roles.Select(role => new Measurement<double>(role.LinkCutTime.TotalSeconds, RoleLabel(role))),
+            null,
+            "Time for which links were cut, until each came back or was lost.");
+        Meter.CreateObservableGauge(
+            "megaphone_link_unacknowledged_bytes",
+            ForRoles(role => role.UnacknowledgedBytes),
+            null,
+            "Bytes sent over links and kept until they are acknowledged.");
         Count("megaphone_sessions_opened_total", "Sessions opened.", role => role.SessionsOpened);
         CountByReason<CloseReason>(
             "megaphone_sessions_closed_total",

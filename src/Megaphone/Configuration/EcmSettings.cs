@@ -108,6 +108,7 @@ internal static class EcmSettings
             Tls = ReadLinkTls(reader),
             Count = reader.Read(SettingKeys.LinkCount),
             Control = reader.Read(SettingKeys.LinkControl),
+            Resume = reader.Read(SettingKeys.LinkResume),
             ConnectTimeout = reader.Read(SettingKeys.LinkConnectTimeout),
             RetryMin = reader.Read(SettingKeys.LinkRetryMin),
             RetryMax = reader.Read(SettingKeys.LinkRetryMax),

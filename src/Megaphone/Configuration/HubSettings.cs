@@ -21,6 +21,7 @@ internal static class HubSettings
             Link = LinkSettings.Read(reader, SettingKeys.HubLink),
             Tls = ReadTls(reader),
             MaxLinks = reader.Read(SettingKeys.MaxLinks),
+            ResumeTimeout = reader.Read(SettingKeys.ResumeTimeout),
             MaxSessions = reader.Read(SettingKeys.MaxSessions),
             Reactors = reader.Read(SettingKeys.HubReactors),
             ConnectTimeout = reader.Read(SettingKeys.HubConnectTimeout),

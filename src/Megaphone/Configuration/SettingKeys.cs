@@ -84,6 +84,9 @@ internal static class SettingKeys
         "Ecm:Link:Count", 1, 64, ConnectDefaults.Count, "links held to each server; its sessions are spread over them", example: 2);
     public static readonly SettingKey<bool> LinkControl = Table.Add(
         "Ecm:Link:Control", ValueFormats.Switch, ConnectDefaults.Control, "false: the plain protocol, for a hub that knows no `hello`");
+    public static readonly SettingKey<bool> LinkResume = Table.Add(
+        "Ecm:Link:Resume", ValueFormats.Switch, ConnectDefaults.Resume,
+        "whether the sessions of a link that breaks wait for it to come back; false: they end");
     public static readonly SettingKey<bool> LinkTls = Table.Section(
         "Ecm:Link:Tls", false, "whether links speak TLS; true trusts the authorities of the system");
     public static readonly SettingKey<string?> LinkTlsCa = Table.File(
@@ -142,6 +145,9 @@ internal static class SettingKeys
         "Hub:AllowOpenListener", ValueFormats.Switch, false, "true: anybody who reaches the listener may open sessions");
     public static readonly SettingKey<int> MaxLinks = Table.Number(
         "Hub:MaxLinks", 1, 4096, HubDefaults.MaxLinks, "links held; more are closed, those first that have sent nothing", example: 16);
+    public static readonly SettingKey<TimeSpan> ResumeTimeout = Table.Duration(
+        "Hub:ResumeTimeout", TimeSpan.Zero, Hour, HubDefaults.ResumeTimeout,
+        "how long sessions wait for a link that has broken, at least four times `Service:KeepAlive`, to which the default grows; 0: not at all");
     public static readonly SettingKey<int> MaxSessions = Table.Number(
         "Hub:MaxSessions", 1, 16_000_000, HubDefaults.MaxSessions, "sessions held at the same time; more are reset", example: 20_000);
     public static readonly SettingKey<int> HubReactors = Table.Number(

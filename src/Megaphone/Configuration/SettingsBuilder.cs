@@ -33,7 +33,9 @@ internal static class SettingsBuilder
         Settings settings = new()
         {
             Ecm = runsEcm ? ecm with { Link = ecm.Link with { Secret = ecmSecret, KeepAlive = keepAlive } } : null,
-            Hub = runsHub ? hub with { Link = hub.Link with { KeepAlive = keepAlive } } : null,
+            Hub = runsHub
+                ? hub with { Link = hub.Link with { KeepAlive = keepAlive }, ResumeTimeout = FitResumeTimeout(reader, hub.ResumeTimeout, keepAlive) }
+                : null,
             Admin = hasAdmin ? admin : null,
             LinksToOwnHub = linksToOwnHub,
             MaxClientsGiven = reader.IsGiven(SettingKeys.MaxClients),
@@ -45,6 +47,23 @@ internal static class SettingsBuilder
         ListenerOverlaps.Refuse(reader, settings);
         reader.RefuseStrays();
         return settings;
+    }
+
+    /// <summary>Section 7 of the link protocol: an ECM may find out only after twice the keep-alive that its link is cut, and must still be expected
+    /// then.</summary>
+    private static TimeSpan FitResumeTimeout(SettingsReader reader, TimeSpan timeout, TimeSpan keepAlive)
+    {
+        TimeSpan least = 4 * keepAlive;
+        if (timeout == TimeSpan.Zero || timeout >= least) return timeout;
+        if (reader.IsGiven(SettingKeys.ResumeTimeout))
+        {
+            reader.Refuse(
+                SettingKeys.ResumeTimeout,
+                $"must be 0 or at least four times {SettingKeys.KeepAlive.Path}, which is {DurationText.Of(keepAlive)}",
+                DurationText.Of(least));
+        }
+
+        return least;
     }
 
     /// <summary>Port 0 in both places means one and the same port, whichever it will be.</summary>

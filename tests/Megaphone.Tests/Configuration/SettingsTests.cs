@@ -156,7 +156,7 @@ public class SettingsTests
                   "Records": "openssl", "ChannelBinding": true
                 },
                 "Link": {
-                  "To": "hub.example.org:6280", "Count": 3, "Control": true, "Secret": "ecm's secret", "Name": "edge",
+                  "To": "hub.example.org:6280", "Count": 3, "Control": true, "Resume": false, "Secret": "ecm's secret", "Name": "edge",
                   "Tls": { "Ca": "/c.pem", "Name": "other.example.org", "Certificate": "/d.pem", "Key": "/d.key" },
                   "ConnectTimeout": "1s", "RetryMin": "500ms", "RetryMax": "1m", "RingBytes": "8M", "SocketBufferBytes": 77777
                 },
@@ -169,7 +169,8 @@ public class SettingsTests
                 "Listen": "0.0.0.0:6280", "Backend": "tcp://[::1]:5222", "MaxPacketBytes": 64, "MaxSessions": 31,
                 "HalfOpenTimeout": "00:00:32", "IdleTimeout": "24h", "Secret": "hub's secret", "AllowOpenListener": false,
                 "Tls": { "Certificate": "/e.pem", "Key": "/e.key", "ClientCa": "/f.pem" },
-                "Name": "hub", "MaxLinks": 33, "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
+                "Name": "hub", "MaxLinks": 33, "ResumeTimeout": "5m",
+                "Reactors": 3, "RingBytes": 65536, "SocketBufferBytes": 0, "ConnectTimeout": "00:00:34",
                 "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
                 "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:28:42" },
               },

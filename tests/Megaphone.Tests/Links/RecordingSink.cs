@@ -17,6 +17,8 @@ internal sealed class RecordingSink : IPacketSink
 
     public Func<Task> Room { get; set; } = () => Task.CompletedTask;
 
+    public int Window { get; init; }
+
     public (long Packets, long Bytes) Counted => (_packets, _bytes);
 
     public Outcome Accept(ulong id, ReadOnlySpan<byte> content)

@@ -57,7 +57,7 @@ public class SendRingTests
             Assert.True(second.IsEmpty);
             if (round == 0) beginning = first;
             highest = Math.Max(highest, Unsafe.ByteOffset(in beginning[0], in first[0]) + first.Length);
-            ring.Free(first.Length);
+            ring.MarkSent(first.Length);
         }
 
         Assert.True(ring.IsIdle);
@@ -78,7 +78,7 @@ public class SendRingTests
 
             Assert.Equal(1, ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second));
             Assert.Equal(Packets.Of((ulong)round, content.AsSpan(0, length)), (byte[])[.. first, .. second]);
-            ring.Free(first.Length + second.Length);
+            ring.MarkSent(first.Length + second.Length);
         }
     }
 
@@ -93,7 +93,7 @@ public class SendRingTests
         Assert.Equal(0, calls);
         Assert.Equal(2, ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second));
         Assert.Equal(256, first.Length + second.Length);
-        ring.Free(256);
+        ring.MarkSent(256);
         Assert.Equal(1, calls);
         Assert.True(ring.TryClaim(content.Length, out _));
     }
@@ -158,7 +158,7 @@ public class SendRingTests
             {
                 Write(ring, 7, content);
                 ring.Peek(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second);
-                ring.Free(first.Length + second.Length);
+                ring.MarkSent(first.Length + second.Length);
             }
         }));
     }
@@ -176,7 +176,7 @@ public class SendRingTests
         claim.Release();
         Assert.False(claim.Fits(0));
         Assert.Equal(2, ring.Peek(out ReadOnlySpan<byte> first, out _));
-        ring.Free(first.Length);
+        ring.MarkSent(first.Length);
         Assert.True(ring.IsIdle);
     }
 
@@ -334,7 +334,7 @@ public class SendRingTests
             Assert.Equal(_queued, [.. first, .. second]);
             if (_packets == 0) return;
             Freed(_queued.Count);
-            Ring.Free(_queued.Count);
+            Ring.MarkSent(_queued.Count);
             _queued.Clear();
             _packets = 0;
         }
