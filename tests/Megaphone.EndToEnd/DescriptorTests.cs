@@ -27,7 +27,7 @@ public sealed class DescriptorTests : IDisposable
     public async Task Clients_cannot_use_up_the_descriptors_that_the_process_needs(int listener)
     {
         _certificates.Issue("localhost", ["localhost"]);
-        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:ResumeTimeout=0s");
         using TcpProxy between = new(hub.Hub);
         using MegaphoneProcess ecm = await StartAsync(between.Address);
         await ecm.HasLinksAsync(2, "ecm");

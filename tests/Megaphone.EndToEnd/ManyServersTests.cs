@@ -194,7 +194,7 @@ public sealed class ManyServersTests : IDisposable
 
     private async Task<MegaphoneProcess> HubAsync(string name)
     {
-        MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Name={name}");
+        MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Name={name}", "Hub:ResumeTimeout=0s");
         _opened.Add(hub);
         return hub;
     }
