@@ -138,6 +138,75 @@ public sealed class LinkResumptionTests : IDisposable
         ecm.Dispose();
     }
 
+    [Fact]
+    public async Task A_network_that_loses_everything_for_a_while_costs_nothing_but_time()
+    {
+        await using OtherNetwork network = await OtherNetwork.CreateAsync();
+        using MegaphoneProcess hub = await MegaphoneProcess.StartAsync(
+            [$"Hub:Listen={network.There}:0", "Hub:AllowOpenListener=true", $"Admin:Listen={network.There}:0"], network.Launcher);
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Hub);
+        await ecm.HasLinksAsync(1, "ecm");
+        _clients.AddRange(await TestConnection.ConnectManyAsync(ecm.Clients, Clients));
+        foreach (TestConnection client in _clients) await client.AssertEchoesAsync();
+
+        await network.LoseAllAsync();
+        byte[] words = Sample.Bytes(20_000);
+        foreach (TestConnection client in _clients) await client.SendAsync(words);
+
+        // By then TCP would wait for seconds before it sends again.
+        await Task.Delay(TimeSpan.FromSeconds(4));
+        await network.CarryAsync();
+        foreach (TestConnection client in _clients) Sample.AssertSame(words, await client.ReceiveAsync(words.Length));
+        Assert.Equal(1, ecm.LogLines("does not arrive, while another connection can be made"));
+        await ecm.ReachesAsync(1, "megaphone_link_reconnects_total", $"server={hub.Hub}", "result=resumed");
+        await ecm.ReachesAsync(0, "megaphone_link_reconnects_total", $"server={hub.Hub}", "result=fresh");
+        await hub.HasSessionsAsync(Clients);
+        foreach (TestConnection client in _clients) await client.AssertEchoesAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_server_that_is_gone_as_another_one_says_is_not_waited_for(bool isSaidBefore)
+    {
+        MegaphoneProcess hub = await MegaphoneProcess.HubAsync("Hub:Name=a");
+        using TestHub other = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To:0={hub.Hub}", $"Ecm:Link:To:1={other.Address}"]);
+        await ecm.HasLinksAsync(1, "ecm");
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
+        await client.AssertEchoesAsync();
+        using LinkPeer witness = await other.AcceptAsync(name: "b");
+        await ecm.HasLinksAsync(2, "ecm");
+
+        // As long as its link is up, it is not gone.
+        if (isSaidBefore) await witness.SendControlAsync("""{"op":"gone","name":"a"}""");
+        await client.AssertEchoesAsync();
+        await hub.KillAsync();
+        hub.Dispose();
+        if (!isSaidBefore)
+        {
+            await ecm.ReachesAsync(1, "megaphone_links_cut", "role=ecm");
+            await client.AssertStaysSilentAsync();
+            await witness.SendControlAsync("""{"op":"gone","name":"a"}""");
+        }
+
+        await client.AssertIsGoneAsync();
+        await ecm.HasClosedAsync(1, "ecm", "link_lost");
+        Assert.Single(ecm.Complaints("Server a is gone for good"));
+    }
+
+    [Fact]
+    public async Task Two_ECMs_of_one_name_are_reported()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        using MegaphoneProcess first = await MegaphoneProcess.EcmAsync(hub.Hub, "Ecm:Link:Name=edge");
+        await first.HasLinksAsync(1, "ecm");
+        using MegaphoneProcess second = await MegaphoneProcess.EcmAsync(hub.Hub, "Ecm:Link:Name=edge");
+        await second.HasLinksAsync(1, "ecm");
+        await hub.ComplainsAsync(1, "give each a name of its own (Ecm:Link:Name)");
+    }
+
     public void Dispose()
     {
         _clients.ForEach(client => client.Dispose());

@@ -15,9 +15,16 @@ namespace Megaphone.Ecm;
 internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort index, ReactorGroup<EcmClient> clients, RoleMetrics metrics)
     : ILinkHandler
 {
+    /// <summary>For how long such a word counts: until its link has been found dead. Later it may be an old story.</summary>
+    private const int GoneMilliseconds = 60_000;
+
     private volatile Link? _current;
     private volatile bool _hasLeft;
     private TaskCompletionSource? _needed;
+    private bool _wasUp;
+
+    /// <summary>When another server said that this one has died, as <see cref="Environment.TickCount64"/> tells the time.</summary>
+    private long _goneAt = -GoneMilliseconds;
 
     /// <summary>
     /// Above: the number of the link that is, or was last, up; below: how many clients it has. In one word, so that a client of an earlier
@@ -95,9 +102,29 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         if (Server == server) _needed?.TrySetResult();
     }
 
+    /// <summary>Another server says that the server that this leads to has died: if the link is cut, or is soon, it is not waited for.</summary>
+    public void SetGone()
+    {
+        Volatile.Write(ref _goneAt, Environment.TickCount64);
+        LoseIfGone();
+    }
+
+    /// <summary>Ends the link if it is cut and its server has died.</summary>
+    public void LoseIfGone()
+    {
+        if (Environment.TickCount64 - Volatile.Read(ref _goneAt) < GoneMilliseconds && _current is { IsCut: true } cut)
+            cut.Lose("another server says that this one is gone for good");
+    }
+
+    /// <inheritdoc/>
+    public void OnResumed(Link link) => servers.CountReconnect(address.Target, isResumed: true);
+
     /// <inheritdoc/>
     public void OnUp(Link link)
     {
+        Volatile.Write(ref _goneAt, -GoneMilliseconds);
+        if (_wasUp) servers.CountReconnect(address.Target, isResumed: false);
+        _wasUp = true;
         if (!servers.TryJoin(this, link)) _ = link.Connection.DrainAsync(CancellationToken.None, $"{Server} has its links already");
     }
 
@@ -114,6 +141,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     /// <inheritdoc/>
     public void OnControl(Link link, ControlMessage message)
     {
+        if (message is { Op: ControlOp.Gone, Name: { } name }) servers.OnGone(name);
         if (message.Id is not { } id) return;
         ConnectionId client = new(id);
         if (message.Op == ControlOp.Reset) clients.Abort(client, link.Number, CloseReason.ResetByPeer);

@@ -18,6 +18,9 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
         "Server {Server} is out: its last link, {Address}, is down; {Clients} clients on it are disconnected, and {Servers} server(s) are left")]
     public partial void ServerDown(string server, string address, int clients, int servers);
 
+    [LoggerMessage(215, LogLevel.Warning, "Server {Server} is gone for good, says another server: its links that are cut are not waited for")]
+    public partial void ServerGone(string server);
+
     [LoggerMessage(208, LogLevel.Information, "{Address} is listed by name servers no more: it gets no new clients, and its {Clients} stay")]
     public partial void AddressLeft(string address, int clients);
 

@@ -26,6 +26,7 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     private readonly Lock _lock = new();
     private readonly EcmLink?[] _links = new EcmLink?[MaxLinks];
     private readonly HashSet<TargetAddress> _reported = [];
+    private readonly Dictionary<HostPort, (long Resumed, long Fresh)> _reconnects = [];
     private volatile EcmServer[] _servers = [];
     private uint _turn;
     private volatile bool _isStopping;
@@ -137,6 +138,26 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
         }
     }
 
+    /// <summary>A server has died, as another one says, which knows.</summary>
+    /// <param name="name">What it called itself.</param>
+    public void OnGone(string name)
+    {
+        log.ServerGone(name);
+        foreach (EcmLink link in Links.Where(link => link.Server == name)) link.SetGone();
+    }
+
+    /// <summary>Counts that a link is up which has been up before.</summary>
+    /// <param name="target">Where to.</param>
+    /// <param name="isResumed">Whether with its sessions.</param>
+    public void CountReconnect(HostPort target, bool isResumed)
+    {
+        lock (_lock)
+        {
+            (long resumed, long fresh) = _reconnects.GetValueOrDefault(target);
+            _reconnects[target] = isResumed ? (resumed + 1, fresh) : (resumed, fresh + 1);
+        }
+    }
+
     /// <summary>What is up of each target.</summary>
     public IReadOnlyList<ServerStatus> Status(IReadOnlyList<HostPort> targets)
     {
@@ -144,7 +165,8 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
         return [.. targets.Select(target =>
         {
             EcmLink[] own = [.. links.Where(link => link.Address.Target == target)];
-            return new ServerStatus(target.ToString(), own.Count(link => link.IsUp), own.Sum(link => (long)link.Clients));
+            (long resumed, long fresh) = Reconnects(target);
+            return new ServerStatus(target.ToString(), own.Count(link => link.IsUp), own.Sum(link => (long)link.Clients), resumed, fresh);
         })];
     }
 
@@ -162,6 +184,11 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
                 : own.Any(link => link.IsUp) ? $"every link to {target} is draining"
                 : $"no link to {target} is up";
         }
+    }
+
+    private (long Resumed, long Fresh) Reconnects(HostPort target)
+    {
+        lock (_lock) return _reconnects.GetValueOrDefault(target);
     }
 
     private EcmLink? Choose(bool isCut, out Link? current)

@@ -139,6 +139,7 @@ internal sealed class ServerLinks(
             EndIfLeft(one);
         }
 
+        one.Link.LoseIfGone();
         if (one.Link.UntilNeeded is null) _lookup!.Request();
     }
 

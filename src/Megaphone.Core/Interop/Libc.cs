@@ -28,6 +28,7 @@ internal static unsafe partial class Libc
     public const int TcpKeepIdle = 4;
     public const int TcpKeepInterval = 5;
     public const int TcpKeepCount = 6;
+    public const int TcpInfo = 11;
     public const int TcpCongestion = 13;
     public const int TcpUserTimeout = 18;
     public const int MsgPeek = 0x02;

@@ -11,6 +11,11 @@ internal interface ILinkHandler
     /// <summary>The link is ready for sessions. Called once, before anything else.</summary>
     void OnUp(Link link);
 
+    /// <summary>The link was cut, and is up again, with all its sessions.</summary>
+    void OnResumed(Link link)
+    {
+    }
+
     /// <summary>A session's packet arrived.</summary>
     /// <param name="link">The link.</param>
     /// <param name="id">The connection id, never 0.</param>
@@ -19,7 +24,7 @@ internal interface ILinkHandler
     /// when the link's own ring has room.</returns>
     Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content);
 
-    /// <summary>A <c>pause</c>, <c>resume</c>, <c>reset</c> or <c>drain</c> arrived.</summary>
+    /// <summary>A <c>pause</c>, <c>resume</c>, <c>reset</c>, <c>drain</c> or <c>gone</c> arrived.</summary>
     void OnControl(Link link, ControlMessage message);
 
     /// <summary>The link's ring has room again after a claim was refused.</summary>

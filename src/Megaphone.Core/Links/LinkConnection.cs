@@ -31,10 +31,10 @@ internal sealed class LinkConnection : IDisposable
     private readonly LinkOpening _opening;
     private readonly LinkReceiver _receiver;
     private readonly KeepAliveMonitor _keepAlive;
-    private LinkCounters _counters = new();
     private readonly long _created = Stopwatch.GetTimestamp();
     private readonly Lock _closing = new();
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private LinkCounters _counters = new();
     private SecuredSocket? _secured;
     private LinkSender? _sender;
     private volatile Link? _link;
@@ -113,6 +113,9 @@ internal sealed class LinkConnection : IDisposable
     public string CloseReason => _closeReason ?? "";
 
     public bool IsClosed => _isClosed;
+
+    /// <summary>Whether it carries a link that can be resumed, and what was sent over it has not arrived for more than a second.</summary>
+    public bool IsStalled => !_isForGood && _link is { Terms: not null } && LinkSocket.IsStalled(_socket);
 
     /// <summary>Completes when it has ended, and its link is cut or over.</summary>
     public Task Closed => _closed.Task;
@@ -235,6 +238,9 @@ internal sealed class LinkConnection : IDisposable
     /// <summary>Logs that the link, which this connection was the last to carry, is lost.</summary>
     internal void LogLost(Link link, string reason) => _log.Lost(link, reason);
 
+    /// <summary>Logs that links of two processes have one name.</summary>
+    internal void LogNameShared(string? name) => _log.NameShared(name);
+
     /// <summary>Records why the connection ends; the first reason counts. Does not close it.</summary>
     internal void End(string reason)
     {
@@ -294,6 +300,7 @@ internal sealed class LinkConnection : IDisposable
         else _log.Resumed(cutFor, kind, again);
         if (agreed.Control) _keepAlive.Start(agreed.KeepAlive ?? _options.KeepAlive, link.Terms is not null);
         if (resumed is null) Handler.OnUp(link);
+        else Handler.OnResumed(link);
 
         // Counted last, when it can be used: readiness is derived from the count, and clients follow readiness.
         _metrics.LinkUp();

@@ -44,6 +44,12 @@ internal sealed class LinkConnectionLog(string peer, LinkLog log, LinkLogLimiter
         if (MayLog(LinkEvent.Draining)) log.DrainAsked(peer);
     }
 
+    /// <summary>A link of another process that has the same name is up.</summary>
+    public void NameShared(string? name)
+    {
+        if (MayLog(LinkEvent.NameShared)) log.NameShared(peer, name ?? "no name");
+    }
+
     /// <summary>Something was thrown that nothing expects.</summary>
     public void Unexpected(Exception error)
     {

@@ -14,7 +14,13 @@ internal sealed class LinkConnector(
     LinkTls? tls = null)
 {
     /// <summary>The longest wait for a TCP connection, and between two attempts, while sessions wait for a link that is cut.</summary>
-    private static readonly TimeSpan CutTimeout = TimeSpan.FromSeconds(1), CutRetryMax = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan CutTimeout = TimeSpan.FromMilliseconds(750), CutRetryMax = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How often it is looked whether what a link has sent arrives.</summary>
+    private static readonly TimeSpan StallCheck = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>A connection that was made while that of the link stalled, and is to take its place.</summary>
+    private Socket? _replacement;
 
     /// <summary>Called when an attempt has failed or a link has ended, before the wait for the next attempt.</summary>
     public Action OnEnded { get; init; } = () => { };
@@ -32,6 +38,7 @@ internal sealed class LinkConnector(
     public async Task RunAsync(CancellationToken stop)
     {
         await KeepConnectedAsync(stop).ConfigureAwait(false);
+        _replacement?.Dispose();
         Slot?.Cut?.Lose("shutting down");
     }
 
@@ -43,6 +50,7 @@ internal sealed class LinkConnector(
             (string? failure, bool warned) = await ConnectAndRunAsync(stop).ConfigureAwait(false);
             OnEnded();
             if (stop.IsCancellationRequested) return;
+            if (_replacement is not null) continue;
             if (UntilNeeded() is { } needed)
             {
                 (attempt, logged) = (0, null);
@@ -85,10 +93,8 @@ internal sealed class LinkConnector(
         try
         {
             // Each step may fail: there may be no descriptor, and the other side may have reset what it just accepted.
-            socket = new Socket(to.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            timeout.CancelAfter(Slot?.Cut is null || connect.ConnectTimeout < CutTimeout ? connect.ConnectTimeout : CutTimeout);
-            await socket.ConnectAsync(to.EndPoint, timeout.Token).ConfigureAwait(false);
+            socket = Interlocked.Exchange(ref _replacement, null)
+                ?? await ConnectAsync(Slot?.Cut is null ? connect.ConnectTimeout : CutTimeout, stop).ConfigureAwait(false);
             LinkOrigin origin = connect.Control ? LinkOrigin.Connected : LinkOrigin.ConnectedPlain;
             connected = new LinkConnection(socket, origin, options, handler, metrics, log, tls, peerName: to.Target.Host, slot: Slot);
         }
@@ -112,8 +118,64 @@ internal sealed class LinkConnector(
             // A link that is up is drained by its owner; one that is not has nothing to drain.
             if (connection.Link is null) connection.Close("shutting down");
         });
-        await connection.RunAsync(connect.ConnectTimeout).ConfigureAwait(false);
+        Task ended = connection.RunAsync(connect.ConnectTimeout);
+        if (Slot is not null) await ReplaceIfStalledAsync(connection, ended, stop).ConfigureAwait(false);
+        await ended.ConfigureAwait(false);
         return (connection.Link is not null && connection.Age > connect.RetryMax ? null : connection.CloseReason, connection.HasWarned);
+    }
+
+    /// <exception cref="OperationCanceledException">There is none in time.</exception>
+    /// <exception cref="SocketException">There can be none.</exception>
+    private async Task<Socket> ConnectAsync(TimeSpan atMost, CancellationToken stop)
+    {
+        Socket socket = new(to.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            timeout.CancelAfter(atMost < connect.ConnectTimeout ? atMost : connect.ConnectTimeout);
+            await socket.ConnectAsync(to.EndPoint, timeout.Token).ConfigureAwait(false);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>While nothing arrives of what a link has sent, tries whether another connection can be made, and leaves the link to that. TCP
+    /// waits twice as long before each time that it sends again, and so may find out late that the network is back.</summary>
+    private async Task ReplaceIfStalledAsync(LinkConnection connection, Task ended, CancellationToken stop)
+    {
+        while (await Task.WhenAny(ended, Task.Delay(StallCheck, CancellationToken.None)).ConfigureAwait(false) != ended)
+        {
+            while (connection.IsStalled && !stop.IsCancellationRequested)
+            {
+                if (await TryConnectAsync(stop).ConfigureAwait(false) is not { } other) continue;
+                if (connection.IsStalled)
+                {
+                    _replacement = other;
+                    connection.Close("what was sent over it does not arrive, while another connection can be made");
+                    return;
+                }
+
+                other.Dispose();
+            }
+        }
+    }
+
+    /// <returns>Null, after a moment at least, when there is no connection now.</returns>
+    private async Task<Socket?> TryConnectAsync(CancellationToken stop)
+    {
+        try
+        {
+            return await ConnectAsync(CutTimeout, stop).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException)
+        {
+            await Task.Delay(CutRetryMax, CancellationToken.None).ConfigureAwait(false);
+            return null;
+        }
     }
 
     /// <summary>The delay doubles from RetryMin to RetryMax; half of it is random.</summary>

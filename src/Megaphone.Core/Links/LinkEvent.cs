@@ -21,6 +21,9 @@ internal enum LinkEvent
     /// <summary>The other side asked for no new sessions.</summary>
     Draining,
 
+    /// <summary>It has the name of another process's link, which is up.</summary>
+    NameShared,
+
     /// <summary>It violated the protocol.</summary>
     ProtocolError,
 

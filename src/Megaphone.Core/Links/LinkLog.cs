@@ -31,6 +31,11 @@ internal sealed partial class LinkLog(ILogger<Link> logger)
     [LoggerMessage(102, LogLevel.Information, "Link {Peer} is draining: the other side asked for no new sessions on it")]
     public partial void DrainAsked(string peer);
 
+    [LoggerMessage(116, LogLevel.Warning,
+        "Link {Peer} is from {Name}, and so is a link of another process that is up: if these are two ECMs, give each a name of its own "
+        + "(Ecm:Link:Name), or neither's links will be resumed")]
+    public partial void NameShared(string peer, string name);
+
     [LoggerMessage(103, LogLevel.Warning, "No link to {To}: {Reason}; retrying, at most {RetryMax} s apart")]
     public partial void NoLink(string to, string reason, double retryMax);
 

@@ -47,6 +47,7 @@ internal sealed class LinkLogLimiter : IDisposable
             LinkEvent.Resumed => (LogLevel.Information, "came back"),
             LinkEvent.Lost => (LogLevel.Warning, "were cut and did not come back"),
             LinkEvent.Draining => (LogLevel.Information, "were asked for no new sessions"),
+            LinkEvent.NameShared => (LogLevel.Warning, "had the name of another process's"),
             LinkEvent.ProtocolError => (LogLevel.Warning, "were closed for a protocol error"),
             LinkEvent.HelloRefused => (LogLevel.Warning, "were closed because their hello was refused"),
             LinkEvent.TlsRefused => (LogLevel.Warning, "were closed for lack of TLS or of an accepted certificate"),

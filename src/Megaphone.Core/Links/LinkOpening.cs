@@ -157,7 +157,9 @@ internal sealed class LinkOpening(
         if (resumed is { IsCut: false, IsOver: false }) return WaitForEnd(resumed.Connection, "its other end has connected again", forGood: false);
         if (resumed is not null && TryTakeUp(resumed, agreed) is { } outcome) return outcome;
 
-        if (links.Supersede(agreed.Name, agreed.Resume) is { IsCut: false } previous)
+        Link? previous = links.Supersede(agreed.Name, agreed.Resume, out bool isNameShared);
+        if (isNameShared) connection.LogNameShared(agreed.Name);
+        if (previous is { IsCut: false })
             return WaitForEnd(previous.Connection, LinkRegistry.Superseded, forGood: true);
         if (!links.TryAdmit())
         {
@@ -212,7 +214,18 @@ internal sealed class LinkOpening(
     {
         if (link.TryTakeUp(agreed.Resume!.Received ?? 0, out bool isPossible))
         {
-            connection.BringUp(agreed, link);
+            try
+            {
+                connection.BringUp(agreed, link);
+            }
+            catch
+            {
+                // It is up, and no connection will ever end it.
+                link.End();
+                link.CloseRing();
+                throw;
+            }
+
             return Outcome.Done;
         }
 

@@ -80,9 +80,13 @@ internal sealed class LinkRegistry(int maxLinks, TimeSpan timeout)
 
     /// <summary>Ends what a new link's <c>hello</c> shows to be of no use: links of other processes with its sender's name, as soon as they are
     /// cut, and the link that was in its slot.</summary>
+    /// <param name="name">The name of its sender.</param>
+    /// <param name="offer">What it says about resuming.</param>
+    /// <param name="isNameShared">Whether a link of another process with that name is up.</param>
     /// <returns>The link that was in its slot and is still up, for the caller to close; else null.</returns>
-    public Link? Supersede(string? name, ControlResume? offer)
+    public Link? Supersede(string? name, ControlResume? offer, out bool isNameShared)
     {
+        isNameShared = false;
         if (offer is not { Instance: { } instance, Slot: { } slot }) return null;
         Key key = new(name ?? "", instance, slot);
         List<Link> ended = [];
@@ -92,7 +96,9 @@ internal sealed class LinkRegistry(int maxLinks, TimeSpan timeout)
             if (_resumable.TryGetValue(key, out previous) && previous.IsCut) ended.Add(previous);
             foreach ((Key other, Link old) in _resumable)
             {
-                if (other.Name == key.Name && other.Instance != key.Instance && _superseded.Add(old) && old.IsCut) ended.Add(old);
+                if (other.Name != key.Name || other.Instance == key.Instance || !_superseded.Add(old)) continue;
+                if (old.IsCut) ended.Add(old);
+                else isNameShared = true;
             }
         }
 
@@ -135,7 +141,6 @@ internal sealed class LinkRegistry(int maxLinks, TimeSpan timeout)
 
         Free();
     }
-
 
     private readonly record struct Key(string Name, string Instance, int Slot);
 }

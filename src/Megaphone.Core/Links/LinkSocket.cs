@@ -9,6 +9,9 @@ internal static class LinkSocket
 {
     private const int Probes = 3;
 
+    /// <summary>So often the same has been sent again in vain after 1.4 s, where the way to the other end and back is short.</summary>
+    private const int StalledRetransmissions = 3;
+
     /// <summary>Sets the options of a connected socket.</summary>
     /// <exception cref="SocketException">It is no longer connected.</exception>
     public static void Configure(Socket socket, LinkOptions options)
@@ -65,6 +68,21 @@ internal static class LinkSocket
         try
         {
             return socket.Available > 0;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whether what was sent has been sent again, and again, and does not arrive; false when the socket is closed.</summary>
+    public static bool IsStalled(Socket socket)
+    {
+        // struct tcp_info: state, state of congestion control, retransmissions of what is first to be acknowledged.
+        Span<byte> info = stackalloc byte[3];
+        try
+        {
+            return socket.GetRawSocketOption(Libc.IpProtoTcp, Libc.TcpInfo, info) == info.Length && info[2] >= StalledRetransmissions;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

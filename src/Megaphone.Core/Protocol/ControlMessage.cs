@@ -104,6 +104,10 @@ internal sealed record ControlMessage
     /// <summary>Ends the link for good.</summary>
     public static ControlMessage Close(string reason) => new() { Op = ControlOp.Close, Reason = reason };
 
+    /// <summary>Says that another server has died.</summary>
+    /// <param name="name">What it calls itself in its <c>welcome</c>.</param>
+    public static ControlMessage Gone(string name) => new() { Op = ControlOp.Gone, Name = name };
+
     /// <summary>
     /// The message as the content of a packet: UTF-8, at most <see cref="MaxBytes"/>. A reason that is too long for
     /// that is cut between two characters.

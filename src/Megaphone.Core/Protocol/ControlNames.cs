@@ -6,7 +6,7 @@ namespace Megaphone.Protocol;
 internal static class ControlNames
 {
     private static readonly string[] Ops =
-        ["unknown", "hello", "welcome", "refuse", "ping", "pong", "pause", "resume", "reset", "drain", "ack", "close"];
+        ["unknown", "hello", "welcome", "refuse", "ping", "pong", "pause", "resume", "reset", "drain", "ack", "close", "gone"];
 
     private static readonly string[] Framings = ["bytes", "stanza"];
 

@@ -38,4 +38,7 @@ internal enum ControlOp
 
     /// <summary>The link ends for good, and is not to be resumed (section 7).</summary>
     Close,
+
+    /// <summary>Another server has died, and its sessions are not to be waited for (section 7).</summary>
+    Gone,
 }

@@ -93,6 +93,7 @@ internal static class ControlReader
             ControlOp.Reset => new() { Op = op, Id = members.Id("id"), Reason = members.Text("reason") },
             ControlOp.Drain => new() { Op = op, After = members.Seconds("after", zeroAllowed: true) },
             ControlOp.Ack => new() { Op = op, Received = members.Position("received", required: true) },
+            ControlOp.Gone => new() { Op = op, Name = members.Text("name") },
             ControlOp.Close => new() { Op = op, Reason = members.Text("reason") },
             _ => new() { Op = ControlOp.Unknown },
         };

@@ -25,6 +25,15 @@ internal sealed class MetricsPublisher : IDisposable
             {
                 ForServers(metrics, "megaphone_link_up", "Links up now, by configured server.", server => server.Up);
                 ForServers(metrics, "megaphone_server_clients", "Clients on links that are up, by configured server.", server => server.Sessions);
+                Meter.CreateObservableCounter(
+                    "megaphone_link_reconnects_total",
+                    () => metrics.Servers().SelectMany(server => (Measurement<long>[])
+                    [
+                        new(server.Resumed, LabelOf("server", server.Name), LabelOf("result", "resumed")),
+                        new(server.Fresh, LabelOf("server", server.Name), LabelOf("result", "fresh")),
+                    ]),
+                    null,
+                    "Times that a link that had been up came up again, by configured server: with its sessions, or without.");
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_clients",
                     () => metrics.Connected,

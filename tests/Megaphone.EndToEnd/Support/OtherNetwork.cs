@@ -23,6 +23,9 @@ internal sealed class OtherNetwork : IAsyncDisposable
     /// <summary>The other end's address.</summary>
     public IPAddress There { get; }
 
+    /// <summary>A command that executes another one there.</summary>
+    public IReadOnlyList<string> Launcher => [.. Command($"netns exec {_name}")];
+
     /// <summary>Makes it.</summary>
     public static async Task<OtherNetwork> CreateAsync()
     {
@@ -48,7 +51,7 @@ internal sealed class OtherNetwork : IAsyncDisposable
     /// <summary>Connects a client from there, which sends a line, if there is one, and then holds the connection.</summary>
     public async Task<ChildProcess> ConnectAsync(IPEndPoint to, params string[] line)
     {
-        ChildProcess client = ChildProcess.Start([.. Command($"netns exec {_name} /usr/bin/python3"),
+        ChildProcess client = ChildProcess.Start([.. Launcher, "/usr/bin/python3",
             Path.Combine(Repository.Root, "tests/peers/idle_client.py"), to.ToString(), .. line]);
         await client.LineAsync("connected ");
         return client;
@@ -59,6 +62,12 @@ internal sealed class OtherNetwork : IAsyncDisposable
 
     /// <summary>Mends it.</summary>
     public Task MendAsync() => IpThereAsync($"link set {_name} up");
+
+    /// <summary>Has everything lost on the way, in both directions; the cable is as it was, and nothing tells this end.</summary>
+    public Task LoseAllAsync() => IpThereAsync($"address delete {There}/30 dev {_name}");
+
+    /// <summary>Loses nothing any more.</summary>
+    public Task CarryAsync() => IpThereAsync($"address add {There}/30 dev {_name}");
 
     /// <summary>Removes it.</summary>
     public async ValueTask DisposeAsync()
