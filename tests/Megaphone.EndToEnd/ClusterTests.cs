@@ -110,23 +110,13 @@ public sealed class ClusterTests : IAsyncLifetime
     {
         XmppClient user = await XmppClient.ConnectAsync(_ecm.Clients);
         await user.LogInAsync("juliet", "balcony");
-        await user.SendAsync("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
-        string enabled = await user.ExpectAsync("<enabled ") + await user.ExpectAsync("/>");
-        return (user, Regex.Match(enabled, "id='([^']*)'").Groups[1].Value);
+        return (user, await user.EnableResumptionAsync());
     }
 
     private async Task<(XmppClient User, string Answer)> ResumeAsync(string id)
     {
         XmppClient user = await XmppClient.ConnectAsync(_ecm.Clients);
-        await user.OpenAsync();
-        string plain = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"\0juliet\0{Ejabberd.Password}"));
-        await user.SendAsync($"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>");
-        await user.ExpectAsync("<success");
-        await user.OpenAsync();
-        await user.SendAsync($"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{id}'/>");
-        await BoundedWait.UntilAsync(() => user.Pending.Contains("<resumed ", StringComparison.Ordinal)
-            || user.Pending.Contains("</failed>", StringComparison.Ordinal), "the answer to a resumption");
-        return (user, user.Pending);
+        return (user, await user.ResumeAsync("juliet", id));
     }
 
     private static async Task ChatAsync(XmppClient[] users)

@@ -13,24 +13,32 @@ namespace Megaphone.Ecm;
 internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>
 {
+    private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
+
     private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
     private ReactorGroup<EcmClient>? _clients;
+    private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
+    private volatile bool _draining;
     private volatile bool _stopping;
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
     public void Attach(ReactorGroup<EcmClient> clients) => _clients = clients;
 
+    /// <summary>From now on no new clients are served.</summary>
+    public void RefuseNew() => _draining = true;
+
     /// <summary>From now on nothing more is read from clients.</summary>
     public void StopReading() => _stopping = true;
 
     /// <inheritdoc/>
-    public RefusalReason? GetRefusal() => servers.AreUsable ? null : RefusalReason.NoLink;
+    public RefusalReason? GetRefusal() => _draining ? RefusalReason.Draining : servers.AreUsable ? null : RefusalReason.NoLink;
 
     /// <inheritdoc/>
     public RefusalReason? OnAccepted(
         ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
         owner = 0;
+        if (_draining) return RefusalReason.Draining;
         if (servers.Choose(out Link? link) is not { } chosen || link is null) return RefusalReason.NoLink;
 
         state.LinkIndex = chosen.Index;
@@ -97,7 +105,7 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
     {
         bool refused = state.Stream.IsRefused;
-        if (refused) reason = CloseReason.StreamError;
+        if (refused) reason = _draining ? CloseReason.Drained : CloseReason.StreamError;
         else _stanzas?.End(ref state);
 
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
@@ -110,18 +118,27 @@ internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, Ecm
     }
 
     /// <inheritdoc/>
-    public CloseReason? GetCloseReason(int owner, bool hasSent, ref EcmClient state, out ReadOnlySpan<byte> last)
+    public CloseReason? GetCloseReason(
+        ConnectionId id, int owner, bool hasSent, bool isDrain, ref EcmClient state, out ReadOnlySpan<byte> last)
     {
         last = default;
-        if (_stopping || state.Stream.IsRefused || LinkOf(owner, state) is not null) return null;
+        if (_stopping || state.Stream.IsRefused) return null;
+        Link? link = LinkOf(owner, state);
+        if (link is not null && !isDrain) return null;
+        CloseReason reason = link is null ? CloseReason.LinkLost : CloseReason.Drained;
         if (_stanzas is { } stanzas)
         {
-            if (state.Life.IsOpened) metrics.AddSessionClosed(CloseReason.LinkLost);
+            if (state.Life.IsOpened) metrics.AddSessionClosed(reason);
             stanzas.Abandon(ref state);
-            last = hasSent ? StreamErrorText.ShutdownAndEnd : (byte[])[.. NewHeader(), .. StreamErrorText.ShutdownAndEnd];
+            byte[] farewell = isDrain ? _farewell : Shutdown;
+            last = hasSent ? farewell : (byte[])[.. NewHeader(), .. farewell];
+
+            // The server keeps what its client can still resume elsewhere (XEP-0198): nothing more of the client reaches it, not even its answer to
+            // this. If there is no room now, the server is told when the client is closed.
+            state.Life.TrySendClose(link, id.Value, reason);
         }
 
-        return CloseReason.LinkLost;
+        return reason;
     }
 
     /// <inheritdoc/>

@@ -133,7 +133,9 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     {
         // The id contains the client's slot, and the link's number tells whether it is this link's client: no lookup is needed.
         ConnectionId client = new(id);
-        bool accepted = content.IsEmpty ? clients.EndWrite(client, link.Number) : clients.Send(client, link.Number, content);
+        bool accepted = content.IsEmpty
+            ? clients.EndWrite(client, link.Number)
+            : clients.Send(client, link.Number, content, moreFollows: !IsWhole(content));
         if (!accepted) metrics.AddDropped(DropReason.SessionOver);
         return Outcome.Done;
     }
@@ -160,6 +162,9 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         // The ring will never have room again: clients that wait for it must find out now that the link is down.
         clients.ReleaseStalled();
     }
+
+    /// <summary>Whether a packet seems to end where a piece of the server's stream does: such a piece ends with a tag, or is white space.</summary>
+    private static bool IsWhole(ReadOnlySpan<byte> content) => content[^1] == '>' || content.Length == 1;
 
     private void Count(int owner, int change)
     {

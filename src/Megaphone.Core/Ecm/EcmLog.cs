@@ -54,6 +54,12 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
 
     [LoggerMessage(201, LogLevel.Warning,
         "Clients were refused in the last {Seconds} s: {NoLink} without a link, {TooMany} above MaxClients, "
-        + "{Descriptors} without a descriptor, {Memory} without memory, {LinkFull} with a full link")]
-    public partial void Refused(int seconds, long noLink, long tooMany, long descriptors, long memory, long linkFull);
+        + "{Descriptors} without a descriptor, {Memory} without memory, {LinkFull} with a full link, {Draining} while draining")]
+    public partial void Refused(int seconds, long noLink, long tooMany, long descriptors, long memory, long linkFull, long draining);
+
+    [LoggerMessage(213, LogLevel.Information, "ECM drains: no new clients, and its {Clients} clients are ended within {Time}")]
+    public partial void Draining(long clients, string time);
+
+    [LoggerMessage(214, LogLevel.Information, "ECM is drained after {Seconds:F1} s: {Clients} clients are left")]
+    public partial void Drained(double seconds, long clients);
 }

@@ -36,6 +36,12 @@ internal sealed record EcmOptions
     /// <summary>Clients disconnected per second after their link was lost. Default 5,000.</summary>
     public int CloseRate { get; init; } = 5_000;
 
+    /// <summary>The time in which a drain ends the clients, evenly. Default 60 s.</summary>
+    public TimeSpan DrainOver { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Where clients go when this ECM drains, HOST or HOST:PORT; null: they look for themselves. With stanza framing only.</summary>
+    public string? SeeOtherHost { get; init; }
+
     /// <summary>The bounds of what is buffered for slow clients.</summary>
     public BufferOptions Buffers { get; init; } = new();
 

@@ -1,8 +1,11 @@
+using System.Diagnostics;
 using System.Net;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Megaphone.Protocol;
 using Megaphone.Reactor;
 using Megaphone.Tls;
+using Megaphone.Values;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Ecm;
@@ -10,6 +13,9 @@ namespace Megaphone.Ecm;
 /// <summary>The external connection manager: holds the clients' connections and carries their data over its links.</summary>
 internal sealed class EcmRole : IDisposable
 {
+    private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan DrainLinger = TimeSpan.FromSeconds(1);
+
     private readonly EcmOptions _options;
     private readonly RoleMetrics _metrics;
     private readonly EcmLog _log;
@@ -92,9 +98,18 @@ internal sealed class EcmRole : IDisposable
         _log.Listening(string.Join(", ", _listening), _options.Connect.Count, string.Join(", ", _options.Connect.To));
     }
 
+    /// <summary>Serves no new clients, and ends those who are there, evenly within <see cref="EcmOptions.DrainOver"/>. Completes when that is
+    /// done; the role goes on running.</summary>
+    public async Task DrainAsync()
+    {
+        _clients.RefuseNew();
+        if (_reactors is { } reactors) await DrainAsync(reactors, _options.DrainOver, CancellationToken.None).ConfigureAwait(false);
+    }
+
     /// <summary>Stops accepting clients, sends what is queued in both directions, and stops.</summary>
+    /// <param name="drainOver">The most that ending clients may take, so that they do not come back to another server all at once.</param>
     /// <param name="deadline">When to stop waiting for the other sides.</param>
-    public async Task StopAsync(CancellationToken deadline)
+    public async Task StopAsync(TimeSpan drainOver, CancellationToken deadline)
     {
         if (_reactors is not { } reactors) return;
         _reactors = null;
@@ -102,6 +117,12 @@ internal sealed class EcmRole : IDisposable
         reactors.StopAccepting();
         _tlsAcceptor?.Dispose();
         await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
+        if (_options.Link.Framing == LinkFraming.Stanza && reactors.Count > 0)
+        {
+            _clients.RefuseNew();
+            TimeSpan atRate = TimeSpan.FromMilliseconds(1000L * reactors.Count / _options.CloseRate);
+            await DrainAsync(reactors, atRate < drainOver ? atRate : drainOver, deadline).ConfigureAwait(false);
+        }
 
         _clients.StopReading();
         _servers.Stop();
@@ -113,6 +134,21 @@ internal sealed class EcmRole : IDisposable
         // The links are down; slow clients still get what is buffered for them, until the deadline.
         while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);
         reactors.Stop();
+    }
+
+    private async Task DrainAsync(ReactorGroup<EcmClient> reactors, TimeSpan over, CancellationToken deadline)
+    {
+        long began = Stopwatch.GetTimestamp();
+        _log.Draining(_metrics.Connected, DurationText.Of(over));
+        reactors.Drain(over, waits: _options.Link.Framing == LinkFraming.Stanza);
+
+        while (reactors.IsDraining && !deadline.IsCancellationRequested) await Task.Delay(DrainStep, CancellationToken.None).ConfigureAwait(false);
+
+        // Who was told the end is given a moment to answer it.
+        long told = Stopwatch.GetTimestamp();
+        while (reactors.Count > 0 && Stopwatch.GetElapsedTime(told) < DrainLinger && !deadline.IsCancellationRequested)
+            await Task.Delay(DrainStep, CancellationToken.None).ConfigureAwait(false);
+        _log.Drained(Stopwatch.GetElapsedTime(began).TotalSeconds, reactors.Count);
     }
 
     /// <summary>Releases what is left after <see cref="StopAsync"/>.</summary>

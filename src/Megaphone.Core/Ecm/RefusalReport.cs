@@ -9,7 +9,10 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
 
     /// <summary>The reasons, in the order of the log line.</summary>
     private static readonly RefusalReason[] Reasons =
-        [RefusalReason.NoLink, RefusalReason.TooMany, RefusalReason.Descriptors, RefusalReason.Memory, RefusalReason.LinkFull];
+    [
+        RefusalReason.NoLink, RefusalReason.TooMany, RefusalReason.Descriptors, RefusalReason.Memory, RefusalReason.LinkFull,
+        RefusalReason.Draining,
+    ];
 
     private readonly long[] _reported = new long[Reasons.Length];
     private Timer? _timer;
@@ -30,6 +33,6 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
             _reported[i] = count;
         }
 
-        if (refused.Sum() > 0) log.Refused(Seconds, refused[0], refused[1], refused[2], refused[3], refused[4]);
+        if (refused.Sum() > 0) log.Refused(Seconds, refused[0], refused[1], refused[2], refused[3], refused[4], refused[5]);
     }
 }

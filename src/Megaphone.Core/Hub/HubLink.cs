@@ -33,6 +33,9 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     /// <summary>The sessions on it, once it is up.</summary>
     public SessionTable Sessions => _table!;
 
+    /// <summary>Asks the ECM for no new sessions on it.</summary>
+    public void AskForNoMore() => Usable?.TryWrite(ControlMessage.Drain());
+
     /// <summary>Stops all writing to it.</summary>
     public void StopSending() => _closing = true;
 
@@ -55,6 +58,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
         _link = link;
         _table = new SessionTable(MaxEndedIds);
         Index = sessions.Links.Add(this);
+        if (sessions.IsDraining) AskForNoMore();
     }
 
     /// <inheritdoc/>

@@ -60,6 +60,9 @@ internal sealed class HubRole : IDisposable
         _log.Listening(Listening.ToString(), string.Join(", ", backends));
     }
 
+    /// <summary>Asks ECMs for no new sessions on the links that there are, and on those that come. Sessions stay until they end.</summary>
+    public void Drain() => _sessions.Drain();
+
     /// <summary>Stops accepting links, asks ECMs for no more sessions, sends what is queued in both directions, and stops.</summary>
     /// <param name="deadline">When to stop waiting for the other sides.</param>
     public async Task StopAsync(CancellationToken deadline)
@@ -70,7 +73,7 @@ internal sealed class HubRole : IDisposable
         {
             _listener.Dispose();
             connections = _listener.Connections();
-            foreach (LinkConnection connection in connections) connection.Link?.TryWrite(ControlMessage.Drain(TimeSpan.Zero));
+            foreach (LinkConnection connection in connections) connection.Link?.TryWrite(ControlMessage.Drain(after: TimeSpan.Zero));
             await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
         }
 

@@ -6,12 +6,24 @@ namespace Megaphone.Hub;
 /// Thread-safe.</summary>
 internal sealed class SessionLifecycle(HubOptions options, RoleMetrics metrics, HubLog log)
 {
+    private volatile bool _isDraining;
+
     public HubOptions Options { get; } = options;
 
     public RoleMetrics Metrics { get; } = metrics;
 
     /// <summary>The links that are up, or still have sessions.</summary>
     public HubLinks Links { get; } = new();
+
+    /// <summary>Whether ECMs are asked for no new sessions.</summary>
+    public bool IsDraining => _isDraining;
+
+    /// <summary>Asks ECMs for no new sessions, on all links that there are or will be.</summary>
+    public void Drain()
+    {
+        _isDraining = true;
+        foreach (HubLink link in Links.All()) link.AskForNoMore();
+    }
 
     /// <summary>Counts a session that was opened.</summary>
     public void CountOpened(HubLink link, ulong id)

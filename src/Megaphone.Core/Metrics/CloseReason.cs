@@ -40,6 +40,9 @@ internal enum CloseReason : byte
     /// <summary>The link that carried the session was lost.</summary>
     LinkLost,
 
+    /// <summary>This process drains, or stops.</summary>
+    Drained,
+
     /// <summary>The backend's name could not be resolved.</summary>
     BackendUnresolved,
 

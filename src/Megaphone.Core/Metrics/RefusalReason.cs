@@ -6,6 +6,9 @@ internal enum RefusalReason
     /// <summary>No link is up, or every link is draining.</summary>
     NoLink,
 
+    /// <summary>This process drains.</summary>
+    Draining,
+
     /// <summary>The link is so full that not even the packet that opens a session found room.</summary>
     LinkFull,
 

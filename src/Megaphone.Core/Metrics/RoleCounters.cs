@@ -34,7 +34,7 @@ internal struct RoleCounters
     public PerHandshakeEnd Handshakes;
 
     /// <summary>As many as <see cref="CloseReason"/> has values.</summary>
-    [InlineArray(17)]
+    [InlineArray(18)]
     public struct PerCloseReason
     {
         private long _first;
@@ -48,7 +48,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="RefusalReason"/> has values.</summary>
-    [InlineArray(7)]
+    [InlineArray(8)]
     public struct PerRefusalReason
     {
         private long _first;

@@ -96,7 +96,8 @@ internal sealed record ControlMessage
     public static ControlMessage Pong(ControlMessage ping) => new() { Op = ControlOp.Pong, Token = ping.Token };
 
     /// <summary>Asks the other end to open no new sessions on this link.</summary>
-    public static ControlMessage Drain(TimeSpan after) => new() { Op = ControlOp.Drain, After = after };
+    /// <param name="after">How long until it closes; null: not before its sessions have ended.</param>
+    public static ControlMessage Drain(TimeSpan? after = null) => new() { Op = ControlOp.Drain, After = after };
 
     /// <summary>Acknowledges the first bytes of the other direction.</summary>
     public static ControlMessage Ack(long received) => new() { Op = ControlOp.Ack, Received = received };

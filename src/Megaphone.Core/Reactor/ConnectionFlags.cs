@@ -90,4 +90,7 @@ internal enum ConnectionFlags
 
     /// <summary>The kernel reports input only when the rest of a record is there whole (SO_RCVLOWAT).</summary>
     TlsAwaitsRecord = 1 << 27,
+
+    /// <summary>What was sent last is a part of something, and the rest will follow.</summary>
+    MoreFollows = 1 << 28,
 }

@@ -38,6 +38,7 @@ namespace Megaphone.Reactor;
 // TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | OpenSslRecords
 // TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
 // TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
+// MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
 //
 // ConnectionSlot.FindViolation checks the last column.
 
@@ -175,30 +176,48 @@ internal sealed class ConnectionMachine<TState> : IDisposable
     /// <summary>Milliseconds until the first deadline; <see cref="int.MaxValue"/> when there is none.</summary>
     public int UntilDeadline(long now) => Math.Min(_halfOpen.UntilNext(now), _outgoing?.UntilNext(now) ?? int.MaxValue);
 
-    /// <summary>Closes the connection in a slot if the handler has a reason.</summary>
-    public bool CloseFor(IAcceptHandler<TState> accepted, int index)
+    /// <summary>Closes the connection in a slot if the handler has a reason; if it may wait, not while the rest of something is to follow.</summary>
+    /// <returns>Null: not now.</returns>
+    public bool? CloseFor(IAcceptHandler<TState> accepted, int index, bool isDrain, bool mayWait)
     {
         ConnectionId id = _table.IdAt(index);
         if (!_table.TryEnter(id)) return false;
         ref ConnectionSlot slot = ref _table.Slot(index);
+        bool writesNoMore = slot.IsAny(ConnectionRequests<TState>.WritesNoMore);
+        if (mayWait && !writesNoMore && slot.Is(ConnectionFlags.MoreFollows))
+        {
+            slot.Exit();
+            return null;
+        }
+
         bool hasSent = slot.Is(ConnectionFlags.HasSent);
-        if (accepted.GetCloseReason(slot.Owner, hasSent, ref _table.State(index), out ReadOnlySpan<byte> last) is not { } reason)
+        if (accepted.GetCloseReason(id, slot.Owner, hasSent, isDrain, ref _table.State(index), out ReadOnlySpan<byte> last) is not { } reason)
         {
             slot.Exit();
             return false;
         }
 
-        if (last.IsEmpty || slot.IsAny(ConnectionRequests<TState>.WritesNoMore))
+        bool waitsForOutput = isDrain && slot.Is(ConnectionFlags.OutputQueued);
+        if (writesNoMore || (last.IsEmpty && !waitsForOutput))
         {
             Close(id, ref slot, reason);
             return true;
         }
 
-        // What the peer still sends is read, so that its end is seen; a handler that has no use for it drops it.
-        _output.TrySend(id, ref slot, last);
-        slot.Set(ConnectionFlags.WriteEnding);
-        slot.Clear(ConnectionFlags.ReadPaused);
-        _interest.Update(id, ref slot);
+        if (last.IsEmpty)
+        {
+            slot.Set(ConnectionFlags.CloseWhenFlushed);
+            slot.Reason = reason;
+        }
+        else
+        {
+            // What the peer still sends is read, so that its end is seen; a handler that has no use for it drops it.
+            _output.TrySend(id, ref slot, last);
+            slot.Set(ConnectionFlags.WriteEnding);
+            slot.Clear(ConnectionFlags.ReadPaused);
+            _interest.Update(id, ref slot);
+        }
+
         slot.Exit();
         Reconcile(id);
         return true;
@@ -363,7 +382,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         {
             // An end in order says FIN; anything else tells the peer that what it has may not be all. TLS that broke has sent
             // its alert, which a reset could take away again, as it could the last that we sent in order.
-            bool inOrder = reason is CloseReason.Ended or CloseReason.LinkLost;
+            bool inOrder = reason is CloseReason.Ended or CloseReason.LinkLost or CloseReason.Drained;
             if (slot.Is(ConnectionFlags.Secured)) _output.DropTls(id.Slot, ref slot, inOrder && isFlushed);
             if (inOrder || reason == CloseReason.TlsError) NativeSocket.DiscardInput(slot.Descriptor);
             else Libc.AbortOnClose(slot.Descriptor);

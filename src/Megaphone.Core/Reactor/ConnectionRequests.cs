@@ -105,8 +105,12 @@ internal sealed class ConnectionRequests<TState>(
     }
 
     /// <summary>Sends bytes, or keeps a copy of what the kernel does not take.</summary>
+    /// <param name="id">The connection.</param>
+    /// <param name="owner">Whose it must be.</param>
+    /// <param name="bytes">Copied if need be.</param>
+    /// <param name="moreFollows">Whether they are a part of something, and a drain is to wait for the rest.</param>
     /// <returns>False when the connection is closed, has another owner, or its direction has been ended.</returns>
-    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes)
+    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes, bool moreFollows = false)
     {
         bool isSendable;
         do
@@ -120,6 +124,8 @@ internal sealed class ConnectionRequests<TState>(
             try
             {
                 isSendable = slot.Owner == owner && !slot.IsAny(WritesNoMore);
+                if (isSendable && (moreFollows || count < bytes.Length)) slot.Set(ConnectionFlags.MoreFollows);
+                else slot.Clear(ConnectionFlags.MoreFollows);
                 mustReconcile = isSendable
                     && (!output.TrySend(id, ref slot, bytes[..count]) || output.ReportPressure(id, ref slot) != Outcome.Done);
             }

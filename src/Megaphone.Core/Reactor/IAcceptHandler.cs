@@ -20,13 +20,15 @@ internal interface IAcceptHandler<TState>
         ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner);
 
     /// <summary>
-    /// Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>); null when it stays. The reactor's thread, with the
-    /// gate held: it must not call the reactor.
+    /// Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>) or a drain (<see cref="Reactor{TState}.Drain"/>); null
+    /// when it stays. The reactor's thread, with the gate held: it must not call the reactor.
     /// </summary>
+    /// <param name="id">Its id.</param>
     /// <param name="owner">Whose it is.</param>
     /// <param name="hasSent">Whether anything was ever sent to the peer.</param>
+    /// <param name="isDrain">Whether it is a drain, which leaves nobody.</param>
     /// <param name="state">What the handler keeps for it.</param>
     /// <param name="last">What the peer is still sent. Not empty: our direction is ended behind it, and the connection is closed when the
-    /// peer has ended too, or after the half-open timeout. Empty: the connection is closed at once.</param>
-    CloseReason? GetCloseReason(int owner, bool hasSent, ref TState state, out ReadOnlySpan<byte> last);
+    /// peer has ended too, or after the half-open timeout. Empty: a sweep closes the connection at once, a drain behind what waits.</param>
+    CloseReason? GetCloseReason(ConnectionId id, int owner, bool hasSent, bool isDrain, ref TState state, out ReadOnlySpan<byte> last);
 }

@@ -30,6 +30,9 @@ internal sealed class Mailbox : IDisposable
 
         /// <summary>End the thread.</summary>
         Stop = 16,
+
+        /// <summary>Begin a drain.</summary>
+        Drain = 32,
     }
 
     /// <summary>What epoll is to watch for input: it has some when something was posted.</summary>

@@ -15,6 +15,9 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     private const ulong MailboxData = 0;
     private const int EventBatch = 256;
 
+    /// <summary>For how long, in milliseconds, a drain waits at its end for the rest of what connections have been sent a part of.</summary>
+    private const int LongestWaitForTheRest = 2000;
+
     private readonly IConnectionHandler<TState> _handler;
     private readonly IAcceptHandler<TState>? _accepted;
     private readonly ReactorOptions _options;
@@ -25,7 +28,13 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     private readonly OutgoingConnects<TState>? _outgoing;
     private readonly ConnectionMachine<TState> _machine;
     private readonly Sweep _sweep;
+    private readonly Sweep _drain = new(double.PositiveInfinity);
     private readonly Thread _thread;
+    private volatile bool _isDraining;
+    private TimeSpan _drainOver;
+    private bool _drainWaits;
+    private long _drainEnd;
+    private bool _isOneLeft;
 
     /// <summary>Makes the reactor; <see cref="Start"/> starts its thread.</summary>
     /// <param name="index">Its number in the group.</param>
@@ -74,6 +83,20 @@ internal sealed unsafe class Reactor<TState> : IDisposable
 
     /// <summary>Closes all connections for which the handler has a reason, at the configured rate. Any thread.</summary>
     public void Sweep() => _mailbox.Post(Mailbox.Requests.Sweep);
+
+    /// <summary>Whether a drain is under way.</summary>
+    public bool IsDraining => _isDraining;
+
+    /// <summary>Closes all connections for which the handler has a reason, evenly within a time. The handler takes no more of them. Any thread;
+    /// the last call counts.</summary>
+    /// <param name="over">The time; zero: at once.</param>
+    /// <param name="waits">Whether one that has been sent a part of something waits for the rest, until a little after that time.</param>
+    public void Drain(TimeSpan over, bool waits)
+    {
+        (_drainOver, _drainWaits) = (over, waits);
+        _isDraining = true;
+        _mailbox.Post(Mailbox.Requests.Drain);
+    }
 
     /// <summary>Closes the listeners. Any thread.</summary>
     public void StopAccepting() => _mailbox.Post(Mailbox.Requests.StopAccepting);
@@ -133,6 +156,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
             now = Environment.TickCount64;
             _machine.HandleOverdue(now);
             if (_sweep.TryBeginTurn(now)) SweepOn();
+            if (_drain.TryBeginTurn(now)) DrainOn(now);
             _listeners.ResumeIfDue(now);
             _handler.OnBatchEnd();
             if (_options.CoalescesEvents && coalescing.ShouldDelayAfter(count, now)) Libc.Sleep(EventCoalescing.DelayMicroseconds);
@@ -150,6 +174,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
 
         if (requests.HasFlag(Mailbox.Requests.StopAccepting)) _listeners.Dispose();
         if (requests.HasFlag(Mailbox.Requests.Sweep)) _sweep.Begin(Environment.TickCount64);
+        if (requests.HasFlag(Mailbox.Requests.Drain)) BeginDrain(Environment.TickCount64);
         if (requests.HasFlag(Mailbox.Requests.ReleaseStalled)) _machine.RetryStalled();
         return !requests.HasFlag(Mailbox.Requests.Stop);
     }
@@ -158,14 +183,39 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     {
         while (_sweep.TryNext(_table.Used, out int index))
         {
-            if (_machine.CloseFor(_accepted!, index)) _sweep.CountClosed();
+            if (_machine.CloseFor(_accepted!, index, isDrain: false, mayWait: false) is true) _sweep.CountClosed();
         }
+    }
+
+    private void BeginDrain(long now)
+    {
+        _drain.ClosesPerSecond = _drainOver > TimeSpan.Zero ? Math.Max(1, _table.Count) / _drainOver.TotalSeconds : double.PositiveInfinity;
+        _drainEnd = now + (long)_drainOver.TotalMilliseconds + LongestWaitForTheRest;
+        _isOneLeft = false;
+        _drain.Begin(now);
+    }
+
+    private void DrainOn(long now)
+    {
+        bool mayWait = _drainWaits && now < _drainEnd;
+        while (_drain.TryNext(_table.Used, out int index))
+        {
+            bool? isClosed = _machine.CloseFor(_accepted!, index, isDrain: true, mayWait);
+            if (isClosed is true) _drain.CountClosed();
+            _isOneLeft |= isClosed is null;
+        }
+
+        if (_drain.IsRunning) return;
+        if (_isOneLeft) _drain.Begin(now, isAgain: true);
+        else _isDraining = false;
+        _isOneLeft = false;
     }
 
     /// <summary>How long epoll may wait, in milliseconds; -1: for ever, as nothing is due.</summary>
     private int UntilDue(long now)
     {
-        int until = Math.Min(Math.Min(_machine.UntilDeadline(now), _sweep.UntilNextTurn), _listeners.UntilResume(now));
+        int until = Math.Min(_machine.UntilDeadline(now), _listeners.UntilResume(now));
+        until = Math.Min(until, Math.Min(_sweep.UntilNextTurn, _drain.UntilNextTurn));
         return until == int.MaxValue ? -1 : until;
     }
 }

@@ -77,8 +77,8 @@ internal sealed class ReactorGroup<TState>
     }
 
     /// <inheritdoc cref="ConnectionRequests{TState}.Send"/>
-    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes) =>
-        Find(id) is { } connections && connections.Send(id, owner, bytes);
+    public bool Send(ConnectionId id, int owner, ReadOnlySpan<byte> bytes, bool moreFollows = false) =>
+        Find(id) is { } connections && connections.Send(id, owner, bytes, moreFollows);
 
     /// <inheritdoc cref="ConnectionRequests{TState}.SendLast"/>
     public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes) =>
@@ -108,6 +108,15 @@ internal sealed class ReactorGroup<TState>
     public void Sweep()
     {
         foreach (Reactor<TState> reactor in _reactors) reactor.Sweep();
+    }
+
+    /// <summary>Whether a drain is under way.</summary>
+    public bool IsDraining => _reactors.Any(reactor => reactor.IsDraining);
+
+    /// <inheritdoc cref="Reactor{TState}.Drain"/>
+    public void Drain(TimeSpan over, bool waits)
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Drain(over, waits);
     }
 
     /// <inheritdoc cref="Reactor{TState}.StopAccepting"/>

@@ -15,15 +15,21 @@ internal sealed class Sweep
     /// <summary>Slots that a turn may look at, whether they hold a connection to be closed or not.</summary>
     private const int SlotsInTurn = 1 << 14;
 
-    private readonly double _closesPerMillisecond;
+    private double _closesPerMillisecond;
     private int _next;
     private int _end;
     private double _quota;
     private long _turnBegan;
 
     /// <summary>Nothing runs before <see cref="Begin"/>.</summary>
-    /// <param name="closesPerSecond">Connections to close in a second; infinite: as fast as it goes.</param>
-    public Sweep(double closesPerSecond) => _closesPerMillisecond = closesPerSecond / 1000;
+    /// <param name="closesPerSecond">See <see cref="ClosesPerSecond"/>.</param>
+    public Sweep(double closesPerSecond) => ClosesPerSecond = closesPerSecond;
+
+    /// <summary>Connections to close in a second; infinite: as fast as it goes.</summary>
+    public double ClosesPerSecond
+    {
+        set => _closesPerMillisecond = value / 1000;
+    }
 
     /// <summary>Whether there are slots that have not been looked at.</summary>
     public bool IsRunning { get; private set; }
@@ -33,13 +39,14 @@ internal sealed class Sweep
 
     private bool HasRate => !double.IsInfinity(_closesPerMillisecond);
 
-    /// <summary>Begins with the first slot, even while it runs. The first turn may begin at once.</summary>
+    /// <summary>Begins with the first slot, even while it runs.</summary>
     /// <param name="now">The time, as <see cref="Environment.TickCount64"/> tells it.</param>
-    public void Begin(long now)
+    /// <param name="isAgain">False: the first turn may begin at once.</param>
+    public void Begin(long now, bool isAgain = false)
     {
         IsRunning = true;
         _next = 0;
-        _turnBegan = now - Interval;
+        _turnBegan = isAgain ? now : now - Interval;
     }
 
     /// <summary>Begins a turn, if it is time for one.</summary>

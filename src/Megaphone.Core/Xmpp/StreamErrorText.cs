@@ -6,9 +6,14 @@ namespace Megaphone.Xmpp;
 /// <summary>The XML that is sent to a client before its stream is closed with an error (RFC 6120, section 4.9).</summary>
 internal static class StreamErrorText
 {
-    /// <summary>The error <c>system-shutdown</c> (RFC 6120, section 4.9.3.20), and the closing tag of the stream.</summary>
-    public static ReadOnlySpan<byte> ShutdownAndEnd =>
-        "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"u8;
+    /// <summary>What a client is sent whose stream this end gives up, and the closing tag of the stream.</summary>
+    /// <param name="otherHost">Where it is to go, HOST or HOST:PORT: the error <c>see-other-host</c> (RFC 6120, section 4.9.3.19). Null: the error is
+    /// <c>system-shutdown</c> (section 4.9.3.20).</param>
+    public static byte[] FarewellAndEnd(string? otherHost) => Encoding.UTF8.GetBytes(
+        otherHost is null
+            ? "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
+            : "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>"
+            + $"{SecurityElement.Escape(otherHost)}</see-other-host></stream:error></stream:stream>");
 
     /// <summary>The condition's name in the RFC, which is also its label in metrics.</summary>
     public static string NameOf(StreamCondition condition) => condition switch

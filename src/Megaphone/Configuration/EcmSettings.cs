@@ -34,11 +34,15 @@ internal static class EcmSettings
             Backlog = reader.Read(SettingKeys.Backlog),
             HalfOpenTimeout = reader.Read(SettingKeys.EcmHalfOpenTimeout),
             CloseRate = reader.Read(SettingKeys.CloseRate),
+            DrainOver = reader.Read(SettingKeys.DrainOver),
+            SeeOtherHost = reader.Read(SettingKeys.SeeOtherHost),
             Buffers = ConnectionSettings.ReadBuffers(reader, SettingKeys.EcmConnections),
             IncompleteBytes = reader.Read(SettingKeys.IncompleteBytes),
             Liveness = ConnectionSettings.ReadLiveness(reader, SettingKeys.EcmConnections),
         };
         if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(reader, ecm);
+        else if (runs && ecm.SeeOtherHost is not null)
+            reader.Refuse(SettingKeys.SeeOtherHost, $"wants {SettingKeys.Framing.At("0").Path} to be stanza: bytes are not known to be XMPP", "null");
         if (ecm.Tls is { ChannelBinding: true }) RefuseExposedBindings(reader, ecm);
         return ecm;
     }

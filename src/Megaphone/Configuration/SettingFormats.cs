@@ -47,6 +47,12 @@ internal static class SettingFormats
     /// <summary>A host that a certificate is for, or a whole level of them; normalized.</summary>
     public static ValueFormat<string?> Host { get; } = new(ReadHost, "example.org or *.example.org") { Form = "host" };
 
+    /// <summary>Another host for clients, with or without a port.</summary>
+    public static ValueFormat<string?> OtherHost { get; } = new(ReadOtherHost, "xmpp2.example.org or xmpp2.example.org:5222")
+    {
+        Form = "HOST or HOST:PORT",
+    };
+
     /// <summary>The path of a file.</summary>
     public static ValueFormat<string?> File { get; } = new(ReadFile, "/etc/megaphone/example.org.pem") { Form = "full path" };
 
@@ -97,6 +103,18 @@ internal static class SettingFormats
         value = HostName.NormalizePattern(text);
         string host = value is null ? "" : value.StartsWith("*.", StringComparison.Ordinal) ? value[2..] : value;
         return Uri.CheckHostName(host) == UriHostNameType.Dns ? null : "must be the name of a host";
+    }
+
+    private static string? ReadOtherHost(string text, out string? value)
+    {
+        value = text;
+        string host = text;
+        if (HostPort.TryParse(text, out HostPort? withPort) && withPort!.Port != 0) host = withPort.Host;
+        else if (text.StartsWith('[') && text.EndsWith(']')) host = text[1..^1];
+        bool isBareIpv6 = host == text && host.Contains(':');
+        return Uri.CheckHostName(host) != UriHostNameType.Unknown && !isBareIpv6
+            ? null
+            : "must be HOST or HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
     }
 
     private static string? ReadFile(string text, out string? value)

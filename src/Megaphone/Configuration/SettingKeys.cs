@@ -118,6 +118,11 @@ internal static class SettingKeys
         "Ecm:HalfOpenTimeout", Second, Day, EcmDefaults.HalfOpenTimeout, "how long a session that ended on one side is kept");
     public static readonly SettingKey<int> CloseRate = Table.Number(
         "Ecm:CloseRate", 1, 1_000_000, EcmDefaults.CloseRate, "clients disconnected per second when their link is lost");
+    public static readonly SettingKey<TimeSpan> DrainOver = Table.Duration(
+        "Ecm:Drain:Over", TimeSpan.Zero, Day, EcmDefaults.DrainOver, "time in which a drain (SIGUSR1) ends the clients, evenly");
+    public static readonly SettingKey<string?> SeeOtherHost = Table.Add(
+        "Ecm:Drain:SeeOtherHost", SettingFormats.OtherHost, null,
+        "where clients are told to go by a drain, with `stanza` framing; without it they are told `system-shutdown`");
     public static readonly ConnectionKeys EcmConnections = new(Table, "Ecm");
 
     public static readonly SettingKey<bool> Hub = Table.Section(

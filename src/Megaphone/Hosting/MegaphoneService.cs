@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Megaphone.Admin;
 using Megaphone.Configuration;
 using Megaphone.Ecm;
@@ -32,6 +33,12 @@ internal sealed class MegaphoneService(
     /// </summary>
     private const double ShareForTheEnd = 0.1;
 
+    /// <summary>The share of <see cref="Settings.StopTimeout"/> in which clients are ended.</summary>
+    private const double ShareForClients = 0.5;
+
+    /// <summary>SIGUSR1 on x86-64 and arm64: signal(7).</summary>
+    private const int UserSignal = 10;
+
     /// <summary>How long the stop waits for an admin request that is under way.</summary>
     private static readonly TimeSpan LongestRequest = TimeSpan.FromMilliseconds(500);
 
@@ -41,6 +48,8 @@ internal sealed class MegaphoneService(
     private AdminEndpoint? _admin;
     private MetricsPublisher? _publisher;
     private PrometheusText? _text;
+    private PosixSignalRegistration? _drainSignal;
+    private volatile bool _draining;
     private volatile bool _stopping;
 
     /// <summary>Binds every listener, then prints the ready line and notifies the service manager.</summary>
@@ -57,6 +66,11 @@ internal sealed class MegaphoneService(
             throw;
         }
 
+        _drainSignal = PosixSignalRegistration.Create((PosixSignal)UserSignal, context =>
+        {
+            context.Cancel = true;
+            Drain("SIGUSR1");
+        });
         Console.Out.WriteLine(ReadyLine());
         systemd.Ready();
 
@@ -81,6 +95,18 @@ internal sealed class MegaphoneService(
         ServiceLog.Stopped(_log, (long)Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
     }
 
+    /// <summary>Begins a drain: not ready, no new clients and sessions; the ECM's clients are ended, the hub's sessions stay until they
+    /// end.</summary>
+    /// <param name="cause">For the log.</param>
+    private void Drain(string cause)
+    {
+        if (_draining || _stopping) return;
+        _draining = true;
+        ServiceLog.Draining(_log, cause);
+        _hub?.Drain();
+        _ = _ecm?.DrainAsync();
+    }
+
     /// <summary>The address at which a local listener can be reached.</summary>
     public static IPEndPoint Reachable(IPEndPoint listening)
     {
@@ -93,6 +119,7 @@ internal sealed class MegaphoneService(
     /// <inheritdoc/>
     public void Dispose()
     {
+        _drainSignal?.Dispose();
         _admin?.Dispose();
         _ecm?.Dispose();
         _hub?.Dispose();
@@ -156,7 +183,7 @@ internal sealed class MegaphoneService(
 
     private async Task StopAllAsync(CancellationToken deadline)
     {
-        if (_ecm is not null) await _ecm.StopAsync(deadline);
+        if (_ecm is not null) await _ecm.StopAsync(settings.StopTimeout * ShareForClients, deadline);
         if (_hub is not null) await _hub.StopAsync(deadline);
         if (_admin is null) return;
 
@@ -166,7 +193,7 @@ internal sealed class MegaphoneService(
         await _admin.StopAsync(soon.Token);
     }
 
-    private string? NotReady() => _stopping ? "stopping" : _ecm?.NotReady;
+    private string? NotReady() => _stopping ? "stopping" : _draining ? "draining" : _ecm?.NotReady;
 
     private string ReadyLine()
     {

@@ -32,7 +32,10 @@ internal static partial class ServiceLog
         "SIGHUP: certificates are reloaded; the configuration is not, changes of it need a restart")]
     public static partial void Reloading(ILogger log);
 
-    [LoggerMessage(9, LogLevel.Warning, "{Signal} is ignored; SIGTERM stops the service, SIGHUP reloads certificates")]
+    [LoggerMessage(11, LogLevel.Information, "{Cause}: draining; the service is not ready, and stays up until it is stopped")]
+    public static partial void Draining(ILogger log, string cause);
+
+    [LoggerMessage(9, LogLevel.Warning, "{Signal} is ignored; SIGTERM stops the service, SIGHUP reloads certificates, SIGUSR1 begins a drain")]
     public static partial void SignalIgnored(ILogger log, string signal);
 
     [LoggerMessage(10, LogLevel.Information, "{Signal} was received {Count} more times in the last {Seconds} s")]

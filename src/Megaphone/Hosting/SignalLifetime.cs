@@ -24,7 +24,7 @@ internal sealed class SignalLifetime(
     /// <summary>Signals that are not used here and would end the process, with their numbers on x86-64 and arm64: signal(7).</summary>
     private static readonly (int Number, string Name)[] Ignored =
     [
-        (10, "SIGUSR1"), (12, "SIGUSR2"), (14, "SIGALRM"), (16, "SIGSTKFLT"), (26, "SIGVTALRM"), (27, "SIGPROF"), (29, "SIGIO"), (30, "SIGPWR"),
+        (12, "SIGUSR2"), (14, "SIGALRM"), (16, "SIGSTKFLT"), (26, "SIGVTALRM"), (27, "SIGPROF"), (29, "SIGIO"), (30, "SIGPWR"),
     ];
 
     private readonly List<PosixSignalRegistration> _registrations = [];

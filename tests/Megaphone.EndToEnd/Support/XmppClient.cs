@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Megaphone.EndToEnd.Support;
 
@@ -135,6 +136,31 @@ internal sealed class XmppClient : IDisposable
         await SendAsync("<presence/>");
         await ExpectAsync("<presence");
         await ExpectAsync(">");
+    }
+
+    /// <summary>Asks that its session may be resumed (XEP-0198).</summary>
+    /// <returns>The id for that.</returns>
+    public async Task<string> EnableResumptionAsync()
+    {
+        await SendAsync("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+        string enabled = await ExpectAsync("<enabled ") + await ExpectAsync("/>");
+        return Regex.Match(enabled, "id='([^']*)'").Groups[1].Value;
+    }
+
+    /// <summary>Logs in and asks for a session of an earlier connection (XEP-0198).</summary>
+    /// <returns>The answer, and what has come behind it; it is not taken out of <see cref="Pending"/>.</returns>
+    public async Task<string> ResumeAsync(string name, string id)
+    {
+        await OpenAsync();
+        string plain = Convert.ToBase64String(Encoding.UTF8.GetBytes($"\0{name}\0{Ejabberd.Password}"));
+        await SendAsync($"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>");
+        await ExpectAsync("<success");
+        await OpenAsync();
+        await SendAsync($"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{id}'/>");
+        await BoundedWait.UntilAsync(
+            () => Pending.Contains("<resumed ", StringComparison.Ordinal) || Pending.Contains("</failed>", StringComparison.Ordinal),
+            "the answer to a resumption");
+        return Pending;
     }
 
     /// <summary>Opens a stream and waits for what the server offers.</summary>

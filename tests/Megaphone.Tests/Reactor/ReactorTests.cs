@@ -208,6 +208,53 @@ public class ReactorTests
     }
 
     [Fact]
+    public async Task A_drain_ends_everybody_evenly()
+    {
+        using TestReactors reactors = new();
+        reactors.Handler.LastOf = _ => "bye"u8.ToArray();
+        List<Socket> sockets = [.. Enumerable.Range(0, 40).Select(_ => reactors.Connect().Client)];
+        long began = Environment.TickCount64;
+        reactors.Group.Drain(TimeSpan.FromMilliseconds(800), waits: true);
+        Assert.True(reactors.Group.IsDraining);
+        Assert.All(sockets[..20], socket => Assert.Equal("bye", Encoding.ASCII.GetString(TestReactors.ReadToEnd(socket))));
+        Assert.InRange(Environment.TickCount64 - began, 300, int.MaxValue);
+        Assert.All(sockets[20..], socket => Assert.Equal("bye", Encoding.ASCII.GetString(TestReactors.ReadToEnd(socket))));
+        Assert.InRange(Environment.TickCount64 - began, 700, int.MaxValue);
+        sockets.ForEach(socket => socket.Shutdown(SocketShutdown.Send));
+        await BoundedWait.UntilAsync(() => reactors.Group.Count == 0 && !reactors.Group.IsDraining, "the end of all");
+    }
+
+    [Fact]
+    public async Task A_drain_waits_for_the_rest_of_what_was_sent_and_not_for_ever()
+    {
+        using TestReactors reactors = new();
+        reactors.Handler.LastOf = _ => "bye"u8.ToArray();
+        (Socket first, TestConnection served) = reactors.Connect();
+        (Socket second, TestConnection forgotten) = reactors.Connect();
+        Assert.True(reactors.Group.Send(served.Id, served.Owner, "half, "u8, moreFollows: true));
+        Assert.True(reactors.Group.Send(forgotten.Id, forgotten.Owner, "half, "u8, moreFollows: true));
+        reactors.Group.Drain(TimeSpan.FromMilliseconds(20), waits: true);
+        await Task.Delay(100);
+        Assert.True(reactors.Group.Send(served.Id, served.Owner, "rest, "u8));
+        Assert.Equal("half, rest, bye", Encoding.ASCII.GetString(TestReactors.ReadToEnd(first)));
+        Assert.Equal("half, bye", Encoding.ASCII.GetString(TestReactors.ReadToEnd(second)));
+    }
+
+    [Fact]
+    public async Task A_drain_without_last_words_closes_behind_what_waits()
+    {
+        using TestReactors reactors = new();
+        (Socket socket, TestConnection slow) = reactors.Connect();
+        byte[] words = new byte[8 << 20];
+        Assert.True(reactors.Group.Send(slow.Id, slow.Owner, words));
+        Assert.True(reactors.Metrics.BufferedBytes > 0);
+        reactors.Group.Drain(TimeSpan.Zero, waits: false);
+        await BoundedWait.UntilAsync(() => !reactors.Group.IsDraining, "the drain");
+        Assert.Equal(words.Length, TestReactors.ReadToEnd(socket).Length);
+        await BoundedWait.UntilAsync(() => slow.Closed == CloseReason.Drained, "the close");
+    }
+
+    [Fact]
     public async Task Refused_clients_are_closed_and_counted()
     {
         using TestReactors reactors = new(maxConnections: 1);

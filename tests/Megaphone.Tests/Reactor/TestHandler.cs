@@ -96,10 +96,11 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
         return answer;
     }
 
-    CloseReason? IAcceptHandler<TestState>.GetCloseReason(int owner, bool hasSent, ref TestState state, out ReadOnlySpan<byte> last)
+    CloseReason? IAcceptHandler<TestState>.GetCloseReason(
+        ConnectionId id, int owner, bool hasSent, bool isDrain, ref TestState state, out ReadOnlySpan<byte> last)
     {
         last = LastOf(hasSent);
-        return CloseReasonOf(owner);
+        return isDrain ? CloseReason.Drained : CloseReasonOf(owner);
     }
 
     void IConnectionHandler<TestState>.OnBatchEnd() => Interlocked.Increment(ref _batches);
