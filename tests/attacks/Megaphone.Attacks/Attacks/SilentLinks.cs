@@ -61,8 +61,8 @@ internal sealed class SilentLinks : IAttack
         {
             await Task.Delay(20, CancellationToken.None);
 
-            // Up again: the second one, or the first would be taken for it.
-            isBack = ecm.LogLines(" is up: ") >= 2;
+            // Up again, or back: the second line, or the first would be taken for it.
+            isBack = ecm.LogLines(" is up: ") + ecm.LogLines(" is back after ") >= 2;
         }
 
         TimeSpan took = Stopwatch.GetElapsedTime(cut);
