@@ -25,6 +25,7 @@ TITLES = {
     "million-connections": "A million connections",
     "closing": "Losing a link full of sleepers",
     "failover": "The death of a server",
+    "cuts": "A network that loses everything for a while",
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
     "accept": "Accepting connections",
@@ -81,6 +82,10 @@ their connection ends they come back after half a second to a second, and after 
 to each other, one message a second each. One node is killed; "others" are the pairs of whom neither was on it. When it is there again it
 has nobody, and a third of all users comes anew. Users, ECM and servers share the two cores, and Python plays the users: what the last of
 them waits for is a processor.""",
+    "cuts": """
+ECM and hub (`echo:`) in two network namespaces that a cable joins. The far end's address is taken away for a while: packets are lost in both
+directions, and neither end is told. One client sends a byte each ten milliseconds all the time, the others hold sessions; what counts is the
+time from when the address is back until any byte comes back to that client.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
