@@ -109,7 +109,7 @@ a_link_ends_if_the_process_that_started_it_ends_before_it_is_connected_test() ->
         Key = ejabberd_megaphone_shared:publish(#options{}),
         Test = self(),
         Starter = spawn(fun() ->
-                            {ok, Link} = ejabberd_megaphone_link:start(Test, {{{127, 0, 0, 1}, 1}, {{127, 0, 0, 1}, 2}}, none, {Key, Counters}),
+                            {ok, Link, none} = ejabberd_megaphone_link:start(Test, {{{127, 0, 0, 1}, 1}, {{127, 0, 0, 1}, 2}}, none, {Key, Counters}),
                             Test ! {started, Link},
                             receive stop -> ok end
                         end),

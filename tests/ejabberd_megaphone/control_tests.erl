@@ -9,7 +9,8 @@
 a_hello_is_parsed_test() ->
     {ok, {hello, Hello}, 1} = decode(<<"{\"op\":\"hello\",\"version\":1,\"name\":\"e\",\"secret\":\"s\",\"framing\":\"stanza\","
                                        "\"maxPacket\":4096,\"more\":[]}">>),
-    ?assertEqual(#{version => 1, name => <<"e">>, secret => <<"s">>, framing => <<"stanza">>, max_packet => 4096}, Hello).
+    ?assertEqual(#{version => 1, name => <<"e">>, sent_name => <<"e">>, secret => <<"s">>, framing => <<"stanza">>, max_packet => 4096,
+                   resume => none}, Hello).
 
 a_hello_needs_no_more_than_a_version_test() ->
     {ok, {hello, Hello}, 0} = decode(<<"{\"op\":\"hello\",\"version\":1}">>),
@@ -24,6 +25,8 @@ ops_are_parsed_test_() ->
              {"{\"op\":\"resume\",\"id\":\"18446744073709551615\"}", {resume, 16#FFFFFFFFFFFFFFFF}, 0},
              {"{\"op\":\"reset\",\"id\":\"7\",\"reason\":\"r\"}", {reset, 7, <<"r">>}, 0},
              {"{\"op\":\"drain\",\"after\":1.5,\"why\":null}", {drain, 1.5}, 1},
+             {"{\"op\":\"ack\",\"received\":\"9223372036854775807\"}", {ack, 9223372036854775807}, 0},
+             {"{\"op\":\"close\",\"reason\":\"r\",\"more\":1}", {close, <<"r">>}, 1},
              {"{\"op\":\"unheard-of\",\"more\":1}", ignored, 1},
              {"{\"op\":\"welcome\",\"version\":1}", ignored, 1}]].
 
@@ -34,7 +37,30 @@ anything_but_a_control_packet_is_an_error_test_() ->
                  "{\"op\":\"pause\",\"id\":\"18446744073709551616\"}",
                  "{\"op\":\"hello\"}", "{\"op\":\"hello\",\"version\":\"1\"}", "{\"op\":\"hello\",\"version\":1,\"name\":1}",
                  "{\"op\":\"hello\",\"version\":1,\"maxPacket\":32}", "{\"op\":\"reset\",\"id\":\"7\",\"reason\":1}",
-                 "{\"op\":\"drain\",\"after\":\"1\"}"]].
+                 "{\"op\":\"drain\",\"after\":\"1\"}", "{\"op\":\"ack\"}", "{\"op\":\"ack\",\"received\":1}", "{\"op\":\"ack\",\"received\":\"-1\"}",
+                 "{\"op\":\"ack\",\"received\":\"9223372036854775808\"}", "{\"op\":\"close\",\"reason\":1}",
+                 "{\"op\":\"hello\",\"version\":1,\"resume\":[]}", "{\"op\":\"hello\",\"version\":1,\"resume\":{\"slot\":\"0\"}}",
+                 "{\"op\":\"hello\",\"version\":1,\"resume\":{\"received\":7}}", "{\"op\":\"hello\",\"version\":1,\"resume\":{\"window\":0}}"]].
+
+what_a_hello_offers_for_resumption_is_parsed_test_() ->
+    [{Json, fun() ->
+        {ok, {hello, #{resume := Offer}}, Ignored} = decode(list_to_binary(["{\"op\":\"hello\",\"version\":1,\"resume\":", Json, "}"])),
+        ?assertEqual({Expected, Unknown}, {Offer, Ignored})
+     end} || {Json, Expected, Unknown} <-
+                 [{"{\"instance\":\"i\",\"slot\":0,\"window\":1}", #{instance => <<"i">>, slot => 0, window => 1}, 0},
+                  {"{\"instance\":\"i\",\"slot\":7,\"window\":9,\"token\":\"t\",\"received\":\"40\",\"more\":1}",
+                   #{instance => <<"i">>, slot => 7, window => 9, token => <<"t">>, received => 40}, 1},
+                  {"{\"instance\":\"i\",\"slot\":0,\"window\":1,\"token\":null}", #{instance => <<"i">>, slot => 0, window => 1}, 0},
+                  {"{\"instance\":\"i\",\"window\":1}", none, 0},
+                  {"null", none, 0}]].
+
+an_instance_or_a_token_has_64_characters_at_most_test() ->
+    Hello = fun(Size) ->
+                    Token = lists:duplicate(Size, $x),
+                    decode(iolist_to_binary(["{\"op\":\"hello\",\"version\":1,\"resume\":{\"token\":\"", Token, "\"}}"]))
+            end,
+    ?assertMatch({ok, _, 0}, Hello(64)),
+    ?assertMatch({error, _}, Hello(65)).
 
 a_control_packet_has_4096_bytes_at_most_test() ->
     Padded = fun(Size) -> <<"{\"op\":\"x\"}", (binary:copy(<<" ">>, Size - 10))/binary>> end,
@@ -100,11 +126,15 @@ a_secret_that_is_not_required_is_no_error_test() ->
 
 encoded_messages_are_as_specified_test() ->
     ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => atom_to_binary(node()),
-                   <<"maxPacket">> => 1048576, <<"keepAlive">> => 15}, json({welcome, #options{}})),
+                   <<"maxPacket">> => 1048576, <<"keepAlive">> => 15}, json({welcome, #options{}, none})),
+    ?assertEqual(#{<<"op">> => <<"ack">>, <<"received">> => <<"9223372036854775807">>}, json({ack, 9223372036854775807})),
+    ?assertEqual(#{<<"op">> => <<"close">>, <<"reason">> => <<"r">>}, json({close, <<"r">>})),
+    ?assertMatch(#{<<"resume">> := #{<<"token">> := <<"t">>, <<"timeout">> := 90, <<"window">> := 2097152, <<"received">> := <<"7">>}},
+                 json({welcome, #options{}, #{token => <<"t">>, timeout => 90000, received => 7}})),
     ?assertEqual(#{<<"op">> => <<"reset">>, <<"id">> => <<"7">>, <<"reason">> => <<"r\"">>}, json({reset, 7, <<"r\"">>})),
     ?assertEqual(#{<<"op">> => <<"pause">>, <<"id">> => <<"18446744073709551615">>}, json({pause, 16#FFFFFFFFFFFFFFFF})),
     ?assertEqual(#{<<"op">> => <<"pong">>, <<"token">> => #{<<"a">> => null}}, json({pong, #{<<"a">> => null}})).
 
 json(Message) -> ejabberd_megaphone_json:decode(encode(Message)).
 
-hello() -> #{version => 1, name => <<"e">>, secret => <<>>, framing => <<"stanza">>, max_packet => 1048576}.
+hello() -> #{version => 1, name => <<"e">>, sent_name => <<"e">>, resume => none, secret => <<>>, framing => <<"stanza">>, max_packet => 1048576}.

@@ -85,7 +85,7 @@ a_session_of_a_paused_client_that_ends_above_the_limit_is_reset_test() ->
         send(Socket, op(<<"ping">>, <<"0">>)),
         ?assertMatch(#{<<"op">> := <<"pong">>}, control(Socket)),
         ok = sys:suspend(Link#link.owner),           % so that the order of what follows is certain
-        ejabberd_megaphone_link:end_session(Link, 1),
+        ejabberd_megaphone_sessions:close(Link, 1),
         ejabberd_megaphone_sender:send(Link, 1, <<1:((?BUFFER_TOTAL + 1) * 8)>>),
         ejabberd_megaphone_sender:send_end(Link, 1),
         ?assertMatch(#{<<"op">> := <<"reset">>, <<"id">> := <<"1">>}, control(Socket)),
@@ -180,7 +180,7 @@ the_owner_of_a_lost_link_stays_until_the_last_process_of_a_session_has_ended_tes
         gen_tcp:close(Socket),
         [receive {'DOWN', Monitor, _, _, _} -> ok after 5000 -> exit(stays) end || Monitor <- Monitors],
         ?assertEqual([C2S], closed(1)),
-        true = ejabberd_megaphone_link:end_session(Link, 1),
+        true = ejabberd_megaphone_sessions:close(Link, 1),
         ?assertMatch({ok, #link{sender = undefined}}, ejabberd_megaphone_link:find(Owner)),
         exit(C2S, kill),
         wait_until(fun() -> ejabberd_megaphone_link:find(Owner) =:= error end),
@@ -227,7 +227,7 @@ a_receiver_reports_the_end_of_its_connection_and_reads_from_the_next_test() ->
         %% A backlog is kept, but not half a packet.
         send(First, [[packet(1, <<N>>) || N <- lists:seq(1, 100)], <<"0000000041|">>]),
         gen_tcp:close(First),
-        ?assertEqual(disconnected, report()),
+        ?assertMatch({disconnected, _, _}, report()),
         Second = connect(Link),
         send(Second, packet(1, <<101>>)),
         [begin
@@ -241,13 +241,13 @@ a_sender_reports_that_it_cannot_write_drops_what_is_queued_and_writes_to_the_nex
     with_parts(fun(#link{sender = Sender, queued = Queued} = Link) ->
         {_, Closed} = pair(),
         gen_tcp:close(Closed),
-        ejabberd_megaphone_sender:connect(Link, {gen_tcp, Closed}, none),
+        ejabberd_megaphone_sender:connect(Link, {gen_tcp, Closed, Closed}, none),
         ejabberd_megaphone_sender:send(Link, 1, <<"lost">>),
-        ?assertEqual({send_failed, closed}, report()),
+        ?assertEqual({send_failed, Closed, closed}, report()),
         ejabberd_megaphone_sender:send(Link, 1, <<"lost, too">>),
         wait_until(fun() -> atomics:get(Queued, 1) =:= 0 end),
         {Ecm, Socket} = pair(),
-        ejabberd_megaphone_sender:connect(Link, {gen_tcp, Socket}, {welcome, #options{}}),
+        ejabberd_megaphone_sender:connect(Link, {gen_tcp, Socket, Socket}, {welcome, #options{}, none}),
         ejabberd_megaphone_sender:send(Link, 1, <<"sent">>),
         ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Ecm)),
         ?assertEqual({1, <<"sent">>}, received(Ecm)),
@@ -256,7 +256,7 @@ a_sender_reports_that_it_cannot_write_drops_what_is_queued_and_writes_to_the_nex
 
 %% What is cast to the owner, beside the opening of the session.
 report() ->
-    receive {'$gen_cast', Report} when Report =:= disconnected; element(1, Report) =:= send_failed -> Report
+    receive {'$gen_cast', Report} when element(1, Report) =:= disconnected; element(1, Report) =:= send_failed -> Report
     after 5000 -> exit(no_report)
     end.
 
@@ -264,7 +264,7 @@ report() ->
 with_parts(Test) ->
     Key = ejabberd_megaphone_shared:publish(#options{}),
     ok = ejabberd_megaphone_log:new(),
-    Link0 = #link{owner = self(), sessions = ets:new(sessions, [public, {keypos, #session.id}]), queued = atomics:new(1, []),
+    Link0 = #link{owner = self(), sessions = ets:new(sessions, [public, {keypos, #session.id}]), queued = atomics:new(2, []),
                   budget = ejabberd_megaphone_budget:new(?BUFFER_TOTAL), counters = ejabberd_megaphone_counters:new(), options = Key,
                   addresses = {{{127, 0, 0, 1}, 1}, {{127, 0, 0, 1}, 2}}},
     {ok, Sender} = ejabberd_megaphone_sender:start_link(Link0),
@@ -280,7 +280,7 @@ with_parts(Test) ->
 connect(#link{receiver = Receiver} = Link) ->
     {Ecm, Socket} = pair(),
     ok = gen_tcp:controlling_process(Socket, Receiver),
-    ejabberd_megaphone_receiver:connect(Receiver, Link, {gen_tcp, Socket}, ejabberd_megaphone_splitter:new(1 bsl 20)),
+    ejabberd_megaphone_receiver:connect(Receiver, Link, {gen_tcp, Socket, Socket}, ejabberd_megaphone_splitter:new(1 bsl 20)),
     Ecm.
 
 pair() ->

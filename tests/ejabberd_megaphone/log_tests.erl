@@ -30,8 +30,8 @@ an_interval_without_suppressed_lines_ends_silently_test() ->
     end).
 
 every_kind_of_line_has_a_text_test() ->
-    Kinds = [link_up, link_down, link_lost, link_closed, stranger_down, stranger_closed, tls_failed, secret_wrong, send_failed,
-             proxy_refused, session_refused, failure],
+    Kinds = [link_up, link_down, link_cut, link_resumed, link_lost, link_closed, stranger_down, stranger_closed, tls_failed, secret_wrong,
+             send_failed, proxy_refused, session_refused, failure],
     with_log(fun(Counters) ->
         [allows(Kind, Counters) || Kind <- Kinds, _ <- lists:seq(1, 6)],
         ejabberd_megaphone_log:end_all(),

@@ -8,7 +8,8 @@ every_option_of_our_own_has_a_type_that_accepts_its_default_test_() ->
     [{atom_to_list(Name), ?_assertEqual(Value, (ejabberd_megaphone:listen_opt_type(Name))(Written))}
      || {Name, Written, Value} <- [{framing, stanza, stanza}, {secret, <<>>, <<>>}, {allow_open_listener, false, false},
                                    {keep_alive, 15, 15000}, {max_packet, 1048576, 1048576}, {hibernate_after, 10, 10000},
-                                   {compact, true, true}, {close_rate, 5000, 5000}, {buffer_total, 268435456, 268435456},
+                                   {compact, true, true}, {close_rate, 5000, 5000}, {resume_timeout, 90, 90000}, {resume_timeout, 0, 0},
+                                   {buffer_total, 268435456, 268435456},
                                    {starttls_required, false, false}, {proxy_header, optional, optional}]].
 
 proxy_header_is_one_of_three_words_test() ->
@@ -20,7 +21,7 @@ every_option_has_its_default_in_the_list_test_() ->
     [{atom_to_list(Name), ?_assertEqual({Name, Value}, lists:keyfind(Name, 1, ejabberd_megaphone:listen_options()))}
      || {Name, Value} <- [{framing, stanza}, {secret, <<>>}, {allow_open_listener, false}, {keep_alive, 15000},
                           {max_packet, 1048576}, {hibernate_after, 10000}, {compact, true}, {close_rate, 5000},
-                          {buffer_total, 268435456}, {backlog, 1024}, {tls, false}, {certfile, undefined},
+                          {resume_timeout, 90000}, {buffer_total, 268435456}, {backlog, 1024}, {tls, false}, {certfile, undefined},
                           {cafile, undefined}, {starttls_required, false}, {proxy_header, optional}]].
 
 %% Section 6 of the link protocol.
@@ -42,6 +43,12 @@ beyond_loopback_a_listener_requires_a_secret_or_certificates_or_the_operators_co
              {false, {127, 0, 0, 1}, [{certfile, <<"server.pem">>}]},
              {false, {0, 0, 0, 0}, [{cafile, <<"ecms.pem">>}, {secret, <<"secret">>}]},
              {true, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, required}]},
+             {true, {127, 0, 0, 1}, [{resume_timeout, 60000}]},
+             {true, {127, 0, 0, 1}, [{resume_timeout, 0}]},
+             %% An ECM may find out too late that its link is cut.
+             {false, {127, 0, 0, 1}, [{resume_timeout, 59000}]},
+             {false, {127, 0, 0, 1}, [{resume_timeout, 100000}, {keep_alive, 30000}]},
+             {true, {127, 0, 0, 1}, [{keep_alive, 60000}]},
              %% No client would be accepted.
              {false, {127, 0, 0, 1}, [{starttls_required, true}, {proxy_header, forbidden}]}]].
 

@@ -110,7 +110,7 @@ with_session(Test) ->
     ?LINKS = ets:new(?LINKS, [named_table, public, {keypos, #link.owner}]),
     Sessions = ets:new(sessions, [public, {keypos, #session.id}]),
     true = ets:insert(Sessions, #session{id = ?ID, c2s = self()}),
-    Link = #link{owner = self(), receiver = self(), sender = self(), sessions = Sessions, queued = atomics:new(1, []),
+    Link = #link{owner = self(), receiver = self(), sender = self(), sessions = Sessions, queued = atomics:new(2, []),
                  budget = ejabberd_megaphone_budget:new(1 bsl 30), counters = ejabberd_megaphone_counters:new(),
                  options = ejabberd_megaphone_shared:publish(#options{}), addresses = {{{127, 0, 0, 1}, 1}, {{127, 0, 0, 1}, 2}}},
     true = ets:insert(?LINKS, Link),

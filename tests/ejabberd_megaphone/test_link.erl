@@ -9,7 +9,7 @@
 -include_lib("eunit/include/eunit.hrl").
 -include("ejabberd_megaphone.hrl").
 
-%% `buffer_total' and `close_rate' of the listener.
+%% `buffer_total', if a test has no other, and `close_rate' of the listener.
 -define(BUFFER_TOTAL, 300000).
 -define(CLOSE_RATE, 400).
 
@@ -45,7 +45,7 @@ with_listener(Options, Test) ->
     Registry = registry(),
     {ok, Listening} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}, binary, {active, false}, {sndbuf, 65536}, {recbuf, 65536}]),
     Listener = spawn(fun() -> receive stop -> ok end end),
-    Key = ejabberd_megaphone_shared:publish(Options#options{buffer_total = ?BUFFER_TOTAL, close_rate = ?CLOSE_RATE}),
+    Key = ejabberd_megaphone_shared:publish(limited(Options)),
     Counters = ejabberd_megaphone_counters:new(),
     try Test(fun() -> connect(Listening, Listener, {Key, Counters}) end, Counters)
     after
@@ -55,6 +55,10 @@ with_listener(Options, Test) ->
         stop(Registry),
         forget_messages()
     end.
+
+limited(#options{buffer_total = Given} = Options) ->
+    #options{buffer_total = Default} = #options{},
+    Options#options{buffer_total = if Given =:= Default -> ?BUFFER_TOTAL; true -> Given end, close_rate = ?CLOSE_RATE}.
 
 %% The same with a listener that requires the secret "open sesame".
 with_secret(Test) -> with_listener(#options{secret = <<"open sesame">>}, Test).
@@ -90,7 +94,11 @@ serve(WrongSecrets0) ->
     receive
         {'$gen_call', From, {add_link, Link, _}} ->
             ets:insert(?LINKS, Link),
+            [ejabberd_megaphone_link:superseded(Other, By) || {Other, By} <- ejabberd_megaphone_links:superseded_by(Link)],
             gen_server:reply(From, {ok, self()}),
+            serve(WrongSecrets0);
+        {'$gen_call', From, {move_link, _, _}} ->
+            gen_server:reply(From, ok),
             serve(WrongSecrets0);
         {'$gen_call', From, {attempt, Peer, IsRight}} ->
             {Turn, WrongSecrets} =
@@ -113,7 +121,7 @@ stop(Registry) ->
 begin_session(Link, Id) ->
     Test = self(),
     C2S = spawn(fun() -> c2s(Test, Id) end),
-    ok = ejabberd_megaphone_link:opened(Link, Id, C2S),
+    ok = ejabberd_megaphone_sessions:opened(Link, Id, C2S),
     C2S.
 
 c2s(Test, Id) ->

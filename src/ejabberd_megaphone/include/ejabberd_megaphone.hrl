@@ -11,6 +11,8 @@
          hibernate_after = 10000 :: non_neg_integer(),       % ms; 0: never
          compact = true :: boolean(),
          close_rate = 5000 :: pos_integer(),                 % sessions per second
+         resume_timeout = 90000 :: non_neg_integer(),        % ms for which sessions outlive a connection; 0: they do not
+         listener = none :: {inet:ip_address() | {local, binary()}, inet:port_number()} | none,   % where it listens
          buffer_total = 268435456 :: pos_integer(),          % bytes buffered for all sessions of a link
          send_timeout = 15000 :: timeout(),                  % ms
          max_stanza_size = infinity :: pos_integer() | infinity,
@@ -18,7 +20,7 @@
          c2s = [] :: [{atom(), term()}]}).                   % options for ejabberd_c2s
 
 %% A link, as its processes and its sessions see it: a row of the table ?LINKS, whose key is the link's owner. Of the connection that
-%% carries the link there is nothing in it but the addresses; its receiver and sender are told which one that is.
+%% carries the link, or did so last, there is nothing in it but the addresses; its receiver and sender are told which one that is.
 -record(link,
         {owner :: pid() | '_',
          receiver :: pid() | undefined | '_',                % undefined: only while the link is being made
@@ -30,13 +32,22 @@
          options :: ejabberd_megaphone_shared:key() | '_',   % of #options{}
          has_control = false :: boolean() | '_',             % the ECM has sent a hello
          name = <<>> :: binary() | '_',                      % of the ECM as its hello gives it, safe to print; empty without hello
+         identity = none :: link_identity() | none | '_',         % none: the link ends with its connection
+         window = 0 :: non_neg_integer() | '_',              % bytes that the ECM may leave unacknowledged, if the link can be resumed
+         is_cut = false :: boolean() | '_',                  % it waits for another connection
          max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the ECM accepts
          addresses :: {endpoint(), endpoint()} | '_'}).      % of our end of the connection and of the ECM's
 
 -define(LINKS, ejabberd_megaphone).
 
-%% A TCP or TLS connection, for the calls that gen_tcp and ssl have in common.
--type connection() :: {gen_tcp, gen_tcp:socket()} | {ssl, ssl:sslsocket()}.
+%% Bytes that this end may leave unacknowledged on a link that can be resumed (section 7 of the link protocol).
+-define(WINDOW, 2097152).
+
+%% A TCP or TLS connection: a socket for the calls that gen_tcp and ssl have in common, and that of TCP, which is the same without TLS.
+-type connection() :: {gen_tcp, gen_tcp:socket(), gen_tcp:socket()} | {ssl, ssl:sslsocket(), gen_tcp:socket()}.
+
+%% What a hello says about which link it is, on the listener that it came to: the ECM's name, its process, and the number of the link there.
+-type link_identity() :: {Listener :: term(), Name :: binary(), Instance :: binary(), Slot :: non_neg_integer()}.
 
 -type endpoint() :: {inet:ip_address(), inet:port_number()}.
 

@@ -26,10 +26,11 @@ info() ->
             #{links => [], counters => []}
     end.
 
-link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_, Peer}, sender = Sender,
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_, Peer}, sender = Sender, is_cut = IsCut,
                 queued = Queued, budget = Budget}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
-    #{owner => Owner, peer => Peer, name => Name, is_up => Sender =/= undefined,
+    #{owner => Owner, peer => Peer, name => Name,
+      status => if Sender =:= undefined -> closing; IsCut -> cut; true -> up end,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
       queued_bytes => atomics:get(Queued, 1), waiting_bytes => ejabberd_megaphone_budget:reserved(Budget)}.
 
@@ -39,8 +40,8 @@ link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_,
 -spec commands() -> [#ejabberd_commands{}].
 commands() ->
     [#ejabberd_commands{name = megaphone_links, tags = [session],
-                        desc = "List the links of ejabberd_megaphone: address and name of the ECM, whether the link is up (else its "
-                               "sessions are being closed), sessions, bytes queued for its socket, and bytes buffered for its "
+                        desc = "List the links of ejabberd_megaphone: address and name of the ECM, whether the link is up, cut (it may "
+                               "come back) or closing its sessions, sessions, bytes queued for its socket, and bytes buffered for its "
                                "sessions and their clients",
                         module = ?MODULE, function = links_command, args = [],
                         result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
@@ -56,8 +57,8 @@ commands() ->
 links_command() ->
     #{links := Links} = info(),
     [{unicode:characters_to_list(endpoint(Peer)), unicode:characters_to_list(Name),
-      case IsUp of true -> up; false -> closing end, Sessions, Queued, Waiting}
-     || #{peer := Peer, name := Name, is_up := IsUp, sessions := Sessions, queued_bytes := Queued,
+      Status, Sessions, Queued, Waiting}
+     || #{peer := Peer, name := Name, status := Status, sessions := Sessions, queued_bytes := Queued,
           waiting_bytes := Waiting} <- Links].
 
 %% @private
@@ -99,7 +100,7 @@ tcp_init(ListenSocket, Given) ->
     {ok, {Address, Port}} = inet:sockname(ListenSocket),
     case may_listen(Address, Given) of
         true ->
-            #options{tls = Tls} = Options = options(Given),
+            #options{tls = Tls} = Options = (options(Given))#options{listener = {Address, Port}},
             _ = [warn_of_tls(Port, Tls) || Tls =/= none],
             Terms = ejabberd_megaphone_registry:add_listener(Options),
             [{?MODULE, {self(), Terms}} | Given];
@@ -112,16 +113,33 @@ tcp_init(ListenSocket, Given) ->
 may_listen(Address, Given) ->
     Get = getter(Given),
     HasFile = Get(certfile) =/= undefined orelse Get(cafile) =/= undefined,
+    Timeout = Get(resume_timeout),
     IsOpen = not is_loopback(Address) andalso Get(secret) =:= <<>> andalso Get(cafile) =:= undefined,
     Refusals = [{HasFile andalso not Get(tls), "it has a certfile or cafile, which have no effect without tls: true"},
                 {Get(starttls_required) andalso Get(proxy_header) =:= forbidden,
                  "starttls_required accepts only clients whose PROXY header says that they use TLS, and proxy_header: forbidden refuses those"},
+                {is_given(resume_timeout, Given) andalso Timeout > 0 andalso Timeout < least_resume_timeout(Get),
+                 io_lib:format("its resume_timeout of ~b s is less than four times keep_alive, so that an ECM may find out too late that its link "
+                               "is cut. Write resume_timeout: ~b, or 0 if links shall not be resumed",
+                               [Timeout div 1000, least_resume_timeout(Get) div 1000])},
                 {IsOpen andalso not Get(allow_open_listener),
                  "anybody who can connect to it could claim any address for its clients. Give it a secret (and the ECM the same), "
                  "or tls: true with a cafile, or a loopback ip, or write allow_open_listener: true"}],
     case lists:keyfind(true, 1, Refusals) of
         {true, Why} -> {false, Why};
         false -> true
+    end.
+
+is_given(Name, Given) -> lists:keymember(Name, 1, Given).
+
+%% Section 7 of the link protocol.
+least_resume_timeout(Get) -> 4 * Get(keep_alive).
+
+%% The default follows a longer keep_alive.
+resume_timeout(Get) ->
+    case Get(resume_timeout) of
+        0 -> 0;
+        Timeout -> max(Timeout, least_resume_timeout(Get))
     end.
 
 %% Not a reason not to listen: the files are read for each link, and may be put right, or come from ACME, later.
@@ -147,6 +165,7 @@ options(Given) ->
              hibernate_after = may_hibernate(Get(hibernate_after)),
              compact = Get(compact),
              close_rate = Get(close_rate),
+             resume_timeout = resume_timeout(Get),
              buffer_total = Get(buffer_total),
              send_timeout = proplists:get_value(send_timeout, Given, 15000),
              max_stanza_size = Get(max_stanza_size),
@@ -192,6 +211,7 @@ listen_options() ->
      {hibernate_after, 10000},
      {compact, true},
      {close_rate, 5000},
+     {resume_timeout, 90000},
      {buffer_total, 268435456},
      {access, all},
      {shaper, none},
@@ -218,4 +238,5 @@ listen_opt_type(max_packet) -> econf:int(4128, 16#7FFFFFFF);
 listen_opt_type(hibernate_after) -> econf:either(econf:int(0, 0), econf:timeout(second));
 listen_opt_type(compact) -> econf:bool();
 listen_opt_type(close_rate) -> econf:pos_int();
+listen_opt_type(resume_timeout) -> econf:either(econf:int(0, 0), econf:timeout(second));
 listen_opt_type(buffer_total) -> econf:int(1048576, 1 bsl 48).

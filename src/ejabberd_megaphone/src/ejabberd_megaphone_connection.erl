@@ -7,7 +7,7 @@
 -module(ejabberd_megaphone_connection).
 -behaviour(gen_server).
 
--export([start/4, accept/1]).
+-export([start/4, accept/1, abort/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("ejabberd_megaphone.hrl").
@@ -45,6 +45,15 @@ start(Socket, Listener, Terms, Addresses) ->
 -spec accept(pid()) -> ok.
 accept(Connection) -> Connection ! accept, ok.
 
+%% @doc Ends a connection at once, without waiting for what is in the socket's buffer, nor for TLS. Whoever is writing to it or reading from it
+%% learns that it is closed.
+-spec abort(connection()) -> ok.
+abort({Transport, Socket, Port}) ->
+    _ = inet:setopts(Port, [{linger, {true, 0}}]),
+    ok = gen_tcp:close(Port),
+    _ = [spawn(ssl, close, [Socket]) || Transport =:= ssl],
+    ok.
+
 %% @private
 -spec init(#new{}) -> {ok, #new{}}.
 init(#new{listener = Listener} = New) ->
@@ -65,11 +74,11 @@ handle_cast(_Unknown, State) ->
 -spec handle_info(term(), #new{} | #state{}) -> {noreply, #new{} | #state{}} | {stop, normal, #new{} | #state{}}.
 handle_info(accept, #new{} = New) ->
     prepare(New);
-handle_info({Tag, Socket, Data}, #state{connection = {_, Socket}} = State) when Tag =:= tcp; Tag =:= ssl ->
+handle_info({Tag, Socket, Data}, #state{connection = {_, Socket, _}} = State) when Tag =:= tcp; Tag =:= ssl ->
     safely(Data, State);
-handle_info({Tag, Socket}, #state{connection = {_, Socket}} = State) when Tag =:= tcp_closed; Tag =:= ssl_closed ->
+handle_info({Tag, Socket}, #state{connection = {_, Socket, _}} = State) when Tag =:= tcp_closed; Tag =:= ssl_closed ->
     closed("closed by the other end", State);
-handle_info({Tag, Socket, Reason}, #state{connection = {_, Socket}} = State) when Tag =:= tcp_error; Tag =:= ssl_error ->
+handle_info({Tag, Socket, Reason}, #state{connection = {_, Socket, _}} = State) when Tag =:= tcp_error; Tag =:= ssl_error ->
     closed(ejabberd_megaphone_text:term(Reason), State);
 handle_info(hello_timeout, #state{} = State) ->
     violated("no hello arrived within 10 seconds, and a secret is required", State);
@@ -95,11 +104,11 @@ addresses(Socket, undefined) -> {inet:sockname(Socket), inet:peername(Socket)};
 addresses(_Socket, {Here, There}) -> {{ok, Here}, {ok, There}}.
 
 secure(#options{tls = none} = Options, #new{socket = Socket} = New) ->
-    wait_for_first_packet({gen_tcp, Socket}, Options, New);
+    wait_for_first_packet({gen_tcp, Socket, Socket}, Options, New);
 secure(#options{tls = Settings} = Options, #new{socket = Socket, terms = {_, Counters}, addresses = {_, There}} = New) ->
     case ejabberd_megaphone_tls:accept(Socket, Settings) of
         {ok, TlsSocket} ->
-            wait_for_first_packet({ssl, TlsSocket}, Options, New);
+            wait_for_first_packet({ssl, TlsSocket, Socket}, Options, New);
         {error, Why} ->
             ejabberd_megaphone_counters:add(Counters, tls_failed),
             _ = [?WARNING_MSG("Link ~ts is refused: ~ts", [ejabberd_megaphone:endpoint(There), Why])
@@ -116,7 +125,7 @@ wait_for_first_packet(Connection, #options{secret = Secret, max_packet = MaxPack
                          addresses = New#new.addresses, splitter = ejabberd_megaphone_splitter:new(Max)}).
 
 %% One message at a time, so that the socket is passive whenever the connection is handed over.
-wait_for_data(#state{connection = {Transport, Socket}} = State) ->
+wait_for_data(#state{connection = {Transport, Socket, _}} = State) ->
     case set_active_once(Transport, Socket) of
         ok -> {noreply, State};
         {error, Reason} -> closed(ejabberd_megaphone_text:term(Reason), State)
@@ -151,7 +160,7 @@ received(Data, #state{terms = {_, Counters}, splitter = Splitter} = State) ->
             violated([Why | explain_tls(At, Data, State)], State)
     end.
 
-explain_tls(0, Data, #state{connection = {gen_tcp, _}}) ->
+explain_tls(0, Data, #state{connection = {gen_tcp, _, _}}) ->
     case ejabberd_megaphone_tls:is_hello(Data) of
         true -> "; this is TLS, and the listener has no tls: true";
         false -> ""
@@ -210,25 +219,33 @@ refuse(Counter, Reason, #state{terms = {_, Counters}} = State) ->
     send_refuse(Reason, State),
     violated(secret_wrong, ["its hello was refused: ", Reason], State).
 
-send_refuse(Reason, #state{connection = {Transport, Socket}, terms = {_, Counters}}) ->
+send_refuse(Reason, #state{connection = {Transport, Socket, _}, terms = {_, Counters}}) ->
     {Bytes, Packet} = ejabberd_megaphone_control:packet({refuse, Reason}),
     _ = [ejabberd_megaphone_counters:add(Counters, bytes_out, Bytes) || ok <- [Transport:send(Socket, Packet)]],
     ok.
 
 %%% What becomes of the connection.
 
-start_link(Hello, #state{connection = Connection, listener = Listener, terms = Terms, options = Options, addresses = Addresses,
-                         splitter = Splitter} = State) ->
-    case ejabberd_megaphone_link:start(Listener, Addresses, Hello, Terms) of
-        {ok, Link} ->
-            Greeting = case Hello of none -> none; _ -> {welcome, Options} end,
-            Limited = ejabberd_megaphone_splitter:limit(Options#options.max_packet, Splitter),
-            case ejabberd_megaphone_link:connect(Link, Connection, Limited, Greeting) of
-                ok -> log_up(Link), {stop, normal, State};
-                {error, Reason} -> closed(ejabberd_megaphone_text:term(Reason), State)
+start_link(Hello, #state{listener = Listener, terms = Terms, addresses = Addresses} = State) ->
+    case ejabberd_megaphone_links:take_up(Listener, Addresses, Hello, Terms) of
+        {ok, Link, Greeting} ->
+            connect(Link, Greeting, State);
+        none ->
+            case ejabberd_megaphone_link:start(Listener, Addresses, Hello, Terms) of
+                {ok, Link, Greeting} ->
+                    log_up(Link),
+                    connect(Link, Greeting, State);
+                ignore ->
+                    {stop, normal, State}
             end;
-        ignore ->
-            {stop, normal, State}
+        {error, Why} ->
+            violated(Why, State)
+    end.
+
+connect(Link, Greeting, #state{connection = Connection, options = #options{max_packet = MaxPacket}, splitter = Splitter} = State) ->
+    case ejabberd_megaphone_link:connect(Link, Connection, ejabberd_megaphone_splitter:limit(MaxPacket, Splitter), Greeting) of
+        ok -> {stop, normal, State};
+        {error, Reason} -> closed(ejabberd_megaphone_text:term(Reason), State)
     end.
 
 log_up(#link{has_control = true, name = Name, max_out = MaxOut, counters = Counters} = Link) ->
@@ -241,7 +258,7 @@ log_up(_WithoutControl) ->
 %% The first packet violates the protocol, or did not arrive.
 violated(Why, State) -> violated(stranger_closed, Why, State).
 
-violated(Kind, Why, #state{connection = {Transport, Socket}, terms = {_, Counters}, addresses = {_, There}} = State) ->
+violated(Kind, Why, #state{connection = {Transport, Socket, _}, terms = {_, Counters}, addresses = {_, There}} = State) ->
     ejabberd_megaphone_counters:add(Counters, protocol_errors),
     _ = [?ERROR_MSG("Link ~ts is closed: ~ts", [ejabberd_megaphone:endpoint(There), Why]) || ejabberd_megaphone_log:allows(Kind, Counters)],
     %% Behind a refuse, which should reach the ECM.

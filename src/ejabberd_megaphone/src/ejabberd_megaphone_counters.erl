@@ -4,11 +4,14 @@
 -export([new/0, add/2, add/3, all/1]).
 -export_type([name/0]).
 
--define(NAMES, [links_opened, links_lost, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out, bytes_out,
-                packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total, tls_failed,
+-define(NAMES, [links_opened, links_lost, links_cut, links_resumed, bytes_resent, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out,
+                bytes_out, packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total, tls_failed,
                 tls_missing, secret_wrong, secret_throttled, proxy_refused, failures, log_suppressed]).
 
 -type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
+              | links_cut           % connections of links that ended and could be resumed
+              | links_resumed       % of them, those that were
+              | bytes_resent        % on the connections that resumed them
               | packets_dropped     % for ids that were over
               | protocol_errors     % links and connections closed for them
               | control_ignored     % ops and members of control packets that are unknown
@@ -55,4 +58,7 @@ index(secret_wrong) -> 17;
 index(secret_throttled) -> 18;
 index(proxy_refused) -> 19;
 index(failures) -> 20;
-index(log_suppressed) -> 21.
+index(log_suppressed) -> 21;
+index(links_cut) -> 22;
+index(links_resumed) -> 23;
+index(bytes_resent) -> 24.

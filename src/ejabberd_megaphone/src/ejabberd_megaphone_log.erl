@@ -13,7 +13,7 @@
 -define(MAX_LINES, 5).
 -define(INTERVAL, 30000).
 
--type kind() :: link_up | link_down | link_lost | link_closed
+-type kind() :: link_up | link_down | link_cut | link_resumed | link_lost | link_closed
               | stranger_down | stranger_closed                % connections whose first packet has not been accepted
               | tls_failed | secret_wrong | send_failed
               | proxy_refused | session_refused | failure.
@@ -55,11 +55,13 @@ end_all() -> lists:foreach(fun({Kind, _}) -> end_interval(Kind) end, ets:tab2lis
 log(info, Count, What) -> ?INFO_MSG("~b more ~s", [Count, What]);
 log(warning, Count, What) -> ?WARNING_MSG("~b more ~s", [Count, What]).
 
-level(Kind) when Kind =:= link_up; Kind =:= link_down; Kind =:= link_lost; Kind =:= stranger_down -> info;
+level(Kind) when Kind =:= link_up; Kind =:= link_down; Kind =:= link_cut; Kind =:= link_resumed; Kind =:= link_lost; Kind =:= stranger_down -> info;
 level(_) -> warning.
 
 what(link_up) -> "links came up";
 what(link_down) -> "links went down";
+what(link_cut) -> "links were cut";
+what(link_resumed) -> "links were resumed";
 what(link_lost) -> "links with sessions were lost";
 what(link_closed) -> "links were closed for a protocol error";
 what(stranger_down) -> "connections ended before their first packet";

@@ -6,9 +6,9 @@
 -module(ejabberd_megaphone_registry).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, add_template/2, attempt/2, warn_once/2, counters/0]).
+-export([add_listener/1, add_link/2, move_link/2, add_template/2, attempt/2, warn_once/2, counters/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
--export([host_up/1, host_down/1]).
+-export([host_up/1, host_down/1, ejabberd_stopping/0]).
 
 -include("ejabberd_megaphone.hrl").
 -include("logger.hrl").
@@ -19,6 +19,8 @@
 -define(HOOKS, [c2s_handle_info, c2s_stream_started, c2s_auth_result]).
 %% Templates for the states of sleeping sessions.
 -define(MAX_TEMPLATES, 64).
+%% ms within which links have ended that are told that this server shuts down. Less than a supervisor waits.
+-define(END_TIMEOUT, 1500).
 
 %% Why a call of the registry failed, if it has ended in order.
 -define(IS_STOPPED(Reason), (Reason =:= noproc orelse Reason =:= normal)).
@@ -27,6 +29,7 @@
         {counters :: counters:counters_ref(),
          listeners = #{} :: #{pid() => true},
          links = #{} :: #{Owner :: pid() => Listener :: pid()},
+         is_stopping = false :: boolean(),                  % ejabberd is: a listener that ends will not come back
          templates = 0 :: non_neg_integer(),
          wrong_secrets = ejabberd_megaphone_wrong_secrets:new() :: ejabberd_megaphone_wrong_secrets:wrong_secrets()}).
 
@@ -48,6 +51,13 @@ add_listener(Options) ->
 -spec add_link(#link{}, Listener :: pid()) -> {ok, Registry :: pid()} | {error, no_listener}.
 add_link(Link, Listener) ->
     try gen_server:call(?MODULE, {add_link, Link, Listener})
+    catch exit:{Reason, _} when ?IS_STOPPED(Reason) -> {error, no_listener}
+    end.
+
+%% @doc Called by the owner of a link that comes back by another listener.
+-spec move_link(#link{}, Listener :: pid()) -> ok | {error, no_listener}.
+move_link(#link{owner = Owner}, Listener) ->
+    try gen_server:call(?MODULE, {move_link, Owner, Listener})
     catch exit:{Reason, _} when ?IS_STOPPED(Reason) -> {error, no_listener}
     end.
 
@@ -91,6 +101,13 @@ host_up(Host) ->
 host_down(Host) ->
     lists:foreach(fun(Hook) -> ejabberd_hooks:delete(Hook, Host, ejabberd_megaphone_session, Hook, ?HOOK_SEQUENCE) end, ?HOOKS).
 
+%% @private
+-spec ejabberd_stopping() -> ok.
+ejabberd_stopping() ->
+    try gen_server:call(?MODULE, ejabberd_stopping)
+    catch exit:_ -> ok
+    end.
+
 %%% The process.
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
@@ -105,6 +122,7 @@ init([]) ->
     lists:foreach(fun host_up/1, ejabberd_option:hosts()),
     ejabberd_hooks:add(host_up, ?MODULE, host_up, 50),
     ejabberd_hooks:add(host_down, ?MODULE, host_down, 50),
+    ejabberd_hooks:add(ejabberd_stopping, ?MODULE, ejabberd_stopping, 50),
     ejabberd_commands:register_commands(ejabberd_megaphone:commands()),
     {ok, #state{counters = ejabberd_megaphone_counters:new()}}.
 
@@ -118,9 +136,17 @@ handle_call({add_link, Link, Listener}, {Owner, _}, #state{listeners = Listeners
   when is_map_key(Listener, Listeners) ->
     link(Owner),
     ets:insert(?LINKS, Link),
+    lists:foreach(fun({Other, By}) -> ejabberd_megaphone_link:superseded(Other, By) end, ejabberd_megaphone_links:superseded_by(Link)),
     {reply, {ok, self()}, State#state{links = Links#{Owner => Listener}}};
 handle_call({add_link, _Link, _Listener}, _From, State) ->
     {reply, {error, no_listener}, State};
+handle_call({move_link, Owner, Listener}, _From, #state{listeners = Listeners, links = Links} = State)
+  when is_map_key(Listener, Listeners), is_map_key(Owner, Links) ->
+    {reply, ok, State#state{links = Links#{Owner := Listener}}};
+handle_call({move_link, _Owner, _Listener}, _From, State) ->
+    {reply, {error, no_listener}, State};
+handle_call(ejabberd_stopping, _From, State) ->
+    {reply, ok, State#state{is_stopping = true}};
 handle_call({add_template, Key, Template}, _From, #state{templates = Count} = State) ->
     case ejabberd_megaphone_shared:get(Key, none) of
         none when Count < ?MAX_TEMPLATES ->
@@ -151,10 +177,10 @@ handle_cast(_Unknown, State) ->
 
 %% @private
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
-handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links} = State) ->
+handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links, is_stopping = IsStopping} = State) ->
     case State of
         #state{listeners = #{Pid := _}} ->
-            lists:foreach(fun(Owner) -> gen_server:cast(Owner, close) end,
+            lists:foreach(fun(Owner) -> ejabberd_megaphone_link:listener_stopped(Owner, IsStopping) end,
                           [Owner || {Owner, Listener} <- maps:to_list(Links), Listener =:= Pid]),
             stop_if_unused(State#state{listeners = maps:remove(Pid, Listeners)});
         #state{links = #{Pid := _}} ->
@@ -177,10 +203,26 @@ stop_if_unused(State) ->
 
 %% @private
 -spec terminate(term(), #state{}) -> ok.
-terminate(_Reason, _State) ->
+terminate(_Reason, #state{links = Links}) ->
+    end_links(maps:keys(Links)),
     ejabberd_megaphone_log:end_all(),
     ejabberd_commands:unregister_commands(ejabberd_megaphone:commands()),
     ejabberd_hooks:delete(host_up, ?MODULE, host_up, 50),
     ejabberd_hooks:delete(host_down, ?MODULE, host_down, 50),
+    ejabberd_hooks:delete(ejabberd_stopping, ?MODULE, ejabberd_stopping, 50),
     lists:foreach(fun host_down/1, ejabberd_option:hosts()),
     ejabberd_megaphone_shared:erase().
+
+%% Otherwise their ECMs would wait for them to come back.
+end_links(Owners) ->
+    Monitors = [erlang:monitor(process, Owner) || Owner <- Owners],
+    lists:foreach(fun ejabberd_megaphone_link:end_now/1, Owners),
+    Timer = erlang:start_timer(?END_TIMEOUT, self(), links_have_ended),
+    await(Monitors, Timer).
+
+await([], Timer) -> _ = erlang:cancel_timer(Timer), ok;
+await([Monitor | Others], Timer) ->
+    receive
+        {'DOWN', Monitor, process, _, _} -> await(Others, Timer);
+        {timeout, Timer, _} -> ok
+    end.

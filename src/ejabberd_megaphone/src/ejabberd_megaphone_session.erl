@@ -93,7 +93,7 @@ controlling_process(_Socket, _Pid) -> ok.
 close({_Transport, Owner, Id}) ->
     case ejabberd_megaphone_link:find(Owner) of
         {ok, #link{sender = Sender} = Link} ->
-            IsFirst = ejabberd_megaphone_link:end_session(Link, Id),
+            IsFirst = ejabberd_megaphone_sessions:close(Link, Id),
             _ = [ejabberd_megaphone_sender:send_end(Link, Id) || IsFirst, Sender =/= undefined],
             ok;
         error ->

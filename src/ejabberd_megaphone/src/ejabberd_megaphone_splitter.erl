@@ -1,7 +1,7 @@
 %%% @doc Finds the packets in the bytes of a connection, however they were cut on their way. A value: no processes, no I/O.
 -module(ejabberd_megaphone_splitter).
 
--export([new/1, limit/2, add/2, next/1, incomplete_id/1]).
+-export([new/1, limit/2, add/2, next/1, offset/1, incomplete_id/1]).
 -export_type([splitter/0]).
 
 -define(HEADER, 32).
@@ -53,6 +53,10 @@ next(#splitter{data = Data, max_packet = Max, offset = Offset} = Splitter) ->
         {malformed, At, Fault} ->
             {malformed, Offset + At, ejabberd_megaphone_wire:describe(Fault, At, Offset, {Data, Max})}
     end.
+
+%% @doc How many bytes of the connection were whole packets that next/1 has taken out.
+-spec offset(splitter()) -> non_neg_integer().
+offset(#splitter{offset = Offset}) -> Offset.
 
 %% @doc The id of the packet that next/1 has found to be incomplete, if its header is complete.
 -spec incomplete_id(splitter()) -> ejabberd_megaphone_wire:id() | unknown.

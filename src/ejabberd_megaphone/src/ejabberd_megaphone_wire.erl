@@ -7,7 +7,7 @@
 %%% `L': length of the whole packet in bytes, including these 32; `C': connection id; both decimal, padded with zeros.
 -module(ejabberd_megaphone_wire).
 
--export([parse/2, packets/3, describe/4]).
+-export([parse/2, packets/3, whole_packets/2, describe/4]).
 -export_type([id/0, fault/0]).
 
 -define(HEADER, 32).
@@ -86,6 +86,21 @@ header(Length, Id) ->
 
 padded(Digits, Width) ->
     [binary:part(<<"00000000000000000000">>, 0, Width - byte_size(Digits)), Digits].
+
+%% @doc How many bytes of `Packets', which begin with a packet, are whole packets that are at most `Max' bytes together.
+-spec whole_packets(Packets :: binary(), Max :: non_neg_integer()) -> Bytes :: non_neg_integer().
+whole_packets(Packets, Max) -> whole_packets(Packets, 0, Max).
+
+whole_packets(Packets, Bytes, Max) ->
+    case Packets of
+        <<_:Bytes/binary, Digits:?LENGTH_END/binary, _/binary>> ->
+            case Bytes + binary_to_integer(Digits) of
+                Longer when Longer > Max -> Bytes;
+                Next -> whole_packets(Packets, Next, Max)
+            end;
+        _ ->
+            Bytes
+    end.
 
 %% @doc One line for the log about a malformed header: what is wrong, where in the bytes of the connection, and what would be right.
 %% `Data' begins with that header, `Offset' is its place.
