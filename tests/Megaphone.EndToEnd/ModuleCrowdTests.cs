@@ -19,7 +19,7 @@ public sealed class ModuleCrowdTests(ModuleServer server) : IClassFixture<Module
     {
         using TcpProxy wire = new(server.Ejabberd.LinkListener);
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
-            wire.Address, "Ecm:Clients:0:Framing=stanza", "Ecm:Link:Count=2", "Ecm:Proxy=v2");
+            wire.Address, "Ecm:Clients:0:Framing=stanza", "Ecm:Link:Count=2", "Ecm:Link:Resume=false", "Ecm:Proxy=v2");
         await ecm.HasLinksAsync(2, "ecm");
         // Once through everything, so that what ejabberd makes once and keeps is there.
         await Task.WhenAll(Enumerable.Range(0, 20).Select(seed => VisitAsync(ecm, new Random(seed))));
