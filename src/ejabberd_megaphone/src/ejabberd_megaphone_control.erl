@@ -42,7 +42,8 @@
                   | {reset, ejabberd_megaphone_wire:id(), Reason :: binary()}
                   | {drain, Seconds :: non_neg_integer()}
                   | {ack, Received :: non_neg_integer()}
-                  | {close, Reason :: binary()}.
+                  | {close, Reason :: binary()}
+                  | {gone, node()}.
 
 %% @doc Parses the content of a control packet, and counts its unknown members. `ignored': an op that is unknown, or makes no sense from an
 %% ECM.
@@ -212,6 +213,8 @@ encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}, Answe
                                    end);
 encode({ack, Received}) ->
     ejabberd_megaphone_json:encode(#{op => ack, received => integer_to_binary(Received)});
+encode({gone, Node}) ->
+    ejabberd_megaphone_json:encode(#{op => gone, name => atom_to_binary(Node)});
 encode({close, Reason}) ->
     ejabberd_megaphone_json:encode(#{op => close, reason => Reason});
 encode({refuse, Reason}) ->

@@ -3,6 +3,8 @@
 %%% listener, ends after the last listener and link, and leaves nothing behind.
 %%%
 %%% Listeners and owners of links are linked to this process. It notices when they end; and if it crashes, they end with it, and begin anew.
+%%%
+%%% The registries of a cluster's nodes monitor each other. When a node is gone, the others tell the ECMs, whose links with it will not come back.
 -module(ejabberd_megaphone_registry).
 -behaviour(gen_server).
 
@@ -29,6 +31,7 @@
         {counters :: counters:counters_ref(),
          listeners = #{} :: #{pid() => true},
          links = #{} :: #{Owner :: pid() => Listener :: pid()},
+         others = #{} :: #{Registry :: pid() => true},       % of other nodes
          is_stopping = false :: boolean(),                  % ejabberd is: a listener that ends will not come back
          templates = 0 :: non_neg_integer(),
          wrong_secrets = ejabberd_megaphone_wrong_secrets:new() :: ejabberd_megaphone_wrong_secrets:wrong_secrets()}).
@@ -124,6 +127,8 @@ init([]) ->
     ejabberd_hooks:add(host_down, ?MODULE, host_down, 50),
     ejabberd_hooks:add(ejabberd_stopping, ?MODULE, ejabberd_stopping, 50),
     ejabberd_commands:register_commands(ejabberd_megaphone:commands()),
+    ok = net_kernel:monitor_nodes(true),
+    lists:foreach(fun introduce_to/1, nodes()),
     {ok, #state{counters = ejabberd_megaphone_counters:new()}}.
 
 %% @private
@@ -172,8 +177,17 @@ handle_cast({warn_once, Key, Text}, State) ->
             ?WARNING_MSG(Text, [])
     end,
     {noreply, State};
+handle_cast({other, Registry}, #state{others = Others} = State) when is_map_key(Registry, Others) ->
+    {noreply, State};
+handle_cast({other, Registry}, #state{others = Others} = State) ->
+    _ = erlang:monitor(process, Registry),
+    introduce_to(node(Registry)),
+    {noreply, State#state{others = Others#{Registry => true}}};
 handle_cast(_Unknown, State) ->
     {noreply, State}.
+
+%% It does the same, as soon as it hears of this one.
+introduce_to(Node) -> gen_server:cast({?MODULE, Node}, {other, self()}).
 
 %% @private
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
@@ -189,11 +203,23 @@ handle_info({'EXIT', Pid, _Reason}, #state{listeners = Listeners, links = Links,
         _ ->
             {stop, shutdown, State}              % as the supervisor wants it
     end;
+handle_info({nodeup, Node}, State) ->
+    introduce_to(Node),
+    {noreply, State};
+handle_info({'DOWN', _, process, Registry, Reason}, #state{others = Others} = State) ->
+    %% One that has ended in order has closed its links.
+    _ = [tell_of_end(node(Registry)) || Reason =:= noconnection],
+    {noreply, State#state{others = maps:remove(Registry, Others)}};
 handle_info({log_interval_ends, Kind}, State) ->
     ejabberd_megaphone_log:end_interval(Kind),
     {noreply, State};
 handle_info(_Unknown, State) ->
     {noreply, State}.
+
+tell_of_end(Node) ->
+    ?WARNING_MSG("Node ~s is gone: ECMs are told not to wait for it", [Node]),
+    lists:foreach(fun(Link) -> ejabberd_megaphone_sender:control(Link, {gone, Node}) end,
+                  [Link || #link{identity = Identity, sender = Sender} = Link <- ets:tab2list(?LINKS), Identity =/= none, is_pid(Sender)]).
 
 stop_if_unused(#state{listeners = Listeners, links = Links} = State)
   when map_size(Listeners) =:= 0, map_size(Links) =:= 0 ->
