@@ -54,6 +54,32 @@ public sealed class ClusterTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_node_that_drains_gets_no_new_users_and_keeps_those_that_it_has_until_it_stops()
+    {
+        XmppClient[] users = await LogInAsync(3);
+        int draining = await NodeOfAsync(users[0]);
+        await _nodes[draining].ControlAsync("megaphone_drain");
+        string line = $"every link to {_nodes[draining].LinkListener} is draining\n";
+        await BoundedWait.UntilAsync(async () => await _ecm.GetAsync("/readyz") == (200, "ready\n" + line), () => "the ECM to know");
+
+        XmppClient[] later = await LogInAsync(4);
+        foreach (XmppClient user in later) Assert.NotEqual(draining, await NodeOfAsync(user));
+        Assert.Equal(1, await OwnSessionsAsync(_nodes[draining]));
+        await ChatAsync([.. users, later[0]]);
+
+        await _nodes[draining].StopAsync();
+        Assert.Contains("<stream:error><system-shutdown ", await users[0].ReceiveToEndAsync(), StringComparison.Ordinal);
+        await ChatAsync([.. users[1..], later[0]]);
+
+        // Started again, it is as it was.
+        await _nodes[draining].StartAgainAsync();
+        await _ecm.HasLinksAsync(3, "ecm");
+        XmppClient last = (await LogInAsync(1))[0];
+        Assert.Equal(draining, await NodeOfAsync(last));
+        foreach (XmppClient user in users.Concat(later).Append(last)) user.Dispose();
+    }
+
+    [Fact]
     public async Task A_session_is_resumed_over_another_node_while_its_own_lives_and_is_a_new_login_after_its_death()
     {
         XmppClient friend = (await LogInAsync(1))[0];

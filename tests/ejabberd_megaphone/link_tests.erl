@@ -3,8 +3,8 @@
 
 -include_lib("eunit/include/eunit.hrl").
 -include("ejabberd_megaphone.hrl").
--import(test_link, [with_link/1, with_tls_link/1, begin_session/2, content_for/1, closed/1, closed_within/1, buffered/1, counted/2, wait_until/1,
-                    packet/2, op/2, send/2, control/1, received/1]).
+-import(test_link, [with_link/1, with_listener/2, with_tls_link/1, begin_session/2, content_for/1, closed/1, closed_within/1, buffered/1,
+                    counted/2, wait_until/1, packet/2, op/2, send/2, hello/0, control/1, received/1]).
 
 %% Of the listener in test_link.
 -define(BUFFER_TOTAL, 300000).
@@ -147,6 +147,21 @@ a_stopped_link_over_tls_ends_with_close_notify_test() ->
         ejabberd_megaphone_sender:stop(Link#link.sender),
         ?assertEqual({1, <<"the last">>}, received({ssl, Socket})),
         ?assertEqual({error, closed}, ssl:recv(Socket, 1, 1000))
+    end).
+
+%%% Drains
+
+a_new_link_of_a_node_that_drains_is_asked_for_no_sessions_and_serves_those_that_come_all_the_same_test() ->
+    with_listener(#options{}, fun(Connect, _Counters) ->
+        ejabberd_megaphone_shared:put_new(draining, true),
+        Socket = Connect(),
+        send(Socket, hello()),
+        ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
+        ?assertEqual(#{<<"op">> => <<"drain">>}, control(Socket)),
+        [Link] = ets:tab2list(?LINKS),
+        begin_session(Link, 1),
+        send(Socket, packet(1, <<"hi">>)),
+        ?assertEqual(<<"hi">>, content_for(1))
     end).
 
 %%% Ends

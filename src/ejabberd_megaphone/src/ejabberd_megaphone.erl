@@ -9,7 +9,7 @@
 -behaviour(ejabberd_listener).
 
 -export([start/3, start_link/3, accept/1, tcp_init/2, listen_opt_type/1, listen_options/0]).
--export([info/0, peer/1, endpoint/1, commands/0, links_command/0, counters_command/0]).
+-export([info/0, peer/1, endpoint/1, commands/0, links_command/0, counters_command/0, drain_command/0]).
 
 -include("ejabberd_megaphone.hrl").
 -include("ejabberd_commands.hrl").
@@ -47,6 +47,9 @@ commands() ->
                         result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
                                                                 {sessions, integer}, {queued_bytes, integer},
                                                                 {waiting_bytes, integer}]}}}}},
+     #ejabberd_commands{name = megaphone_drain, tags = [session],
+                        desc = "Ask all ECMs for no new sessions on this node, until it is started again; those that it has stay until they end",
+                        module = ?MODULE, function = drain_command, args = [], result = {res, rescode}},
      #ejabberd_commands{name = megaphone_counters, tags = [session],
                         desc = "Show the counters of ejabberd_megaphone",
                         module = ?MODULE, function = counters_command, args = [],
@@ -66,6 +69,10 @@ links_command() ->
 counters_command() ->
     #{counters := Counters} = info(),
     Counters.
+
+%% @private
+-spec drain_command() -> ok | error.
+drain_command() -> ejabberd_megaphone_registry:drain().
 
 %% @doc The ECM's address, as it is written in logs.
 -spec peer(#link{}) -> iolist().

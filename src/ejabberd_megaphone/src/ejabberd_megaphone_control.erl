@@ -40,7 +40,7 @@
                   | {ping | pong, Token :: term()}
                   | {pause | resume, ejabberd_megaphone_wire:id()}
                   | {reset, ejabberd_megaphone_wire:id(), Reason :: binary()}
-                  | {drain, Seconds :: non_neg_integer()}
+                  | drain | {drain, Seconds :: non_neg_integer()}
                   | {ack, Received :: non_neg_integer()}
                   | {close, Reason :: binary()}
                   | {gone, node()}.
@@ -225,6 +225,8 @@ encode({Op, Id}) when Op =:= pause; Op =:= resume ->
     ejabberd_megaphone_json:encode(#{op => Op, id => integer_to_binary(Id)});
 encode({reset, Id, Reason}) ->
     ejabberd_megaphone_json:encode(#{op => reset, id => integer_to_binary(Id), reason => Reason});
+encode(drain) ->
+    ejabberd_megaphone_json:encode(#{op => drain});
 encode({drain, Seconds}) ->
     ejabberd_megaphone_json:encode(#{op => drain, 'after' => Seconds}).
 

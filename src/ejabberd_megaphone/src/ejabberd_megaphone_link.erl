@@ -171,6 +171,7 @@ greeting(More, #state{options = #options{resume_timeout = Timeout} = Options, to
 handle_cast({connect, Connecting, Connection, Splitter, Greeting}, #state{connecting = Connecting, link = Link0} = State) ->
     #link{receiver = Receiver} = Link = Link0#link{is_cut = false},
     ejabberd_megaphone_sender:connect(Link, Connection, Greeting),
+    _ = [ejabberd_megaphone_sender:control(Link, drain) || Link#link.has_control, ejabberd_megaphone_registry:is_draining()],
     ejabberd_megaphone_receiver:connect(Receiver, Link, Connection, Splitter),
     {noreply, resumed(State#state{link = Link, connecting = undefined, connection = Connection})};
 handle_cast({connect, _AnotherWasFaster, Connection, _, _}, State) ->

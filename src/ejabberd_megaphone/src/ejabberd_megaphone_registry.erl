@@ -8,7 +8,7 @@
 -module(ejabberd_megaphone_registry).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, move_link/2, add_template/2, attempt/2, warn_once/2, counters/0]).
+-export([add_listener/1, add_link/2, move_link/2, add_template/2, attempt/2, warn_once/2, counters/0, drain/0, is_draining/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export([host_up/1, host_down/1, ejabberd_stopping/0]).
 
@@ -92,6 +92,16 @@ counters() ->
     catch exit:_ -> error
     end.
 
+%% @doc Asks ECMs for no new sessions, on all links that there are or will be, until this process ends. `error': there is no listener.
+-spec drain() -> ok | error.
+drain() ->
+    try gen_server:call(?MODULE, drain)
+    catch exit:_ -> error
+    end.
+
+-spec is_draining() -> boolean().
+is_draining() -> ejabberd_megaphone_shared:get(draining, false).
+
 %%% Hooks
 
 %% @private
@@ -163,6 +173,11 @@ handle_call({add_template, Key, Template}, _From, #state{templates = Count} = St
 handle_call({attempt, Peer, IsRight}, _From, #state{wrong_secrets = Before} = State) ->
     {Turn, WrongSecrets} = ejabberd_megaphone_wrong_secrets:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), Before),
     {reply, Turn, State#state{wrong_secrets = WrongSecrets}};
+handle_call(drain, _From, State) ->
+    ejabberd_megaphone_shared:put_new(draining, true),
+    ?INFO_MSG("This node drains: ECMs are asked for no new sessions", []),
+    tell(drain, [Link || #link{has_control = true} = Link <- ets:tab2list(?LINKS)]),
+    {reply, ok, State};
 handle_call(counters, _From, State) ->
     {reply, State#state.counters, State}.
 
@@ -218,8 +233,10 @@ handle_info(_Unknown, State) ->
 
 tell_of_end(Node) ->
     ?WARNING_MSG("Node ~s is gone: ECMs are told not to wait for it", [Node]),
-    lists:foreach(fun(Link) -> ejabberd_megaphone_sender:control(Link, {gone, Node}) end,
-                  [Link || #link{identity = Identity, sender = Sender} = Link <- ets:tab2list(?LINKS), Identity =/= none, is_pid(Sender)]).
+    tell({gone, Node}, [Link || #link{identity = Identity} = Link <- ets:tab2list(?LINKS), Identity =/= none]).
+
+tell(Message, Links) ->
+    lists:foreach(fun(Link) -> ejabberd_megaphone_sender:control(Link, Message) end, [Link || #link{sender = Sender} = Link <- Links, is_pid(Sender)]).
 
 stop_if_unused(#state{listeners = Listeners, links = Links} = State)
   when map_size(Listeners) =:= 0, map_size(Links) =:= 0 ->

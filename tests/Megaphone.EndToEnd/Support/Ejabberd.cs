@@ -91,6 +91,14 @@ internal sealed class Ejabberd : IAsyncDisposable
         await BoundedWait.WithinAsync(vm.WaitForExitAsync(), "the end of an Erlang VM");
     }
 
+    /// <summary>Ends it in order; it can be started again.</summary>
+    public async Task StopAsync()
+    {
+        _evaluator?.Dispose();
+        _evaluator = null;
+        await RunAsync("stop");
+    }
+
     private static async Task<Ejabberd> StartAsync(Dictionary<string, string?> made)
     {
         // Each with ports of its own, so that one that was killed finds them free when it is restarted.
@@ -108,7 +116,7 @@ internal sealed class Ejabberd : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts it after it was killed, on the same ports and with the same accounts.</summary>
+    /// <summary>Starts it after it was killed or stopped, on the same ports and with the same accounts.</summary>
     public async Task StartAgainAsync()
     {
         foreach (string line in await RunAsync("start"))
