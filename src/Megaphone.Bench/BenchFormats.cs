@@ -6,6 +6,9 @@ namespace Megaphone.Bench;
 /// <summary>The formats of options whose like no setting of the service has.</summary>
 internal static class BenchFormats
 {
+    /// <summary>Whether something is done.</summary>
+    public static ValueFormat<bool> YesOrNo { get; } = ValueFormats.Choice(("no", false), ("yes", true));
+
     /// <summary>A number above zero, per second.</summary>
     public static ValueFormat<double> Rate { get; } = Decimal(0.001, 10_000_000, "1000");
 

@@ -16,9 +16,11 @@ internal sealed record LinkBenchOptions
     private static readonly BenchOption ProxyOption = new(
         "proxy", "none|v1|v2", "none", "a PROXY header at the head of each session, with addresses from 10.0.0.0/8");
 
+    private static readonly BenchOption ResumeOption = new("resume", "no|yes", "no", "take up a link that is cut, with its sessions");
+
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
-        [ToOption, LinksOption, FramingOption, SecretOption, ProxyOption, .. XmppClientOptions.All, .. RunOptions.All];
+        [ToOption, LinksOption, FramingOption, SecretOption, ProxyOption, ResumeOption, .. XmppClientOptions.All, .. RunOptions.All];
 
     /// <summary>Where the links go.</summary>
     public required HostPort To { get; init; }
@@ -34,6 +36,9 @@ internal sealed record LinkBenchOptions
 
     /// <summary>Whether sessions begin with a PROXY header.</summary>
     public required ProxyMode Proxy { get; init; }
+
+    /// <summary>Whether a link that is cut is taken up.</summary>
+    public required bool Resume { get; init; }
 
     /// <summary>What the clients do.</summary>
     public required XmppClientOptions Clients { get; init; }
@@ -53,9 +58,11 @@ internal sealed record LinkBenchOptions
             Framing = framing,
             Secret = values.Get(SecretOption, ValueFormats.Secret),
             Proxy = values.Get(ProxyOption, EcmFormats.Proxy),
+            Resume = values.Get(ResumeOption, BenchFormats.YesOrNo),
             Clients = XmppClientOptions.Read(values, carriesWhiteSpace: framing == LinkFraming.Bytes),
             Run = RunOptions.Read(values),
         };
+        if (options.Resume && options.Clients.Cut) values.Refuse(ResumeOption, "cannot be with --end cut: sessions would wait", "--resume no");
         if (options.Clients.Sessions > 0 && options.Links > options.Clients.Sessions)
             values.Refuse(LinksOption, "is more than there are sessions", "for example --links 1");
         return options;

@@ -14,6 +14,8 @@ internal sealed class LinkTransport : IXmppTransport
     /// <summary>How long links may take to connect, to be welcomed, and to be drained.</summary>
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan RetryWait = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan RoomWait = TimeSpan.FromMilliseconds(1);
 
     private readonly LinkBenchOptions _options;
@@ -43,8 +45,9 @@ internal sealed class LinkTransport : IXmppTransport
         LinkLog log = new(NullLogger<Link>.Instance);
         foreach (LinkPlayer player in _players)
         {
-            LinkConnection connection = Connect(player, options, log);
-            Task running = RunAsync(connection);
+            LinkSlot? slot = _options.Clients.Cut ? null : new LinkSlot(_links.Count);
+            LinkConnection connection = Connect(player, options, log, slot);
+            Task running = RunAsync(connection, () => Connect(player, options, log, slot), slot);
             _links.Add(running);
             Task.WhenAny(player.WhenUp, running).GetAwaiter().GetResult();
             if (!player.WhenUp.IsCompletedSuccessfully) throw new IOException($"no link to {_options.To}: {connection.CloseReason}");
@@ -112,14 +115,13 @@ internal sealed class LinkTransport : IXmppTransport
         foreach (LinkPlayer player in _players) player.Dispose();
     }
 
-    private LinkConnection Connect(LinkPlayer player, LinkOptions options, LinkLog log)
+    private LinkConnection Connect(LinkPlayer player, LinkOptions options, LinkLog log, LinkSlot? slot)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp);
         try
         {
             using CancellationTokenSource timeout = new(Timeout);
             socket.ConnectAsync(_options.To.Host, _options.To.Port, timeout.Token).AsTask().GetAwaiter().GetResult();
-            LinkSlot? slot = _options.Clients.Cut ? null : new LinkSlot(Array.IndexOf(_players, player));
             return new LinkConnection(socket, LinkOrigin.Connected, options, player, _metrics, log, slot: slot);
         }
         catch (Exception failure) when (failure is SocketException or OperationCanceledException)
@@ -131,13 +133,28 @@ internal sealed class LinkTransport : IXmppTransport
     }
 
     /// <summary>
-    /// Runs a link, which is not taken up again: a lost one is a result. That it could be is part of what is measured, except for links that
-    /// are to be cut, whose sessions shall not wait.
+    /// Runs a link to its end. If it is cut it is taken up, where that is asked for; else a lost one is a result. That it could be taken up is
+    /// part of what is measured, except for links that are to be cut, whose sessions shall not wait.
     /// </summary>
-    private static async Task RunAsync(LinkConnection connection)
+    private async Task RunAsync(LinkConnection connection, Func<LinkConnection> connectAgain, LinkSlot? slot)
     {
         await connection.RunAsync(Timeout).ConfigureAwait(false);
-        connection.Link?.Lose("not taken up again");
+        while (_options.Resume && slot?.Cut is not null)
+        {
+            await Task.Delay(RetryWait).ConfigureAwait(false);
+            try
+            {
+                connection = connectAgain();
+            }
+            catch (IOException)
+            {
+                continue;
+            }
+
+            await connection.RunAsync(Timeout).ConfigureAwait(false);
+        }
+
+        slot?.Cut?.Lose("not taken up again");
     }
 
     private LinkPlayer PlayerOf(int index) => _players[index % _players.Length];

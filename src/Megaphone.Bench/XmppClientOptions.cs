@@ -91,7 +91,6 @@ internal sealed record XmppClientOptions
     /// <param name="carriesWhiteSpace">Whether keepalives can be sent.</param>
     public static XmppClientOptions Read(OptionValues values, bool carriesWhiteSpace)
     {
-        ValueFormat<bool> yesOrNo = ValueFormats.Choice(("no", false), ("yes", true));
         XmppClientOptions options = new()
         {
             Sessions = values.Get(SessionsOption, ValueFormats.Number(1, 16_000_000, 100_000)),
@@ -102,8 +101,8 @@ internal sealed record XmppClientOptions
                 User = values.Get(UserOption, BenchFormats.Pattern)!,
                 First = values.Get(FirstOption, ValueFormats.Number(1, 1_000_000_000, 1001)),
                 Password = values.Get(PasswordOption, BenchFormats.Pattern)!,
-                ManagesStream = values.Get(StreamManagementOption, yesOrNo),
-                AsksForRoster = values.Get(RosterOption, yesOrNo),
+                ManagesStream = values.Get(StreamManagementOption, BenchFormats.YesOrNo),
+                AsksForRoster = values.Get(RosterOption, BenchFormats.YesOrNo),
             },
             Rate = values.Get(RateOption, BenchFormats.Rate),
             Pending = values.Get(PendingOption, ValueFormats.Number(1, 1_000_000, 500)),

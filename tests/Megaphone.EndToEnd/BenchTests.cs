@@ -42,6 +42,24 @@ public sealed class BenchTests
     }
 
     [Fact]
+    public async Task A_link_that_is_cut_is_taken_up_where_that_is_asked_for()
+    {
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        using TcpProxy between = new(hub.Hub);
+        using ChildProcess bench = Start(
+            "link", "--to", $"{between.Address}", "--framing", "bytes", "--login", "none", "--sessions", "50", "--hold", "60", "--resume", "yes",
+            "--json", "-");
+        await hub.HasSessionsAsync(50);
+        between.CutOne();
+        await hub.ReachesAsync(1, "megaphone_link_resumptions_total", "role=hub");
+        bench.Signal(Signals.Interrupt);
+
+        await bench.EndAsync();
+        Assert.Empty(Json(bench).GetProperty("problems").EnumerateObject());
+        await hub.HasClosedAsync(50, "hub", "ended");
+    }
+
+    [Fact]
     public async Task Sessions_that_are_lost_with_their_hub_are_counted_and_the_run_ends()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();

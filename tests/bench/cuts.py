@@ -4,48 +4,14 @@ comes back to a client through ECM, link and hub, and whether anybody's session 
 import contextlib
 import selectors
 import socket
-import subprocess
 import threading
 
 import load
-from harness import CLIENTS, MEGAPHONE, QUIET, Benchmark, Child, ecm, re, time, urllib, wait_until
+from far import THERE, Far
+from harness import CLIENTS, Benchmark, ecm, re, time, urllib, wait_until
 
-NAMESPACE = "mpcuts"
-HERE, THERE = "10.214.7.1", "10.214.7.2"
 CLIENT_COUNTS = 1_000, 15_000
 AWAY = 1, 3, 10, 20, 60  # seconds
-
-
-class Far:
-    """A network namespace at the other end of a cable, and what loses everything on the way."""
-
-    def __enter__(self):
-        self.ip("netns", "add", NAMESPACE)
-        self.ip("link", "add", NAMESPACE, "type", "veth", "peer", "name", NAMESPACE, "netns", NAMESPACE)
-        self.ip("address", "add", f"{HERE}/30", "dev", NAMESPACE)
-        self.ip("link", "set", NAMESPACE, "up")
-        self.ip("-netns", NAMESPACE, "link", "set", NAMESPACE, "up")
-        self.carry()
-        return self
-
-    def __exit__(self, *_):
-        # This end first: the other one would stay as long as a process is in its namespace.
-        self.ip("link", "delete", NAMESPACE)
-        self.ip("netns", "delete", NAMESPACE)
-
-    def lose(self):
-        self.ip("-netns", NAMESPACE, "address", "delete", f"{THERE}/30", "dev", NAMESPACE)
-
-    def carry(self):
-        self.ip("-netns", NAMESPACE, "address", "add", f"{THERE}/30", "dev", NAMESPACE)
-
-    def hub(self):
-        return Child("ip", "netns", "exec", NAMESPACE, MEGAPHONE, "--Hub:Listen", f"{THERE}:6280", "--Hub:Backend", "echo:",
-                     "--Hub:AllowOpenListener", "true", "--Admin", "false", "--Logging:LogLevel:Default", "Warning", ready="megaphone ready")
-
-    @staticmethod
-    def ip(*words):
-        subprocess.run(["ip", *words], check=True)
 
 
 class Probe(threading.Thread):
@@ -91,7 +57,8 @@ def metric(edge, name):
 def cut(clients):
     with contextlib.ExitStack() as running:
         far = running.enter_context(Far())
-        running.enter_context(far.hub())
+        running.enter_context(far.child("--Hub:Listen", f"{THERE}:6280", "--Hub:Backend", "echo:", "--Hub:AllowOpenListener", "true",
+                                        "--Admin", "false", "--Logging:LogLevel:Default", "Warning"))
         edge = running.enter_context(ecm("--Ecm:Link:To", f"{THERE}:6280"))
         running.enter_context(load.connections(CLIENTS, clients, say=1))
         probe = Probe(CLIENTS)

@@ -26,6 +26,7 @@ TITLES = {
     "closing": "Losing a link full of sleepers",
     "failover": "The death of a server",
     "cuts": "A network that loses everything for a while",
+    "cut-chat": "Chat over a link that is cut again and again",
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
     "accept": "Accepting connections",
@@ -74,8 +75,9 @@ for is read every ten seconds from `megaphone_gc_pause_seconds_total`; the most 
 bound of the longest pause. Where the processor was emulated, twenty to thirty times slower than this one, so were its collections. What
 is left at the end is the link's ring, which so many who leave at once fill for the first time, and what the looks left behind.""",
     "closing": """
-All sessions of one link sleep when it is cut. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
-at once. Memory is looked at ten times a second; nothing is collected for it.""",
+All sessions of one link sleep when it is lost. ejabberd wakes and ends them at the module's `close_rate`, so that not all are awake
+at once. Memory is looked at ten times a second; nothing is collected for it. Then the link of as many is cut for 20 seconds by a relay between
+the two, and taken up again; how many sessions hibernate is asked three times.""",
     "failover": """
 Three ejabberd nodes of one cluster and an ECM, all on this machine. Users connect to the ECM, log in (SASL ANONYMOUS) and do nothing; when
 their connection ends they come back after half a second to a second, and after twice as long each time that fails. Two hundred others write
@@ -86,6 +88,11 @@ them waits for is a processor.""",
 ECM and hub (`echo:`) in two network namespaces that a cable joins. The far end's address is taken away for a while: packets are lost in both
 directions, and neither end is told. One client sends a byte each ten milliseconds all the time, the others hold sessions; what counts is the
 time from when the address is back until any byte comes back to that client.""",
+    "cut-chat": """
+The ECM and the users (`megaphone bench xmpp`, SASL ANONYMOUS) are in a network namespace, ejabberd is not. Half of the users speak TLS. Each writes to one
+other, and messages are numbered. Cuts: 30 by a reset (`ss -K`) while much is sent, 7 by a `reload_config` that starts the listener anew, 10 by a network
+that loses everything for a second, which TCP gets over by itself, two for 20 seconds, one for 60. One user reads nothing all the time, and reads
+then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
