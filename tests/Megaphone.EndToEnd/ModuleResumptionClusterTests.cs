@@ -34,8 +34,8 @@ public sealed class ModuleResumptionClusterTests : IAsyncLifetime
 
         // And again, if it has come back meanwhile.
         await _nodes[1].StartAgainAsync();
-        await _nodes[0].ComesToAsync("1", "length([P || M <- tuple_to_list(sys:get_state(ejabberd_megaphone_registry)), is_map(M), P <- maps:keys(M), "
-            + "is_pid(P), node(P) =/= node()])");
+        await _nodes[0].ComesToAsync("1", "length([P || M <- tuple_to_list(sys:get_state(ejabberd_megaphone_registry)), is_map(M), "
+            + "P <- maps:keys(M), is_pid(P), node(P) =/= node()])");
         await _nodes[1].KillAsync();
         Assert.Equal("gone", (await living.ReceiveControlAsync()).GetProperty("op").GetString());
     }

@@ -7,7 +7,7 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
     private const int Cuts = 30;
     private const int Sleepers = 100;
 
-    /// <summary>How much work the processes of sleeping sessions have done: a number that grows by the same at each look while nobody wakes.</summary>
+    /// <summary>How much work sleeping sessions' processes have done: a number that grows by the same at each look while nobody wakes.</summary>
     private const string WorkOfSleepers =
         "Of = fun(P) -> [{_, F}, {_, R}] = process_info(P, [current_function, reductions]), {F, R} end, "
         + "All = [Of(P) || P <- processes(), {dictionary, D} <- [process_info(P, dictionary)], "

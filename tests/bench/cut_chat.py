@@ -15,7 +15,7 @@ import tempfile
 from certificates import certificate
 from ejabberd import Ejabberd
 from far import HERE, Far
-from harness import MEGAPHONE, Benchmark, start, sys, time, wait_until
+from harness import MEGAPHONE, Benchmark, progress, start, sys, time, wait_until
 
 PLAIN, TLS, ADMIN = "127.0.0.1:5222", "127.0.0.1:5223", "127.0.0.1:6281"
 MESSAGES_PER_SECOND = 300  # of each half
@@ -105,7 +105,7 @@ class Edge:
 def restart_listener(server, number):
     """Gives the listener another option, so that ejabberd stops it and starts another."""
     file = pathlib.Path(server.folder, "ejabberd.yml")
-    file.write_text(re.sub(r"close_rate: \d+", f"close_rate: {5000 + number}", file.read_text()))
+    file.write_text(re.sub(r"close_rate: \d+", f"close_rate: {5001 + number}", file.read_text()))
     server.script("ctl", "reload_config")
 
 
@@ -148,6 +148,7 @@ def chat(far, server, users):
             for _ in range(FOR_THE_SLOW // len(order)):
                 writer.message(slow.address, f"number {written}")
                 written += 1
+            progress(f"cut-chat: cut {number + 1} of {len(order)}, {how}")
             cut(how, number, far, server, edge)
             time.sleep(PAUSE)
 

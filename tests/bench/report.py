@@ -89,10 +89,10 @@ ECM and hub (`echo:`) in two network namespaces that a cable joins. The far end'
 directions, and neither end is told. One client sends a byte each ten milliseconds all the time, the others hold sessions; what counts is the
 time from when the address is back until any byte comes back to that client.""",
     "cut-chat": """
-The ECM and the users (`megaphone bench xmpp`, SASL ANONYMOUS) are in a network namespace, ejabberd is not. Half of the users speak TLS. Each writes to one
-other, and messages are numbered. Cuts: 30 by a reset (`ss -K`) while much is sent, 7 by a `reload_config` that starts the listener anew, 10 by a network
-that loses everything for a second, which TCP gets over by itself, two for 20 seconds, one for 60. One user reads nothing all the time, and reads
-then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then.""",
+The ECM and the users (`megaphone bench xmpp`, SASL ANONYMOUS) are in a network namespace, ejabberd is not. Half of the users speak TLS. Each writes
+to one other, and messages are numbered. Cuts: 30 by a reset (`ss -K`) while much is sent, 7 by a `reload_config` that starts the listener
+anew, 10 by a network that loses everything for a second, which TCP gets over by itself, two for 20 seconds, one for 60. One user reads
+nothing all the time, and reads then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one

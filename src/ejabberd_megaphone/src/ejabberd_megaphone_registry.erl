@@ -236,7 +236,8 @@ tell_of_end(Node) ->
     tell({gone, Node}, [Link || #link{identity = Identity} = Link <- ets:tab2list(?LINKS), Identity =/= none]).
 
 tell(Message, Links) ->
-    lists:foreach(fun(Link) -> ejabberd_megaphone_sender:control(Link, Message) end, [Link || #link{sender = Sender} = Link <- Links, is_pid(Sender)]).
+    lists:foreach(fun(Link) -> ejabberd_megaphone_sender:control(Link, Message) end,
+                  [Link || #link{sender = Sender} = Link <- Links, is_pid(Sender)]).
 
 stop_if_unused(#state{listeners = Listeners, links = Links} = State)
   when map_size(Listeners) =:= 0, map_size(Links) =:= 0 ->

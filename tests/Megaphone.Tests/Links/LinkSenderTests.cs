@@ -206,7 +206,17 @@ public class LinkSenderTests
     {
         foreach (string task in Directory.GetDirectories("/proc/self/task"))
         {
-            string stat = File.ReadAllText(Path.Combine(task, "stat"));
+            string stat;
+            try
+            {
+                stat = File.ReadAllText(Path.Combine(task, "stat"));
+            }
+            catch (IOException)
+            {
+                // It has ended meanwhile.
+                continue;
+            }
+
             int end = stat.LastIndexOf(')');
             if (stat[(stat.IndexOf('(') + 1)..end] != name) continue;
             string[] fields = stat[(end + 2)..].Split(' ');
