@@ -3,15 +3,18 @@
 import contextlib
 import socket
 import threading
+import time
 
 
 class Cable:
-    """Relays connections on loopback to another address there. `address`: where to connect to."""
+    """Relays connections on loopback to another address there. `address`: where to connect to. `back`: when the server's first bytes
+    came after the last mend()."""
 
     def __init__(self, to):
         host, port = to.split(":")
         self.to = host, int(port)
         self.is_cut = False
+        self.back = None
         self.connections = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self.listener.getsockname())
@@ -35,6 +38,7 @@ class Cable:
         self.connections.clear()
 
     def mend(self):
+        self.back = None
         self.is_cut = False
 
     def accept(self):
@@ -49,12 +53,13 @@ class Cable:
             far = socket.create_connection(self.to)
             self.connections += [near, far]
             for pair in (near, far), (far, near):
-                threading.Thread(target=self.relay, args=pair, daemon=True).start()
+                threading.Thread(target=self.relay, args=(*pair, pair[0] is far), daemon=True).start()
 
-    @staticmethod
-    def relay(source, sink):
+    def relay(self, source, sink, is_from_server):
         with contextlib.suppress(OSError):
             while some := source.recv(1 << 18):
                 sink.sendall(some)
+                if is_from_server:
+                    self.back = self.back or time.monotonic()
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

@@ -55,10 +55,12 @@ def cut(server):
             woken = asleep - int(server.ask(ASLEEP))
             time.sleep(3 * CUT / 4)
             woken = max(woken, asleep - int(server.ask(ASLEEP)))
+            mended = time.monotonic()
             cable.mend()
             wait_until(lambda: int(server.ask(RESUMED)) > resumed, "the link's return", 30)
             time.sleep(CUT / 4)
             woken = max(woken, asleep - int(server.ask(ASLEEP)))
+        benchmark.add("seconds until a byte crosses again", cable.back - mended)
         benchmark.add(f"sessions woken by a cut of {CUT} s", woken)
         benchmark.add("sessions ended by it", SESSIONS - int(server.ask("ets:info(session, size)")))
     (resident, in_use), (most_resident, most_in_use) = peak.first, peak.most
@@ -80,6 +82,7 @@ benchmark.finish([
      benchmark.median("in use, at most : before"), 1.3, True),
     (f"resident memory while the link of {SESSIONS:,} sleepers is cut : before",
      benchmark.median("while it is cut: resident, at most : before"), 1.05, True),
+    (f"seconds until a byte crosses again, with {SESSIONS:,} sessions", benchmark.median("seconds until a byte crosses again"), 1, True),
     ("sessions woken or ended by the cut",
      benchmark.median(f"sessions woken by a cut of {CUT} s") + benchmark.median("sessions ended by it"), 0, True),
 ])

@@ -4,6 +4,7 @@ started anew. One more reads nothing meanwhile, and another is in the middle of 
 lost, doubled or out of order."""
 
 import contextlib
+import itertools
 import json
 import pathlib
 import random
@@ -15,12 +16,13 @@ import tempfile
 from certificates import certificate
 from ejabberd import Ejabberd
 from far import HERE, Far
-from harness import MEGAPHONE, Benchmark, progress, start, sys, time, wait_until
+from harness import MEGAPHONE, Benchmark, progress, start, sys, takes_connections, time, wait_until
 
 PLAIN, TLS, ADMIN = "127.0.0.1:5222", "127.0.0.1:5223", "127.0.0.1:6281"
 MESSAGES_PER_SECOND = 300  # of each half
 FOR_THE_SLOW = 2_000  # messages
 CUTS = ["reset"] * 30 + ["listener"] * 7 + [1] * 10 + [20, 20, 60]
+CLOSE_RATES = itertools.count(5_001)  # all different, and none matters
 PAUSE = 2  # seconds between two cuts
 # What the longest silence adds to how long a message may take.
 PATIENCE = 180
@@ -102,20 +104,24 @@ class Edge:
         return sum(int(value) for value in re.findall(rf"^{name}\S* (\d+)$", text, re.M))
 
 
-def restart_listener(server, number):
+def restart_listener(server):
     """Gives the listener another option, so that ejabberd stops it and starts another."""
     file = pathlib.Path(server.folder, "ejabberd.yml")
-    file.write_text(re.sub(r"close_rate: \d+", f"close_rate: {5001 + number}", file.read_text()))
+    file.write_text(re.sub(r"close_rate: \d+", f"close_rate: {next(CLOSE_RATES)}", file.read_text()))
     server.script("ctl", "reload_config")
+    time.sleep(0.5)
 
 
-def cut(how, number, far, server, edge):
+def cut(how, far, server, edge):
     before = edge.metric("megaphone_link_cuts_total")
     if how == "reset":
         port = server.links.split(":")[1]
         subprocess.run(far.command("ss", "-tK", "dst", HERE, "dport", "=", port), check=True, stdout=subprocess.DEVNULL)
     elif how == "listener":
-        restart_listener(server, number)
+        # Now and then ejabberd opens the port only when its configuration is loaded once more. Then the link may be up without a listener.
+        wait_until(lambda: restart_listener(server) or takes_connections(f"{HERE}:{server.links.split(':')[1]}"), "the listener", 60)
+        wait_until(lambda: edge.metric("megaphone_links") == 1, "the link after a listener's", 60)
+        return
     else:
         far.lose()
         time.sleep(how)
@@ -131,7 +137,7 @@ def chat(far, server, users):
     edge = Edge(far, f"{HERE}:{server.links.split(':')[1]}", certificate(folder))
     with edge.child:
         wait_until(lambda: edge.metric("megaphone_links") == 1, "the link")
-        descriptors, memory, beams = edge.child.descriptors(), edge.child.own_memory(), server.own_memory()
+        descriptors = edge.child.descriptors()
         seconds = sum(PAUSE + (how if isinstance(how, int) else 1) for how in CUTS) + 30
         messages = seconds * MESSAGES_PER_SECOND
         halves = [Half(far, PLAIN, users // 2, messages), Half(far, TLS, users // 2, messages, "--tls", "direct", "--ca", "none")]
@@ -140,6 +146,7 @@ def chat(far, server, users):
         torn.say(f"<message type='chat' to='{writer.address}'><body>first half, ".encode())
         logged_in = edge.metric("megaphone_ecm_clients")
         benchmark.add("users logged in", logged_in)
+        memory, beams = edge.child.own_memory(), server.own_memory()
 
         order = CUTS[:]
         random.Random(1).shuffle(order)
@@ -149,13 +156,15 @@ def chat(far, server, users):
                 writer.message(slow.address, f"number {written}")
                 written += 1
             progress(f"cut-chat: cut {number + 1} of {len(order)}, {how}")
-            cut(how, number, far, server, edge)
+            cut(how, far, server, edge)
             time.sleep(PAUSE)
 
         torn.say(b"second half</body></message>")
         benchmark.add("the torn stanza arrived whole", int(b"first half, second half" in writer.expect(b"</message>")))
         arrived = [int(slow.expect(b"</message>").split(b"number ")[1].split(b"<")[0]) for _ in range(written)]
         benchmark.add("messages for the slow one, lost or out of order", sum(got != wanted for wanted, got in enumerate(arrived)))
+        benchmark.add("ECM, MiB after the cuts more than before", (edge.child.own_memory() - memory) / 2**20)
+        benchmark.add("ejabberd, MiB after the cuts more than before", (server.own_memory() - beams) / 2**20)
         ended = edge.metric("megaphone_sessions_closed_total")
         benchmark.add("sessions ended", ended)
         benchmark.add("cuts", edge.metric("megaphone_link_cuts_total"))
@@ -172,8 +181,6 @@ def chat(far, server, users):
         wait_until(lambda: edge.metric("megaphone_ecm_clients") == 0, "all have gone", 60)
         wait_until(lambda: edge.child.descriptors() <= descriptors, "descriptors are where they were", 60)
         wait_until(lambda: server.ask("ets:info(session, size)") == "0", "no session is left", 60)
-        benchmark.add("ECM, MiB more than before", (edge.child.own_memory() - memory) / 2**20)
-        benchmark.add("ejabberd, MiB more than before", (server.own_memory() - beams) / 2**20)
 
 
 benchmark = Benchmark("cut-chat", __doc__, rounds=1, options={"--users": {"type": int, "default": 10_000, "help": "default 10,000"}})
@@ -188,6 +195,6 @@ lost = sum(benchmark.median(figure) for figure in benchmark.values if re.search(
 benchmark.finish([
     ("sessions ended, messages lost, doubled or out of order", lost, 0, True),
     ("torn stanzas that arrived whole", benchmark.median("the torn stanza arrived whole"), 1, False),
-    ("cuts", benchmark.median("cuts"), 40, False),
-    ("ECM, MiB more than before", benchmark.median("ECM, MiB more than before"), 16, True),
+    ("cuts", benchmark.median("cuts"), 36, False),
+    ("ECM, MiB after the cuts more than before", benchmark.median("ECM, MiB after the cuts more than before"), 8, True),
 ])
