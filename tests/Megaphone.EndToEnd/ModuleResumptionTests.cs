@@ -156,6 +156,9 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
     /// <summary>All clients send numbered messages to each other in pairs, and read them, until it is enough.</summary>
     private async Task TalkAsync(CancellationToken enough)
     {
+        // No more under way than a busy machine carries within a moment.
+        const int UnderWay = 50;
+        int[] received = new int[_clients.Count];
         await Task.WhenAll(Enumerable.Range(0, _clients.Count).Select(async i =>
         {
             XmppClient self = _clients[i], other = _clients[i ^ 1];
@@ -163,11 +166,12 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
             for (; !enough.IsCancellationRequested; sent++)
             {
                 await self.SendMessageAsync(other.Address, $"number {sent}");
-                await Task.Delay(2, CancellationToken.None);
+                do await Task.Delay(2, CancellationToken.None);
+                while (sent - Volatile.Read(ref received[i ^ 1]) > UnderWay && !enough.IsCancellationRequested);
             }
 
             await self.SendMessageAsync(other.Address, $"that was all of {sent}");
-        }).Concat(_clients.Select(async client =>
+        }).Concat(_clients.Select(async (client, i) =>
         {
             for (int expected = 0; ; expected++)
             {
@@ -175,6 +179,7 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
                 string body = next[(next.LastIndexOf("<body>", StringComparison.Ordinal) + 6)..^7];
                 if (body == $"that was all of {expected}") return;
                 Assert.Equal($"number {expected}", body);
+                Volatile.Write(ref received[i], expected + 1);
             }
         })));
         Assert.All(_clients, client => Assert.DoesNotContain("<body>", client.Pending, StringComparison.Ordinal));

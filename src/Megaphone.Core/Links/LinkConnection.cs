@@ -288,6 +288,9 @@ internal sealed class LinkConnection : IDisposable
         _input = input;
         _sender = new LinkSender(link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, CloseAfterSending);
         link.Attach(this, _sender);
+
+        // What was written after the sender had looked and before it was attached has woken nobody.
+        link.Flush();
         _receiver.AcceptUpTo(_options.MaxPacketBytes);
         _receiver.Sink = input;
         _link = link;
