@@ -45,7 +45,7 @@ internal static partial class ReferenceParser
                     case XmlNodeType.EndElement:
                         // This parser takes a NUL behind the last tag for the end of everything.
                         string last = stream[here..].TrimEnd(' ', '\t', '\r', '\n');
-                        if (!last.EndsWith('>')) return null;
+                        if (!last.EndsWith('>') || last.Contains('\0')) return null;
                         pieces.Add(last);
                         break;
                     case XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace:
