@@ -109,6 +109,10 @@ internal sealed class ListenedLink : IDisposable
         await BoundedWait.UntilAsync(() => Metrics.LinkCuts == before + 1, "the cut");
     }
 
+    /// <summary>Waits until so much of a link's stream counts as received.</summary>
+    public Task ReceivedAsync(int link, long bytes) =>
+        BoundedWait.UntilAsync(() => Link(link).Acknowledger!.Received == bytes, $"{bytes} bytes");
+
     public Task HandledAsync(int link, string events) =>
         BoundedWait.UntilAsync(() => Links.Length > link && Links[link].Events == events, $"'{events}'");
 
