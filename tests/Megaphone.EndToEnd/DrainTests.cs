@@ -7,11 +7,7 @@ public sealed class DrainTests : IDisposable
 {
     private const int SigUsr1 = 10, SigTerm = 15;
 
-    private const string Stream =
-        "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
-
-    private const string Shutdown =
-        "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+    private const string Stream = XmppClient.Header, Shutdown = XmppClient.Shutdown;
 
     private readonly List<IDisposable> _opened = [];
 

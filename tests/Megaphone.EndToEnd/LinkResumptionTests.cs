@@ -43,14 +43,7 @@ public sealed class LinkResumptionTests : IDisposable
                 Sample.AssertSame(words, await client.ReceiveAsync(words.Length));
             }
         }));
-        Random random = new(1);
-        for (int cut = 1; cut <= Cuts; cut++)
-        {
-            await Task.Delay(random.Next(50));
-            between.CutOne();
-            await ecm.ReachesAsync(cut, "megaphone_link_cuts_total", "role=ecm");
-            await ecm.ReachesAsync(cut, "megaphone_link_resumptions_total", "role=ecm");
-        }
+        await between.CutAgainAndAgainAsync(Cuts, ecm);
 
         await enough.CancelAsync();
         await BoundedWait.WithinAsync(talking, "the last answers");

@@ -6,12 +6,7 @@ namespace Megaphone.EndToEnd;
 /// <summary>An ECM in front of several servers: who gets new clients, and what the end of one of them means.</summary>
 public sealed class ManyServersTests : IDisposable
 {
-    private const string Stream =
-        "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
-
-
-    private const string Shutdown =
-        "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+    private const string Stream = XmppClient.Header, Shutdown = XmppClient.Shutdown;
 
     private readonly List<IDisposable> _opened = [];
 

@@ -35,14 +35,7 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
 
         using CancellationTokenSource enough = new();
         Task talking = TalkAsync(enough.Token);
-        Random random = new(1);
-        for (int cut = 1; cut <= Cuts; cut++)
-        {
-            await Task.Delay(random.Next(50));
-            between.CutOne();
-            await ecm.ReachesAsync(cut, "megaphone_link_cuts_total", "role=ecm");
-            await ecm.ReachesAsync(cut, "megaphone_link_resumptions_total", "role=ecm");
-        }
+        await between.CutAgainAndAgainAsync(Cuts, ecm);
 
         await enough.CancelAsync();
         await BoundedWait.WithinAsync(talking, "the last messages");

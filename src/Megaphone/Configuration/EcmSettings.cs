@@ -171,7 +171,6 @@ internal static class EcmSettings
         }
     }
 
-    /// <summary>Certificates that nobody is shown are a listener that was forgotten, which would take passwords in the clear.</summary>
     /// <summary>Section 9 of the link protocol: whoever can change what a link carries could undo what channel binding is for.</summary>
     private static void RefuseExposedBindings(SettingsReader reader, EcmOptions ecm)
     {
@@ -185,6 +184,7 @@ internal static class EcmSettings
         }
     }
 
+    /// <summary>Certificates that nobody is shown are a listener that was forgotten, which would take passwords in the clear.</summary>
     private static void RefuseUnusedTls(SettingsReader reader)
     {
         SettingKey first = SettingKeys.ClientTls.At("0");

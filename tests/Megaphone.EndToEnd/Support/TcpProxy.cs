@@ -29,6 +29,19 @@ internal sealed class TcpProxy : IDisposable
         foreach ((Socket here, Socket there) in _connections.Take(1)) Cut(here, there);
     }
 
+    /// <summary>Cuts an ECM's only link so many times, each as soon as it has come back, or a moment later.</summary>
+    public async Task CutAgainAndAgainAsync(int cuts, MegaphoneProcess ecm)
+    {
+        Random random = new(1);
+        for (int cut = 1; cut <= cuts; cut++)
+        {
+            await Task.Delay(random.Next(50));
+            CutOne();
+            await ecm.ReachesAsync(cut, "megaphone_link_cuts_total", "role=ecm");
+            await ecm.ReachesAsync(cut, "megaphone_link_resumptions_total", "role=ecm");
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

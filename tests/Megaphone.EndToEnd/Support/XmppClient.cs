@@ -9,8 +9,13 @@ namespace Megaphone.EndToEnd.Support;
 /// <remarks>Input is kept until it is expected. One caller at a time.</remarks>
 internal sealed class XmppClient : IDisposable
 {
-    private const string Header =
+    /// <summary>The beginning of a client's stream.</summary>
+    public const string Header =
         "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+
+    /// <summary>What a client hears from the ECM when its server is gone, or the ECM goes.</summary>
+    public const string Shutdown =
+        "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
 
     private readonly Func<byte[], Task> _send;
     private readonly Socket? _socket;
