@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Sockets;
 using Megaphone.Protocol;
 
@@ -6,7 +7,8 @@ namespace Megaphone.Links;
 /// <summary>Receives one link's stream and dispatches its packets, parsed in place. No allocation per packet.</summary>
 /// <remarks>
 /// Only the incomplete tail of what arrived is ever copied. The buffer grows when a longer packet has filled it,
-/// never because a header announces one, and shrinks again after it.
+/// never because a header announces one, and shrinks again after it. It comes from the shared pool, and goes back there when the
+/// stream ends: the connection that resumes a link that was cut takes up the same memory.
 /// </remarks>
 /// <param name="socket">Connected; stays its owner's.</param>
 /// <param name="maxPacketBytes">The longest packet that is accepted at first; see <see cref="AcceptUpTo"/>.</param>
@@ -28,7 +30,7 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
     /// <summary>The first buffer: a link that sends little, or nothing, takes little memory.</summary>
     private const int FirstBufferBytes = 4 << 10;
 
-    private byte[] _buffer = GC.AllocateUninitializedArray<byte>(FirstBufferBytes);
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstBufferBytes);
     private int _start;
     private int _end;
     private PacketSplitter _splitter = new(maxPacketBytes);
@@ -127,6 +129,8 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         finally
         {
             operation.Return();
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
         }
     }
 
@@ -226,9 +230,11 @@ internal sealed class LinkReceiver(Socket socket, int maxPacketBytes, IPacketSin
         else if (count == size) size = (int)Math.Min(2L * size, limit);
         else if (count == 0 && size > BufferBytes) size = BufferBytes;
 
+        // The pool gives up to twice of what is asked for.
         byte[] from = _buffer;
-        if (size != from.Length) _buffer = GC.AllocateUninitializedArray<byte>(size);
+        if (size > from.Length || size <= from.Length / 2) _buffer = ArrayPool<byte>.Shared.Rent(size);
         if (count > 0 && (_start > 0 || from != _buffer)) from.AsSpan(_start, count).CopyTo(_buffer);
+        if (from != _buffer) ArrayPool<byte>.Shared.Return(from);
         _start = 0;
         _end = count;
     }
