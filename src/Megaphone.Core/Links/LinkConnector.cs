@@ -93,14 +93,13 @@ internal sealed class LinkConnector(
         try
         {
             // Each step may fail: there may be no descriptor, and the other side may have reset what it just accepted.
-            socket = Interlocked.Exchange(ref _replacement, null)
-                ?? await ConnectAsync(Slot?.Cut is null ? connect.ConnectTimeout : CutTimeout, stop).ConfigureAwait(false);
+            string? failure = null;
+            socket = Interlocked.Exchange(ref _replacement, null);
+            if (socket is null)
+                (socket, failure) = await ConnectAsync(Slot?.Cut is null ? connect.ConnectTimeout : CutTimeout, stop).ConfigureAwait(false);
+            if (socket is null) return (failure, false);
             LinkOrigin origin = connect.Control ? LinkOrigin.Connected : LinkOrigin.ConnectedPlain;
             connected = new LinkConnection(socket, origin, options, handler, metrics, log, tls, peerName: to.Target.Host, slot: Slot);
-        }
-        catch (OperationCanceledException)
-        {
-            return ($"no connection within {connect.ConnectTimeout.TotalSeconds:0.###} s", false);
         }
         catch (Exception e)
         {
@@ -124,23 +123,42 @@ internal sealed class LinkConnector(
         return (connection.Link is not null && connection.Age > connect.RetryMax ? null : connection.CloseReason, connection.HasWarned);
     }
 
-    /// <exception cref="OperationCanceledException">There is none in time.</exception>
-    /// <exception cref="SocketException">There can be none.</exception>
-    private async Task<Socket> ConnectAsync(TimeSpan atMost, CancellationToken stop)
+    /// <summary>
+    /// Connects. While a network is away this fails many times a second, so it does without exceptions, which take tens of KiB each.
+    /// </summary>
+    /// <returns>Null, and why, when there is no connection.</returns>
+    /// <exception cref="SocketException">There can be no socket.</exception>
+    private async Task<(Socket? Socket, string? Failure)> ConnectAsync(TimeSpan atMost, CancellationToken stop)
     {
+        if (atMost > connect.ConnectTimeout) atMost = connect.ConnectTimeout;
         Socket socket = new(to.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        SocketError error = SocketError.OperationAborted;
         try
         {
-            using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            timeout.CancelAfter(atMost < connect.ConnectTimeout ? atMost : connect.ConnectTimeout);
-            await socket.ConnectAsync(to.EndPoint, timeout.Token).ConfigureAwait(false);
-            return socket;
+            using SocketAsyncEventArgs attempt = new() { RemoteEndPoint = to.EndPoint };
+            TaskCompletionSource completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            attempt.Completed += (_, _) => completed.TrySetResult();
+            if (socket.ConnectAsync(attempt))
+            {
+                using CancellationTokenSource timeout = CancellationTokenSource.CreateLinkedTokenSource(stop);
+                using CancellationTokenRegistration registration = timeout.Token.Register(() => Socket.CancelConnectAsync(attempt));
+                timeout.CancelAfter(atMost);
+                await completed.Task.ConfigureAwait(false);
+            }
+
+            error = attempt.SocketError;
         }
-        catch
+        finally
         {
-            socket.Dispose();
-            throw;
+            if (error != SocketError.Success) socket.Dispose();
         }
+
+        return error switch
+        {
+            SocketError.Success => (socket, null),
+            SocketError.OperationAborted => (null, $"no connection within {atMost.TotalSeconds:0.###} s"),
+            _ => (null, new SocketException((int)error).Message),
+        };
     }
 
     /// <summary>While nothing arrives of what a link has sent, tries whether another connection can be made, and leaves the link to that. TCP
@@ -167,15 +185,18 @@ internal sealed class LinkConnector(
     /// <returns>Null, after a moment at least, when there is no connection now.</returns>
     private async Task<Socket?> TryConnectAsync(CancellationToken stop)
     {
+        Socket? socket = null;
         try
         {
-            return await ConnectAsync(CutTimeout, stop).ConfigureAwait(false);
+            (socket, _) = await ConnectAsync(CutTimeout, stop).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is OperationCanceledException or SocketException)
+        catch (SocketException)
         {
-            await Task.Delay(CutRetryMax, CancellationToken.None).ConfigureAwait(false);
-            return null;
+            // There may be a descriptor for it next time.
         }
+
+        if (socket is null) await Task.Delay(CutRetryMax, CancellationToken.None).ConfigureAwait(false);
+        return socket;
     }
 
     /// <summary>The delay doubles from RetryMin to RetryMax; half of it is random.</summary>
