@@ -172,6 +172,7 @@ handle_cast({connect, Connecting, Connection, Splitter, Greeting}, #state{connec
     #link{receiver = Receiver} = Link = Link0#link{is_cut = false},
     ejabberd_megaphone_sender:connect(Link, Connection, Greeting),
     _ = [ejabberd_megaphone_sender:control(Link, drain) || Link#link.has_control, ejabberd_megaphone_registry:is_draining()],
+    ejabberd_megaphone_registry:connected(Link, (State#state.options)#options.resume_timeout),
     ejabberd_megaphone_receiver:connect(Receiver, Link, Connection, Splitter),
     {noreply, resumed(State#state{link = Link, connecting = undefined, connection = Connection})};
 handle_cast({connect, _AnotherWasFaster, Connection, _, _}, State) ->

@@ -4,11 +4,12 @@
 %%%
 %%% Listeners and owners of links are linked to this process. It notices when they end; and if it crashes, they end with it, and begin anew.
 %%%
-%%% The registries of a cluster's nodes monitor each other. When a node is gone, the others tell the ECMs, whose links with it will not come back.
+%%% The registries of a cluster's nodes monitor each other. When a node is gone, the others tell the ECMs, whose links with it will not come back:
+%%% those that are connected, and those that connect while they may still wait for it.
 -module(ejabberd_megaphone_registry).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, move_link/2, add_template/2, attempt/2, warn_once/2, counters/0, drain/0, is_draining/0]).
+-export([add_listener/1, add_link/2, move_link/2, connected/2, add_template/2, attempt/2, warn_once/2, counters/0, drain/0, is_draining/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export([host_up/1, host_down/1, ejabberd_stopping/0]).
 
@@ -32,6 +33,7 @@
          listeners = #{} :: #{pid() => true},
          links = #{} :: #{Owner :: pid() => Listener :: pid()},
          others = #{} :: #{Registry :: pid() => true},       % of other nodes
+        gone = #{} :: #{node() => Since :: integer()},      % ms, monotonic; nodes that have not come back
          is_stopping = false :: boolean(),                  % ejabberd is: a listener that ends will not come back
          templates = 0 :: non_neg_integer(),
          wrong_secrets = ejabberd_megaphone_wrong_secrets:new() :: ejabberd_megaphone_wrong_secrets:wrong_secrets()}).
@@ -63,6 +65,10 @@ move_link(#link{owner = Owner}, Listener) ->
     try gen_server:call(?MODULE, {move_link, Owner, Listener})
     catch exit:{Reason, _} when ?IS_STOPPED(Reason) -> {error, no_listener}
     end.
+
+%% @doc Called by the owner of a link that is connected: its ECM may have waited for other nodes for up to `ResumeTimeout'.
+-spec connected(#link{}, ResumeTimeout :: non_neg_integer()) -> ok.
+connected(Link, ResumeTimeout) -> gen_server:cast(?MODULE, {connected, Link, ResumeTimeout}).
 
 %% @doc Keeps a template for the states of sleeping sessions. Returns the one that is kept under that key by now; none if there are too many.
 -spec add_template(ejabberd_megaphone_shared:key(), map()) -> map() | none.
@@ -192,12 +198,18 @@ handle_cast({warn_once, Key, Text}, State) ->
             ?WARNING_MSG(Text, [])
     end,
     {noreply, State};
+handle_cast({connected, #link{identity = none}, _ResumeTimeout}, State) ->
+    {noreply, State};
+handle_cast({connected, Link, ResumeTimeout}, #state{gone = Gone} = State) ->
+    Now = erlang:monotonic_time(millisecond),
+    _ = [tell({gone, Node}, [Link]) || {Node, Since} <- maps:to_list(Gone), Now - Since < ResumeTimeout],
+    {noreply, State};
 handle_cast({other, Registry}, #state{others = Others} = State) when is_map_key(Registry, Others) ->
     {noreply, State};
 handle_cast({other, Registry}, #state{others = Others} = State) ->
     _ = erlang:monitor(process, Registry),
     introduce_to(node(Registry)),
-    {noreply, State#state{others = Others#{Registry => true}}};
+    {noreply, State#state{others = Others#{Registry => true}, gone = maps:remove(node(Registry), State#state.gone)}};
 handle_cast(_Unknown, State) ->
     {noreply, State}.
 
@@ -222,18 +234,19 @@ handle_info({nodeup, Node}, State) ->
     introduce_to(Node),
     {noreply, State};
 handle_info({'DOWN', _, process, Registry, Reason}, #state{others = Others} = State) ->
-    %% One that has ended in order has closed its links.
-    _ = [tell_of_end(node(Registry)) || Reason =:= noconnection],
-    {noreply, State#state{others = maps:remove(Registry, Others)}};
+    next_without(node(Registry), Reason, State#state{others = maps:remove(Registry, Others)});
 handle_info({log_interval_ends, Kind}, State) ->
     ejabberd_megaphone_log:end_interval(Kind),
     {noreply, State};
 handle_info(_Unknown, State) ->
     {noreply, State}.
 
-tell_of_end(Node) ->
+next_without(Node, noconnection, #state{gone = Gone} = State) ->
     ?WARNING_MSG("Node ~s is gone: ECMs are told not to wait for it", [Node]),
-    tell({gone, Node}, [Link || #link{identity = Identity} = Link <- ets:tab2list(?LINKS), Identity =/= none]).
+    tell({gone, Node}, [Link || #link{identity = Identity} = Link <- ets:tab2list(?LINKS), Identity =/= none]),
+    {noreply, State#state{gone = Gone#{Node => erlang:monotonic_time(millisecond)}}};
+next_without(_Node, _HasClosedItsLinks, State) ->
+    {noreply, State}.
 
 tell(Message, Links) ->
     lists:foreach(fun(Link) -> ejabberd_megaphone_sender:control(Link, Message) end,
