@@ -55,10 +55,13 @@ public class LinkRoomTests
 
     private static void Wait(Func<bool> condition, string what)
     {
+        // Spins, as it is about moments, but yields to the threads that are waited for, which may want this core.
         long began = Environment.TickCount64;
+        SpinWait spin = default;
         while (!condition())
         {
             if (Environment.TickCount64 - began > 5_000) throw new TimeoutException($"Not within 5 s: {what}");
+            spin.SpinOnce(sleep1Threshold: -1);
         }
     }
 }
