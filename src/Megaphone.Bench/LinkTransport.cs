@@ -94,8 +94,8 @@ internal sealed class LinkTransport : IXmppTransport
         foreach (LinkPlayer player in _players)
         {
             if (player.Current is not { } link) continue;
-            if (cut) link.Connection.Close("cut");
-            else drains.Add(link.Connection.DrainAsync(deadline.Token));
+            if (cut) link.Connection!.Close("cut");
+            else drains.Add(link.Connection!.DrainAsync(deadline.Token));
         }
 
         Task.WaitAll([.. drains, .. _links]);

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
@@ -10,19 +11,49 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>Passes what clients send to the links.</summary>
-internal sealed class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
-    : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>
+internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
+    : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>, IStateKeeper<EcmClient>
 {
     private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
 
     private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
     private ReactorGroup<EcmClient>? _clients;
+    private byte[] _listeners = [];
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
     private volatile bool _draining;
     private volatile bool _stopping;
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
     public void Attach(ReactorGroup<EcmClient> clients) => _clients = clients;
+
+    /// <summary>Before clients are restored: which of the listeners is which of those that there were.</summary>
+    public void UseListeners(byte[] byFormer) => _listeners = byFormer;
+
+    /// <inheritdoc/>
+    public void Save(ref EcmClient state, StateWriter writer)
+    {
+        ReadOnlySpan<byte> held = StreamSplitter.Held(state.Stream);
+        EcmClient plain = state;
+        plain.Stream.Buffer = null;
+        writer.Write(plain);
+        if (plain.Stream.Length > 0) writer.WriteBytes(held);
+    }
+
+    /// <inheritdoc/>
+    public EcmClient Restore(StateReader reader)
+    {
+        EcmClient state = reader.Read<EcmClient>();
+        reader.Check(state.LinkIndex < EcmServers.MaxLinks && state.Listener < _listeners.Length, "where a client comes from");
+        reader.Check(state.Life.IsPossible && state.Stream.Buffer == null && state.Stream.Length >= 0, "how far a client has come");
+        state.Listener = _listeners[state.Listener];
+        ReadOnlySpan<byte> held = state.Stream.Length == 0 ? [] : reader.ReadBytes(state.Stream.Length, "a client's incomplete stanza");
+        if (_stanzas is { } stanzas) reader.Check(stanzas.TryRestore(ref state, held), "a client's stream");
+        else reader.Check(state.Stream is { Length: 0, Lexer: LexerState.Between }, "a stream where there are bytes");
+        return state;
+    }
+
+    /// <summary>Frees the memory of a client that was restored and is not served.</summary>
+    public void Release(ref EcmClient state) => _stanzas?.End(ref state);
 
     /// <summary>From now on no new clients are served.</summary>
     public void RefuseNew() => _draining = true;

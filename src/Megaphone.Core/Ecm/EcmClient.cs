@@ -10,7 +10,7 @@ internal struct EcmClient
     /// <summary>The index of the link that carries it; the owner number tells which connection of it.</summary>
     public ushort LinkIndex;
 
-    /// <summary>The index in the configuration of the listener that accepted it.</summary>
+    /// <summary>The index in the configuration of the listener that accepted it; behind those, one that a reload has closed.</summary>
     public byte Listener;
 
     /// <summary>The state of its session. Reactor only.</summary>

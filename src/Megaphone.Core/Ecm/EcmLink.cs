@@ -1,7 +1,9 @@
+using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 using Megaphone.Reactor;
+using Megaphone.Values;
 
 namespace Megaphone.Ecm;
 
@@ -86,6 +88,41 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         Volatile.Write(ref _clients, 0);
     }
 
+    /// <summary>Writes it. It is cut, and nobody uses it.</summary>
+    public void Save(StateWriter writer)
+    {
+        writer.Write(index);
+        writer.WriteText(address.Target.Host);
+        writer.Write((ushort)address.Target.Port);
+        writer.WriteText(address.EndPoint.ToString());
+        writer.WriteText(Server);
+        writer.Write(_hasLeft);
+        writer.Write(Clients);
+        _current!.Save(writer);
+    }
+
+    /// <summary>Reads where a link leads to that <see cref="Save"/> has written.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public static (ushort Index, TargetAddress Address) RestoreAddress(StateReader reader)
+    {
+        ushort index = reader.Read<ushort>();
+        HostPort target = new(reader.ReadName("a link's target"), reader.Read<ushort>());
+        return (index, new TargetAddress(target, reader.ReadEndPoint("a link's address")));
+    }
+
+    /// <summary>Reads the rest. Its servers' lock is held.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public void Restore(StateReader reader, LinkOptions options, LinkConnectionLog log)
+    {
+        string server = reader.ReadName("a link's server");
+        _hasLeft = reader.ReadFlag();
+        int clientsBefore = reader.ReadNumber(0, int.MaxValue, "a link's clients");
+        Link link = Link.Restore(reader, this, options, metrics, log);
+        Begin(server, link);
+        Volatile.Write(ref _clients, ((long)link.Number << 32) + clientsBefore);
+        _wasUp = true;
+    }
+
     /// <summary>It is not needed at present. Its servers' lock is held.</summary>
     public void StandBy(string server)
     {
@@ -125,7 +162,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         Volatile.Write(ref _goneAt, -GoneMilliseconds);
         if (_wasUp) servers.CountReconnect(address.Target, isResumed: false);
         _wasUp = true;
-        if (!servers.TryJoin(this, link)) _ = link.Connection.DrainAsync(CancellationToken.None, $"{Server} has its links already");
+        if (!servers.TryJoin(this, link)) _ = link.Connection!.DrainAsync(CancellationToken.None, $"{Server} has its links already");
     }
 
     /// <inheritdoc/>

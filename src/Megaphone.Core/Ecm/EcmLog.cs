@@ -62,4 +62,10 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
 
     [LoggerMessage(214, LogLevel.Information, "ECM is drained after {Seconds:F1} s: {Clients} clients are left")]
     public partial void Drained(double seconds, long clients);
+
+    [LoggerMessage(217, LogLevel.Error, "Ecm:Clients:{Number}:Listen is left out until the next reload: {Reason}")]
+    public partial void NotListening(int number, string reason);
+
+    [LoggerMessage(216, LogLevel.Warning, "{Note}")]
+    public partial void Unchanged(string note);
 }

@@ -9,6 +9,9 @@ internal sealed record EcmOptions
     /// <summary>The addresses on which clients are accepted; at least one.</summary>
     public required IReadOnlyList<ClientListenerOptions> Clients { get; init; }
 
+    /// <summary>The longest stanzas of listeners that a reload has closed, and whose clients may still be there: each bound once.</summary>
+    public IReadOnlyList<int> FormerMaxStanzaBytes { get; init; } = [];
+
     /// <summary>How links are connected.</summary>
     public required LinkConnectOptions Connect { get; init; }
 

@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Net;
+using System.Security.Cryptography;
+using Megaphone.Handover;
+using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
@@ -15,6 +18,7 @@ internal sealed class EcmRole : IDisposable
 {
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan DrainLinger = TimeSpan.FromSeconds(1);
+    private static readonly IPEndPoint Nowhere = new(IPAddress.None, 0);
 
     private readonly EcmOptions _options;
     private readonly RoleMetrics _metrics;
@@ -23,30 +27,46 @@ internal sealed class EcmRole : IDisposable
     private readonly LinkTls? _linkTls;
     private readonly EcmServers _servers;
     private readonly ClientHandler _clients;
-    private readonly List<IPEndPoint> _listening = [];
+    private readonly EcmHead? _head;
+    private readonly List<Acceptor?> _acceptors = [];
     private readonly RefusalReport _refusals;
     private ReactorGroup<EcmClient>? _reactors;
     private TlsAcceptor? _tlsAcceptor;
     private CertificateReload? _reload;
     private ServerLinks? _links;
+    private IReadOnlyList<EcmLink> _cut = [];
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <param name="options">Its settings.</param>
+    /// <param name="metrics">Its counters.</param>
+    /// <param name="loggers">Makes its loggers.</param>
+    /// <param name="state">The state of one whose place it takes, of which the beginning is read here; null: there is none.</param>
     /// <exception cref="CertificateException">Links use TLS, and its files cannot be used.</exception>
-    public EcmRole(EcmOptions options, RoleMetrics metrics, ILoggerFactory loggers)
+    /// <exception cref="StateException">The state cannot be taken over.</exception>
+    public EcmRole(EcmOptions options, RoleMetrics metrics, ILoggerFactory loggers, StateReader? state = null)
     {
+        _log = new EcmLog(loggers.CreateLogger<EcmRole>());
+        if (state is not null)
+        {
+            _head = EcmHead.Restore(state);
+            List<string> notes = [];
+            options = _head.Adapt(options, notes);
+            notes.ForEach(_log.Unchanged);
+        }
+
         _options = options;
         _metrics = metrics;
-        _log = new EcmLog(loggers.CreateLogger<EcmRole>());
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
         _linkTls = options.Connect.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
         _servers = new EcmServers(options.Connect.Count, _log);
         _clients = new ClientHandler(options, metrics, _servers, _log);
+        if (_head is not null) _clients.UseListeners(_head.MapListeners(options));
         metrics.Servers = () => _servers.Status(options.Connect.To);
         _refusals = new RefusalReport(metrics, _log);
     }
 
     /// <summary>The listeners' addresses with real ports, after <see cref="Start"/>.</summary>
-    public IReadOnlyList<IPEndPoint> Listening => _listening;
+    public IReadOnlyList<IPEndPoint> Listening => [.. _acceptors.OfType<Acceptor>().Select(acceptor => acceptor.Listening)];
 
     /// <summary>Why it is not ready; null when at least one link accepts sessions.</summary>
     public string? NotReady => _servers.AreUp ? null : string.Join("; ", Outages.DefaultIfEmpty("no link is up"));
@@ -55,9 +75,11 @@ internal sealed class EcmRole : IDisposable
     public IEnumerable<string> Outages => _servers.Outages(_options.Connect.To);
 
     /// <summary>Binds the listeners and starts to connect the links.</summary>
+    /// <param name="state">The rest of the state that the constructor began to read.</param>
     /// <exception cref="IOException">An address cannot be bound, or there are no descriptors.</exception>
     /// <exception cref="CertificateException">A listener uses TLS, and the library or a certificate is missing.</exception>
-    public void Start()
+    /// <exception cref="StateException">The state cannot be taken over.</exception>
+    public void Start(StateReader? state = null)
     {
         TlsServer? server = null;
         if (_options.Tls is { } tls)
@@ -66,7 +88,7 @@ internal sealed class EcmRole : IDisposable
             server = new TlsServer(tls.Server);
         }
 
-        _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients);
+        _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients, least: _head?.Capacity ?? 0);
         _clients.Attach(_reactors);
         if (server is not null)
         {
@@ -82,20 +104,90 @@ internal sealed class EcmRole : IDisposable
                 problems => OnCertificatesReloaded(server, problems));
         }
 
+        IReadOnlyList<EcmLink> cut = state is null ? [] : Restore(state, _reactors);
+        HashSet<int> taken = [];
         for (int i = 0; i < _options.Clients.Count; i++)
         {
-            ClientListenerOptions client = _options.Clients[i];
-            _listening.Add(client.Tls == ClientTls.None
-                ? _reactors.Listen(i, client.Listen, _options.Backlog)
-                : _tlsAcceptor!.Listen(i, client));
+            _acceptors.Add(Listen(i, _reactors, inherited: _head?.TakeDescriptor(_options.Clients[i].Listen, taken) ?? -1));
+        }
+
+        // A listener that has gone takes its socket with it, and the connections that nobody has accepted.
+        foreach (int listener in _head?.Descriptors ?? [])
+        {
+            if (!taken.Contains(listener)) _ = Libc.Close(listener);
         }
 
         _reactors.Start();
         _tlsAcceptor?.Start();
         _refusals.Start();
         _links = new ServerLinks(_options, _servers, _reactors, _metrics, _log, _linkLog, _linkTls);
-        _links.Start();
-        _log.Listening(string.Join(", ", _listening), _options.Connect.Count, string.Join(", ", _options.Connect.To));
+        _links.Start(cut);
+        _log.Listening(string.Join(", ", Listening), _options.Connect.Count, string.Join(", ", _options.Connect.To));
+    }
+
+    /// <summary>Why nobody may take its place now; null: nothing is in the way.</summary>
+    public string? FindObstacle()
+    {
+        if (_reactors is not { IsDraining: false }) return "the ECM is draining or has stopped";
+        if (_options.Tls is { Server.Records: RecordLayer.OpenSsl })
+            return "Ecm:Tls:Records openssl: what OpenSSL keeps of a client cannot be handed over";
+        EcmLink? fixedLink = _servers.Links.FirstOrDefault(link => link is { Clients: > 0, Current: { Terms: null } });
+        return fixedLink is null ? null : $"the link to {fixedLink.Address}, which has {fixedLink.Clients} clients, cannot be resumed";
+    }
+
+    /// <summary>Reads the files of certificates again.</summary>
+    public void ReloadCertificates()
+    {
+        _reload?.Reload();
+        _linkTls?.Reload();
+    }
+
+    /// <summary>What decides whether a configuration fits.</summary>
+    public EcmHead Head => new()
+    {
+        Reactors = _options.Reactors,
+        Capacity = Math.Max(_options.MaxClients, _head?.Capacity ?? 0),
+        RingBytes = _options.Link.RingBytes,
+        Framing = _options.Link.Framing,
+        Listeners = [
+            .. _acceptors.Select((acceptor, i) => acceptor is null
+                ? EcmHead.Listener.Closed(_options.Clients[i].Listen, _options.Clients[i].MaxStanzaBytes)
+                : new EcmHead.Listener(acceptor.Configured, acceptor.Listening, _options.Clients[i].MaxStanzaBytes, acceptor.Descriptor)),
+            .. _options.FormerMaxStanzaBytes.Select(bound => EcmHead.Listener.Closed(Nowhere, bound)),
+        ],
+    };
+
+    /// <summary>Stands still: nobody is accepted or served, and links are cut, until <see cref="GoOn"/>, or until the process's next image
+    /// takes what <see cref="Save"/> writes.</summary>
+    public async Task SuspendAsync()
+    {
+        _tlsAcceptor?.Suspend();
+        _cut = await _links!.SuspendAsync().ConfigureAwait(false);
+        _reactors!.Park();
+    }
+
+    /// <summary>Writes everything that is to be taken over, while it stands still.</summary>
+    /// <exception cref="StateException">Something cannot be handed over.</exception>
+    public void Save(StateWriter writer)
+    {
+        Head.Save(writer);
+        writer.WriteText(LinkSlot.Instance);
+        writer.Write(Link.LastNumber);
+        Span<byte> keys = stackalloc byte[TicketKeys.Bytes];
+        writer.Write(TicketKeys.Copy(keys));
+        writer.WriteBytes(keys);
+        CryptographicOperations.ZeroMemory(keys);
+        writer.Write(_metrics.Copy());
+        _servers.Save(writer);
+        _reactors!.Save(writer, _clients);
+    }
+
+    /// <summary>Goes on as if nothing had happened, also where it stands still in part only.</summary>
+    public void GoOn()
+    {
+        _reactors!.Start();
+        _tlsAcceptor?.Start();
+        _links!.Start(_cut);
     }
 
     /// <summary>Serves no new clients, and ends those who are there, evenly within <see cref="EcmOptions.DrainOver"/>. Completes when that is
@@ -128,7 +220,7 @@ internal sealed class EcmRole : IDisposable
         _servers.Stop();
         Task connectors = _links?.StopAsync() ?? Task.CompletedTask;
         IEnumerable<Link> links = _servers.Links.Select(link => link.Current).OfType<Link>();
-        await Task.WhenAll(links.Select(link => link.Connection.DrainAsync(deadline))).ConfigureAwait(false);
+        await Task.WhenAll(links.Select(link => link.Connection?.DrainAsync(deadline) ?? Task.CompletedTask)).ConfigureAwait(false);
         await Task.WhenAny(connectors, Task.Delay(Timeout.Infinite, deadline)).ConfigureAwait(false);
 
         // The links are down; slow clients still get what is buffered for them, until the deadline.
@@ -158,6 +250,39 @@ internal sealed class EcmRole : IDisposable
         _reload?.Dispose();
         _linkTls?.Dispose();
         _links?.Dispose();
+    }
+
+    private IReadOnlyList<EcmLink> Restore(StateReader state, ReactorGroup<EcmClient> reactors)
+    {
+        LinkSlot.Instance = state.ReadName("the instance");
+        Link.LastNumber = state.ReadNumber(0, int.MaxValue, "the last number of a link");
+        long rotatedAt = state.Read<long>();
+        ReadOnlySpan<byte> keys = state.ReadBytes(TicketKeys.Bytes, "the keys of tickets");
+        state.Check(keys.Length == TicketKeys.Bytes, "the keys of tickets");
+        TicketKeys.GoOnWith(keys, rotatedAt);
+        RoleCounters counters = state.Read<RoleCounters>();
+        IReadOnlyList<EcmLink> cut = _servers.Restore(state, reactors, _options.Link, _metrics, _linkLog);
+        _metrics.GoOnFrom(counters, cut.Count);
+        reactors.Restore(state, _clients, _head!.Descriptors);
+        return cut;
+    }
+
+    /// <summary>Binds a listener. While a state is taken over, one that cannot be bound, though the rehearsal could, is left out: those who are
+    /// connected go first.</summary>
+    private Acceptor? Listen(int number, ReactorGroup<EcmClient> reactors, int inherited)
+    {
+        ClientListenerOptions client = _options.Clients[number];
+        try
+        {
+            return client.Tls == ClientTls.None
+                ? reactors.Listen(number, client.Listen, _options.Backlog, inherited)
+                : _tlsAcceptor!.Listen(number, client, inherited);
+        }
+        catch (ListenException error) when (_head is not null)
+        {
+            _log.NotListening(number, error.Message);
+            return null;
+        }
     }
 
     private void PublishCertificates(TlsServer server) =>

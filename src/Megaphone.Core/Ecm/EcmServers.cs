@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
@@ -74,6 +75,55 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
             link = index < 0 ? null : new EcmLink(this, address, (ushort)index, clients, metrics);
             if (link is not null) _links[index] = link;
             return link is not null;
+        }
+    }
+
+    /// <summary>Writes the links that have clients, or may, and what was counted. All of them are cut, and nobody uses them.</summary>
+    public void Save(StateWriter writer)
+    {
+        EcmLink[] cut = [.. Links.Where(link => link.Current is not null)];
+        writer.Write(cut.Length);
+        foreach (EcmLink link in cut) link.Save(writer);
+        writer.Write(_reconnects.Count);
+        foreach ((HostPort target, (long resumed, long fresh)) in _reconnects)
+        {
+            writer.WriteText(target.Host);
+            writer.Write((ushort)target.Port);
+            writer.Write(resumed);
+            writer.Write(fresh);
+        }
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written.</summary>
+    /// <param name="reader">The state.</param>
+    /// <param name="clients">The reactors that hold clients.</param>
+    /// <param name="options">The settings of links, with rings as large as they were.</param>
+    /// <param name="metrics">The role's counters.</param>
+    /// <param name="linkLog">The log of links.</param>
+    /// <returns>The links, for the caller to connect.</returns>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public IReadOnlyList<EcmLink> Restore(
+        StateReader reader, ReactorGroup<EcmClient> clients, LinkOptions options, RoleMetrics metrics, LinkLog linkLog)
+    {
+        lock (_lock)
+        {
+            for (int left = reader.ReadNumber(0, MaxLinks, "the number of links"); left > 0; left--)
+            {
+                (ushort index, TargetAddress address) = EcmLink.RestoreAddress(reader);
+                reader.Check(index < MaxLinks && _links[index] is null, "a link's index");
+                EcmLink link = _links[index] = new EcmLink(this, address, index, clients, metrics);
+                link.Restore(reader, options, new LinkConnectionLog(address.EndPoint.ToString(), linkLog, limiter: null));
+                EcmServer? server = Array.Find(_servers, server => server.Name == link.Server);
+                Publish(link.Server!, [.. server?.Links ?? [], link]);
+            }
+
+            for (int left = reader.ReadNumber(0, 4096, "the number of targets"); left > 0; left--)
+            {
+                HostPort target = new(reader.ReadName("a target"), reader.Read<ushort>());
+                _reconnects[target] = (reader.Read<long>(), reader.Read<long>());
+            }
+
+            return [.. _links.OfType<EcmLink>()];
         }
     }
 

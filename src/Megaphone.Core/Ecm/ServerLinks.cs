@@ -29,18 +29,53 @@ internal sealed class ServerLinks(
     /// </summary>
     private static readonly TimeSpan LongestStandby = TimeSpan.FromMinutes(10);
 
+    private static readonly TimeSpan SuspendStep = TimeSpan.FromMilliseconds(5);
+
     private readonly Lock _lock = new();
     private readonly List<Connecting> _connecting = [];
-    private readonly CancellationTokenSource _stop = new();
+    private CancellationTokenSource _stop = new();
     private TargetLookup? _lookup;
     private bool _isStopping;
+    private bool _isSuspended;
 
     /// <summary>Begins to look up names and to connect.</summary>
-    public void Start()
+    /// <param name="cut">Links that were handed over: they are connected at once.</param>
+    public void Start(IReadOnlyList<EcmLink> cut)
     {
+        lock (_lock)
+        {
+            _isSuspended = false;
+            foreach (EcmLink link in cut) Begin(link);
+        }
+
         _lookup = new TargetLookup(
             options.Connect.To, OnAddresses, (target, reason) => log.Unresolved(target.Host, reason), resolve, options.Link.Time);
         _ = _lookup.StartAsync();
+    }
+
+    /// <summary>Cuts all links, and connects no more until <see cref="Start"/>. Links that cannot be resumed are over.</summary>
+    /// <returns>The links that are cut, and wait for as long as it takes; complete when nothing of any connection is under way.</returns>
+    public async Task<IReadOnlyList<EcmLink>> SuspendAsync()
+    {
+        Connecting[] all;
+        lock (_lock)
+        {
+            _isSuspended = true;
+            all = [.. _connecting];
+        }
+
+        _lookup!.Dispose();
+        await _stop.CancelAsync().ConfigureAwait(false);
+        Task ended = Task.WhenAll(all.Select(one => one.Running));
+        do
+        {
+            // Once more for a connection that has come up meanwhile.
+            foreach (Connecting one in all) one.Connector?.Suspend();
+        }
+        while (await Task.WhenAny(ended, Task.Delay(SuspendStep)).ConfigureAwait(false) != ended);
+        _stop.Dispose();
+        _stop = new CancellationTokenSource();
+        return [.. servers.Links.Where(link => link.Current?.TryHold() is true)];
     }
 
     /// <summary>Connects no more. Links that are up are left for their drain.</summary>
@@ -70,7 +105,7 @@ internal sealed class ServerLinks(
     {
         lock (_lock)
         {
-            if (_isStopping) return;
+            if (_isStopping || _isSuspended) return;
             HashSet<TargetAddress> listed = [.. addresses];
             foreach (EcmLink link in _connecting.Select(one => one.Link))
             {
@@ -79,14 +114,14 @@ internal sealed class ServerLinks(
                 servers.SetLeft(link, leaves);
             }
 
-            foreach (TargetAddress address in addresses.Where(address => !_connecting.Any(one => one.Link.Address == address))) Begin(address);
+            foreach (TargetAddress address in addresses) BeginMissing(address);
             foreach (Connecting one in _connecting.ToList()) EndIfLeft(one);
         }
     }
 
-    private void Begin(TargetAddress address)
+    private void BeginMissing(TargetAddress address)
     {
-        for (int i = 0; i < options.Connect.Count; i++)
+        for (int count = _connecting.Count(one => one.Link.Address == address); count < options.Connect.Count; count++)
         {
             if (!servers.TryAdd(address, clients, metrics, out EcmLink? link))
             {
@@ -94,10 +129,15 @@ internal sealed class ServerLinks(
                 return;
             }
 
-            Connecting one = new(link, CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
-            _connecting.Add(one);
-            one.Running = RunAsync(one);
+            Begin(link);
         }
+    }
+
+    private void Begin(EcmLink link)
+    {
+        Connecting one = new(link, CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
+        _connecting.Add(one);
+        one.Running = RunAsync(one);
     }
 
     /// <summary>Ends with an address that has left, once its link is down. Its lock is held.</summary>
@@ -110,17 +150,26 @@ internal sealed class ServerLinks(
     {
         // The caller holds the lock: nothing of this may run within it.
         await Task.Yield();
+        LinkSlot? slot = options.Connect is { Control: true, Resume: true } ? new LinkSlot(one.Link.Index) : null;
+        if (one.Link.Current is { } cut)
+        {
+            slot?.Set(cut);
+            cut.ReleaseHold();
+        }
+
         LinkConnector connector = new(options.Connect, one.Link.Address, options.Link, one.Link, metrics, linkLog, tls)
         {
             OnEnded = () => OnEnded(one),
-            Slot = options.Connect is { Control: true, Resume: true } ? new LinkSlot(one.Link.Index) : null,
+            Slot = slot,
             UntilNeeded = () => one.Link.UntilNeeded is { } needed ? StandByAsync(one, needed) : null,
         };
+        one.Connector = connector;
         await connector.RunAsync(one.Stop.Token).ConfigureAwait(false);
+        if (!_isSuspended) slot?.Cut?.Lose("shutting down");
         lock (_lock)
         {
             _connecting.Remove(one);
-            servers.Remove(one.Link);
+            if (!_isSuspended || one.Link.Current is null) servers.Remove(one.Link);
             one.Stop.Dispose();
         }
     }
@@ -135,7 +184,7 @@ internal sealed class ServerLinks(
     {
         lock (_lock)
         {
-            if (_isStopping) return;
+            if (_isStopping || _isSuspended) return;
             EndIfLeft(one);
         }
 
@@ -147,5 +196,7 @@ internal sealed class ServerLinks(
     private sealed record Connecting(EcmLink Link, CancellationTokenSource Stop)
     {
         public Task Running { get; set; } = Task.CompletedTask;
+
+        public LinkConnector? Connector { get; set; }
     }
 }

@@ -20,7 +20,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     private const int RingBytesPerByte = 1 + (PacketHeader.Size / ShortestPiece);
 
     private readonly StreamSplitter _splitter = new(new PieceMemory(options.IncompleteBytes));
-    private readonly int[] _maxPieceBytes = [.. options.Clients.Select(listener => listener.MaxStanzaBytes)];
+    private readonly int[] _maxPieceBytes = [.. options.Clients.Select(listener => listener.MaxStanzaBytes), .. options.FormerMaxStanzaBytes];
 
     private readonly int _maxClaimBytes = Link.MaxClaimBytes(options.Link);
 
@@ -95,6 +95,16 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
         metrics.AddDropped(DropReason.Incomplete);
         metrics.AddIncomplete(-StreamSplitter.HeldBy(client.Stream, max));
         _splitter.Release(ref client.Stream, max);
+    }
+
+    /// <summary>Gives a stream that was handed over a copy of what it held.</summary>
+    /// <returns>False when it cannot be.</returns>
+    public bool TryRestore(ref EcmClient client, ReadOnlySpan<byte> held)
+    {
+        int max = _maxPieceBytes[client.Listener];
+        bool isRestored = _splitter.TryRestore(ref client.Stream, max, held);
+        if (isRestored) metrics.AddIncomplete(StreamSplitter.HeldBy(client.Stream, max));
+        return isRestored;
     }
 
     /// <summary>How many bytes can be read so that the ring has room for the packets they make, the incomplete piece included.</summary>

@@ -1,4 +1,3 @@
-using System.Net;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
@@ -42,7 +41,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private readonly List<Acceptor> _acceptors = [];
     private readonly List<Acceptor.Accepted> _onAccepted = [];
     private readonly Lock _accepting = new();
-    private readonly Thread[] _threads;
+    private readonly Thread?[] _threads;
     private long _gaveBackAt = Environment.TickCount64 - GiveBackMilliseconds;
     private int _accepted;
     private volatile bool _stopping;
@@ -57,41 +56,55 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         _startTls = new StartTlsNegotiation(_sockets, splitter, metrics);
         _handshake = new HandshakeStep(tls, server, _pending, _sockets, clients, metrics, log);
         _firstListener = (ulong)tls.MaxHandshakes + 1;
-        _threads = new Thread[Environment.ProcessorCount];
-        for (int i = 0; i < _threads.Length; i++)
-            _threads[i] = new Thread(Run, 256 << 10) { Name = $"tls {i}", IsBackground = true };
+        _threads = new Thread?[Environment.ProcessorCount];
         _epoll.Add(_waker.Descriptor, Libc.EpollIn, WakerData);
     }
 
     /// <summary>Binds a listener. Before <see cref="Start"/>.</summary>
     /// <param name="number">Its index in the configuration.</param>
     /// <param name="listener">Its settings; with TLS.</param>
-    /// <returns>The address with the real port.</returns>
+    /// <param name="inherited">A socket that listens there already; below 0: none.</param>
+    /// <returns>The listener.</returns>
     /// <exception cref="ListenException">It cannot be bound.</exception>
-    public IPEndPoint Listen(int number, ClientListenerOptions listener)
+    public Acceptor Listen(int number, ClientListenerOptions listener, int inherited = -1)
     {
-        Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics);
+        Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics, inherited);
         _acceptors.Add(acceptor);
         _onAccepted.Add((int descriptor, in NativeAddress peer, int number) => OnAccepted(listener.Tls, descriptor, peer, number));
-        return acceptor.Listening;
+        _epoll.Add(acceptor.Descriptor, 0, EpollDataOf(_acceptors.Count - 1));
+        return acceptor;
     }
 
-    /// <summary>Starts the threads.</summary>
+    /// <summary>Starts the threads, unless they run; once more after <see cref="Suspend"/>.</summary>
     public void Start()
     {
-        for (int i = 0; i < _acceptors.Count; i++) _epoll.Add(_acceptors[i].Descriptor, Libc.EpollIn | Libc.EpollOneShot, EpollDataOf(i));
-        foreach (Thread thread in _threads) thread.Start();
+        if (_threads[0] is { IsAlive: true }) return;
+        _waker.Reset();
+        _stopping = false;
+        for (int i = 0; i < _acceptors.Count; i++) ArmListener(i);
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            Thread thread = new(Run, 256 << 10) { Name = $"tls {i}", IsBackground = true };
+            _threads[i] = thread;
+            thread.Start();
+        }
     }
+
+    /// <summary>Ends the threads behind what they are doing, until <see cref="Start"/>. Pending clients wait.</summary>
+    public void Suspend()
+    {
+        _stopping = true;
+        _waker.Signal();
+        foreach (Thread? thread in _threads) thread?.Join();
+    }
+
+    /// <summary>The clients before and in their handshake.</summary>
+    public int Pending => _pending.Left().Length;
 
     /// <summary>Stops the threads, and closes the listeners and the pending clients.</summary>
     public void Dispose()
     {
-        _stopping = true;
-        _waker.Signal();
-        foreach (Thread thread in _threads)
-        {
-            if (thread.IsAlive) thread.Join();
-        }
+        Suspend();
 
         // No listener is to accept again for the places that become free.
         foreach (Acceptor acceptor in _acceptors) acceptor.Dispose();

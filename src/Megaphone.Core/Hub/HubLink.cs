@@ -25,7 +25,7 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     public Link? Usable => _closing ? null : _link;
 
     /// <summary>The address at its other end.</summary>
-    public string Peer => Link.Connection.Peer;
+    public string Peer => Link.Connection!.Peer;
 
     /// <summary>Its index in <see cref="HubLinks"/>, once it is up.</summary>
     public int Index { get; private set; }

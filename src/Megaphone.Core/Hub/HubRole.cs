@@ -60,6 +60,9 @@ internal sealed class HubRole : IDisposable
         _log.Listening(Listening.ToString(), string.Join(", ", backends));
     }
 
+    /// <summary>Reads the files of certificates again.</summary>
+    public void ReloadCertificates() => _linkTls?.Reload();
+
     /// <summary>Asks ECMs for no new sessions on the links that there are, and on those that come. Sessions stay until they end.</summary>
     public void Drain() => _sessions.Drain();
 

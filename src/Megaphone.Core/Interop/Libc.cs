@@ -60,6 +60,20 @@ internal static unsafe partial class Libc
     public const int AdviseDontNeed = 4;
     public const int AdviseDoNotDump = 16;
     public const int AdviseNoHugePage = 15;
+    public const uint MemoryFileCloseOnExec = 1;
+    public const int SetDescriptorFlags = 2;
+    public const int DescriptorCloseOnExec = 1;
+    public const uint CloseRangeCloseOnExec = 4;
+
+    public const int BlockSignals = 0;
+    public const int UnblockSignals = 1;
+    public const nint DefaultHandler = 0;
+    public const int SpawnFileActionsBytes = 80;
+    public const int SignalKill = 9;
+    public const int WaitNoHang = 1;
+    public const int WorkingFolder = -100;
+    public const uint StatusBasic = 0x7ff;
+    public const int DuplicateCloseOnExec = 1030;
 
     public const int FutexWaitPrivate = 128;
     public const int FutexWakePrivate = 129;
@@ -172,6 +186,62 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, EntryPoint = "prctl")]
     public static partial int ProcessControl(int option, nuint a, nuint b, nuint c, nuint d);
+
+    [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int CreateMemoryFile(string name, uint flags);
+
+    [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int ControlDescriptor(int descriptor, int command, int value);
+
+    /// <summary>execve(2): returns only when it has failed.</summary>
+    [LibraryImport(Library, EntryPoint = "execve", SetLastError = true)]
+    public static partial int Execute(byte* path, byte** arguments, byte** environment);
+
+    /// <summary>posix_spawn(3).</summary>
+    /// <returns>0, or the error number.</returns>
+    [LibraryImport(Library, EntryPoint = "posix_spawn")]
+    public static partial int Spawn(int* process, byte* path, void* actions, void* attributes, byte** arguments, byte** environment);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_init")]
+    public static partial int BeginFileActions(void* actions);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_adddup2")]
+    public static partial int AddDuplicate(void* actions, int descriptor, int number);
+
+    /// <summary>The new process closes its descriptors from this number on.</summary>
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_addclosefrom_np")]
+    public static partial int AddCloseFrom(void* actions, int first);
+
+    [LibraryImport(Library, EntryPoint = "posix_spawn_file_actions_destroy")]
+    public static partial int EndFileActions(void* actions);
+
+    /// <summary>statx(2): what is known of a file, in the same places on every architecture.</summary>
+    [LibraryImport(Library, EntryPoint = "statx", SetLastError = true)]
+    public static partial int GetStatus(int folder, byte* path, int flags, uint wanted, FileStatus* status);
+
+    [LibraryImport(Library, EntryPoint = "waitpid", SetLastError = true)]
+    public static partial int WaitFor(int process, int* status, int options);
+
+    [LibraryImport(Library, EntryPoint = "kill", SetLastError = true)]
+    public static partial int Signal(int process, int signal);
+
+    [LibraryImport(Library, EntryPoint = "pipe2", SetLastError = true)]
+    public static partial int Pipe(int* ends, int flags);
+
+    [LibraryImport(Library, EntryPoint = "pthread_sigmask")]
+    public static partial int MaskSignals(int how, ulong* signals, ulong* before);
+
+    /// <summary>sigwaitinfo(2): takes one of these signals, which the calling thread has blocked.</summary>
+    /// <returns>Its number; below 0: none.</returns>
+    [LibraryImport(Library, EntryPoint = "sigwaitinfo")]
+    public static partial int WaitForSignal(ulong* signals, void* details);
+
+    [LibraryImport(Library, EntryPoint = "signal")]
+    public static partial nint SetSignalHandler(int signal, nint handler);
+
+    /// <summary>close_range(2): closes a range of descriptors, or with <see cref="CloseRangeCloseOnExec"/> has the next exec do that.</summary>
+    [LibraryImport(Library, EntryPoint = "close_range", SetLastError = true)]
+    public static partial int CloseRange(uint first, uint last, uint flags);
 
     /// <summary>futex(2), which has no function of its own.</summary>
     public static long Futex(int* word, int operation, int value) => Call(FutexCall, word, operation, value, null, null, 0);

@@ -47,6 +47,9 @@ internal sealed class Acknowledger(Link link, int window, TimeProvider time) : I
         return true;
     }
 
+    /// <summary>Goes on where another one stood, for a link that is cut.</summary>
+    public void Restore(long received) => _received = _acknowledged = received;
+
     /// <summary>The other end has been told in the handshake.</summary>
     public void OnTold() => Volatile.Write(ref _acknowledged, Received);
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Megaphone.Handover;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 
@@ -34,7 +35,7 @@ internal sealed class Link
     private readonly Lock _changing = new();
     private readonly TimeProvider _time;
     private readonly ResumeTerms? _terms;
-    private readonly long _began;
+    private long _began;
     private volatile LinkConnection? _connection;
     private volatile LinkSender? _sender;
     private volatile bool _draining;
@@ -42,6 +43,7 @@ internal sealed class Link
     private volatile State _state;
     private ITimer? _timer;
     private long _cutAt;
+    private LinkConnectionLog? _log;
 
     /// <summary>Makes the link; nothing may be sent before it is attached.</summary>
     /// <param name="handler">Receives its packets.</param>
@@ -92,7 +94,14 @@ internal sealed class Link
     public static int MaxClaimBytes(LinkOptions options) => (options.RingBytes - ReserveOf(options)) / 2;
 
     /// <summary>Unique within this process, never 0.</summary>
-    public int Number { get; } = Interlocked.Increment(ref _lastNumber);
+    public int Number { get; private init; } = Interlocked.Increment(ref _lastNumber);
+
+    /// <summary>The highest number that a link has had: none that is made later has a lower one, in the process's next image either.</summary>
+    public static int LastNumber
+    {
+        get => Volatile.Read(ref _lastNumber);
+        set => Volatile.Write(ref _lastNumber, value);
+    }
 
     /// <summary>What the other side calls itself in its <c>hello</c> or <c>welcome</c>, fit for a log; null: it has no name.</summary>
     public string? PeerName { get; init; }
@@ -100,8 +109,8 @@ internal sealed class Link
     /// <summary>Receives its packets.</summary>
     public ILinkHandler Handler => _handler;
 
-    /// <summary>The connection that carries it, or did so last.</summary>
-    public LinkConnection Connection => _connection!;
+    /// <summary>The connection that carries it, or did so last; null where that was the process's last image.</summary>
+    public LinkConnection? Connection => _connection;
 
     /// <summary>How it can be resumed; null: it ends with its connection.</summary>
     public ResumeTerms? Terms => _terms;
@@ -143,9 +152,10 @@ internal sealed class Link
     public bool Draining => _draining;
 
     /// <summary>Attaches the connection that carries it, and that connection's sender.</summary>
-    public void Attach(LinkConnection connection, LinkSender sender)
+    public void Attach(LinkConnection connection, LinkSender sender, LinkConnectionLog log)
     {
         _connection = connection;
+        _log = log;
         _sender = sender;
     }
 
@@ -170,7 +180,7 @@ internal sealed class Link
     /// Only for the link's receiver, within <see cref="ILinkHandler.OnPacket"/>; it is sent when the batch that is being received ends,
     /// without a <see cref="Flush"/> by the caller.
     /// </summary>
-    public bool TryReply(ulong id, ReadOnlySpan<byte> content) => Connection.TryReply(id, content);
+    public bool TryReply(ulong id, ReadOnlySpan<byte> content) => _connection!.TryReply(id, content);
 
     /// <summary>Queues a small packet that must get through a full ring: it may use the ring's reserve.</summary>
     public bool TryWriteUrgent(ulong id, ReadOnlySpan<byte> content)
@@ -241,15 +251,64 @@ internal sealed class Link
         lock (_changing)
         {
             if (_terms is null || _state != State.Up) return false;
-            Volatile.Write(ref _cutAt, _time.GetTimestamp());
-            _sender = null;
-            _state = State.Cut;
-            string reason = $"it did not come back within {_terms.Timeout.TotalSeconds:0.###} s";
-            _timer = _time.CreateTimer(_ => Lose(reason), null, _terms.Timeout, Timeout.InfiniteTimeSpan);
+            BeginToWait(_terms, TimeSpan.Zero);
         }
 
         _metrics.AddLinkCut();
         return true;
+    }
+
+    /// <summary>While it is cut, has it wait however long it takes.</summary>
+    /// <returns>False when it is not cut.</returns>
+    public bool TryHold()
+    {
+        lock (_changing)
+        {
+            if (_state == State.Cut) _timer!.Dispose();
+            return _state == State.Cut;
+        }
+    }
+
+    /// <summary>From now on it waits for as long as was agreed again.</summary>
+    public void ReleaseHold()
+    {
+        lock (_changing)
+        {
+            if (_state == State.Cut) BeginToWait(_terms!, CutFor);
+        }
+    }
+
+    /// <summary>Writes it, which must be held: for the process's next image, which takes it up.</summary>
+    public void Save(StateWriter writer)
+    {
+        new LinkImage(Number, _draining, PeerMaxContent, PeerName, _terms!, Acknowledger!.Received, Age, CutFor).Save(writer);
+        Counters.Save(writer);
+        RingImage.Save(Ring, writer);
+    }
+
+    /// <summary>Makes the link that <see cref="Save"/> has written. It is cut.</summary>
+    /// <param name="reader">The state.</param>
+    /// <param name="handler">Receives its packets.</param>
+    /// <param name="options">Its settings, with rings as large as they were.</param>
+    /// <param name="metrics">The counters of its role.</param>
+    /// <param name="log">What is logged about it while nothing carries it.</param>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public static Link Restore(StateReader reader, ILinkHandler handler, LinkOptions options, RoleMetrics metrics, LinkConnectionLog log)
+    {
+        LinkImage image = LinkImage.Restore(reader);
+        int peerMaxPacket = image.PeerMaxContent + PacketHeader.Size;
+        Link link = new(handler, options, metrics, LinkCounters.Restore(reader), hasControl: true, peerMaxPacket, image.Terms)
+        {
+            Number = image.Number,
+            PeerName = image.PeerName,
+            _draining = image.IsDraining,
+            _log = log,
+        };
+        link._began -= (long)(image.Age.TotalSeconds * link._time.TimestampFrequency);
+        link.Acknowledger!.Restore(image.Received);
+        RingImage.Restore(link.Ring, reader);
+        link.BeginToWait(image.Terms, image.CutFor);
+        return link;
     }
 
     /// <summary>Goes from cut to up, for a new connection, which is attached next.</summary>
@@ -276,7 +335,7 @@ internal sealed class Link
     {
         if (!TryGoOver(State.Cut)) return false;
         _metrics.RemoveLinkCut(CutFor, resumed: false);
-        Connection.LogLost(this, reason);
+        _log!.Lost(this, reason);
         CloseRing();
         return true;
     }
@@ -291,7 +350,7 @@ internal sealed class Link
     {
         TryWrite(ControlMessage.Close(reason));
         long end = Ring.End;
-        for (long began = Stopwatch.GetTimestamp(); !Ring.IsFreeUpTo(end) && Stopwatch.GetElapsedTime(began) < atMost && !Connection.IsClosed;)
+        for (long began = Stopwatch.GetTimestamp(); !Ring.IsFreeUpTo(end) && Stopwatch.GetElapsedTime(began) < atMost && !_connection!.IsClosed;)
             await Task.Delay(AnnouncementStep, CancellationToken.None).ConfigureAwait(false);
     }
 
@@ -300,6 +359,17 @@ internal sealed class Link
     {
         _over = true;
         Ring.Close();
+    }
+
+    private void BeginToWait(ResumeTerms terms, TimeSpan since)
+    {
+        Volatile.Write(ref _cutAt, _time.GetTimestamp() - (long)(since.TotalSeconds * _time.TimestampFrequency));
+        _sender = null;
+        _state = State.Cut;
+        string reason = $"it did not come back within {terms.Timeout.TotalSeconds:0.###} s";
+        TimeSpan left = terms.Timeout > since ? terms.Timeout - since : TimeSpan.Zero;
+        _timer?.Dispose();
+        _timer = _time.CreateTimer(_ => Lose(reason), null, left, Timeout.InfiniteTimeSpan);
     }
 
     private bool TryGoOver(State from)
@@ -337,7 +407,7 @@ internal sealed class Link
 
     private void OnWritable()
     {
-        Connection.OnWritable();
+        _connection?.OnWritable();
         _handler.OnWritable(this);
     }
 }

@@ -41,6 +41,7 @@ internal sealed class LinkConnection : IDisposable
     private volatile LinkInput? _input;
     private volatile bool _isClosed;
     private volatile bool _isForGood;
+    private volatile bool _isSuspended;
 
     /// <summary>The handler has the link, and it is in the count of links. Receiver only.</summary>
     private bool _isCounted;
@@ -188,6 +189,13 @@ internal sealed class LinkConnection : IDisposable
         _opening.Dispose();
     }
 
+    /// <summary>Closes it at once, because its process stands still: that its link is cut is no news.</summary>
+    public void Suspend()
+    {
+        _isSuspended = true;
+        Close("reloading");
+    }
+
     /// <summary>Closes it at once, and its link is over; the first reason counts.</summary>
     public void CloseForGood(string reason)
     {
@@ -234,9 +242,6 @@ internal sealed class LinkConnection : IDisposable
         _isForGood = true;
         End(reason);
     }
-
-    /// <summary>Logs that the link, which this connection was the last to carry, is lost.</summary>
-    internal void LogLost(Link link, string reason) => _log.Lost(link, reason);
 
     /// <summary>Logs that links of two processes have one name.</summary>
     internal void LogNameShared(string? name) => _log.NameShared(name);
@@ -287,7 +292,7 @@ internal sealed class LinkConnection : IDisposable
         LinkInput input = new(this, link, _options, _metrics, _log);
         _input = input;
         _sender = new LinkSender(link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, CloseAfterSending);
-        link.Attach(this, _sender);
+        link.Attach(this, _sender, _log);
 
         // What was written after the sender had looked and before it was attached has woken nobody.
         link.Flush();
@@ -366,7 +371,7 @@ internal sealed class LinkConnection : IDisposable
         Close("closed");
         await _sender!.Ended.ConfigureAwait(false);
         _secured?.Dispose();
-        _log.Cut(link, CloseReason);
+        if (!_isSuspended) _log.Cut(link, CloseReason);
         link.TryCut();
     }
 

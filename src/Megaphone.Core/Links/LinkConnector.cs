@@ -21,6 +21,7 @@ internal sealed class LinkConnector(
 
     /// <summary>A connection that was made while that of the link stalled, and is to take its place.</summary>
     private Socket? _replacement;
+    private volatile LinkConnection? _connection;
 
     /// <summary>Called when an attempt has failed or a link has ended, before the wait for the next attempt.</summary>
     public Action OnEnded { get; init; } = () => { };
@@ -34,13 +35,16 @@ internal sealed class LinkConnector(
     /// <summary>Which of its process's links it is, for the other end to find it again; null: a link that is cut is lost.</summary>
     public LinkSlot? Slot { get; init; }
 
-    /// <summary>Runs until cancelled; a link that is up then is left for its owner to drain or close. Never throws.</summary>
+    /// <summary>Runs until cancelled; a link that is up then is left for its owner to drain or close, and one that is cut for its owner to
+    /// lose. Never throws.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         await KeepConnectedAsync(stop).ConfigureAwait(false);
         _replacement?.Dispose();
-        Slot?.Cut?.Lose("shutting down");
     }
+
+    /// <summary>Closes the connection that there is, because the process stands still.</summary>
+    public void Suspend() => _connection?.Suspend();
 
     private async Task KeepConnectedAsync(CancellationToken stop)
     {
@@ -112,6 +116,7 @@ internal sealed class LinkConnector(
         }
 
         using LinkConnection connection = connected;
+        _connection = connection;
         using CancellationTokenRegistration registration = stop.Register(() =>
         {
             // A link that is up is drained by its owner; one that is not has nothing to drain.

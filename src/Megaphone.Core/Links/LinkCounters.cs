@@ -1,3 +1,5 @@
+using Megaphone.Handover;
+
 namespace Megaphone.Links;
 
 /// <summary>The packets and bytes that one link carried. One thread at a time counts each direction; any thread may read.</summary>
@@ -19,6 +21,24 @@ internal sealed class LinkCounters
 
     /// <summary>Bytes handed to the kernel, headers included.</summary>
     public long BytesOut => Volatile.Read(ref _bytesOut);
+
+    /// <summary>Writes them.</summary>
+    public void Save(StateWriter writer)
+    {
+        writer.Write(_packetsIn);
+        writer.Write(_bytesIn);
+        writer.Write(_packetsOut);
+        writer.Write(_bytesOut);
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written.</summary>
+    public static LinkCounters Restore(StateReader reader) => new()
+    {
+        _packetsIn = reader.Read<long>(),
+        _bytesIn = reader.Read<long>(),
+        _packetsOut = reader.Read<long>(),
+        _bytesOut = reader.Read<long>(),
+    };
 
     /// <summary>Adds what another connection has counted. While nobody else counts.</summary>
     public void Add(LinkCounters other)

@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Megaphone.Handover;
 using Megaphone.Tls;
 
 namespace Megaphone.Links;
@@ -88,7 +89,8 @@ internal sealed class LinkCredentials
         if (!check.CheckKey(files.Certificate, files.Key)) return null;
         try
         {
-            X509Certificate2 own = X509Certificate2.CreateFromPem(chain[0].ExportCertificatePem(), File.ReadAllText(files.Key));
+            string key = File.ReadAllText(RehearsedFiles.PathOf(files.Key));
+            X509Certificate2 own = X509Certificate2.CreateFromPem(chain[0].ExportCertificatePem(), key);
             validity.Add((files.Certificate, notAfter));
             return SslStreamCertificateContext.Create(own, [.. chain.Skip(1)], offline: true);
         }

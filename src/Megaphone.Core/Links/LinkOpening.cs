@@ -21,7 +21,7 @@ internal sealed class LinkOpening(
     private static readonly TimeSpan HelloTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>For how long a link waits at most, whatever the other end says.</summary>
-    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
+    public static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(1);
 
     private readonly bool _accepted = origin == LinkOrigin.Accepted;
     private ITimer? _timer;
@@ -154,13 +154,13 @@ internal sealed class LinkOpening(
 
         // Its other connection may not have been found dead yet, as after a network that dropped everything.
         Link? resumed = links.Find(agreed.Name, agreed.Resume, agreed.MaxPacket ?? options.MaxPacketBytes);
-        if (resumed is { IsCut: false, IsOver: false }) return WaitForEnd(resumed.Connection, "its other end has connected again", forGood: false);
+        if (resumed is { IsCut: false, IsOver: false }) return WaitForEnd(resumed.Connection!, "its other end has connected again", forGood: false);
         if (resumed is not null && TryTakeUp(resumed, agreed) is { } outcome) return outcome;
 
         Link? previous = links.Supersede(agreed.Name, agreed.Resume, out bool isNameShared);
         if (isNameShared) connection.LogNameShared(agreed.Name);
         if (previous is { IsCut: false })
-            return WaitForEnd(previous.Connection, LinkRegistry.Superseded, forGood: true);
+            return WaitForEnd(previous.Connection!, LinkRegistry.Superseded, forGood: true);
         if (!links.TryAdmit())
         {
             metrics.AddRefused(RefusalReason.TooMany);

@@ -10,8 +10,8 @@ internal sealed class LinkSlot(int number)
 {
     private Link? _link;
 
-    /// <summary>Names this process; random, so that no other has the same.</summary>
-    public static string Instance { get; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    /// <summary>Names this process, through all its images; random, so that no other has the same.</summary>
+    public static string Instance { get; set; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 
     /// <summary>The link that is cut, and to be taken up by the next connection; null: the next link is a new one.</summary>
     public Link? Cut => Volatile.Read(ref _link) is { IsCut: true } link ? link : null;

@@ -206,11 +206,7 @@ internal sealed class SendRing
 
         // Published before it is sent: the acknowledgement may arrive before the send has returned.
         if (_keepsSent) Volatile.Write(ref _offered, end - _skipped);
-        int offset = (int)start & _mask;
-        int count = (int)(end - start);
-        int contiguous = Math.Min(count, _bytes.Length - offset);
-        first = Slice(offset, contiguous);
-        second = Slice(0, count - contiguous);
+        Slice(start, end, out first, out second);
         return packets;
     }
 
@@ -238,6 +234,25 @@ internal sealed class SendRing
         }
 
         if (lost > 0) _onLost(lost);
+    }
+
+    /// <summary>What is not acknowledged, as <see cref="Peek"/> gives what is not sent. While nobody writes or sends.</summary>
+    /// <returns>Where in the stream it begins, and up to where a reader was given it.</returns>
+    public (long Start, long Offered) GetKept(out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second)
+    {
+        Slice(_head, _tail.Value, out first, out second);
+        return (_head - _skipped, _offered);
+    }
+
+    /// <summary>Begins where another ring stood: whoever calls this commits next what that has kept. The ring is new.</summary>
+    public void BeginAt(long start) => (_acknowledged, _offered, _skipped) = (start, start, -start);
+
+    /// <summary>Says up to where a reader was given what has been committed since <see cref="BeginAt"/>.</summary>
+    /// <returns>False when no packet ends there.</returns>
+    public bool TryOffer(long offered)
+    {
+        (_sent, _offered) = (offered + _skipped, offered);
+        return _sent >= 0 && _sent <= _tail.Value && IsBoundary(_sent);
     }
 
     /// <summary>Writes one packet into claimed room; for <see cref="RingClaim"/>. Thread-safe; one thread's packets keep their order.</summary>
@@ -379,6 +394,13 @@ internal sealed class SendRing
         int contiguous = Math.Min(source.Length, _bytes.Length - offset);
         source[..contiguous].CopyTo(Slice(offset, contiguous));
         source[contiguous..].CopyTo(_bytes);
+    }
+
+    private void Slice(long start, long end, out ReadOnlySpan<byte> first, out ReadOnlySpan<byte> second)
+    {
+        int offset = (int)start & _mask, count = (int)(end - start), contiguous = Math.Min(count, _bytes.Length - offset);
+        first = Slice(offset, contiguous);
+        second = Slice(0, count - contiguous);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

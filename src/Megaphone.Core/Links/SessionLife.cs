@@ -33,6 +33,9 @@ internal struct SessionLife
     /// <summary>Whether our direction has been ended.</summary>
     public readonly bool HasEnded => _state >= State.HalfClosed;
 
+    /// <summary>Whether it is one of the states. Of one that was handed over nothing else can be told.</summary>
+    public readonly bool IsPossible => _state <= State.Closed;
+
     /// <summary>A session that the peer's first packet has opened.</summary>
     public static SessionLife OpenedByPeer() => new() { _state = State.Open };
 

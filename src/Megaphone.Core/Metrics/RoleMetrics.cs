@@ -13,6 +13,22 @@ internal sealed class RoleMetrics(Role role)
     private readonly ConcurrentDictionary<object, Func<long>> _unacknowledged = [];
     private RoleCounters _counters;
 
+    /// <summary>A copy of all numbers, to go on with in the process's next image.</summary>
+    public RoleCounters Copy() => _counters;
+
+    /// <summary>Goes on from numbers that were handed over: what only ever grows stays, and what there is now is counted anew as it is
+    /// taken over, but for the connections, all of which are.</summary>
+    /// <param name="counters">The numbers.</param>
+    /// <param name="linksCut">The links that are taken over, all of which are cut.</param>
+    public void GoOnFrom(in RoleCounters counters, int linksCut)
+    {
+        _counters = counters;
+        _counters.LinksCut = linksCut;
+        _counters.Links = _counters.BufferedBytes = _counters.BufferMemory = _counters.IncompleteBytes = 0;
+        _counters.Handshakes[(int)HandshakeEnd.Dropped] += _counters.Handshaking;
+        _counters.Handshaking = 0;
+    }
+
     /// <summary>The role that is counted.</summary>
     public Role Role { get; } = role;
 

@@ -27,13 +27,17 @@ internal sealed unsafe class Acceptor : IDisposable
     /// <param name="backlog">Connections that the kernel may hold ready.</param>
     /// <param name="liveness">How the kernel finds out that a client has vanished.</param>
     /// <param name="metrics">Where refused clients are counted.</param>
+    /// <param name="inherited">A socket that listens there already, which is owned from here on; below 0: none.</param>
     /// <exception cref="ListenException">The address cannot be bound.</exception>
-    public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics)
+    public Acceptor(int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics, int inherited = -1)
     {
         _number = number;
         _liveness = liveness;
         _metrics = metrics;
-        Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
+        Configured = endPoint;
+        Descriptor = inherited;
+        if (inherited < 0) Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
+        else NativeSocket.ListenOn(inherited, endPoint, backlog, liveness);
         Listening = NativeSocket.LocalAddress(Descriptor).ToEndPoint();
         _spare = OpenSpare();
     }
@@ -46,6 +50,9 @@ internal sealed unsafe class Acceptor : IDisposable
 
     /// <summary>The listening socket.</summary>
     public int Descriptor { get; }
+
+    /// <summary>The address as it was asked for.</summary>
+    public IPEndPoint Configured { get; }
 
     /// <summary>The real address and port.</summary>
     public IPEndPoint Listening { get; }
@@ -60,7 +67,9 @@ internal sealed unsafe class Acceptor : IDisposable
         {
             NativeAddress peer = default;
             uint length = NativeAddress.Size;
-            int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
+
+            // Clients stay over an exec, which is how they are handed over to it.
+            int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock);
             if (client >= 0)
             {
                 if (DescriptorReserve.Includes(client))

@@ -39,7 +39,6 @@ namespace Megaphone.Reactor;
 // TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
 // TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
 // MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
-//
 // ConnectionSlot.FindViolation checks the last column.
 
 /// <summary>The states of a reactor's connections, and what its thread does to bring each from one to the next.</summary>
@@ -222,6 +221,9 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         Reconcile(id);
         return true;
     }
+
+    /// <summary>Who has ended one direction and when that is overdue, and for whom the handler had no room: to be handed over.</summary>
+    public (DeadlineQueue HalfOpen, StalledQueue<TState> Stalled) Waiting => (_halfOpen, _stalled);
 
     /// <summary>Closes what is left, and tells nobody. No other thread may use the connections any more.</summary>
     public void Dispose()

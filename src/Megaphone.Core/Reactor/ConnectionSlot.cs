@@ -21,6 +21,8 @@ internal struct ConnectionSlot
     private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
         | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched;
 
+    private const ConnectionFlags AllFlags = (ConnectionFlags)(((int)ConnectionFlags.MoreFollows << 1) - 1);
+
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public int Gate;
 
@@ -117,6 +119,16 @@ internal struct ConnectionSlot
         if (IsAny(WantOpenSsl) && !Is(ConnectionFlags.OpenSslRecords)) return "in a state of OpenSSL's, without OpenSSL";
         if (Is(ConnectionFlags.TlsAwaitsRecord | ConnectionFlags.OpenSslRecords)) return "waiting for a record that OpenSSL reads";
         return IsAny(WantTls) && !Is(ConnectionFlags.Secured) ? "in a state of TLS, without TLS" : null;
+    }
+
+    /// <summary>What is wrong with a slot that was handed over; null: nothing.</summary>
+    public readonly string? FindDamage()
+    {
+        if (Gate != 0) return "its gate is held";
+        if (Generation == 0) return "it was never used";
+        if ((Flags & ~AllFlags) != 0) return "it has flags that there are not";
+        if (Reason > CloseReason.OutOfResources) return "it is closed for no reason";
+        return Is(ConnectionFlags.OpenSslRecords) ? "its records are OpenSSL's" : FindViolation();
     }
 
     /// <summary>Costs nothing in a release build; the tests ask <see cref="FindViolation"/> of all slots instead.</summary>

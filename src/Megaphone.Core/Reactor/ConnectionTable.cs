@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using Megaphone.Handover;
+using Megaphone.Tls;
 
 namespace Megaphone.Reactor;
 
@@ -125,6 +127,51 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
         return index < Used && id.Generation != 0 && Slot(index).IsOpen(id);
     }
 
+    /// <summary>Writes all slots, and all that lies beside them.</summary>
+    /// <exception cref="StateException">The records of a connection are OpenSSL's.</exception>
+    public void Save(StateWriter writer, IStateKeeper<TState> keeper)
+    {
+        int chunks = Array.FindLastIndex(_chunks, chunk => chunk.Used > 0 || chunk.Generation > 0) + 1;
+        writer.Write(chunks);
+        for (int number = 0; number < chunks; number++)
+        {
+            writer.Write(_chunks[number]);
+            int first = number << ChunkBits;
+            for (int index = first; index < first + _chunks[number].Used; index++) Save(index, writer, keeper);
+        }
+    }
+
+    /// <summary>Reads what <see cref="Save(StateWriter, IStateKeeper{TState})"/> has written into this table, which is empty.</summary>
+    /// <param name="reader">The state.</param>
+    /// <param name="keeper">Reads what the handler keeps.</param>
+    /// <returns>Bytes that wait to be sent, and the memory that these and kept input take.</returns>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public (long Buffered, long BufferMemory) Restore(StateReader reader, IStateKeeper<TState> keeper)
+    {
+        (long Buffered, long BufferMemory) sums = default;
+        int chunks = reader.ReadNumber(0, _chunks.Length, "more connections than may be");
+        for (int number = 0; number < chunks; number++)
+        {
+            Chunk chunk = reader.Read<Chunk>();
+            reader.Check(chunk.Used >= 0 && chunk.Used <= SlotsOf(number) && chunk.Count >= 0 && chunk.Count <= chunk.Used, "a chunk's slots");
+            reader.Check(number < chunks - 1 || chunk.Used > 0 || chunk.Generation > 0, "a chunk that was never used");
+            _chunks[number] = chunk;
+            int first = number << ChunkBits;
+            if (chunk.Used > 0) _used = first + chunk.Used;
+            for (int index = first; index < first + chunk.Used; index++)
+            {
+                Restore(index, reader, keeper);
+                sums.Buffered += _backlogs[index].Count;
+                sums.BufferMemory += _backlogs[index].Capacity + _secured[index].Kept.Bytes;
+            }
+
+            CheckFree(number, reader);
+            _count += chunk.Count;
+        }
+
+        return sums;
+    }
+
     /// <summary>Frees the native memory. No thread may use the table any more.</summary>
     public void Dispose()
     {
@@ -138,6 +185,56 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
     private static int Chunks(int capacity) => (capacity + ChunkSlots - 1) / ChunkSlots;
 
     private int SlotsOf(int chunk) => Math.Min(ChunkSlots, capacity - (chunk << ChunkBits));
+
+    private void Save(int index, StateWriter writer, IStateKeeper<TState> keeper)
+    {
+        ref ConnectionSlot slot = ref Slot(index);
+        if (slot.FindDamage() is { } damage) throw new StateException($"a connection: {damage}");
+        writer.Write(slot);
+        writer.HandOver(slot.Descriptor);
+        keeper.Save(ref State(index), writer);
+        if (slot.Is(ConnectionFlags.OutputQueued)) writer.WriteBytes(Backlog(index).Waiting);
+        if (!slot.Is(ConnectionFlags.Secured)) return;
+        ref SecuredState secured = ref Secured(index);
+        writer.Write(secured.Tls);
+        writer.WriteBytes(secured.Kept.Opened);
+        writer.WriteBytes(secured.Kept.Received);
+    }
+
+    private void Restore(int index, StateReader reader, IStateKeeper<TState> keeper)
+    {
+        ConnectionSlot slot = reader.Read<ConnectionSlot>();
+        if (slot.FindDamage() is { } damage) reader.Check(false, $"a connection: {damage}");
+        if (slot.Descriptor >= 0) reader.Claim(slot.Descriptor, "a connection's descriptor");
+        Slot(index) = slot;
+        State(index) = keeper.Restore(reader);
+        if (slot.Is(ConnectionFlags.OutputQueued)) Backlog(index).Append(reader.ReadBytes(int.MaxValue / 2, "what waits to be sent"));
+        reader.Check(slot.Is(ConnectionFlags.OutputQueued) == Backlog(index).Count > 0, "nothing waits to be sent");
+        if (!slot.Is(ConnectionFlags.Secured)) return;
+        ref SecuredState secured = ref Secured(index);
+        secured.Tls = reader.Read<TlsConnectionState>();
+        reader.Check(secured.Tls.IsPossible, "a connection's TLS");
+        ReadOnlySpan<byte> opened = reader.ReadBytes(SecurityParameters.MaxContentBytes, "input that was opened");
+        secured.Kept.Keep(opened, reader.ReadBytes(TlsRecordBuffer.Capacity, "input that was not opened"));
+    }
+
+    /// <summary>Every slot of a chunk is either free and in the list of those, or holds a connection.</summary>
+    private void CheckFree(int number, StateReader reader)
+    {
+        Chunk chunk = _chunks[number];
+        int first = number << ChunkBits;
+        Span<bool> isFree = stackalloc bool[ChunkSlots];
+        isFree.Clear();
+        int index = chunk.FirstFree;
+        for (int left = chunk.Used - chunk.Count; left > 0; left--, index = Slot(index).Next)
+        {
+            reader.Check(index >= first && index < first + chunk.Used && !isFree[index - first], "the list of free slots");
+            reader.Check(Slot(index).Is(ConnectionFlags.Closed) && !Slot(index).Is(ConnectionFlags.InStalledQueue), "a free slot in use");
+            isFree[index - first] = true;
+        }
+
+        reader.Check(index == NoSlot, "the end of the list of free slots");
+    }
 
     /// <summary>Gives back the memory of a chunk of which every slot is free. The lock is held.</summary>
     private void GiveBack(int number)

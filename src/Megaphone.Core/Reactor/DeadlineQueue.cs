@@ -1,4 +1,5 @@
 using System.Numerics;
+using Megaphone.Handover;
 using Megaphone.Interop;
 
 namespace Megaphone.Reactor;
@@ -67,6 +68,25 @@ internal sealed unsafe class DeadlineQueue : IDisposable
     public void Sift(int connections)
     {
         if (Count > 2L * connections + Block) SiftAll();
+    }
+
+    /// <summary>Writes all deadlines.</summary>
+    public void Save(StateWriter writer)
+    {
+        writer.Write((int)Count);
+        for (long at = _head; at < _tail; at++) writer.Write(At(at));
+    }
+
+    /// <summary>Reads deadlines; none of them may lie further ahead than a new one.</summary>
+    /// <exception cref="StateException">There are more than there can be.</exception>
+    public void Restore(StateReader reader)
+    {
+        long latest = Environment.TickCount64 + _afterMilliseconds;
+        for (int left = reader.ReadNumber(0, (int)Math.Min(int.MaxValue, _capacity - Block), "the number of deadlines"); left > 0; left--)
+        {
+            Entry entry = reader.Read<Entry>();
+            Add(entry.Due <= latest ? entry : new Entry(latest, entry.Id, entry.Attempt));
+        }
     }
 
     /// <summary>Frees the memory.</summary>

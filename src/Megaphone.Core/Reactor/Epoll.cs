@@ -6,13 +6,26 @@ namespace Megaphone.Reactor;
 /// <summary>One epoll instance. Adding, changing and removing are thread-safe.</summary>
 internal sealed unsafe class Epoll : IDisposable
 {
-    private readonly int _descriptor;
+    private int _descriptor;
 
     /// <exception cref="IOException">The kernel gives no instance.</exception>
     public Epoll()
     {
         _descriptor = Libc.EpollCreate(Libc.EpollCloseOnExec);
         if (_descriptor < 0) throw new IOException($"epoll_create1: {Libc.Describe(Marshal.GetLastPInvokeError())}");
+    }
+
+    /// <summary>The instance, with all that it watches.</summary>
+    public int Descriptor => _descriptor;
+
+    /// <summary>Puts an instance that was handed over, with all that it watches, in the place of its own.</summary>
+    /// <exception cref="IOException">There is none.</exception>
+    public void Adopt(int descriptor)
+    {
+        if (Libc.ControlDescriptor(descriptor, Libc.SetDescriptorFlags, Libc.DescriptorCloseOnExec) != 0)
+            throw new IOException($"an epoll instance was not handed over: {Libc.Describe(Marshal.GetLastPInvokeError())}");
+        _ = Libc.Close(_descriptor);
+        _descriptor = descriptor;
     }
 
     /// <summary>Begins to watch a descriptor.</summary>

@@ -47,6 +47,12 @@ internal unsafe struct KeptInput
         _block = null;
     }
 
+    /// <summary>Data that is kept, valid until the next call.</summary>
+    public readonly ReadOnlySpan<byte> Opened => _block == null ? default : OpenedBytes;
+
+    /// <summary>Records that are kept, valid until the next call.</summary>
+    public readonly ReadOnlySpan<byte> Received => _block == null ? default : ReceivedBytes;
+
     private readonly Span<byte> OpenedBytes => new(_block + 1, _block->Opened);
 
     private readonly Span<byte> ReceivedBytes => new((byte*)(_block + 1) + _block->Opened, _block->Received);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Megaphone.Interop;
 
@@ -31,6 +32,22 @@ internal static unsafe class NativeSocket
         string reason = Libc.Describe(Marshal.GetLastPInvokeError());
         if (descriptor >= 0) _ = Libc.Close(descriptor);
         throw new ListenException(endPoint, reason);
+    }
+
+    /// <summary>Goes on with a listening socket that was handed over, with the options as they are now.</summary>
+    /// <exception cref="ListenException">It does not listen.</exception>
+    public static void ListenOn(int descriptor, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
+    {
+        _ = Libc.ControlDescriptor(descriptor, Libc.SetDescriptorFlags, Libc.DescriptorCloseOnExec);
+        SetOptions(descriptor, liveness);
+        if (Libc.Listen(descriptor, backlog) != 0) throw new ListenException(endPoint, Libc.Describe(Marshal.GetLastPInvokeError()));
+    }
+
+    /// <summary>Makes a socket of the runtime from one that was handed over.</summary>
+    public static Socket Adopt(int descriptor)
+    {
+        _ = Libc.ControlDescriptor(descriptor, Libc.SetDescriptorFlags, Libc.DescriptorCloseOnExec);
+        return new Socket(new SafeSocketHandle(descriptor, ownsHandle: true));
     }
 
     /// <summary>Gives an accepted connection its own time of silence before the first keepalive probe.</summary>

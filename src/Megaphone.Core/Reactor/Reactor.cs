@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 
@@ -21,6 +22,8 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     private readonly IConnectionHandler<TState> _handler;
     private readonly IAcceptHandler<TState>? _accepted;
     private readonly ReactorOptions _options;
+    private readonly RoleMetrics _metrics;
+    private readonly string _name;
     private readonly Epoll _epoll = new();
     private readonly Mailbox _mailbox = new();
     private readonly Listeners _listeners;
@@ -29,7 +32,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     private readonly ConnectionMachine<TState> _machine;
     private readonly Sweep _sweep;
     private readonly Sweep _drain = new(double.PositiveInfinity);
-    private readonly Thread _thread;
+    private Thread? _thread;
     private volatile bool _isDraining;
     private TimeSpan _drainOver;
     private bool _drainWaits;
@@ -60,7 +63,8 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         _machine = new ConnectionMachine<TState>(
             _table, capacity, handler, _outgoing, input, output, interest, _mailbox, options.HalfOpenTimeout);
         Connections = new ConnectionRequests<TState>(_table, accepted, _outgoing, output, interest, _mailbox);
-        _thread = new Thread(Run, 256 << 10) { Name = $"{options.Name} {index}", IsBackground = true };
+        _name = $"{options.Name} {index}";
+        _metrics = metrics;
         _epoll.Add(_mailbox.Descriptor, Libc.EpollIn, MailboxData);
     }
 
@@ -70,8 +74,47 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     /// <summary>Connections it holds now.</summary>
     public int Count => _table.Count;
 
-    /// <summary>Starts the thread.</summary>
-    public void Start() => _thread.Start();
+    /// <summary>Starts the thread, unless it runs; once more after <see cref="Stop"/>.</summary>
+    public void Start()
+    {
+        if (_thread is { IsAlive: true }) return;
+        _thread = new Thread(Run, 256 << 10) { Name = _name, IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <summary>Writes everything of its connections, and hands over their descriptors and the epoll instance that watches them. It does not
+    /// run.</summary>
+    /// <exception cref="StateException">Something cannot be handed over.</exception>
+    public void Save(StateWriter writer, IStateKeeper<TState> keeper)
+    {
+        writer.WriteDescriptor(_epoll.Descriptor);
+        _table.Save(writer, keeper);
+        _machine.Waiting.HalfOpen.Save(writer);
+        _machine.Waiting.Stalled.Save(writer);
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written, before <see cref="Start"/>.</summary>
+    /// <param name="reader">The state.</param>
+    /// <param name="keeper">Reads what the handler keeps.</param>
+    /// <param name="listeners">The listeners that were handed over: whoever gets one has it watched anew.</param>
+    /// <exception cref="StateException">It cannot be.</exception>
+    /// <exception cref="IOException">The epoll instance cannot be used.</exception>
+    public void Restore(StateReader reader, IStateKeeper<TState> keeper, IEnumerable<int> listeners)
+    {
+        int epoll = reader.ReadDescriptor("an epoll instance");
+        (long buffered, long memory) = _table.Restore(reader, keeper);
+        _machine.Waiting.HalfOpen.Restore(reader);
+        _machine.Waiting.Stalled.Restore(reader);
+        _epoll.Adopt(epoll);
+        if (_epoll.Add(_mailbox.Descriptor, Libc.EpollIn, MailboxData) is not 0 and int error)
+            throw new IOException($"a reactor cannot be woken: {Libc.Describe(error)}");
+        foreach (int listener in listeners) _epoll.Remove(listener);
+        _metrics.AddBuffered(buffered);
+        _metrics.AddBufferMemory(memory);
+
+        // What others had posted is lost with them: everything is looked at once.
+        _mailbox.Post(Mailbox.Requests.UpdateAll | Mailbox.Requests.ReleaseStalled | (_accepted is null ? 0 : Mailbox.Requests.Sweep));
+    }
 
     /// <summary>Has this reactor accept clients from a listener. To be called before <see cref="Start"/>.</summary>
     /// <param name="acceptor">The listener, which is the reactor's from here on.</param>
@@ -105,7 +148,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     public void Stop()
     {
         _mailbox.Post(Mailbox.Requests.Stop);
-        if (_thread.IsAlive) _thread.Join();
+        if (_thread is { IsAlive: true }) _thread.Join();
     }
 
     /// <summary>Closes what is left. The thread must have ended, and no other thread may use the reactor any more.</summary>
@@ -152,7 +195,12 @@ internal sealed unsafe class Reactor<TState> : IDisposable
                 else _listeners.Accept((int)data);
             }
 
-            if (hasMail && !HandleMail()) return;
+            if (hasMail && !HandleMail())
+            {
+                _handler.OnBatchEnd();
+                return;
+            }
+
             now = Environment.TickCount64;
             _machine.HandleOverdue(now);
             if (_sweep.TryBeginTurn(now)) SweepOn();

@@ -1,4 +1,5 @@
 using System.Net;
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 
@@ -14,6 +15,7 @@ internal sealed class ReactorGroup<TState>
     private readonly RoleMetrics _metrics;
     private readonly Reactor<TState>[] _reactors;
     private readonly ReactorOptions _options;
+    private readonly int _capacity;
 
     /// <summary>Makes the reactors; nothing runs yet.</summary>
     /// <param name="handler">What is done with connections.</param>
@@ -22,10 +24,11 @@ internal sealed class ReactorGroup<TState>
     /// <param name="accepted">What is done with accepted connections; without it there is no <see cref="Listen"/>, <see cref="Accept"/>
     /// or <see cref="Sweep"/>.</param>
     /// <param name="outgoing">What is done with outgoing connections; without it there is no <see cref="TryConnect"/>.</param>
+    /// <param name="least">Connections for which each reactor has to have a place, whatever the bound is: so many may be there.</param>
     /// <exception cref="IOException">No descriptors for them.</exception>
     public ReactorGroup(
         IConnectionHandler<TState> handler, ReactorOptions options, RoleMetrics metrics,
-        IAcceptHandler<TState>? accepted = null, IConnectHandler<TState>? outgoing = null)
+        IAcceptHandler<TState>? accepted = null, IConnectHandler<TState>? outgoing = null, int least = 0)
     {
         _handler = handler;
         _accepted = accepted;
@@ -33,7 +36,8 @@ internal sealed class ReactorGroup<TState>
         _options = options;
 
         // Any reactor may get more than its share while others close theirs; the group as a whole keeps the bound.
-        int capacity = Math.Min(options.MaxConnections, ConnectionId.MaxSlots);
+        int capacity = Math.Min(Math.Max(options.MaxConnections, least), ConnectionId.MaxSlots);
+        _capacity = capacity;
         _reactors = new Reactor<TState>[options.Reactors];
         for (int i = 0; i < _reactors.Length; i++)
             _reactors[i] = new Reactor<TState>(i, capacity, handler, accepted, outgoing, options, metrics);
@@ -54,13 +58,39 @@ internal sealed class ReactorGroup<TState>
     /// <param name="number">By which its clients say where they came from.</param>
     /// <param name="endPoint">The address.</param>
     /// <param name="backlog">Connections that the kernel may hold ready.</param>
-    /// <returns>The real address.</returns>
+    /// <param name="inherited">A socket that listens there already; below 0: none.</param>
+    /// <returns>The listener.</returns>
     /// <exception cref="ListenException">It cannot be bound.</exception>
-    public IPEndPoint Listen(int number, IPEndPoint endPoint, int backlog)
+    public Acceptor Listen(int number, IPEndPoint endPoint, int backlog, int inherited = -1)
     {
-        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics);
+        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics, inherited);
         _reactors[0].Listen(acceptor, AcceptPlain);
-        return acceptor.Listening;
+        return acceptor;
+    }
+
+    /// <summary>Ends the threads behind what they are doing, until <see cref="Start"/>: connections stay as they are.</summary>
+    public void Park()
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Stop();
+    }
+
+    /// <summary>Writes how many reactors there are, and how many connections each may hold, for whoever makes the next ones.</summary>
+    public void SaveSize(StateWriter writer)
+    {
+        writer.Write(_reactors.Length);
+        writer.Write(_capacity);
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.Save"/>
+    public void Save(StateWriter writer, IStateKeeper<TState> keeper)
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Save(writer, keeper);
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.Restore"/>
+    public void Restore(StateReader reader, IStateKeeper<TState> keeper, IReadOnlyCollection<int> listeners)
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.Restore(reader, keeper, listeners);
     }
 
     /// <summary>Starts the threads.</summary>

@@ -17,7 +17,7 @@ internal sealed unsafe class TlsRecordBuffer : IDisposable
     /// Four records of full length, as many as a turn may deliver: with room for one, each receive would take one record and a part of the
     /// next, which would have to be kept. There is always room to receive when there is no whole record.
     /// </summary>
-    private const int Capacity = 68 << 10;
+    public const int Capacity = 68 << 10;
 
     private readonly byte* _buffer = (byte*)NativeMemory.Alloc(Capacity);
     private readonly byte* _data = (byte*)NativeMemory.Alloc(SecurityParameters.MaxContentBytes);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Megaphone.Handover;
 using Megaphone.Interop;
 
 namespace Megaphone.Tls;
@@ -36,7 +37,7 @@ internal sealed class CertificateCheck(DateTimeOffset now)
 
         try
         {
-            certificates.ImportFromPemFile(file);
+            certificates.ImportFromPemFile(RehearsedFiles.PathOf(file));
             if (certificates.Count == 0) Problems.Add(PemFile.NoCertificate(file));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
@@ -119,13 +120,14 @@ internal sealed class CertificateCheck(DateTimeOffset now)
         }
 
         OpenSsl.ClearErrors();
-        if (OpenSsl.UseCertificateChain(context, certificate) != 1)
+        if (OpenSsl.UseCertificateChain(context, RehearsedFiles.PathOf(certificate)) != 1)
         {
             Problems.Add(PemFile.Garbled(certificate, OpenSsl.DescribeError()));
             return false;
         }
 
-        if (OpenSsl.UsePrivateKey(context, key, OpenSsl.FileTypePem) == 1 && OpenSsl.CheckPrivateKey(context) == 1) return true;
+        bool isRead = OpenSsl.UsePrivateKey(context, RehearsedFiles.PathOf(key), OpenSsl.FileTypePem) == 1;
+        if (isRead && OpenSsl.CheckPrivateKey(context) == 1) return true;
         Problems.Add(OpenSsl.IsKeyOfAnother() ? PemFile.WrongKey(key, certificate) : PemFile.Garbled(key, OpenSsl.DescribeError(), isKey: true));
         return false;
     }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Megaphone.Handover;
 using Megaphone.Interop;
 
 namespace Megaphone.Tls;
@@ -18,7 +19,7 @@ internal static class PemFile
         try
         {
             if (Directory.Exists(file)) return new CertificateProblem($"{file}: it is a directory", "write the path of a file in it");
-            using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            using FileStream stream = Open(file);
             return null;
         }
         catch (UnauthorizedAccessException)
@@ -47,8 +48,8 @@ internal static class PemFile
         try
         {
             // Not as a string, which would stay somewhere in memory.
-            bytes = GC.AllocateUninitializedArray<byte>(checked((int)new FileInfo(file).Length), pinned: true);
-            using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            using FileStream stream = Open(file);
+            bytes = GC.AllocateUninitializedArray<byte>(checked((int)stream.Length), pinned: true);
             ReadOnlySpan<byte> text = bytes.AsSpan(0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
             if (text.IndexOf(PrivateKeyLabel) < 0)
                 return new CertificateProblem($"{file}: there is no private key in it", $"a PEM file with one has a line {ExampleKey}");
@@ -80,6 +81,9 @@ internal static class PemFile
     /// <summary>What to say of a file whose content cannot be understood.</summary>
     public static CertificateProblem Garbled(string file, string reason, bool isKey = false) => new(
         $"{file}: {reason}", $"`openssl {(isKey ? "pkey" : "x509")} -in {Quoted(file)} -noout -text` says what OpenSSL makes of it");
+
+    private static FileStream Open(string file) =>
+        new(RehearsedFiles.PathOf(file), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     private static CertificateProblem Forbidden(string file)
     {

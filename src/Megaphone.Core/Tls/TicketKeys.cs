@@ -34,6 +34,8 @@ internal static unsafe class TicketKeys
     // Old keys are overwritten even while no client connects.
     private static readonly Timer RotationTimer = new(_ => Rotate(), null, Period, Period);
 
+    private static long _rotatedAt = Environment.TickCount64;
+
     static TicketKeys() => RandomNumberGenerator.Fill(Keys);
 
     /// <summary>The newest first; each is a name, a cipher key and a MAC key.</summary>
@@ -52,6 +54,35 @@ internal static unsafe class TicketKeys
         {
             Keys[..((Kept - 1) * KeyBytes)].CopyTo(Keys[KeyBytes..]);
             RandomNumberGenerator.Fill(Keys[..KeyBytes]);
+            _rotatedAt = Environment.TickCount64;
+        }
+    }
+
+    /// <summary>How many bytes <see cref="Copy"/> needs.</summary>
+    public const int Bytes = Kept * KeyBytes;
+
+    /// <summary>Copies the keys, for the process's next image: tickets stay good.</summary>
+    /// <returns>When the newest was made, as <see cref="Environment.TickCount64"/> tells the time.</returns>
+    public static long Copy(Span<byte> into)
+    {
+        lock (Gate)
+        {
+            Keys.CopyTo(into);
+            return _rotatedAt;
+        }
+    }
+
+    /// <summary>Goes on with keys that were handed over.</summary>
+    /// <param name="keys">The keys.</param>
+    /// <param name="rotatedAt">When the newest was made.</param>
+    public static void GoOnWith(ReadOnlySpan<byte> keys, long rotatedAt)
+    {
+        lock (Gate)
+        {
+            keys.CopyTo(Keys);
+            _rotatedAt = rotatedAt;
+            long left = rotatedAt + (long)Period.TotalMilliseconds - Environment.TickCount64;
+            RotationTimer.Change(TimeSpan.FromMilliseconds(Math.Clamp(left, 0, (long)Period.TotalMilliseconds)), Period);
         }
     }
 

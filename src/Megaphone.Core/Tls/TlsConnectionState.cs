@@ -62,6 +62,10 @@ internal struct TlsConnectionState
     /// <summary>The writer's: <c>close_notify</c> or a fatal alert has been sealed, and nothing may follow.</summary>
     public readonly bool WriteEnded => (_writer & WriteHasEnded) != 0;
 
+    /// <summary>Whether it can be the state of a connection. Of one that was handed over nothing else can be told.</summary>
+    public readonly bool IsPossible =>
+        Parameters.Algorithm is AeadAlgorithm.Aes128Gcm or AeadAlgorithm.Aes256Gcm or AeadAlgorithm.ChaCha20Poly1305;
+
     /// <summary>Begins a connection of TLS 1.3 whose handshake is done. The memory is zero.</summary>
     /// <param name="algorithm">What was agreed on.</param>
     /// <param name="isServer">Which end this is.</param>

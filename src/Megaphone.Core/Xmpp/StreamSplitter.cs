@@ -213,6 +213,20 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         }
     }
 
+    /// <summary>The beginning of a piece that is held, valid until the next call.</summary>
+    public static ReadOnlySpan<byte> Held(in StreamState stream) => new(stream.Buffer, stream.Length);
+
+    /// <summary>Gives a state that came without its memory a copy of what it held.</summary>
+    /// <returns>False when the state cannot be, or there is no memory.</returns>
+    public bool TryRestore(ref StreamState stream, int maxPieceBytes, ReadOnlySpan<byte> held)
+    {
+        stream.Buffer = null;
+        stream.Length = 0;
+        bool isPossible = held.Length <= maxPieceBytes && stream.Lexer <= LexerState.Refused && stream.Offset >= 0
+            && (held.IsEmpty || stream.IsWithinPiece);
+        return isPossible && (held.IsEmpty || TryBuffer(ref stream, maxPieceBytes, held));
+    }
+
     /// <summary>Buffers bytes of a piece that is not complete, or that they complete.</summary>
     private bool TryBuffer(ref StreamState stream, int max, ReadOnlySpan<byte> bytes)
     {

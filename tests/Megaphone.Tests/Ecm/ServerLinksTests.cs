@@ -110,7 +110,7 @@ public sealed class ServerLinksTests : IAsyncDisposable
         await UpAsync("one", "two");
         foreach (LinkListener hub in _hubs) hub.Dispose();
         Task stopped = _links!.StopAsync();
-        foreach (EcmLink link in Up()) link.Current!.Connection.Close("a test");
+        foreach (EcmLink link in Up()) link.Current!.Connection!.Close("a test");
         await BoundedWait.WithinAsync(stopped, "the end of all links");
         Assert.Empty(_servers.Links);
     }
@@ -118,7 +118,7 @@ public sealed class ServerLinksTests : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Task stopped = _links!.StopAsync();
-        foreach (EcmLink link in Up()) link.Current?.Connection.Close("the end of a test");
+        foreach (EcmLink link in Up()) link.Current?.Connection!.Close("the end of a test");
         await BoundedWait.WithinAsync(stopped, "the end of all links");
         _links.Dispose();
         foreach (LinkListener hub in _hubs)
@@ -147,7 +147,7 @@ public sealed class ServerLinksTests : IAsyncDisposable
         _reactors.Start();
         _links = new ServerLinks(
             _options, _servers, _reactors, _metrics, _log, new LinkLog(new RecordingLog()), null, (_, _) => Task.FromResult(_answer));
-        _links.Start();
+        _links.Start([]);
     }
 
     private LinkListener Hub(string address, int port, string name)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Reflection;
 using Megaphone.Bench;
 using Megaphone.Hosting;
@@ -20,11 +21,12 @@ public sealed class ArrowTests
         { "Protocol", [] },
         { "Xmpp", [] },
         { "Values", [] },
+        { "Handover", ["Interop"] },
         { "Metrics", ["Xmpp"] },
-        { "Tls", ["Interop"] },
-        { "Reactor", ["Interop", "Metrics", "Tls"] },
-        { "Links", ["Interop", "Metrics", "Protocol", "Tls", "Values"] },
-        { "Ecm", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Xmpp"] },
+        { "Tls", ["Handover", "Interop"] },
+        { "Reactor", ["Handover", "Interop", "Metrics", "Tls"] },
+        { "Links", ["Handover", "Interop", "Metrics", "Protocol", "Tls", "Values"] },
+        { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Xmpp"] },
         { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
     };
 
@@ -53,6 +55,11 @@ public sealed class ArrowTests
     [Theory]
     [MemberData(nameof(RoomsOfTheExecutable))]
     public void Each_room_of_the_executable_uses_these_others(string room, string[] others) => AssertUses(Executable, room, others);
+
+    /// <summary>Clients' sockets are open over an exec, so a child has to close them first, as that of a reload does.</summary>
+    [Fact]
+    public void The_service_starts_no_process_by_the_means_of_the_framework() => Assert.DoesNotContain(
+        typeof(Process), Core.GetTypes().Concat(Executable.GetTypes()).SelectMany(TypeUses.Of));
 
     [Fact]
     public void There_are_no_other_rooms()

@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Megaphone.Links;
 using Megaphone.Protocol;
+using Megaphone.Tests.Handover;
 using Xunit;
 
 namespace Megaphone.Tests.Links;
@@ -21,10 +22,12 @@ public class KeptRingTests
         Send,
         Acknowledge,
         Cut,
+        HandOver,
     }
 
     private static readonly Gen<(Step Step, int PerMille)> Steps =
-        Gen.Elements(Step.Write, Step.Write, Step.Write, Step.WriteUrgent, Step.WriteAck, Step.Send, Step.Send, Step.Acknowledge, Step.Cut)
+        Gen.Elements(
+            Step.Write, Step.Write, Step.Write, Step.WriteUrgent, Step.WriteAck, Step.Send, Step.Send, Step.Acknowledge, Step.Cut, Step.HandOver)
             .SelectMany(_ => Gen.OneOf(Gen.Constant(0), Gen.Constant(1000), Gen.Choose(0, 1000)), (step, size) => (step, size));
 
     [Fact]
@@ -100,7 +103,7 @@ public class KeptRingTests
     /// <summary>The ring and its model.</summary>
     private sealed class Model
     {
-        private readonly SendRing _ring = New();
+        private SendRing _ring = New();
         private readonly Queue<byte[]> _kept = new();
         private int _sent;
         private int _free = Capacity;
@@ -116,6 +119,14 @@ public class KeptRingTests
                     break;
                 case Step.Send:
                     Send();
+                    break;
+                case Step.HandOver:
+                    _ring = HandedOver.Copy(writer => RingImage.Save(_ring, writer), reader =>
+                    {
+                        SendRing ring = New();
+                        RingImage.Restore(ring, reader);
+                        return ring;
+                    });
                     break;
                 case Step.Acknowledge:
                     Receive(_sent * perMille / 1000, cut: false);

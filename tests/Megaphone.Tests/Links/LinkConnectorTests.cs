@@ -97,7 +97,7 @@ public class LinkConnectorTests
         server.Listen(16);
         TaskCompletionSource needed = new();
         int ended = 0;
-        _handler.WhenUp = link => link.Connection.Close("not needed");
+        _handler.WhenUp = link => link.Connection!.Close("not needed");
         Task running = Connector(server, control: false, untilNeeded: () => ended == 1 ? needed.Task : null, onEnded: () => ended++)
             .RunAsync(stop.Token);
         using (await server.AcceptAsync().WaitAsync(BoundedWait.Limit))

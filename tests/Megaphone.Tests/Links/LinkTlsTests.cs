@@ -278,7 +278,8 @@ public sealed class LinkTlsTests : IDisposable
         // Much of it is still on its way when both begin to end.
         await BoundedWait.WithinAsync(Task.WhenAll(Send(ecm), Send(hub)), "everything to be queued");
         await BoundedWait.WithinAsync(
-            Task.WhenAll(ecm.Connection.DrainAsync(CancellationToken.None), hub.Connection.DrainAsync(CancellationToken.None)), "both to be drained");
+            Task.WhenAll(ecm.Connection!.DrainAsync(CancellationToken.None), hub.Connection!.DrainAsync(CancellationToken.None)),
+            "both to be drained");
         Assert.Equal((Count, Count), (toHub, toEcm));
         await BoundedWait.UntilAsync(() => _ecmLog.Lines.Concat(_hubLog.Lines).Count(line => line.Contains("is down")) == 2, "both lines");
         Assert.DoesNotContain(_ecmLog.Lines.Concat(_hubLog.Lines), line => line.Contains("truncated") || line.Contains("internal error"));
@@ -362,7 +363,7 @@ public sealed class LinkTlsTests : IDisposable
         _stop.Cancel();
         _listener?.Dispose();
         foreach (LinkConnection connection in _listener?.Connections() ?? []) connection.Close("the test is over");
-        if (_ecmLink.Task.IsCompleted) _ecmLink.Task.Result.Connection.Close("the test is over");
+        if (_ecmLink.Task.IsCompleted) _ecmLink.Task.Result.Connection!.Close("the test is over");
         _opened.ForEach(opened => opened.Dispose());
         _authority.Dispose();
         _stranger.Dispose();

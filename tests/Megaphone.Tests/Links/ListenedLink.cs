@@ -91,7 +91,7 @@ internal sealed class ListenedLink : IDisposable
     }
 
     /// <summary>The connection of a link, by when it came up.</summary>
-    public LinkConnection Connection(int link) => Link(link).Connection;
+    public LinkConnection Connection(int link) => Link(link).Connection!;
 
     /// <summary>Sends a packet over a link, by when it came up, or queues it while that is cut.</summary>
     public void WriteTo(int link, ulong id, string content)

@@ -53,7 +53,7 @@ internal sealed class ResumedLink : IDisposable
     public void Dispose()
     {
         _stop.Cancel();
-        Connecting.Link?.Connection.Close("the test is over");
+        Connecting.Link?.Connection!.Close("the test is over");
         _listener.Dispose();
         _listener.LoseCut("the test is over");
         _wire.Dispose();
@@ -120,7 +120,7 @@ internal sealed class ResumedLink : IDisposable
         public override string ToString() => _link is not { } link
             ? "no link"
             : $"{Received} packets received, {link.Ring.Queued} bytes to send, {link.Ring.Unacknowledged} not acknowledged, cut: {link.IsCut}, "
-                + $"connection closed: {link.Connection.IsClosed} '{link.Connection.CloseReason}', ended: {link.Connection.Closed.IsCompleted}";
+                + $"connection closed: {link.Connection!.IsClosed} '{link.Connection!.CloseReason}', ended: {link.Connection!.Closed.IsCompleted}";
 
         public void OnUp(Link link)
         {

@@ -18,27 +18,25 @@ internal sealed class TestReactors : IDisposable
         int reactors = 1, BufferOptions? buffers = null, int closeRate = 0, TimeSpan? halfOpen = null, TimeSpan? connect = null,
         int maxConnections = 10_000, bool start = true)
     {
-        Group = new ReactorGroup<TestState>(
-            Handler,
-            new ReactorOptions
-            {
-                Name = "test",
-                Reactors = reactors,
-                MaxConnections = maxConnections,
-                HalfOpenTimeout = halfOpen ?? TimeSpan.FromMinutes(1),
-                ConnectTimeout = connect ?? TimeSpan.FromMinutes(1),
-                CloseRate = closeRate,
-                Buffers = buffers ?? new BufferOptions(),
-                Liveness = new TcpLivenessOptions(),
-            },
-            Metrics,
-            accepted: Handler,
-            outgoing: Handler);
-        Address = Group.Listen(0, new IPEndPoint(IPAddress.Loopback, 0), 4096);
+        Options = new ReactorOptions
+        {
+            Name = "test",
+            Reactors = reactors,
+            MaxConnections = maxConnections,
+            HalfOpenTimeout = halfOpen ?? TimeSpan.FromMinutes(1),
+            ConnectTimeout = connect ?? TimeSpan.FromMinutes(1),
+            CloseRate = closeRate,
+            Buffers = buffers ?? new BufferOptions(),
+            Liveness = new TcpLivenessOptions(),
+        };
+        Group = new ReactorGroup<TestState>(Handler, Options, Metrics, accepted: Handler, outgoing: Handler);
+        Address = Group.Listen(0, new IPEndPoint(IPAddress.Loopback, 0), 4096).Listening;
         if (start) Group.Start();
     }
 
     public TestHandler Handler { get; } = new();
+
+    public ReactorOptions Options { get; }
 
     public RoleMetrics Metrics { get; } = new(Role.Ecm);
 
@@ -78,6 +76,9 @@ internal sealed class TestReactors : IDisposable
         if (!_isStopped) Group.Stop();
         _isStopped = true;
     }
+
+    /// <summary>Others have taken over the connections: they are not closed here.</summary>
+    public void Forget() => _isStopped = true;
 
     /// <summary>Reads exactly so many bytes.</summary>
     public static byte[] Read(Socket socket, int count)

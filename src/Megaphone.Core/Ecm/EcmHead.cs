@@ -1,0 +1,153 @@
+using System.Net;
+using Megaphone.Handover;
+using Megaphone.Protocol;
+using Megaphone.Reactor;
+
+namespace Megaphone.Ecm;
+
+/// <summary>What of an ECM's state decides whether a configuration fits: the beginning of what it hands over. The rehearsal gets it alone.</summary>
+internal sealed record EcmHead
+{
+    /// <summary>As many as <see cref="EcmClient.Listener"/> can tell.</summary>
+    private const int MaxListeners = byte.MaxValue + 1;
+
+    /// <summary>Reactor threads, which are part of clients' ids.</summary>
+    public required int Reactors { get; init; }
+
+    /// <summary>The clients that each reactor has places for.</summary>
+    public required int Capacity { get; init; }
+
+    /// <summary>The size of a link's ring.</summary>
+    public required int RingBytes { get; init; }
+
+    /// <summary>What the packets of the links carry.</summary>
+    public required LinkFraming Framing { get; init; }
+
+    /// <summary>The listeners, in the order of <see cref="EcmClient.Listener"/>; those that were closed are the last.</summary>
+    public required IReadOnlyList<Listener> Listeners { get; init; }
+
+    /// <summary>Writes it.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="isAlone">Whether the listeners' sockets stay here.</param>
+    public void Save(StateWriter writer, bool isAlone = false)
+    {
+        writer.Write(Reactors);
+        writer.Write(Capacity);
+        writer.Write(RingBytes);
+        writer.Write((int)Framing);
+        writer.Write(Listeners.Count);
+        foreach (Listener listener in Listeners)
+        {
+            writer.WriteText(listener.Configured.ToString());
+            writer.WriteText(listener.Real.ToString());
+            writer.Write(listener.MaxStanzaBytes);
+            if (isAlone) writer.Write(-1);
+            else writer.WriteDescriptor(listener.Descriptor);
+        }
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public static EcmHead Restore(StateReader reader)
+    {
+        int reactors = reader.ReadNumber(1, ConnectionId.MaxReactors, "the number of reactors");
+        int capacity = reader.ReadNumber(1, ConnectionId.MaxSlots, "the number of places for clients");
+        int ringBytes = reader.ReadNumber(1, 1 << 30, "the size of a ring");
+        LinkFraming framing = (LinkFraming)reader.ReadNumber((int)LinkFraming.Bytes, (int)LinkFraming.Stanza, "a framing");
+        Listener[] listeners = new Listener[reader.ReadNumber(0, MaxListeners, "the number of listeners")];
+        for (int i = 0; i < listeners.Length; i++)
+        {
+            IPEndPoint configured = reader.ReadEndPoint("a listener's address"), real = reader.ReadEndPoint("a listener's address");
+            int maxStanzaBytes = reader.ReadNumber(1, int.MaxValue, "the longest stanza");
+            int descriptor = reader.Read<int>();
+            if (descriptor >= 0) reader.Claim(descriptor, "a listener's descriptor");
+            listeners[i] = new Listener(configured, real, maxStanzaBytes, descriptor);
+        }
+
+        return new EcmHead { Reactors = reactors, Capacity = capacity, RingBytes = ringBytes, Framing = framing, Listeners = listeners };
+    }
+
+    /// <summary>Why a configuration cannot take the place of the one that runs; null: it can.</summary>
+    public string? FindObstacle(EcmOptions options)
+    {
+        if (options.Link.Framing != Framing) return "Ecm:Clients: the framing of clients who are there cannot change; that needs a restart";
+        if (!options.Connect.Control) return "Ecm:Link:Control: without it links cannot be resumed, so only a restart can turn it off";
+        if (!options.Connect.Resume) return "Ecm:Link:Resume: without it links cannot be resumed, so only a restart can turn it off";
+        if (options.Clients.Count + FormerBounds(options).Count > MaxListeners)
+            return $"Ecm:Clients: {MaxListeners} listeners at most, those included whose clients are still there; fewer, or a restart";
+        int longest = StanzaFraming.LargestFor(options.Link with { RingBytes = RingBytes });
+        return Framing == LinkFraming.Stanza && options.Clients.Any(client => client.MaxStanzaBytes > longest)
+            ? $"Ecm:Clients: stanzas of more than {longest} bytes need a larger Ecm:Link:RingBytes, which only a restart can change"
+            : null;
+    }
+
+    /// <summary>The options with which those who are there can be taken over.</summary>
+    /// <param name="options">As they are configured.</param>
+    /// <param name="notes">Gets a line for each value that stays what it was.</param>
+    public EcmOptions Adapt(EcmOptions options, ICollection<string> notes)
+    {
+        if (options.Reactors != Reactors) notes.Add($"Ecm:Reactors stays {Reactors} until a restart: it is configured as {options.Reactors}");
+        if (options.Link.RingBytes != RingBytes)
+            notes.Add($"Ecm:Link:RingBytes stays {RingBytes} until a restart: it is configured as {options.Link.RingBytes}");
+        return options with
+        {
+            Reactors = Reactors,
+            Link = options.Link with { RingBytes = RingBytes },
+            FormerMaxStanzaBytes = FormerBounds(options),
+        };
+    }
+
+    /// <summary>For each <see cref="EcmClient.Listener"/> the one that it has with options that were adapted.</summary>
+    public byte[] MapListeners(EcmOptions adapted)
+    {
+        List<int> bounds = [.. adapted.FormerMaxStanzaBytes];
+        return [.. Listeners.Select(listener => (byte)(IndexIn(adapted.Clients, listener) is >= 0 and int index
+            ? index
+            : adapted.Clients.Count + bounds.IndexOf(listener.MaxStanzaBytes)))];
+    }
+
+    /// <summary>The listeners' sockets.</summary>
+    public IReadOnlyCollection<int> Descriptors => [.. Listeners.Select(listener => listener.Descriptor).Where(descriptor => descriptor >= 0)];
+
+    /// <summary>Finds a socket that listens on an address. There may be several where that is any port.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="taken">Those that have been found for other listeners; gets this one.</param>
+    /// <returns>Below 0: there is none.</returns>
+    public int TakeDescriptor(IPEndPoint address, HashSet<int> taken) =>
+        Find(address).Select(listener => listener.Descriptor).FirstOrDefault(taken.Add, -1);
+
+    /// <summary>Whether there is a listener on an address.</summary>
+    public bool HasListener(IPEndPoint address) => Find(address).Any();
+
+    private IEnumerable<Listener> Find(IPEndPoint address) =>
+        Listeners.Where(listener => listener.IsOpen && (listener.Configured.Equals(address) || listener.Real.Equals(address)));
+
+    /// <summary>The bounds of the clients whose listeners are not in the configuration.</summary>
+    private IReadOnlyList<int> FormerBounds(EcmOptions options) =>
+        [.. Listeners.Where(listener => IndexIn(options.Clients, listener) < 0).Select(listener => listener.MaxStanzaBytes).Distinct()];
+
+    private static int IndexIn(IReadOnlyList<ClientListenerOptions> clients, Listener listener)
+    {
+        for (int i = 0; i < clients.Count; i++)
+        {
+            if (clients[i].Listen.Equals(listener.Configured) && clients[i].MaxStanzaBytes == listener.MaxStanzaBytes) return i;
+        }
+
+        return -1;
+    }
+
+    /// <summary>A listener, or one that has been closed, whose clients are there.</summary>
+    /// <param name="Configured">The address as it was configured.</param>
+    /// <param name="Real">The address with the real port.</param>
+    /// <param name="MaxStanzaBytes">See <see cref="ClientListenerOptions"/>.</param>
+    /// <param name="Descriptor">Its socket; below 0: none, or not told.</param>
+    internal sealed record Listener(IPEndPoint Configured, IPEndPoint Real, int MaxStanzaBytes, int Descriptor)
+    {
+        /// <summary>Whether it is open: one that was closed has no port.</summary>
+        public bool IsOpen => Real.Port != 0;
+
+        /// <summary>One that is not open.</summary>
+        public static Listener Closed(IPEndPoint configured, int maxStanzaBytes) =>
+            new(configured, new IPEndPoint(configured.Address, 0), maxStanzaBytes, Descriptor: -1);
+    }
+}
