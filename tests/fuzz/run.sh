@@ -8,6 +8,7 @@
 #   TARGET    the targets; all
 #
 #   control           control messages, against System.Text.Json
+#   handover          what a process hands over to its next image, part by part
 #   packet-header     packet headers, against a plain reading of the specification
 #   packet-splitter   a link's stream in parts
 #   proxy-header      PROXY headers that are written, against a strict reader

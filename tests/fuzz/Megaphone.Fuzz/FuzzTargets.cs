@@ -9,6 +9,7 @@ internal static class FuzzTargets
     public static IReadOnlyDictionary<string, Action<byte[]>> All { get; } = new SortedDictionary<string, Action<byte[]>>(StringComparer.Ordinal)
     {
         ["control"] = ControlTarget.Run,
+        ["handover"] = HandoverTarget.Run,
         ["packet-header"] = PacketHeaderTarget.Run,
         ["packet-splitter"] = PacketSplitterTarget.Run,
         ["proxy-header"] = ProxyHeaderTarget.Run,
