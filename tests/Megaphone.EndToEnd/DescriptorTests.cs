@@ -38,7 +38,7 @@ public sealed class DescriptorTests : IDisposable
 
         await AssertIsSoundAsync(ecm);
         await AssertRestsAsync(ecm);
-        ecm.Process.Signal(Signals.HangUp);
+        _certificates.Issue("localhost", ["localhost"]);
         await ecm.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=ok");
 
         // Its clients stay for a while: ten are disconnected in a second.

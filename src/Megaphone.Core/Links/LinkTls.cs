@@ -8,7 +8,7 @@ namespace Megaphone.Links;
 
 /// <summary>Does the TLS handshakes of all links of one role, with the current certificates.</summary>
 /// <remarks>
-/// Certificates are reloaded on SIGHUP and when their files change, and used for new links. If they cannot be used, this is logged, and the
+/// Certificates are reloaded when their files change, and used for new links. If they cannot be used, this is logged, and the
 /// previous ones stay in use. Sessions are not resumed: links are few, and each shall be checked against current files. Thread-safe.
 /// </remarks>
 internal sealed class LinkTls : IDisposable

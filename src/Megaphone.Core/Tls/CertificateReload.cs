@@ -1,6 +1,6 @@
 namespace Megaphone.Tls;
 
-/// <summary>Takes new certificates into use on SIGHUP, and when what is in the files has changed.</summary>
+/// <summary>Takes new certificates into use when what is in the files has changed, and when it is asked to.</summary>
 /// <remarks>What cannot be used is reported, and what was in use stays. Connections that stand are never touched.</remarks>
 internal sealed class CertificateReload : IDisposable
 {
@@ -18,11 +18,16 @@ internal sealed class CertificateReload : IDisposable
     {
         _load = load;
         _onLoaded = onLoaded;
-        if (files.Count > 0) _watch = new FileWatch(files, Reload);
+        if (files.Count > 0) _watch = new FileWatch(files, LoadAgain);
     }
 
     /// <summary>Loads now.</summary>
-    public void Reload()
+    public void Reload() => _watch?.Call();
+
+    /// <summary>Ends.</summary>
+    public void Dispose() => _watch?.Dispose();
+
+    private void LoadAgain()
     {
         string? problems = null;
         try
@@ -36,7 +41,4 @@ internal sealed class CertificateReload : IDisposable
 
         _onLoaded(problems);
     }
-
-    /// <summary>Ends.</summary>
-    public void Dispose() => _watch?.Dispose();
 }

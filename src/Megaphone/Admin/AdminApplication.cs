@@ -1,4 +1,6 @@
+using System.Net.Sockets;
 using System.Text;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -7,16 +9,19 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Admin;
 
 /// <summary>
-/// The admin endpoint's HTTP application: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, for GET and HEAD.
+/// The admin endpoint's HTTP application: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, for GET and HEAD; over the operator's socket also
+/// <c>/reload</c>, for POST.
 /// </summary>
 /// <param name="notReady">Why this process is not ready to serve clients; null when it is.</param>
 /// <param name="outages">A line for each server that is out, though this process is ready.</param>
 /// <param name="metrics">Writes the body of <c>/metrics</c>.</param>
+/// <param name="reload">Orders a reload, and answers the waiter at its end.</param>
 /// <param name="log">The log for failed requests.</param>
 internal sealed class AdminApplication(
     Func<string?> notReady,
     Func<IEnumerable<string>> outages,
     PrometheusText metrics,
+    Action<ReloadWaiter> reload,
     ILogger<AdminApplication> log) : IHttpApplication<HttpContext>
 {
     private const string PlainText = "text/plain; charset=utf-8";
@@ -35,6 +40,8 @@ internal sealed class AdminApplication(
     public Task ProcessRequestAsync(HttpContext context)
     {
         string? path = context.Request.Path.Value;
+        if (path is "/reload" && context.Features.Get<IConnectionSocketFeature>()?.Socket is { AddressFamily: AddressFamily.Unix } connection)
+            return ReloadAsync(context, connection);
         if (path is not ("/healthz" or "/readyz" or "/metrics"))
             return RespondAsync(context, StatusCodes.Status404NotFound, "There are /healthz, /readyz and /metrics.\n");
 
@@ -53,9 +60,26 @@ internal sealed class AdminApplication(
         };
     }
 
-    private static Task RespondAsync(HttpContext context, int status, string text, string contentType = PlainText)
+    private async Task ReloadAsync(HttpContext context, Socket connection)
     {
-        byte[] body = Encoding.UTF8.GetBytes(text);
+        if (!HttpMethods.IsPost(context.Request.Method))
+        {
+            context.Response.Headers.Allow = "POST";
+            await RespondAsync(context, StatusCodes.Status405MethodNotAllowed, "Only POST.\n");
+            return;
+        }
+
+        ReloadWaiter waiter = new(connection);
+        reload(waiter);
+        ReloadOutcome outcome = await waiter.Outcome;
+        await RespondAsync(context, outcome.Status, outcome.ToJson(), "application/json");
+    }
+
+    private static Task RespondAsync(HttpContext context, int status, string text, string contentType = PlainText) =>
+        RespondAsync(context, status, Encoding.UTF8.GetBytes(text), contentType);
+
+    private static Task RespondAsync(HttpContext context, int status, byte[] body, string contentType)
+    {
         context.Response.StatusCode = status;
         context.Response.ContentType = contentType;
         context.Response.ContentLength = body.Length;

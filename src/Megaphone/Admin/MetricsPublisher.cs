@@ -16,9 +16,25 @@ internal sealed class MetricsPublisher : IDisposable
 
     /// <summary>Makes the instruments for the roles that run.</summary>
     /// <param name="roles">Their counters.</param>
-    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles)
+    /// <param name="reloads">What is counted of reloads.</param>
+    public MetricsPublisher(IReadOnlyList<RoleMetrics> roles, ReloadCounters reloads)
     {
         _roles = roles;
+        Meter.CreateObservableCounter(
+            "megaphone_reloads_total",
+            () => new[]
+            {
+                new Measurement<long>(reloads.Count(ReloadResult.Done), LabelOf("result", "done")),
+                new Measurement<long>(reloads.Count(ReloadResult.Refused), LabelOf("result", "refused")),
+                new Measurement<long>(reloads.Count(ReloadResult.Failed), LabelOf("result", "failed")),
+            },
+            null,
+            "Reloads, by result: refused are those that would not have worked, failed those that had begun.");
+        Meter.CreateObservableGauge(
+            "megaphone_handover_seconds",
+            () => reloads.Handover.TotalSeconds,
+            null,
+            "How long nobody was served in the last reload.");
         foreach (RoleMetrics metrics in roles)
         {
             if (metrics.Role == Role.Ecm)

@@ -12,6 +12,12 @@ internal enum Command
     /// <summary>Ask a running service's admin endpoint whether it is sound: for container health checks.</summary>
     Health,
 
+    /// <summary>Ask a running service for a reload, and wait for its end.</summary>
+    Reload,
+
+    /// <summary>Find out whether this could take the place of a process that runs: that process asks it, in a reload.</summary>
+    Rehearse,
+
     /// <summary>Put load on something.</summary>
     Bench,
 

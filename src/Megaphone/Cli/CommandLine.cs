@@ -8,7 +8,7 @@ namespace Megaphone.Cli;
 /// </summary>
 /// <remarks>
 /// <code>
-/// megaphone [run | check | health] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
+/// megaphone [run | check | health | reload] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
 /// megaphone bench MODE …
 /// megaphone --help | --version
 /// </code>
@@ -71,11 +71,13 @@ internal sealed record CommandLine
             case "run": return Command.Run;
             case "check": return Command.Check;
             case "health": return Command.Health;
+            case "reload": return Command.Reload;
+            case "rehearse": return Command.Rehearse;
             case "bench": return Command.Bench;
             case "help": return Command.Help;
             case "version": return Command.Version;
             default:
-                problems.Add(new Problem("command", word, "is none of run, check, health and bench", "for example megaphone check"));
+                problems.Add(new Problem("command", word, "is none of run, check, health, reload and bench", "for example megaphone check"));
                 return Command.Run;
         }
     }

@@ -1,6 +1,7 @@
 using System.Collections;
 using Megaphone.Bench;
 using Megaphone.Configuration;
+using Megaphone.Handover;
 using Megaphone.Hosting;
 using Megaphone.Preflight;
 using Megaphone.Values;
@@ -20,6 +21,7 @@ internal static class Entry
             Environment.Exit(ExitStatus.Failed);
         };
 
+        ProcessImage image = ProcessImage.Record();
         List<Problem> problems = [];
         CommandLine commandLine = CommandLine.Parse(arguments, problems);
         switch (commandLine.Command)
@@ -35,6 +37,9 @@ internal static class Entry
         }
 
         IDictionary environment = Environment.GetEnvironmentVariables();
+        if (commandLine.Command == Command.Reload) return Reload(commandLine, environment, problems);
+        if (commandLine.Command == Command.Rehearse) RehearsedFiles.Rehearse();
+        if (image.Files >= 0) StateFile.Read(image.Files, RehearsedFiles.Restore);
         Settings settings = SettingsLoader.Load(commandLine.ConfigFile, environment, commandLine.Settings, problems);
         if (problems.Count > 0)
         {
@@ -50,15 +55,16 @@ internal static class Entry
         {
             Command.Check => await CheckAsync(settings),
             Command.Health => Health(settings),
-            _ => await ServeAsync(settings, environment),
+            Command.Rehearse => Rehearse(settings),
+            _ => await ServeAsync(settings, environment, image),
         };
     }
 
-    private static async Task<int> ServeAsync(Settings settings, IDictionary environment)
+    private static async Task<int> ServeAsync(Settings settings, IDictionary environment, ProcessImage image)
     {
         try
         {
-            await ServiceHost.RunAsync(settings, environment);
+            await ServiceHost.RunAsync(settings, environment, image);
             return ExitStatus.Ok;
         }
         catch (StartFailedException error)
@@ -72,6 +78,29 @@ internal static class Entry
         }
 
         return ExitStatus.Failed;
+    }
+
+    private static int Reload(CommandLine commandLine, IDictionary environment, List<Problem> problems)
+    {
+        foreach (string key in commandLine.Settings.Keys.Where(key => !key.Equals(SettingKeys.AdminSocket.Path, StringComparison.OrdinalIgnoreCase)))
+            problems.Add(new Problem($"--{key}", null, "means nothing here", "the service has the settings with which it was started"));
+        if (problems.Count > 0)
+        {
+            problems.ForEach(problem => Say(problem.ToString()));
+            return ExitStatus.Usage;
+        }
+
+        bool isDone = ReloadCommand.TryRun(SettingsLoader.FindSocket(commandLine.ConfigFile, environment, commandLine.Settings), out string message);
+        if (isDone) Console.Out.WriteLine($"Reloaded: {message}");
+        else Say($"not reloaded: {message}");
+        return isDone ? ExitStatus.Ok : ExitStatus.Failed;
+    }
+
+    private static int Rehearse(Settings settings)
+    {
+        string? obstacle = Rehearsal.Run(settings);
+        Console.Out.WriteLine(obstacle ?? Rehearsal.Ready);
+        return obstacle is null ? ExitStatus.Ok : ExitStatus.Failed;
     }
 
     private static int Health(Settings settings)

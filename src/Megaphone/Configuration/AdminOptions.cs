@@ -10,4 +10,7 @@ internal sealed record AdminOptions
 
     /// <summary>Where it listens; port 0 for any.</summary>
     public required IPEndPoint Listen { get; init; }
+
+    /// <summary>The path of the Unix socket over which operators give orders; null: there is none.</summary>
+    public string? Socket { get; init; }
 }

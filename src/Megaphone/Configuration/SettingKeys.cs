@@ -169,6 +169,9 @@ internal static class SettingKeys
     public static readonly SettingKey<bool> Admin = Table.Section("Admin", true, "whether health checks and metrics are served");
     public static readonly SettingKey<IPEndPoint> AdminListen = Table.Add(
         "Admin:Listen", SettingFormats.Listen, new IPEndPoint(IPAddress.Loopback, 6281), "where they are served, over plain HTTP");
+    public static readonly SettingKey<string?> AdminSocket = Table.File(
+        "Admin:Socket", "/run/megaphone/admin.sock", "Unix socket for `megaphone reload`: whoever may write to its file may order a reload",
+        shown: "admin.sock in the unit's folder");
 
     public static readonly SettingKey<TimeSpan> StopTimeout = Table.Duration(
         "Service:StopTimeout", TimeSpan.Zero, Hour, TimeSpan.FromSeconds(10),

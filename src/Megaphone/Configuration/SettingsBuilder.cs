@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Values;
@@ -13,6 +14,8 @@ namespace Megaphone.Configuration;
 /// </remarks>
 internal static class SettingsBuilder
 {
+    private const int LongestSocketPath = 107;
+
     /// <summary>Reads everything. The result only counts when no problem was added.</summary>
     public static Settings Build(SettingsReader reader)
     {
@@ -24,7 +27,7 @@ internal static class SettingsBuilder
 
         EcmOptions ecm = EcmSettings.Read(reader, runsEcm);
         HubOptions hub = HubSettings.Read(reader, runsHub);
-        AdminOptions admin = new() { Listen = reader.Read(SettingKeys.AdminListen) };
+        AdminOptions admin = new() { Listen = reader.Read(SettingKeys.AdminListen), Socket = ReadSocket(reader) };
         TimeSpan keepAlive = reader.Read(SettingKeys.KeepAlive);
         bool linksToOwnHub = runsEcm && runsHub && LinksToHub(reader, ecm, hub);
 
@@ -93,6 +96,14 @@ internal static class SettingsBuilder
                 $$"""{ "Certificate": "{{SettingKeys.HubTlsCertificate.Example}}", "Key": "{{SettingKeys.HubTlsKey.Example}}" }""")
             : (SettingKeys.LinkTls, SettingKeys.HubTls, $$"""{ "Ca": "{{SettingKeys.LinkTlsCa.Example}}" }""");
         reader.Refuse(missing, $"must be there when {there.Path} is: the link goes to the hub of this process", example);
+    }
+
+    private static string? ReadSocket(SettingsReader reader)
+    {
+        string? path = reader.Read(SettingKeys.AdminSocket);
+        if (path is not null && Encoding.UTF8.GetByteCount(path) > LongestSocketPath)
+            reader.Refuse(SettingKeys.AdminSocket, $"must not be longer than {LongestSocketPath} bytes: unix(7)", SettingKeys.AdminSocket.Example);
+        return path;
     }
 
     private static Dictionary<string, LogLevel> ReadLogLevels(SettingsReader reader)

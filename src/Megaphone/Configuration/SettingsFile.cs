@@ -1,8 +1,7 @@
 using System.Text.Json;
+using Megaphone.Handover;
 using Megaphone.Values;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.FileProviders;
-using Microsoft.Extensions.FileProviders.Physical;
 
 namespace Megaphone.Configuration;
 
@@ -27,7 +26,8 @@ internal static class SettingsFile
 
         try
         {
-            IConfigurationRoot file = Load(path);
+            using FileStream stream = File.OpenRead(RehearsedFiles.PathOf(path));
+            IConfigurationRoot file = new ConfigurationBuilder().AddJsonStream(stream).Build();
             foreach ((string key, string? text) in file.AsEnumerable())
             {
                 // The framework lists the sections above a key, too.
@@ -35,7 +35,7 @@ internal static class SettingsFile
                 if (!isSection) settings[key] = new GivenValue(text, path);
             }
         }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is JsonException or FormatException or InvalidDataException)
         {
             problems.Add(Describe(path, error.GetBaseException()));
         }
@@ -49,16 +49,6 @@ internal static class SettingsFile
         }
 
         return settings;
-    }
-
-    private static IConfigurationRoot Load(string path)
-    {
-        // The framework's own choice of a provider looks beside the binary, and passes over files whose name begins with a dot.
-        string full = Path.GetFullPath(path);
-        using PhysicalFileProvider folder = new(Path.GetDirectoryName(full)!, ExclusionFilters.None);
-        return new ConfigurationBuilder()
-            .AddJsonFile(folder, Path.GetFileName(full), optional: false, reloadOnChange: false)
-            .Build();
     }
 
     private static Problem Describe(string path, Exception error) => error is JsonException json

@@ -1,10 +1,11 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using Megaphone.Admin;
 using Megaphone.Configuration;
 using Megaphone.Ecm;
+using Megaphone.Handover;
 using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Metrics;
@@ -23,10 +24,18 @@ namespace Megaphone.Hosting;
 /// <param name="settings">The checked configuration.</param>
 /// <param name="systemd">Notifies the service manager.</param>
 /// <param name="loggers">Makes the roles' loggers.</param>
+/// <param name="image">How the process was started, and what its last image has left.</param>
+/// <param name="lastWords">Writes the log out, as far as that has been waiting.</param>
+/// <param name="signals">Takes the process's signals.</param>
+/// <param name="application">Says whether the process is to stop.</param>
 internal sealed class MegaphoneService(
     Settings settings,
     SystemdNotifier systemd,
-    ILoggerFactory loggers) : IHostedService, IDisposable
+    ILoggerFactory loggers,
+    ProcessImage image,
+    LastWords lastWords,
+    SignalThread signals,
+    IHostApplicationLifetime application) : IHostedService, IHandedOver, IDisposable
 {
     /// <summary>
     /// The share of <see cref="Settings.StopTimeout"/> that is kept for the process's own exit, after the roles' deadline.
@@ -36,8 +45,8 @@ internal sealed class MegaphoneService(
     /// <summary>The share of <see cref="Settings.StopTimeout"/> in which clients are ended.</summary>
     private const double ShareForClients = 0.5;
 
-    /// <summary>SIGUSR1 on x86-64 and arm64: signal(7).</summary>
-    private const int UserSignal = 10;
+    /// <summary>SIGHUP and SIGUSR1 on x86-64 and arm64: signal(7).</summary>
+    private const int HangUp = 1, UserSignal = 10;
 
     /// <summary>How long the stop waits for an admin request that is under way.</summary>
     private static readonly TimeSpan LongestRequest = TimeSpan.FromMilliseconds(500);
@@ -48,7 +57,13 @@ internal sealed class MegaphoneService(
     private AdminEndpoint? _admin;
     private MetricsPublisher? _publisher;
     private PrometheusText? _text;
-    private PosixSignalRegistration? _drainSignal;
+    private readonly ReloadCounters _reloads = new();
+
+    /// <summary>Held while it stands still for a reload, and from when it stops.</summary>
+    private readonly SemaphoreSlim _standstill = new(1);
+    private AdminSockets _adminBefore = AdminSockets.None;
+    private string? _takenOver;
+    private bool _isSuspended;
     private volatile bool _draining;
     private volatile bool _stopping;
 
@@ -56,9 +71,10 @@ internal sealed class MegaphoneService(
     /// <exception cref="StartFailedException">A listener cannot be bound; those that were bound before it are closed.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        Reload reload = new(image, this, systemd, _reloads, lastWords, signals, _log);
         try
         {
-            await StartAllAsync(cancellationToken);
+            await StartAllAsync(reload, cancellationToken);
         }
         catch
         {
@@ -66,13 +82,11 @@ internal sealed class MegaphoneService(
             throw;
         }
 
-        _drainSignal = PosixSignalRegistration.Create((PosixSignal)UserSignal, context =>
-        {
-            context.Cancel = true;
-            Drain("SIGUSR1");
-        });
-        Console.Out.WriteLine(ReadyLine());
+        if (_takenOver is null) Console.Out.WriteLine(ReadyLine());
         systemd.Ready();
+        reload.Begin(_takenOver);
+        signals.Handle(UserSignal, () => Drain("SIGUSR1"));
+        signals.Handle(HangUp, () => reload.Order("SIGHUP"));
 
         // A third of the memory is what reading the configuration and starting have needed; with no garbage to come it would stay for ever.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -89,6 +103,9 @@ internal sealed class MegaphoneService(
 
         using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(settings.StopTimeout * (1 - ShareForTheEnd));
+
+        // Not in the middle of a reload: if nobody takes over it goes on first, which it does within moments.
+        await _standstill.WaitAsync(deadline.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await StopAllAsync(deadline.Token);
 
         if (deadline.IsCancellationRequested) ServiceLog.StopTimedOut(_log);
@@ -119,17 +136,134 @@ internal sealed class MegaphoneService(
     /// <inheritdoc/>
     public void Dispose()
     {
-        _drainSignal?.Dispose();
         _admin?.Dispose();
         _ecm?.Dispose();
         _hub?.Dispose();
         _text?.Dispose();
         _publisher?.Dispose();
+        _standstill.Dispose();
     }
 
-    private async Task StartAllAsync(CancellationToken cancellation)
+    /// <inheritdoc/>
+    public string? FindObstacle()
+    {
+        if (_stopping || _draining || application.ApplicationStopping.IsCancellationRequested) return "the service is draining or stopping";
+        return _hub is not null || _ecm is null ? "the hub's sessions cannot be handed over" : _ecm.FindObstacle();
+    }
+
+    /// <inheritdoc/>
+    public void ReloadCertificates()
+    {
+        _ecm?.ReloadCertificates();
+        _hub?.ReloadCertificates();
+    }
+
+    /// <inheritdoc/>
+    public void SaveHead(StateWriter writer) => new StateHead(_ecm!.Head, _admin?.Sockets ?? AdminSockets.None).Save(writer);
+
+    /// <inheritdoc/>
+    public async Task SuspendAsync()
+    {
+        await _standstill.WaitAsync().ConfigureAwait(false);
+        _isSuspended = true;
+        await _ecm!.SuspendAsync().ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public void Save(StateWriter writer)
+    {
+        (_admin?.Sockets ?? AdminSockets.None).Save(writer);
+        _ecm!.Save(writer);
+    }
+
+    /// <inheritdoc/>
+    public void GoOn()
+    {
+        if (!_isSuspended) return;
+        _isSuspended = false;
+        _ecm!.GoOn();
+        _standstill.Release();
+    }
+
+    private async Task StartAllAsync(Reload reload, CancellationToken cancellation)
     {
         List<RoleMetrics> metrics = [];
+        if (image.State < 0) StartRoles(metrics, state: null);
+        else TakeOver(metrics, reload);
+
+        AdminSockets inherited = _adminBefore.Release(settings.Admin);
+        if (settings.Admin is not { } admin) return;
+        _publisher = new MetricsPublisher(metrics, _reloads);
+        _text = new PrometheusText(_publisher.Meter);
+        _admin = new AdminEndpoint(
+            admin,
+            new AdminApplication(
+                NotReady, () => _ecm?.Outages ?? [], _text, waiter => reload.Order("megaphone reload", waiter),
+                loggers.CreateLogger<AdminApplication>()),
+            loggers,
+            BindOperatorSocket(admin.Socket, inherited.PathDescriptor),
+            inherited.Descriptor);
+        try
+        {
+            await _admin.StartAsync(cancellation);
+        }
+        catch (Exception error) when (error is IOException or SocketException)
+        {
+            StartFailedException failed = CannotListen(error, "Admin:");
+            if (_takenOver is null) throw failed;
+
+            // Those who are connected go first.
+            ServiceLog.LeftOut(_log, failed.Message);
+            _admin.Dispose();
+            _admin = null;
+        }
+    }
+
+    private Socket? BindOperatorSocket(string? path, int inherited)
+    {
+        if (path is null) return null;
+        if (inherited >= 0) return NativeSocket.Adopt(inherited);
+        try
+        {
+            return OperatorSocket.Bind(path);
+        }
+        catch (IOException error)
+        {
+            string problem = $"{SettingKeys.AdminSocket.Path} \"{path}\": {error.Message}";
+            if (_takenOver is null) throw new StartFailedException(problem, error);
+            ServiceLog.LeftOut(_log, problem);
+            return null;
+        }
+    }
+
+    private void TakeOver(List<RoleMetrics> metrics, Reload reload)
+    {
+        long began = 0;
+        try
+        {
+            StateFile.Read(image.State, state =>
+            {
+                began = reload.Restore(state);
+                _adminBefore = AdminSockets.Restore(state);
+                StartRoles(metrics, state);
+            });
+        }
+        catch (StateException error)
+        {
+            throw new StartFailedException(error.Message, error);
+        }
+
+        _reloads.AddDone(Stopwatch.GetElapsedTime(began));
+        StateFile.Close(image.State);
+        StateFile.Close(image.Files);
+        RehearsedFiles.Forget();
+        _takenOver = $"megaphone {ProductVersion.Current} has taken over {metrics[0].Connected} clients, who were not served for "
+            + $"{_reloads.Handover.TotalMilliseconds.ToString("F1", CultureInfo.InvariantCulture)} ms";
+        ServiceLog.Reloaded(_log, _takenOver);
+    }
+
+    private void StartRoles(List<RoleMetrics> metrics, StateReader? state)
+    {
         if (settings.Hub is { } hub)
         {
             RoleMetrics counters = new(Role.Hub);
@@ -157,27 +291,9 @@ internal sealed class MegaphoneService(
 
             RoleMetrics counters = new(Role.Ecm);
             metrics.Insert(0, counters);
-            EcmRole role = Make(() => new EcmRole(ecm, counters, loggers), ecm.Connect.Tls);
-            Listen(role.Start, "Ecm:");
+            EcmRole role = Make(() => new EcmRole(ecm, counters, loggers, state), ecm.Connect.Tls);
+            Listen(() => role.Start(state), "Ecm:");
             _ecm = role;
-        }
-
-        if (settings.Admin is { } admin)
-        {
-            _publisher = new MetricsPublisher(metrics);
-            _text = new PrometheusText(_publisher.Meter);
-            _admin = new AdminEndpoint(
-                admin,
-                new AdminApplication(NotReady, () => _ecm?.Outages ?? [], _text, loggers.CreateLogger<AdminApplication>()),
-                loggers);
-            try
-            {
-                await _admin.StartAsync(cancellation);
-            }
-            catch (Exception error) when (error is IOException or SocketException)
-            {
-                throw CannotListen(error, "Admin:");
-            }
         }
     }
 

@@ -14,8 +14,9 @@ internal static class ServiceHost
 {
     /// <summary>Runs the service until it ends.</summary>
     /// <exception cref="StartFailedException">The service cannot start.</exception>
-    public static async Task RunAsync(Settings settings, IDictionary environment)
+    public static async Task RunAsync(Settings settings, IDictionary environment, ProcessImage image)
     {
+        SignalThread.BlockEverywhere();
         InlineCompletions.Enable();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
         ConfigureLogging(builder.Logging, settings.LogLevels);
@@ -23,6 +24,9 @@ internal static class ServiceHost
         builder.Services.AddSingleton(settings);
         builder.Services.AddSingleton(services => new SystemdNotifier(
             SystemdNotifier.AddressIn(environment), services.GetRequiredService<ILogger<SystemdNotifier>>()));
+        builder.Services.AddSingleton(image);
+        builder.Services.AddSingleton<LastWords>();
+        builder.Services.AddSingleton<SignalThread>();
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddHostedService<MegaphoneService>();
 

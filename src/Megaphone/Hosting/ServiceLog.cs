@@ -26,16 +26,25 @@ internal static partial class ServiceLog
     [LoggerMessage(6, LogLevel.Warning, "{State} could not be sent to the service manager at {Address}: {Reason}")]
     public static partial void NotifyFailed(ILogger log, string state, string address, string reason);
 
-    [LoggerMessage(
-        8,
-        LogLevel.Information,
-        "SIGHUP: certificates are reloaded; the configuration is not, changes of it need a restart")]
-    public static partial void Reloading(ILogger log);
+    [LoggerMessage(8, LogLevel.Information, "{Cause}: reloading")]
+    public static partial void Reloading(ILogger log, string cause);
+
+    [LoggerMessage(12, LogLevel.Warning, "Not reloaded, all goes on as it was: {Reason}")]
+    public static partial void ReloadRefused(ILogger log, string reason);
+
+    [LoggerMessage(13, LogLevel.Error, "The reload has failed, all goes on as it was: {Reason}")]
+    public static partial void ReloadFailed(ILogger log, string reason);
+
+    [LoggerMessage(14, LogLevel.Information, "Reloaded: {What}")]
+    public static partial void Reloaded(ILogger log, string what);
+
+    [LoggerMessage(15, LogLevel.Error, "Left out until the next reload: {Problem}")]
+    public static partial void LeftOut(ILogger log, string problem);
 
     [LoggerMessage(11, LogLevel.Information, "{Cause}: draining; the service is not ready, and stays up until it is stopped")]
     public static partial void Draining(ILogger log, string cause);
 
-    [LoggerMessage(9, LogLevel.Warning, "{Signal} is ignored; SIGTERM stops the service, SIGHUP reloads certificates, SIGUSR1 begins a drain")]
+    [LoggerMessage(9, LogLevel.Warning, "{Signal} is ignored; SIGTERM stops the service, SIGHUP reloads it, SIGUSR1 begins a drain")]
     public static partial void SignalIgnored(ILogger log, string signal);
 
     [LoggerMessage(10, LogLevel.Information, "{Signal} was received {Count} more times in the last {Seconds} s")]

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Megaphone.Configuration;
 using Megaphone.Metrics;
 using Megaphone.Values;
@@ -15,11 +14,14 @@ namespace Megaphone.Hosting;
 internal sealed class SignalLifetime(
     Settings settings,
     IHostApplicationLifetime application,
+    SignalThread signals,
     ILogger<SignalLifetime> log) : IHostLifetime, IDisposable
 {
     /// <summary>The most lines about one signal in an interval.</summary>
     private const int MaxLines = 5;
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+
+    private static readonly (int Number, string Name)[] Ending = [(2, "SIGINT"), (3, "SIGQUIT"), (15, "SIGTERM")];
 
     /// <summary>Signals that are not used here and would end the process, with their numbers on x86-64 and arm64: signal(7).</summary>
     private static readonly (int Number, string Name)[] Ignored =
@@ -27,19 +29,17 @@ internal sealed class SignalLifetime(
         (12, "SIGUSR2"), (14, "SIGALRM"), (16, "SIGSTKFLT"), (26, "SIGVTALRM"), (27, "SIGPROF"), (29, "SIGIO"), (30, "SIGPWR"),
     ];
 
-    private readonly List<PosixSignalRegistration> _registrations = [];
     private readonly List<LogLimiter> _limiters = [];
-    private int _signals;
+    private bool _isStopping;
 
     /// <inheritdoc/>
     public Task WaitForStartAsync(CancellationToken cancellationToken)
     {
-        foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
-            _registrations.Add(PosixSignalRegistration.Create(signal, Stop));
+        foreach ((int number, string name) in Ending) signals.Handle(number, () => Stop(number, name));
+        foreach ((int number, string name) in Ignored) LogOnly(number, name);
 
-        // CertificateReload handles it too.
-        LogOnly((int)PosixSignal.SIGHUP, "SIGHUP", () => ServiceLog.Reloading(log));
-        foreach ((int number, string name) in Ignored) LogOnly(number, name, () => ServiceLog.SignalIgnored(log, name));
+        // A signal that comes during the start waits for its end: a start that is given up half-way would not be a stop in order.
+        application.ApplicationStarted.Register(signals.Start);
         return Task.CompletedTask;
     }
 
@@ -47,30 +47,23 @@ internal sealed class SignalLifetime(
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _registrations.ForEach(registration => registration.Dispose());
-        _limiters.ForEach(limiter => limiter.Dispose());
-    }
+    public void Dispose() => _limiters.ForEach(limiter => limiter.Dispose());
 
-    private void LogOnly(int number, string name, Action write)
+    private void LogOnly(int number, string name)
     {
         LogLimiter limiter = new(MaxLines, Interval, count => ServiceLog.SignalsMore(log, name, count, (int)Interval.TotalSeconds));
         _limiters.Add(limiter);
-        _registrations.Add(PosixSignalRegistration.Create((PosixSignal)number, context =>
+        signals.Handle(number, () =>
         {
-            context.Cancel = true;
-            if (limiter.TryPass()) write();
-        }));
+            if (limiter.TryPass()) ServiceLog.SignalIgnored(log, name);
+        });
     }
 
-    private void Stop(PosixSignalContext context)
+    private void Stop(int number, string name)
     {
-        // The second signal has its default effect.
-        if (Interlocked.Increment(ref _signals) > 1) return;
-
-        context.Cancel = true;
-        ServiceLog.Stopping(log, context.Signal.ToString(), DurationText.Of(settings.StopTimeout));
+        if (_isStopping) SignalThread.TakeEffect(number);
+        _isStopping = true;
+        ServiceLog.Stopping(log, name, DurationText.Of(settings.StopTimeout));
         application.StopApplication();
     }
 }

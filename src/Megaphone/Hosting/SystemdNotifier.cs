@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.Extensions.Logging;
@@ -17,6 +18,9 @@ internal sealed class SystemdNotifier(string? address, ILogger<SystemdNotifier> 
 
     /// <summary>Reports that all listeners are bound.</summary>
     public void Ready() => Send("READY=1");
+
+    /// <summary>Reports that a reload has begun; <see cref="Ready"/> reports its end.</summary>
+    public void Reloading() => Send($"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}");
 
     /// <summary>Reports that the service is stopping.</summary>
     public void Stopping() => Send("STOPPING=1");

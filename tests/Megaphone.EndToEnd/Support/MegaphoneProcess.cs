@@ -57,14 +57,16 @@ internal sealed class MegaphoneProcess : IDisposable
     /// <param name="settings"><c>KEY=VALUE</c> each.</param>
     /// <param name="launcher">A command that executes the binary, like <c>prlimit --nofile=64</c>.</param>
     /// <param name="environment">Environment variables more.</param>
+    /// <param name="binary">Another copy of the binary.</param>
     public static async Task<MegaphoneProcess> StartAsync(
         IReadOnlyList<string> settings,
         IReadOnlyList<string>? launcher = null,
-        IReadOnlyDictionary<string, string?>? environment = null)
+        IReadOnlyDictionary<string, string?>? environment = null,
+        string? binary = null)
     {
         string[] admin = settings.Any(setting => setting.StartsWith("Admin", StringComparison.Ordinal)) ? [] : ["Admin:Listen=127.0.0.1:0"];
         ChildProcess process = ChildProcess.Start(
-            [.. launcher ?? [], Repository.Binary, .. Arguments([.. settings, .. admin])], environment: environment);
+            [.. launcher ?? [], binary ?? Repository.Binary, .. Arguments([.. settings, .. admin])], environment: environment);
         try
         {
             return new MegaphoneProcess(process, await process.LineAsync("megaphone ready"));

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Sockets;
 using Megaphone.Admin;
+using Megaphone.Cli;
 using Megaphone.Configuration;
 using Megaphone.Metrics;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -9,9 +11,11 @@ namespace Megaphone.Tests.Admin;
 
 public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
 {
-    private readonly MetricsPublisher _publisher = new([new RoleMetrics(Role.Ecm)]);
+    private readonly MetricsPublisher _publisher = new([new RoleMetrics(Role.Ecm)], new ReloadCounters());
     private readonly PrometheusText _text;
     private readonly AdminEndpoint _endpoint;
+    private readonly string _folder = Directory.CreateTempSubdirectory("megaphone-admin-").FullName;
+    private readonly ReloadOutcome _outcome = new(ReloadResult.Refused, "the \"reason\"");
     private readonly HttpClient _client = new();
     private string? _notReady;
     private string[] _outages = [];
@@ -20,10 +24,13 @@ public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
     {
         _text = new PrometheusText(_publisher.Meter);
         _endpoint = new AdminEndpoint(
-            new AdminOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0) },
-            new AdminApplication(() => _notReady, () => _outages, _text, NullLogger<AdminApplication>.Instance),
-            NullLoggerFactory.Instance);
+            new AdminOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), Socket = SocketPath },
+            new AdminApplication(() => _notReady, () => _outages, _text, waiter => waiter.Tell(_outcome), NullLogger<AdminApplication>.Instance),
+            NullLoggerFactory.Instance,
+            OperatorSocket.Bind(SocketPath));
     }
+
+    private string SocketPath => Path.Combine(_folder, "admin.sock");
 
     public async Task InitializeAsync()
     {
@@ -39,6 +46,31 @@ public sealed class AdminEndpointTests : IAsyncLifetime, IDisposable
         _endpoint.Dispose();
         _text.Dispose();
         _publisher.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Reload_is_for_those_who_may_write_to_the_socket_and_answers_with_its_outcome()
+    {
+        using HttpResponseMessage overTcp = await _client.PostAsync("/reload", null);
+        Assert.Equal(HttpStatusCode.NotFound, overTcp.StatusCode);
+
+        using HttpClient over = new(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellation) =>
+            {
+                Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath), cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        });
+        using HttpResponseMessage answer = await over.PostAsync(new Uri("http://megaphone/reload"), null);
+        Assert.Equal(HttpStatusCode.Conflict, answer.StatusCode);
+        Assert.Equal("""{"result":"refused","message":"the \u0022reason\u0022"}""", await answer.Content.ReadAsStringAsync());
+        using HttpResponseMessage got = await over.GetAsync(new Uri("http://megaphone/reload"));
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, got.StatusCode);
+        Assert.Equal("ok\n", await over.GetStringAsync(new Uri("http://megaphone/healthz")));
+        Assert.True(ReloadCommand.TryRun(SocketPath, out string message) is false && message == "the \"reason\"");
     }
 
     [Fact]

@@ -38,7 +38,7 @@ public class PrometheusTextTests
     [Fact]
     public void Scrapes_do_not_accumulate()
     {
-        using MetricsPublisher publisher = new([new RoleMetrics(Role.Ecm)]);
+        using MetricsPublisher publisher = new([new RoleMetrics(Role.Ecm)], new ReloadCounters());
         using PrometheusText text = new(publisher.Meter);
 
         Assert.Equal(WithoutTheMachine(text.Write()), WithoutTheMachine(text.Write()));
@@ -56,7 +56,7 @@ public class PrometheusTextTests
 
     private static string Write(params RoleMetrics[] roles)
     {
-        using MetricsPublisher publisher = new(roles);
+        using MetricsPublisher publisher = new(roles, new ReloadCounters());
         using PrometheusText text = new(publisher.Meter);
         return WithoutTheMachine(text.Write());
     }

@@ -58,6 +58,7 @@ public class CommandLineTests
         List<Problem> problems = [];
         CommandLine.Parse(["serve"], problems);
 
-        Assert.Equal("command \"serve\": is none of run, check, health and bench; for example megaphone check", Assert.Single(problems).ToString());
+        Assert.Equal(
+            "command \"serve\": is none of run, check, health, reload and bench; for example megaphone check", Assert.Single(problems).ToString());
     }
 }

@@ -174,7 +174,7 @@ public class SettingsTests
                 "Buffers": { "LowBytes": 35, "HighBytes": 36, "LimitBytes": 37, "TotalBytes": 38 },
                 "TcpKeepAlive": { "Idle": "00:00:39", "Interval": "00:00:40", "Probes": 41, "UserTimeout": "00:28:42" },
               },
-              "Admin": { "Listen": "127.0.0.1:0" },
+              "Admin": { "Listen": "127.0.0.1:0", "Socket": "/a.sock" },
               "Service": { "StopTimeout": "00:00:43", "KeepAlive": "00:00:44" },
               "Logging": { "LogLevel": { "Default": "Warning", "Megaphone.Hub": "Debug" } }
             }
