@@ -16,6 +16,9 @@
 #   stream-splitter   a client's XML stream in parts, against System.Xml
 #   tls-record-reader records of a TLS peer that has the right keys, or not
 #   tls-records       the same records to OpenSSL and to ours
+#   web-frames        a client's WebSocket frames in parts, against a plain reader
+#   web-messages      a client's messages over a WebSocket, against System.Xml
+#   web-request       the head of a connection's first request, against a strict reader
 #
 # One row for each: executions, and how many a second; inputs at the beginning and at the end; edges of Megaphone.Core's code that they
 # reach together, and how many the corpus reaches alone; crashes and hangs. All of it stays in artifacts/fuzz/, in a folder for each run:
@@ -57,7 +60,7 @@ cp -r "$artifacts/bin/Megaphone.Fuzz/release" "$program"
 # Only what the targets are about: of the rest too much runs by chance.
 step "instrumenting Megaphone.Core" "$output/instrument.log" \
   dotnet sharpfuzz "$program/Megaphone.Core.dll" \
-  Megaphone.Protocol Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.StartTlsDialogue Megaphone.Tls
+  Megaphone.Protocol Megaphone.Web Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.StartTlsDialogue Megaphone.Tls
 
 # No script that AFL++ could look into, no wish about the processor's frequency or the kernel's core pattern, no screen.
 export AFL_SKIP_BIN_CHECK=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_NO_COLOR=1

@@ -57,6 +57,14 @@ internal sealed record StreamFault(StreamFaultKind Kind, long Offset)
             (StreamCondition.PolicyViolation, "a stanza is longer than allowed"),
         StreamFaultKind.NoMemory =>
             (StreamCondition.ResourceConstraint, "the memory for incomplete stanzas is used up"),
+        StreamFaultKind.NotWhole =>
+            (StreamCondition.NotWellFormed, "a WebSocket's message must be a whole element"),
+        StreamFaultKind.SecondElement =>
+            (StreamCondition.BadFormat, "a WebSocket's message must be one element"),
+        StreamFaultKind.NotOpened =>
+            (StreamCondition.BadFormat, "over a WebSocket a stream begins with <open/> and ends with <close/> (RFC 7395)"),
+        StreamFaultKind.MalformedOpen =>
+            (StreamCondition.BadFormat, "<open/> and <close/> must be empty elements, and <close/> must follow <open/>"),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a fault."),
     };
 }

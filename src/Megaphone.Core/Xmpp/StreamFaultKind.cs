@@ -62,4 +62,16 @@ internal enum StreamFaultKind : byte
 
     /// <summary>The memory for incomplete pieces is used up.</summary>
     NoMemory,
+
+    /// <summary>Over a WebSocket: a message has only a part of an element.</summary>
+    NotWhole,
+
+    /// <summary>Over a WebSocket: a message has more than one element.</summary>
+    SecondElement,
+
+    /// <summary>Over a WebSocket: the stream was not opened with <c>&lt;open/&gt;</c>, or is opened or ended as over TCP.</summary>
+    NotOpened,
+
+    /// <summary>Over a WebSocket: <c>&lt;open/&gt;</c> or <c>&lt;close/&gt;</c> is not an empty element, or not in its place.</summary>
+    MalformedOpen,
 }

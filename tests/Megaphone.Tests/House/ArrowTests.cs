@@ -20,6 +20,7 @@ public sealed class ArrowTests
         { "Interop", [] },
         { "Protocol", [] },
         { "Xmpp", [] },
+        { "Web", ["Xmpp"] },
         { "Values", [] },
         { "Handover", ["Interop"] },
         { "Metrics", ["Xmpp"] },

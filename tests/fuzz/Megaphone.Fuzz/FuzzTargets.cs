@@ -17,5 +17,8 @@ internal static class FuzzTargets
         ["stream-splitter"] = StreamSplitterTarget.Run,
         ["tls-record-reader"] = TlsRecordReaderTarget.Run,
         ["tls-records"] = TlsRecordsTarget.Run,
+        ["web-frames"] = WebFramesTarget.Run,
+        ["web-messages"] = WebMessagesTarget.Run,
+        ["web-request"] = WebRequestTarget.Run,
     };
 }

@@ -1,0 +1,58 @@
+using System.Text;
+using Megaphone.Web;
+using Megaphone.Xmpp;
+
+namespace Megaphone.Tests.Web;
+
+/// <summary>One client's frames as the reader reads them: records what it finds, and the memory that is held.</summary>
+internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory = null) : IDisposable
+{
+    private readonly PieceMemory _memory = memory ?? new PieceMemory(long.MaxValue);
+    private readonly List<string> _found = [];
+    private WebState _state;
+
+    /// <summary>What was found, as <c>Message: text</c>, in Latin 1 so that every byte is a character.</summary>
+    public IReadOnlyList<string> Found => _found;
+
+    public CloseCode Fault { get; private set; }
+
+    public int MostHeld { get; private set; }
+
+    public int Held => WebSocketReader.HeldBy(_state, maxMessage);
+
+    public bool IsOver => Fault != CloseCode.None;
+
+    /// <summary>Reads frames in parts of these lengths, repeated.</summary>
+    public static FrameReading Of(byte[] frames, int[] lengths, int maxMessage = 262_144)
+    {
+        using FrameReading reading = new(maxMessage);
+        int at = 0;
+        for (int i = 0; at < frames.Length && !reading.IsOver; i++)
+        {
+            int length = Math.Min(lengths[i % lengths.Length], frames.Length - at);
+            reading.Feed(frames.AsSpan(at, length).ToArray());
+            at += length;
+        }
+
+        return reading;
+    }
+
+    public static FrameReading Of(params byte[][] frames) => Of([.. frames.SelectMany(frame => frame)], [int.MaxValue]);
+
+    /// <param name="part">Changed.</param>
+    public void Feed(Span<byte> part)
+    {
+        WebSocketReader reader = new(_memory);
+        Span<byte> unread = part;
+        while (true)
+        {
+            WebSocketReader.Step step = reader.Next(ref _state, maxMessage, ref unread, out ReadOnlySpan<byte> payload, out CloseCode fault);
+            MostHeld = Math.Max(MostHeld, Held);
+            Fault = fault;
+            if (step is WebSocketReader.Step.Incomplete or WebSocketReader.Step.Refused) return;
+            _found.Add($"{step}: {Encoding.Latin1.GetString(payload)}");
+        }
+    }
+
+    public void Dispose() => new WebSocketReader(_memory).Release(ref _state, maxMessage);
+}
