@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Links;
@@ -12,11 +11,13 @@ namespace Megaphone.Ecm;
 
 /// <summary>Passes what clients send to the links.</summary>
 internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
-    : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>, IStateKeeper<EcmClient>
+    : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>, IConnectHandler<EcmClient>, IStateKeeper<EcmClient>, IDisposable
 {
     private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
 
-    private readonly StanzaFraming? _stanzas = options.Link.Framing == LinkFraming.Stanza ? new StanzaFraming(options, metrics) : null;
+    private readonly PieceMemory _memory = new(options.IncompleteBytes);
+    private StanzaFraming? _stanzas;
+    private WebClients? _web;
     private ReactorGroup<EcmClient>? _clients;
     private byte[] _listeners = [];
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
@@ -24,7 +25,14 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private volatile bool _stopping;
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
-    public void Attach(ReactorGroup<EcmClient> clients) => _clients = clients;
+    /// <exception cref="IOException">There is no address space for what is kept of clients.</exception>
+    public void Attach(ReactorGroup<EcmClient> clients)
+    {
+        _clients = clients;
+        if (options.Link.Framing == LinkFraming.Stanza) _stanzas = new StanzaFraming(options, _memory, metrics);
+        if (options.Clients.Any(listener => listener.Web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, log);
+        _web?.Start();
+    }
 
     /// <summary>Before clients are restored: which of the listeners is which of those that there were.</summary>
     public void UseListeners(byte[] byFormer) => _listeners = byFormer;
@@ -74,7 +82,11 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
         state.LinkIndex = chosen.Index;
         state.Listener = (byte)listener;
-        if (options.Proxy != ProxyMode.None)
+        if (_web is { } web && web.Serves(state))
+        {
+            if (web.OnAccepted(id, ref state, peer, descriptor, tls, link.Number) is { } refusal) return refusal;
+        }
+        else if (options.Proxy != ProxyMode.None)
         {
             // Sent at once, so that the server knows its client before the client has sent anything.
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
@@ -94,6 +106,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public Outcome OnReadable(ConnectionId id, int owner, ref EcmClient state, IConnectionInput input)
     {
         if (_stopping) return Outcome.Closed;
+        if (_web is { } web && web.Serves(state)) return web.OnReadable(id, owner, ref state, LinkOf(owner, state), input);
         if (state.Stream.IsRefused) return StanzaFraming.Discard(input);
         if (LinkOf(owner, state) is not { } link) return Outcome.Closed;
         if (_stanzas is { } stanzas)
@@ -119,6 +132,8 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// <inheritdoc/>
     public Outcome OnPeerHalfClosed(ConnectionId id, int owner, ref EcmClient state)
     {
+        if (_web is { } web && web.Serves(state)) return web.OnPeerHalfClosed(id, owner, ref state, LinkOf(owner, state));
+
         // Its session is over already, but the rest of its stream error still has to be sent.
         if (state.Stream.IsRefused) return Outcome.Done;
         _stanzas?.End(ref state);
@@ -129,14 +144,19 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     }
 
     /// <inheritdoc/>
-    public Outcome OnWritePressureChanged(ConnectionId id, int owner, ref EcmClient state, bool isHigh) =>
-        LinkOf(owner, state) is not { } link || link.TrySetPaused(id.Value, isHigh) ? Outcome.Done : Outcome.WouldBlock;
+    public Outcome OnWritePressureChanged(ConnectionId id, int owner, ref EcmClient state, bool isHigh)
+    {
+        if (_web is { } web && web.Serves(state)) return web.OnWritePressureChanged(id, state, LinkOf(owner, state), isHigh);
+        return LinkOf(owner, state) is not { } link || link.TrySetPaused(id.Value, isHigh) ? Outcome.Done : Outcome.WouldBlock;
+    }
 
     /// <inheritdoc/>
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
     {
+        CloseReason whenRefused = _draining ? CloseReason.Drained : CloseReason.StreamError;
+        if (_web is { } web && web.Serves(state)) return web.OnClosed(id, owner, ref state, LinkOf(owner, state), reason, whenRefused);
         bool refused = state.Stream.IsRefused;
-        if (refused) reason = _draining ? CloseReason.Drained : CloseReason.StreamError;
+        if (refused) reason = whenRefused;
         else _stanzas?.End(ref state);
 
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
@@ -153,8 +173,10 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         ConnectionId id, int owner, bool hasSent, bool isDrain, ref EcmClient state, out ReadOnlySpan<byte> last)
     {
         last = default;
-        if (_stopping || state.Stream.IsRefused) return null;
+        if (_stopping) return null;
         Link? link = LinkOf(owner, state);
+        if (_web is { } web && web.Serves(state)) return web.GetCloseReason(id, ref state, link, isDrain, Shutdown, out last);
+        if (state.Stream.IsRefused) return null;
         if (link is not null && !isDrain) return null;
         CloseReason reason = link is null ? CloseReason.LinkLost : CloseReason.Drained;
         if (_stanzas is { } stanzas)
@@ -162,7 +184,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
             if (state.Life.IsOpened) metrics.AddSessionClosed(reason);
             stanzas.Abandon(ref state);
             byte[] farewell = isDrain ? _farewell : Shutdown;
-            last = hasSent ? farewell : (byte[])[.. NewHeader(), .. farewell];
+            last = hasSent ? farewell : (byte[])[.. StreamErrorText.NewHeader(), .. farewell];
 
             // The server keeps what its client can still resume elsewhere (XEP-0198): nothing more of the client reaches it, not even its answer to
             // this. If there is no room now, the server is told when the client is closed.
@@ -171,6 +193,24 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
         return reason;
     }
+
+    /// <inheritdoc/>
+    void IConnectHandler<EcmClient>.OnConnected(ConnectionId id, ref EcmClient state)
+    {
+    }
+
+    /// <inheritdoc/>
+    bool IConnectHandler<EcmClient>.TryNextAddress(ref EcmClient state, out NativeAddress address)
+    {
+        address = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public void OnSlotsGivenBack(int reactor, int first, int count) => _web?.OnSlotsGivenBack(reactor, first, count);
+
+    /// <summary>Ends what happens when time passes; before the reactors are gone.</summary>
+    public void Dispose() => _web?.Dispose();
 
     /// <inheritdoc/>
     public void OnBatchEnd() => PendingFlushes.Flush();
@@ -184,7 +224,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     {
         log.StreamRefused(id.Value, fault);
         metrics.AddStreamError(fault.Condition);
-        _clients!.SendLast(id, link.Number, NewHeader(), StreamErrorText.ErrorAndEnd(fault.Condition));
+        _clients!.SendLast(id, link.Number, StreamErrorText.NewHeader(), StreamErrorText.ErrorAndEnd(fault.Condition));
         if (!state.Life.IsOpened) return;
 
         // If there is no room now, the server is told when the client is closed.
@@ -192,8 +232,6 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         state.Life.TrySendClose(link, id.Value, CloseReason.StreamError);
     }
 
-    private static byte[] NewHeader() => StreamErrorText.Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
-
-    /// <summary>The link of a client; null when the link that it was on is down.</summary>
-    private Link? LinkOf(int owner, in EcmClient state) => servers.Find(state.LinkIndex, owner);
+    /// <summary>The link of a client; null when the link that it was on is down, or it needs none.</summary>
+    private Link? LinkOf(int owner, in EcmClient state) => state.IsRelayed ? null : servers.Find(state.LinkIndex, owner);
 }

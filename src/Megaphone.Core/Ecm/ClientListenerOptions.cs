@@ -11,6 +11,12 @@ internal sealed record ClientListenerOptions
     /// <summary>Whether, and how, its clients use TLS. Default none.</summary>
     public ClientTls Tls { get; init; }
 
-    /// <summary>The longest piece of a client's stream, in bytes; used with stanza framing only. Default 256 KiB.</summary>
+    /// <summary>What its clients speak. Default bytes of whatever kind.</summary>
+    public ClientFraming Framing { get; init; }
+
+    /// <summary>The settings of a listener for the web; null for any other.</summary>
+    public WebOptions? Web { get; init; }
+
+    /// <summary>The longest piece of a client's stream, in bytes; used where the clients speak XMPP. Default 256 KiB.</summary>
     public int MaxStanzaBytes { get; init; } = 256 << 10;
 }

@@ -1,23 +1,48 @@
+using System.Runtime.InteropServices;
 using Megaphone.Links;
 using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Web;
 using Megaphone.Xmpp;
 
 namespace Megaphone.Ecm;
 
 /// <summary>What the ECM keeps for each client, beside what its reactor keeps: 28 bytes.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 28, Pack = 4)]
 internal struct EcmClient
 {
+    /// <summary>In place of a link's index: it is the client's end of an <see cref="HttpRelay"/>.</summary>
+    public const ushort RelayedClient = ushort.MaxValue;
+
+    /// <summary>In place of a link's index: it is no client, but the other end of an <see cref="HttpRelay"/>.</summary>
+    public const ushort RelayedServer = ushort.MaxValue - 1;
+
     /// <summary>The index of the link that carries it; the owner number tells which connection of it.</summary>
+    [FieldOffset(0)]
     public ushort LinkIndex;
 
     /// <summary>The index in the configuration of the listener that accepted it; behind those, one that a reload has closed.</summary>
+    [FieldOffset(2)]
     public byte Listener;
 
     /// <summary>The state of its session. Reactor only.</summary>
+    [FieldOffset(3)]
     public SessionLife Life;
 
     /// <summary>With stanza framing, the state of its stream. It owns memory, which is freed when the client is closed.</summary>
+    [FieldOffset(4)]
     public StreamState Stream;
+
+    /// <summary>In its place, where the listener is for the web: the state of its input. It owns memory in the same way.</summary>
+    [FieldOffset(4)]
+    public WebState Web;
+
+    /// <summary>In its place, when the connection is relayed: the other end.</summary>
+    [FieldOffset(4)]
+    public ConnectionId Partner;
+
+    /// <summary>Whether it is an end of an <see cref="HttpRelay"/>.</summary>
+    public readonly bool IsRelayed => LinkIndex >= RelayedServer;
 
     /// <summary>Records that a packet is sent for it: the first one opens and counts the session.</summary>
     public void Open(RoleMetrics metrics)

@@ -170,8 +170,8 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     {
         // The id contains the client's slot, and the link's number tells whether it is this link's client: no lookup is needed.
         ConnectionId client = new(id);
-        bool accepted = content.IsEmpty
-            ? clients.EndWrite(client, link.Number)
+        bool accepted = servers.Web is { } web && web.Has(client) ? web.TryDeliver(client, link.Number, content)
+            : content.IsEmpty ? clients.EndWrite(client, link.Number)
             : clients.Send(client, link.Number, content, moreFollows: !IsWhole(content));
         if (!accepted) metrics.AddDropped(DropReason.SessionOver);
         return Outcome.Done;

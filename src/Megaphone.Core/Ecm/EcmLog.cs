@@ -40,6 +40,9 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
     [LoggerMessage(202, LogLevel.Debug, "The stream of client {Id} is refused: {Fault}")]
     public partial void StreamRefused(ulong id, StreamFault fault);
 
+    [LoggerMessage(216, LogLevel.Debug, "The WebSocket of client {Id} is closed with {Code}: its frames are not accepted")]
+    public partial void FramesRefused(ulong id, int code);
+
     /// <summary>Whether failed handshakes are logged.</summary>
     public bool LogsHandshakes => logger.IsEnabled(LogLevel.Debug);
 

@@ -88,7 +88,9 @@ internal sealed class EcmRole : IDisposable
             server = new TlsServer(tls.Server);
         }
 
-        _reactors = new ReactorGroup<EcmClient>(_clients, ReactorOptions(), _metrics, accepted: _clients, least: _head?.Capacity ?? 0);
+        bool relays = _options.Clients.Any(listener => listener.Web?.HttpTo is not null);
+        _reactors = new ReactorGroup<EcmClient>(
+            _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: relays ? _clients : null, least: _head?.Capacity ?? 0);
         _clients.Attach(_reactors);
         if (server is not null)
         {
@@ -225,6 +227,7 @@ internal sealed class EcmRole : IDisposable
 
         // The links are down; slow clients still get what is buffered for them, until the deadline.
         while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);
+        _clients.Dispose();
         reactors.Stop();
     }
 
@@ -247,6 +250,7 @@ internal sealed class EcmRole : IDisposable
     public void Dispose()
     {
         _refusals.Dispose();
+        _clients.Dispose();
         _reload?.Dispose();
         _linkTls?.Dispose();
         _links?.Dispose();

@@ -38,6 +38,9 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     /// <summary>Whether a new client can be served now.</summary>
     public bool AreUp => Any(link => link.Usable is { IsCut: false });
 
+    /// <summary>Makes frames for WebSocket clients; null: there are none. Set before links are up.</summary>
+    public WebSocketOutput? Web { get; set; }
+
     /// <summary>All links, up or not.</summary>
     public IReadOnlyList<EcmLink> Links
     {

@@ -7,8 +7,8 @@ namespace Megaphone.Ecm;
 
 /// <summary>The handshake, as far as the received bytes allow; when it is done the client goes to the reactors.</summary>
 internal sealed class HandshakeStep(
-    EcmTlsOptions options, TlsServer server, PendingHandshakes pending, PendingSockets sockets, ReactorGroup<EcmClient> clients, RoleMetrics metrics,
-    EcmLog log)
+    EcmTlsOptions options, IReadOnlyList<ClientListenerOptions> listeners, TlsServer server, PendingHandshakes pending, PendingSockets sockets,
+    ReactorGroup<EcmClient> clients, RoleMetrics metrics, EcmLog log)
 {
     /// <summary>Goes on with it. Afterwards the client waits for more, is a reactor's, is rejected, or is gone.</summary>
     public void Advance(PendingHandshake client)
@@ -20,6 +20,7 @@ internal sealed class HandshakeStep(
             return;
         }
 
+        TlsServer.Expects = listeners[client.Listener].Web is null ? TlsProtocol.Xmpp : TlsProtocol.Http;
         switch (session.Handshake(ref pending.SecretsOf(client)))
         {
             case TlsStatus.Done:

@@ -8,7 +8,7 @@ namespace Megaphone.Ecm;
 
 /// <summary>Stanza framing (section 4 of the link protocol): one packet for each piece of a client's stream.</summary>
 /// <remarks>Called for each client by its reactor only.</remarks>
-internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
+internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, RoleMetrics metrics)
 {
     /// <summary>The most that is read from a client at a time: enough for a busy one, and easy to find room for.</summary>
     private const int ReadBytes = 16 << 10;
@@ -19,7 +19,7 @@ internal sealed class StanzaFraming(EcmOptions options, RoleMetrics metrics)
     /// <summary>The most bytes in the ring that one received byte takes: its own, and its share of a header.</summary>
     private const int RingBytesPerByte = 1 + (PacketHeader.Size / ShortestPiece);
 
-    private readonly StreamSplitter _splitter = new(new PieceMemory(options.IncompleteBytes));
+    private readonly StreamSplitter _splitter = new(memory);
     private readonly int[] _maxPieceBytes = [.. options.Clients.Select(listener => listener.MaxStanzaBytes), .. options.FormerMaxStanzaBytes];
 
     private readonly int _maxClaimBytes = Link.MaxClaimBytes(options.Link);

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using Megaphone.Xmpp;
 
@@ -61,7 +60,7 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
         IsOver = true;
         Refusal = condition;
         byte[] error = StreamErrorText.ErrorAndEnd(condition);
-        return Host is null ? [.. StreamErrorText.Header(NewId()), .. error] : error;
+        return Host is null ? [.. StreamErrorText.NewHeader(), .. error] : error;
     }
 
     private byte[] AnswerHeader(ReadOnlySpan<byte> piece)
@@ -70,7 +69,7 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
         if (piece.EndsWith("/>"u8)) return Refuse(StreamCondition.PolicyViolation);
         string host = XmlTag.TryAttribute(piece, "to"u8, out ReadOnlySpan<byte> to) ? Encoding.UTF8.GetString(to) : "";
         Host = find(host);
-        return Host is null ? Refuse(StreamCondition.HostUnknown) : [.. StreamErrorText.Header(NewId(), Host), .. Encoding.ASCII.GetBytes(Features)];
+        return Host is null ? Refuse(StreamCondition.HostUnknown) : [.. StreamErrorText.NewHeader(Host), .. Encoding.ASCII.GetBytes(Features)];
     }
 
     /// <summary>The element must be empty: either its only tag, or directly followed by its end tag.</summary>
@@ -82,6 +81,4 @@ internal sealed class StartTlsDialogue(Func<string, string?> find)
             && space.SequenceEqual("urn:ietf:params:xml:ns:xmpp-tls"u8)
             && (behind.IsEmpty || behind.SequenceEqual("</starttls>"u8));
     }
-
-    private static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 }

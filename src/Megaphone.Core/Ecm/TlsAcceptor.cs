@@ -54,7 +54,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         _pending = new PendingHandshakes(tls.MaxHandshakes, tls.HandshakeTimeout);
         _sockets = new PendingSockets(_epoll, _pending, ArmListener, splitter, metrics);
         _startTls = new StartTlsNegotiation(_sockets, splitter, metrics);
-        _handshake = new HandshakeStep(tls, server, _pending, _sockets, clients, metrics, log);
+        _handshake = new HandshakeStep(tls, options.Clients, server, _pending, _sockets, clients, metrics, log);
         _firstListener = (ulong)tls.MaxHandshakes + 1;
         _threads = new Thread?[Environment.ProcessorCount];
         _epoll.Add(_waker.Descriptor, Libc.EpollIn, WakerData);

@@ -57,4 +57,7 @@ internal enum CloseReason : byte
 
     /// <summary>Descriptors or memory ran out on this machine.</summary>
     OutOfResources,
+
+    /// <summary>What the server sent to a WebSocket client was not an XMPP stream.</summary>
+    InvalidOutput,
 }

@@ -26,4 +26,7 @@ internal enum RefusalReason
 
     /// <summary>The link did not speak TLS where that is required, or its certificate was not accepted.</summary>
     Tls,
+
+    /// <summary>The client of a listener for the web did not send the head of its request in time.</summary>
+    NoRequest,
 }

@@ -34,7 +34,7 @@ internal struct RoleCounters
     public PerHandshakeEnd Handshakes;
 
     /// <summary>As many as <see cref="CloseReason"/> has values.</summary>
-    [InlineArray(18)]
+    [InlineArray(19)]
     public struct PerCloseReason
     {
         private long _first;
@@ -48,7 +48,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="RefusalReason"/> has values.</summary>
-    [InlineArray(8)]
+    [InlineArray(9)]
     public struct PerRefusalReason
     {
         private long _first;

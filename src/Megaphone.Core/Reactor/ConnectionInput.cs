@@ -63,7 +63,7 @@ internal sealed unsafe class ConnectionInput<TState>(
     }
 
     /// <inheritdoc/>
-    ReadOnlySpan<byte> IConnectionInput.Receive(int mostBytes)
+    Span<byte> IConnectionInput.Receive(int mostBytes)
     {
         _asked = Math.Min(mostBytes, BufferBytes);
         Span<byte> into = new(_buffer, _asked);

@@ -10,8 +10,11 @@ namespace Megaphone.Reactor;
 /// room, and a chunk that nobody uses any more gives its memory back. Allocating and freeing are thread-safe; what is in a slot, and
 /// beside it, is guarded by the slot's own gate.
 /// </remarks>
+/// <param name="reactor">The reactor's number in its group.</param>
+/// <param name="capacity">The connections it may hold.</param>
+/// <param name="gaveBack">Is told of slots, the first of them and how many, that nobody uses, and whose memory has been given back.</param>
 /// <typeparam name="TState">What the handler keeps for each connection.</typeparam>
-internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisposable
+internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<int, int>? gaveBack = null) : IDisposable
     where TState : unmanaged
 {
     /// <summary>Slots of a chunk: their memory is whole pages, as long as what there is for each slot divides by four.</summary>
@@ -254,6 +257,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity) : IDisp
         _openSsl.GiveBack(first, ChunkSlots);
         _states.GiveBack(first, ChunkSlots);
         _slots.GiveBack(first, ChunkSlots);
+        gaveBack?.Invoke(first, ChunkSlots);
         chunk.FirstFree = NoSlot;
         chunk.Used = 0;
 

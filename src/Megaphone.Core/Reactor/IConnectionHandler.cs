@@ -41,6 +41,14 @@ internal interface IConnectionHandler<TState>
     /// <returns><see cref="Outcome.WouldBlock"/>: there is no room to pass that on; it is called again after <c>ReleaseStalled</c>.</returns>
     Outcome OnClosed(ConnectionId id, int owner, ref TState state, CloseReason reason);
 
+    /// <summary>
+    /// A reactor's slots from <paramref name="first"/> on are used by no connection, and their memory is given back: that of what the room
+    /// keeps for them beside their states can go as well. It must not call the reactor.
+    /// </summary>
+    void OnSlotsGivenBack(int reactor, int first, int count)
+    {
+    }
+
     /// <summary>A batch of events has been handled: time to pass on what this thread has gathered. Any thread.</summary>
     void OnBatchEnd();
 }

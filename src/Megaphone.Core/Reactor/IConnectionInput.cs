@@ -6,8 +6,8 @@ internal interface IConnectionInput
     /// <summary>Receives what has arrived. To be called once at most in each call of the handler.</summary>
     /// <param name="mostBytes">For how much there is room; more than 0. There may be less, whatever has arrived.</param>
     /// <returns>
-    /// The bytes, which belong to the reactor and are valid until the handler returns. Empty when there was nothing after all, or the end
-    /// of the peer's direction, or an error; the reactor goes into that afterwards.
+    /// The bytes, which belong to the reactor, are valid until the handler returns, and may be changed by it. Empty when there was nothing
+    /// after all, or the end of the peer's direction, or an error; the reactor goes into that afterwards.
     /// </returns>
-    ReadOnlySpan<byte> Receive(int mostBytes);
+    Span<byte> Receive(int mostBytes);
 }

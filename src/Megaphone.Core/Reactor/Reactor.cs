@@ -54,7 +54,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     {
         (_handler, _accepted, _options) = (handler, accepted, options);
         _listeners = new Listeners(_epoll);
-        _table = new ConnectionTable<TState>(index, capacity);
+        _table = new ConnectionTable<TState>(index, capacity, (first, count) => handler.OnSlotsGivenBack(index, first, count));
         _sweep = new Sweep(options.CloseRate == 0 ? double.PositiveInfinity : (double)options.CloseRate / options.Reactors);
         EpollInterest interest = new(_epoll);
         ConnectionOutput<TState> output = new(_table, handler, interest, options.Buffers, metrics);

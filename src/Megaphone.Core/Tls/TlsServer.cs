@@ -39,8 +39,11 @@ internal sealed unsafe class TlsServer
         _current = Load();
     }
 
-    /// <summary>The protocol that clients may name (ALPN, XEP-0368).</summary>
-    private static ReadOnlySpan<byte> Protocol => "xmpp-client"u8;
+    /// <summary>The protocol that the client may name whose handshake this thread goes on with. Set before each step.</summary>
+    [field: ThreadStatic]
+    public static TlsProtocol Expects { get; set; }
+
+    private static ReadOnlySpan<byte> Protocol => Expects == TlsProtocol.Http ? "http/1.1"u8 : "xmpp-client"u8;
 
     /// <summary>Who opens and seals records when a handshake is done.</summary>
     public RecordLayer Records => _options.Records;
@@ -139,7 +142,7 @@ internal sealed unsafe class TlsServer
             return OpenSsl.ExtensionOk;
         }
 
-        // no_application_protocol: a browser that was redirected here must not take an answer for one to HTTP.
+        // no_application_protocol: a browser that was redirected to XMPP must not take an answer for one to HTTP.
         return OpenSsl.ExtensionAlertFatal;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -34,23 +35,34 @@ internal static class HttpAnswer
     /// <summary>There is no room for what this connection needs.</summary>
     public static readonly byte[] Unavailable = Refusal("503 Service Unavailable", "There is no room for this connection now.");
 
+    /// <summary>The length of the answer to a request for a WebSocket.</summary>
+    public static readonly int SwitchingLength = SwitchingStart.Length + AcceptLength + SwitchingEnd.Length;
+
     private const int KeyLength = 24;
+    private const int AcceptLength = 28;
 
     private static ReadOnlySpan<byte> KeySuffix => "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"u8;
 
-    /// <summary>The answer to a request for a WebSocket (RFC 6455, section 4.2.2).</summary>
+    private static ReadOnlySpan<byte> SwitchingStart =>
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "u8;
+
+    private static ReadOnlySpan<byte> SwitchingEnd => "\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n"u8;
+
+    /// <summary>Writes the answer to a request for a WebSocket (RFC 6455, section 4.2.2). Allocates nothing: every client gets one.</summary>
     /// <param name="key">The request's <c>Sec-WebSocket-Key</c>.</param>
-    public static byte[] SwitchingProtocols(ReadOnlySpan<byte> key)
+    /// <param name="to"><see cref="SwitchingLength"/> bytes.</param>
+    public static void WriteSwitching(ReadOnlySpan<byte> key, Span<byte> to)
     {
         Span<byte> joined = stackalloc byte[KeyLength + KeySuffix.Length];
         key.CopyTo(joined);
         KeySuffix.CopyTo(joined[KeyLength..]);
+        Span<byte> hash = stackalloc byte[SHA1.HashSizeInBytes];
 #pragma warning disable CA5350 // The RFC has SHA-1 for this, which protects nothing: it shows that the server has read the key.
-        string accept = Convert.ToBase64String(SHA1.HashData(joined));
+        SHA1.HashData(joined, hash);
 #pragma warning restore CA5350
-        return Encoding.ASCII.GetBytes(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + $"Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n");
+        SwitchingStart.CopyTo(to);
+        Base64.EncodeToUtf8(hash, to[SwitchingStart.Length..], out _, out _);
+        SwitchingEnd.CopyTo(to[(SwitchingStart.Length + AcceptLength)..]);
     }
 
     private static byte[] Refusal(string status, string words, string fields = "") => Encoding.ASCII.GetBytes(

@@ -53,7 +53,6 @@ internal sealed unsafe class WebBuffer(PieceMemory memory)
             return;
         }
 
-        // To shrink a block cannot fail; if it did, the larger one would go on being counted as the smaller.
         int from = CapacityFor(state.Used, max), to = CapacityFor(state.Length, max);
         state.Pending = 0;
         if (to < from) memory.TryResize(ref state.Buffer, from, to);

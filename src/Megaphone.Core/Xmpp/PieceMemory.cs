@@ -11,14 +11,15 @@ internal sealed unsafe class PieceMemory(long limit)
     /// <summary>Bytes in use now.</summary>
     public long InUse => Volatile.Read(ref _inUse);
 
-    /// <summary>Enlarges a buffer, keeping its content. The caller owns the new one; the old one is freed.</summary>
+    /// <summary>Enlarges or shortens a buffer, keeping its content. The caller owns the new one; the old one is freed.</summary>
     /// <param name="buffer">A buffer from this memory, or null; unchanged on failure.</param>
     /// <param name="from">Its size in bytes.</param>
     /// <param name="to">The new size in bytes.</param>
-    /// <returns>False when the bound is reached, or the machine has no memory.</returns>
+    /// <returns>False when the bound is reached, or the machine has no memory; true whenever a buffer is shortened.</returns>
     public bool TryResize(ref byte* buffer, int from, int to)
     {
-        if (Interlocked.Add(ref _inUse, to - from) <= limit)
+        // Above the bound, where another thread may be for a moment, a shorter buffer is welcome all the more.
+        if (Interlocked.Add(ref _inUse, to - from) <= limit || to < from)
         {
             try
             {

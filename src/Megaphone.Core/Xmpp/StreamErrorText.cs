@@ -1,4 +1,5 @@
 using System.Security;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace Megaphone.Xmpp;
@@ -37,6 +38,9 @@ internal static class StreamErrorText
     public static byte[] Header(string id, string? from = null) => Encoding.UTF8.GetBytes(
         "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
         + $"{Attribute("id", id)}{(from is null ? "" : Attribute("from", from))} version='1.0'>");
+
+    /// <summary>The same with an id that is made for it.</summary>
+    public static byte[] NewHeader(string? from = null) => Header(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)), from);
 
     /// <summary>The error, and the closing tag of the stream.</summary>
     public static byte[] ErrorAndEnd(StreamCondition condition) => Encoding.ASCII.GetBytes(

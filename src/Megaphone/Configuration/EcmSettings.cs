@@ -55,7 +55,7 @@ internal static class EcmSettings
             reader.Refuse(Clients, $"lists {items.Count} addresses, and {MostListeners} are possible", "fewer, or one on 0.0.0.0 for all");
 
         List<ClientListenerOptions> clients = [];
-        framing = reader.Read(SettingKeys.Framing.At(items[0]));
+        framing = LinkFramingFor(reader.Read(SettingKeys.Framing.At(items[0])));
         foreach (string item in items)
         {
             SettingKey<IPEndPoint> listen = SettingKeys.Listen.At(item);
@@ -63,20 +63,49 @@ internal static class EcmSettings
             {
                 Listen = reader.Read(listen),
                 Tls = reader.Read(SettingKeys.ClientTls.At(item)),
+                Framing = reader.Read(SettingKeys.Framing.At(item)),
+                Web = ReadWeb(reader, item),
                 MaxStanzaBytes = reader.Read(SettingKeys.MaxStanzaBytes.At(item)),
             });
             if (given.Count > 0 && !reader.IsGiven(listen)) reader.Refuse(listen, "must be given", "0.0.0.0:5222");
-            SettingKey<LinkFraming> own = SettingKeys.Framing.At(item);
-            if (reader.Read(own) != framing)
+            string right = framing == LinkFraming.Stanza ? "stanza or web" : "bytes";
+            SettingKey<ClientFraming> own = SettingKeys.Framing.At(item);
+            if (LinkFramingFor(reader.Read(own)) != framing)
             {
                 reader.Refuse(
                     own,
-                    $"must be {ControlNames.Of(framing)}, as for {Clients}:{items[0]}: all clients share the links, and a link has one framing",
+                    $"must be {right}, as for {Clients}:{items[0]}: all clients share the links, and a link has one framing",
                     ControlNames.Of(framing));
             }
         }
 
         return clients;
+    }
+
+    private static LinkFraming LinkFramingFor(ClientFraming clients) =>
+        clients == ClientFraming.Bytes ? LinkFraming.Bytes : LinkFraming.Stanza;
+
+    private static WebOptions? ReadWeb(SettingsReader reader, string item)
+    {
+        string section = $"{Clients}:{item}:Web";
+        WebOptions web = new()
+        {
+            Path = reader.Read(SettingKeys.WebPath.At(item)),
+            Ping = reader.Read(SettingKeys.WebPing.At(item)),
+            HttpTo = reader.Read(SettingKeys.WebHttpTo.At(item)),
+            ForwardedFrom = ReadList(SettingKeys.WebForwardedFrom, "ForwardedFrom"),
+        };
+        if (ReadList(SettingKeys.WebOrigin, "Origins") is { Count: > 0 } origins) web = web with { Origins = origins };
+        SettingKey<ClientFraming> framing = SettingKeys.Framing.At(item);
+        bool isWeb = reader.Read(framing) == ClientFraming.Web;
+        SettingKey<ClientTls> tls = SettingKeys.ClientTls.At(item);
+        if (!isWeb && reader.Below(section).Any()) reader.Refuse(framing, $"must be web where there is {section}", "web");
+        if (isWeb && reader.Read(tls) == ClientTls.StartTls)
+            reader.Refuse(tls, $"must be direct or none, since {framing.Path} is web: HTTP has no STARTTLS", "direct");
+        return isWeb ? web : null;
+
+        IReadOnlyList<T> ReadList<T>(SettingKey<T> key, string name) =>
+            [.. reader.Items($"{section}:{name}").Select(key.At(item).At).Where(reader.IsGiven).Select(reader.Read)];
     }
 
     private static void RefuseTooLongStanzas(SettingsReader reader, EcmOptions ecm)

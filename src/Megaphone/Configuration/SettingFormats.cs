@@ -34,6 +34,25 @@ internal static class SettingFormats
         Example = "starttls",
     };
 
+    /// <summary>What clients speak, as far as the ECM needs to know.</summary>
+    public static ValueFormat<ClientFraming> ClientFraming { get; } = ValueFormats.Choice(
+        ("bytes", Ecm.ClientFraming.Bytes), ("stanza", Ecm.ClientFraming.Stanza), ("web", Ecm.ClientFraming.Web)) with
+    {
+        Example = "stanza",
+    };
+
+    /// <summary>The path of a URL, as it is written in a request.</summary>
+    public static ValueFormat<string> UrlPath { get; } = new(ReadUrlPath, "/ws") { Form = "path" };
+
+    /// <summary>The origin of a page, or any.</summary>
+    public static ValueFormat<string> Origin { get; } = new(ReadOrigin, "https://example.org") { Form = "* or SCHEME://HOST[:PORT]" };
+
+    /// <summary>The address of a server for HTTP.</summary>
+    public static ValueFormat<IPEndPoint?> HttpTo { get; } = new(ReadHttpTo, "127.0.0.1:5280") { Form = "ADDRESS:PORT" };
+
+    /// <summary>A network of addresses.</summary>
+    public static ValueFormat<IPNetwork> Network { get; } = new(ReadNetwork, "10.0.0.0/8 or 2001:db8::1/128") { Form = "ADDRESS/BITS" };
+
     /// <summary>The lowest version of TLS that is taken; true for 1.2.</summary>
     public static ValueFormat<bool> TlsVersion { get; } = ValueFormats.Choice(("1.2", true), ("1.3", false));
 
@@ -79,6 +98,36 @@ internal static class SettingFormats
         value = new IPEndPoint(address, given.Port);
         return null;
     }
+
+    private static string? ReadUrlPath(string text, out string value)
+    {
+        value = text;
+        return text.StartsWith('/') && text.Length <= 1024 && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && text.IndexOfAny(['?', '#']) < 0
+            ? null
+            : "must begin with a slash and be as clients write it in their URL, up to ? and #";
+    }
+
+    private static string? ReadOrigin(string text, out string value)
+    {
+        value = text;
+        return text == WebOptions.AnyOrigin
+            || (Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.Host.Length > 0
+                && text.Equals($"{uri.Scheme}://{uri.Authority}", StringComparison.OrdinalIgnoreCase))
+            ? null
+            : "must be * or SCHEME://HOST[:PORT] as browsers send it, without a path and without the scheme's own port";
+    }
+
+    private static string? ReadHttpTo(string text, out IPEndPoint? value)
+    {
+        string? wrong = ReadListen(text, out IPEndPoint address);
+        value = address;
+        return wrong is null && address.Port != 0 ? null : "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 1 to 65535";
+    }
+
+    private static string? ReadNetwork(string text, out IPNetwork value) =>
+        IPNetwork.TryParse(text, out value) && IPAddress.Parse(text.AsSpan(0, text.IndexOf('/'))).Equals(value.BaseAddress)
+            ? null
+            : "must be ADDRESS/BITS, with no bit set behind these";
 
     private static string? ReadBackend(string text, out HostPort? value)
     {

@@ -2,7 +2,6 @@ using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Hub;
 using Megaphone.Links;
-using Megaphone.Protocol;
 using Megaphone.Tls;
 using Megaphone.Values;
 using Microsoft.Extensions.Logging;
@@ -24,6 +23,7 @@ internal static class SettingKeys
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     private static readonly ClientListenerOptions ListenerDefaults = new() { Listen = new IPEndPoint(IPAddress.Loopback, 5222) };
+    private static readonly WebOptions WebDefaults = new();
     private static readonly LinkConnectOptions ConnectDefaults = new() { To = [new HostPort("127.0.0.1", 6280)] };
     private static readonly EcmOptions EcmDefaults = new() { Clients = [ListenerDefaults], Connect = ConnectDefaults, Link = new LinkOptions() };
     private static readonly EcmTlsOptions TlsDefaults = new() { Server = new TlsServerOptions { Certificates = [] } };
@@ -36,18 +36,34 @@ internal static class SettingKeys
     public static readonly SettingKey<IPEndPoint> Listen = Table.Add(
         "Ecm:Clients:N:Listen", SettingFormats.Listen, ListenerDefaults.Listen,
         "where clients connect; an IPv6 address stands in brackets, and port 0 is any that is free");
-    public static readonly SettingKey<LinkFraming> Framing = Table.Add(
-        "Ecm:Clients:N:Framing", EcmFormats.Framing, LinkFraming.Bytes,
-        "what a packet carries: bytes as they come, or one piece of an XMPP stream, as ejabberd's module wants it; the same for all N");
+    public static readonly SettingKey<ClientFraming> Framing = Table.Add(
+        "Ecm:Clients:N:Framing", SettingFormats.ClientFraming, ListenerDefaults.Framing,
+        "what a packet carries: bytes as they come, or one piece of an XMPP stream, as ejabberd's module wants it, which clients send over TCP "
+        + "(`stanza`) or over WebSocket (`web`); with `bytes` for one N, for all");
     public static readonly SettingKey<ClientTls> ClientTls = Table.Add(
         "Ecm:Clients:N:Tls", SettingFormats.ClientTls, ListenerDefaults.Tls,
         "how clients speak TLS with the ECM: not at all, after STARTTLS, or from the first byte on");
     public static readonly SettingKey<int> MaxStanzaBytes = Table.Size(
         "Ecm:Clients:N:MaxStanzaBytes", 10_000, 16 << 20, ListenerDefaults.MaxStanzaBytes,
-        "longest stanza, with `stanza` framing; at most `Ecm:MaxPacketBytes` less 32, and a quarter of the ring");
+        "longest stanza, with `stanza` and `web` framing; at most `Ecm:MaxPacketBytes` less 32, and a quarter of the ring");
     public static readonly SettingKey<long> IncompleteBytes = Table.LongSize(
         "Ecm:IncompleteBytes", 1 << 20, 1L << 50, EcmDefaults.IncompleteBytes,
-        "memory of stanzas that have not arrived whole, all clients' together, with `stanza` framing");
+        "memory of stanzas that have not arrived whole, all clients' together, with `stanza` and `web` framing");
+    public static readonly SettingKey<string> WebPath = Table.Add(
+        "Ecm:Clients:N:Web:Path", SettingFormats.UrlPath, WebDefaults.Path, "path of the WebSocket (RFC 7395), as clients write it");
+    public static readonly SettingKey<string> WebOrigin = Table.Add(
+        "Ecm:Clients:N:Web:Origins:M", SettingFormats.Origin, WebOptions.AnyOrigin,
+        "origin whose pages may connect to the WebSocket, `*` for any; who sends none is no page");
+    public static readonly SettingKey<TimeSpan> WebPing = Table.Seconds(
+        "Ecm:Clients:N:Web:Ping", TimeSpan.Zero, Hour, WebDefaults.Ping,
+        "silence after which a WebSocket client is sent a ping at the latest; 0: never");
+    public static readonly SettingKey<IPEndPoint?> WebHttpTo = Table.Add(
+        "Ecm:Clients:N:Web:HttpTo", SettingFormats.HttpTo, WebDefaults.HttpTo,
+        "where all but WebSockets are relayed to, behind a PROXY header of version 2: ejabberd's `ejabberd_http` with `use_proxy_protocol: true`, "
+        + "for BOSH and whatever else it serves; without it they are refused");
+    public static readonly SettingKey<IPNetwork> WebForwardedFrom = Table.Add(
+        "Ecm:Clients:N:Web:ForwardedFrom:M", SettingFormats.Network, default,
+        "network of proxies that are believed when `X-Forwarded-For` and `X-Forwarded-Proto` say who the client of a WebSocket is", shown: "none");
 
     public static readonly SettingKey<string?> TlsCertificate = Table.File(
         "Ecm:Tls:Certificates:N:Certificate", "/etc/megaphone/example.org.pem",

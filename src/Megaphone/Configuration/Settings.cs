@@ -67,6 +67,9 @@ internal sealed record Settings
     public IReadOnlyList<(string Key, HostPort To)> Targets =>
     [
         .. Ecm is null || LinksToOwnHub ? [] : Numbered("Ecm:Link:To", Ecm.Connect.To),
+        .. (Ecm?.Clients ?? []).SelectMany((client, i) => client.Web?.HttpTo is { } to
+            ? [($"Ecm:Clients:{i}:Web:HttpTo", new HostPort($"{to.Address}", to.Port))]
+            : Array.Empty<(string, HostPort)>()),
         .. Numbered("Hub:Backend", Hub?.Backends ?? []),
     ];
 

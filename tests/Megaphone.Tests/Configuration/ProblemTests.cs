@@ -129,6 +129,25 @@ public class ProblemTests
     }
 
     [Fact]
+    public void A_listener_for_the_web_is_configured_as_one()
+    {
+        Snapshot.Match(Lines("""
+            {
+              "Ecm": {
+                "Clients": [
+                  { "Listen": "0.0.0.0:1", "Framing": "web", "Tls": "starttls", "Web": { "Path": "ws", "HttpTo": "localhost:0" } },
+                  { "Listen": "0.0.0.0:2", "Framing": "stanza", "Web": { "Path": "/ws" } },
+                  { "Listen": "0.0.0.0:3", "Framing": "web", "Web": {
+                      "Origins": [ "https://example.org/", "example.org", "*" ], "ForwardedFrom": [ "10.1.0.0/8", "10.0.0.1" ], "Ping": "500ms" } },
+                  { "Listen": "0.0.0.0:4" }
+                ],
+                "Tls": { "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" } ] }
+              }
+            }
+            """));
+    }
+
+    [Fact]
     public void The_longest_stanza_fits_the_memory_for_incomplete_ones()
     {
         const string Json = """

@@ -141,7 +141,9 @@ public class SettingsTests
     {
         const string Clients =
             """[ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, """
-            + """{ "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" } ]""";
+            + """{ "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" }, """
+            + """{ "Listen": "[::1]:5443", "Framing": "web", "Web": { "Path": "/xmpp", "Origins": [ "https://a.example", "http://b.example:81" ],"""
+            + """ "Ping": "45s", "HttpTo": "[::1]:5280", "ForwardedFrom": [ "10.0.0.0/8", "2001:db8::/32" ] } } ]""";
         const string Certificates =
             """[ { "Certificate": "/a.pem", "Key": "/a.key" }, """
             + """{ "Certificate": "/b.pem", "Key": "/b.key", "Names": [ "B.example", "*.b.example" ] } ]""";
@@ -184,6 +186,7 @@ public class SettingsTests
         string text = $"""
             {settings.Ecm}
             {string.Join('\n', settings.Ecm!.Clients)}
+            {string.Join(' ', settings.Ecm.Clients[2].Web!.Origins)} {string.Join(' ', settings.Ecm.Clients[2].Web!.ForwardedFrom)}
             {string.Join('\n', settings.Ecm.Connect.To)}
             {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
             {string.Join(' ', settings.Ecm.Tls.Server.Certificates[1].Names)}

@@ -27,7 +27,7 @@ public sealed class ArrowTests
         { "Tls", ["Handover", "Interop"] },
         { "Reactor", ["Handover", "Interop", "Metrics", "Tls"] },
         { "Links", ["Handover", "Interop", "Metrics", "Protocol", "Tls", "Values"] },
-        { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Xmpp"] },
+        { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Web", "Xmpp"] },
         { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
     };
 

@@ -90,6 +90,19 @@ public class ConnectionTableTests
     }
 
     [Fact]
+    public void It_tells_which_slots_memory_it_has_given_back()
+    {
+        List<(int First, int Count)> told = [];
+        using ConnectionTable<int> table = new(0, 5000, (first, count) => told.Add((first, count)));
+        ConnectionId[] taken = [.. Enumerable.Range(0, 5000).Select(_ => Take(table))];
+        Close(table, taken[0]);
+        for (int slot = 3071; slot > 2048; slot--) Close(table, taken[slot]);
+        Assert.Empty(told);
+        Close(table, taken[2048]);
+        Assert.Equal([(2048, 1024)], told);
+    }
+
+    [Fact]
     public void Slots_come_from_the_lowest_chunk_with_room()
     {
         using ConnectionTable<int> table = new(0, 5000);

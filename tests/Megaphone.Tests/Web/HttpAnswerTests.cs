@@ -10,7 +10,14 @@ public sealed class HttpAnswerTests
     public void The_key_of_RFC_6455_section_1_3_has_the_answer_that_stands_there() => Assert.Equal(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n",
-        Encoding.ASCII.GetString(HttpAnswer.SwitchingProtocols("dGhlIHNhbXBsZSBub25jZQ=="u8)));
+        Switching("dGhlIHNhbXBsZSBub25jZQ=="u8));
+
+    private static string Switching(ReadOnlySpan<byte> key)
+    {
+        byte[] answer = new byte[HttpAnswer.SwitchingLength];
+        HttpAnswer.WriteSwitching(key, answer);
+        return Encoding.ASCII.GetString(answer);
+    }
 
     [Fact]
     public void A_refusal_says_in_words_what_is_wrong_and_ends_the_connection() => Assert.Equal(

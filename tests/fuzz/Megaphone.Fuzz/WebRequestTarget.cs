@@ -29,7 +29,9 @@ internal static partial class WebRequestTarget
         if (verdict != UpgradeVerdict.Accepted) return;
 
         Property.Holds(Key().IsMatch(Encoding.ASCII.GetString(request.Key)), "a key is 16 bytes in base64");
-        string answer = Encoding.ASCII.GetString(HttpAnswer.SwitchingProtocols(request.Key));
+        byte[] room = new byte[HttpAnswer.SwitchingLength];
+        HttpAnswer.WriteSwitching(request.Key, room);
+        string answer = Encoding.ASCII.GetString(room);
         Property.Holds(answer.Count(character => character == '\n') == 6, "an answer has the lines that it has, and none of the client's");
     }
 

@@ -1,0 +1,312 @@
+using System.Net;
+using System.Text;
+using Megaphone.Interop;
+using Megaphone.Links;
+using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Tls;
+using Megaphone.Web;
+using Megaphone.Xmpp;
+
+namespace Megaphone.Ecm;
+
+/// <summary>The clients of listeners for the web: each is a WebSocket, or relayed, or refused, once the head of its first request is there.</summary>
+/// <remarks>
+/// <see cref="ClientHandler"/> passes on what its reactors tell of them. A client that waits for its head has a link, but no session: that
+/// begins when it is known to be a WebSocket.
+/// </remarks>
+internal sealed class WebClients : IDisposable
+{
+    /// <summary>The PROXY header, a head, and what may be received behind it.</summary>
+    private const int MaxHeadKept = ProxyHeader.MaxBytes + (2 * RequestHead.MaxBytes);
+
+    private readonly EcmOptions _options;
+    private readonly RoleMetrics _metrics;
+    private readonly EcmServers _servers;
+    private readonly ReactorGroup<EcmClient> _clients;
+    private readonly WebSlots _slots;
+    private readonly WebBuffer _heads;
+    private readonly WebSocketInput _input;
+    private readonly WebSocketOutput _output;
+    private readonly HttpRelay _relay;
+    private readonly WebTimer _timer;
+    private readonly WebOptions?[] _web;
+    private readonly byte[][] _paths;
+
+    /// <summary>Makes it for the clients of these reactors; before they start.</summary>
+    /// <exception cref="IOException">There is no address space for their state.</exception>
+    public WebClients(
+        EcmOptions options, RoleMetrics metrics, EcmServers servers, ReactorGroup<EcmClient> clients, PieceMemory memory, EcmLog log)
+    {
+        (_options, _metrics, _servers, _clients) = (options, metrics, servers, clients);
+        _web = [.. options.Clients.Select(listener => listener.Web)];
+        _paths = [.. _web.Select(web => Encoding.ASCII.GetBytes(web?.Path ?? ""))];
+        _slots = new WebSlots(options.Reactors, options.MaxClients);
+        _heads = new WebBuffer(memory);
+        _input = new WebSocketInput(options, _slots, clients, memory, metrics, log);
+        _output = new WebSocketOutput(_slots, clients, options, memory, metrics);
+        _relay = new HttpRelay(_slots, clients);
+        _timer = new WebTimer(options, _slots, clients, metrics);
+        servers.Web = _output;
+    }
+
+    /// <summary>Begins with what happens when time passes.</summary>
+    public void Start() => _timer.Start();
+
+    /// <summary>Whether a connection is one of a listener for the web, or the other end of one that is relayed.</summary>
+    public bool Serves(in EcmClient state) => _web[state.Listener] is not null;
+
+    /// <inheritdoc cref="IAcceptHandler{TState}.OnAccepted"/>
+    public RefusalReason? OnAccepted(ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, TlsFacts? tls, int owner)
+    {
+        Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
+        int length = WebProxyHeader.Write(header, peer, NativeSocket.LocalAddress(descriptor), tls);
+        state.Web = default;
+        if (!_heads.TryAppend(ref state.Web, MaxHeadKept, header[..length])) return RefusalReason.Memory;
+        _metrics.AddIncomplete(WebBuffer.HeldBy(state.Web, MaxHeadKept));
+        _slots.Begin(id, owner, state.Listener, WebPhase.Head);
+        _timer.AwaitHead(id);
+        return null;
+    }
+
+    /// <inheritdoc cref="IConnectionHandler{TState}.OnReadable"/>
+    public Outcome OnReadable(ConnectionId id, int owner, ref EcmClient state, Link? link, IConnectionInput input)
+    {
+        if (state.IsRelayed) return _relay.OnReadable(owner, state, input);
+        WebPhase phase = _slots[id].Phase;
+        if (phase is WebPhase.Closing or WebPhase.Refused) return StanzaFraming.Discard(input);
+        if (link is null) return Outcome.Closed;
+        if (phase == WebPhase.WebSocket) return _input.Read(link, id, ref state, input);
+        ReadHead(id, owner, ref state, link, input);
+        return Outcome.Done;
+    }
+
+    /// <inheritdoc cref="IConnectionHandler{TState}.OnPeerHalfClosed"/>
+    public Outcome OnPeerHalfClosed(ConnectionId id, int owner, ref EcmClient state, Link? link)
+    {
+        if (state.IsRelayed)
+        {
+            _relay.OnPeerHalfClosed(owner, state);
+            return Outcome.Done;
+        }
+
+        WebPhase phase = _slots[id].Phase;
+        if (phase == WebPhase.Refused) return Outcome.Done;
+        FreeInput(ref state, phase);
+        if (link is null || !state.Life.IsOpened) return phase == WebPhase.Closing ? Outcome.Done : Outcome.Closed;
+        return state.Life.TrySendEnd(link, id.Value) ? Outcome.Done : Outcome.WouldBlock;
+    }
+
+    /// <inheritdoc cref="IConnectionHandler{TState}.OnWritePressureChanged"/>
+    public Outcome OnWritePressureChanged(ConnectionId id, in EcmClient state, Link? link, bool isHigh)
+    {
+        ref WebSlot slot = ref _slots[id];
+        bool isRelayed = slot.Phase == WebPhase.Relay;
+        if (!isRelayed && state.Life.IsOpened && link is not null && !link.TrySetPaused(id.Value, isHigh)) return Outcome.WouldBlock;
+        Volatile.Write(ref slot.IsSlow, isHigh);
+
+        // The other end of a relay waits for that as if for room in a ring.
+        if (isRelayed && !isHigh) _clients.ReleaseStalled();
+        return Outcome.Done;
+    }
+
+    /// <inheritdoc cref="IConnectionHandler{TState}.OnClosed"/>
+    public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, Link? link, CloseReason reason, CloseReason whenRefused)
+    {
+        if (state.IsRelayed)
+        {
+            _relay.OnClosed(owner, state, reason);
+            if (state.LinkIndex == EcmClient.RelayedClient) _metrics.RemoveConnected();
+            bool wasSlow = Volatile.Read(ref _slots[id].IsSlow);
+            _output.Forget(id);
+
+            // The other end may wait for this one to be slow no more.
+            if (wasSlow) _clients.ReleaseStalled();
+            return Outcome.Done;
+        }
+
+        WebPhase phase = _slots[id].Phase;
+        bool isRefused = phase == WebPhase.Refused;
+        FreeInput(ref state, phase);
+        if (!state.Life.TrySendClose(link, id.Value, isRefused ? whenRefused : reason)) return Outcome.WouldBlock;
+        _metrics.RemoveConnected();
+        _servers.RemoveClient(state.LinkIndex, owner);
+        if (state.Life.IsOpened && !isRefused) _metrics.AddSessionClosed(reason);
+        _output.Forget(id);
+        return Outcome.Done;
+    }
+
+    /// <inheritdoc cref="IAcceptHandler{TState}.GetCloseReason"/>
+    public CloseReason? GetCloseReason(ConnectionId id, ref EcmClient state, Link? link, bool isDrain, byte[] farewell, out ReadOnlySpan<byte> last)
+    {
+        last = default;
+        if (state.IsRelayed) return isDrain ? CloseReason.Drained : null;
+        ref WebSlot slot = ref _slots[id];
+        if (slot.Phase == WebPhase.Refused || (link is not null && !isDrain)) return null;
+        CloseReason reason = link is null ? CloseReason.LinkLost : CloseReason.Drained;
+        if (slot.Phase != WebPhase.WebSocket) return reason;
+        if (state.Life.IsOpened) _metrics.AddSessionClosed(reason);
+        _input.Abandon(ref state);
+        slot.Phase = WebPhase.Refused;
+        last = WebSocketOutput.LastFrames(farewell, slot.HasOpened, CloseCode.GoingAway);
+
+        // As over TCP: the server keeps what its client can still resume elsewhere. If there is no room now, it is told when the client is closed.
+        state.Life.TrySendClose(link, id.Value, reason);
+        return reason;
+    }
+
+    /// <inheritdoc cref="IConnectionHandler{TState}.OnSlotsGivenBack"/>
+    public void OnSlotsGivenBack(int reactor, int first, int count) => _slots.GiveBack(reactor, first, count);
+
+    /// <summary>Ends what happens when time passes; before the reactors are gone.</summary>
+    public void Dispose() => _timer.Dispose();
+
+    private void ReadHead(ConnectionId id, int owner, ref EcmClient state, Link link, IConnectionInput input)
+    {
+        ReadOnlySpan<byte> received = input.Receive(RequestHead.MaxBytes);
+        if (received.IsEmpty) return;
+        int held = WebBuffer.HeldBy(state.Web, MaxHeadKept);
+        int begin = WebProxyHeader.LengthOf(WebBuffer.Content(state.Web));
+        int examined = state.Web.Length - begin;
+        if (!_heads.TryAppend(ref state.Web, MaxHeadKept, received))
+        {
+            Refuse(id, owner, ref state, HttpAnswer.Unavailable);
+            return;
+        }
+
+        _metrics.AddIncomplete(WebBuffer.HeldBy(state.Web, MaxHeadKept) - held);
+        ReadOnlySpan<byte> bytes = WebBuffer.Content(state.Web)[begin..];
+        switch (RequestHead.Examine(bytes, examined, _paths[state.Listener], out int length))
+        {
+            case HeadProgress.Incomplete:
+                break;
+            case HeadProgress.Other:
+                Relay(id, owner, ref state, HttpAnswer.NotFound);
+                break;
+            case HeadProgress.TooLong:
+                Refuse(id, owner, ref state, HttpAnswer.TooLong);
+                break;
+            case HeadProgress.Malformed:
+                Refuse(id, owner, ref state, HttpAnswer.BadRequest);
+                break;
+            case HeadProgress.Whole:
+                AnswerHead(id, owner, ref state, link, bytes, length);
+                break;
+        }
+    }
+
+    private void AnswerHead(ConnectionId id, int owner, ref EcmClient state, Link link, ReadOnlySpan<byte> bytes, int length)
+    {
+        switch (UpgradeRequest.Read(bytes[..length], out UpgradeRequest request))
+        {
+            case UpgradeVerdict.NotUpgrade:
+                Relay(id, owner, ref state, HttpAnswer.UpgradeRequired);
+                break;
+            case UpgradeVerdict.WrongVersion:
+                Refuse(id, owner, ref state, HttpAnswer.UpgradeRequired);
+                break;
+            case UpgradeVerdict.NoSubprotocol:
+                Refuse(id, owner, ref state, HttpAnswer.NoSubprotocol);
+                break;
+            case UpgradeVerdict.Accepted when !Allows(_web[state.Listener]!, request.Origin):
+                Refuse(id, owner, ref state, HttpAnswer.ForeignOrigin);
+                break;
+            case UpgradeVerdict.Accepted when bytes.Length == length:
+                Upgrade(id, owner, ref state, link, bytes, request.Key);
+                break;
+            default:
+                // A client waits for the answer before it sends frames (RFC 6455, section 4.1): what else is there was smuggled in.
+                Refuse(id, owner, ref state, HttpAnswer.BadRequest);
+                break;
+        }
+    }
+
+    private void Upgrade(ConnectionId id, int owner, ref EcmClient state, Link link, ReadOnlySpan<byte> head, ReadOnlySpan<byte> key)
+    {
+        Span<byte> answer = stackalloc byte[HttpAnswer.SwitchingLength];
+        HttpAnswer.WriteSwitching(key, answer);
+        ref WebSlot slot = ref _slots[id];
+
+        // Whatever the server sends as soon as it knows of the session comes behind the answer.
+        slot.Enter();
+        bool isOpened = TryTellServer(id, ref state, link, head);
+        if (isOpened)
+        {
+            slot.Phase = WebPhase.WebSocket;
+            _clients.Send(id, owner, answer);
+        }
+
+        slot.Exit();
+        if (isOpened) FreeInput(ref state, WebPhase.Head);
+        else Refuse(id, owner, ref state, HttpAnswer.Unavailable);
+    }
+
+    /// <summary>Opens the session with a PROXY header, if there is to be one.</summary>
+    /// <returns>False when the link has no room for it.</returns>
+    private bool TryTellServer(ConnectionId id, ref EcmClient state, Link link, ReadOnlySpan<byte> head)
+    {
+        if (_options.Proxy == ProxyMode.None) return true;
+        ReadOnlySpan<byte> accepted = WebBuffer.Content(state.Web)[..^head.Length];
+        IPAddress client = ForwardedFor.Find(
+            head, _web[state.Listener]!.ForwardedFrom, WebProxyHeader.ClientOf(accepted).Address, out bool? speaksTls);
+        Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
+        int length = WebProxyHeader.WriteWebSocket(header, _options.Proxy, accepted, client, speaksTls);
+        if (!link.TryWriteUrgent(id.Value, header[..length])) return false;
+        PendingFlushes.Add(link);
+        state.Open(_metrics);
+        return true;
+    }
+
+    /// <summary>Relays a connection, if there is where to; else it is refused.</summary>
+    private void Relay(ConnectionId id, int owner, ref EcmClient state, byte[] otherwise)
+    {
+        ReadOnlySpan<byte> first = WebBuffer.Content(state.Web);
+        if (_web[state.Listener]!.HttpTo is not { } to)
+        {
+            Refuse(id, owner, ref state, otherwise);
+        }
+        else if (!_relay.TryBegin(id, owner, state, to, first, out ConnectionId server))
+        {
+            Refuse(id, owner, ref state, HttpAnswer.Unavailable);
+        }
+        else
+        {
+            FreeInput(ref state, WebPhase.Head);
+            _servers.RemoveClient(state.LinkIndex, owner);
+            state.LinkIndex = EcmClient.RelayedClient;
+            state.Partner = server;
+        }
+    }
+
+    /// <summary>Answers a request with the end. What the client still sends is read and dropped, so that it gets the answer.</summary>
+    private void Refuse(ConnectionId id, int owner, ref EcmClient state, byte[] answer)
+    {
+        FreeInput(ref state, WebPhase.Head);
+        _slots[id].Phase = WebPhase.Refused;
+        _clients.SendLast(id, owner, default, answer);
+    }
+
+    private void FreeInput(ref EcmClient state, WebPhase phase)
+    {
+        if (phase != WebPhase.Head)
+        {
+            _input.Abandon(ref state);
+            return;
+        }
+
+        _metrics.AddIncomplete(-WebBuffer.HeldBy(state.Web, MaxHeadKept));
+        _heads.Free(ref state.Web, MaxHeadKept);
+        state.Web = default;
+    }
+
+    private static bool Allows(WebOptions options, ReadOnlySpan<byte> origin)
+    {
+        if (origin.IsEmpty) return true;
+        foreach (string allowed in options.Origins)
+        {
+            if (allowed == WebOptions.AnyOrigin || Ascii.EqualsIgnoreCase(origin, allowed)) return true;
+        }
+
+        return false;
+    }
+}

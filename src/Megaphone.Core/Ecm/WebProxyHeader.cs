@@ -1,0 +1,78 @@
+using System.Buffers.Binary;
+using System.Net;
+using Megaphone.Interop;
+using Megaphone.Tls;
+
+namespace Megaphone.Ecm;
+
+/// <summary>
+/// The PROXY header of a connection for the web. It is written when the connection is accepted, because its TLS is known only then, and is
+/// what a relay begins with; for a WebSocket it is written anew when its request says who the client really is.
+/// </summary>
+internal static class WebProxyHeader
+{
+    private const int LengthOffset = 14;
+    private const int AddressesStart = 16;
+    private const byte TypeTls = 0x20;
+    private const byte TypeTransport = 0xE0;
+    private const byte WebSocket = 1;
+
+    /// <summary>The TLS field of a client that speaks TLS with a proxy: nothing else is known of it.</summary>
+    private static ReadOnlySpan<byte> TlsWithProxy => [TypeTls, 0, 5, 0x01, 0, 0, 0, 1];
+
+    /// <summary>Writes the header of a connection that was accepted: version 2, without channel bindings, which are for XMPP over TCP.</summary>
+    /// <inheritdoc cref="ProxyHeader.Write"/>
+    public static int Write(Span<byte> destination, in NativeAddress client, in NativeAddress listener, TlsFacts? tls) =>
+        ProxyHeader.Write(destination, ProxyMode.V2, client, listener, tls is null ? null : tls with { Exporter = [], ServerEndPoint = [] });
+
+    /// <summary>The length of a header that is at the front.</summary>
+    public static int LengthOf(ReadOnlySpan<byte> header) => AddressesStart + BinaryPrimitives.ReadUInt16BigEndian(header[LengthOffset..]);
+
+    /// <summary>Who has connected.</summary>
+    public static IPEndPoint ClientOf(ReadOnlySpan<byte> header) => AddressOf(header, isListener: false);
+
+    /// <summary>Writes the header of a WebSocket session.</summary>
+    /// <param name="destination">At least <see cref="ProxyHeader.MaxBytes"/>.</param>
+    /// <param name="mode"><see cref="ProxyMode.V1"/> or <see cref="ProxyMode.V2"/>.</param>
+    /// <param name="accepted">What <see cref="Write"/> has written.</param>
+    /// <param name="client">Who the client is.</param>
+    /// <param name="speaksTls">What a proxy says about whether it speaks TLS; null: it is as it is here.</param>
+    /// <returns>The number of bytes written.</returns>
+    public static int WriteWebSocket(Span<byte> destination, ProxyMode mode, ReadOnlySpan<byte> accepted, IPAddress client, bool? speaksTls)
+    {
+        IPEndPoint peer = AddressOf(accepted, isListener: false), listener = AddressOf(accepted, isListener: true);
+        bool isForwarded = !client.Equals(peer.Address);
+        if (isForwarded)
+        {
+            // Its port is not known; and a header has one family, so an address of another is left out.
+            peer = new IPEndPoint(client, 0);
+            bool isOtherFamily = client.AddressFamily != listener.AddressFamily;
+            if (isOtherFamily) listener = new IPEndPoint(client.GetAddressBytes().Length == 4 ? IPAddress.Any : IPAddress.IPv6Any, listener.Port);
+        }
+
+        int length = ProxyHeader.Write(destination, mode, new NativeAddress(peer), new NativeAddress(listener), tls: null);
+        if (mode == ProxyMode.V1) return length;
+        destination[length++] = TypeTransport;
+        BinaryPrimitives.WriteUInt16BigEndian(destination[length..], 1);
+        destination[length + 2] = WebSocket;
+        length += 3;
+
+        // The fields are about the connection to this end. Where a proxy has that, they are right only if nobody says otherwise.
+        ReadOnlySpan<byte> fields = speaksTls is null ? accepted[FieldsStart(accepted)..] : speaksTls.Value ? TlsWithProxy : default;
+        fields.CopyTo(destination[length..]);
+        length += fields.Length;
+        BinaryPrimitives.WriteUInt16BigEndian(destination[LengthOffset..], (ushort)(length - AddressesStart));
+        return length;
+    }
+
+    private static int AddressLength(ReadOnlySpan<byte> header) => header[13] == 0x11 ? 4 : 16;
+
+    private static int FieldsStart(ReadOnlySpan<byte> header) => AddressesStart + (2 * AddressLength(header)) + 4;
+
+    private static IPEndPoint AddressOf(ReadOnlySpan<byte> header, bool isListener)
+    {
+        int length = AddressLength(header), second = isListener ? 1 : 0;
+        ReadOnlySpan<byte> address = header.Slice(AddressesStart + (second * length), length);
+        return new IPEndPoint(new IPAddress(address), BinaryPrimitives.ReadUInt16BigEndian(header[(AddressesStart + (2 * length) + (2 * second))..]));
+    }
+}
