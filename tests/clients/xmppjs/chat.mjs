@@ -1,16 +1,18 @@
 // Two people do what people do with XMPP, through @xmpp/client, and every stanza that they get is written down.
 //
-//     node chat.mjs PORT PASSWORD SCRAM-SHA-1|PLAIN COUNT
+//     node chat.mjs PORT|ws://ADDRESS:PORT/PATH PASSWORD SCRAM-SHA-1|PLAIN COUNT
 //
 // Prints a transcript in which nothing depends on ids, times, ports, or order where order is not defined. Exit status 0:
 // everything that was awaited came. Wants accounts for juliet and romeo that are as new, and leaves them like that.
 
 import { webcrypto } from "node:crypto";
 import { client, xml } from "@xmpp/client";
+import { WebSocket } from "ws";
 
+globalThis.WebSocket = WebSocket; // the one of Node.js, from 22 on, does not show its TCP connection
 globalThis.crypto ??= webcrypto; // the library takes it for granted, Debian's Node.js 18 does not have it there
 
-const [port, password, mechanism, countText] = process.argv.slice(2);
+const [where, password, mechanism, countText] = process.argv.slice(2);
 const count = Number(countText);
 const room = "balcony@conference.localhost";
 const juliet = "juliet@localhost", romeo = "romeo@localhost";
@@ -39,6 +41,9 @@ function within(promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** The TCP connection of somebody's stream. */
+const connection = (person) => person.xmpp.socket.socket?._socket ?? person.xmpp.socket;
+
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Somebody at one device, who writes down what comes. */
@@ -51,7 +56,7 @@ class Person {
     const [bare, resource] = address.split("/");
     this.address = address;
     this.xmpp = client({
-      service: `xmpp://127.0.0.1:${port}`,
+      service: where.includes("://") ? where : `xmpp://127.0.0.1:${where}`,
       domain: "localhost",
       resource,
       username: bare.split("@")[0],
@@ -231,13 +236,13 @@ async function play() {
   // phone says last may get through or not. After the tunnel nothing is lost and nothing doubled, in either direction.
   await phone.settled();
   await pause(300); // what it has received is acknowledged too
-  phone.xmpp.socket.pause();
+  connection(phone).pause();
   for (let number = 1; number <= 5; number++) await j.say(phone.address, `${number} of 10 in the tunnel`);
   await j.settled();
   await pause(300); // they are on their way to nowhere now
   const resumed = new Promise((resolve) => phone.xmpp.streamManagement.once("resumed", resolve));
   for (let number = 1; number <= 3; number++) await phone.say(j.address, `${number} of 3 into the tunnel`);
-  phone.xmpp.socket.resetAndDestroy();
+  connection(phone).resetAndDestroy();
   for (let number = 6; number <= 10; number++) await j.say(phone.address, `${number} of 10 in the tunnel`);
   await j.settled();
   await within(resumed, () => `the resumed session: ${phone.problem}`);

@@ -1,0 +1,192 @@
+using System.Globalization;
+using System.Net;
+using System.Net.WebSockets;
+using System.Text;
+
+namespace Megaphone.EndToEnd;
+
+/// <summary>Users in browsers, through ECM and module in real ejabberd: over WebSocket, and over BOSH through the relay.</summary>
+public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<BrowserTests.Server>
+{
+    /// <summary>The most seconds that a transcript takes.</summary>
+    private static readonly TimeSpan Evening = TimeSpan.FromSeconds(90);
+
+    [Fact]
+    public async Task Users_over_WebSocket_log_in_and_talk_to_each_other()
+    {
+        using WebUser juliet = await WebUser.LogInAsync(server.Ecm.Clients, "juliet");
+        using WebUser romeo = await WebUser.LogInAsync(server.Ecm.Clients, "romeo");
+        const int Messages = 100;
+        string filling = new('x', 20_000);
+        for (int i = 0; i < Messages; i++)
+        {
+            string text = $"{i}: \u00e4\u20ac \U0001F339 {(i % 10 == 0 ? filling : "")}";
+            await juliet.SendAsync($"<message xmlns='jabber:client' type='chat' to='romeo@localhost/web'><body>{text}</body></message>");
+            string received = await romeo.ReceiveAsync("<message");
+            Assert.Contains("from='juliet@localhost/web'", received);
+            Assert.Contains($"<body>{text}</body>", received);
+            Assert.Contains("xmlns='jabber:client'", received);
+        }
+
+        await juliet.LogOutAsync();
+        await romeo.LogOutAsync();
+        await server.Ecm.HasClientsAsync(0);
+    }
+
+    [Theory]
+    [InlineData("SCRAM-SHA-1", 300)]
+    [InlineData("PLAIN", 20)]
+    public async Task Users_with_xmpp_js_over_WebSocket_see_the_same_as_at_ejabberds_own(string mechanism, int messages)
+    {
+        string[] addresses = [$"ws://{server.Ecm.Clients}/ws", $"ws://{server.Direct}/ws"];
+        string[] transcripts = new string[2];
+        for (int i = 0; i < addresses.Length; i++)
+        {
+            using ChildProcess client = ChildProcess.Start(
+                ["node", Path.Combine(Repository.Root, "tests/clients/xmppjs/chat.mjs"), addresses[i], Ejabberd.Password, mechanism, $"{messages}"]);
+            int status = await client.EndAsync(Evening);
+            Assert.True(status == 0, $"At {addresses[i]} it ended with {status}:\n{client.Said}");
+            transcripts[i] = string.Join('\n', client.Output);
+        }
+
+        Assert.Contains($"{messages} numbered messages from juliet@localhost/balcony, in order", transcripts[0], StringComparison.Ordinal);
+        Assert.Equal(transcripts[1], transcripts[0]);
+        await server.Ecm.HasClientsAsync(0);
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    [Fact]
+    public async Task Ejabberd_gets_a_WebSocket_users_real_address()
+    {
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        using WebUser juliet = await WebUser.LogInAsync(server.Ecm.Clients, "juliet", ("X-Forwarded-For", "203.0.113.7"));
+        string[][] users = [.. (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t'))];
+        Assert.Equal("203.0.113.7", users.Single(user => user[0].StartsWith("juliet@", StringComparison.Ordinal))[2]);
+        await juliet.LogOutAsync();
+    }
+
+    [Fact]
+    public async Task BOSH_through_the_relay_is_ejabberds_own()
+    {
+        using HttpClient http = new() { BaseAddress = new Uri($"http://{server.Ecm.Clients}"), Timeout = BoundedWait.Limit };
+        string opened = await PostAsync(
+            "<body rid='1' to='localhost' wait='30' hold='1' content='text/xml; charset=utf-8' ver='1.6' xmpp:version='1.0' "
+            + "xmlns='http://jabber.org/protocol/httpbind' xmlns:xmpp='urn:xmpp:xbosh'/>");
+        Assert.Contains("<stream:features", opened);
+        string sid = opened.Split("sid='")[1].Split('\'')[0];
+        string answer = await PostAsync(
+            $"<body rid='2' sid='{sid}' xmlns='http://jabber.org/protocol/httpbind'>"
+            + $"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{WebUser.Plain("romeo")}</auth></body>");
+        Assert.Contains("<success", answer);
+
+        async Task<string> PostAsync(string body)
+        {
+            using StringContent content = new(body, Encoding.UTF8, "text/xml");
+            using HttpResponseMessage response = await http.PostAsync(new Uri("/bosh", UriKind.Relative), content);
+            return await response.Content.ReadAsStringAsync();
+        }
+    }
+
+    /// <summary>ejabberd with the module and BOSH, and an ECM in front of it.</summary>
+    public sealed class Server : IAsyncLifetime
+    {
+        internal Ejabberd Ejabberd { get; private set; } = null!;
+
+        internal MegaphoneProcess Ecm { get; private set; } = null!;
+
+        /// <summary>Where ejabberd itself speaks XMPP over WebSocket.</summary>
+        internal IPEndPoint Direct { get; private set; } = null!;
+
+        public async Task InitializeAsync()
+        {
+            Ejabberd = await Ejabberd.StartWithModuleAsync("hibernate_after: 1");
+            await Ejabberd.ReconfigureAsync(configuration => configuration.Replace("  mod_muc: {}\n", "  mod_muc: {}\n  mod_bosh: {}\n"));
+            (IPEndPoint http, _) = await Ejabberd.AddListenerAsync(
+                "module: ejabberd_http", "use_proxy_protocol: true", "request_handlers: { /bosh: mod_bosh }");
+            (Direct, _) = await Ejabberd.AddListenerAsync("module: ejabberd_http", "request_handlers: { /ws: ejabberd_http_ws }");
+            Ecm = await MegaphoneProcess.EcmAsync(
+                Ejabberd.LinkListener, "Ecm:Clients:0:Framing=web", $"Ecm:Clients:0:Web:HttpTo={http}", "Ecm:Proxy=v2",
+                "Ecm:Clients:0:Web:ForwardedFrom:0=127.0.0.0/8");
+            await Ecm.HasLinksAsync(1, "ecm");
+        }
+
+        public async Task DisposeAsync()
+        {
+            Ecm.Dispose();
+            await Ejabberd.DisposeAsync();
+        }
+    }
+
+    /// <summary>A user whose WebSocket is .NET's own: a client that knows nothing of this project.</summary>
+    private sealed class WebUser : IDisposable
+    {
+        private readonly ClientWebSocket _socket = new();
+
+        public static string Plain(string name) => Convert.ToBase64String(Encoding.UTF8.GetBytes($"\0{name}\0{Ejabberd.Password}"));
+
+        public static async Task<WebUser> LogInAsync(IPEndPoint to, string name, params (string Name, string Value)[] fields)
+        {
+            WebUser user = new();
+            user._socket.Options.AddSubProtocol("xmpp");
+            foreach ((string field, string value) in fields) user._socket.Options.SetRequestHeader(field, value);
+            Uri address = new(string.Create(CultureInfo.InvariantCulture, $"ws://{to}/ws"));
+            await BoundedWait.WithinAsync(user._socket.ConnectAsync(address, CancellationToken.None), "a WebSocket");
+            Assert.Equal("xmpp", user._socket.SubProtocol);
+            await user.SendAsync(BrowserConnection.Open);
+            await user.ReceiveAsync("<open");
+            Assert.Contains("PLAIN", await user.ReceiveAsync("<stream:features"));
+            await user.SendAsync($"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{Plain(name)}</auth>");
+            await user.ReceiveAsync("<success");
+            await user.SendAsync(BrowserConnection.Open);
+            await user.ReceiveAsync("<open");
+            await user.ReceiveAsync("<stream:features");
+            await user.SendAsync(
+                "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>web</resource></bind></iq>");
+            Assert.Contains("/web</jid>", await user.ReceiveAsync("<iq"));
+            await user.SendAsync("<presence xmlns='jabber:client'/>");
+            await user.ReceiveAsync("<presence");
+            return user;
+        }
+
+        public Task SendAsync(string text) => BoundedWait.WithinAsync(
+            _socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None), "room to send");
+
+        /// <summary>Receives messages up to the first that begins so.</summary>
+        public async Task<string> ReceiveAsync(string begin)
+        {
+            while (true)
+            {
+                string message = await ReceiveAsync();
+                if (message.StartsWith(begin, StringComparison.Ordinal)) return message;
+                Assert.False(message.StartsWith("<close", StringComparison.Ordinal) || message.Length == 0, $"The stream ended before {begin}.");
+            }
+        }
+
+        public async Task LogOutAsync()
+        {
+            await SendAsync("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+            string last;
+            do
+            {
+                last = await ReceiveAsync();
+            }
+            while (last.Length > 0 && last != BrowserConnection.Close);
+            Assert.Equal(BrowserConnection.Close, last);
+            await BoundedWait.WithinAsync(_socket.CloseAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None), "the close");
+        }
+
+        public void Dispose() => _socket.Dispose();
+
+        private async Task<string> ReceiveAsync()
+        {
+            using MemoryStream message = new();
+            byte[] part = new byte[16 << 10];
+            while (true)
+            {
+                WebSocketReceiveResult result = await BoundedWait.WithinAsync(_socket.ReceiveAsync(part, CancellationToken.None), "a message");
+                message.Write(part, 0, result.Count);
+                if (result.EndOfMessage) return Encoding.UTF8.GetString(message.ToArray());
+            }
+        }
+    }
+}
