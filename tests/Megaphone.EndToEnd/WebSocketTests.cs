@@ -318,6 +318,27 @@ public sealed class WebSocketTests
         await setup.Link.AssertControlAsync("reset", id);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_drain_tells_a_client_where_to_go(bool hasOpened)
+    {
+        using Setup setup = await Setup.StartAsync("Ecm:Drain:Over=0s", "Ecm:Drain:SeeOtherUri=wss://b.example/ws?a&b");
+        using BrowserConnection client = await setup.UpgradedAsync();
+        await client.SendTextAsync(BrowserConnection.Open);
+        ulong id = await setup.AssertPieceAsync(Header);
+        if (hasOpened)
+        {
+            await setup.Link.SendAsync(id, Header);
+            Assert.StartsWith("<open ", await client.ReceiveTextAsync());
+        }
+
+        setup.Ecm.Process.Signal(10);
+        await client.AssertTextAsync("<close xmlns=\"urn:ietf:params:xml:ns:xmpp-framing\" see-other-uri=\"wss://b.example/ws?a&amp;b\" />");
+        await client.AssertClosesAsync(1001);
+        await setup.Link.AssertControlAsync("reset", id);
+    }
+
     [Fact]
     public async Task A_client_of_a_lost_link_is_told_the_end()
     {

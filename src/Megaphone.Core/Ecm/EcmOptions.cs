@@ -45,6 +45,9 @@ internal sealed record EcmOptions
     /// <summary>Where clients go when this ECM drains, HOST or HOST:PORT; null: they look for themselves. With stanza framing only.</summary>
     public string? SeeOtherHost { get; init; }
 
+    /// <summary>Where WebSocket clients go then, a URI; null: they look for themselves.</summary>
+    public string? SeeOtherUri { get; init; }
+
     /// <summary>The bounds of what is buffered for slow clients.</summary>
     public BufferOptions Buffers { get; init; } = new();
 

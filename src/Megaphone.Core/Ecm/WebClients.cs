@@ -32,6 +32,7 @@ internal sealed class WebClients : IDisposable
     private readonly WebTimer _timer;
     private readonly WebOptions?[] _web;
     private readonly byte[][] _paths;
+    private readonly byte[]? _redirection;
 
     /// <summary>Makes it for the clients of these reactors; before they start.</summary>
     /// <exception cref="IOException">There is no address space for their state.</exception>
@@ -47,6 +48,8 @@ internal sealed class WebClients : IDisposable
         _output = new WebSocketOutput(_slots, clients, options, memory, metrics);
         _relay = new HttpRelay(_slots, clients);
         _timer = new WebTimer(options, _slots, clients, metrics);
+        if (options.SeeOtherUri is { } uri)
+            _redirection = [.. WebSocketFrame.Text(FramedStream.CloseFor(uri)), .. WebSocketFrame.Close(CloseCode.GoingAway)];
         servers.Web = _output;
     }
 
@@ -148,7 +151,7 @@ internal sealed class WebClients : IDisposable
         if (state.Life.IsOpened) _metrics.AddSessionClosed(reason);
         _input.Abandon(ref state);
         slot.Phase = WebPhase.Refused;
-        last = WebSocketOutput.LastFrames(farewell, slot.HasOpened, CloseCode.GoingAway);
+        last = isDrain && _redirection is { } redirection ? redirection : WebSocketOutput.LastFrames(farewell, slot.HasOpened, CloseCode.GoingAway);
 
         // As over TCP: the server keeps what its client can still resume elsewhere. If there is no room now, it is told when the client is closed.
         state.Life.TrySendClose(link, id.Value, reason);

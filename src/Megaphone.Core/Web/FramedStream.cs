@@ -1,3 +1,5 @@
+using System.Security;
+using System.Text;
 using Megaphone.Xmpp;
 
 namespace Megaphone.Web;
@@ -28,6 +30,11 @@ internal static class FramedStream
     private static ReadOnlySpan<byte> StreamNamespace => " xmlns:stream='http://etherx.jabber.org/streams'"u8;
 
     private static ReadOnlySpan<byte> BothNamespaces => " xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"u8;
+
+    /// <summary>The stream's end for a client that is to go elsewhere (RFC 7395, section 3.6.1).</summary>
+    /// <param name="uri">Where to.</param>
+    public static byte[] CloseFor(string uri) =>
+        Encoding.UTF8.GetBytes($"<close xmlns=\"urn:ietf:params:xml:ns:xmpp-framing\" see-other-uri=\"{SecurityElement.Escape(uri)}\" />");
 
     /// <summary>Says what a client's message is.</summary>
     /// <param name="message">Valid UTF-8.</param>

@@ -36,6 +36,7 @@ internal static class EcmSettings
             CloseRate = reader.Read(SettingKeys.CloseRate),
             DrainOver = reader.Read(SettingKeys.DrainOver),
             SeeOtherHost = reader.Read(SettingKeys.SeeOtherHost),
+            SeeOtherUri = reader.Read(SettingKeys.SeeOtherUri),
             Buffers = ConnectionSettings.ReadBuffers(reader, SettingKeys.EcmConnections),
             IncompleteBytes = reader.Read(SettingKeys.IncompleteBytes),
             Liveness = ConnectionSettings.ReadLiveness(reader, SettingKeys.EcmConnections),
@@ -43,6 +44,8 @@ internal static class EcmSettings
         if (framing == LinkFraming.Stanza) RefuseTooLongStanzas(reader, ecm);
         else if (runs && ecm.SeeOtherHost is not null)
             reader.Refuse(SettingKeys.SeeOtherHost, $"wants {SettingKeys.Framing.At("0").Path} to be stanza: bytes are not known to be XMPP", "null");
+        if (runs && ecm.SeeOtherUri is not null && clients.All(client => client.Web is null))
+            reader.Refuse(SettingKeys.SeeOtherUri, $"wants a listener with {SettingKeys.Framing.Path} web: no other clients are told a URI", "null");
         if (ecm.Tls is { ChannelBinding: true }) RefuseExposedBindings(reader, ecm);
         return ecm;
     }

@@ -72,6 +72,9 @@ internal static class SettingFormats
         Form = "HOST or HOST:PORT",
     };
 
+    /// <summary>The address of a WebSocket.</summary>
+    public static ValueFormat<string?> OtherUri { get; } = new(ReadOtherUri, "wss://xmpp2.example.org/ws") { Form = "WebSocket's URI" };
+
     /// <summary>The path of a file.</summary>
     public static ValueFormat<string?> File { get; } = new(ReadFile, "/etc/megaphone/example.org.pem") { Form = "full path" };
 
@@ -164,6 +167,15 @@ internal static class SettingFormats
         return Uri.CheckHostName(host) != UriHostNameType.Unknown && !isBareIpv6
             ? null
             : "must be HOST or HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
+    }
+
+    private static string? ReadOtherUri(string text, out string? value)
+    {
+        value = text;
+        return text.Length <= 2048 && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && Uri.TryCreate(text, UriKind.Absolute, out Uri? uri)
+            && uri is { Scheme: "ws" or "wss", Host.Length: > 0, UserInfo: "", Fragment: "" }
+            ? null
+            : "must begin with ws:// or wss:// and name a host and a path, as clients write it";
     }
 
     private static string? ReadFile(string text, out string? value)

@@ -139,6 +139,8 @@ internal static class SettingKeys
     public static readonly SettingKey<string?> SeeOtherHost = Table.Add(
         "Ecm:Drain:SeeOtherHost", SettingFormats.OtherHost, null,
         "where clients are told to go by a drain, with `stanza` framing; without it they are told `system-shutdown`");
+    public static readonly SettingKey<string?> SeeOtherUri = Table.Add(
+        "Ecm:Drain:SeeOtherUri", SettingFormats.OtherUri, null, "the same for WebSocket clients, with `web` framing");
     public static readonly ConnectionKeys EcmConnections = new(Table, "Ecm");
 
     public static readonly SettingKey<bool> Hub = Table.Section(

@@ -141,7 +141,8 @@ public class ProblemTests
                       "Origins": [ "https://example.org/", "example.org", "*" ], "ForwardedFrom": [ "10.1.0.0/8", "10.0.0.1" ], "Ping": "500ms" } },
                   { "Listen": "0.0.0.0:4" }
                 ],
-                "Tls": { "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" } ] }
+                "Tls": { "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" } ] },
+                "Drain": { "SeeOtherUri": "https://b.example/ws" }
               }
             }
             """));

@@ -163,7 +163,7 @@ public class SettingsTests
                   "ConnectTimeout": "1s", "RetryMin": "500ms", "RetryMax": "1m", "RingBytes": "8M", "SocketBufferBytes": 77777
                 },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
-                "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576,
+                "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576, "Drain": { "SeeOtherUri": "wss://b.example/ws" },
                 "Buffers": { "LowBytes": 15, "HighBytes": 16, "LimitBytes": 17, "TotalBytes": 18 },
                 "TcpKeepAlive": { "Idle": "00:00:19", "Interval": "00:00:20", "Probes": 21, "UserTimeout": "00:07:22" }
               },
