@@ -56,12 +56,59 @@ public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<Bro
     }
 
     [Fact]
-    public async Task Ejabberd_gets_a_WebSocket_users_real_address()
+    public async Task A_user_over_WebSocket_logs_in_to_a_server_behind_a_hub_that_knows_only_TCP()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
+            "Ecm:Clients:0:Framing=web", "Ecm:Proxy=v2", $"Hub:Backend=tcp://{server.Ejabberd.ProxyListener}");
+        using WebUser juliet = await WebUser.LogInAsync(both.Clients, "juliet");
+        await juliet.SendAsync("<message xmlns='jabber:client' type='chat' to='juliet@localhost/web'><body>to myself</body></message>");
+        Assert.Contains("<body>to myself</body>", await juliet.ReceiveAsync("<message xmlns='jabber:client'"));
+        await juliet.LogOutAsync();
+        await both.HasClientsAsync(0);
+    }
+
+    [Fact]
+    public async Task A_WebSocket_that_ends_without_close_leaves_a_session_to_resume()
+    {
+        string id;
+        using (WebUser before = await WebUser.LogInAsync(server.Ecm.Clients, "juliet"))
+        {
+            await before.SendAsync("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+            id = (await before.ReceiveAsync("<enabled")).Split(" id='")[1].Split('\'')[0];
+        }
+
+        await server.Ecm.HasClientsAsync(0);
+        using WebUser after = await WebUser.AuthenticateAsync(server.Ecm.Clients, "juliet");
+        await after.SendAsync($"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{id}'/>");
+        await after.ReceiveAsync("<resumed");
+        await after.LogOutAsync();
+    }
+
+    [Fact]
+    public async Task A_WebSocket_that_ends_with_close_leaves_none()
+    {
+        string id;
+        using (WebUser before = await WebUser.LogInAsync(server.Ecm.Clients, "juliet"))
+        {
+            await before.SendAsync("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+            id = (await before.ReceiveAsync("<enabled")).Split(" id='")[1].Split('\'')[0];
+            await before.LogOutAsync();
+        }
+
+        using WebUser after = await WebUser.AuthenticateAsync(server.Ecm.Clients, "juliet");
+        await after.SendAsync($"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{id}'/>");
+        Assert.Contains("<item-not-found", await after.ReceiveAsync("<failed"));
+        await after.LogOutAsync();
+    }
+
+    [Fact]
+    public async Task Ejabberd_gets_a_WebSocket_users_real_address_and_reports_it_as_such()
     {
         await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
         using WebUser juliet = await WebUser.LogInAsync(server.Ecm.Clients, "juliet", ("X-Forwarded-For", "203.0.113.7"));
         string[][] users = [.. (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t'))];
-        Assert.Equal("203.0.113.7", users.Single(user => user[0].StartsWith("juliet@", StringComparison.Ordinal))[2]);
+        string[] user = users.Single(user => user[0].StartsWith("juliet@", StringComparison.Ordinal));
+        Assert.Equal(("websocket", "203.0.113.7"), (user[1], user[2]));
         await juliet.LogOutAsync();
     }
 
@@ -126,6 +173,18 @@ public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<Bro
 
         public static async Task<WebUser> LogInAsync(IPEndPoint to, string name, params (string Name, string Value)[] fields)
         {
+            WebUser user = await AuthenticateAsync(to, name, fields);
+            await user.SendAsync(
+                "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>web</resource></bind></iq>");
+            Assert.Contains("/web</jid>", await user.ReceiveAsync("<iq"));
+            await user.SendAsync("<presence xmlns='jabber:client'/>");
+            await user.ReceiveAsync("<presence");
+            return user;
+        }
+
+        /// <summary>Connects and authenticates: what comes next is a resource, or the resumption of a session.</summary>
+        public static async Task<WebUser> AuthenticateAsync(IPEndPoint to, string name, params (string Name, string Value)[] fields)
+        {
             WebUser user = new();
             user._socket.Options.AddSubProtocol("xmpp");
             foreach ((string field, string value) in fields) user._socket.Options.SetRequestHeader(field, value);
@@ -140,11 +199,6 @@ public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<Bro
             await user.SendAsync(BrowserConnection.Open);
             await user.ReceiveAsync("<open");
             await user.ReceiveAsync("<stream:features");
-            await user.SendAsync(
-                "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>web</resource></bind></iq>");
-            Assert.Contains("/web</jid>", await user.ReceiveAsync("<iq"));
-            await user.SendAsync("<presence xmlns='jabber:client'/>");
-            await user.ReceiveAsync("<presence");
             return user;
         }
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>What ejabberd offers to users whose PROXY header says that they use TLS, or that they do not.</summary>
+/// <summary>What ejabberd offers to users whose PROXY header says that they use TLS, or that they do not, over TCP and over WebSocket.</summary>
 public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<ModuleServer>, IAsyncLifetime
 {
     private const string Sasl = "urn:ietf:params:xml:ns:xmpp-sasl";
@@ -14,6 +14,10 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     /// <summary>The same with the field that says TLS 1.3, and no certificate.</summary>
     private static readonly byte[] TlsHeader =
         [.. Header.AsSpan(0, 14), 0, 30, .. Header.AsSpan(16), 0x20, 0, 15, 1, 0, 0, 0, 1, 0x21, 0, 7, .. "TLSv1.3"u8];
+
+    /// <summary>Both with the field that says WebSocket.</summary>
+    private static readonly byte[] WebHeader = [.. Header.AsSpan(0, 14), 0, 16, .. Header.AsSpan(16), 0xE0, 0, 1, 1];
+    private static readonly byte[] WebTlsHeader = [.. TlsHeader.AsSpan(0, 14), 0, 34, .. TlsHeader.AsSpan(16), 0xE0, 0, 1, 1];
 
     private IPEndPoint _strict = null!;
     private Func<Task> _remove = null!;
@@ -29,13 +33,16 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
         foreach (IPEndPoint listener in (IPEndPoint[])[server.Ejabberd.LinkListener, _strict])
         {
             using StanzaEcm link = await StanzaEcm.ConnectAsync(listener);
-            string features = await FeaturesAsync(await OpenAsync(link, TlsHeader));
+            foreach (byte[] header in (byte[][])[TlsHeader, WebTlsHeader])
+            {
+                string features = await FeaturesAsync(await OpenAsync(link, header));
 
-            Assert.Contains("<mechanism>SCRAM-SHA-1</mechanism>", features, StringComparison.Ordinal);
-            Assert.Contains("<mechanism>PLAIN</mechanism>", features, StringComparison.Ordinal);
-            Assert.DoesNotContain("-PLUS", features, StringComparison.Ordinal);
-            Assert.DoesNotContain("EXTERNAL", features, StringComparison.Ordinal);
-            Assert.DoesNotContain("starttls", features, StringComparison.Ordinal);
+                Assert.Contains("<mechanism>SCRAM-SHA-1</mechanism>", features, StringComparison.Ordinal);
+                Assert.Contains("<mechanism>PLAIN</mechanism>", features, StringComparison.Ordinal);
+                Assert.DoesNotContain("-PLUS", features, StringComparison.Ordinal);
+                Assert.DoesNotContain("EXTERNAL", features, StringComparison.Ordinal);
+                Assert.DoesNotContain("starttls", features, StringComparison.Ordinal);
+            }
         }
     }
 
@@ -43,7 +50,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     public async Task Without_TLS_clients_are_served_as_before()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
-        foreach (byte[]? header in (byte[]?[])[Header, null])
+        foreach (byte[]? header in (byte[]?[])[Header, WebHeader, null])
         {
             string features = await FeaturesAsync(await OpenAsync(link, header));
             Assert.Contains("<mechanism>SCRAM-SHA-1</mechanism>", features, StringComparison.Ordinal);
@@ -56,7 +63,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     public async Task Without_TLS_clients_are_refused_if_it_is_required()
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(_strict);
-        foreach (byte[]? header in (byte[]?[])[Header, null])
+        foreach (byte[]? header in (byte[]?[])[Header, WebHeader, null])
         {
             long missing = await CounterAsync("tls_missing");
             XmppClient client = await OpenAsync(link, header);
@@ -107,13 +114,21 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
     }
 
     [Theory]
-    [InlineData(true, "c2s_tls")]
-    [InlineData(false, "c2s")]
-    public async Task Session_information_is_the_same_awake_and_hibernating(bool hasTls, string kind)
+    [InlineData(false, false, "c2s")]
+    [InlineData(true, false, "c2s_tls")]
+    [InlineData(false, true, "websocket")]
+    [InlineData(true, true, "websocket")]
+    public async Task Session_information_is_the_same_awake_and_hibernating(bool hasTls, bool isWebSocket, string kind)
     {
         using StanzaEcm link = await StanzaEcm.ConnectAsync(server.Ejabberd.LinkListener);
         (XmppClient client, _) = link.Open();
-        await client.SendAsync(hasTls ? TlsHeader : Header);
+        await client.SendAsync((hasTls, isWebSocket) switch
+        {
+            (false, false) => Header,
+            (true, false) => TlsHeader,
+            (false, true) => WebHeader,
+            (true, true) => WebTlsHeader,
+        });
         await client.LogInAsync("juliet", "balcony");
 
         string session = "ejabberd_sm:get_session_pid(<<\"juliet\">>, <<\"localhost\">>, <<\"balcony\">>)";

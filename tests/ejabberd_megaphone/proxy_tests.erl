@@ -32,20 +32,28 @@ fields_of_version_2_are_skipped_test() ->
                  parse(<<?SIGNATURE, 16#21, 16#11, 16:16, 192, 0, 2, 7, 198, 51, 100, 1, 51234:16, 5222:16,
                          4, 0, 1, 0, "rest">>)).
 
-the_tls_field_of_version_2_is_the_transport_test_() ->
+the_fields_of_version_2_tell_the_transport_test_() ->
     Tls = <<16#20, 15:16, 1, 1:32, 16#21, 7:16, "TLSv1.3">>,
     Header = fun(Family, Addresses, Fields) ->
                      <<?SIGNATURE, 16#21, Family, (byte_size(Addresses) + byte_size(Fields)):16, Addresses/binary, Fields/binary, "rest">>
              end,
     V4 = <<0:96>>,
+    WebSocket = <<16#E0, 1:16, 1>>,
     [?_assertEqual(tls, ejabberd_megaphone_proxy:transport(Data))
      || Data <- [Header(16#11, V4, Tls),
                  Header(16#11, V4, <<1, 11:16, "xmpp-client", 2, 3:16, "a.b", Tls/binary>>),
+                 Header(16#11, V4, <<16#E0, 1:16, 0, Tls/binary>>),
                  Header(16#21, <<0:288>>, Tls)]]
+    ++ [?_assertEqual(Expected, ejabberd_megaphone_proxy:transport(Data))
+        || {Expected, Data} <- [{ws, Header(16#11, V4, WebSocket)},
+                                {wss, Header(16#11, V4, <<WebSocket/binary, Tls/binary>>)},
+                                {wss, Header(16#21, <<0:288>>, <<Tls/binary, 4, 1:16, 0, WebSocket/binary>>)}]]
     ++ [?_assertEqual(tcp, ejabberd_megaphone_proxy:transport(Data))
         || Data <- [Header(16#11, V4, <<>>),
                     Header(16#11, V4, <<16#20, 5:16, 0, 1:32>>),             % no PP2_CLIENT_SSL
                     Header(16#11, V4, <<16#20, 99:16, 1>>),                  % cut short
+                    Header(16#11, V4, <<16#E0, 1:16, 2>>),                   % no such kind
+                    Header(16#11, V4, <<16#E0, 2:16, 1, 1>>),                % not one byte
                     Header(16#11, V4, <<2, 18:16, Tls/binary>>),             % a host name of these bytes
                     <<?SIGNATURE, 16#20, 16#11, 18:16, Tls/binary>>,         % LOCAL
                     <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>,

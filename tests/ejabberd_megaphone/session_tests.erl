@@ -2,6 +2,7 @@
 -module(session_tests).
 
 -include_lib("eunit/include/eunit.hrl").
+-include_lib("fast_xml/include/fxml.hrl").
 -include("ejabberd_megaphone.hrl").
 
 -define(ID, 7).
@@ -77,6 +78,29 @@ packets_that_arrive_alone_or_after_the_login_do_not_wait_test_() ->
         end)
      end} || {StreamState, Packet} <- [{wait_for_stream, ?HEADER}, {wait_for_bind, <<"<iq/>">>}, {established, <<"<presence/>">>}]].
 
+ejabberd_is_told_how_the_client_is_connected_test_() ->
+    [?_assertEqual(Expected, ejabberd_megaphone_session:get_transport({Transport, self(), ?ID}))
+     || {Transport, Expected} <- [{tcp, tcp}, {tls, tls}, {ws, websocket}, {wss, websocket}]].
+
+modules_learn_after_the_login_whether_the_client_uses_tls_test_() ->
+    [{atom_to_list(Transport), fun() ->
+        with_session(Transport, fun(_Link) ->
+            State = #{stream_encrypted => false},
+            ?assertEqual(#{stream_encrypted => Expected}, ejabberd_megaphone_session:c2s_auth_result(State, true, <<"juliet">>)),
+            ?assertEqual(State, ejabberd_megaphone_session:c2s_auth_result(State, {false, <<"no">>}, <<"juliet">>))
+        end)
+     end} || {Transport, Expected} <- [{tcp, false}, {tls, true}, {ws, false}, {wss, true}]].
+
+what_a_websocket_is_sent_stands_by_itself_test_() ->
+    [{atom_to_list(Transport), fun() ->
+        with_session(Transport, fun(_Link) ->
+            ok = ejabberd_megaphone_session:send_xml({Transport, self(), ?ID}, {xmlstreamelement, #xmlel{name = <<"a">>}}),
+            <<_Header:32/binary, Content/binary>> = receive {send, ?ID, _, Packet} -> iolist_to_binary(Packet) end,
+            ?assertEqual(Expected, Content)
+        end)
+     end} || {Transport, Expected} <- [{tcp, <<"<a/>">>}, {tls, <<"<a/>">>},
+                                       {ws, <<"<a xmlns='jabber:client'/>">>}, {wss, <<"<a xmlns='jabber:client'/>">>}]].
+
 %%% The session
 
 %% Does what the receiver does with a packet, and runs the hook.
@@ -105,7 +129,9 @@ assert_nothing_is_buffered(#link{sessions = Sessions, budget = Budget}) ->
 
 counted(Name, #link{counters = Counters}) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).
 
-with_session(Test) ->
+with_session(Test) -> with_session(tcp, Test).
+
+with_session(Transport, Test) ->
     flush(),
     ?LINKS = ets:new(?LINKS, [named_table, public, {keypos, #link.owner}]),
     Sessions = ets:new(sessions, [public, {keypos, #session.id}]),
@@ -116,7 +142,7 @@ with_session(Test) ->
     true = ets:insert(?LINKS, Link),
     ok = ejabberd_megaphone_log:new(),
     ok = logger:add_handler(?MODULE, line_handler, #{config => self()}),
-    Socket = {tcp, self(), ?ID},
+    Socket = {Transport, self(), ?ID},
     ok = ejabberd_megaphone_session:setopts(Socket, [{active, once}]),
     try Test(Link)
     after

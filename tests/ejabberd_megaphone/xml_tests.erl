@@ -4,7 +4,7 @@
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("fast_xml/include/fxml.hrl").
--import(ejabberd_megaphone_xml, [events/2, encode/1]).
+-import(ejabberd_megaphone_xml, [events/2, encode/1, encode_alone/1]).
 
 -define(HEADER, "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' "
                 "version='1.0'").
@@ -125,3 +125,17 @@ output_is_encoded_as_ejabberd_encodes_it_test() ->
     ?assertEqual(<<"<?xml version='1.0'?><stream:stream to='x'>">>,
                  iolist_to_binary(encode({xmlstreamstart, <<"stream:stream">>, [{<<"to">>, <<"x">>}]}))),
     ?assertEqual(<<"raw">>, iolist_to_binary(encode({xmlstreamraw, <<"raw">>}))).
+
+%% As ejabberd_http_ws does it, for an element of the stream's own namespace with the default namespace as well: over TCP its children have that.
+output_for_a_websocket_stands_by_itself_test_() ->
+    [{Expected, ?_assertEqual(Expected, iolist_to_binary(encode_alone({xmlstreamelement, #xmlel{name = Name, attrs = Attributes}})))}
+     || {Name, Attributes, Expected} <-
+            [{<<"message">>, [{<<"to">>, <<"a">>}], <<"<message xmlns='jabber:client' to='a'/>">>},
+             {<<"message">>, [{<<"xmlns">>, <<"jabber:client">>}], <<"<message xmlns='jabber:client'/>">>},
+             {<<"success">>, [{<<"xmlns">>, <<"urn:ietf:params:xml:ns:xmpp-sasl">>}],
+              <<"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>">>},
+             {<<"stream:features">>, [],
+              <<"<stream:features xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'/>">>}]]
+    ++ [?_assertEqual(iolist_to_binary(encode(Other)), iolist_to_binary(encode_alone(Other)))
+        || Other <- [{xmlstreamstart, <<"stream:stream">>, [{<<"id">>, <<"1">>}]}, {xmlstreamend, <<"stream:stream">>},
+                     {xmlstreamraw, <<" ">>}]].

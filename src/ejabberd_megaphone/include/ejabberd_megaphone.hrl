@@ -51,6 +51,10 @@
 
 -type endpoint() :: {inet:ip_address(), inet:port_number()}.
 
+%% How a client reaches its ECM: two facts in one atom, which a session keeps while it sleeps. Over TCP without and with TLS, over WebSocket
+%% without and with TLS.
+-type transport() :: tcp | tls | ws | wss.
+
 %% What all links of a listener share: the key of its #options{}, and the node's counters.
 -type listener_terms() :: {ejabberd_megaphone_shared:key(), counters:counters_ref()}.
 

@@ -2,7 +2,7 @@
 %%% protocol), as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
 -module(ejabberd_megaphone_proxy).
 
--export([client/2, parse/1, transport/1]).
+-export([client/2, parse/1, transport/1, uses_tls/1, is_websocket/1]).
 -export_type([policy/0]).
 
 -include("ejabberd_megaphone.hrl").
@@ -10,6 +10,9 @@
 %% PP2_TYPE_SSL, and the flag PP2_CLIENT_SSL in its first byte.
 -define(TYPE_TLS, 16#20).
 -define(CLIENT_USES_TLS, 1).
+%% How the client came, beside TLS: of the types that the specification leaves to others (link protocol, section 9).
+-define(TYPE_KIND, 16#E0).
+-define(KIND_WEBSOCKET, 1).
 
 %% The longest header of version 1, in bytes, including its line end.
 -define(V1_MAX, 107).
@@ -21,7 +24,7 @@
 %% packet. `unknown': they are not given. Where a header is `required' it must name the client, as an ECM that sends headers knows its
 %% clients. Where it is `forbidden' there must be none of any kind: the ECM sends none, so that it would be the client's own word.
 -spec client(Data :: binary(), policy()) ->
-          {ok, {endpoint(), endpoint()} | unknown, tcp | tls, Rest :: binary()}
+          {ok, {endpoint(), endpoint()} | unknown, transport(), Rest :: binary()}
         | {error, Why :: string()}.
 client(Data, Policy) ->
     case parse(Data) of
@@ -62,26 +65,40 @@ parse(<<?V2_SIGNATURE, _/binary>>) ->
 parse(_Data) ->
     none.
 
-%% @doc The client's transport to its ECM: TLS, if a header of version 2 at the head of `Data' says so.
--spec transport(Data :: binary()) -> tcp | tls.
+%% @doc The client's transport to its ECM: TCP without TLS, as far as a header of version 2 at the head of `Data' says nothing else.
+-spec transport(Data :: binary()) -> transport().
 transport(<<?V2_SIGNATURE, 2:4, 1:4, Family:4, _Transport:4, Size:16, Block:Size/binary, _/binary>>) ->
     case {Family, Block} of
-        {1, <<_:12/binary, Fields/binary>>} -> transport_of(Fields);
-        {2, <<_:36/binary, Fields/binary>>} -> transport_of(Fields);
+        {1, <<_:12/binary, Fields/binary>>} -> transport_of(Fields, tcp);
+        {2, <<_:36/binary, Fields/binary>>} -> transport_of(Fields, tcp);
         _ -> tcp
     end;
 transport(_Data) ->
     tcp.
 
-transport_of(<<?TYPE_TLS, Size:16, Value:Size/binary, _/binary>>) ->
-    case Value of
-        <<Client, _/binary>> when Client band ?CLIENT_USES_TLS =/= 0 -> tls;
-        _ -> tcp
-    end;
-transport_of(<<_Type, Size:16, _:Size/binary, Rest/binary>>) ->
-    transport_of(Rest);
-transport_of(_Fields) ->
-    tcp.
+transport_of(<<?TYPE_TLS, Size:16, Value:Size/binary, Rest/binary>>, Transport) ->
+    transport_of(Rest, case Value of
+                           <<Client, _/binary>> when Client band ?CLIENT_USES_TLS =/= 0 -> with_tls(Transport);
+                           _ -> Transport
+                       end);
+transport_of(<<?TYPE_KIND, 1:16, ?KIND_WEBSOCKET, Rest/binary>>, Transport) ->
+    transport_of(Rest, over_websocket(Transport));
+transport_of(<<_Type, Size:16, _:Size/binary, Rest/binary>>, Transport) ->
+    transport_of(Rest, Transport);
+transport_of(_Fields, Transport) ->
+    Transport.
+
+with_tls(Transport) -> case is_websocket(Transport) of true -> wss; false -> tls end.
+
+over_websocket(Transport) -> case uses_tls(Transport) of true -> wss; false -> ws end.
+
+%% @doc Whether there is TLS between the client and its ECM, or a proxy in front of that.
+-spec uses_tls(transport()) -> boolean().
+uses_tls(Transport) -> Transport =:= tls orelse Transport =:= wss.
+
+%% @doc Whether the client speaks WebSocket.
+-spec is_websocket(transport()) -> boolean().
+is_websocket(Transport) -> Transport =:= ws orelse Transport =:= wss.
 
 parse_line([<<"PROXY">>, <<"UNKNOWN">> | _]) ->
     unknown;

@@ -14,6 +14,8 @@
 -export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3]).
 -export_type([socket/0]).
 
+-import(ejabberd_megaphone_proxy, [uses_tls/1, is_websocket/1]).
+
 -include("ejabberd_megaphone.hrl").
 -include("logger.hrl").
 -include_lib("xmpp/include/xmpp.hrl").
@@ -27,7 +29,7 @@
 %% Expat's error code, which ejabberd turns into not-well-formed.
 -define(XML_ERROR_INVALID_TOKEN, 4).
 
--opaque socket() :: {tcp | tls, Owner :: pid(), ejabberd_megaphone_wire:id()}.   % the client's transport to its ECM
+-opaque socket() :: {transport(), Owner :: pid(), ejabberd_megaphone_wire:id()}.
 
 %% State of the c2s process besides ejabberd's, in its process dictionary. A sleeping process has none.
 -record(local,
@@ -43,7 +45,7 @@
          input = queue:new() :: queue:queue(binary())}).   % packets that wait
 
 %% @doc Starts a session on a link, with the addresses of the client's connection to its ECM. It begins with ejabberd_c2s:accept/1.
--spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}, tcp | tls) -> {ok, pid()} | {error, term()}.
+-spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}, transport()) -> {ok, pid()} | {error, term()}.
 start(#link{owner = Owner} = Link, Id, Addresses, Transport) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
     try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, Addresses} | options(Transport) ++ Options]) of
@@ -56,14 +58,16 @@ start(#link{owner = Owner} = Link, Id, Addresses, Transport) ->
 
 %% This option of newer ejabberds is made for TLS that is terminated in front of them: they offer SASL2 as over TLS, and accept SCRAM from
 %% clients that support channel binding.
-options(tls) -> [{allow_unencrypted_sasl2, true}];
-options(tcp) -> [].
+options(Transport) -> [{allow_unencrypted_sasl2, true} || uses_tls(Transport)].
 
 %%% xmpp_socket
 
 -spec send_xml(socket(), xmpp_socket:stream_element()) -> ok | {error, inet:posix()}.
-send_xml(Socket, Element) ->
-    send(Socket, ejabberd_megaphone_xml:encode(Element)).
+send_xml({Transport, _Owner, _Id} = Socket, Element) ->
+    send(Socket, case is_websocket(Transport) of
+                     true -> ejabberd_megaphone_xml:encode_alone(Element);
+                     false -> ejabberd_megaphone_xml:encode(Element)
+                 end).
 
 -spec send(socket(), iodata()) -> ok | {error, inet:posix()}.
 send({_Transport, Owner, Id}, Data) ->
@@ -78,9 +82,13 @@ send({_Transport, Owner, Id}, Data) ->
 -spec get_owner(socket()) -> pid().
 get_owner({_Transport, Owner, _Id}) -> Owner.
 
-%% What the PROXY header says: TLS, if any, is between client and ECM.
--spec get_transport(socket()) -> tcp | tls.
-get_transport({Transport, _Owner, _Id}) -> Transport.
+%% What the PROXY header says: TLS, if any, is between client and ECM. Of a WebSocket ejabberd's own say as little.
+-spec get_transport(socket()) -> tcp | tls | websocket.
+get_transport({Transport, _Owner, _Id}) ->
+    case is_websocket(Transport) of
+        true -> websocket;
+        false -> Transport
+    end.
 
 -spec change_shaper(socket(), none | p1_shaper:state()) -> ok.
 change_shaper(_Socket, Shaper) ->
@@ -136,8 +144,8 @@ reset_stream(Socket) -> Socket.
 -spec c2s_stream_started(ejabberd_c2s:state(), stream_start()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.
 c2s_stream_started(#{lang := Language} = State, _StreamStart) ->
     case get(?MODULE) of
-        #local{options = Key, socket = {tcp, Owner, _Id}} ->
-            case ejabberd_megaphone_shared:get(Key) of
+        #local{options = Key, socket = {Transport, Owner, _Id}} ->
+            case uses_tls(Transport) orelse ejabberd_megaphone_shared:get(Key) of
                 #options{starttls_required = true} ->
                     count(tls_missing, Owner),
                     {stop, xmpp_stream_in:send(State, xmpp:serr_policy_violation(<<"TLS is required">>, Language))};
@@ -152,8 +160,13 @@ c2s_stream_started(#{lang := Language} = State, _StreamStart) ->
 -spec c2s_auth_result(ejabberd_c2s:state(), true | {false, binary()}, binary()) -> ejabberd_c2s:state().
 c2s_auth_result(State, true, _User) ->
     case get(?MODULE) of
-        #local{socket = {tls, _Owner, _Id}} -> State#{stream_encrypted => true};
-        _ -> State
+        #local{socket = {Transport, _Owner, _Id}} ->
+            case uses_tls(Transport) of
+                true -> State#{stream_encrypted => true};
+                false -> State
+            end;
+        _ ->
+            State
     end;
 c2s_auth_result(State, _Failure, _User) ->
     State.

@@ -3,7 +3,7 @@
 %%% has to be kept between packets. No processes, no I/O.
 -module(ejabberd_megaphone_xml).
 
--export([events/2, encode/1]).
+-export([events/2, encode/1, encode_alone/1]).
 -export_type([event/0]).
 
 -include_lib("fast_xml/include/fxml.hrl").
@@ -13,6 +13,7 @@
                | {xmlstreamend, binary()}
                | {xmlstreamerror, binary() | {integer(), binary()}}.
 
+-define(NS_CLIENT, <<"jabber:client">>).
 -define(NS_STREAM, "http://etherx.jabber.org/streams").
 %% Expat's error codes, which ejabberd passes on and turns into not-well-formed.
 -define(XML_ERROR_NO_ELEMENTS, 3).
@@ -112,3 +113,21 @@ encode({xmlstreamelement, Element}) -> fxml:element_to_binary(Element);
 encode({xmlstreamstart, Name, Attributes}) -> fxml:element_to_header(#xmlel{name = Name, attrs = Attributes});
 encode({xmlstreamend, Name}) -> [<<"</">>, Name, $>];
 encode({xmlstreamraw, Data}) -> Data.
+
+%% @doc The same for a client over WebSocket (link protocol, section 9): there an element is a message, and declares by itself what over TCP the
+%% stream header has declared for it. Header and end stay what they are: the ECM makes `open' and `close' of them.
+-spec encode_alone(xmpp_socket:stream_element()) -> iodata().
+encode_alone({xmlstreamelement, #xmlel{name = Name, attrs = Attributes} = Element}) ->
+    Declared = case Name of
+                   <<"stream:", _/binary>> -> declare(<<"xmlns">>, ?NS_CLIENT, declare(<<"xmlns:stream">>, <<?NS_STREAM>>, Attributes));
+                   _ -> declare(<<"xmlns">>, ?NS_CLIENT, Attributes)
+               end,
+    encode({xmlstreamelement, Element#xmlel{attrs = Declared}});
+encode_alone(Other) ->
+    encode(Other).
+
+declare(Name, Namespace, Attributes) ->
+    case lists:keymember(Name, 1, Attributes) of
+        true -> Attributes;
+        false -> [{Name, Namespace} | Attributes]
+    end.
