@@ -43,6 +43,9 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>The same where its records are OpenSSL's.</summary>
     private const int OwnBytesPerOpenSslClient = 16_000;
 
+    /// <summary>What a client of a listener for the web takes beyond that.</summary>
+    private const int MoreForWebClient = 60;
+
     /// <summary>The ports from 1024 on.</summary>
     private const int MostLocalPorts = 64_512;
 
@@ -51,13 +54,14 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>The most client connections.</summary>
     private long Clients => settings.Ecm?.MaxClients ?? 0;
 
-    /// <summary>The memory of each: if any listener uses TLS, all clients may.</summary>
-    private long OwnBytesPerClient => settings.Ecm?.Tls?.Server.Records switch
-    {
-        null => OwnBytesPerPlainClient,
-        RecordLayer.Own => OwnBytesPerTlsClient,
-        _ => OwnBytesPerOpenSslClient,
-    };
+    /// <summary>The memory of each: if any listener uses TLS, or is for the web, all clients may be its.</summary>
+    private long OwnBytesPerClient => (settings.Ecm?.Clients.Any(client => client.Web is not null) ?? false ? MoreForWebClient : 0)
+        + settings.Ecm?.Tls?.Server.Records switch
+        {
+            null => OwnBytesPerPlainClient,
+            RecordLayer.Own => OwnBytesPerTlsClient,
+            _ => OwnBytesPerOpenSslClient,
+        };
 
     /// <summary>The most sessions in the hub.</summary>
     private long Sessions => settings.Hub?.MaxSessions ?? 0;
@@ -76,6 +80,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     {
         MachineCheck check = new(settings, machine);
         check.Listeners();
+        check.Browsers();
         check.Targets();
         check.Certificates();
         check.LinkTls();
@@ -95,6 +100,21 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             else
                 Add(Verdict.Ok, key, $"{address} can be bound");
         }
+    }
+
+    private void Browsers()
+    {
+        for (int i = 0; i < settings.Ecm?.Clients.Count; i++)
+        {
+            if (settings.Ecm.Clients[i].Web is not { } web) continue;
+            string others = web.HttpTo is { } to
+                ? $"relayed to {to}, each with two descriptors and two of MaxClients' places"
+                : "refused, as there is no HttpTo";
+            Add(Verdict.Ok, $"Ecm:Clients:{i}:Web", $"WebSockets at {web.Path}; all other requests are {others}");
+        }
+
+        if (settings.Ecm is null && settings.Hub is not null)
+            Add(Verdict.Ok, "Hub", "takes links, and knows no XMPP: browsers connect to an ECM, with Ecm:Clients:N:Framing web");
     }
 
     private void Certificates()

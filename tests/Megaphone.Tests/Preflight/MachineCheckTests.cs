@@ -91,6 +91,36 @@ public class MachineCheckTests
     }
 
     [Fact]
+    public void What_browsers_find_is_reported()
+    {
+        Settings ecm = Configured.Right("""
+            {
+              "Ecm": {
+                "Clients": [
+                  { "Listen": "0.0.0.0:5222", "Framing": "stanza" },
+                  { "Listen": "0.0.0.0:5443", "Framing": "web" },
+                  { "Listen": "0.0.0.0:5444", "Framing": "web", "Web": { "Path": "/xmpp", "HttpTo": "127.0.0.1:5280" } }
+                ]
+              }
+            }
+            """);
+        Assert.Equal(
+            [
+                ("Ecm:Clients:1:Web", "WebSockets at /ws; all other requests are refused, as there is no HttpTo"),
+                ("Ecm:Clients:2:Web",
+                    "WebSockets at /xmpp; all other requests are relayed to 127.0.0.1:5280, each with two descriptors and two of MaxClients' places"),
+            ],
+            Findings(ecm, Large).Where(finding => finding.Topic.EndsWith(":Web", StringComparison.Ordinal))
+                .Select(finding => (finding.Topic, finding.What)));
+
+        Settings hub = Configured.Right("""{ "Hub": { "Backend": "tcp://192.0.2.1:5222" } }""");
+        Assert.Equal(
+            "takes links, and knows no XMPP: browsers connect to an ECM, with Ecm:Clients:N:Framing web",
+            Findings(hub, Large).Single(finding => finding.Topic == "Hub").What);
+        Assert.DoesNotContain(Findings(Configured.Right(Configuration), Large), finding => finding.Topic == "Hub");
+    }
+
+    [Fact]
     public void Memory_for_incomplete_stanzas_counts_with_stanza_framing()
     {
         const string Stanzas =
