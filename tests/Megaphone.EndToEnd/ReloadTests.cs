@@ -228,9 +228,9 @@ public sealed class ReloadTests : IDisposable
             ("#!/bin/sh\nkill -9 $$\n", "signal 9"),
             ("#!/bin/sh\nexec >&- 2>&-\nexec sleep 60\n", "not done within 20 s"),
             (
-                $"#!/bin/sh\ncp /proc/self/fd/0 {_folder}/head\nprintf '\\002' | dd of={_folder}/head bs=1 seek=8 conv=notrunc 2>/dev/null\n"
+                $"#!/bin/sh\ncp /proc/self/fd/0 {_folder}/head\nprintf '\\143' | dd of={_folder}/head bs=1 seek=8 conv=notrunc 2>/dev/null\n"
                     + $"exec {Repository.Binary} \"$@\" <{_folder}/head\n",
-                "layout 2, and this version knows 1"),
+                "layout 99, and this version knows "),
         ];
         for (int i = 0; i < wrong.Length; i++)
         {

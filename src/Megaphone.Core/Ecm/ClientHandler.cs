@@ -30,30 +30,38 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     {
         _clients = clients;
         if (options.Link.Framing == LinkFraming.Stanza) _stanzas = new StanzaFraming(options, _memory, metrics);
-        if (options.Clients.Any(listener => listener.Web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, log);
-        _web?.Start();
+        if (options.GetWeb().Any(web => web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, log);
     }
 
     /// <summary>Before clients are restored: which of the listeners is which of those that there were.</summary>
     public void UseListeners(byte[] byFormer) => _listeners = byFormer;
 
     /// <inheritdoc/>
-    public void Save(ref EcmClient state, StateWriter writer)
+    public void Save(ConnectionId id, ref EcmClient state, StateWriter writer)
     {
-        ReadOnlySpan<byte> held = StreamSplitter.Held(state.Stream);
         EcmClient plain = state;
-        plain.Stream.Buffer = null;
+        if (!state.IsRelayed) plain.Stream.Buffer = null;
         writer.Write(plain);
-        if (plain.Stream.Length > 0) writer.WriteBytes(held);
+        if (_web is { } web && web.Serves(state)) web.Save(id, state, writer);
+        else if (state.Stream.Length > 0) writer.WriteBytes(StreamSplitter.Held(state.Stream));
     }
 
     /// <inheritdoc/>
-    public EcmClient Restore(StateReader reader)
+    public EcmClient Restore(ConnectionId id, StateReader reader)
     {
         EcmClient state = reader.Read<EcmClient>();
-        reader.Check(state.LinkIndex < EcmServers.MaxLinks && state.Listener < _listeners.Length, "where a client comes from");
-        reader.Check(state.Life.IsPossible && state.Stream.Buffer == null && state.Stream.Length >= 0, "how far a client has come");
+        reader.Check(state.Listener < _listeners.Length, "where a client comes from");
         state.Listener = _listeners[state.Listener];
+        WebClients? web = _web is { } clients && clients.Serves(state) ? clients : null;
+        reader.Check(state.LinkIndex < EcmServers.MaxLinks || (web is not null && state.IsRelayed), "the link of a client");
+        reader.Check(state.Life.IsPossible && (state.IsRelayed || state.Stream.Buffer == null), "how far a client has come");
+        if (web is not null)
+        {
+            web.Restore(id, ref state, reader);
+            return state;
+        }
+
+        reader.Check(state.Stream.Length >= 0, "how far a client has come");
         ReadOnlySpan<byte> held = state.Stream.Length == 0 ? [] : reader.ReadBytes(state.Stream.Length, "a client's incomplete stanza");
         if (_stanzas is { } stanzas) reader.Check(stanzas.TryRestore(ref state, held), "a client's stream");
         else reader.Check(state.Stream is { Length: 0, Lexer: LexerState.Between }, "a stream where there are bytes");
@@ -61,7 +69,17 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     }
 
     /// <summary>Frees the memory of a client that was restored and is not served.</summary>
-    public void Release(ref EcmClient state) => _stanzas?.End(ref state);
+    public void Release(ConnectionId id, ref EcmClient state)
+    {
+        if (_web is { } web && web.Serves(state)) web.Release(id, ref state);
+        else _stanzas?.End(ref state);
+    }
+
+    /// <summary>Begins with what happens when time passes, or goes on with it.</summary>
+    public void Start() => _web?.Start();
+
+    /// <summary>Nothing happens when time passes, until <see cref="Start"/>.</summary>
+    public void Suspend() => _web?.Suspend();
 
     /// <summary>From now on no new clients are served.</summary>
     public void RefuseNew() => _draining = true;

@@ -20,6 +20,12 @@ internal sealed record EcmHead
     /// <summary>The size of a link's ring.</summary>
     public required int RingBytes { get; init; }
 
+    /// <summary>The bound of what is kept for one client, which is that of a server's incomplete stanza for a client from the web, too.</summary>
+    public required int LimitBytes { get; init; }
+
+    /// <summary>The bound of the memory for incomplete stanzas.</summary>
+    public required long IncompleteBytes { get; init; }
+
     /// <summary>What the packets of the links carry.</summary>
     public required LinkFraming Framing { get; init; }
 
@@ -34,6 +40,8 @@ internal sealed record EcmHead
         writer.Write(Reactors);
         writer.Write(Capacity);
         writer.Write(RingBytes);
+        writer.Write(LimitBytes);
+        writer.Write(IncompleteBytes);
         writer.Write((int)Framing);
         writer.Write(Listeners.Count);
         foreach (Listener listener in Listeners)
@@ -41,6 +49,7 @@ internal sealed record EcmHead
             writer.WriteText(listener.Configured.ToString());
             writer.WriteText(listener.Real.ToString());
             writer.Write(listener.MaxStanzaBytes);
+            writer.Write(listener.Ping is { } ping ? (int)ping.TotalSeconds : -1);
             if (isAlone) writer.Write(-1);
             else writer.WriteDescriptor(listener.Descriptor);
         }
@@ -53,18 +62,25 @@ internal sealed record EcmHead
         int reactors = reader.ReadNumber(1, ConnectionId.MaxReactors, "the number of reactors");
         int capacity = reader.ReadNumber(1, ConnectionId.MaxSlots, "the number of places for clients");
         int ringBytes = reader.ReadNumber(1, 1 << 30, "the size of a ring");
+        int limitBytes = reader.ReadNumber(1, int.MaxValue, "the bound of what is kept for a client");
+        long incompleteBytes = reader.Read<long>();
         LinkFraming framing = (LinkFraming)reader.ReadNumber((int)LinkFraming.Bytes, (int)LinkFraming.Stanza, "a framing");
         Listener[] listeners = new Listener[reader.ReadNumber(0, MaxListeners, "the number of listeners")];
         for (int i = 0; i < listeners.Length; i++)
         {
             IPEndPoint configured = reader.ReadEndPoint("a listener's address"), real = reader.ReadEndPoint("a listener's address");
             int maxStanzaBytes = reader.ReadNumber(1, int.MaxValue, "the longest stanza");
+            int ping = reader.ReadNumber(-1, int.MaxValue, "the time between two pings");
             int descriptor = reader.Read<int>();
             if (descriptor >= 0) reader.Claim(descriptor, "a listener's descriptor");
-            listeners[i] = new Listener(configured, real, maxStanzaBytes, descriptor);
+            listeners[i] = new Listener(configured, real, maxStanzaBytes, ping < 0 ? null : TimeSpan.FromSeconds(ping), descriptor);
         }
 
-        return new EcmHead { Reactors = reactors, Capacity = capacity, RingBytes = ringBytes, Framing = framing, Listeners = listeners };
+        return new EcmHead
+        {
+            Reactors = reactors, Capacity = capacity, RingBytes = ringBytes, LimitBytes = limitBytes, IncompleteBytes = incompleteBytes,
+            Framing = framing, Listeners = listeners,
+        };
     }
 
     /// <summary>Why a configuration cannot take the place of the one that runs; null: it can.</summary>
@@ -73,7 +89,7 @@ internal sealed record EcmHead
         if (options.Link.Framing != Framing) return "Ecm:Clients: the framing of clients who are there cannot change; that needs a restart";
         if (!options.Connect.Control) return "Ecm:Link:Control: without it links cannot be resumed, so only a restart can turn it off";
         if (!options.Connect.Resume) return "Ecm:Link:Resume: without it links cannot be resumed, so only a restart can turn it off";
-        if (options.Clients.Count + FormerBounds(options).Count > MaxListeners)
+        if (options.Clients.Count + FindFormer(options).Count > MaxListeners)
             return $"Ecm:Clients: {MaxListeners} listeners at most, those included whose clients are still there; fewer, or a restart";
         int longest = StanzaFraming.LargestFor(options.Link with { RingBytes = RingBytes });
         return Framing == LinkFraming.Stanza && options.Clients.Any(client => client.MaxStanzaBytes > longest)
@@ -89,21 +105,28 @@ internal sealed record EcmHead
         if (options.Reactors != Reactors) notes.Add($"Ecm:Reactors stays {Reactors} until a restart: it is configured as {options.Reactors}");
         if (options.Link.RingBytes != RingBytes)
             notes.Add($"Ecm:Link:RingBytes stays {RingBytes} until a restart: it is configured as {options.Link.RingBytes}");
+        bool limitStays = options.Buffers.LimitBytes < LimitBytes && Listeners.Any(listener => listener.Ping is not null);
+        if (limitStays)
+            notes.Add($"Ecm:Buffers:LimitBytes stays {LimitBytes} until a restart: with listeners for the web it cannot become less");
+        if (options.IncompleteBytes < IncompleteBytes)
+            notes.Add($"Ecm:IncompleteBytes stays {IncompleteBytes} until a restart: it cannot become less");
         return options with
         {
             Reactors = Reactors,
             Link = options.Link with { RingBytes = RingBytes },
-            FormerMaxStanzaBytes = FormerBounds(options),
+            Buffers = limitStays ? WithLimit(options.Buffers) : options.Buffers,
+            IncompleteBytes = Math.Max(options.IncompleteBytes, IncompleteBytes),
+            FormerListeners = FindFormer(options),
         };
     }
 
     /// <summary>For each <see cref="EcmClient.Listener"/> the one that it has with options that were adapted.</summary>
     public byte[] MapListeners(EcmOptions adapted)
     {
-        List<int> bounds = [.. adapted.FormerMaxStanzaBytes];
+        List<FormerListener> former = [.. adapted.FormerListeners];
         return [.. Listeners.Select(listener => (byte)(IndexIn(adapted.Clients, listener) is >= 0 and int index
             ? index
-            : adapted.Clients.Count + bounds.IndexOf(listener.MaxStanzaBytes)))];
+            : adapted.Clients.Count + former.IndexOf(listener.WhenClosed)))];
     }
 
     /// <summary>The listeners' sockets.</summary>
@@ -122,15 +145,21 @@ internal sealed record EcmHead
     private IEnumerable<Listener> Find(IPEndPoint address) =>
         Listeners.Where(listener => listener.IsOpen && (listener.Configured.Equals(address) || listener.Real.Equals(address)));
 
-    /// <summary>The bounds of the clients whose listeners are not in the configuration.</summary>
-    private IReadOnlyList<int> FormerBounds(EcmOptions options) =>
-        [.. Listeners.Where(listener => IndexIn(options.Clients, listener) < 0).Select(listener => listener.MaxStanzaBytes).Distinct()];
+    /// <summary>What is needed for the clients whose listeners are not in the configuration, or are others there.</summary>
+    private IReadOnlyList<FormerListener> FindFormer(EcmOptions options) =>
+        [.. Listeners.Where(listener => IndexIn(options.Clients, listener) < 0).Select(listener => listener.WhenClosed).Distinct()];
+
+    /// <summary>Buffers with the limit that there was, and no bound below it.</summary>
+    private BufferOptions WithLimit(BufferOptions buffers) =>
+        buffers with { LimitBytes = LimitBytes, TotalBytes = Math.Max(buffers.TotalBytes, LimitBytes) };
 
     private static int IndexIn(IReadOnlyList<ClientListenerOptions> clients, Listener listener)
     {
         for (int i = 0; i < clients.Count; i++)
         {
-            if (clients[i].Listen.Equals(listener.Configured) && clients[i].MaxStanzaBytes == listener.MaxStanzaBytes) return i;
+            ClientListenerOptions client = clients[i];
+            bool isSame = client.Listen.Equals(listener.Configured) && client.MaxStanzaBytes == listener.MaxStanzaBytes;
+            if (isSame && client.Web is null == listener.Ping is null) return i;
         }
 
         return -1;
@@ -140,14 +169,18 @@ internal sealed record EcmHead
     /// <param name="Configured">The address as it was configured.</param>
     /// <param name="Real">The address with the real port.</param>
     /// <param name="MaxStanzaBytes">See <see cref="ClientListenerOptions"/>.</param>
+    /// <param name="Ping">See <see cref="WebOptions"/>; null: it is not for the web.</param>
     /// <param name="Descriptor">Its socket; below 0: none, or not told.</param>
-    internal sealed record Listener(IPEndPoint Configured, IPEndPoint Real, int MaxStanzaBytes, int Descriptor)
+    internal sealed record Listener(IPEndPoint Configured, IPEndPoint Real, int MaxStanzaBytes, TimeSpan? Ping, int Descriptor)
     {
         /// <summary>Whether it is open: one that was closed has no port.</summary>
         public bool IsOpen => Real.Port != 0;
 
+        /// <summary>What is needed of it when it is closed.</summary>
+        public FormerListener WhenClosed => new(MaxStanzaBytes, Ping);
+
         /// <summary>One that is not open.</summary>
-        public static Listener Closed(IPEndPoint configured, int maxStanzaBytes) =>
-            new(configured, new IPEndPoint(configured.Address, 0), maxStanzaBytes, Descriptor: -1);
+        public static Listener Closed(IPEndPoint configured, FormerListener former) =>
+            new(configured, new IPEndPoint(configured.Address, 0), former.MaxStanzaBytes, former.Ping, Descriptor: -1);
     }
 }

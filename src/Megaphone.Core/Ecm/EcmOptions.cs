@@ -9,8 +9,15 @@ internal sealed record EcmOptions
     /// <summary>The addresses on which clients are accepted; at least one.</summary>
     public required IReadOnlyList<ClientListenerOptions> Clients { get; init; }
 
-    /// <summary>The longest stanzas of listeners that a reload has closed, and whose clients may still be there: each bound once.</summary>
-    public IReadOnlyList<int> FormerMaxStanzaBytes { get; init; } = [];
+    /// <summary>The listeners that a reload has closed, and whose clients may still be there: equal ones once.</summary>
+    public IReadOnlyList<FormerListener> FormerListeners { get; init; } = [];
+
+    /// <summary>The longest piece of a client's stream, by <see cref="EcmClient.Listener"/>.</summary>
+    public int[] GetMaxStanzaBytes() =>
+        [.. Clients.Select(listener => listener.MaxStanzaBytes), .. FormerListeners.Select(listener => listener.MaxStanzaBytes)];
+
+    /// <summary>The settings for the web, by <see cref="EcmClient.Listener"/>; null for a listener that is not for it.</summary>
+    public WebOptions?[] GetWeb() => [.. Clients.Select(listener => listener.Web), .. FormerListeners.Select(listener => listener.Web)];
 
     /// <summary>How links are connected.</summary>
     public required LinkConnectOptions Connect { get; init; }

@@ -88,9 +88,8 @@ internal sealed class EcmRole : IDisposable
             server = new TlsServer(tls.Server);
         }
 
-        bool relays = _options.Clients.Any(listener => listener.Web?.HttpTo is not null);
         _reactors = new ReactorGroup<EcmClient>(
-            _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: relays ? _clients : null, least: _head?.Capacity ?? 0);
+            _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: _clients, least: _head?.Capacity ?? 0);
         _clients.Attach(_reactors);
         if (server is not null)
         {
@@ -120,6 +119,7 @@ internal sealed class EcmRole : IDisposable
         }
 
         _reactors.Start();
+        _clients.Start();
         _tlsAcceptor?.Start();
         _refusals.Start();
         _links = new ServerLinks(_options, _servers, _reactors, _metrics, _log, _linkLog, _linkTls);
@@ -150,12 +150,16 @@ internal sealed class EcmRole : IDisposable
         Reactors = _options.Reactors,
         Capacity = Math.Max(_options.MaxClients, _head?.Capacity ?? 0),
         RingBytes = _options.Link.RingBytes,
+        LimitBytes = _options.Buffers.LimitBytes,
+        IncompleteBytes = _options.IncompleteBytes,
         Framing = _options.Link.Framing,
         Listeners = [
             .. _acceptors.Select((acceptor, i) => acceptor is null
-                ? EcmHead.Listener.Closed(_options.Clients[i].Listen, _options.Clients[i].MaxStanzaBytes)
-                : new EcmHead.Listener(acceptor.Configured, acceptor.Listening, _options.Clients[i].MaxStanzaBytes, acceptor.Descriptor)),
-            .. _options.FormerMaxStanzaBytes.Select(bound => EcmHead.Listener.Closed(Nowhere, bound)),
+                ? EcmHead.Listener.Closed(_options.Clients[i].Listen, WhenClosed(_options.Clients[i]))
+                : new EcmHead.Listener(
+                    acceptor.Configured, acceptor.Listening, _options.Clients[i].MaxStanzaBytes, _options.Clients[i].Web?.Ping,
+                    acceptor.Descriptor)),
+            .. _options.FormerListeners.Select(former => EcmHead.Listener.Closed(Nowhere, former)),
         ],
     };
 
@@ -165,6 +169,7 @@ internal sealed class EcmRole : IDisposable
     {
         _tlsAcceptor?.Suspend();
         _cut = await _links!.SuspendAsync().ConfigureAwait(false);
+        _clients.Suspend();
         _reactors!.Park();
     }
 
@@ -188,6 +193,7 @@ internal sealed class EcmRole : IDisposable
     public void GoOn()
     {
         _reactors!.Start();
+        _clients.Start();
         _tlsAcceptor?.Start();
         _links!.Start(_cut);
     }
@@ -288,6 +294,8 @@ internal sealed class EcmRole : IDisposable
             return null;
         }
     }
+
+    private static FormerListener WhenClosed(ClientListenerOptions listener) => new(listener.MaxStanzaBytes, listener.Web?.Ping);
 
     private void PublishCertificates(TlsServer server) =>
         _metrics.Certificates = [.. server.Certificates.Select(chain => (chain.Files.Certificate, chain.NotAfter))];

@@ -20,7 +20,7 @@ internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, Role
     private const int RingBytesPerByte = 1 + (PacketHeader.Size / ShortestPiece);
 
     private readonly StreamSplitter _splitter = new(memory);
-    private readonly int[] _maxPieceBytes = [.. options.Clients.Select(listener => listener.MaxStanzaBytes), .. options.FormerMaxStanzaBytes];
+    private readonly int[] _maxPieceBytes = options.GetMaxStanzaBytes();
 
     private readonly int _maxClaimBytes = Link.MaxClaimBytes(options.Link);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
@@ -15,7 +16,7 @@ namespace Megaphone.Ecm;
 /// <see cref="ClientHandler"/> passes on what its reactors tell of them. A client that waits for its head has a link, but no session: that
 /// begins when it is known to be a WebSocket.
 /// </remarks>
-internal sealed class WebClients : IDisposable
+internal sealed unsafe class WebClients : IDisposable
 {
     /// <summary>The PROXY header, a head, and what may be received behind it.</summary>
     private const int MaxHeadKept = ProxyHeader.MaxBytes + (2 * RequestHead.MaxBytes);
@@ -40,9 +41,9 @@ internal sealed class WebClients : IDisposable
         EcmOptions options, RoleMetrics metrics, EcmServers servers, ReactorGroup<EcmClient> clients, PieceMemory memory, EcmLog log)
     {
         (_options, _metrics, _servers, _clients) = (options, metrics, servers, clients);
-        _web = [.. options.Clients.Select(listener => listener.Web)];
+        _web = options.GetWeb();
         _paths = [.. _web.Select(web => Encoding.ASCII.GetBytes(web?.Path ?? ""))];
-        _slots = new WebSlots(options.Reactors, options.MaxClients);
+        _slots = new WebSlots(options.Reactors, clients.Capacity);
         _heads = new WebBuffer(memory);
         _input = new WebSocketInput(options, _slots, clients, memory, metrics, log);
         _output = new WebSocketOutput(_slots, clients, options, memory, metrics);
@@ -53,8 +54,11 @@ internal sealed class WebClients : IDisposable
         servers.Web = _output;
     }
 
-    /// <summary>Begins with what happens when time passes.</summary>
+    /// <inheritdoc cref="WebTimer.Start"/>
     public void Start() => _timer.Start();
+
+    /// <inheritdoc cref="WebTimer.Suspend"/>
+    public void Suspend() => _timer.Suspend();
 
     /// <summary>Whether a connection is one of a listener for the web, or the other end of one that is relayed.</summary>
     public bool Serves(in EcmClient state) => _web[state.Listener] is not null;
@@ -160,6 +164,56 @@ internal sealed class WebClients : IDisposable
 
     /// <inheritdoc cref="IConnectionHandler{TState}.OnSlotsGivenBack"/>
     public void OnSlotsGivenBack(int reactor, int first, int count) => _slots.GiveBack(reactor, first, count);
+
+    /// <summary>Writes what belongs to a connection beside its <see cref="EcmClient"/>.</summary>
+    /// <exception cref="StateException">It is not there.</exception>
+    public void Save(ConnectionId id, in EcmClient state, StateWriter writer)
+    {
+        ref WebSlot slot = ref _slots[id];
+        if (slot.Generation != id.Generation) throw new StateException("a connection for the web: its slot is another's");
+        writer.Write(slot.Owner);
+        writer.Write(slot.Phase);
+        writer.Write(slot.HasOpened);
+        writer.Write(slot.IsSlow);
+        StreamState server = slot.Server;
+        server.Buffer = null;
+        writer.Write(server);
+        if (server.Length > 0) writer.WriteBytes(StreamSplitter.Held(slot.Server));
+        if (!state.IsRelayed && state.Web.Used > 0) writer.WriteBytes(WebBuffer.Content(state.Web));
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written. A client that waits for its head has the time for it anew.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public void Restore(ConnectionId id, ref EcmClient state, StateReader reader)
+    {
+        int owner = reader.Read<int>();
+        WebPhase phase = reader.Read<WebPhase>();
+        bool hasOpened = reader.ReadFlag(), isSlow = reader.ReadFlag();
+        StreamState server = reader.Read<StreamState>();
+        reader.Check(phase is > WebPhase.None and <= WebPhase.Relay, "how far a connection for the web is");
+        reader.Check(state.IsRelayed == (phase == WebPhase.Relay), "an end of a relay");
+        reader.Check(server.Buffer == null && server.Length >= 0, "what a server sends");
+        ReadOnlySpan<byte> sent = server.Length == 0 ? [] : reader.ReadBytes(server.Length, "a server's incomplete stanza");
+        ReadOnlySpan<byte> held = state.IsRelayed || state.Web.Used == 0 ? [] : reader.ReadBytes(int.MaxValue, "what a client has sent");
+        reader.Check(TryRestoreInput(ref state, phase, held), "what a client has sent");
+        if (!_output.TryRestore(ref server, sent))
+        {
+            FreeInput(ref state, phase);
+            reader.Check(false, "a server's stream");
+        }
+
+        _slots.Begin(id, owner, state.Listener, phase);
+        ref WebSlot slot = ref _slots[id];
+        (slot.HasOpened, slot.IsSlow, slot.Server) = (hasOpened, isSlow, server);
+        if (phase == WebPhase.Head) _timer.AwaitHead(id);
+    }
+
+    /// <summary>Frees the memory of a connection that was restored and is not served.</summary>
+    public void Release(ConnectionId id, ref EcmClient state)
+    {
+        if (!state.IsRelayed) FreeInput(ref state, _slots[id].Phase);
+        _output.Forget(id);
+    }
 
     /// <summary>Ends what happens when time passes; before the reactors are gone.</summary>
     public void Dispose() => _timer.Dispose();
@@ -300,6 +354,22 @@ internal sealed class WebClients : IDisposable
         _metrics.AddIncomplete(-WebBuffer.HeldBy(state.Web, MaxHeadKept));
         _heads.Free(ref state.Web, MaxHeadKept);
         state.Web = default;
+    }
+
+    private bool TryRestoreInput(ref EcmClient state, WebPhase phase, ReadOnlySpan<byte> held)
+    {
+        switch (phase)
+        {
+            case WebPhase.Head:
+                bool isHead = state.Web is { Pending: 0, Reading: WebReading.None } && WebProxyHeader.IsAtFront(held);
+                if (!isHead || !_heads.TryRestore(ref state.Web, MaxHeadKept, held)) return false;
+                _metrics.AddIncomplete(WebBuffer.HeldBy(state.Web, MaxHeadKept));
+                return true;
+            case WebPhase.WebSocket:
+                return _input.TryRestore(ref state, held);
+            default:
+                return state.IsRelayed || state.Web is { Length: 0, Pending: 0 };
+        }
     }
 
     private static bool Allows(WebOptions options, ReadOnlySpan<byte> origin)

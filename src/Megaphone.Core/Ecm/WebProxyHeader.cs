@@ -16,6 +16,11 @@ internal static class WebProxyHeader
     private const byte TypeTls = 0x20;
     private const byte TypeTransport = 0xE0;
     private const byte WebSocket = 1;
+    private const byte TcpOver4 = 0x11;
+    private const byte TcpOver6 = 0x21;
+
+    /// <summary>What there is room for behind the longer addresses and the transport.</summary>
+    private const int MaxFields = ProxyHeader.MaxBytes - AddressesStart - (2 * (16 + 2)) - 4;
 
     /// <summary>The TLS field of a client that speaks TLS with a proxy: nothing else is known of it.</summary>
     private static ReadOnlySpan<byte> TlsWithProxy => [TypeTls, 0, 5, 0x01, 0, 0, 0, 1];
@@ -24,6 +29,11 @@ internal static class WebProxyHeader
     /// <inheritdoc cref="ProxyHeader.Write"/>
     public static int Write(Span<byte> destination, in NativeAddress client, in NativeAddress listener, TlsFacts? tls) =>
         ProxyHeader.Write(destination, ProxyMode.V2, client, listener, tls is null ? null : tls with { Exporter = [], ServerEndPoint = [] });
+
+    /// <summary>Whether bytes begin with what <see cref="Write"/> may have written.</summary>
+    public static bool IsAtFront(ReadOnlySpan<byte> bytes) =>
+        bytes.Length >= AddressesStart && bytes[13] is TcpOver4 or TcpOver6 && LengthOf(bytes) <= bytes.Length
+        && LengthOf(bytes) - FieldsStart(bytes) is >= 0 and <= MaxFields;
 
     /// <summary>The length of a header that is at the front.</summary>
     public static int LengthOf(ReadOnlySpan<byte> header) => AddressesStart + BinaryPrimitives.ReadUInt16BigEndian(header[LengthOffset..]);
@@ -65,7 +75,7 @@ internal static class WebProxyHeader
         return length;
     }
 
-    private static int AddressLength(ReadOnlySpan<byte> header) => header[13] == 0x11 ? 4 : 16;
+    private static int AddressLength(ReadOnlySpan<byte> header) => header[13] == TcpOver4 ? 4 : 16;
 
     private static int FieldsStart(ReadOnlySpan<byte> header) => AddressesStart + (2 * AddressLength(header)) + 4;
 

@@ -25,7 +25,7 @@ internal sealed class WebSocketInput(
     private const int MaxOpenBytes = 8 << 10;
 
     private readonly WebSocketReader _reader = new(memory);
-    private readonly int[] _maxMessage = [.. options.Clients.Select(listener => listener.MaxStanzaBytes)];
+    private readonly int[] _maxMessage = options.GetMaxStanzaBytes();
     private readonly int _maxClaimBytes = Link.MaxClaimBytes(options.Link);
 
     /// <summary>Reads from a client, and writes a packet for each of its messages.</summary>
@@ -90,6 +90,16 @@ internal sealed class WebSocketInput(
         }
 
         _reader.Release(ref client.Web, max);
+    }
+
+    /// <summary>Gives the input of a WebSocket that was handed over a copy of what it held.</summary>
+    /// <returns>False when it cannot be, or there is no memory.</returns>
+    public bool TryRestore(ref EcmClient client, ReadOnlySpan<byte> held)
+    {
+        int max = _maxMessage[client.Listener];
+        bool isRestored = _reader.TryRestore(ref client.Web, max, held);
+        if (isRestored) metrics.AddIncomplete(WebSocketReader.HeldBy(client.Web, max));
+        return isRestored;
     }
 
     /// <summary>Passes a message on.</summary>

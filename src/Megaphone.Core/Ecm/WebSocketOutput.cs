@@ -41,6 +41,15 @@ internal sealed class WebSocketOutput(WebSlots slots, ReactorGroup<EcmClient> cl
         }
     }
 
+    /// <summary>Gives a server's stream that was handed over a copy of what it held.</summary>
+    /// <returns>False when it cannot be, or there is no memory.</returns>
+    public bool TryRestore(ref StreamState server, ReadOnlySpan<byte> held)
+    {
+        bool isRestored = _splitter.TryRestore(ref server, _maxPieceBytes, held);
+        if (isRestored) metrics.AddIncomplete(StreamSplitter.HeldBy(server, _maxPieceBytes));
+        return isRestored;
+    }
+
     /// <summary>Forgets a connection that is closed.</summary>
     public void Forget(ConnectionId id)
     {

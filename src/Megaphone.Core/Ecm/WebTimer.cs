@@ -30,6 +30,7 @@ internal sealed class WebTimer : IDisposable
     private readonly DeadlineQueue _heads;
     private readonly Timer _timer;
     private long _ticks;
+    private bool _isTicking;
     private bool _isDisposed;
 
     /// <summary>Makes it; nothing happens before <see cref="Start"/>.</summary>
@@ -37,14 +38,27 @@ internal sealed class WebTimer : IDisposable
     public WebTimer(EcmOptions options, WebSlots slots, ReactorGroup<EcmClient> clients, RoleMetrics metrics)
     {
         (_slots, _clients, _metrics) = (slots, clients, metrics);
-        _pingSeconds = [.. options.Clients.Select(listener => (int)(listener.Web?.Ping.TotalSeconds ?? 0))];
-        TimeSpan timeout = options.Clients.Max(listener => listener.Web?.RequestTimeout ?? TimeSpan.Zero);
-        _heads = new DeadlineQueue(timeout, options.MaxClients, (id, _) => IsInHead(id));
+        _pingSeconds = [.. options.GetWeb().Select(web => (int)(web?.Ping.TotalSeconds ?? 0))];
+        TimeSpan timeout = options.GetWeb().Max(web => web?.RequestTimeout ?? TimeSpan.Zero);
+        _heads = new DeadlineQueue(timeout, clients.Capacity, (id, _) => IsInHead(id));
         _timer = new Timer(_ => OnTick());
     }
 
-    /// <summary>Begins to tick.</summary>
-    public void Start() => _timer.Change(Tick, Timeout.InfiniteTimeSpan);
+    /// <summary>Begins to tick, or goes on with it.</summary>
+    public void Start()
+    {
+        lock (_ticking)
+        {
+            _isTicking = true;
+            _timer.Change(Tick, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Waits for the end of a tick that is under way; there is no other one until <see cref="Start"/>.</summary>
+    public void Suspend()
+    {
+        lock (_ticking) _isTicking = false;
+    }
 
     /// <summary>A connection has the time for its head from now on. Any thread.</summary>
     public void AwaitHead(ConnectionId id)
@@ -60,6 +74,7 @@ internal sealed class WebTimer : IDisposable
     {
         lock (_ticking)
         {
+            _isTicking = false;
             lock (_arming)
             {
                 _isDisposed = true;
@@ -73,7 +88,7 @@ internal sealed class WebTimer : IDisposable
     {
         lock (_ticking)
         {
-            if (_isDisposed) return;
+            if (!_isTicking) return;
             _ticks++;
             foreach (int seconds in _pingSeconds.Distinct().Where(seconds => seconds > 0)) SendPings(seconds);
             while (TryTakeOverdue(out ConnectionId id))

@@ -27,7 +27,7 @@ namespace Megaphone.Reactor;
 // Aborting           | any: Abort, or sending failed                          | -                                    |
 // Closed             | reactor: for any reason; any: OnAccepted refused       | -                                    | no descriptor, not
 //                    |                                                        |                                      | OutputQueued, not Secured
-// CloseReported      | reactor: OnClosed is done                              | -                                    | Closed
+// CloseReported      | reactor: OnClosed is done; any: OnAccepted refused     | -                                    | Closed
 // InStalledQueue     | reactor: any call of the handler would block           | reactor: its turn in the queue       |
 // WatchesInput     c | any: reading is possible                               | any: it is not                       | not Read..., not TlsWantsWrite
 // WatchesOutput      | any: OutputQueued, TlsWantsWrite, Connecting           | any: none of these                   |

@@ -39,7 +39,7 @@ internal sealed class ConnectionRequests<TState>(
         {
             tls.Refuse(descriptor);
             slot.Descriptor = -1;
-            slot.Set(ConnectionFlags.Closed);
+            slot.Set(ConnectionFlags.Closed | ConnectionFlags.CloseReported);
             slot.Exit();
             table.Free(id.Slot);
             return refusal;

@@ -189,13 +189,16 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
 
     private int SlotsOf(int chunk) => Math.Min(ChunkSlots, capacity - (chunk << ChunkBits));
 
+    /// <summary>Whether the handler keeps something for a connection: until it knows that it is closed.</summary>
+    private static bool IsKept(in ConnectionSlot slot) => !slot.Is(ConnectionFlags.CloseReported);
+
     private void Save(int index, StateWriter writer, IStateKeeper<TState> keeper)
     {
         ref ConnectionSlot slot = ref Slot(index);
         if (slot.FindDamage() is { } damage) throw new StateException($"a connection: {damage}");
         writer.Write(slot);
         writer.HandOver(slot.Descriptor);
-        keeper.Save(ref State(index), writer);
+        if (IsKept(slot)) keeper.Save(IdAt(index), ref State(index), writer);
         if (slot.Is(ConnectionFlags.OutputQueued)) writer.WriteBytes(Backlog(index).Waiting);
         if (!slot.Is(ConnectionFlags.Secured)) return;
         ref SecuredState secured = ref Secured(index);
@@ -210,7 +213,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
         if (slot.FindDamage() is { } damage) reader.Check(false, $"a connection: {damage}");
         if (slot.Descriptor >= 0) reader.Claim(slot.Descriptor, "a connection's descriptor");
         Slot(index) = slot;
-        State(index) = keeper.Restore(reader);
+        if (IsKept(slot)) State(index) = keeper.Restore(IdAt(index), reader);
         if (slot.Is(ConnectionFlags.OutputQueued)) Backlog(index).Append(reader.ReadBytes(int.MaxValue / 2, "what waits to be sent"));
         reader.Check(slot.Is(ConnectionFlags.OutputQueued) == Backlog(index).Count > 0, "nothing waits to be sent");
         if (!slot.Is(ConnectionFlags.Secured)) return;

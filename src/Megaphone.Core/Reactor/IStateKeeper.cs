@@ -7,9 +7,9 @@ internal interface IStateKeeper<TState>
     where TState : unmanaged
 {
     /// <summary>Writes what is kept for one connection, and the memory that it owns.</summary>
-    void Save(ref TState state, StateWriter writer);
+    void Save(ConnectionId id, ref TState state, StateWriter writer);
 
     /// <summary>Reads what <see cref="Save"/> has written.</summary>
     /// <exception cref="StateException">It cannot be.</exception>
-    TState Restore(StateReader reader);
+    TState Restore(ConnectionId id, StateReader reader);
 }

@@ -5,7 +5,7 @@ using Megaphone.Interop;
 
 namespace Megaphone.Reactor;
 
-/// <summary>Makes raw TCP descriptors, non-blocking and not inherited by other programs.</summary>
+/// <summary>Makes raw TCP descriptors, non-blocking. An exec closes those that listen, and not those of connections.</summary>
 internal static unsafe class NativeSocket
 {
     /// <summary>What one call drops: more than a socket holds, and an end for a peer that sends as fast.</summary>
@@ -16,7 +16,7 @@ internal static unsafe class NativeSocket
     public static int Listen(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
     {
         NativeAddress address = new(endPoint);
-        int descriptor = Create(address.Family);
+        int descriptor = Create(address.Family, Libc.SockCloseOnExec);
         if (descriptor >= 0)
         {
             _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoReuseAddress, 1);
@@ -106,8 +106,7 @@ internal static unsafe class NativeSocket
     public static void DiscardInput(int descriptor) =>
         _ = Libc.Receive(descriptor, null, MostDiscarded, Libc.MsgDontWait | Libc.MsgTruncate);
 
-    private static int Create(int family) =>
-        Libc.Socket(family, Libc.SockStream | Libc.SockNonBlock | Libc.SockCloseOnExec, 0);
+    private static int Create(int family, int more = 0) => Libc.Socket(family, Libc.SockStream | Libc.SockNonBlock | more, 0);
 
     private static void SetOptions(int descriptor, TcpLivenessOptions liveness)
     {

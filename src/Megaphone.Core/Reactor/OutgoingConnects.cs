@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 
@@ -77,6 +78,12 @@ internal sealed class OutgoingConnects<TState>(
 
     /// <summary>Milliseconds until the first deadline; <see cref="int.MaxValue"/> when there is none.</summary>
     public int UntilNext(long now) => _deadlines.UntilNext(now);
+
+    /// <inheritdoc cref="DeadlineQueue.Save"/>
+    public void Save(StateWriter writer) => _deadlines.Save(writer);
+
+    /// <inheritdoc cref="DeadlineQueue.Restore"/>
+    public void Restore(StateReader reader) => _deadlines.Restore(reader);
 
     /// <inheritdoc/>
     public void Dispose() => _deadlines.Dispose();

@@ -91,6 +91,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         _table.Save(writer, keeper);
         _machine.Waiting.HalfOpen.Save(writer);
         _machine.Waiting.Stalled.Save(writer);
+        _outgoing?.Save(writer);
     }
 
     /// <summary>Reads what <see cref="Save"/> has written, before <see cref="Start"/>.</summary>
@@ -105,6 +106,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         (long buffered, long memory) = _table.Restore(reader, keeper);
         _machine.Waiting.HalfOpen.Restore(reader);
         _machine.Waiting.Stalled.Restore(reader);
+        _outgoing?.Restore(reader);
         _epoll.Adopt(epoll);
         if (_epoll.Add(_mailbox.Descriptor, Libc.EpollIn, MailboxData) is not 0 and int error)
             throw new IOException($"a reactor cannot be woken: {Libc.Describe(error)}");

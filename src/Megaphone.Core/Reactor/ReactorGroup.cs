@@ -15,7 +15,6 @@ internal sealed class ReactorGroup<TState>
     private readonly RoleMetrics _metrics;
     private readonly Reactor<TState>[] _reactors;
     private readonly ReactorOptions _options;
-    private readonly int _capacity;
 
     /// <summary>Makes the reactors; nothing runs yet.</summary>
     /// <param name="handler">What is done with connections.</param>
@@ -36,12 +35,14 @@ internal sealed class ReactorGroup<TState>
         _options = options;
 
         // Any reactor may get more than its share while others close theirs; the group as a whole keeps the bound.
-        int capacity = Math.Min(Math.Max(options.MaxConnections, least), ConnectionId.MaxSlots);
-        _capacity = capacity;
+        Capacity = Math.Min(Math.Max(options.MaxConnections, least), ConnectionId.MaxSlots);
         _reactors = new Reactor<TState>[options.Reactors];
         for (int i = 0; i < _reactors.Length; i++)
-            _reactors[i] = new Reactor<TState>(i, capacity, handler, accepted, outgoing, options, metrics);
+            _reactors[i] = new Reactor<TState>(i, Capacity, handler, accepted, outgoing, options, metrics);
     }
+
+    /// <summary>The connections that each reactor has places for.</summary>
+    public int Capacity { get; }
 
     /// <summary>Connections of all reactors now.</summary>
     public int Count
@@ -72,13 +73,6 @@ internal sealed class ReactorGroup<TState>
     public void Park()
     {
         foreach (Reactor<TState> reactor in _reactors) reactor.Stop();
-    }
-
-    /// <summary>Writes how many reactors there are, and how many connections each may hold, for whoever makes the next ones.</summary>
-    public void SaveSize(StateWriter writer)
-    {
-        writer.Write(_reactors.Length);
-        writer.Write(_capacity);
     }
 
     /// <inheritdoc cref="Reactor{TState}.Save"/>

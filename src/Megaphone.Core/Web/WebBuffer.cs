@@ -37,6 +37,18 @@ internal sealed unsafe class WebBuffer(PieceMemory memory)
         return true;
     }
 
+    /// <summary>Gives a state that came without its memory a copy of what it held.</summary>
+    /// <returns>False when there is no memory, or something else was held; then nothing is.</returns>
+    public bool TryRestore(ref WebState state, int max, ReadOnlySpan<byte> held)
+    {
+        (int length, byte pending) = (state.Length, state.Pending);
+        state.Buffer = null;
+        (state.Length, state.Pending) = (0, 0);
+        if (length < 0 || length + (long)pending != held.Length || held.Length > max || !TryAppend(ref state, max, held)) return false;
+        (state.Length, state.Pending) = (length, pending);
+        return true;
+    }
+
     /// <summary>Frees a connection's buffer.</summary>
     public void Free(ref WebState state, int max)
     {

@@ -95,10 +95,37 @@ internal sealed class WebSocketReader(PieceMemory memory)
         state.Reading = WebReading.Over;
     }
 
+    /// <summary>Gives a state that came without its memory a copy of what it held.</summary>
+    /// <returns>False when the state cannot be, or there is no memory; then nothing is held.</returns>
+    public bool TryRestore(ref WebState state, int maxMessage, ReadOnlySpan<byte> held)
+    {
+        if (!_buffer.TryRestore(ref state, MostKept(maxMessage), held)) return false;
+        if (IsPossible(state, maxMessage)) return true;
+        _buffer.Free(ref state, MostKept(maxMessage));
+        return false;
+    }
+
     /// <summary>The memory that a connection holds, in bytes.</summary>
     public static int HeldBy(in WebState state, int maxMessage) => WebBuffer.HeldBy(state, MostKept(maxMessage));
 
     private static int MostKept(int maxMessage) => maxMessage + MostPending;
+
+    /// <summary>Whether a state can be what one is between two calls.</summary>
+    private static bool IsPossible(in WebState state, int maxMessage)
+    {
+        const WebReading inPayload = WebReading.Message | WebReading.Payload;
+        bool isPayload = state.Reading.HasFlag(WebReading.Payload);
+        ReadOnlySpan<byte> pending = WebBuffer.Content(state)[state.Length..];
+        FrameHeader? header = FrameHeader.Read(pending, out CloseCode fault);
+        return state.Reading is WebReading.None or WebReading.Message or inPayload or (inPayload | WebReading.Final) or WebReading.Over
+            && (state.Reading.HasFlag(WebReading.Message) || state.Length == 0)
+            && state.Length <= maxMessage
+            && (isPayload ? state.Remaining >= 0 && state.Remaining <= maxMessage - state.Length : state.Remaining == 0)
+            && (pending.IsEmpty || (!isPayload && state.Reading != WebReading.Over))
+            && fault == CloseCode.None
+            && (header is not { } frame || (frame.IsControl && pending.Length < frame.Length + frame.PayloadLength))
+            && state.Stream <= FramedLife.Closed;
+    }
 
     private void ForgetDelivered(ref WebState state, int maxMessage)
     {

@@ -141,6 +141,26 @@ internal sealed class MegaphoneProcess : IDisposable
     public Task HasClosedAsync(int sessions, string role, string reason) =>
         ReachesAsync(sessions, "megaphone_sessions_closed_total", $"role={role}", $"reason={reason}");
 
+    /// <summary>Orders a reload by SIGHUP, and waits for its end.</summary>
+    /// <param name="done">How many have succeeded then; null: it is to be refused.</param>
+    /// <param name="refused">How many have been refused then, if it is.</param>
+    /// <param name="because">Part of the reason that the log gives.</param>
+    public async Task ReloadAsync(int? done = null, int? refused = null, string because = "")
+    {
+        _process.Signal(Signals.HangUp);
+        if (done is { } times)
+        {
+            await BoundedWait.UntilAsync(() => LogLines("Reloaded: ") == times || _process.HasEnded, $"reload {times}; {_process.Said}");
+            Assert.True(LogLines("Reloaded: ") == times, _process.State);
+            await ReachesAsync(times, "megaphone_reloads_total", "result=done");
+            return;
+        }
+
+        await ComplainsAsync(refused!.Value, "Not reloaded");
+        Assert.Contains(because, Complaints("Not reloaded")[^1], StringComparison.Ordinal);
+        await ReachesAsync(refused.Value, "megaphone_reloads_total", "result=refused");
+    }
+
     /// <summary>Waits until no more descriptors are open than there were.</summary>
     public Task DescriptorsAreBackToAsync(int descriptors) => BoundedWait.UntilAsync(
         () => Task.FromResult(_process.Descriptors <= descriptors),

@@ -10,7 +10,7 @@ namespace Megaphone.Tests.Ecm;
 /// <summary>What a new configuration means for the clients of the listeners that there were.</summary>
 public class EcmHeadTests
 {
-    private const int Small = 10_000, Large = 20_000;
+    private const int Small = 10_000, Large = 20_000, Limit = 1 << 20;
 
     [Fact]
     public void Clients_stay_with_their_listener_wherever_it_stands_and_keep_their_bound_when_it_has_gone()
@@ -19,7 +19,7 @@ public class EcmHeadTests
         EcmOptions adapted = head.Adapt(Options((4, Large), (3, Small), (2, Small)), []);
 
         // The first one's clients have the bound of a listener that is no more, the second one's of one whose bound has changed.
-        Assert.Equal([Small, Large], adapted.FormerMaxStanzaBytes);
+        Assert.Equal([new(Small, Ping: null), new(Large, Ping: null)], adapted.FormerListeners);
         Assert.Equal([3, 4, 1], head.MapListeners(adapted));
     }
 
@@ -32,8 +32,8 @@ public class EcmHeadTests
             EcmOptions next = Options((round, round % 2 == 0 ? Small : Large));
             Assert.Null(head.FindObstacle(next));
             EcmOptions adapted = head.Adapt(next, []);
-            Assert.All(head.MapListeners(adapted), index => Assert.True(index < adapted.Clients.Count + adapted.FormerMaxStanzaBytes.Count));
-            head = Head([.. adapted.Clients.Select(Open), .. adapted.FormerMaxStanzaBytes.Select(Closed)]);
+            Assert.All(head.MapListeners(adapted), index => Assert.True(index < adapted.Clients.Count + adapted.FormerListeners.Count));
+            head = Head([.. adapted.Clients.Select(Open), .. adapted.FormerListeners.Select(Closed)]);
         }
 
         Assert.InRange(head.Listeners.Count, 1, 3);
@@ -48,18 +48,56 @@ public class EcmHeadTests
         Assert.Contains("256 listeners", obstacle, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Clients_of_a_listener_that_is_for_the_web_no_more_stay_what_they_are()
+    {
+        WebOptions web = new() { Ping = TimeSpan.FromSeconds(20), HttpTo = Address(9) };
+        EcmOptions before = Options((1, Small), (2, Small), (3, Small));
+        before = before with { Clients = [before.Clients[0] with { Web = web }, before.Clients[1] with { Web = web }, before.Clients[2]] };
+        EcmHead head = Head([.. before.Clients.Select(Open)]);
+        EcmOptions after = Options((1, Small), (3, Small));
+        after = after with { Clients = [after.Clients[0], after.Clients[1] with { Web = web }] };
+        EcmOptions adapted = head.Adapt(after, []);
+        Assert.Equal([2, 2, 3], head.MapListeners(adapted));
+        WebOptions former = Assert.IsType<WebOptions>(adapted.GetWeb()[2]);
+        Assert.Equal(web.Ping, former.Ping);
+        Assert.Empty(former.Origins);
+        Assert.Null(former.HttpTo);
+        Assert.Null(adapted.GetWeb()[3]);
+    }
+
+    [Fact]
+    public void Bounds_of_memory_that_may_be_in_use_do_not_become_less()
+    {
+        const int Half = Limit / 2;
+        EcmOptions options = Options((1, Small)) with { Buffers = new() { LimitBytes = Half, TotalBytes = Half }, IncompleteBytes = Half };
+        List<string> notes = [];
+        EcmOptions adapted = Head((1, Small)).Adapt(options, notes);
+        Assert.Equal((Half, Limit), (adapted.Buffers.LimitBytes, adapted.IncompleteBytes));
+        Assert.Contains(notes, note => note.StartsWith("Ecm:IncompleteBytes stays", StringComparison.Ordinal));
+        Assert.DoesNotContain(notes, note => note.StartsWith("Ecm:Buffers", StringComparison.Ordinal));
+
+        // What a server sends to a client from the web is kept within the bound for each client.
+        EcmHead web = Head([.. options.Clients.Select(listener => Open(listener with { Web = new() }))]);
+        adapted = web.Adapt(options, notes);
+        Assert.Equal((Limit, Limit), (adapted.Buffers.LimitBytes, adapted.Buffers.TotalBytes));
+        Assert.Contains(notes, note => note.StartsWith("Ecm:Buffers:LimitBytes stays", StringComparison.Ordinal));
+        Assert.Equal(2 * Limit, web.Adapt(options with { Buffers = new() { LimitBytes = 2 * Limit } }, []).Buffers.LimitBytes);
+    }
+
     private static IPEndPoint Address(int number) => new(IPAddress.Loopback, 5000 + number);
 
     private static EcmHead.Listener Open(ClientListenerOptions options) =>
-        new(options.Listen, options.Listen, options.MaxStanzaBytes, Descriptor: -1);
+        new(options.Listen, options.Listen, options.MaxStanzaBytes, options.Web?.Ping, Descriptor: -1);
 
-    private static EcmHead.Listener Closed(int bound) => EcmHead.Listener.Closed(new IPEndPoint(IPAddress.None, 0), bound);
+    private static EcmHead.Listener Closed(FormerListener former) => EcmHead.Listener.Closed(new IPEndPoint(IPAddress.None, 0), former);
 
     private static EcmHead Head(params (int Number, int Bound)[] listeners) => Head([.. Options(listeners).Clients.Select(Open)]);
 
     private static EcmHead Head(EcmHead.Listener[] listeners) => new()
     {
-        Reactors = 1, Capacity = 1000, RingBytes = 4 << 20, Framing = LinkFraming.Stanza, Listeners = listeners,
+        Reactors = 1, Capacity = 1000, RingBytes = 4 << 20, LimitBytes = Limit, IncompleteBytes = Limit, Framing = LinkFraming.Stanza,
+        Listeners = listeners,
     };
 
     private static EcmOptions Options(params (int Number, int Bound)[] listeners) => new()

@@ -27,6 +27,14 @@ public sealed class FuzzTests
         foreach (byte[] input in InputsOf(target)) Run(target, input);
     }
 
+    /// <summary>A layout that changes leaves inputs behind that are refused, and then reach nothing.</summary>
+    [Fact]
+    public void What_the_corpus_hands_over_is_taken_over()
+    {
+        foreach (byte[] input in InputsOf("handover").Where(input => input[0] != (byte)'f'))
+            Assert.NotEmpty(HandoverTarget.TakeOver(input[0], input[1..]));
+    }
+
     [Theory]
     [MemberData(nameof(Targets))]
     public void Mutations_of_the_corpus_have_the_targets_properties(string target)

@@ -107,8 +107,8 @@ public sealed class ReactorHandoverTests
 
     private sealed class Keeper : IStateKeeper<TestState>
     {
-        public void Save(ref TestState state, StateWriter writer) => writer.Write(state);
+        public void Save(ConnectionId id, ref TestState state, StateWriter writer) => writer.Write(state);
 
-        public TestState Restore(StateReader reader) => reader.Read<TestState>();
+        public TestState Restore(ConnectionId id, StateReader reader) => reader.Read<TestState>();
     }
 }

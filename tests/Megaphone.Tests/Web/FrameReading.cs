@@ -54,5 +54,20 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
         }
     }
 
+    /// <summary>Goes on with a copy of what is held, as the next image of a process does.</summary>
+    /// <returns>Whether the state was taken over.</returns>
+    public bool TryHandOver(Func<WebState, WebState>? damage = null) =>
+        TryRestore(damage is null ? _state : damage(_state), WebBuffer.Content(_state).ToArray());
+
+    /// <summary>Goes on with a state and a copy of what it held.</summary>
+    /// <returns>Whether it was taken over.</returns>
+    public bool TryRestore(WebState state, byte[] held)
+    {
+        WebSocketReader reader = new(_memory);
+        reader.Release(ref _state, maxMessage);
+        _state = state;
+        return reader.TryRestore(ref _state, maxMessage, held);
+    }
+
     public void Dispose() => new WebSocketReader(_memory).Release(ref _state, maxMessage);
 }

@@ -9,6 +9,21 @@ namespace Megaphone.Tests.Web;
 /// <summary>A client's frames: RFC 6455, section 5.</summary>
 public sealed class WebSocketReaderTests
 {
+    private static readonly Func<WebState, WebState>[] Damages =
+    [
+        state => state with { Length = -1 },
+        state => state with { Length = state.Length + 1 },
+        state => state with { Length = state.Length - 1, Pending = 1 },
+        state => state with { Remaining = -1 },
+        state => state with { Remaining = 1 << 20 },
+        state => state with { Reading = WebReading.None },
+        state => state with { Reading = WebReading.Message },
+        state => state with { Reading = WebReading.Payload },
+        state => state with { Reading = WebReading.Over },
+        state => state with { Reading = WebReading.Message | WebReading.MessageDelivered },
+        state => state with { Stream = (FramedLife)3 },
+    ];
+
     [Fact]
     public void The_examples_of_section_5_7_are_read()
     {
@@ -52,6 +67,46 @@ public sealed class WebSocketReaderTests
         for (int one = 1; one < frames.Length; one++)
             Assert.Equal(whole.Found, FrameReading.Of(frames, [one, 1, 2, frames.Length]).Found);
         Assert.Equal(whole.Found, FrameReading.Of(frames, [1]).Found);
+    }
+
+    [Fact]
+    public void What_is_read_does_not_depend_on_who_goes_on_with_it()
+    {
+        byte[] frames =
+        [
+            .. Text("<a>", final: false), .. Ping("what?"), .. More("\u20ac", final: false), .. More("</a>"), .. Text(new string('y', 130)),
+        ];
+        PieceMemory memory = new(long.MaxValue);
+        for (int cut = 0; cut <= frames.Length; cut++)
+        {
+            using FrameReading reading = new(memory: memory);
+            reading.Feed(frames.AsSpan(0, cut).ToArray());
+            Assert.True(reading.TryHandOver());
+            reading.Feed(frames.AsSpan(cut).ToArray());
+            Assert.Equal(FrameReading.Of(frames, [int.MaxValue]).Found, reading.Found);
+            Assert.Equal(0, memory.InUse);
+        }
+    }
+
+    [Fact]
+    public void A_state_that_cannot_be_is_not_taken_over() => Assert.All(Damages, damage =>
+    {
+        PieceMemory memory = new(long.MaxValue);
+        using FrameReading reading = new(memory: memory);
+        reading.Feed(Text("a message").AsSpan(0, 10));
+        Assert.False(reading.TryHandOver(damage));
+        Assert.Equal(0, memory.InUse);
+    });
+
+    [Theory]
+    [InlineData(new byte[] { 0x81, 0x80, 0, 0, 0, 0 })]
+    [InlineData(new byte[] { 0x89, 0x81, 0, 0, 0, 0, 1 })]
+    [InlineData(new byte[] { 0xF0 })]
+    public void What_would_have_been_read_at_once_is_not_taken_over_as_pending(byte[] pending)
+    {
+        using FrameReading reading = new();
+        reading.Feed(new byte[] { 0x89 });
+        Assert.False(reading.TryRestore(new WebState { Pending = (byte)pending.Length }, pending));
     }
 
     [Fact]

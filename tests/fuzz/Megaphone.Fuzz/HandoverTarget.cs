@@ -21,10 +21,18 @@ internal static unsafe class HandoverTarget
 
     private static readonly EcmOptions Options = new()
     {
-        Clients = [new ClientListenerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 5222), MaxStanzaBytes = MaxStanzaBytes }],
+        Clients =
+        [
+            new ClientListenerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 5222), MaxStanzaBytes = MaxStanzaBytes },
+            new ClientListenerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 5443), MaxStanzaBytes = MaxStanzaBytes, Web = new WebOptions() },
+        ],
+        Reactors = 1,
+        MaxClients = Places,
         Connect = new LinkConnectOptions { To = [new("127.0.0.1", 6280)] },
         Link = new LinkOptions { Framing = LinkFraming.Stanza },
     };
+
+    private static readonly ClientHandler Handler = NewHandler();
 
     public static void Run(byte[] input)
     {
@@ -45,7 +53,8 @@ internal static unsafe class HandoverTarget
     }
 
     /// <returns>What is written of what was taken over.</returns>
-    private static byte[] TakeOver(byte part, byte[] body) => part switch
+    /// <exception cref="StateException">It was refused.</exception>
+    public static byte[] TakeOver(byte part, byte[] body) => part switch
     {
         (byte)'h' => Head(body),
         (byte)'r' => Ring(body),
@@ -71,10 +80,6 @@ internal static unsafe class HandoverTarget
 
     private static byte[] Table(byte[] body)
     {
-        RoleMetrics metrics = new(Role.Ecm);
-        EcmLog log = new(NullLogger<EcmRole>.Instance);
-        ClientHandler handler = new(Options, metrics, new EcmServers(1, log), log);
-        handler.UseListeners([0]);
         using ConnectionTable<EcmClient> table = new(0, Places);
         try
         {
@@ -82,14 +87,14 @@ internal static unsafe class HandoverTarget
                 body,
                 reader =>
                 {
-                    table.Restore(reader, handler);
+                    table.Restore(reader, Handler);
                     StalledQueue<EcmClient> stalled = new(table);
                     stalled.Restore(reader);
                     return stalled;
                 },
                 (stalled, writer) =>
                 {
-                    table.Save(writer, handler);
+                    table.Save(writer, Handler);
                     stalled.Save(writer);
                 });
         }
@@ -99,9 +104,25 @@ internal static unsafe class HandoverTarget
             {
                 table.Backlog(index).Release();
                 table.Secured(index).Kept.Free();
-                handler.Release(ref table.State(index));
+                Handler.Release(table.IdAt(index), ref table.State(index));
             }
         }
+    }
+
+    /// <summary>The handler of all runs, each of which leaves nothing behind: reactors are too much to make for each.</summary>
+    private static ClientHandler NewHandler()
+    {
+        RoleMetrics metrics = new(Role.Ecm);
+        EcmLog log = new(NullLogger<EcmRole>.Instance);
+        ClientHandler handler = new(Options, metrics, new EcmServers(1, log), log);
+        ReactorOptions reactors = new()
+        {
+            Name = "fuzz", Reactors = Options.Reactors, MaxConnections = Options.MaxClients, HalfOpenTimeout = Options.HalfOpenTimeout,
+            CloseRate = Options.CloseRate, Buffers = Options.Buffers, Liveness = Options.Liveness,
+        };
+        handler.Attach(new ReactorGroup<EcmClient>(handler, reactors, metrics, accepted: handler, outgoing: handler));
+        handler.UseListeners([0, 1]);
+        return handler;
     }
 
     /// <summary>A file as it is, with a header that hardly ever is right.</summary>
