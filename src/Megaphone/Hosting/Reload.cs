@@ -134,9 +134,11 @@ internal sealed class Reload(
         try
         {
             await service.SuspendAsync().ConfigureAwait(false);
+
+            // Before the orders are written: one that is taken behind that would be lost.
+            signals.Stop();
             state = StateFile.Write(writer => Save(writer, began), out DescriptorSet descriptors);
             lastWords.Write();
-            signals.Stop();
             return service.FindObstacle() ?? image.Execute(state, rehearsed, descriptors);
         }
         finally
