@@ -24,6 +24,7 @@ FOR_THE_SLOW = 2_000  # messages
 CUTS = ["reset"] * 30 + ["listener"] * 7 + [1] * 10 + [20, 20, 60]
 CLOSE_RATES = itertools.count(5_001)  # all different, and none matters
 PAUSE = 2  # seconds between two cuts
+LOOKS = 600  # at the ECM's metrics. Each is garbage of some 60 KiB, so it is looked at as often before the cuts as later
 # What the longest silence adds to how long a message may take.
 PATIENCE = 180
 
@@ -112,11 +113,17 @@ def restart_listener(server):
     time.sleep(0.5)
 
 
+def reset(far, server):
+    port = server.links.split(":")[1]
+    subprocess.run(far.command("ss", "-tK", "dst", HERE, "dport", "=", port), check=True, stdout=subprocess.DEVNULL)
+    time.sleep(0.2)
+
+
 def cut(how, far, server, edge):
     before = edge.metric("megaphone_link_cuts_total")
     if how == "reset":
-        port = server.links.split(":")[1]
-        subprocess.run(far.command("ss", "-tK", "dst", HERE, "dport", "=", port), check=True, stdout=subprocess.DEVNULL)
+        # Now and then ss finds nothing, on a busy machine.
+        wait_until(lambda: reset(far, server) or edge.metric("megaphone_link_cuts_total") > before, "a reset", 30)
     elif how == "listener":
         # Now and then ejabberd opens the port only when its configuration is loaded once more. Then the link may be up without a listener.
         wait_until(lambda: restart_listener(server) or takes_connections(f"{HERE}:{server.links.split(':')[1]}"), "the listener", 60)
@@ -146,6 +153,8 @@ def chat(far, server, users):
         torn.say(f"<message type='chat' to='{writer.address}'><body>first half, ".encode())
         logged_in = edge.metric("megaphone_ecm_clients")
         benchmark.add("users logged in", logged_in)
+        for _ in range(LOOKS):
+            edge.metric("megaphone_links")
         memory, beams = edge.child.own_memory(), server.own_memory()
 
         order = CUTS[:]
