@@ -3,3 +3,4 @@ global using Xunit;
 
 // Most tests wait for the binary's own time-outs or for peers: four at a time wait together, on as few as two cores.
 [assembly: CollectionBehavior(MaxParallelThreads = 4)]
+[assembly: TestCollectionOrderer("Megaphone.EndToEnd.LongestFirst", "Megaphone.EndToEnd")]
