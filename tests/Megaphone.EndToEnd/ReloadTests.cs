@@ -56,11 +56,11 @@ public sealed class ReloadTests : IDisposable
             if (round % 2 == 0)
             {
                 await File.WriteAllTextAsync(ConfigFile, round % 4 == 0 ? good.Replace("Listen", "Lisen", StringComparison.Ordinal) : "{ no JSON");
-                await ReloadAsync(ecm, refused: round / 2, because: round % 4 == 0 ? "Lisen" : "megaphone.json");
+                await ecm.ReloadAsync(refused: round / 2, because: round % 4 == 0 ? "Lisen" : "megaphone.json");
                 await File.WriteAllTextAsync(ConfigFile, good);
             }
 
-            await ReloadAsync(ecm, done: round);
+            await ecm.ReloadAsync(done: round);
             await ecm.HasLinksAsync(1, "ecm");
             Assert.DoesNotContain(talks, talk => talk.IsFaulted);
         }
@@ -110,10 +110,10 @@ public sealed class ReloadTests : IDisposable
 
         byte[] record = tls.Seal(HandmadeTls.ApplicationData, "<presence/>"u8);
         await tls.SendRawAsync(record.AsMemory(0, 3));
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await client.SendAsync("is there");
         await tls.SendRawAsync(record.AsMemory(3, 10));
-        await ReloadAsync(ecm, done: 2);
+        await ecm.ReloadAsync(done: 2);
         await client.SendAsync("</body></message>");
         await tls.SendRawAsync(record.AsMemory(13));
         const string Message = "<message><body>not all is there</body></message>";
@@ -123,7 +123,7 @@ public sealed class ReloadTests : IDisposable
 
         // Key updates that are asked for are answered with the keys that come next.
         await tls.SendRawAsync(tls.SealKeyUpdates(3, ask: true));
-        await ReloadAsync(ecm, done: 3);
+        await ecm.ReloadAsync(done: 3);
         await tls.SendAsync(HandmadeTls.ApplicationData, "<a/>"u8);
         Assert.Equal("<a/>", await tlsServer.ReceiveTextAsync(4));
         await tlsServer.SendAsync("<b/>");
@@ -144,7 +144,7 @@ public sealed class ReloadTests : IDisposable
         TestConnection silent = Keep(await TestConnection.ConnectAsync(ecm.Clients));
         await ecm.HasClientsAsync(2);
 
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await ecm.HasLinksAsync(1, "ecm");
         await server.SendAsync("and the answer");
         server.EndSending();
@@ -165,7 +165,7 @@ public sealed class ReloadTests : IDisposable
         await before.AssertEchoesAsync();
         IPEndPoint next = new(IPAddress.Parse("127.0.0.9"), ecm.Clients.Port);
         await WriteAsync(other.Hub, new JsonObject { ["Listen"] = next.ToString(), ["Framing"] = "bytes" });
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await before.AssertEchoesAsync();
         await ecm.HasLinksAsync(2, "ecm");
         TestConnection after = Keep(await TestConnection.ConnectAsync(next));
@@ -173,7 +173,7 @@ public sealed class ReloadTests : IDisposable
         await Assert.ThrowsAnyAsync<Exception>(() => TestConnection.ConnectAsync(ecm.Clients));
         await hub.HasSessionsAsync(1);
         await other.HasSessionsAsync(1);
-        await ReloadAsync(ecm, done: 2);
+        await ecm.ReloadAsync(done: 2);
         await before.AssertEchoesAsync();
         await after.AssertEchoesAsync();
     }
@@ -205,10 +205,10 @@ public sealed class ReloadTests : IDisposable
                 ["Certificates"] = new JsonArray(new JsonObject { ["Certificate"] = "/no-such-file.crt", ["Key"] = "/no-such-file.key" }),
             };
         });
-        await ReloadAsync(ecm, refused: 1, because: because);
+        await ecm.ReloadAsync(refused: 1, because: because);
         await client.AssertEchoesAsync();
         await WriteAsync(hub.Hub, Listener());
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await client.AssertEchoesAsync();
     }
 
@@ -235,12 +235,12 @@ public sealed class ReloadTests : IDisposable
         for (int i = 0; i < wrong.Length; i++)
         {
             await InstallAsync(binary, wrong[i].Content);
-            await ReloadAsync(ecm, refused: i + 1, because: wrong[i].Because);
+            await ecm.ReloadAsync(refused: i + 1, because: wrong[i].Because);
             await client.AssertEchoesAsync();
         }
 
         File.Delete(binary);
-        await ReloadAsync(ecm, refused: wrong.Length + 1, because: "No such file");
+        await ecm.ReloadAsync(refused: wrong.Length + 1, because: "No such file");
 
         // One that is gone when it is to take over: everything stands still by then.
         await InstallAsync(binary, $"#!/bin/sh\n{Repository.Binary} \"$@\"; rm -f \"$0\"\n");
@@ -251,7 +251,7 @@ public sealed class ReloadTests : IDisposable
         await client.AssertEchoesAsync();
         await Keep(await TestConnection.ConnectAsync(ecm.Clients)).AssertEchoesAsync();
         File.Copy(Repository.Binary, binary);
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await client.AssertEchoesAsync();
     }
 
@@ -265,14 +265,14 @@ public sealed class ReloadTests : IDisposable
         await InstallBehindRehearsalAsync($"for file in {ConfigFile} {certificate} {key}; do echo broken > \"$file\"; done");
         TlsClient client = Keep(await TlsClient.ConnectAsync(ecm.Clients));
         await client.AssertEchoesAsync();
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await client.AssertEchoesAsync();
         TlsClient next = Keep(await TlsClient.ConnectAsync(ecm.Clients));
         Assert.Equal(client.Serial, next.Serial);
 
         // What was rehearsed is in use; that the files have changed since is seen as always.
         await ecm.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=failed");
-        await ReloadAsync(ecm, refused: 1, because: "is not JSON");
+        await ecm.ReloadAsync(refused: 1, because: "is not JSON");
         await next.AssertEchoesAsync();
     }
 
@@ -295,12 +295,12 @@ public sealed class ReloadTests : IDisposable
             other.Bind(address);
             other.Listen();
             await File.WriteAllTextAsync(taken, "");
-            await ecm.ReachesAsync(1, "megaphone_reloads_total", "result=done");
+            await ecm.HasReloadedAsync(1);
             await BoundedWait.UntilAsync(() => ecm.Complaints("Ecm:Clients:1:Listen is left out").Count == 1, "a line that names the listener");
             await client.AssertEchoesAsync();
         }
 
-        await ReloadAsync(ecm, done: 2);
+        await ecm.ReloadAsync(done: 2);
         await client.AssertEchoesAsync();
         await Keep(await TestConnection.ConnectAsync(address)).AssertEchoesAsync();
     }
@@ -318,7 +318,7 @@ public sealed class ReloadTests : IDisposable
             IPEndPoint added = new(IPAddress.Parse($"127.0.0.{10 + round}"), ecm.Clients.Port);
             await WriteAsync(hub.Hub, Listener(), new JsonObject { ["Listen"] = added.ToString(), ["Framing"] = "bytes" });
             ecm.Process.Signal(Signals.HangUp);
-            await ecm.ReachesAsync(2 * round, "megaphone_reloads_total", "result=done");
+            await ecm.HasReloadedAsync(2 * round);
             await Keep(await TestConnection.ConnectAsync(added)).AssertEchoesAsync();
             await client.AssertEchoesAsync();
         }
@@ -387,12 +387,12 @@ public sealed class ReloadTests : IDisposable
         using (TestConnection client = await TestConnection.ConnectAsync(ecm.Clients))
         {
             await client.AssertEchoesAsync();
-            await ReloadAsync(ecm, refused: 1, because: "cannot be resumed");
+            await ecm.ReloadAsync(refused: 1, because: "cannot be resumed");
             await client.AssertEchoesAsync();
         }
 
         await ecm.HasClientsAsync(0);
-        await ReloadAsync(ecm, done: 1);
+        await ecm.ReloadAsync(done: 1);
         await ecm.HasLinksAsync(1, "ecm");
         using TestConnection next = await TestConnection.ConnectAsync(ecm.Clients);
         await next.AssertEchoesAsync();
@@ -411,7 +411,7 @@ public sealed class ReloadTests : IDisposable
         await hub.ReachesAtLeastAsync(300, "megaphone_link_packets_total", "role=hub", "direction=out");
         for (int round = 1; round <= 5; round++)
         {
-            await ReloadAsync(ecm, done: round);
+            await ecm.ReloadAsync(done: round);
             await ecm.HasLinksAsync(1, "ecm");
         }
 
@@ -458,22 +458,6 @@ public sealed class ReloadTests : IDisposable
         await File.WriteAllTextAsync(binary + ".new", content);
         File.SetUnixFileMode(binary + ".new", UnixFileMode.UserRead | UnixFileMode.UserExecute);
         File.Move(binary + ".new", binary, overwrite: true);
-    }
-
-    private static async Task ReloadAsync(MegaphoneProcess ecm, int? done = null, int? refused = null, string because = "")
-    {
-        ecm.Process.Signal(Signals.HangUp);
-        if (done is { } times)
-        {
-            await BoundedWait.UntilAsync(() => ecm.LogLines("Reloaded: ") == times || ecm.Process.HasEnded, $"reload {times}; {ecm.Process.Said}");
-            Assert.True(ecm.LogLines("Reloaded: ") == times, ecm.Process.State);
-            await ecm.ReachesAsync(times, "megaphone_reloads_total", "result=done");
-            return;
-        }
-
-        await ecm.ComplainsAsync(refused!.Value, "Not reloaded");
-        Assert.Contains(because, ecm.Complaints("Not reloaded")[^1], StringComparison.Ordinal);
-        await ecm.ReachesAsync(refused.Value, "megaphone_reloads_total", "result=refused");
     }
 
     private T Keep<T>(T one)
