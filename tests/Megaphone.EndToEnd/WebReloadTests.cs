@@ -279,7 +279,9 @@ public sealed class WebReloadTests : IDisposable
     {
         JsonObject listener = new()
         {
-            ["Listen"] = listen, ["Framing"] = "web", ["Web"] = new JsonObject { ["Ping"] = ping, ["HttpTo"] = _http.Address.ToString() },
+            ["Listen"] = listen,
+            ["Framing"] = "web",
+            ["Web"] = new JsonObject { ["Ping"] = ping, ["HttpTo"] = _http.Address.ToString() },
         };
         if (tls is not null) listener["Tls"] = tls;
         return listener;

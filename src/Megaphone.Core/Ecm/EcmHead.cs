@@ -78,8 +78,13 @@ internal sealed record EcmHead
 
         return new EcmHead
         {
-            Reactors = reactors, Capacity = capacity, RingBytes = ringBytes, LimitBytes = limitBytes, IncompleteBytes = incompleteBytes,
-            Framing = framing, Listeners = listeners,
+            Reactors = reactors,
+            Capacity = capacity,
+            RingBytes = ringBytes,
+            LimitBytes = limitBytes,
+            IncompleteBytes = incompleteBytes,
+            Framing = framing,
+            Listeners = listeners,
         };
     }
 

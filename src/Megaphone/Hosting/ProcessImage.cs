@@ -164,7 +164,10 @@ internal sealed unsafe class ProcessImage
         if (Libc.GetStatus(Libc.WorkingFolder, path.Pointers[0], 0, Libc.StatusBasic, &all) != 0) return default;
         return new FileStatus
         {
-            Number = all.Number, Device = all.Device, ChangedSeconds = all.ChangedSeconds, ChangedNanoseconds = all.ChangedNanoseconds,
+            Number = all.Number,
+            Device = all.Device,
+            ChangedSeconds = all.ChangedSeconds,
+            ChangedNanoseconds = all.ChangedNanoseconds,
         };
     }
 

@@ -96,7 +96,12 @@ public class EcmHeadTests
 
     private static EcmHead Head(EcmHead.Listener[] listeners) => new()
     {
-        Reactors = 1, Capacity = 1000, RingBytes = 4 << 20, LimitBytes = Limit, IncompleteBytes = Limit, Framing = LinkFraming.Stanza,
+        Reactors = 1,
+        Capacity = 1000,
+        RingBytes = 4 << 20,
+        LimitBytes = Limit,
+        IncompleteBytes = Limit,
+        Framing = LinkFraming.Stanza,
         Listeners = listeners,
     };
 

@@ -117,8 +117,13 @@ internal static unsafe class HandoverTarget
         ClientHandler handler = new(Options, metrics, new EcmServers(1, log), log);
         ReactorOptions reactors = new()
         {
-            Name = "fuzz", Reactors = Options.Reactors, MaxConnections = Options.MaxClients, HalfOpenTimeout = Options.HalfOpenTimeout,
-            CloseRate = Options.CloseRate, Buffers = Options.Buffers, Liveness = Options.Liveness,
+            Name = "fuzz",
+            Reactors = Options.Reactors,
+            MaxConnections = Options.MaxClients,
+            HalfOpenTimeout = Options.HalfOpenTimeout,
+            CloseRate = Options.CloseRate,
+            Buffers = Options.Buffers,
+            Liveness = Options.Liveness,
         };
         handler.Attach(new ReactorGroup<EcmClient>(handler, reactors, metrics, accepted: handler, outgoing: handler));
         handler.UseListeners([0, 1]);
