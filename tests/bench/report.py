@@ -92,7 +92,8 @@ time from when the address is back until any byte comes back to that client.""",
 The ECM and the users (`megaphone bench xmpp`, SASL ANONYMOUS) are in a network namespace, ejabberd is not. Half of the users speak TLS. Each writes
 to one other, and messages are numbered. Cuts: 30 by a reset (`ss -K`) while much is sent, 7 by a `reload_config` that starts the listener
 anew, 10 by a network that loses everything for a second, which TCP gets over by itself, two for 20 seconds, one for 60. One user reads
-nothing all the time, and reads then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then.""",
+nothing all the time, and reads then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then. What the ECM has
+more after the cuts is for the most part garbage of its answers to the benchmark, which looks at its metrics all the time: 60 KiB each.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
@@ -209,6 +210,7 @@ ejabberd is Debian's, in a folder of its own ([ejabberd.yml](../tests/ejabberd/e
   taken.
 - TLS on links; TLS with ChaCha20; other figures than memory with AES-256.
 - Other servers than ejabberd, and newer versions of it.
+- WebSocket clients, and what clients notice of a reload.
 - Hours: each round lasts seconds, or minutes. Growth over time is not seen here.
 """
 
