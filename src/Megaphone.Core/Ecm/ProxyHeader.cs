@@ -13,10 +13,14 @@ internal static class ProxyHeader
     /// <summary>Room for the longest header: version 2 with all TLS fields at their longest.</summary>
     public const int MaxBytes = 512;
 
-    private const int V2AddressOffset = 16;
+    /// <summary>Where in version 2 the addresses begin.</summary>
+    public const int V2AddressOffset = 16;
+
+    /// <summary>The type of the field about TLS.</summary>
+    public const byte TypeTls = 0x20;
+
     private const byte TypeAlpn = 0x01;
     private const byte TypeAuthority = 0x02;
-    private const byte TypeTls = 0x20;
     private const byte TypeTlsVersion = 0x21;
     private const byte TypeTlsCipher = 0x23;
     private const byte TypeExporter = 0xE1;

@@ -12,8 +12,7 @@ namespace Megaphone.Ecm;
 internal static class WebProxyHeader
 {
     private const int LengthOffset = 14;
-    private const int AddressesStart = 16;
-    private const byte TypeTls = 0x20;
+    private const int AddressesStart = ProxyHeader.V2AddressOffset;
     private const byte TypeTransport = 0xE0;
     private const byte WebSocket = 1;
     private const byte TcpOver4 = 0x11;
@@ -23,7 +22,7 @@ internal static class WebProxyHeader
     private const int MaxFields = ProxyHeader.MaxBytes - AddressesStart - (2 * (16 + 2)) - 4;
 
     /// <summary>The TLS field of a client that speaks TLS with a proxy: nothing else is known of it.</summary>
-    private static ReadOnlySpan<byte> TlsWithProxy => [TypeTls, 0, 5, 0x01, 0, 0, 0, 1];
+    private static ReadOnlySpan<byte> TlsWithProxy => [ProxyHeader.TypeTls, 0, 5, 0x01, 0, 0, 0, 1];
 
     /// <summary>Writes the header of a connection that was accepted: version 2, without channel bindings, which are for XMPP over TCP.</summary>
     /// <inheritdoc cref="ProxyHeader.Write"/>
