@@ -155,7 +155,8 @@ internal sealed class MegaphoneProcess : IDisposable
         }
 
         await ComplainsAsync(refused!.Value, "Not reloaded");
-        Assert.Contains(because, Complaints("Not reloaded")[^1], StringComparison.Ordinal);
+        string reason = Complaints("Not reloaded")[^1];
+        if (!reason.Contains(because, StringComparison.Ordinal)) throw new InvalidOperationException($"Refused, not for \"{because}\": {reason}");
         await ReachesAsync(refused.Value, "megaphone_reloads_total", "result=refused");
     }
 
@@ -163,7 +164,7 @@ internal sealed class MegaphoneProcess : IDisposable
     public async Task HasReloadedAsync(int times)
     {
         await BoundedWait.UntilAsync(() => LogLines("Reloaded: ") == times || _process.HasEnded, $"reload {times}; {_process.Said}");
-        Assert.True(LogLines("Reloaded: ") == times, _process.State);
+        if (LogLines("Reloaded: ") != times) throw new InvalidOperationException(_process.State);
         await ReachesAsync(times, "megaphone_reloads_total", "result=done");
     }
 
