@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 
 namespace Megaphone.EndToEnd;
@@ -507,40 +506,5 @@ public sealed class HubBackendTests
     {
         await link.SendControlAsync("""{"op":"ping","token":"still there?"}""");
         Assert.Equal("pong", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
-    }
-
-    /// <summary>Connections that fill a listener's backlog, so that the kernel answers no others: a black hole.</summary>
-    private sealed class FullBacklog : IDisposable
-    {
-        private readonly TestBackend _backend;
-        private readonly List<Socket> _sockets = [];
-
-        private FullBacklog(TestBackend backend) => _backend = backend;
-
-        public static async Task<FullBacklog> OfAsync(TestBackend backend)
-        {
-            FullBacklog full = new(backend);
-            while (true)
-            {
-                Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-                full._sockets.Add(socket);
-                Task connecting = socket.ConnectAsync(backend.Address);
-                if (await Task.WhenAny(connecting, Task.Delay(300)) != connecting)
-                {
-                    // This one cannot get a descriptor; closed, so that it does not take one later.
-                    socket.Dispose();
-                    return full;
-                }
-            }
-        }
-
-        /// <summary>Accepts and closes what filled it.</summary>
-        public async Task MakeRoomAsync()
-        {
-            foreach (Socket _ in _sockets.SkipLast(1)) (await _backend.AcceptAsync()).Dispose();
-            Dispose();
-        }
-
-        public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
     }
 }

@@ -183,7 +183,7 @@ public sealed class ReloadTests : IDisposable
     [InlineData("certificate", "no-such-file")]
     [InlineData("framing", "framing")]
     [InlineData("resume", "Ecm:Link:Resume")]
-    [InlineData("hub", "roles")]
+    [InlineData("ecm", "Ecm: to take a role out")]
     public async Task What_a_configuration_cannot_do_is_said_and_nobody_notices(string what, string because)
     {
         MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync());
@@ -197,7 +197,7 @@ public sealed class ReloadTests : IDisposable
         await WriteAsync(hub.Hub, [listener, .. what == "listener" ? [more] : Array.Empty<JsonObject>()], root =>
         {
             if (what == "resume") root["Ecm"]!["Link"]!["Resume"] = false;
-            if (what == "hub") root["Hub"] = new JsonObject { ["Listen"] = "127.0.0.1:0" };
+            if (what == "ecm") (root["Ecm"], root["Hub"]) = (false, new JsonObject { ["Listen"] = "127.0.0.1:0" });
             if (what != "certificate") return;
             listener["Tls"] = "direct";
             root["Ecm"]!["Tls"] = new JsonObject

@@ -20,6 +20,9 @@ internal sealed record EcmHead
     /// <summary>The size of a link's ring.</summary>
     public required int RingBytes { get; init; }
 
+    /// <summary>The longest packet that is accepted, which the other ends of links were told.</summary>
+    public required int MaxPacketBytes { get; init; }
+
     /// <summary>The bound of what is kept for one client, which is that of a server's incomplete stanza for a client from the web, too.</summary>
     public required int LimitBytes { get; init; }
 
@@ -40,6 +43,7 @@ internal sealed record EcmHead
         writer.Write(Reactors);
         writer.Write(Capacity);
         writer.Write(RingBytes);
+        writer.Write(MaxPacketBytes);
         writer.Write(LimitBytes);
         writer.Write(IncompleteBytes);
         writer.Write((int)Framing);
@@ -62,6 +66,7 @@ internal sealed record EcmHead
         int reactors = reader.ReadNumber(1, ConnectionId.MaxReactors, "the number of reactors");
         int capacity = reader.ReadNumber(1, ConnectionId.MaxSlots, "the number of places for clients");
         int ringBytes = reader.ReadNumber(1, 1 << 30, "the size of a ring");
+        int maxPacketBytes = reader.ReadNumber(1, 1 << 30, "the longest packet");
         int limitBytes = reader.ReadNumber(1, int.MaxValue, "the bound of what is kept for a client");
         long incompleteBytes = reader.Read<long>();
         LinkFraming framing = (LinkFraming)reader.ReadNumber((int)LinkFraming.Bytes, (int)LinkFraming.Stanza, "a framing");
@@ -81,6 +86,7 @@ internal sealed record EcmHead
             Reactors = reactors,
             Capacity = capacity,
             RingBytes = ringBytes,
+            MaxPacketBytes = maxPacketBytes,
             LimitBytes = limitBytes,
             IncompleteBytes = incompleteBytes,
             Framing = framing,
@@ -94,6 +100,8 @@ internal sealed record EcmHead
         if (options.Link.Framing != Framing) return "Ecm:Clients: the framing of clients who are there cannot change; that needs a restart";
         if (!options.Connect.Control) return "Ecm:Link:Control: without it links cannot be resumed, so only a restart can turn it off";
         if (!options.Connect.Resume) return "Ecm:Link:Resume: without it links cannot be resumed, so only a restart can turn it off";
+        if (options.Link.MaxPacketBytes < MaxPacketBytes)
+            return $"Ecm:MaxPacketBytes: servers were told that it is {MaxPacketBytes}; less needs a restart";
         if (options.Clients.Count + FindFormer(options).Count > MaxListeners)
             return $"Ecm:Clients: {MaxListeners} listeners at most, those included whose clients are still there; fewer, or a restart";
         int longest = StanzaFraming.LargestFor(options.Link with { RingBytes = RingBytes });

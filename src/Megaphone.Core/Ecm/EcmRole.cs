@@ -150,6 +150,7 @@ internal sealed class EcmRole : IDisposable
         Reactors = _options.Reactors,
         Capacity = Math.Max(_options.MaxClients, _head?.Capacity ?? 0),
         RingBytes = _options.Link.RingBytes,
+        MaxPacketBytes = _options.Link.MaxPacketBytes,
         LimitBytes = _options.Buffers.LimitBytes,
         IncompleteBytes = _options.IncompleteBytes,
         Framing = _options.Link.Framing,
@@ -179,7 +180,6 @@ internal sealed class EcmRole : IDisposable
     {
         Head.Save(writer);
         writer.WriteText(LinkSlot.Instance);
-        writer.Write(Link.LastNumber);
         Span<byte> keys = stackalloc byte[TicketKeys.Bytes];
         writer.Write(TicketKeys.Copy(keys));
         writer.WriteBytes(keys);
@@ -265,7 +265,6 @@ internal sealed class EcmRole : IDisposable
     private IReadOnlyList<EcmLink> Restore(StateReader state, ReactorGroup<EcmClient> reactors)
     {
         LinkSlot.Instance = state.ReadName("the instance");
-        Link.LastNumber = state.ReadNumber(0, int.MaxValue, "the last number of a link");
         long rotatedAt = state.Read<long>();
         ReadOnlySpan<byte> keys = state.ReadBytes(TicketKeys.Bytes, "the keys of tickets");
         state.Check(keys.Length == TicketKeys.Bytes, "the keys of tickets");

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
@@ -35,8 +36,9 @@ internal sealed class BackendAddresses : IDisposable
     private readonly BackendAddress?[] _places = new BackendAddress?[MaxAddresses];
     private int _used;
     private int _turn;
+    private bool _isStarted;
 
-    /// <summary>Looks the names up for the first time; a failure is logged and retried, not thrown.</summary>
+    /// <summary>Makes it, without any address.</summary>
     /// <param name="backends">The configured backends.</param>
     /// <param name="log">The hub's log.</param>
     /// <param name="resolve">Looks names up; null: as the system does.</param>
@@ -49,10 +51,63 @@ internal sealed class BackendAddresses : IDisposable
         _time = time ?? TimeProvider.System;
         _created = _time.GetTimestamp();
         _lookup = new TargetLookup(backends, Update, (backend, reason) => log.Unresolved(backend.Host, reason), resolve, time);
-        _lookup.StartAsync().Wait(InitialTimeout);
     }
 
     private TimeSpan Now => _time.GetElapsedTime(_created);
+
+    /// <summary>Looks the names up for the first time, unless that has been done; a failure is logged and retried, not thrown. Where addresses
+    /// were handed over nobody waits for the answers.</summary>
+    public void Start()
+    {
+        if (_isStarted) return;
+        _isStarted = true;
+        Task answered = _lookup.StartAsync();
+        if (!_places.Any(place => place is { IsListed: true })) answered.Wait(InitialTimeout);
+    }
+
+    /// <summary>Writes the addresses, without the sessions.</summary>
+    public void Save(StateWriter writer)
+    {
+        lock (_lock)
+        {
+            writer.Write(_used);
+            for (int i = 0; i < _used; i++)
+            {
+                writer.Write(_places[i] is not null);
+                _places[i]?.Save(writer, Now);
+            }
+        }
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written, before <see cref="Start"/>: those that are not configured any more get no new
+    /// sessions.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public void Restore(StateReader reader)
+    {
+        lock (_lock)
+        {
+            _used = reader.ReadNumber(0, MaxAddresses, "the number of backends");
+            for (int i = 0; i < _used; i++)
+            {
+                if (!reader.ReadFlag()) continue;
+                BackendAddress place = _places[i] = BackendAddress.Restore(reader, Now);
+                place.IsListed &= _backends.Contains(place.Address.Target);
+            }
+        }
+    }
+
+    /// <summary>Counts a session that was handed over.</summary>
+    /// <returns>False when there is no address that it is, or is being, connected to.</returns>
+    public bool TryRestore(in BackendAttempts attempts)
+    {
+        lock (_lock)
+        {
+            if (attempts.Current == 0) return true;
+            if (attempts.Current > _used || _places[attempts.Current - 1] is not { } place) return false;
+            place.Sessions++;
+            return true;
+        }
+    }
 
     /// <summary>Gets the first address for a new session.</summary>
     /// <returns>False when no address is known.</returns>

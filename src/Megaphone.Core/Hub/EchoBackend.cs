@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
@@ -15,6 +16,60 @@ internal sealed class EchoBackend(SessionLifecycle sessions) : ISessionBackend
     private readonly BufferOptions _buffers = sessions.Options.Buffers;
     private readonly Lock _lock = new();
     private volatile int _backlogCount;
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        // Who has waited for room in a ring is not known any more: it is tried.
+        foreach (HubLink link in sessions.Links.All()) OnWritable(link);
+    }
+
+    /// <inheritdoc/>
+    public void Park()
+    {
+    }
+
+    /// <inheritdoc/>
+    public void Save(StateWriter writer)
+    {
+        writer.Write(_backlogCount);
+        foreach ((HubLink link, Dictionary<KeyedNumber, EchoBacklog> ofLink) in _backlogs)
+        {
+            foreach ((KeyedNumber id, EchoBacklog backlog) in ofLink)
+            {
+                writer.Write(link.Index);
+                writer.Write(id.Number);
+                writer.Write(backlog.Paused);
+                writer.Write(backlog.PausedEcm);
+                writer.Write(backlog.HasEnded);
+                writer.Write(backlog.Contents.Count);
+                foreach (byte[] content in backlog.Contents) writer.WriteBytes(content);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Restore(StateReader reader)
+    {
+        for (int left = reader.ReadNumber(0, int.MaxValue, "the number of paused sessions"); left > 0; left--)
+        {
+            HubLink? link = sessions.Links.Find(reader.Read<int>());
+            ulong id = reader.Read<ulong>();
+            reader.Check(link is not null && link.Sessions.Find(id, out _) == SessionTable.State.Open, "a paused session");
+            HubSession session = new(link!, id);
+            reader.Check(Find(session) is null, "a session that is paused twice");
+            EchoBacklog backlog = Add(session);
+            (backlog.Paused, backlog.PausedEcm, backlog.HasEnded) = (reader.ReadFlag(), reader.ReadFlag(), reader.ReadFlag());
+            for (int contents = reader.ReadNumber(0, int.MaxValue, "the number of packets that wait"); contents > 0; contents--)
+            {
+                byte[] content = reader.ReadBytes(int.MaxValue, "a packet that waits").ToArray();
+                backlog.Contents.Enqueue(content);
+                backlog.Bytes += content.Length;
+            }
+
+            sessions.Metrics.AddBuffered(backlog.Bytes);
+        }
+    }
 
     /// <inheritdoc/>
     public CloseReason? Open(HubLink link, ulong id, out ConnectionId connection)

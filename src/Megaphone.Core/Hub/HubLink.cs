@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
@@ -18,14 +19,17 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     private Link? _link;
     private SessionTable? _table;
 
-    /// <summary>The link, once it is up.</summary>
+    /// <summary>The link, once it is up; not to be asked for when it was over as the process's last image ended.</summary>
     public Link Link => _link!;
+
+    /// <summary>See <see cref="Link.Number"/>.</summary>
+    public int Number { get; private set; }
 
     /// <summary>The link while packets may be written to it; null when it is down or being drained.</summary>
     public Link? Usable => _closing ? null : _link;
 
-    /// <summary>The address at its other end.</summary>
-    public string Peer => Link.Connection!.Peer;
+    /// <summary>The address at its other end, which may be another one each time that it is resumed.</summary>
+    public string Peer { get; private set; } = "";
 
     /// <summary>Its index in <see cref="HubLinks"/>, once it is up.</summary>
     public int Index { get; private set; }
@@ -46,6 +50,41 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
         foreach ((ulong id, ConnectionId connection) in table.Open(idleFor)) yield return new HubSession(this, id, connection);
     }
 
+    /// <summary>Writes it. Nothing carries it, and nobody uses it.</summary>
+    /// <param name="writer">Where to.</param>
+    /// <param name="registrations">By which links that are cut are found again; without one it is over, and has sessions yet.</param>
+    public void Save(StateWriter writer, IReadOnlyDictionary<Link, LinkRegistration> registrations)
+    {
+        LinkRegistration? registration = _link is { } link ? registrations.GetValueOrDefault(link) : null;
+        writer.Write(Index);
+        writer.Write(Number);
+        writer.WriteText(Peer);
+        writer.Write(_tracksIdle);
+        Sessions.Save(writer);
+        writer.Write(registration is not null);
+        if (registration is null) return;
+        registration.Save(writer);
+        Link.Save(writer);
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public static HubLink Restore(StateReader reader, SessionLifecycle sessions, ISessionBackend backend, LinkListener listener)
+    {
+        HubLink link = new(sessions, backend)
+        {
+            Index = reader.ReadNumber(0, HubLinks.MaxIndex, "a link's index"),
+            Number = reader.ReadNumber(1, int.MaxValue, "a link's number"),
+            Peer = reader.ReadName("a link's peer"),
+        };
+        bool wasTracked = reader.ReadFlag();
+        link._table = SessionTable.Restore(reader, MaxEndedIds, areActiveNow: !wasTracked);
+        if (reader.ReadFlag()) link._link = listener.Restore(reader, link, link.Peer);
+        else link._closing = link._down = true;
+        reader.Check(sessions.Links.TryRestore(link), "the order of links");
+        return link;
+    }
+
     /// <summary>Removes it from the hub's links once it is down and its last session is over. Thread-safe.</summary>
     public void RemoveWhenDone()
     {
@@ -55,11 +94,14 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     /// <inheritdoc/>
     public void OnUp(Link link)
     {
-        _link = link;
+        (_link, Number, Peer) = (link, link.Number, link.Connection!.Peer);
         _table = new SessionTable(MaxEndedIds);
         Index = sessions.Links.Add(this);
         if (sessions.IsDraining) AskForNoMore();
     }
+
+    /// <inheritdoc/>
+    public void OnResumed(Link link) => Peer = link.Connection!.Peer;
 
     /// <inheritdoc/>
     public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)

@@ -27,6 +27,9 @@ internal sealed partial class HubLog(ILogger<HubRole> logger)
     [LoggerMessage(309, LogLevel.Warning, "Backend {Backend} is not used: there are {MaxAddresses} addresses already")]
     public partial void TooManyAddresses(string backend, int maxAddresses);
 
+    [LoggerMessage(310, LogLevel.Warning, "{Note}")]
+    public partial void Unchanged(string note);
+
     [LoggerMessage(303, LogLevel.Debug, "Session {Id} of link {Peer} is over: {Reason}")]
     public partial void SessionOver(ulong id, string peer, string reason);
 

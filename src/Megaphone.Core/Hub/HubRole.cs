@@ -1,7 +1,9 @@
 using System.Net;
+using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
+using Megaphone.Reactor;
 using Megaphone.Tls;
 using Microsoft.Extensions.Logging;
 
@@ -16,17 +18,31 @@ internal sealed class HubRole : IDisposable
     private readonly LinkLog _linkLog;
     private readonly LinkTls? _linkTls;
     private readonly SessionLifecycle _sessions;
+    private readonly HubHead? _head;
     private ISessionBackend? _backend;
     private LinkListener? _listener;
     private Timer? _idleTimer;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
+    /// <param name="options">Its settings.</param>
+    /// <param name="metrics">Its counters.</param>
+    /// <param name="loggers">Makes its loggers.</param>
+    /// <param name="state">The state of one whose place it takes, of which the beginning is read here; null: there is none.</param>
     /// <exception cref="CertificateException">Links use TLS, and its files cannot be used.</exception>
-    public HubRole(HubOptions options, RoleMetrics metrics, ILoggerFactory loggers)
+    /// <exception cref="StateException">The state cannot be taken over.</exception>
+    public HubRole(HubOptions options, RoleMetrics metrics, ILoggerFactory loggers, StateReader? state = null)
     {
+        _log = new HubLog(loggers.CreateLogger<HubRole>());
+        if (state is not null)
+        {
+            _head = HubHead.Restore(state);
+            List<string> notes = [];
+            options = _head.Adapt(options, notes);
+            notes.ForEach(_log.Unchanged);
+        }
+
         _options = options;
         _metrics = metrics;
-        _log = new HubLog(loggers.CreateLogger<HubRole>());
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
         _linkTls = options.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
         _sessions = new SessionLifecycle(options, metrics, _log);
@@ -36,10 +52,14 @@ internal sealed class HubRole : IDisposable
     public IPEndPoint Listening => _listener!.Listening;
 
     /// <summary>Binds the listener and starts.</summary>
+    /// <param name="state">The rest of the state that the constructor began to read.</param>
     /// <exception cref="IOException">The address cannot be bound, or there are no descriptors.</exception>
-    public void Start()
+    /// <exception cref="StateException">The state cannot be taken over.</exception>
+    public void Start(StateReader? state = null)
     {
-        ISessionBackend backend = _options.Backends.Count > 0 ? new TcpBackend(_options.Backends, _sessions, _log) : new EchoBackend(_sessions);
+        ISessionBackend backend = _options.Backends.Count > 0
+            ? new TcpBackend(_options.Backends, _sessions, _log, least: _head?.Capacity ?? 0)
+            : new EchoBackend(_sessions);
         _backend = backend;
         _listener = new LinkListener(
             _options.Listen,
@@ -49,15 +69,57 @@ internal sealed class HubRole : IDisposable
             _metrics,
             _linkLog,
             _linkTls,
-            _options.ResumeTimeout);
-        if (_options.IdleTimeout is { } idle)
-        {
-            TimeSpan interval = TimeSpan.FromMilliseconds(Math.Clamp(idle.TotalMilliseconds / 10, 20, 10_000));
-            _idleTimer = new Timer(_ => EndIdle(idle), null, interval, interval);
-        }
-
+            _options.ResumeTimeout,
+            _head is null ? null : NativeSocket.Adopt(_head.Descriptor));
+        if (state is not null) Restore(state, backend, _listener);
+        GoOn();
         IEnumerable<string> backends = _options.Backends.Count == 0 ? ["echo:"] : _options.Backends.Select(backend => $"tcp://{backend}");
         _log.Listening(Listening.ToString(), string.Join(", ", backends));
+    }
+
+    /// <summary>Why nobody may take its place now; null: nothing is in the way.</summary>
+    public string? FindObstacle()
+    {
+        HubLink? fixedLink = _sessions.Links.All().FirstOrDefault(link => link.Usable is { Terms: null } && link.Sessions.OpenCount > 0);
+        return fixedLink is null ? null : $"the link from {fixedLink.Peer}, which has {fixedLink.Sessions.OpenCount} sessions, cannot be resumed";
+    }
+
+    /// <summary>What decides whether a configuration fits.</summary>
+    public HubHead Head => new(
+        _options.Reactors, Math.Max(_options.MaxSessions, _head?.Capacity ?? 0), _options.Link.RingBytes, _options.Link.MaxPacketBytes,
+        _options.Backends.Count == 0, _options.Listen, Listening, _listener!.Descriptor);
+
+    /// <summary>Stands still: no session is served, and links are cut, until <see cref="GoOn"/>, or until the process's next image takes what
+    /// <see cref="Save"/> writes.</summary>
+    public async Task SuspendAsync()
+    {
+        if (_idleTimer is { } timer) await timer.DisposeAsync().ConfigureAwait(false);
+        await _listener!.SuspendAsync().ConfigureAwait(false);
+        _backend!.Park();
+    }
+
+    /// <summary>Writes everything that is to be taken over, while it stands still.</summary>
+    /// <exception cref="StateException">Something cannot be handed over.</exception>
+    public void Save(StateWriter writer)
+    {
+        Head.Save(writer);
+        writer.Write(_metrics.Copy());
+        HubLink[] links = _sessions.Links.All();
+        IReadOnlyDictionary<Link, LinkRegistration> registrations = _listener!.Registrations;
+        writer.Write(links.Length);
+        foreach (HubLink link in links) link.Save(writer, registrations);
+        _backend!.Save(writer);
+    }
+
+    /// <summary>Goes on as if nothing had happened, also where it stands still in part only.</summary>
+    public void GoOn()
+    {
+        _backend!.Start();
+        _listener!.Start();
+        if (_options.IdleTimeout is not { } idle) return;
+        TimeSpan interval = TimeSpan.FromMilliseconds(Math.Clamp(idle.TotalMilliseconds / 10, 20, 10_000));
+        _idleTimer?.Dispose();
+        _idleTimer = new Timer(_ => EndIdle(idle), null, interval, interval);
     }
 
     /// <summary>Reads the files of certificates again.</summary>
@@ -93,6 +155,19 @@ internal sealed class HubRole : IDisposable
         _listener?.Dispose();
         _linkTls?.Dispose();
         _backend?.Dispose();
+    }
+
+    private void Restore(StateReader state, ISessionBackend backend, LinkListener listener)
+    {
+        RoleCounters counters = state.Read<RoleCounters>();
+        int cut = 0;
+        for (int left = state.ReadNumber(0, HubLinks.MaxIndex, "the number of links"); left > 0; left--)
+        {
+            if (HubLink.Restore(state, _sessions, backend, listener).Usable is not null) cut++;
+        }
+
+        _metrics.GoOnFrom(counters, cut);
+        backend.Restore(state);
     }
 
     private void EndIdle(TimeSpan idle)

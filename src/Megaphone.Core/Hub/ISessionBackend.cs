@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
 
@@ -6,6 +7,21 @@ namespace Megaphone.Hub;
 /// <summary>The server behind a hub's sessions. Called by the receivers of links; must not block.</summary>
 internal interface ISessionBackend : IDisposable
 {
+    /// <summary>Starts, before any session is opened; once more after <see cref="Park"/>.</summary>
+    void Start();
+
+    /// <summary>Stands still, until <see cref="Start"/>: sessions stay as they are.</summary>
+    void Park();
+
+    /// <summary>Writes what it keeps of sessions, while it stands still.</summary>
+    /// <exception cref="StateException">Something cannot be handed over.</exception>
+    void Save(StateWriter writer);
+
+    /// <summary>Reads what <see cref="Save"/> has written, before it starts. The links are there.</summary>
+    /// <param name="reader">The state.</param>
+    /// <exception cref="StateException">It cannot be.</exception>
+    void Restore(StateReader reader);
+
     /// <summary>Opens a session that is in its link's table already.</summary>
     /// <param name="link">The link that opened it.</param>
     /// <param name="id">Its connection id there.</param>

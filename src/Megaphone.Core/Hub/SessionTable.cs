@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Reactor;
 
@@ -114,6 +115,41 @@ internal sealed class SessionTable(int maxEndedIds)
             uint idleUnits = (uint)(idleFor.TotalMilliseconds / ActivityMilliseconds);
             foreach (Entry entry in shard.CopyOpen(idleUnits)) yield return (entry.Id, entry.Connection);
         }
+    }
+
+    /// <summary>Writes it. Nobody uses it.</summary>
+    public void Save(StateWriter writer)
+    {
+        writer.Write(OpenCount);
+        foreach (Shard shard in _shards) shard.SaveOpen(writer);
+        writer.Write(_ended.Count);
+        foreach (ulong id in _ended) writer.Write(id);
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written.</summary>
+    /// <param name="reader">The state.</param>
+    /// <param name="maxEndedIds">The most ended ids that are kept.</param>
+    /// <param name="areActiveNow">Whether the sessions count as active now, since their activity was not recorded.</param>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public static SessionTable Restore(StateReader reader, int maxEndedIds, bool areActiveNow)
+    {
+        SessionTable table = new(maxEndedIds);
+        for (int left = reader.ReadNumber(0, int.MaxValue, "the number of sessions"); left > 0; left--)
+        {
+            Entry entry = new() { Id = reader.Read<ulong>(), Connection = reader.Read<ConnectionId>(), ActiveAt = reader.Read<uint>() };
+            reader.Check(table.Find(entry.Id, out _) == State.Unknown, "a session that is there twice");
+            table.Add(entry.Id);
+            table.ShardOf(HashOf(entry.Id)).Restore(entry, areActiveNow);
+        }
+
+        for (int left = reader.ReadNumber(0, maxEndedIds, "the number of ended sessions"); left > 0; left--)
+        {
+            ulong id = reader.Read<ulong>();
+            reader.Check(table.Find(id, out _) == State.Unknown, "an ended session that is there twice");
+            table.MarkEnded(id);
+        }
+
+        return table;
     }
 
     private static uint HashOf(ulong id) => (uint)new KeyedNumber(id).GetHashCode();
@@ -243,6 +279,26 @@ internal sealed class SessionTable(int maxEndedIds)
             {
                 _lock.Exit();
             }
+        }
+
+        /// <summary>Writes the open sessions. Nobody uses them.</summary>
+        public void SaveOpen(StateWriter writer)
+        {
+            foreach (ref readonly Entry entry in _entries.AsSpan())
+            {
+                if (entry.State != State.Open) continue;
+                writer.Write(entry.Id);
+                writer.Write(entry.Connection);
+                writer.Write(entry.ActiveAt);
+            }
+        }
+
+        /// <summary>Sets the connection and, unless it is active now, the activity of a session that was added. Nobody else uses it.</summary>
+        public void Restore(in Entry entry, bool isActiveNow)
+        {
+            ref Entry added = ref _entries[IndexOf(entry.Id, HashOf(entry.Id))];
+            added.Connection = entry.Connection;
+            if (!isActiveNow) added.ActiveAt = entry.ActiveAt;
         }
 
         private static uint Now() => (uint)(Environment.TickCount64 / ActivityMilliseconds);

@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Links;
 using Megaphone.Metrics;
@@ -11,7 +12,8 @@ namespace Megaphone.Hub;
 /// What the client sends is written to the socket on the receiver's thread; what the server sends is read by a reactor and
 /// written into the ring of the session's link.
 /// </remarks>
-internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendConnection>, IConnectHandler<BackendConnection>
+internal sealed class TcpBackend
+    : ISessionBackend, IConnectionHandler<BackendConnection>, IConnectHandler<BackendConnection>, IStateKeeper<BackendConnection>
 {
     private const int WarningIntervalSeconds = 30;
 
@@ -23,9 +25,13 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     private readonly bool _tracksIdle;
     private readonly LogLimiter _warnings;
 
-    /// <summary>Starts the reactors.</summary>
+    /// <summary>Makes the reactors; nothing runs before <see cref="Start"/>.</summary>
+    /// <param name="backends">The configured backends.</param>
+    /// <param name="sessions">The hub's sessions.</param>
+    /// <param name="log">The hub's log.</param>
+    /// <param name="least">See <see cref="ReactorGroup{TState}"/>.</param>
     /// <exception cref="IOException">There are no descriptors for them.</exception>
-    public TcpBackend(IReadOnlyList<HostPort> backends, SessionLifecycle sessions, HubLog log)
+    public TcpBackend(IReadOnlyList<HostPort> backends, SessionLifecycle sessions, HubLog log, int least)
     {
         HubOptions options = sessions.Options;
         _sessions = sessions;
@@ -46,8 +52,31 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
             Buffers = options.Buffers,
             Liveness = options.Liveness,
         };
-        _reactors = new ReactorGroup<BackendConnection>(this, reactors, sessions.Metrics, outgoing: this);
+        _reactors = new ReactorGroup<BackendConnection>(this, reactors, sessions.Metrics, outgoing: this, least: least);
+    }
+
+    /// <inheritdoc/>
+    public void Start()
+    {
+        _addresses.Start();
         _reactors.Start();
+    }
+
+    /// <inheritdoc/>
+    public void Park() => _reactors.Park();
+
+    /// <inheritdoc/>
+    public void Save(StateWriter writer)
+    {
+        _addresses.Save(writer);
+        _reactors.Save(writer, this);
+    }
+
+    /// <inheritdoc/>
+    public void Restore(StateReader reader)
+    {
+        _addresses.Restore(reader);
+        _reactors.Restore(reader, this, []);
     }
 
     /// <inheritdoc/>
@@ -93,6 +122,18 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     {
         _addresses.Dispose();
         _warnings.Dispose();
+    }
+
+    /// <inheritdoc/>
+    void IStateKeeper<BackendConnection>.Save(ConnectionId id, ref BackendConnection state, StateWriter writer) => writer.Write(state);
+
+    /// <inheritdoc/>
+    BackendConnection IStateKeeper<BackendConnection>.Restore(ConnectionId id, StateReader reader)
+    {
+        BackendConnection state = reader.Read<BackendConnection>();
+        reader.Check(_sessions.Links.Find(state.LinkIndex) is not null, "the link of a session");
+        reader.Check(state.Life.IsPossible && _addresses.TryRestore(state.Attempts), "how far a session has come");
+        return state;
     }
 
     /// <inheritdoc/>
@@ -142,7 +183,7 @@ internal sealed class TcpBackend : ISessionBackend, IConnectionHandler<BackendCo
     /// <inheritdoc/>
     void IConnectionHandler<BackendConnection>.OnBatchEnd() => PendingFlushes.Flush();
 
-    private static int OwnerOf(in HubSession session) => session.Link.Link.Number;
+    private static int OwnerOf(in HubSession session) => session.Link.Number;
 
     private HubLink LinkOf(in BackendConnection state) => _sessions.Links[state.LinkIndex];
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Megaphone.Handover;
 using Megaphone.Metrics;
 
 namespace Megaphone.Links;
@@ -14,6 +15,8 @@ internal sealed class LinkListener : IDisposable
 {
     private const int BackoffMilliseconds = 100;
 
+    private static readonly TimeSpan SuspendStep = TimeSpan.FromMilliseconds(1);
+
     private readonly Socket _socket;
     private readonly int _maxLinks;
     private readonly LinkOptions _options;
@@ -24,9 +27,13 @@ internal sealed class LinkListener : IDisposable
     private readonly PreAuthLimits _preAuth;
     private readonly LinkRegistry _registry;
     private readonly LinkedList<LinkConnection> _links = new();
+    private CancellationTokenSource _suspended = new();
+    private Task _accepting = Task.CompletedTask;
+    private volatile bool _isSuspended = true;
     private volatile bool _closed;
 
-    /// <summary>Binds and starts to accept; each link gets a handler of its own.</summary>
+    /// <summary>Binds; nothing is accepted before <see cref="Start"/>. Each link gets a handler of its own. <c>inherited</c> is a
+    /// socket that was handed over and listens there: then nothing is bound.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
     public LinkListener(
         IPEndPoint endPoint,
@@ -36,7 +43,8 @@ internal sealed class LinkListener : IDisposable
         RoleMetrics metrics,
         LinkLog log,
         LinkTls? tls = null,
-        TimeSpan resumeTimeout = default)
+        TimeSpan resumeTimeout = default,
+        Socket? inherited = null)
     {
         _maxLinks = maxLinks;
         _registry = new LinkRegistry(maxLinks, resumeTimeout);
@@ -46,29 +54,64 @@ internal sealed class LinkListener : IDisposable
         _log = log;
         _tls = tls;
         _preAuth = new PreAuthLimits(log, _registry);
-        _socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            // "[::]" accepts IPv4 too, as it does for clients.
-            if (endPoint.Address.Equals(IPAddress.IPv6Any)) _socket.DualMode = true;
-
-            // ReuseAddress is not set: .NET allows a recently used port to be bound again anyway, and its ReuseAddress would
-            // set SO_REUSEPORT too, with which a second process gets half of the links instead of an error.
-            _socket.Bind(endPoint);
-            _socket.Listen(1024);
-        }
-        catch (SocketException e)
-        {
-            _socket.Dispose();
-            throw new IOException($"cannot listen on {endPoint}: {e.Message}");
-        }
-
+        _socket = inherited ?? Bind(endPoint);
         Listening = (IPEndPoint)_socket.LocalEndPoint!;
-        _ = AcceptAsync();
     }
 
     /// <summary>The real address and port.</summary>
     public IPEndPoint Listening { get; }
+
+    /// <summary>The socket's descriptor.</summary>
+    public int Descriptor => (int)_socket.Handle;
+
+    /// <summary>The links that can be resumed, and how each is found.</summary>
+    public IReadOnlyDictionary<Link, LinkRegistration> Registrations => _registry.Registrations();
+
+    /// <summary>Accepts links; once more after <see cref="SuspendAsync"/>. Those that are cut wait for as long as was agreed.</summary>
+    public void Start()
+    {
+        lock (_links)
+        {
+            if (!_isSuspended) return;
+            _isSuspended = false;
+        }
+
+        foreach (Link link in _registry.Cut()) link.ReleaseHold();
+        _accepting = AcceptAsync(_suspended.Token);
+    }
+
+    /// <summary>Stands still until <see cref="Start"/>: links are cut, and wait for as long as it takes; those that cannot be resumed are over.
+    /// Those who connect meanwhile are held by the kernel.</summary>
+    /// <returns>Completes when nothing of any connection is under way.</returns>
+    public async Task SuspendAsync()
+    {
+        lock (_links) _isSuspended = true;
+        await _suspended.CancelAsync().ConfigureAwait(false);
+        await _accepting.ConfigureAwait(false);
+        for (LinkConnection[] left = Connections(); left.Length > 0; left = Connections())
+        {
+            foreach (LinkConnection connection in left) connection.Suspend();
+            await Task.Delay(SuspendStep).ConfigureAwait(false);
+        }
+
+        while (!_registry.TryHoldAll()) await Task.Delay(SuspendStep).ConfigureAwait(false);
+        _suspended.Dispose();
+        _suspended = new CancellationTokenSource();
+    }
+
+    /// <summary>Reads a link that was handed over.</summary>
+    /// <param name="reader">The state: its <see cref="LinkRegistration"/>, and what <see cref="Link.Save"/> has written.</param>
+    /// <param name="handler">Receives its packets.</param>
+    /// <param name="peer">The address that was at its other end.</param>
+    /// <returns>The link, which is cut.</returns>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public Link Restore(StateReader reader, ILinkHandler handler, string peer)
+    {
+        LinkRegistration registration = LinkRegistration.Restore(reader);
+        Link link = Link.Restore(reader, handler, _options, _metrics, new LinkConnectionLog(peer, _log, _preAuth.Log));
+        reader.Check(_registry.TryRestore(link, registration), "a link that is there twice");
+        return link;
+    }
 
     /// <summary>The connections that are there now.</summary>
     public LinkConnection[] Connections()
@@ -90,21 +133,42 @@ internal sealed class LinkListener : IDisposable
         _preAuth.Dispose();
     }
 
-    private async Task AcceptAsync()
+    private static Socket Bind(IPEndPoint endPoint)
+    {
+        Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            // "[::]" accepts IPv4 too, as it does for clients.
+            if (endPoint.Address.Equals(IPAddress.IPv6Any)) socket.DualMode = true;
+
+            // ReuseAddress is not set: .NET allows a recently used port to be bound again anyway, and its ReuseAddress would
+            // set SO_REUSEPORT too, with which a second process gets half of the links instead of an error.
+            socket.Bind(endPoint);
+            socket.Listen(1024);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException($"cannot listen on {endPoint}: {e.Message}");
+        }
+    }
+
+    private async Task AcceptAsync(CancellationToken suspended)
     {
         bool failing = false;
         while (!_closed)
         {
             try
             {
-                Socket socket = await _socket.AcceptAsync().ConfigureAwait(false);
+                Socket socket = await _socket.AcceptAsync(suspended).ConfigureAwait(false);
                 failing = false;
 
                 // Leave the socket engine's thread, which serves links: while connections are queued, AcceptAsync completes synchronously.
                 await Task.Yield();
                 _ = RunAsync(socket);
             }
-            catch (ObjectDisposedException)
+            catch (Exception ended) when (ended is ObjectDisposedException or OperationCanceledException)
             {
                 return;
             }
@@ -113,7 +177,7 @@ internal sealed class LinkListener : IDisposable
                 if (e.SocketErrorCode == SocketError.TooManyOpenSockets) _metrics.AddRefused(RefusalReason.Descriptors);
                 if (!failing && _preAuth.Log.TryPass(LinkEvent.NotAccepted)) _log.AcceptFailed(e.Message);
                 failing = true;
-                await Task.Delay(BackoffMilliseconds).ConfigureAwait(false);
+                await Task.Delay(BackoffMilliseconds, suspended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (SocketException)
             {
@@ -138,7 +202,7 @@ internal sealed class LinkListener : IDisposable
 
         if (!TryAdd(connection, out LinkedListNode<LinkConnection>? node))
         {
-            if (!_closed) Reject(connection);
+            if (!_closed && !_isSuspended) Reject(connection);
             connection.Dispose();
             return;
         }
@@ -161,7 +225,7 @@ internal sealed class LinkListener : IDisposable
             node = null;
 
             // Whoever has closed the listener drains the connections that there were, and no others.
-            if (_closed) return false;
+            if (_closed || _isSuspended) return false;
             _preAuth.Pending.Add(connection, connection.Address);
             if (_links.Count >= _registry.MaxConnections)
             {

@@ -36,6 +36,39 @@ internal sealed class LinkRegistry(int maxLinks, TimeSpan timeout)
         lock (_lock) return [.. _resumable.Values.Where(link => link.IsCut)];
     }
 
+    /// <summary>The links that can be resumed, and how each is found.</summary>
+    public IReadOnlyDictionary<Link, LinkRegistration> Registrations()
+    {
+        lock (_lock)
+        {
+            return _resumable.ToDictionary(
+                pair => pair.Value,
+                pair => new LinkRegistration(pair.Key.Name, pair.Key.Instance, pair.Key.Slot, _superseded.Contains(pair.Value)));
+        }
+    }
+
+    /// <summary>Adds a link that was handed over, whatever the most is now.</summary>
+    /// <returns>False when there is one that is found in the same way.</returns>
+    public bool TryRestore(Link link, LinkRegistration registration)
+    {
+        Key key = new(registration.Name, registration.Instance, registration.Slot);
+        link.WhenOver = over => Remove(key, over);
+        lock (_lock)
+        {
+            if (!_resumable.TryAdd(key, link)) return false;
+            if (registration.IsSuperseded) _superseded.Add(link);
+            _count++;
+            return true;
+        }
+    }
+
+    /// <summary>Has all links wait for as long as it takes.</summary>
+    /// <returns>False while one of them is not cut, or about to be over.</returns>
+    public bool TryHoldAll()
+    {
+        lock (_lock) return _resumable.Values.Count(link => link.TryHold()) == _count;
+    }
+
     /// <summary>The terms of a new link; null: it cannot be resumed.</summary>
     public ResumeTerms? TermsFor(ControlResume? offer) =>
         timeout > TimeSpan.Zero && offer is { Instance: not null, Slot: not null, Window: { } window and <= ResumeTerms.MaxWindow }

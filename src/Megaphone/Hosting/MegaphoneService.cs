@@ -148,7 +148,7 @@ internal sealed class MegaphoneService(
     public string? FindObstacle()
     {
         if (_stopping || _draining || application.ApplicationStopping.IsCancellationRequested) return "the service is draining or stopping";
-        return _hub is not null || _ecm is null ? "the hub's sessions cannot be handed over" : _ecm.FindObstacle();
+        return _ecm?.FindObstacle() ?? _hub?.FindObstacle();
     }
 
     /// <inheritdoc/>
@@ -159,21 +159,27 @@ internal sealed class MegaphoneService(
     }
 
     /// <inheritdoc/>
-    public void SaveHead(StateWriter writer) => new StateHead(_ecm!.Head, _admin?.Sockets ?? AdminSockets.None).Save(writer);
+    public void SaveHead(StateWriter writer) => new StateHead(_ecm?.Head, _hub?.Head, _admin?.Sockets ?? AdminSockets.None).Save(writer);
 
     /// <inheritdoc/>
     public async Task SuspendAsync()
     {
         await _standstill.WaitAsync().ConfigureAwait(false);
         _isSuspended = true;
-        await _ecm!.SuspendAsync().ConfigureAwait(false);
+        Task hub = _hub?.SuspendAsync() ?? Task.CompletedTask;
+        await (_ecm?.SuspendAsync() ?? Task.CompletedTask).ConfigureAwait(false);
+        await hub.ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public void Save(StateWriter writer)
     {
         (_admin?.Sockets ?? AdminSockets.None).Save(writer);
-        _ecm!.Save(writer);
+        writer.Write(Link.LastNumber);
+        writer.Write(_hub is not null);
+        _hub?.Save(writer);
+        writer.Write(_ecm is not null);
+        _ecm?.Save(writer);
     }
 
     /// <inheritdoc/>
@@ -181,7 +187,8 @@ internal sealed class MegaphoneService(
     {
         if (!_isSuspended) return;
         _isSuspended = false;
-        _ecm!.GoOn();
+        _hub?.GoOn();
+        _ecm?.GoOn();
         _standstill.Release();
     }
 
@@ -245,6 +252,7 @@ internal sealed class MegaphoneService(
             {
                 began = reload.Restore(state);
                 _adminBefore = AdminSockets.Restore(state);
+                Link.LastNumber = state.ReadNumber(0, int.MaxValue, "the last number of a link");
                 StartRoles(metrics, state);
             });
         }
@@ -257,44 +265,72 @@ internal sealed class MegaphoneService(
         StateFile.Close(image.State);
         StateFile.Close(image.Files);
         RehearsedFiles.Forget();
-        _takenOver = $"megaphone {ProductVersion.Current} has taken over {metrics[0].Connected} clients, who were not served for "
+        IEnumerable<string> all = metrics.Select(role => $"{role.Connected} {(role.Role == Role.Ecm ? "clients" : "sessions")}");
+        _takenOver = $"megaphone {ProductVersion.Current} has taken over {string.Join(" and ", all)}, who were not served for "
             + $"{_reloads.Handover.TotalMilliseconds.ToString("F1", CultureInfo.InvariantCulture)} ms";
         ServiceLog.Reloaded(_log, _takenOver);
     }
 
     private void StartRoles(List<RoleMetrics> metrics, StateReader? state)
     {
-        if (settings.Hub is { } hub)
-        {
-            RoleMetrics counters = new(Role.Hub);
-            metrics.Add(counters);
-            HubRole role = Make(() => new HubRole(hub, counters, loggers), hub.Tls);
-            Listen(role.Start, "Hub:");
-            _hub = role;
-        }
+        // Each state is read before anything that is new can fail, and in the order in which it was written.
+        StateReader? hubState = StateOf(settings.Hub is not null, state);
+        if (settings.Hub is { } hub) Start(() => StartHub(hub, metrics, hubState), isNew: state is not null && hubState is null);
+        StateReader? ecmState = StateOf(settings.Ecm is not null, state);
+        if (settings.Ecm is { } ecm) Start(() => StartEcm(ecm, metrics, ecmState), isNew: state is not null && ecmState is null);
+    }
 
-        if (settings.Ecm is { } ecm)
+    /// <summary>The state of a role, if there is one.</summary>
+    private static StateReader? StateOf(bool isConfigured, StateReader? state)
+    {
+        if (state?.ReadFlag() is not true) return null;
+        state.Check(isConfigured, "a role that is not configured");
+        return state;
+    }
+
+    /// <summary>Starts a role. One that is new and cannot start while a state is taken over is left out: those who are connected go first.</summary>
+    private void Start(Action start, bool isNew)
+    {
+        try
         {
-            // Port 0: the hub's port is known only now.
-            if (settings.LinksToOwnHub)
+            start();
+        }
+        catch (StartFailedException failed) when (isNew)
+        {
+            ServiceLog.LeftOut(_log, failed.Message);
+        }
+    }
+
+    private void StartHub(HubOptions hub, List<RoleMetrics> metrics, StateReader? state)
+    {
+        RoleMetrics counters = new(Role.Hub);
+        HubRole role = Make(() => new HubRole(hub, counters, loggers, state), hub.Tls);
+        Listen(() => role.Start(state), "Hub:");
+        metrics.Add(counters);
+        _hub = role;
+    }
+
+    private void StartEcm(EcmOptions ecm, List<RoleMetrics> metrics, StateReader? state)
+    {
+        // Port 0: the hub's port is known only now.
+        if (settings.LinksToOwnHub && _hub is not null)
+        {
+            IPEndPoint to = Reachable(_hub.Listening);
+            ecm = ecm with
             {
-                IPEndPoint to = Reachable(_hub!.Listening);
-                ecm = ecm with
+                Connect = ecm.Connect with
                 {
-                    Connect = ecm.Connect with
-                    {
-                        To = [new HostPort(to.Address.ToString(), to.Port)],
-                        Tls = ecm.Connect.Tls is { } tls ? tls with { PeerName = tls.PeerName ?? ecm.Connect.To[0].Host } : null,
-                    },
-                };
-            }
-
-            RoleMetrics counters = new(Role.Ecm);
-            metrics.Insert(0, counters);
-            EcmRole role = Make(() => new EcmRole(ecm, counters, loggers, state), ecm.Connect.Tls);
-            Listen(() => role.Start(state), "Ecm:");
-            _ecm = role;
+                    To = [new HostPort(to.Address.ToString(), to.Port)],
+                    Tls = ecm.Connect.Tls is { } tls ? tls with { PeerName = tls.PeerName ?? ecm.Connect.To[0].Host } : null,
+                },
+            };
         }
+
+        RoleMetrics counters = new(Role.Ecm);
+        EcmRole role = Make(() => new EcmRole(ecm, counters, loggers, state), ecm.Connect.Tls);
+        Listen(() => role.Start(state), "Ecm:");
+        metrics.Insert(0, counters);
+        _ecm = role;
     }
 
     private async Task StopAllAsync(CancellationToken deadline)

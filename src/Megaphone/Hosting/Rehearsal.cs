@@ -38,7 +38,7 @@ internal static class Rehearsal
     private static void LoadCertificates(Settings settings)
     {
         if (settings.Ecm?.Tls is { } tls) _ = new TlsServer(tls.Server);
-        if (settings.Ecm?.Connect.Tls is not { } links) return;
-        using LinkTls ofLinks = new(links, new RoleMetrics(Role.Ecm), new LinkLog(NullLogger<Link>.Instance));
+        foreach (LinkTlsOptions links in new[] { settings.Ecm?.Connect.Tls, settings.Hub?.Tls }.OfType<LinkTlsOptions>())
+            new LinkTls(links, new RoleMetrics(Role.Ecm), new LinkLog(NullLogger<Link>.Instance)).Dispose();
     }
 }

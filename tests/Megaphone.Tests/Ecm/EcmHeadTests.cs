@@ -99,6 +99,7 @@ public class EcmHeadTests
         Reactors = 1,
         Capacity = 1000,
         RingBytes = 4 << 20,
+        MaxPacketBytes = 1 << 20,
         LimitBytes = Limit,
         IncompleteBytes = Limit,
         Framing = LinkFraming.Stanza,

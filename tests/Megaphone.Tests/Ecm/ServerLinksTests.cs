@@ -155,6 +155,7 @@ public sealed class ServerLinksTests : IAsyncDisposable
         LinkListener hub = new(
             new IPEndPoint(IPAddress.Parse(address), port), 16, new LinkOptions { Name = name, KeepAlive = TimeSpan.FromHours(1) },
             () => new RecordingHandler(), new RoleMetrics(Role.Hub), new LinkLog(new RecordingLog()));
+        hub.Start();
         _hubs.Add(hub);
         return hub;
     }

@@ -28,7 +28,7 @@ public sealed class ArrowTests
         { "Reactor", ["Handover", "Interop", "Metrics", "Tls"] },
         { "Links", ["Handover", "Interop", "Metrics", "Protocol", "Tls", "Values"] },
         { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Web", "Xmpp"] },
-        { "Hub", ["Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
+        { "Hub", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
     };
 
     /// <summary>The rooms of the executable, and the other rooms that each of them uses. Each of them may use all of Core.</summary>

@@ -161,6 +161,7 @@ public sealed class BackendAddressesTests : IDisposable
         BackendAddresses addresses = new(
             [.. hosts.Select(host => new HostPort(host, 1))], log, (_, _) => Task.FromResult(_answer), _time);
         _made.Add(addresses);
+        addresses.Start();
         return addresses;
     }
 }

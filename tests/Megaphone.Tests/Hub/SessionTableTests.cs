@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using FsCheck;
 using FsCheck.Fluent;
+using Megaphone.Handover;
 using Megaphone.Hub;
 using Megaphone.Reactor;
+using Megaphone.Tests.Handover;
 using Xunit;
 
 namespace Megaphone.Tests.Hub;
@@ -19,6 +21,41 @@ public class SessionTableTests
         End,
         Remove,
         Refuse,
+    }
+
+    [Fact]
+    public void What_is_handed_over_is_the_same_table()
+    {
+        SessionTable table = new(Remembered);
+        for (ulong id = 1; id <= 1000; id++)
+        {
+            table.Add(id);
+            table.SetConnection(id, new ConnectionId((uint)id, 0, 1));
+        }
+
+        foreach (ulong id in (ulong[])[3, 1, 500]) Assert.True(table.End(id));
+        table.Refuse(2000);
+        SessionTable copy = HandedOver.Copy(table.Save, reader => SessionTable.Restore(reader, Remembered, areActiveNow: false));
+        Assert.Equal(997, copy.OpenCount);
+        Assert.Equal(table.Open().OrderBy(session => session.Id), copy.Open().OrderBy(session => session.Id));
+        Assert.Equal(SessionTable.State.Ended, copy.Find(500, out _));
+
+        // The oldest of the ended is still the oldest.
+        foreach (ulong id in (ulong[])[4, 5]) Assert.True(copy.End(id));
+        Assert.Equal((SessionTable.State.Unknown, SessionTable.State.Ended), (copy.Find(3, out _), copy.Find(1, out _)));
+        byte[] twice = HandedOver.Body(writer =>
+        {
+            writer.Write(2);
+            for (int i = 0; i < 2; i++)
+            {
+                writer.Write(7UL);
+                writer.Write(new ConnectionId(1));
+                writer.Write(0u);
+            }
+
+            writer.Write(0);
+        });
+        Assert.Throws<StateException>(() => HandedOver.Read(twice, reader => SessionTable.Restore(reader, Remembered, areActiveNow: false)));
     }
 
     /// <summary>The other side chooses the ids; if they collided, this would take a second instead of milliseconds.</summary>

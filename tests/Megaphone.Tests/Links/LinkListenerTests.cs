@@ -15,8 +15,12 @@ public sealed class LinkListenerTests : IDisposable
     private readonly LinkListener _listener;
     private readonly List<Socket> _peers = [];
 
-    public LinkListenerTests() => _listener = new LinkListener(
-        new IPEndPoint(IPAddress.Loopback, 0), 2, new LinkOptions(), () => new RecordingHandler(), _metrics, new LinkLog(_log));
+    public LinkListenerTests()
+    {
+        _listener = new LinkListener(
+            new IPEndPoint(IPAddress.Loopback, 0), 2, new LinkOptions(), () => new RecordingHandler(), _metrics, new LinkLog(_log));
+        _listener.Start();
+    }
 
     [Fact]
     public async Task At_MaxLinks_the_oldest_silent_connection_is_evicted()
@@ -222,6 +226,7 @@ public sealed class LinkListenerTests : IDisposable
         await BoundedWait.WithinAsync(draining, "the drained link");
         using LinkListener again = new(
             _listener.Listening, 2, new LinkOptions(), () => new RecordingHandler(), _metrics, new LinkLog(_log));
+        again.Start();
         Assert.Equal(_listener.Listening, again.Listening);
     }
 
@@ -267,8 +272,14 @@ public sealed class LinkListenerTests : IDisposable
     }
 
     /// <summary>A listener that requires a secret.</summary>
-    private LinkListener Guarded(int links) => new(
-        new IPEndPoint(IPAddress.Loopback, 0), links, new LinkOptions { Secret = "s3" }, () => new RecordingHandler(), _metrics, new LinkLog(_log));
+    private LinkListener Guarded(int links)
+    {
+        LinkListener guarded = new(
+            new IPEndPoint(IPAddress.Loopback, 0), links, new LinkOptions { Secret = "s3" }, () => new RecordingHandler(), _metrics,
+            new LinkLog(_log));
+        guarded.Start();
+        return guarded;
+    }
 
     private Socket Connect(LinkListener? to = null, string from = "127.0.0.1")
     {

@@ -267,6 +267,24 @@ public sealed class LinkTakeUpTests : IDisposable
     }
 
     [Fact]
+    public async Task A_listener_that_stood_still_goes_on_with_its_links_and_with_those_who_came_meanwhile()
+    {
+        (Socket peer, string token) = _us.OpenNew();
+        Send(peer, 7, "before");
+        await _us.HandledAsync(0, "up, 7:before");
+        await _us.ReceivedAsync(0, 32 + 6);
+        await _us.SuspendAsync();
+        Assert.Equal("end", Receive(peer));
+        _us.WriteTo(0, 7, "while it stood");
+        Socket again = _us.Connect(Hello(Request(token, 0)));
+        _us.GoOn();
+        Assert.Contains(token, Receive(again), StringComparison.Ordinal);
+        Assert.Equal("7:while it stood", Receive(again));
+        Assert.Equal(1, _us.Metrics.LinksResumed);
+        Assert.DoesNotContain(_us.Log.Lines, line => line.Contains("is cut", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Silence_for_a_keepAlive_after_a_ping_is_a_cut()
     {
         (Socket peer, _) = _us.OpenNew();

@@ -407,6 +407,7 @@ public sealed class LinkTlsTests : IDisposable
         if (tls is not null) _opened.Add(_hubTls = new LinkTls(tls, _hubMetrics, log));
         _listener = new LinkListener(
             new IPEndPoint(IPAddress.Loopback, 0), 64, new LinkOptions { Name = "hub" }, () => _hub, _hubMetrics, log, _hubTls);
+        _listener.Start();
     }
 
     private void Connect(LinkTlsOptions? tls, bool control = true, int? port = null, TimeSpan? connectTimeout = null)

@@ -17,14 +17,18 @@ internal sealed class ListenedLink : IDisposable
     private readonly List<RecordingHandler> _handlers = [];
     private readonly Dictionary<RecordingHandler, Link> _links = [];
 
-    public ListenedLink(int maxLinks = 2, int timeoutSeconds = 90) => _listener = new LinkListener(
-        new IPEndPoint(IPAddress.Loopback, 0),
-        maxLinks,
-        new LinkOptions { Name = "us", Time = Time, SocketBufferBytes = 0 },
-        NewHandler,
-        Metrics,
-        new LinkLog(Log),
-        resumeTimeout: TimeSpan.FromSeconds(timeoutSeconds));
+    public ListenedLink(int maxLinks = 2, int timeoutSeconds = 90)
+    {
+        _listener = new LinkListener(
+            new IPEndPoint(IPAddress.Loopback, 0),
+            maxLinks,
+            new LinkOptions { Name = "us", Time = Time, SocketBufferBytes = 0 },
+            NewHandler,
+            Metrics,
+            new LinkLog(Log),
+            resumeTimeout: TimeSpan.FromSeconds(timeoutSeconds));
+        _listener.Start();
+    }
 
     public FakeTimeProvider Time { get; } = new();
 
@@ -108,6 +112,12 @@ internal sealed class ListenedLink : IDisposable
         peer.Close(0);
         await BoundedWait.UntilAsync(() => Metrics.LinkCuts == before + 1, "the cut");
     }
+
+    /// <summary>Has the listener stand still.</summary>
+    public Task SuspendAsync() => _listener.SuspendAsync();
+
+    /// <summary>Has the listener go on.</summary>
+    public void GoOn() => _listener.Start();
 
     /// <summary>Waits until so much of a link's stream counts as received.</summary>
     public Task ReceivedAsync(int link, long bytes) =>
