@@ -62,6 +62,13 @@ internal sealed class XmppClient : IDisposable
     /// <summary>Reads no more from the connection, but for what it is reading already.</summary>
     public void StopReading() => _stopsReading = true;
 
+    /// <summary>Reads on after <see cref="StopReading"/>.</summary>
+    public void ReadOn()
+    {
+        _stopsReading = false;
+        _ = ReadAsync();
+    }
+
     /// <summary>Takes some of the stream.</summary>
     public void OnReceived(ReadOnlySpan<byte> bytes)
     {
