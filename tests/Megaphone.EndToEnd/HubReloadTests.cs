@@ -90,6 +90,7 @@ public sealed class HubReloadTests : IDisposable
         Assert.Equal(0, metrics["megaphone_protocol_errors_total", "role=hub"]);
         Assert.Equal(0, metrics["megaphone_links_cut", "role=hub"]);
         await hub.ReachesAsync(0, "megaphone_buffered_bytes", "role=hub");
+        Assert.Equal(both ? 0 : 3, hub.LogLines(" is cut after "));
 
         // They can also leave, and others come.
         await Keep(await TestConnection.ConnectAsync(ecm.Clients)).AssertEchoesAsync();

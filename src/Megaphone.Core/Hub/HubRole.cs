@@ -89,6 +89,9 @@ internal sealed class HubRole : IDisposable
         _options.Reactors, Math.Max(_options.MaxSessions, _head?.Capacity ?? 0), _options.Link.RingBytes, _options.Link.MaxPacketBytes,
         _options.Backends.Count == 0, _options.Listen, Listening, _listener!.Descriptor);
 
+    /// <inheritdoc cref="LinkConnection.ExpectStandstill"/>
+    public void ExpectStandstill() => _listener!.ExpectStandstill();
+
     /// <summary>Stands still: no session is served, and links are cut, until <see cref="GoOn"/>, or until the process's next image takes what
     /// <see cref="Save"/> writes.</summary>
     public async Task SuspendAsync()

@@ -189,10 +189,13 @@ internal sealed class LinkConnection : IDisposable
         _opening.Dispose();
     }
 
-    /// <summary>Closes it at once, because its process stands still: that its link is cut is no news.</summary>
+    /// <summary>Its process is about to stand still: that its link is cut is no news.</summary>
+    public void ExpectStandstill() => _isSuspended = true;
+
+    /// <summary>Closes it at once, because its process stands still.</summary>
     public void Suspend()
     {
-        _isSuspended = true;
+        ExpectStandstill();
         Close("reloading");
     }
 

@@ -80,6 +80,12 @@ internal sealed class LinkListener : IDisposable
         _accepting = AcceptAsync(_suspended.Token);
     }
 
+    /// <inheritdoc cref="LinkConnection.ExpectStandstill"/>
+    public void ExpectStandstill()
+    {
+        foreach (LinkConnection connection in Connections()) connection.ExpectStandstill();
+    }
+
     /// <summary>Stands still until <see cref="Start"/>: links are cut, and wait for as long as it takes; those that cannot be resumed are over.
     /// Those who connect meanwhile are held by the kernel.</summary>
     /// <returns>Completes when nothing of any connection is under way.</returns>

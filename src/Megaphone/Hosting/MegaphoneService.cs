@@ -166,9 +166,11 @@ internal sealed class MegaphoneService(
     {
         await _standstill.WaitAsync().ConfigureAwait(false);
         _isSuspended = true;
-        Task hub = _hub?.SuspendAsync() ?? Task.CompletedTask;
-        await (_ecm?.SuspendAsync() ?? Task.CompletedTask).ConfigureAwait(false);
-        await hub.ConfigureAwait(false);
+
+        // The ECM may have links to the hub, which sees their ends.
+        _hub?.ExpectStandstill();
+        if (_ecm is not null) await _ecm.SuspendAsync().ConfigureAwait(false);
+        if (_hub is not null) await _hub.SuspendAsync().ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
