@@ -27,6 +27,7 @@ TITLES = {
     "failover": "The death of a server",
     "cuts": "A network that loses everything for a while",
     "cut-chat": "Chat over a link that is cut again and again",
+    "reload": "A reload",
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
     "accept": "Accepting connections",
@@ -94,6 +95,11 @@ to one other, and messages are numbered. Cuts: 30 by a reset (`ss -K`) while muc
 anew, 10 by a network that loses everything for a second, which TCP gets over by itself, two for 20 seconds, one for 60. One user reads
 nothing all the time, and reads then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then. What the ECM has
 more after the cuts is for the most part garbage of its answers to the benchmark, which looks at its metrics all the time: 60 KiB each.""",
+    "reload": """
+An ECM that is reloaded ten times by SIGHUP, and HAProxy in its master-worker mode, reloaded ten times by SIGUSR2. Every client of the ECM has
+a session over the link to a hub (`echo:`), HAProxy's wait without a server. A hundred more ask, and ask again ten milliseconds after
+the answer. The wait is that of each of them for the answer that took longest while a reload was under way. HAProxy's old workers stay
+while they have clients; one more client comes after each reload. Memory is that of all its processes.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
