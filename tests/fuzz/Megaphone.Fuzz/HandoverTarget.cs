@@ -1,6 +1,7 @@
 using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Handover;
+using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
@@ -60,6 +61,8 @@ internal static unsafe class HandoverTarget
         (byte)'r' => Ring(body),
         (byte)'t' => Table(body),
         (byte)'l' => Link(body),
+        (byte)'u' => Read(body, HubHead.Restore, (head, writer) => head.Save(writer)),
+        (byte)'g' => Read(body, LinkRegistration.Restore, (registration, writer) => registration.Save(writer)),
         _ => File(body),
     };
 
