@@ -89,7 +89,7 @@ public sealed class TlsCertificateTests : IDisposable
         await both.IsDaysAheadAsync(90, "megaphone_ecm_certificate_expiry_seconds");
 
         string after = _certificates.Issue("localhost", ["localhost"], days: 50.5);
-        if (bySignal) both.Process.Signal(Signals.HangUp);
+        if (bySignal) await both.ReloadAsync(done: 1);
         await both.IsDaysAheadAsync(50, "megaphone_ecm_certificate_expiry_seconds");
 
         Assert.Equal(after, await SerialAsync(both, "localhost"));
@@ -105,14 +105,12 @@ public sealed class TlsCertificateTests : IDisposable
 
         // Another key than the certificate's: as between the two steps of a careless renewal.
         await File.WriteAllTextAsync(_certificates.Files("localhost").Key, "none");
-        both.Process.Signal(Signals.HangUp);
         await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=failed");
         await BoundedWait.UntilAsync(
             () => both.Complaints("New certificates cannot be used").Any(line => line.Contains("localhost.key")), "a line that names the file");
         Assert.Equal(before, await SerialAsync(both, "localhost"));
 
         await File.WriteAllTextAsync(_certificates.Files("localhost").Key, key);
-        both.Process.Signal(Signals.HangUp);
         await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=ok");
         Assert.Equal(before, await SerialAsync(both, "localhost"));
     }
@@ -213,7 +211,6 @@ public sealed class TlsCertificateTests : IDisposable
             ["Ecm:Clients:0:Tls=direct", .. _certificates.Settings("localhost"), "Ecm:Tls:Certificates:0:Names:0=chat.localhost"]);
 
         _certificates.Issue("localhost", ["localhost"]);
-        both.Process.Signal(Signals.HangUp);
         await both.ReachesAtLeastAsync(1, "megaphone_ecm_certificate_reloads_total", "result=failed");
 
         Assert.Equal(before, await SerialAsync(both, "localhost"));
