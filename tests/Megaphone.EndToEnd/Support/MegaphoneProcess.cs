@@ -104,10 +104,10 @@ internal sealed class MegaphoneProcess : IDisposable
     /// <summary>Waits until a metric has this value.</summary>
     public async Task ReachesAsync(long value, string name, params string[] labels)
     {
-        long last = -1;
+        MetricsSnapshot? last = null;
         await BoundedWait.UntilAsync(
-            async () => (last = (await MetricsAsync())[name, labels]) == value,
-            () => $"{name} {string.Join(' ', labels)} is {last}, not {value}; the process said\n{_process.Said}");
+            async () => (last = await MetricsAsync())[name, labels] == value,
+            () => $"{name} {string.Join(' ', labels)} becomes {value}; it is {last?.Samples(name)}; the process said\n{_process.Said}");
     }
 
     /// <summary>Waits until a metric has at least this value.</summary>

@@ -37,4 +37,9 @@ internal sealed class MetricsSnapshot
                 : throw new KeyNotFoundException($"No sample of {name} {string.Join(' ', labels)}.");
         }
     }
+
+    /// <summary>All samples of that name, for messages: a count that is missing is often under another label.</summary>
+    public string Samples(string name) => string.Join(", ", _samples
+        .Where(sample => sample.Name == name)
+        .Select(sample => string.Create(CultureInfo.InvariantCulture, $"{{{sample.Labels}}} {sample.Value}")));
 }
