@@ -3,7 +3,7 @@ using Megaphone.Protocol;
 using Megaphone.Xmpp;
 
 // The hot paths of protocol and framing on one core, without any I/O: dotnet run -c Release --project
-// tests/bench/Megaphone.Microbench [headers | stanzas]
+// tests/bench/Megaphone.Microbench [headers | stanzas | addresses]
 const int Headers = 4096;
 const int Limit = 1 << 20;
 const int PacketBytes = 64;
@@ -31,7 +31,7 @@ StreamSplitter stanzaSplitter = new(new PieceMemory(MaxStanzaBytes));
 byte[] stanzas = Stanzas.Stream(StanzaCount);
 
 Console.WriteLine($"{"million per second, one core",-44} {"median",8} {"min",8} {"max",8} {"allocated",10}");
-if (args is not ["stanzas"])
+if (args is [] or ["headers"])
 {
     Measurement.Print("headers parsed", Parse, Headers);
     Measurement.Print("headers parsed by the plain scanner", Scan, Headers);
@@ -40,11 +40,18 @@ if (args is not ["stanzas"])
     Measurement.Print("64-byte packets split, pieces of 1460 bytes", SplitPieces, BufferBytes / PacketBytes);
 }
 
-if (args is not ["headers"])
+if (args is [] or ["stanzas"])
 {
     Measurement.Print("bytes of stanzas split, 16 KiB at a time", () => SplitStanzas(16 << 10), stanzas.Length);
     Measurement.Print("bytes of stanzas split, 1 KiB at a time", () => SplitStanzas(Stanzas.Bytes), stanzas.Length);
     Measurement.Print("bytes of stanzas split, 100 at a time", () => SplitStanzas(100), stanzas.Length);
+}
+
+if (args is [] or ["addresses"])
+{
+    using Addresses addresses = new();
+    Measurement.Print("addresses looked up, of a million", addresses.LookUp, Addresses.Step);
+    Measurement.Print("connections counted and counted off, likewise", addresses.ComeAndGo, Addresses.Step);
 }
 
 void Parse()

@@ -1,0 +1,56 @@
+using System.Buffers.Binary;
+using System.Net;
+using Megaphone.Interop;
+
+namespace Megaphone.Ecm;
+
+/// <summary>To whom a client is attributed: an IPv4 address, the upper 64 bits of an IPv6 address, or a network that is wider than these.</summary>
+/// <remarks>
+/// <para>Eight bytes. IPv6 stands for itself; the others begin with 16 bits that no client's IPv6 address begins with, since those of ff00::/8
+/// are groups. A host with one IPv6 address has all 2⁶⁴ of its network, so the lower half tells nobody apart.</para>
+/// <para>An IPv4-mapped IPv6 address is the IPv4 address.</para>
+/// </remarks>
+/// <param name="Value">The eight bytes; never all ones.</param>
+internal readonly record struct ClientAddress(ulong Value)
+{
+    private const int TagShift = 48;
+    private const ulong Ipv4Tag = 0xFFFF;
+    private const ulong SiteTag = 0xFFFE;
+
+    /// <summary>Whether it is of IPv4.</summary>
+    public bool IsV4 => Value >> TagShift == Ipv4Tag;
+
+    /// <summary>That of the other end of a connection.</summary>
+    public static ClientAddress Of(in NativeAddress peer)
+    {
+        ReadOnlySpan<byte> bytes = peer.AddressBytes;
+        return bytes.Length == 4
+            ? new ClientAddress((Ipv4Tag << TagShift) | BinaryPrimitives.ReadUInt32BigEndian(bytes))
+            : new ClientAddress(BinaryPrimitives.ReadUInt64BigEndian(bytes));
+    }
+
+    /// <summary>The network that it is in.</summary>
+    /// <param name="ipv4Prefix">How many bits tell IPv4 networks apart, 1 to 32.</param>
+    /// <param name="ipv6Prefix">The same for IPv6, 1 to 64.</param>
+    public ClientAddress Within(int ipv4Prefix, int ipv6Prefix) =>
+        new(Value & (ulong.MaxValue << (IsV4 ? 32 - ipv4Prefix : 64 - ipv6Prefix)));
+
+    /// <summary>The wider IPv6 network that it is in, which is another one than the narrower with the same bits.</summary>
+    /// <param name="prefix">How many bits tell these apart, 1 to 48.</param>
+    public ClientAddress Site(int prefix) => new((SiteTag << TagShift) | ((Value & (ulong.MaxValue << (64 - prefix))) >> 16));
+
+    /// <summary>The address, or the beginning of the IPv6 network.</summary>
+    public override string ToString()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        if (IsV4)
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)Value);
+            return new IPAddress(bytes[..4]).ToString();
+        }
+
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, Value >> TagShift == SiteTag ? Value << 16 : Value);
+        return new IPAddress(bytes).ToString();
+    }
+}
