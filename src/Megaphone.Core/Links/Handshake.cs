@@ -64,6 +64,7 @@ internal static class Handshake
         Name = SanitizeForLog(message.Name),
         MaxPacket = message.MaxPacket,
         KeepAlive = ClampKeepAlive(message.KeepAlive),
+        TellsLogins = message.Logins is true,
         Resume = message.Resume,
         Ignored = message.Ignored,
     };

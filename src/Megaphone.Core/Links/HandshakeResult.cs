@@ -19,6 +19,9 @@ internal readonly record struct HandshakeResult(HandshakeResult.Kind Outcome, st
     /// <summary>The interval of silence after which the link is pinged, if it said so.</summary>
     public TimeSpan? KeepAlive { get; init; }
 
+    /// <summary>Whether it says who has logged in.</summary>
+    public bool TellsLogins { get; init; }
+
     /// <summary>What it says about resuming; null: nothing.</summary>
     public ControlResume? Resume { get; init; }
 

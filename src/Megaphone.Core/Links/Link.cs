@@ -106,6 +106,9 @@ internal sealed class Link
     /// <summary>What the other side calls itself in its <c>hello</c> or <c>welcome</c>, fit for a log; null: it has no name.</summary>
     public string? PeerName { get; init; }
 
+    /// <summary>Whether the other side says which clients have logged in (section 8 of the link protocol).</summary>
+    public bool TellsLogins { get; init; }
+
     /// <summary>Receives its packets.</summary>
     public ILinkHandler Handler => _handler;
 

@@ -289,7 +289,11 @@ internal sealed class LinkConnection : IDisposable
             Handler = resumed.Handler;
         }
 
-        Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms) { PeerName = agreed.Name };
+        Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms)
+        {
+            PeerName = agreed.Name,
+            TellsLogins = agreed.TellsLogins,
+        };
         if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed: resumed is not null));
         link.Acknowledger?.OnTold();
         LinkInput input = new(this, link, _options, _metrics, _log);

@@ -31,6 +31,7 @@ internal sealed class LinkControl(LinkConnection connection, Link link, RoleMetr
                 // Without room for the answer there is no need for it: the packets that fill the ring are signs of life themselves.
                 link.TryWrite(ControlMessage.Pong(message));
                 return true;
+            case ControlOp.LoggedIn when link.TellsLogins:
             case ControlOp.Pause or ControlOp.Resume or ControlOp.Reset or ControlOp.Gone:
                 connection.Handler.OnControl(link, message);
                 return true;

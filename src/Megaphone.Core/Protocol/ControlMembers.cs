@@ -35,18 +35,7 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
     public string? Text(string name)
     {
         if (!TryRemove(name, out JsonElement value)) return null;
-        if (value.ValueKind == JsonValueKind.String)
-        {
-            try
-            {
-                return value.GetString();
-            }
-            catch (InvalidOperationException)
-            {
-                // An escape such as \ud800 is half a character, which is found only when the string is decoded.
-            }
-        }
-
+        if (TextOf(value) is { } text) return text;
         AddInvalid(name, "a string");
         return null;
     }
@@ -90,13 +79,42 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
     public ulong? Id(string name)
     {
         if (!members.ContainsKey(name)) AddMissing(name);
-        // The check for digits is needed: TryParse accepts "7\0" as 7.
-        if (Text(name) is { } text
-            && !text.AsSpan().ContainsAnyExceptInRange('0', '9')
-            && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong id)
-            && id != PacketHeader.ControlId)
-            return id;
+        if (Text(name) is { } text && TryParseId(text, out ulong id)) return id;
         AddInvalid(name, $"a string of decimal digits, 1 to {ulong.MaxValue}");
+        return null;
+    }
+
+    /// <summary>Reads a list of clients' connection ids, each as <see cref="Id"/> reads one; required.</summary>
+    public IReadOnlyList<ulong>? Ids(string name)
+    {
+        if (!TryRemove(name, out JsonElement value))
+        {
+            AddMissing(name);
+            return null;
+        }
+
+        List<ulong> ids = [];
+        bool isValid = value.ValueKind == JsonValueKind.Array;
+        if (isValid)
+        {
+            foreach (JsonElement item in value.EnumerateArray())
+            {
+                isValid &= TryParseId(TextOf(item) ?? "", out ulong id);
+                ids.Add(id);
+            }
+        }
+
+        if (isValid) return ids;
+        AddInvalid(name, $"a list of strings of decimal digits, 1 to {ulong.MaxValue}");
+        return null;
+    }
+
+    /// <summary>Reads true or false.</summary>
+    public bool? Flag(string name)
+    {
+        if (!TryRemove(name, out JsonElement value)) return null;
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False) return value.GetBoolean();
+        AddInvalid(name, "true or false");
         return null;
     }
 
@@ -152,6 +170,29 @@ internal sealed class ControlMembers(Dictionary<string, JsonElement> members)
 
     /// <summary>Reads any JSON value, null included, as its original text; null when it is absent.</summary>
     public string? Raw(string name) => members.Remove(name, out JsonElement value) ? value.GetRawText() : null;
+
+    private static string? TextOf(JsonElement value)
+    {
+        if (value.ValueKind != JsonValueKind.String) return null;
+        try
+        {
+            return value.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            // An escape such as \ud800 is half a character, which is found only when the string is decoded.
+            return null;
+        }
+    }
+
+    /// <summary>The check for digits is needed: TryParse accepts "7\0" as 7.</summary>
+    private static bool TryParseId(string text, out ulong id)
+    {
+        id = 0;
+        return !text.AsSpan().ContainsAnyExceptInRange('0', '9')
+            && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id)
+            && id != PacketHeader.ControlId;
+    }
 
     private string? ShortText(string name)
     {

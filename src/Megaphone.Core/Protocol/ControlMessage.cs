@@ -50,6 +50,12 @@ internal sealed record ControlMessage
     /// <summary>hello, welcome: the offer of resumption, or the request for it; null: none.</summary>
     public ControlResume? Resume { get; init; }
 
+    /// <summary>welcome: whether the sender says who has logged in (section 8).</summary>
+    public bool? Logins { get; init; }
+
+    /// <summary>loggedIn: the connection ids of sessions that have logged in, none of them 0.</summary>
+    public IReadOnlyList<ulong>? Ids { get; init; }
+
     /// <summary>ack: how many bytes of the other direction have been received.</summary>
     public long? Received { get; init; }
 
@@ -186,6 +192,13 @@ internal sealed record ControlMessage
         json.WriteEndObject();
     }
 
+    private static void WriteIds(Utf8JsonWriter json, IReadOnlyList<ulong> ids)
+    {
+        json.WriteStartArray("ids");
+        foreach (ulong id in ids) json.WriteStringValue(id.ToString(CultureInfo.InvariantCulture));
+        json.WriteEndArray();
+    }
+
     private static void WritePosition(Utf8JsonWriter json, long received) =>
         json.WriteString("received", received.ToString(CultureInfo.InvariantCulture));
 
@@ -201,6 +214,7 @@ internal sealed record ControlMessage
         if (Framing is { } framing) json.WriteString("framing", ControlNames.Of(framing));
         if (MaxPacket is { } maxPacket) json.WriteNumber("maxPacket", maxPacket);
         if (KeepAlive is { } keepAlive) WriteSeconds(json, "keepAlive", keepAlive);
+        if (Logins is { } logins) json.WriteBoolean("logins", logins);
         if (Resume is not null) WriteResume(json, Resume);
         if (Received is { } received) WritePosition(json, received);
         if (Token is not null)
@@ -210,6 +224,7 @@ internal sealed record ControlMessage
         }
 
         if (Id is { } id) json.WriteString("id", id.ToString(CultureInfo.InvariantCulture));
+        if (Ids is not null) WriteIds(json, Ids);
         if (reason is not null) json.WriteString("reason", reason);
         if (After is { } after) WriteSeconds(json, "after", after);
         json.WriteEndObject();

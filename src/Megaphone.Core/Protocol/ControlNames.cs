@@ -6,7 +6,9 @@ namespace Megaphone.Protocol;
 internal static class ControlNames
 {
     private static readonly string[] Ops =
-        ["unknown", "hello", "welcome", "refuse", "ping", "pong", "pause", "resume", "reset", "drain", "ack", "close", "gone"];
+        [
+            "unknown", "hello", "welcome", "refuse", "ping", "pong", "pause", "resume", "reset", "drain", "ack", "close", "gone", "loggedIn",
+        ];
 
     private static readonly string[] Framings = ["bytes", "stanza"];
 

@@ -41,4 +41,7 @@ internal enum ControlOp
 
     /// <summary>Another server has died, and its sessions are not to be waited for (section 7).</summary>
     Gone,
+
+    /// <summary>Clients have logged in at the server (section 8).</summary>
+    LoggedIn,
 }

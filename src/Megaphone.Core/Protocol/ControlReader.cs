@@ -7,8 +7,8 @@ namespace Megaphone.Protocol;
 /// <summary>Reads the content of control packets (section 4 of the link protocol). Stateless and thread-safe.</summary>
 /// <remarks>
 /// Only indispensable members are required: <c>version</c> in hello and welcome, <c>id</c> in pause, resume and
-/// reset, <c>received</c> in ack. Every other member may be absent or null, but must be valid if it is present. Of two members with one name
-/// the last counts.
+/// reset, <c>received</c> in ack, <c>ids</c> in loggedIn. Every other member may be absent or null, but must be valid if it is present. Of two
+/// members with one name the last counts.
 /// </remarks>
 internal static class ControlReader
 {
@@ -85,6 +85,7 @@ internal static class ControlReader
                 Name = members.Text("name"),
                 MaxPacket = members.Integer("maxPacket", PacketHeader.Size),
                 KeepAlive = members.Seconds("keepAlive", zeroAllowed: false),
+                Logins = members.Flag("logins"),
                 Resume = members.Resume("resume"),
             },
             ControlOp.Refuse => new() { Op = op, Reason = members.Text("reason") },
@@ -94,6 +95,7 @@ internal static class ControlReader
             ControlOp.Drain => new() { Op = op, After = members.Seconds("after", zeroAllowed: true) },
             ControlOp.Ack => new() { Op = op, Received = members.Position("received", required: true) },
             ControlOp.Gone => new() { Op = op, Name = members.Text("name") },
+            ControlOp.LoggedIn => new() { Op = op, Ids = members.Ids("ids") },
             ControlOp.Close => new() { Op = op, Reason = members.Text("reason") },
             _ => new() { Op = ControlOp.Unknown },
         };

@@ -66,6 +66,12 @@ public class ControlReaderTests
             """{"op":"resume","id":"0x7"}""",
             """{"op":"reset","id":"18446744073709551616"}""",
             """{"op":"reset","id":"7","reason":7}""",
+            """{"op":"loggedIn"}""",
+            """{"op":"loggedIn","ids":"7"}""",
+            """{"op":"loggedIn","ids":[7]}""",
+            """{"op":"loggedIn","ids":["7","0"]}""",
+            """{"op":"loggedIn","ids":["7","\ud800"]}""",
+            """{"op":"welcome","version":1,"logins":"yes"}""",
             """{"op":"drain","after":-1}""",
             """{"op":"drain","after":true}""",
         ];
@@ -80,6 +86,17 @@ public class ControlReaderTests
         }
 
         Snapshot.Match(text.ToString());
+    }
+
+    [Fact]
+    public void A_server_says_that_it_tells_of_logins_and_who_has_logged_in()
+    {
+        Assert.True(ControlReader.TryRead("""{"op":"welcome","version":1,"logins":true}"""u8, out ControlMessage? welcome, out _));
+        Assert.True(welcome.Logins);
+        byte[] content = Encoding.UTF8.GetBytes($$"""{"op":"loggedIn","ids":["7","{{LargestId}}"]}""");
+        Assert.True(ControlReader.TryRead(content, out ControlMessage? loggedIn, out _));
+        Assert.Equal([7, ulong.MaxValue], loggedIn.Ids);
+        Assert.Equal(content, loggedIn.ToUtf8());
     }
 
     [Fact]

@@ -86,7 +86,16 @@ internal static class ControlTarget
         Property.Holds(isCut, "a reason is only ever cut");
         bool areClose = AreClose(message.KeepAlive, again.KeepAlive) && AreClose(message.After, again.After);
         Property.Holds(areClose, $"durations read the same again: {text}");
-        ControlMessage expected = message with { Ignored = 0, Reason = again.Reason, KeepAlive = again.KeepAlive, After = again.After };
+        bool areIds = (message.Ids ?? []).SequenceEqual(again.Ids ?? []);
+        Property.Holds(areIds, $"ids read the same again: {text}");
+        ControlMessage expected = message with
+        {
+            Ignored = 0,
+            Reason = again.Reason,
+            KeepAlive = again.KeepAlive,
+            After = again.After,
+            Ids = again.Ids,
+        };
         Property.Holds(again == expected, $"a message reads the same again: {text}");
     }
 
