@@ -126,7 +126,8 @@ a_secret_that_is_not_required_is_no_error_test() ->
 
 encoded_messages_are_as_specified_test() ->
     ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => atom_to_binary(node()),
-                   <<"maxPacket">> => 1048576, <<"keepAlive">> => 15}, json({welcome, #options{}, none})),
+                   <<"maxPacket">> => 1048576, <<"keepAlive">> => 15, <<"logins">> => true}, json({welcome, #options{}, none})),
+    ?assertEqual(#{<<"op">> => <<"loggedIn">>, <<"ids">> => [<<"7">>]}, json({logged_in, 7})),
     ?assertEqual(#{<<"op">> => <<"drain">>}, json(drain)),
     ?assertEqual(#{<<"op">> => <<"gone">>, <<"name">> => <<"b@b">>}, json({gone, 'b@b'})),
     ?assertEqual(#{<<"op">> => <<"ack">>, <<"received">> => <<"9223372036854775807">>}, json({ack, 9223372036854775807})),

@@ -43,6 +43,7 @@
                   | drain | {drain, Seconds :: non_neg_integer()}
                   | {ack, Received :: non_neg_integer()}
                   | {close, Reason :: binary()}
+                  | {logged_in, ejabberd_megaphone_wire:id()}
                   | {gone, node()}.
 
 %% @doc Parses the content of a control packet, and counts its unknown members. `ignored': an op that is unknown, or makes no sense from an
@@ -206,7 +207,7 @@ packet(Message) ->
 -spec encode(outgoing()) -> binary().
 encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}, Answer}) ->
     Welcome = #{op => <<"welcome">>, version => 1, name => atom_to_binary(node()),
-                maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000)},
+                maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000), logins => true},
     ejabberd_megaphone_json:encode(case Answer of
                                        none -> Welcome;
                                        _ -> Welcome#{resume => maps:fold(fun answer/3, #{window => ?WINDOW}, Answer)}
@@ -215,6 +216,8 @@ encode({ack, Received}) ->
     ejabberd_megaphone_json:encode(#{op => ack, received => integer_to_binary(Received)});
 encode({gone, Node}) ->
     ejabberd_megaphone_json:encode(#{op => gone, name => atom_to_binary(Node)});
+encode({logged_in, Id}) ->
+    ejabberd_megaphone_json:encode(#{op => loggedIn, ids => [integer_to_binary(Id)]});
 encode({close, Reason}) ->
     ejabberd_megaphone_json:encode(#{op => close, reason => Reason});
 encode({refuse, Reason}) ->

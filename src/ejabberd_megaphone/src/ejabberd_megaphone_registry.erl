@@ -19,7 +19,7 @@
 %% Before ejabberd's own hooks (from 50 on), which need not see what passes between a link and its sessions.
 -define(HOOK_SEQUENCE, 1).
 %% The functions of ejabberd_megaphone_session that run in these hooks have the same names.
--define(HOOKS, [c2s_handle_info, c2s_stream_started, c2s_auth_result]).
+-define(HOOKS, [c2s_handle_info, c2s_stream_started, c2s_auth_result, sm_register_connection_hook]).
 %% Templates for the states of sleeping sessions.
 -define(MAX_TEMPLATES, 64).
 %% ms within which links have ended that are told that this server shuts down. Less than a supervisor waits.

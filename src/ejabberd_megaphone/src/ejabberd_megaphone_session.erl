@@ -11,7 +11,7 @@
 -export([start/4, woken/3]).
 -export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
          sockname/1, peername/1, setopts/2, reset_stream/1]).
--export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3]).
+-export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3, sm_register_connection_hook/3]).
 -export_type([socket/0]).
 
 -import(ejabberd_megaphone_proxy, [uses_tls/1, is_websocket/1]).
@@ -170,6 +170,22 @@ c2s_auth_result(State, true, _User) ->
     end;
 c2s_auth_result(State, _Failure, _User) ->
     State.
+
+%% @doc The hook. It runs in the session's process before the login is answered, for a bind of a resource and for a session that is resumed: so
+%% the ECM hears of the login before its client does.
+-spec sm_register_connection_hook(ejabberd_sm:sid(), jid:jid(), ejabberd_sm:info()) -> ok.
+sm_register_connection_hook(_SID, _JID, _Info) ->
+    case get(?MODULE) of
+        #local{socket = {_Transport, Owner, Id}} ->
+            case ejabberd_megaphone_link:find(Owner) of
+                {ok, #link{sender = Sender, has_control = true} = Link} when Sender =/= undefined ->
+                    ejabberd_megaphone_sender:control(Link, {logged_in, Id});
+                _ ->
+                    ok
+            end;
+        _ ->
+            ok
+    end.
 
 count(Name, Owner) ->
     case ejabberd_megaphone_link:find(Owner) of
