@@ -84,6 +84,37 @@ bytes_that_are_not_tls_are_refused_where_it_is_required_and_counted_test() ->
         end)
     end).
 
+%%% How many there may be
+
+a_new_link_is_refused_where_there_are_max_links_and_one_that_ends_makes_room_test() ->
+    with_listener(#options{max_links = 2}, fun(Connect, Counters) ->
+        [First | _] = [begin
+                           Socket = Connect(),
+                           send(Socket, hello()),
+                           ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Socket)),
+                           Socket
+                       end || _ <- [1, 2]],
+        Refused = Connect(),
+        send(Refused, hello()),
+        ?assertMatch(#{<<"op">> := <<"refuse">>, <<"reason">> := <<"max_links (2) is reached">>}, control(Refused)),
+        ?assertEqual({error, closed}, recv(Refused, 1, 5000)),
+        ?assertEqual(1, counted(links_refused, Counters)),
+        gen_tcp:close(First),
+        wait_until(fun() -> length(ets:tab2list(?LINKS)) =:= 1 end),
+        Again = Connect(),
+        send(Again, hello()),
+        ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Again))
+    end).
+
+of_too_many_silent_connections_the_oldest_ends_test() ->
+    with_listener(#options{}, fun(Connect, _Counters) ->
+        [Oldest, Second | _] = [Connect() || _ <- lists:seq(1, 257)],
+        ?assertEqual({error, closed}, recv(Oldest, 1, 5000)),
+        ?assertEqual({error, timeout}, recv(Second, 1, 100)),
+        send(Second, hello()),
+        ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Second))
+    end).
+
 %%% The processes
 
 a_silent_connection_ends_with_its_listener_test() ->

@@ -9,7 +9,7 @@ every_option_of_our_own_has_a_type_that_accepts_its_default_test_() ->
      || {Name, Written, Value} <- [{framing, stanza, stanza}, {secret, <<>>, <<>>}, {allow_open_listener, false, false},
                                    {keep_alive, 15, 15000}, {max_packet, 1048576, 1048576}, {hibernate_after, 10, 10000},
                                    {compact, true, true}, {close_rate, 5000, 5000}, {resume_timeout, 90, 90000}, {resume_timeout, 0, 0},
-                                   {buffer_total, 268435456, 268435456},
+                                   {buffer_total, 268435456, 268435456}, {max_links, 256, 256},
                                    {starttls_required, false, false}, {proxy_header, optional, optional}]].
 
 proxy_header_is_one_of_three_words_test() ->
@@ -21,7 +21,7 @@ every_option_has_its_default_in_the_list_test_() ->
     [{atom_to_list(Name), ?_assertEqual({Name, Value}, lists:keyfind(Name, 1, ejabberd_megaphone:listen_options()))}
      || {Name, Value} <- [{framing, stanza}, {secret, <<>>}, {allow_open_listener, false}, {keep_alive, 15000},
                           {max_packet, 1048576}, {hibernate_after, 10000}, {compact, true}, {close_rate, 5000},
-                          {resume_timeout, 90000}, {buffer_total, 268435456}, {backlog, 1024}, {tls, false}, {certfile, undefined},
+                          {resume_timeout, 90000}, {max_links, 256}, {buffer_total, 268435456}, {backlog, 1024}, {tls, false}, {certfile, undefined},
                           {cafile, undefined}, {starttls_required, false}, {proxy_header, optional}]].
 
 %% Section 6 of the link protocol.

@@ -79,32 +79,41 @@ forget_messages() ->
     after 0 -> ok
     end.
 
-%% Stands for ejabberd_megaphone_registry: owns the table of links, and delays wrong secrets.
+%% Stands for ejabberd_megaphone_registry: owns the table of links, delays wrong secrets, and ends connections if too many are no link yet.
 registry() ->
     Test = self(),
     Pid = spawn(fun() ->
                         ets:new(?LINKS, [named_table, public, {keypos, #link.owner}]),
                         register(ejabberd_megaphone_registry, self()),
                         Test ! {registered, self()},
-                        serve(ejabberd_megaphone_wrong_secrets:new())
+                        serve(ejabberd_megaphone_wrong_secrets:new(), ejabberd_megaphone_waiting:new())
                 end),
     receive {registered, Pid} -> Pid after 1000 -> exit(no_registry) end.
 
-serve(WrongSecrets0) ->
+serve(WrongSecrets0, Waiting) ->
     receive
         {'$gen_call', From, {add_link, Link, _}} ->
             ets:insert(?LINKS, Link),
             [ejabberd_megaphone_link:superseded(Other, By) || {Other, By} <- ejabberd_megaphone_links:superseded_by(Link)],
             gen_server:reply(From, {ok, self()}),
-            serve(WrongSecrets0);
+            serve(WrongSecrets0, Waiting);
         {'$gen_call', From, {move_link, _, _}} ->
             gen_server:reply(From, ok),
-            serve(WrongSecrets0);
+            serve(WrongSecrets0, Waiting);
         {'$gen_call', From, {attempt, Peer, IsRight}} ->
             {Turn, WrongSecrets} =
                 ejabberd_megaphone_wrong_secrets:attempt(Peer, IsRight, erlang:monotonic_time(millisecond), WrongSecrets0),
             gen_server:reply(From, Turn),
-            serve(WrongSecrets);
+            serve(WrongSecrets, Waiting);
+        {'$gen_cast', {waits, Connection, Peer}} ->
+            _ = monitor(process, Connection, [{tag, waited}]),
+            Added = ejabberd_megaphone_waiting:add(Connection, Peer, Waiting),
+            case ejabberd_megaphone_waiting:take_excess(Added) of
+                {Excess, Rest} -> exit(Excess, shutdown), serve(WrongSecrets0, Rest);
+                none -> serve(WrongSecrets0, Added)
+            end;
+        {waited, _, process, Connection, _} ->
+            serve(WrongSecrets0, ejabberd_megaphone_waiting:remove(Connection, Waiting));
         stop ->
             ok
     end.

@@ -172,6 +172,7 @@ options(Given) ->
              hibernate_after = may_hibernate(Get(hibernate_after)),
              compact = Get(compact),
              close_rate = Get(close_rate),
+             max_links = Get(max_links),
              resume_timeout = resume_timeout(Get),
              buffer_total = Get(buffer_total),
              send_timeout = proplists:get_value(send_timeout, Given, 15000),
@@ -218,6 +219,7 @@ listen_options() ->
      {hibernate_after, 10000},
      {compact, true},
      {close_rate, 5000},
+     {max_links, 256},
      {resume_timeout, 90000},
      {buffer_total, 268435456},
      {access, all},
@@ -245,5 +247,6 @@ listen_opt_type(max_packet) -> econf:int(4128, 16#7FFFFFFF);
 listen_opt_type(hibernate_after) -> econf:either(econf:int(0, 0), econf:timeout(second));
 listen_opt_type(compact) -> econf:bool();
 listen_opt_type(close_rate) -> econf:pos_int();
+listen_opt_type(max_links) -> econf:pos_int();
 listen_opt_type(resume_timeout) -> econf:either(econf:int(0, 0), econf:timeout(second));
 listen_opt_type(buffer_total) -> econf:int(1048576, 1 bsl 48).

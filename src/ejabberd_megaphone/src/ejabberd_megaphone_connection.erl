@@ -96,7 +96,9 @@ prepare(#new{socket = Socket, terms = {OptionsKey, _Counters}, addresses = Addre
     SocketOptions = [{packet, raw}, {buffer, ?READ_BYTES}, {nodelay, true},
                      {send_timeout, SendTimeout}, {send_timeout_close, true}],
     case {addresses(Socket, Addresses), inet:setopts(Socket, SocketOptions)} of
-        {{{ok, Here}, {ok, There}}, ok} -> secure(Options, New#new{addresses = {Here, There}});
+        {{{ok, Here}, {ok, There}}, ok} ->
+            ejabberd_megaphone_registry:waits(There),
+            secure(Options, New#new{addresses = {Here, There}});
         _ -> {stop, normal, New}                 % the ECM is gone already
     end.
 
@@ -231,16 +233,29 @@ start_link(Hello, #state{listener = Listener, terms = Terms, addresses = Address
         {ok, Link, Greeting} ->
             connect(Link, Greeting, State);
         none ->
-            case ejabberd_megaphone_link:start(Listener, Addresses, Hello, Terms) of
-                {ok, Link, Greeting} ->
-                    log_up(Link),
-                    connect(Link, Greeting, State);
-                ignore ->
-                    {stop, normal, State}
-            end;
+            start_new_link(Hello, State);
         {error, Why} ->
             violated(Why, State)
     end.
+
+start_new_link(Hello, #state{listener = Listener, terms = Terms, addresses = Addresses, options = #options{max_links = Max}} = State) ->
+    case ejabberd_megaphone_registry:links() < Max andalso ejabberd_megaphone_link:start(Listener, Addresses, Hello, Terms) of
+        {ok, Link, Greeting} ->
+            log_up(Link),
+            connect(Link, Greeting, State);
+        ignore ->
+            {stop, normal, State};
+        false ->
+            too_many(Hello, State)
+    end.
+
+%% Links that come back are not counted again: they are taken up before this is asked.
+too_many(Hello, #state{terms = {_, Counters}, addresses = {_, There}, options = #options{max_links = Max}} = State) ->
+    ejabberd_megaphone_counters:add(Counters, links_refused),
+    _ = [send_refuse(iolist_to_binary(io_lib:format("max_links (~b) is reached", [Max])), State) || Hello =/= none],
+    _ = [?WARNING_MSG("Link ~ts is refused: max_links (~b) is reached", [ejabberd_megaphone:endpoint(There), Max])
+         || ejabberd_megaphone_log:allows(links_refused, Counters)],
+    shut(State).
 
 connect(Link, Greeting, #state{connection = Connection, options = #options{max_packet = MaxPacket}, splitter = Splitter} = State) ->
     case ejabberd_megaphone_link:connect(Link, Connection, ejabberd_megaphone_splitter:limit(MaxPacket, Splitter), Greeting) of
@@ -258,10 +273,13 @@ log_up(_WithoutControl) ->
 %% The first packet violates the protocol, or did not arrive.
 violated(Why, State) -> violated(stranger_closed, Why, State).
 
-violated(Kind, Why, #state{connection = {Transport, Socket, _}, terms = {_, Counters}, addresses = {_, There}} = State) ->
+violated(Kind, Why, #state{terms = {_, Counters}, addresses = {_, There}} = State) ->
     ejabberd_megaphone_counters:add(Counters, protocol_errors),
     _ = [?ERROR_MSG("Link ~ts is closed: ~ts", [ejabberd_megaphone:endpoint(There), Why]) || ejabberd_megaphone_log:allows(Kind, Counters)],
-    %% Behind a refuse, which should reach the ECM.
+    shut(State).
+
+%% Behind a refuse, which should reach the ECM.
+shut(#state{connection = {Transport, Socket, _}} = State) ->
     _ = Transport:shutdown(Socket, write),
     {stop, normal, State}.
 

@@ -6,7 +6,8 @@
 
 -define(NAMES, [links_opened, links_lost, links_cut, links_resumed, bytes_resent, sessions_opened, sessions_ended, packets_in, bytes_in, packets_out,
                 bytes_out, packets_dropped, protocol_errors, control_ignored, pauses, resets, resets_buffer_total, tls_failed,
-                tls_missing, secret_wrong, secret_throttled, proxy_refused, failures, log_suppressed]).
+                tls_missing, secret_wrong, secret_throttled, proxy_refused, failures, log_suppressed,
+                strangers_evicted, links_refused]).
 
 -type name() :: links_opened | links_lost | sessions_opened | sessions_ended | packets_in | bytes_in | packets_out | bytes_out
               | links_cut           % connections of links that ended and could be resumed
@@ -24,7 +25,9 @@
               | secret_throttled    % links refused, without looking at their secret, for wrong ones from the same address
               | proxy_refused       % sessions refused for their PROXY header, or for having none (proxy_header)
               | failures            % exceptions raised in this module by what arrived; each ended its session or link
-              | log_suppressed.     % log lines that were not written
+              | log_suppressed      % log lines that were not written
+              | strangers_evicted   % connections ended before they became a link, as there were too many
+              | links_refused.      % links refused as there were max_links of them
 
 -spec new() -> counters:counters_ref().
 new() -> counters:new(length(?NAMES), [write_concurrency]).
@@ -61,4 +64,6 @@ index(failures) -> 20;
 index(log_suppressed) -> 21;
 index(links_cut) -> 22;
 index(links_resumed) -> 23;
-index(bytes_resent) -> 24.
+index(bytes_resent) -> 24;
+index(strangers_evicted) -> 25;
+index(links_refused) -> 26.

@@ -14,8 +14,8 @@
 -define(INTERVAL, 30000).
 
 -type kind() :: link_up | link_down | link_cut | link_resumed | link_lost | link_closed
-              | stranger_down | stranger_closed                % connections whose first packet has not been accepted
-              | tls_failed | secret_wrong | send_failed
+              | stranger_down | stranger_closed | stranger_evicted              % connections whose first packet has not been accepted
+              | links_refused | tls_failed | secret_wrong | send_failed
               | proxy_refused | session_refused | failure.
 
 %% @doc Makes the table. The calling process owns it.
@@ -66,6 +66,8 @@ what(link_lost) -> "links with sessions were lost";
 what(link_closed) -> "links were closed for a protocol error";
 what(stranger_down) -> "connections ended before their first packet";
 what(stranger_closed) -> "connections were closed because of their first packet, or for not sending one";
+what(stranger_evicted) -> "connections were ended before they became a link, as there were too many";
+what(links_refused) -> "links were refused, as there were too many";
 what(tls_failed) -> "connections failed in their TLS handshake";
 what(secret_wrong) -> "links were refused for a wrong secret, or for too many from their address";
 what(send_failed) -> "links could no longer be written to";

@@ -9,7 +9,8 @@
 -module(ejabberd_megaphone_registry).
 -behaviour(gen_server).
 
--export([add_listener/1, add_link/2, move_link/2, connected/2, add_template/2, attempt/2, warn_once/2, counters/0, drain/0, is_draining/0]).
+-export([add_listener/1, add_link/2, links/0, move_link/2, connected/2, add_template/2, waits/1, attempt/2, warn_once/2]).
+-export([counters/0, drain/0, is_draining/0]).
 -export([start_link/0, init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export([host_up/1, host_down/1, ejabberd_stopping/0]).
 
@@ -36,6 +37,7 @@
         gone = #{} :: #{node() => Since :: integer()},      % ms, monotonic; nodes that have not come back
          is_stopping = false :: boolean(),                  % ejabberd is: a listener that ends will not come back
          templates = 0 :: non_neg_integer(),
+         waiting = ejabberd_megaphone_waiting:new() :: ejabberd_megaphone_waiting:waiting(),
          wrong_secrets = ejabberd_megaphone_wrong_secrets:new() :: ejabberd_megaphone_wrong_secrets:wrong_secrets()}).
 
 %% @doc Called in the process of a listener, which is linked to the registry from then on.
@@ -59,6 +61,14 @@ add_link(Link, Listener) ->
     catch exit:{Reason, _} when ?IS_STOPPED(Reason) -> {error, no_listener}
     end.
 
+%% @doc How many links there are, those included that are cut or are closing their sessions.
+-spec links() -> non_neg_integer().
+links() ->
+    case ets:info(?LINKS, size) of
+        undefined -> 0;
+        Size -> Size
+    end.
+
 %% @doc Called by the owner of a link that comes back by another listener.
 -spec move_link(#link{}, Listener :: pid()) -> ok | {error, no_listener}.
 move_link(#link{owner = Owner}, Listener) ->
@@ -76,6 +86,11 @@ add_template(Key, Template) ->
     try gen_server:call(?MODULE, {add_template, Key, Template})
     catch exit:_ -> none
     end.
+
+%% @doc Called by the process of a connection, which counts among those that have not become a link until it ends. If there are too many, this
+%% or another one is ended.
+-spec waits(Peer :: endpoint() | {local, binary()}) -> ok.
+waits(Peer) -> gen_server:cast(?MODULE, {waits, self(), Peer}).
 
 %% @doc Called for a connection that has sent a secret: when the secret may be looked at (see ejabberd_megaphone_wrong_secrets).
 -spec attempt(Peer :: endpoint() | {local, binary()}, IsRight :: boolean()) -> now | {wait, Ms :: pos_integer()} | too_many.
@@ -189,6 +204,18 @@ handle_call(counters, _From, State) ->
 
 %% @private
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({waits, Connection, Peer}, #state{waiting = Waiting, counters = Counters} = State) ->
+    _ = erlang:monitor(process, Connection, [{tag, waited}]),
+    case ejabberd_megaphone_waiting:take_excess(ejabberd_megaphone_waiting:add(Connection, Peer, Waiting)) of
+        {Excess, Rest} ->
+            exit(Excess, shutdown),
+            ejabberd_megaphone_counters:add(Counters, strangers_evicted),
+            _ = [?WARNING_MSG("A connection that has not become a link is ended: there are too many, and its address has the most", [])
+                 || ejabberd_megaphone_log:allows(stranger_evicted, Counters)],
+            {noreply, State#state{waiting = Rest}};
+        none ->
+            {noreply, State#state{waiting = ejabberd_megaphone_waiting:add(Connection, Peer, Waiting)}}
+    end;
 handle_cast({warn_once, Key, Text}, State) ->
     case ejabberd_megaphone_shared:get({warned, Key}, false) of
         true ->
@@ -235,6 +262,8 @@ handle_info({nodeup, Node}, State) ->
     {noreply, State};
 handle_info({'DOWN', _, process, Registry, Reason}, #state{others = Others} = State) ->
     next_without(node(Registry), Reason, State#state{others = maps:remove(Registry, Others)});
+handle_info({waited, _, process, Connection, _Reason}, #state{waiting = Waiting} = State) ->
+    {noreply, State#state{waiting = ejabberd_megaphone_waiting:remove(Connection, Waiting)}};
 handle_info({log_interval_ends, Kind}, State) ->
     ejabberd_megaphone_log:end_interval(Kind),
     {noreply, State};

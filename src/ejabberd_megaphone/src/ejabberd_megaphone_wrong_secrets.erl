@@ -6,8 +6,8 @@
 %%% that arrive at the same time, one is free. Until a secret's turn has come, nothing that its sender can see may depend on it.
 -module(ejabberd_megaphone_wrong_secrets).
 
--export([new/0, attempt/4, size/1]).
--export_type([wrong_secrets/0]).
+-export([new/0, attempt/4, size/1, address/1]).
+-export_type([wrong_secrets/0, address/0]).
 
 -include("ejabberd_megaphone.hrl").
 
@@ -47,6 +47,8 @@ attempt(Peer, IsRight, Now, Before) ->
 -spec size(wrong_secrets()) -> non_neg_integer().
 size(#wrong_secrets{free_at = FreeAt}) -> map_size(FreeAt).
 
+%% @doc The address that a connection is attributed to.
+-spec address(endpoint() | {local, binary()}) -> address().
 address({{0, 0, 0, 0, 0, 16#FFFF, High, Low}, _Port}) -> {High bsr 8, High band 255, Low bsr 8, Low band 255};
 address({{A, B, C, D, _, _, _, _}, _Port}) -> {network, A, B, C, D};
 address({local, _Path}) -> local;
