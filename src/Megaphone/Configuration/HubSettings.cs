@@ -32,7 +32,8 @@ internal static class HubSettings
         };
 
         bool isOpenOnPurpose = reader.Read(SettingKeys.AllowOpenListener);
-        bool isGuarded = reader.IsGiven(SettingKeys.HubLink.Secret) || hub.Tls?.Authorities is not null;
+        bool hasSecret = reader.IsGiven(SettingKeys.HubLink.Secret) || reader.IsGiven(SettingKeys.HubLink.SecretFile);
+        bool isGuarded = hasSecret || hub.Tls?.Authorities is not null;
         if (runs && !isOpenOnPurpose && !isGuarded && !IPAddress.IsLoopback(hub.Listen.Address))
         {
             reader.Refuse(

@@ -16,6 +16,9 @@ internal sealed class LinkKeys(KeyTable table, string role, string section, stri
 
     public SettingKey<string?> Secret { get; } = table.Add($"{section}:Secret", ValueFormats.Secret, Defaults.Secret, secretMeaning);
 
+    public SettingKey<string?> SecretFile { get; } = table.File(
+        $"{section}:SecretFile", "/run/credentials/megaphone.service/link-secret", "file with that secret, as its only line, in place of `Secret`");
+
     public SettingKey<string> Name { get; } = table.Add(
         $"{section}:Name", ValueFormats.Name, Defaults.Name, "what this end calls itself in the other end's log", shown: "the host's name");
 

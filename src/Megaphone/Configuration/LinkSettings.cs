@@ -25,11 +25,20 @@ internal static class LinkSettings
         return new LinkOptions
         {
             Name = reader.Read(keys.Name),
-            Secret = reader.Read(keys.Secret),
+            Secret = ReadSecret(reader, keys),
             MaxPacketBytes = maxPacketBytes,
             RingBytes = ringBytes,
             SocketBufferBytes = reader.Read(keys.SocketBufferBytes),
         };
+    }
+
+    private static string? ReadSecret(SettingsReader reader, LinkKeys keys)
+    {
+        string? secret = reader.Read(keys.Secret);
+        if (reader.Read(keys.SecretFile) is not { } path) return secret;
+        if (reader.IsGiven(keys.Secret)) reader.Refuse(keys.SecretFile, $"takes the place of {keys.Secret.Path}, which is given, too", "one of them");
+        if (SecretFile.Read(path, out string? inFile) is { } wrong) reader.Refuse(keys.SecretFile, wrong, keys.SecretFile.Example);
+        return inFile ?? secret;
     }
 
     /// <summary>The certificate and key of one end of links: both or neither.</summary>
