@@ -21,6 +21,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private ReactorGroup<EcmClient>? _clients;
     private byte[] _listeners = [];
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
+    private readonly ClientLimits _limits = new(options.Limits, options.MaxClients + (options.Tls?.MaxHandshakes ?? 0), metrics);
     private volatile bool _draining;
     private volatile bool _stopping;
 
@@ -91,6 +92,17 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public RefusalReason? GetRefusal() => _draining ? RefusalReason.Draining : servers.AreUsable ? null : RefusalReason.NoLink;
 
     /// <inheritdoc/>
+    public RefusalReason? OnArrived(int descriptor, in NativeAddress peer, int listener)
+    {
+        if (_limits.TryArrive(peer)) return null;
+        TurnedAway.Tell(descriptor, options.Clients[listener]);
+        return RefusalReason.Limited;
+    }
+
+    /// <inheritdoc/>
+    public void OnTurnedAway(in NativeAddress peer) => _limits.TurnAway(peer);
+
+    /// <inheritdoc/>
     public RefusalReason? OnAccepted(
         ConnectionId id, ref EcmClient state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
     {
@@ -115,6 +127,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         }
 
         metrics.AddConnected();
+        _limits.Begin(id, peer);
         chosen.AddClient(link.Number);
         owner = link.Number;
         return null;
@@ -172,13 +185,21 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
     {
         CloseReason whenRefused = _draining ? CloseReason.Drained : CloseReason.StreamError;
-        if (_web is { } web && web.Serves(state)) return web.OnClosed(id, owner, ref state, LinkOf(owner, state), reason, whenRefused);
+        if (_web is { } web && web.Serves(state))
+        {
+            // The server's end of a relay is nobody who has come.
+            Outcome outcome = web.OnClosed(id, owner, ref state, LinkOf(owner, state), reason, whenRefused);
+            if (outcome == Outcome.Done && state.LinkIndex != EcmClient.RelayedServer) _limits.Leave(id);
+            return outcome;
+        }
+
         bool refused = state.Stream.IsRefused;
         if (refused) reason = whenRefused;
         else _stanzas?.End(ref state);
 
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
+        _limits.Leave(id);
         servers.RemoveClient(state.LinkIndex, owner);
 
         // A refused client's session was over, and counted, when it was refused; so was that of one whose link was lost.
@@ -228,7 +249,11 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public void OnSlotsGivenBack(int reactor, int first, int count) => _web?.OnSlotsGivenBack(reactor, first, count);
 
     /// <summary>Ends what happens when time passes; before the reactors are gone.</summary>
-    public void Dispose() => _web?.Dispose();
+    public void Dispose()
+    {
+        _web?.Dispose();
+        _limits.Dispose();
+    }
 
     /// <inheritdoc/>
     public void OnBatchEnd() => PendingFlushes.Flush();

@@ -60,6 +60,9 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
         + "{Descriptors} without a descriptor, {Memory} without memory, {LinkFull} with a full link, {Draining} while draining")]
     public partial void Refused(int seconds, long noLink, long tooMany, long descriptors, long memory, long linkFull, long draining);
 
+    [LoggerMessage(217, LogLevel.Warning, "Limits kept out or ended clients in the last {Seconds} s: {Limits}")]
+    public partial void Limited(int seconds, string limits);
+
     [LoggerMessage(213, LogLevel.Information, "ECM drains: no new clients, and its {Clients} clients are ended within {Time}")]
     public partial void Draining(long clients, string time);
 

@@ -55,6 +55,9 @@ internal sealed record EcmOptions
     /// <summary>Where WebSocket clients go then, a URI; null: they look for themselves.</summary>
     public string? SeeOtherUri { get; init; }
 
+    /// <summary>What an address may have.</summary>
+    public LimitOptions Limits { get; init; } = new();
+
     /// <summary>The bounds of what is buffered for slow clients.</summary>
     public BufferOptions Buffers { get; init; } = new();
 

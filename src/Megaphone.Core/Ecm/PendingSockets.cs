@@ -12,9 +12,10 @@ namespace Megaphone.Ecm;
 /// <param name="pending">The clients.</param>
 /// <param name="resume">Has a listener that has waited for a place accept again.</param>
 /// <param name="splitter">Has the memory of their streams before TLS.</param>
+/// <param name="clients">The reactors, who know who has arrived.</param>
 /// <param name="metrics">Counts how they end.</param>
 internal sealed unsafe class PendingSockets(
-    Epoll epoll, PendingHandshakes pending, Action<int> resume, StreamSplitter splitter, RoleMetrics metrics)
+    Epoll epoll, PendingHandshakes pending, Action<int> resume, StreamSplitter splitter, ReactorGroup<EcmClient> clients, RoleMetrics metrics)
 {
     /// <summary>Begins to watch a new client.</summary>
     public void Watch(PendingHandshake client)
@@ -80,6 +81,7 @@ internal sealed unsafe class PendingSockets(
         if (!client.Rejected) metrics.AddHandshake(client.Expired ? HandshakeEnd.Timeout : end);
         Release(client);
         Remove(client);
+        clients.TurnAway(client.Peer);
         _ = Libc.Close(client.Descriptor);
     }
 

@@ -2,7 +2,9 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Ecm;
 
-/// <summary>Logs refused clients: one line with their numbers for each interval in which there were any.</summary>
+/// <summary>
+/// Logs refused clients: one line with their numbers for each interval in which there were any, and one for those that limits kept out.
+/// </summary>
 internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposable
 {
     private const int Seconds = 10;
@@ -15,6 +17,7 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
     ];
 
     private readonly long[] _reported = new long[Reasons.Length];
+    private readonly long[] _limited = new long[Enum.GetValues<Limit>().Length];
     private Timer? _timer;
 
     /// <summary>Starts the timer.</summary>
@@ -34,5 +37,14 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
         }
 
         if (refused.Sum() > 0) log.Refused(Seconds, refused[0], refused[1], refused[2], refused[3], refused[4], refused[5]);
+        List<string> limits = [];
+        foreach (Limit limit in Enum.GetValues<Limit>())
+        {
+            long count = metrics.Limited(limit) - _limited[(int)limit];
+            _limited[(int)limit] += count;
+            if (count > 0) limits.Add($"{count} {Label.Of(limit)}");
+        }
+
+        if (limits.Count > 0) log.Limited(Seconds, string.Join(", ", limits));
     }
 }

@@ -52,7 +52,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         (_options, _server, _clients, _metrics) = (options, server, clients, metrics);
         StreamSplitter splitter = new(new PieceMemory((long)tls.MaxHandshakes * StartTlsDialogue.MaxPieceBytes));
         _pending = new PendingHandshakes(tls.MaxHandshakes, tls.HandshakeTimeout);
-        _sockets = new PendingSockets(_epoll, _pending, ArmListener, splitter, metrics);
+        _sockets = new PendingSockets(_epoll, _pending, ArmListener, splitter, clients, metrics);
         _startTls = new StartTlsNegotiation(_sockets, splitter, metrics);
         _handshake = new HandshakeStep(tls, options.Clients, server, _pending, _sockets, clients, metrics, log);
         _firstListener = (ulong)tls.MaxHandshakes + 1;
@@ -156,13 +156,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
 
     private void OnAccepted(ClientTls mode, int descriptor, in NativeAddress peer, int listener)
     {
-        if (_clients.GetRefusal() is { } reason)
-        {
-            _ = Libc.Close(descriptor);
-            _metrics.AddRefused(reason);
-            return;
-        }
-
+        if (!_clients.TryArrive(descriptor, peer, listener)) return;
         _metrics.AddHandshaking(1);
         Interlocked.Increment(ref _accepted);
         StartTlsDialogue? dialogue = mode == ClientTls.StartTls ? new StartTlsDialogue(FindHost) : null;

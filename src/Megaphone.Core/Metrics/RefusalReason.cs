@@ -29,4 +29,7 @@ internal enum RefusalReason
 
     /// <summary>The client of a listener for the web did not send the head of its request in time.</summary>
     NoRequest,
+
+    /// <summary>A limit kept the client out: <c>megaphone_limited_total</c> says which.</summary>
+    Limited,
 }

@@ -30,6 +30,7 @@ internal struct RoleCounters
     public PerCloseReason Closed;
     public PerDropReason Dropped;
     public PerRefusalReason Refused;
+    public PerLimit Limited;
     public PerStreamCondition StreamErrors;
     public PerHandshakeEnd Handshakes;
 
@@ -48,8 +49,15 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="RefusalReason"/> has values.</summary>
-    [InlineArray(9)]
+    [InlineArray(10)]
     public struct PerRefusalReason
+    {
+        private long _first;
+    }
+
+    /// <summary>As many as <see cref="Limit"/> has values.</summary>
+    [InlineArray(5)]
+    public struct PerLimit
     {
         private long _first;
     }

@@ -92,6 +92,9 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Clients or links refused for this reason since the start.</summary>
     public long Refused(RefusalReason reason) => Volatile.Read(ref _counters.Refused[(int)reason]);
 
+    /// <summary>Clients that this limit kept out or ended since the start.</summary>
+    public long Limited(Limit limit) => Volatile.Read(ref _counters.Limited[(int)limit]);
+
     /// <summary>Clients' streams that were refused with this error since the start.</summary>
     public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _counters.StreamErrors[(int)condition]);
 
@@ -176,6 +179,9 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>A client or link was refused.</summary>
     public void AddRefused(RefusalReason reason) => Interlocked.Increment(ref _counters.Refused[(int)reason]);
+
+    /// <summary>A limit kept a client out, or ended it.</summary>
+    public void AddLimited(Limit limit) => Interlocked.Increment(ref _counters.Limited[(int)limit]);
 
     /// <summary>A client's stream was refused.</summary>
     public void AddStreamError(StreamCondition condition) => Interlocked.Increment(ref _counters.StreamErrors[(int)condition]);

@@ -28,6 +28,7 @@ internal sealed class ConnectionRequests<TState>(
     {
         if (!table.TryAllocate(out ConnectionId id))
         {
+            accepted!.OnTurnedAway(peer);
             tls.Refuse(descriptor);
             return RefusalReason.TooMany;
         }
@@ -37,6 +38,7 @@ internal sealed class ConnectionRequests<TState>(
         RefusalReason? refusal = accepted!.OnAccepted(id, ref table.State(id.Slot), peer, descriptor, listener, tls.Facts, out slot.Owner);
         if (refusal is not null)
         {
+            accepted.OnTurnedAway(peer);
             tls.Refuse(descriptor);
             slot.Descriptor = -1;
             slot.Set(ConnectionFlags.Closed | ConnectionFlags.CloseReported);

@@ -11,6 +11,14 @@ internal interface IAcceptHandler<TState>
     /// <summary>Why no client may be accepted now; null when one may. Any thread.</summary>
     RefusalReason? GetRefusal();
 
+    /// <summary>A client has connected to a listener, counted from 0. Any thread; it may still be told why it is refused.</summary>
+    /// <returns>Null, or why it is refused. One that is not is counted until <see cref="IConnectionHandler{TState}.OnClosed"/> or
+    /// <see cref="OnTurnedAway"/>.</returns>
+    RefusalReason? OnArrived(int descriptor, in NativeAddress peer, int listener);
+
+    /// <summary>A client that has arrived is not served after all, or has gone before it was accepted. Any thread.</summary>
+    void OnTurnedAway(in NativeAddress peer);
+
     /// <summary>
     /// A client was accepted by a listener, counted from 0, and has its TLS, if any: the handler fills in its state and says whose it is.
     /// Any thread, and several at the same time; the connection's gate is held.

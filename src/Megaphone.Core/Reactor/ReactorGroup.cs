@@ -153,8 +153,22 @@ internal sealed class ReactorGroup<TState>
         foreach (Reactor<TState> reactor in _reactors) reactor.Dispose();
     }
 
-    /// <summary>Why no client may be accepted now; null when one may.</summary>
-    public RefusalReason? GetRefusal() => Count >= _options.MaxConnections ? RefusalReason.TooMany : _accepted!.GetRefusal();
+    /// <summary>Has a client that has connected count as one who has arrived, or closes its socket and counts why. Any thread.</summary>
+    /// <param name="descriptor">Its socket.</param>
+    /// <param name="peer">Its address.</param>
+    /// <param name="listener">Where it has connected.</param>
+    /// <returns>Whether it has arrived: then it is passed to <see cref="Accept"/> or to <see cref="TurnAway"/>.</returns>
+    public bool TryArrive(int descriptor, in NativeAddress peer, int listener)
+    {
+        RefusalReason? refusal = Count >= _options.MaxConnections ? RefusalReason.TooMany : _accepted!.GetRefusal();
+        if ((refusal ?? _accepted!.OnArrived(descriptor, peer, listener)) is not { } reason) return true;
+        _ = Libc.Close(descriptor);
+        _metrics.AddRefused(reason);
+        return false;
+    }
+
+    /// <summary>A client that has arrived has gone before it could be accepted. Any thread.</summary>
+    public void TurnAway(in NativeAddress peer) => _accepted!.OnTurnedAway(peer);
 
     /// <summary>
     /// Serves a client that was accepted, or closes its socket and counts why. Any thread; one that is not a reactor's calls
@@ -165,8 +179,16 @@ internal sealed class ReactorGroup<TState>
     {
         // A client whose handshake took its time may come when there is no place left.
         RefusalReason? refusal = RefusalReason.TooMany;
-        if (Count < _options.MaxConnections) refusal = Least().Connections.Accept(descriptor, peer, listener, ref tls);
-        else tls.Refuse(descriptor);
+        if (Count < _options.MaxConnections)
+        {
+            refusal = Least().Connections.Accept(descriptor, peer, listener, ref tls);
+        }
+        else
+        {
+            TurnAway(peer);
+            tls.Refuse(descriptor);
+        }
+
         if (refusal is { } reason) _metrics.AddRefused(reason);
     }
 
@@ -191,14 +213,8 @@ internal sealed class ReactorGroup<TState>
 
     private void AcceptPlain(int descriptor, in NativeAddress peer, int listener)
     {
-        if (GetRefusal() is not { } reason)
-        {
-            AcceptedTls none = default;
-            Accept(descriptor, peer, listener, ref none);
-            return;
-        }
-
-        _ = Libc.Close(descriptor);
-        _metrics.AddRefused(reason);
+        if (!TryArrive(descriptor, peer, listener)) return;
+        AcceptedTls none = default;
+        Accept(descriptor, peer, listener, ref none);
     }
 }

@@ -29,6 +29,9 @@ internal static class HttpAnswer
     /// <summary>The head is too long.</summary>
     public static readonly byte[] TooLong = Refusal("431 Request Header Fields Too Large", $"The head exceeds {RequestHead.MaxBytes} bytes.");
 
+    /// <summary>A limit keeps the client's address out (RFC 6585, section 4): said without waiting for the request.</summary>
+    public static readonly byte[] TooManyRequests = Refusal("429 Too Many Requests", "This address may not connect, or has too many connections.");
+
     /// <summary>The server behind the relay cannot be reached.</summary>
     public static readonly byte[] BadGateway = Refusal("502 Bad Gateway", "The server behind this one cannot be reached.");
 

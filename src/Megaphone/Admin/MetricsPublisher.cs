@@ -66,6 +66,11 @@ internal sealed class MetricsPublisher : IDisposable
                         metrics.StreamErrors(condition), LabelOf("condition", StreamErrorText.NameOf(condition)))),
                     null,
                     "Streams of clients refused, by stream error.");
+                Meter.CreateObservableCounter(
+                    "megaphone_limited_total",
+                    () => Enum.GetValues<Limit>().Select(limit => new Measurement<long>(metrics.Limited(limit), LabelOf("limit", Label.Of(limit)))),
+                    null,
+                    "Clients that a limit kept out or ended, by limit.");
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_handshaking",
                     () => metrics.Handshaking,

@@ -29,6 +29,7 @@ internal static class EcmSettings
             Link = LinkSettings.Read(reader, SettingKeys.EcmLink) with { Framing = framing },
             Proxy = reader.Read(SettingKeys.Proxy),
             Tls = ReadTls(reader, runs && speaksTls),
+            Limits = ReadLimits(reader),
             MaxClients = reader.Read(SettingKeys.MaxClients),
             Reactors = reader.Read(SettingKeys.EcmReactors),
             Backlog = reader.Read(SettingKeys.Backlog),
@@ -109,6 +110,30 @@ internal static class EcmSettings
 
         IReadOnlyList<T> ReadList<T>(SettingKey<T> key, string name) =>
             [.. reader.Items($"{section}:{name}").Select(key.At(item).At).Where(reader.IsGiven).Select(reader.Read)];
+    }
+
+    private static LimitOptions ReadLimits(SettingsReader reader)
+    {
+        LimitOptions defaults = new();
+        LimitOptions limits = new()
+        {
+            PerAddress = reader.Read(SettingKeys.PerAddress),
+            PerAddressRate = reader.Read(SettingKeys.PerAddressRate),
+            Ipv4Prefix = reader.Read(SettingKeys.Ipv4Prefix),
+            Ipv6Prefix = reader.Read(SettingKeys.Ipv6Prefix),
+            Ipv6Site = reader.Read(SettingKeys.Ipv6Site),
+            Allow = reader.ReadList(SettingKeys.Allow, defaults.Allow),
+            Deny = reader.ReadList(SettingKeys.Deny, defaults.Deny),
+            Exempt = reader.ReadList(SettingKeys.Exempt, defaults.Exempt),
+        };
+        if (limits.Ipv6Site >= limits.Ipv6Prefix)
+        {
+            reader.Refuse(
+                SettingKeys.Ipv6Site,
+                $"must be below {SettingKeys.Ipv6Prefix.Path}, which is {limits.Ipv6Prefix}, or 0: a site is wider than an address", "0");
+        }
+
+        return limits;
     }
 
     private static void RefuseTooLongStanzas(SettingsReader reader, EcmOptions ecm)

@@ -31,6 +31,12 @@ internal abstract class SettingKey(string path, string meaning)
     /// <summary>Whether a key that was given is a section that this one stands in.</summary>
     public bool IsIn(string given) => given.Split(':') is var parts && parts.Length < _parts.Length && BeginsWith(parts);
 
+    /// <summary>The list, or the section, that it stands in.</summary>
+    public string Parent => Path[..Path.LastIndexOf(':')];
+
+    /// <summary>Whether a key that was given is a list of values with this key.</summary>
+    public bool IsItemIn(string given) => given.Split(':').Length == _parts.Length - 1 && IsPlaceholder(_parts[^1]) && IsIn(given);
+
     /// <summary>Whether this is the key of an item, where <paramref name="list"/> takes a list of values or one value.</summary>
     public bool IsItemOf(SettingKey list) => Path == $"{list.Path}:N";
 

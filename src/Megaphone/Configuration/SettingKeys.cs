@@ -26,6 +26,7 @@ internal static class SettingKeys
     private static readonly WebOptions WebDefaults = new();
     private static readonly LinkConnectOptions ConnectDefaults = new() { To = [new HostPort("127.0.0.1", 6280)] };
     private static readonly EcmOptions EcmDefaults = new() { Clients = [ListenerDefaults], Connect = ConnectDefaults, Link = new LinkOptions() };
+    private static readonly LimitOptions LimitDefaults = new();
     private static readonly EcmTlsOptions TlsDefaults = new() { Server = new TlsServerOptions { Certificates = [] } };
     private static readonly HubOptions HubDefaults = new() { Listen = new IPEndPoint(IPAddress.Loopback, 6280), Link = new LinkOptions() };
 
@@ -125,6 +126,27 @@ internal static class SettingKeys
         "Ecm:Proxy", EcmFormats.Proxy, EcmDefaults.Proxy, "PROXY header at the head of each session, which names the client's address");
     public static readonly SettingKey<int> MaxClients = Table.Number(
         "Ecm:MaxClients", 1, 16_000_000, EcmDefaults.MaxClients, "clients held at the same time; more are refused", example: 20_000);
+    public static readonly SettingKey<int> PerAddress = Table.Number(
+        "Ecm:Limits:PerAddress", 0, 16_000_000, LimitDefaults.PerAddress, "connections of one address at the same time; 0: any number", example: 100);
+    public static readonly SettingKey<int> PerAddressRate = Table.Number(
+        "Ecm:Limits:PerAddressRate", 0, TokenBucket.MaxPerSecond, LimitDefaults.PerAddressRate,
+        "connections that one address may bring in a second, as many of them at once; 0: any number", example: 10);
+    public static readonly SettingKey<int> Ipv4Prefix = Table.Number(
+        "Ecm:Limits:Ipv4Prefix", 8, 32, LimitDefaults.Ipv4Prefix, "bits of an IPv4 address that tell one from another");
+    public static readonly SettingKey<int> Ipv6Prefix = Table.Number(
+        "Ecm:Limits:Ipv6Prefix", 16, 64, LimitDefaults.Ipv6Prefix,
+        "the same for IPv6: a host has all addresses of its network, which is a /64");
+    public static readonly SettingKey<int> Ipv6Site = Table.Number(
+        "Ecm:Limits:Ipv6Site", 0, 48, LimitDefaults.Ipv6Site,
+        "bits that tell one IPv6 site from another, which may have 16 times as much as an address; 0: sites are not counted");
+    public static readonly SettingKey<IPNetwork> Allow = Table.Add(
+        "Ecm:Limits:Allow:N", SettingFormats.Network, default,
+        "network from which clients may connect; with none in the list, from any", shown: "none");
+    public static readonly SettingKey<IPNetwork> Deny = Table.Add(
+        "Ecm:Limits:Deny:N", SettingFormats.Network, default, "network from which they may not, whether in `Allow` or not", shown: "none");
+    public static readonly SettingKey<IPNetwork> Exempt = Table.Add(
+        "Ecm:Limits:Exempt:N", SettingFormats.Network, LimitDefaults.Exempt[0],
+        "network that `PerAddress` and `PerAddressRate` do not concern: load balancers, for example; `[]`: none");
     public static readonly SettingKey<int> EcmReactors = Table.Number(
         "Ecm:Reactors", 1, 64, EcmDefaults.Reactors, "threads that read from clients", "one per two cores", example: 4);
     public static readonly SettingKey<int> Backlog = Table.Number(

@@ -56,6 +56,15 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
             source.Any(given => IsBelow(given.Key, one.Path) && !string.IsNullOrEmpty(given.Value.Text));
     }
 
+    /// <summary>The values of a list.</summary>
+    /// <param name="item">The key of an item.</param>
+    /// <param name="fallback">The list when none is given; <c>[]</c> gives an empty one.</param>
+    public IReadOnlyList<T> ReadList<T>(SettingKey<T> item, IReadOnlyList<T> fallback)
+    {
+        SettingKey<T>[] given = [.. Items(item.Parent).Select(item.At).Where(IsGiven)];
+        return given.Length == 0 && Last(item.Parent) is not { Text: "" } ? fallback : [.. given.Select(Read)];
+    }
+
     /// <summary>
     /// Whether a section is switched on. The last source that says anything about it decides: <c>true</c> or a key in it says yes,
     /// <c>false</c> says no, also where the same source sets keys in it.
@@ -118,6 +127,7 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
             SettingKey? inside = SettingKeys.All.FirstOrDefault(known => known.IsIn(key));
             string? text = string.IsNullOrEmpty(given.Text) ? null : Shown(given.Text);
             if (known is not null && (inside is null || text is not null || inside.IsItemOf(known))) continue;
+            if (given.Text == "" && inside?.IsItemIn(key) is true) continue;
 
             if (SettingKeys.Gone.TryGetValue(key, out string? instead))
                 problems.Add(new Problem(key, text, "is a key that exists no more", $"take it out: {instead}", given.Origin));

@@ -80,6 +80,20 @@ internal sealed class TestConnection(Socket socket) : IDisposable
         return all.ToArray();
     }
 
+    /// <summary>Reads at most so many bytes, or fewer where the other end has closed the connection or reset it.</summary>
+    public async Task<byte[]> ReceiveAtMostAsync(int count)
+    {
+        try
+        {
+            byte[] some = new byte[count];
+            return some[..await ReadSomeAsync(some, "bytes, or the end")];
+        }
+        catch (SocketException)
+        {
+            return [];
+        }
+    }
+
     /// <summary>Sends something to an echo and asserts that it is returned.</summary>
     public async Task AssertEchoesAsync(string text = "is anybody there?")
     {

@@ -109,6 +109,16 @@ public class SettingsTests
         static IEnumerable<string> ServersOf(Settings settings) => settings.Ecm!.Connect.To.Select(to => to.ToString());
     }
 
+    [Fact]
+    public void A_list_of_networks_may_be_empty_and_only_one_that_is_not_given_is_the_default()
+    {
+        Assert.Equal(["127.0.0.0/8"], ExemptIn("{}"));
+        Assert.Equal([], ExemptIn("""{ "Ecm": { "Limits": { "Exempt": [] } } }"""));
+        Assert.Equal(["10.0.0.0/8", "::1/128"], ExemptIn("""{ "Ecm": { "Limits": { "Exempt": [ "10.0.0.0/8", "::1/128" ] } } }"""));
+
+        static IEnumerable<string> ExemptIn(string json) => Configured.Right(json).Ecm?.Limits.Exempt.Select(network => $"{network}") ?? [];
+    }
+
     [Theory]
     [InlineData("""{ "Ecm": { "Link": { "To": [ "192.0.2.1:1", "node.example.org:1" ], "Count": 2 } }, "Admin": false }""", 64 + 2 + 2 * 8)]
     [InlineData("""{ "Ecm": { "Link": { "Count": 3 } } }""", 64 + 3 + 64)]
@@ -162,6 +172,10 @@ public class SettingsTests
                   "Tls": { "Ca": "/c.pem", "Name": "other.example.org", "Certificate": "/d.pem", "Key": "/d.key" },
                   "ConnectTimeout": "1s", "RetryMin": "500ms", "RetryMax": "1m", "RingBytes": "8M", "SocketBufferBytes": 77777
                 },
+                "Limits": {
+                  "PerAddress": 61, "PerAddressRate": 62, "Ipv4Prefix": 24, "Ipv6Prefix": 56, "Ipv6Site": 40,
+                  "Allow": [ "10.0.0.0/8", "::1/128" ], "Deny": [ "10.1.0.0/16" ], "Exempt": [ "10.2.0.0/16" ]
+                },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
                 "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576, "Drain": { "SeeOtherUri": "wss://b.example/ws" },
                 "Buffers": { "LowBytes": 15, "HighBytes": 16, "LimitBytes": 17, "TotalBytes": 18 },
@@ -188,6 +202,7 @@ public class SettingsTests
             {string.Join('\n', settings.Ecm!.Clients)}
             {string.Join(' ', settings.Ecm.Clients[2].Web!.Origins)} {string.Join(' ', settings.Ecm.Clients[2].Web!.ForwardedFrom)}
             {string.Join('\n', settings.Ecm.Connect.To)}
+            {string.Join(' ', settings.Ecm.Limits.Allow.Concat(settings.Ecm.Limits.Deny).Concat(settings.Ecm.Limits.Exempt))}
             {string.Join('\n', settings.Ecm.Tls!.Server.Certificates)}
             {string.Join(' ', settings.Ecm.Tls.Server.Certificates[1].Names)}
             {settings.Hub}

@@ -10,7 +10,7 @@ public class LabelTests
     [Fact]
     public void Every_label_is_pinned() => Snapshot.Match(string.Join('\n',
     [
-        .. Lines<Role>(), .. Lines<CloseReason>(), .. Lines<DropReason>(), .. Lines<RefusalReason>(),
+        .. Lines<Role>(), .. Lines<CloseReason>(), .. Lines<DropReason>(), .. Lines<RefusalReason>(), .. Lines<Limit>(),
     ]));
 
     private static IEnumerable<string> Lines<T>()

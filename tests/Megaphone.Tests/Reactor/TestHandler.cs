@@ -12,6 +12,7 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     private readonly ConcurrentDictionary<int, TestConnection> _connections = new();
     private int _numbers;
     private int _batches;
+    private int _turnedAway;
 
     /// <summary>Every client that was accepted, in order.</summary>
     public BlockingCollection<TestConnection> Accepted { get; } = [];
@@ -27,6 +28,12 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
 
     /// <summary>Why clients are refused; null: they are not.</summary>
     public RefusalReason? Refuses { get; set; }
+
+    /// <summary>Why clients are refused when they have connected; null: they are not.</summary>
+    public RefusalReason? RefusesArrival { get; set; }
+
+    /// <summary>Clients that arrived and were not served.</summary>
+    public int TurnedAway => Volatile.Read(ref _turnedAway);
 
     /// <summary>Why a sweep closes the connections of an owner.</summary>
     public Func<int, CloseReason?> CloseReasonOf { get; set; } = _ => null;
@@ -53,6 +60,10 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     }
 
     RefusalReason? IAcceptHandler<TestState>.GetRefusal() => Refuses;
+
+    RefusalReason? IAcceptHandler<TestState>.OnArrived(int descriptor, in NativeAddress peer, int listener) => RefusesArrival;
+
+    void IAcceptHandler<TestState>.OnTurnedAway(in NativeAddress peer) => Interlocked.Increment(ref _turnedAway);
 
     RefusalReason? IAcceptHandler<TestState>.OnAccepted(
         ConnectionId id, ref TestState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner)
