@@ -103,6 +103,17 @@ public sealed class LimitTests : IDisposable
     }
 
     [Fact]
+    public async Task A_browser_gets_an_answer_of_HTTP()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            _hub.Address, "Ecm:Clients:0:Framing=web", "Ecm:Limits:Deny:0=127.0.0.9/32");
+        using LinkPeer link = await _hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients, Other);
+        Assert.StartsWith("HTTP/1.1 429 Too Many Requests\r\n", Encoding.ASCII.GetString(await client.ReceiveToEndAsync()));
+    }
+
+    [Fact]
     public async Task A_client_of_direct_TLS_gets_an_alert()
     {
         _certificates.Issue("localhost", ["localhost"]);
@@ -134,6 +145,81 @@ public sealed class LimitTests : IDisposable
         using TlsClient client = await TlsClient.ConnectAsync(both.Clients);
         await client.AssertEchoesAsync();
         Assert.Equal(0, (await both.MetricsAsync())["megaphone_limited_total"]);
+    }
+
+    /// <summary>600 silent connections used to keep everybody else waiting, as they held all places.</summary>
+    [Fact]
+    public async Task Silent_connections_of_one_address_do_not_keep_others_from_their_handshake()
+    {
+        _certificates.Issue("localhost", ["localhost"]);
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
+            ["Ecm:Clients:0:Tls=direct", "Ecm:Tls:MaxHandshakes=64", "Ecm:Tls:HandshakeTimeout=5m", .. _certificates.Settings("localhost")]);
+        List<TestConnection> silent = [];
+        for (int i = 0; i < 300; i++) silent.Add(await TestConnection.ConnectAsync(both.Clients, One));
+        using (TlsClient client = await TlsClient.ConnectAsync(both.Clients)) await client.AssertEchoesAsync();
+        MetricsSnapshot metrics = await both.MetricsAsync();
+        Assert.InRange(metrics["megaphone_limited_total", "limit=silent_handshake"], 1, 300);
+        Assert.InRange(metrics["megaphone_limited_total", "limit=max_handshakes"], 1, 1000);
+        await BoundedWait.UntilAsync(() => both.LogLines("max_handshakes") > 0, "a line in the log");
+
+        // And those that are left have not much longer.
+        await both.ReachesAsync(0, "megaphone_ecm_handshaking");
+        silent.ForEach(connection => connection.Dispose());
+    }
+
+    /// <summary>1,030 connections without a login used to take all the memory for stanzas that come in parts.</summary>
+    [Fact]
+    public async Task Parts_of_stanzas_of_those_who_have_not_logged_in_take_nothing_from_others()
+    {
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, "Ecm:Clients:0:Framing=stanza", "Ecm:IncompleteBytes=1M");
+        using LinkPeer link = await _hub.AcceptAsync(logins: true);
+        await ecm.HasLinksAsync(1, "ecm");
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
+        await client.SendAsync(XmppClient.Header);
+        ulong id = (await link.ReceiveAsync()).Id;
+        await link.SendControlAsync($$"""{"op":"loggedIn","ids":["{{id}}"]}""");
+        await ecm.ReachesAsync(1, "megaphone_clients_logged_in");
+
+        List<TestConnection> greedy = [];
+        for (int i = 0; i < 100; i++)
+        {
+            TestConnection one = await TestConnection.ConnectAsync(ecm.Clients, One);
+            greedy.Add(one);
+            await one.SendAsync($"{XmppClient.Header}<a x='{new string('x', 16_000)}");
+        }
+
+        await ecm.ReachesAtLeastAsync(1, "megaphone_ecm_stream_errors_total", "condition=resource-constraint");
+        Assert.InRange((await ecm.MetricsAsync())["megaphone_ecm_incomplete_bytes"], 1, 512 << 10);
+
+        // One from another address who logs in meanwhile, and one who is logged in, send stanzas in parts.
+        HashSet<ulong> seen = [id];
+        while (seen.Count < greedy.Count + 1) seen.Add(await SessionAsync(link));
+        using TestConnection other = await TestConnection.ConnectAsync(ecm.Clients, Other);
+        await other.SendAsync(XmppClient.Header);
+        ulong otherId = await SessionAsync(link);
+        long before = (await ecm.MetricsAsync())["megaphone_ecm_incomplete_bytes"];
+        await other.SendAsync("<auth>");
+        await BoundedWait.UntilAsync(
+            async () => (await ecm.MetricsAsync())["megaphone_ecm_incomplete_bytes"] != before, () => "a part of a stanza");
+        await other.SendAsync("</auth>");
+        Assert.Equal(otherId, await SessionAsync(link, "<auth></auth>"));
+        string message = $"<message>{new string('y', 100_000)}</message>";
+        await client.SendAsync(message);
+        Assert.Equal(id, await SessionAsync(link, message));
+
+        greedy.ForEach(connection => connection.Dispose());
+        await ecm.HasClientsAsync(2);
+        await ecm.ReachesAsync(0, "megaphone_ecm_incomplete_bytes");
+    }
+
+    /// <summary>The next session that sends a piece, which must be this one if it is given.</summary>
+    private static async Task<ulong> SessionAsync(LinkPeer link, string piece = XmppClient.Header)
+    {
+        Packet packet;
+        do packet = await link.ReceiveAsync();
+        while (packet.Id == 0);
+        Assert.Equal(piece, packet.Text);
+        return packet.Id;
     }
 
     private static async Task<bool> IsServedAsync(TestConnection client)

@@ -157,6 +157,34 @@ public sealed class ReloadTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_has_logged_in_has_and_who_has_not_still_has_to_and_both_count_for_their_address()
+    {
+        MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync());
+        MegaphoneProcess ecm = await StartAsync(hub.Hub, [Listener()], binary: null, root => root["Ecm"]!["Limits"] = new JsonObject
+        {
+            ["PerAddress"] = 2,
+            ["LoginTimeout"] = "6s",
+            ["Exempt"] = new JsonArray(),
+        });
+        TestConnection known = Keep(await TestConnection.ConnectAsync(ecm.Clients));
+        await known.AssertEchoesAsync();
+        TestConnection silent = Keep(await TestConnection.ConnectAsync(ecm.Clients));
+        await ecm.HasClientsAsync(2);
+        await ecm.ReloadAsync(done: 1);
+        Assert.Equal(1, (await ecm.MetricsAsync())["megaphone_clients_logged_in"]);
+        await (Keep(await TestConnection.ConnectAsync(ecm.Clients))).AssertIsGoneAsync();
+        await ecm.ReachesAsync(1, "megaphone_limited_total", "limit=per_address");
+
+        await silent.AssertIsGoneAsync();
+        await ecm.HasClientsAsync(1);
+        await known.AssertEchoesAsync();
+        await (Keep(await TestConnection.ConnectAsync(ecm.Clients))).AssertEchoesAsync();
+        known.Dispose();
+        await ecm.HasClientsAsync(1);
+        await ecm.ReachesAsync(1, "megaphone_clients_logged_in");
+    }
+
+    [Fact]
     public async Task Listeners_come_and_go_and_those_who_came_over_them_stay()
     {
         MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync()), other = Keep(await MegaphoneProcess.HubAsync());

@@ -55,6 +55,15 @@ internal sealed unsafe class AddressTable(LimitOptions options, int most) : IDis
         return ofSite == Limit.PerAddress ? Limit.PerSite : Limit.PerSiteRate;
     }
 
+    /// <summary>Counts a connection that was counted by a table before this one, whatever its address may have.</summary>
+    public void ArriveAgain(ClientAddress client, bool isLimited, bool hasLoggedIn, long now)
+    {
+        int most = isLimited && options.PerAddress > 0 ? int.MaxValue : 0;
+        uint time = TokenBucket.TimeOf(now);
+        TryAdd(NetworkOf(client), most, bucket: default, hasLoggedIn ? 0 : 1, time);
+        if (most > 0 && HasSite(client, isLimited)) TryAdd(SiteOf(client), most, bucket: default, notLoggedIn: 0, time);
+    }
+
     /// <summary>A connection that has been counted has logged in.</summary>
     public void LogIn(ClientAddress client, long now) => Remove(NetworkOf(client), connections: 0, notLoggedIn: 1, TokenBucket.TimeOf(now));
 
@@ -164,7 +173,7 @@ internal sealed unsafe class AddressTable(LimitOptions options, int most) : IDis
     {
         if (shard.Hand >= shard.Table.Size) shard.Hand = 0;
         if (shard.Table.Count == 0) return;
-        AddressCounts* counts = shard.Table.At(shard.Hand);
+        AddressCounts* counts = shard.Table.At(shard.Hand, out _);
         if (counts == null || !counts->IsDeserted || !TokenBucket.IsFull(counts->FullAt, now ?? counts->FullAt))
         {
             shard.Hand++;

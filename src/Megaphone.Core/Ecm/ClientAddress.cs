@@ -20,6 +20,9 @@ internal readonly record struct ClientAddress(ulong Value)
     /// <summary>Whether it is of IPv4.</summary>
     public bool IsV4 => Value >> TagShift == Ipv4Tag;
 
+    /// <summary>Whether a client can have it.</summary>
+    public bool IsPossible => Value >> TagShift != SiteTag && (!IsV4 || (ushort)(Value >> 32) == 0);
+
     /// <summary>That of the other end of a connection.</summary>
     public static ClientAddress Of(in NativeAddress peer)
     {

@@ -13,9 +13,13 @@ namespace Megaphone.Ecm;
 internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>, IConnectHandler<EcmClient>, IStateKeeper<EcmClient>, IDisposable
 {
-    private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
+    /// <summary>How many are looked at when one has to give way.</summary>
+    private const int SampleSize = 16;
 
-    private readonly PieceMemory _memory = new(options.IncompleteBytes);
+    private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
+    private static readonly byte[] TooLate = StreamErrorText.ErrorAndEnd(StreamCondition.ConnectionTimeout);
+
+    private readonly PieceMemory _memory = MemoryFor(options);
     private StanzaFraming? _stanzas;
     private WebClients? _web;
     private ReactorGroup<EcmClient>? _clients;
@@ -24,6 +28,9 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private readonly ClientLimits _limits = new(options.Limits, options.MaxClients + (options.Tls?.MaxHandshakes ?? 0), metrics);
     private volatile bool _draining;
     private volatile bool _stopping;
+
+    /// <summary>Who may connect, and who is there without having logged in.</summary>
+    public ClientLimits Limits => _limits;
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
     /// <exception cref="IOException">There is no address space for what is kept of clients.</exception>
@@ -137,6 +144,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public Outcome OnReadable(ConnectionId id, int owner, ref EcmClient state, IConnectionInput input)
     {
         if (_stopping) return Outcome.Closed;
+        if (_memory.IsScarce && !input.IsAdmitted) MakeRoom(id, state);
         if (_web is { } web && web.Serves(state)) return web.OnReadable(id, owner, ref state, LinkOf(owner, state), input);
         if (state.Stream.IsRefused) return StanzaFraming.Discard(input);
         if (LinkOf(owner, state) is not { } link) return Outcome.Closed;
@@ -151,6 +159,8 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         ReadOnlySpan<byte> bytes = input.Receive(link.MaxContent);
         if (!bytes.IsEmpty)
         {
+            // What it speaks is not known here, nor how that logs in: it is enough that it speaks.
+            if (!input.IsAdmitted) _clients!.Admit(id, owner);
             state.Open(metrics);
             claim.Commit(id.Value, bytes);
             PendingFlushes.Add(link);
@@ -189,7 +199,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         {
             // The server's end of a relay is nobody who has come.
             Outcome outcome = web.OnClosed(id, owner, ref state, LinkOf(owner, state), reason, whenRefused);
-            if (outcome == Outcome.Done && state.LinkIndex != EcmClient.RelayedServer) _limits.Leave(id);
+            if (outcome == Outcome.Done && state.LinkIndex != EcmClient.RelayedServer) _limits.Leave(id, isUser: !state.IsRelayed);
             return outcome;
         }
 
@@ -199,7 +209,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
-        _limits.Leave(id);
+        _limits.Leave(id, isUser: true);
         servers.RemoveClient(state.LinkIndex, owner);
 
         // A refused client's session was over, and counted, when it was refused; so was that of one whose link was lost.
@@ -208,21 +218,38 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     }
 
     /// <inheritdoc/>
+    public void OnAdmitted(ConnectionId id, ref EcmClient state) => _limits.Admit(id, isUser: !state.IsRelayed);
+
+    /// <inheritdoc/>
+    public bool HasUnfinished => metrics.IncompleteBytes > 0;
+
+    /// <inheritdoc/>
     public CloseReason? GetCloseReason(
-        ConnectionId id, int owner, bool hasSent, bool isDrain, ref EcmClient state, out ReadOnlySpan<byte> last)
+        ConnectionId id, int owner, bool hasSent, CloseOccasion occasion, ref EcmClient state, out ReadOnlySpan<byte> last)
     {
         last = default;
         if (_stopping) return null;
         Link? link = LinkOf(owner, state);
-        if (_web is { } web && web.Serves(state)) return web.GetCloseReason(id, ref state, link, isDrain, Shutdown, out last);
-        if (state.Stream.IsRefused) return null;
-        if (link is not null && !isDrain) return null;
-        CloseReason reason = link is null ? CloseReason.LinkLost : CloseReason.Drained;
-        if (_stanzas is { } stanzas)
+        WebClients? web = _web is { } clients && clients.Serves(state) ? clients : null;
+        if (link is not null && occasion == CloseOccasion.Sweep) return null;
+        if (web is not null ? !web.MustEnd(id, state, occasion) : !MustEnd(ref state, occasion)) return null;
+        CloseReason reason = occasion switch
+        {
+            CloseOccasion.Late => CloseReason.LoginTimeout,
+            CloseOccasion.Look => CloseReason.StanzaTimeout,
+            _ => link is null && !state.IsRelayed ? CloseReason.LinkLost : CloseReason.Drained,
+        };
+        bool isLate = occasion is CloseOccasion.Late or CloseOccasion.Look;
+        byte[] farewell = isLate ? TooLate : Shutdown;
+        if (web is not null)
+        {
+            last = web.Abandon(id, ref state, link, occasion, reason, farewell);
+        }
+        else if (_stanzas is { } stanzas)
         {
             if (state.Life.IsOpened) metrics.AddSessionClosed(reason);
             stanzas.Abandon(ref state);
-            byte[] farewell = isDrain ? _farewell : Shutdown;
+            if (occasion == CloseOccasion.Drain) farewell = _farewell;
             last = hasSent ? farewell : (byte[])[.. StreamErrorText.NewHeader(), .. farewell];
 
             // The server keeps what its client can still resume elsewhere (XEP-0198): nothing more of the client reaches it, not even its answer to
@@ -230,6 +257,8 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
             state.Life.TrySendClose(link, id.Value, reason);
         }
 
+        if (isLate) metrics.AddLimited(occasion == CloseOccasion.Late ? Limit.LoginTimeout : Limit.StanzaTimeout);
+        if (isLate && !last.IsEmpty) metrics.AddStreamError(StreamCondition.ConnectionTimeout);
         return reason;
     }
 
@@ -274,6 +303,43 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         metrics.AddSessionClosed(CloseReason.StreamError);
         state.Life.TrySendClose(link, id.Value, CloseReason.StreamError);
     }
+
+    /// <summary>
+    /// The memory for what is incomplete of those who have not logged in is used up: of some of them the worst gives way, the one whose part and
+    /// address together take most, unless that is the client itself, who will find no room then.
+    /// </summary>
+    private void MakeRoom(ConnectionId id, in EcmClient client)
+    {
+        Span<(ConnectionId Id, int OfAddress)> sample = stackalloc (ConnectionId, int)[SampleSize];
+        long most = Math.Max(1, HeldBy(id, client)) * (long)_limits.NotLoggedIn(id);
+        ConnectionId worst = default;
+        foreach ((ConnectionId other, int ofAddress) in sample[.._limits.Sample(sample)])
+        {
+            // What another reactor has is not to be looked at here.
+            if (other.Reactor != id.Reactor || _clients!.OwnerOf(other) == 0) continue;
+            long takes = (long)HeldBy(other, _clients.StateOf(other)) * ofAddress;
+            if (takes <= most) continue;
+            (most, worst) = (takes, other);
+        }
+
+        if (worst.Value == 0) return;
+        ref EcmClient state = ref _clients!.StateOf(worst);
+        if (LinkOf(_clients.OwnerOf(worst), state) is not { } link) return;
+        metrics.AddLimited(Limit.IncompleteBytes);
+        if (_web is { } web && web.Serves(state)) web.GiveWay(worst, ref state, link);
+        else if (_stanzas is { } stanzas) Refuse(worst, link, ref state, stanzas.Refuse(ref state));
+    }
+
+    /// <summary>The memory that what is incomplete of a client takes, in bytes.</summary>
+    private int HeldBy(ConnectionId id, in EcmClient client) =>
+        _web is { } web && web.Serves(client) ? web.HeldBy(id, client) : _stanzas?.HeldBy(client) ?? 0;
+
+    /// <summary>A piece of the longest kind must find room, however much is kept for short ones.</summary>
+    private static PieceMemory MemoryFor(EcmOptions options) =>
+        new(options.IncompleteBytes, Math.Clamp(options.IncompleteBytes - options.GetMaxStanzaBytes().Max(), 0, options.IncompleteBytes / 4));
+
+    private static bool MustEnd(ref EcmClient state, CloseOccasion occasion) =>
+        !state.Stream.IsRefused && (occasion != CloseOccasion.Look || StanzaFraming.IsStuck(ref state));
 
     /// <summary>The link of a client; null when the link that it was on is down, or it needs none.</summary>
     private Link? LinkOf(int owner, in EcmClient state) => state.IsRelayed ? null : servers.Find(state.LinkIndex, owner);

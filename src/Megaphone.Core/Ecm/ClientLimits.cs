@@ -1,3 +1,4 @@
+using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
@@ -16,11 +17,11 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
     private readonly NetworkList _allow = new(options.Allow);
     private readonly NetworkList _deny = new(options.Deny);
     private readonly NetworkList _exempt = new(options.Exempt);
-    private readonly bool _counts = options.PerAddress > 0 || options.PerAddressRate > 0;
 
     // For IPv6 there may be a site beside each address.
     private readonly AddressTable _addresses = new(options, 2 * maxClients + RoomForBuckets);
-    private readonly ClientTable _clients = new();
+    private readonly ClientTable _arriving = new();
+    private readonly ClientTable _loggedIn = new();
 
     /// <summary>A client has connected. One that is let in is counted, until it is turned away or leaves.</summary>
     /// <returns>Whether it is let in.</returns>
@@ -28,7 +29,7 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
     {
         Limit? limit = null;
         if (_deny.Contains(peer) || (!_allow.IsEmpty && !_allow.Contains(peer))) limit = Limit.Denied;
-        else if (_counts) limit = _addresses.Arrive(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64);
+        else limit = _addresses.Arrive(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64);
         if (limit is { } kept) metrics.AddLimited(kept);
         return limit is null;
     }
@@ -36,30 +37,89 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
     /// <summary>A client who was let in is not served after all, or has gone before it was.</summary>
     public void TurnAway(in NativeAddress peer)
     {
-        if (_counts) Leave(new CountedClient(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64));
+        Leave(new CountedClient(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64), hadLoggedIn: false);
     }
 
     /// <summary>A client who was let in is served from now on, and known by its id.</summary>
-    public void Begin(ConnectionId id, in NativeAddress peer)
+    public void Begin(ConnectionId id, in NativeAddress peer) =>
+        _arriving.Add(id, new CountedClient(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64));
+
+    /// <summary>A client who was served is no stranger any more. Once for each at most.</summary>
+    /// <param name="id">The client.</param>
+    /// <param name="isUser">Whether it has logged in; else it is one that never will, and does not count among those.</param>
+    public void Admit(ConnectionId id, bool isUser)
     {
-        if (_counts) _clients.Add(id, new CountedClient(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64));
+        if (!_arriving.TryTake(id, out CountedClient client)) return;
+        long now = Environment.TickCount64;
+        _addresses.LogIn(client.Address, now);
+        if (isUser)
+        {
+            metrics.AddLoggedIn();
+            metrics.Logins.Add(client.Age(now));
+        }
+
+        // Otherwise nothing of it will have to be counted off: nobody who is logged in costs more than its connection does.
+        if (client.IsLimited && options.PerAddress > 0) _loggedIn.Add(id, client);
+    }
+
+    /// <summary>How many of those who have connected from a client's address have not logged in.</summary>
+    public int NotLoggedIn(in NativeAddress peer) => _addresses.NotLoggedIn(ClientAddress.Of(peer));
+
+    /// <summary>The same for a client who has not logged in, and is known by its id; 0 for any other.</summary>
+    public int NotLoggedIn(ConnectionId id) => _arriving.TryGet(id, out CountedClient client) ? _addresses.NotLoggedIn(client.Address) : 0;
+
+    /// <summary>Some clients who have not logged in, and how many of their addresses have not.</summary>
+    /// <returns>How many there are.</returns>
+    public int Sample(Span<(ConnectionId Id, int OfAddress)> sample)
+    {
+        Span<(ConnectionId Id, CountedClient Client)> clients = stackalloc (ConnectionId, CountedClient)[sample.Length];
+        int count = _arriving.Sample(clients);
+        for (int i = 0; i < count; i++) sample[i] = (clients[i].Id, _addresses.NotLoggedIn(clients[i].Client.Address));
+        return count;
     }
 
     /// <summary>A client who was served has gone.</summary>
-    public void Leave(ConnectionId id)
+    /// <param name="id">The client.</param>
+    /// <param name="isUser">As it was admitted, if it was.</param>
+    public void Leave(ConnectionId id, bool isUser)
     {
-        if (_clients.TryTake(id, out CountedClient client)) Leave(client);
+        if (_arriving.TryTake(id, out CountedClient client))
+        {
+            Leave(client, hadLoggedIn: false);
+            return;
+        }
+
+        if (isUser) metrics.RemoveLoggedIn();
+        if (_loggedIn.TryTake(id, out client)) Leave(client, hadLoggedIn: true);
+    }
+
+    /// <summary>Writes whom it counts, while nobody comes or goes.</summary>
+    public void Save(StateWriter writer)
+    {
+        _arriving.Save(writer);
+        _loggedIn.Save(writer);
+    }
+
+    /// <summary>Reads what <see cref="Save"/> has written, and counts these clients by these limits. None of them is kept out: they are there. Those
+    /// before or in their handshake are not.</summary>
+    /// <exception cref="StateException">It cannot be.</exception>
+    public void Restore(StateReader reader)
+    {
+        long now = Environment.TickCount64;
+        _arriving.Restore(reader, client => _addresses.ArriveAgain(client.Address, client.IsLimited, hasLoggedIn: false, now));
+        _loggedIn.Restore(reader, client => _addresses.ArriveAgain(client.Address, client.IsLimited, hasLoggedIn: true, now));
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _addresses.Dispose();
-        _clients.Dispose();
+        _arriving.Dispose();
+        _loggedIn.Dispose();
     }
 
     private bool IsLimited(in NativeAddress peer) => !_exempt.Contains(peer);
 
-    private void Leave(in CountedClient client) =>
-        _addresses.Leave(client.Address, client.IsLimited, hadLoggedIn: false, Environment.TickCount64);
+    private void Leave(in CountedClient client, bool hadLoggedIn) =>
+        _addresses.Leave(client.Address, client.IsLimited, hadLoggedIn, Environment.TickCount64);
 }

@@ -170,6 +170,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     {
         // The id contains the client's slot, and the link's number tells whether it is this link's client: no lookup is needed.
         ConnectionId client = new(id);
+        if (!link.TellsLogins) clients.Admit(client, link.Number);
         bool accepted = servers.Web is { } web && web.Has(client) ? web.TryDeliver(client, link.Number, content)
             : content.IsEmpty ? clients.EndWrite(client, link.Number)
             : clients.Send(client, link.Number, content, moreFollows: !IsWhole(content));
@@ -181,6 +182,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     public void OnControl(Link link, ControlMessage message)
     {
         if (message is { Op: ControlOp.Gone, Name: { } name }) servers.OnGone(name);
+        foreach (ulong loggedIn in message.Ids ?? []) clients.Admit(new ConnectionId(loggedIn), link.Number);
         if (message.Id is not { } id) return;
         ConnectionId client = new(id);
         if (message.Op == ControlOp.Reset) clients.Abort(client, link.Number, CloseReason.ResetByPeer);

@@ -93,7 +93,7 @@ internal sealed class EcmRole : IDisposable
         _clients.Attach(_reactors);
         if (server is not null)
         {
-            _tlsAcceptor = new TlsAcceptor(_options, _options.Tls!, server, _reactors, _metrics, _log);
+            _tlsAcceptor = new TlsAcceptor(_options, _options.Tls!, server, _reactors, _clients.Limits, _metrics, _log);
             PublishCertificates(server);
             _reload = new CertificateReload(
                 [.. server.Files.SelectMany(files => (string[])[files.Certificate, files.Key])],
@@ -187,6 +187,7 @@ internal sealed class EcmRole : IDisposable
         writer.Write(_metrics.Copy());
         _servers.Save(writer);
         _reactors!.Save(writer, _clients);
+        _clients.Limits.Save(writer);
     }
 
     /// <summary>Goes on as if nothing had happened, also where it stands still in part only.</summary>
@@ -273,6 +274,7 @@ internal sealed class EcmRole : IDisposable
         IReadOnlyList<EcmLink> cut = _servers.Restore(state, reactors, _options.Link, _metrics, _linkLog);
         _metrics.GoOnFrom(counters, cut.Count);
         reactors.Restore(state, _clients, _head!.Descriptors);
+        _clients.Limits.Restore(state);
         return cut;
     }
 
@@ -312,8 +314,10 @@ internal sealed class EcmRole : IDisposable
         Reactors = _options.Reactors,
         MaxConnections = _options.MaxClients,
         HalfOpenTimeout = _options.HalfOpenTimeout,
+        AdmitTimeout = _options.Limits.LoginTimeout,
         CloseRate = _options.CloseRate,
-        Buffers = _options.Buffers,
+        Buffers = _options.Buffers with { UnadmittedBytes = LimitOptions.BytesWaitingBeforeLogin },
+        LookInterval = LimitOptions.StanzaTimeout,
         Liveness = _options.Liveness,
     };
 }

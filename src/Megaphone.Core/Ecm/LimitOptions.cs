@@ -5,6 +5,12 @@ namespace Megaphone.Ecm;
 /// <summary>What an address may have, and clients before they have logged in. Checked.</summary>
 internal sealed record LimitOptions
 {
+    /// <summary>What may wait for a client who has not logged in, in bytes: more than servers say before that.</summary>
+    public const int BytesWaitingBeforeLogin = 16 << 10;
+
+    /// <summary>A stanza whose rest has not come for so long, and at most twice that, ends its client.</summary>
+    public static readonly TimeSpan StanzaTimeout = TimeSpan.FromSeconds(60);
+
     /// <summary>Connections of one address at the same time; 0, the default: any number.</summary>
     public int PerAddress { get; init; }
 
@@ -31,4 +37,12 @@ internal sealed record LimitOptions
 
     /// <summary>Whom <see cref="PerAddress"/> and <see cref="PerAddressRate"/> do not concern. Default: this machine.</summary>
     public IReadOnlyList<IPNetwork> Exempt { get; init; } = [new(new IPAddress([127, 0, 0, 0]), 8)];
+
+    /// <summary>
+    /// How long a client may take to log in, or where it speaks something else than XMPP, to send its first byte. Default 60 s; zero: any time.
+    /// </summary>
+    public TimeSpan LoginTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The longest piece of a stream before the login, in bytes. Default 16 KiB.</summary>
+    public int StanzaBytesBeforeLogin { get; init; } = 16 << 10;
 }

@@ -67,9 +67,10 @@ internal sealed unsafe class NativeTable<T> : IDisposable
 
     /// <summary>What is in a place.</summary>
     /// <returns>Null when there is nothing.</returns>
-    public T* At(int index)
+    public T* At(int index, out ulong number)
     {
         Entry* entry = _entries + index;
+        number = ~entry->Key;
         return entry->Key == 0 ? null : &entry->Value;
     }
 

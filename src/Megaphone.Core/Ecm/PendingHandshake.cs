@@ -1,4 +1,5 @@
 using Megaphone.Interop;
+using Megaphone.Metrics;
 using Megaphone.Tls;
 using Megaphone.Xmpp;
 
@@ -36,8 +37,14 @@ internal sealed class PendingHandshake
     /// <summary>It has been sent an error; its input is discarded until it disconnects.</summary>
     public bool Rejected { get; set; }
 
-    /// <summary>It has timed out: its socket has been shut down, so that the thread that handles it next finds it ended.</summary>
-    public bool Expired { get; set; }
+    /// <summary>When it connected, on the same clock.</summary>
+    public required long ArrivedAt { get; init; }
+
+    /// <summary>It has sent something.</summary>
+    public bool HasSpoken { get; set; }
+
+    /// <summary>Why its socket has been shut down, so that the thread that handles it next finds it ended; null: it has not been.</summary>
+    public HandshakeEnd? Expired { get; set; }
 
     /// <summary>It is no longer pending.</summary>
     public bool Removed { get; set; }

@@ -1,20 +1,38 @@
 using Megaphone.Interop;
+using Megaphone.Metrics;
 using Megaphone.Reactor;
 using Megaphone.Tls;
 
 namespace Megaphone.Ecm;
 
-/// <summary>The clients before or in their TLS handshake: a bounded number of places, and the timeout that all have alike.</summary>
-/// <remarks>Thread-safe. Since all have the same timeout, the order of arrival is the order of expiry.</remarks>
+/// <summary>The clients before or in their TLS handshake: a bounded number of places, and the timeouts that all have alike.</summary>
+/// <remarks>
+/// <para>Thread-safe. Since all have the same timeouts, the order of arrival is the order of expiry.</para>
+/// <para>Who says nothing has less time, and still less while a listener waits for a place. One from an address that has very many of them is
+/// ended even before that (<see cref="TryEvictSilent"/>).</para>
+/// </remarks>
 /// <param name="most">Places.</param>
 /// <param name="timeout">From a client's connection to the end of its handshake.</param>
 internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposable
 {
+    /// <summary>Milliseconds that a client may say nothing: enough for two retransmissions of its first packet.</summary>
+    private const int LongestSilence = 5_000;
+
+    /// <summary>The same while a listener waits for a place.</summary>
+    private const int LongestSilenceWhenFull = 1_000;
+
+    /// <summary>An address with no more clients than this who have not logged in is not one that has very many.</summary>
+    private const int FewOfAddress = 16;
+
+    /// <summary>How many places are looked at for one that is given up.</summary>
+    private const int SampleSize = 16;
+
     private readonly Lock _lock = new();
     private readonly PendingHandshake?[] _clients = new PendingHandshake?[most];
     private readonly SlotMemory<HandshakeSecrets> _secrets = new(most, isSecret: true);
     private readonly Stack<int> _free = new(Enumerable.Range(0, most).Reverse());
     private readonly Queue<PendingHandshake> _byDeadline = new();
+    private readonly Queue<PendingHandshake> _bySilence = new();
     private readonly List<int> _waiting = [];
 
     /// <summary>Places that are free.</summary>
@@ -43,12 +61,15 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
                 Peer = peer,
                 Listener = listener,
                 Slot = _free.Pop(),
+                ArrivedAt = Environment.TickCount64,
                 Deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds,
                 Dialogue = dialogue,
             };
             _clients[client.Slot] = client;
             _byDeadline.Enqueue(client);
-            if (_byDeadline.Count > 2 * most) DequeueRemoved();
+            _bySilence.Enqueue(client);
+            if (_byDeadline.Count > 2 * most) DequeueRemoved(_byDeadline);
+            if (_bySilence.Count > 2 * most) DequeueRemoved(_bySilence);
             return client;
         }
     }
@@ -87,32 +108,35 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     {
         lock (_lock)
         {
-            PendingHandshake? oldest;
-            while (_byDeadline.TryPeek(out oldest) && oldest.Removed) _byDeadline.Dequeue();
-            if (oldest is null) return -1;
-            return (int)Math.Clamp(oldest.Deadline - Environment.TickCount64, 0, int.MaxValue);
+            long first = Math.Min(OldestDeadline(out _), OldestSilence(out _));
+            return first == long.MaxValue ? -1 : (int)Math.Clamp(first - Environment.TickCount64, 0, int.MaxValue);
         }
     }
 
-    /// <summary>Shuts down the sockets of clients that have had their time: the thread that handles one next finds it ended.</summary>
+    /// <summary>Ends clients that have had their time.</summary>
     public void Expire()
     {
-        while (true)
-        {
-            PendingHandshake? oldest;
-            lock (_lock)
-            {
-                if (!_byDeadline.TryPeek(out oldest) || (!oldest.Removed && oldest.Deadline > Environment.TickCount64)) return;
-                _byDeadline.Dequeue();
-            }
+        while (TakeLate() is { } late) End(late, HandshakeEnd.Timeout);
+    }
 
-            lock (oldest)
-            {
-                if (oldest.Removed) continue;
-                oldest.Expired = true;
-                _ = Libc.Shutdown(oldest.Descriptor, Libc.ShutBoth);
-            }
+    /// <summary>Ends a client that has said nothing, of the address with the most clients who have not logged in, as far as some tell.</summary>
+    /// <param name="limits">Knows who has not logged in.</param>
+    /// <returns>False when among these none has very many.</returns>
+    public bool TryEvictSilent(ClientLimits limits)
+    {
+        PendingHandshake? worst = null;
+        int most = FewOfAddress;
+        for (int i = 0; i < SampleSize; i++)
+        {
+            PendingHandshake? client = Volatile.Read(ref _clients[Random.Shared.Next(_clients.Length)]);
+            if (client is null or { HasSpoken: true } or { Expired: not null }) continue;
+            int ofAddress = limits.NotLoggedIn(client.Peer);
+            bool isWorse = ofAddress > most || (ofAddress == most && client.ArrivedAt < worst?.ArrivedAt);
+            if (isWorse) (worst, most) = (client, ofAddress);
         }
+
+        if (worst is not null) End(worst, HandshakeEnd.GaveWay);
+        return worst is not null;
     }
 
     /// <summary>Those that are pending. For when no thread handles any more.</summary>
@@ -121,13 +145,50 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     /// <inheritdoc/>
     public void Dispose() => _secrets.Dispose();
 
-    /// <summary>Keeps clients that are gone from piling up behind a silent one. The lock is held.</summary>
-    private void DequeueRemoved()
+    /// <summary>Shuts down a client's socket: the thread that handles it next finds it ended.</summary>
+    private static void End(PendingHandshake client, HandshakeEnd how)
     {
-        for (int left = _byDeadline.Count; left > 0; left--)
+        lock (client)
         {
-            PendingHandshake client = _byDeadline.Dequeue();
-            if (!client.Removed) _byDeadline.Enqueue(client);
+            if (client.Removed || client.Expired is not null) return;
+            client.Expired = how;
+            _ = Libc.Shutdown(client.Descriptor, Libc.ShutBoth);
         }
+    }
+
+    /// <summary>Keeps clients that are gone from piling up behind one that stays. The lock is held.</summary>
+    private static void DequeueRemoved(Queue<PendingHandshake> queue)
+    {
+        for (int left = queue.Count; left > 0; left--)
+        {
+            PendingHandshake client = queue.Dequeue();
+            if (!client.Removed) queue.Enqueue(client);
+        }
+    }
+
+    private PendingHandshake? TakeLate()
+    {
+        lock (_lock)
+        {
+            long now = Environment.TickCount64;
+            if (OldestSilence(out PendingHandshake? client) <= now) _bySilence.Dequeue();
+            else if (OldestDeadline(out client) <= now) _byDeadline.Dequeue();
+            else client = null;
+            return client;
+        }
+    }
+
+    /// <summary>When the first client has had its time. The lock is held.</summary>
+    private long OldestDeadline(out PendingHandshake? oldest)
+    {
+        while (_byDeadline.TryPeek(out oldest) && oldest.Removed) _byDeadline.Dequeue();
+        return oldest?.Deadline ?? long.MaxValue;
+    }
+
+    /// <summary>When the first client that has said nothing has been silent for too long. The lock is held.</summary>
+    private long OldestSilence(out PendingHandshake? oldest)
+    {
+        while (_bySilence.TryPeek(out oldest) && (oldest.Removed || oldest.HasSpoken)) _bySilence.Dequeue();
+        return oldest is null ? long.MaxValue : oldest.ArrivedAt + (_waiting.Count > 0 ? LongestSilenceWhenFull : LongestSilence);
     }
 }

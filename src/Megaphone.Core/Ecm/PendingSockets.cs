@@ -78,7 +78,7 @@ internal sealed unsafe class PendingSockets(
     /// <summary>Closes a pending client's socket. Its end is counted, unless it has been counted already.</summary>
     public void Drop(PendingHandshake client, HandshakeEnd end)
     {
-        if (!client.Rejected) metrics.AddHandshake(client.Expired ? HandshakeEnd.Timeout : end);
+        if (!client.Rejected) metrics.AddHandshake(client.Expired ?? end);
         Release(client);
         Remove(client);
         clients.TurnAway(client.Peer);

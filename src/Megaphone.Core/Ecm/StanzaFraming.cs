@@ -44,9 +44,11 @@ internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, Role
         if (!link.TryClaim(client.Stream.Length + limit, out RingClaim claim, packets: 1 + (limit / ShortestPiece))) return Outcome.WouldBlock;
         ReadOnlySpan<byte> bytes = input.Receive(limit);
         int max = _maxPieceBytes[client.Listener];
+        int acceptedNow = input.IsAdmitted ? max : Math.Min(max, options.Limits.StanzaBytesBeforeLogin);
         int held = StreamSplitter.HeldBy(client.Stream, max);
+        client.Stream.IsStranger = !input.IsAdmitted;
         bool committed = false;
-        while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault) == StreamSplitter.Step.Piece)
+        while (_splitter.Next(ref client.Stream, max, ref bytes, out ReadOnlySpan<byte> piece, out fault, acceptedNow) == StreamSplitter.Step.Piece)
         {
             // The configuration's check ensures that the longest stanza fits our own limit; the other side's may be lower.
             if (piece.Length > link.PeerMaxContent)
@@ -59,6 +61,8 @@ internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, Role
             claim.Commit(id.Value, piece);
             committed = true;
         }
+
+        if (fault?.Kind == StreamFaultKind.TooLong && acceptedNow < max) metrics.AddLimited(Limit.BeforeLogin);
 
         // White space alone, or a part of a stanza, makes no packet: then no sender is woken.
         claim.Release();
@@ -76,6 +80,24 @@ internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, Role
     {
         input.Receive(ReadBytes);
         return Outcome.Done;
+    }
+
+    /// <summary>The memory that a client's incomplete piece takes, in bytes.</summary>
+    public int HeldBy(in EcmClient client) => StreamSplitter.HeldBy(client.Stream, _maxPieceBytes[client.Listener]);
+
+    /// <summary>Refuses a stream for want of memory, and frees what it has.</summary>
+    public StreamFault Refuse(ref EcmClient client)
+    {
+        metrics.AddIncomplete(-HeldBy(client));
+        return _splitter.Refuse(ref client.Stream, _maxPieceBytes[client.Listener], StreamFaultKind.NoMemory);
+    }
+
+    /// <summary>Whether a client is within the same piece as when this was called last; called for each, now and then.</summary>
+    public static bool IsStuck(ref EcmClient client)
+    {
+        bool isStuck = client.Stream is { IsWithinPiece: true, IsStale: true };
+        client.Stream.IsStale = client.Stream.IsWithinPiece;
+        return isStuck;
     }
 
     /// <summary>Ends a stream whose link is lost: nothing more is accepted from it.</summary>

@@ -13,7 +13,8 @@ namespace Megaphone.Ecm;
 /// <remarks>
 /// <para>The threads share one epoll instance in which every descriptor is armed for one event at a time, so that one thread
 /// handles a client until it arms it again. The costly steps of a handshake delay only other handshakes.</para>
-/// <para>There are at most <see cref="EcmTlsOptions.MaxHandshakes"/> pending handshakes; further clients wait in the listeners' backlogs.</para>
+/// <para>There are at most <see cref="EcmTlsOptions.MaxHandshakes"/> pending handshakes; further clients wait in the listeners' backlogs, and those
+/// who have said nothing give way to them.</para>
 /// </remarks>
 internal sealed unsafe class TlsAcceptor : IDisposable
 {
@@ -31,6 +32,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private readonly TlsServer _server;
     private readonly ReactorGroup<EcmClient> _clients;
     private readonly RoleMetrics _metrics;
+    private readonly ClientLimits _limits;
     private readonly Epoll _epoll = new();
     private readonly Waker _waker = new();
     private readonly PendingHandshakes _pending;
@@ -47,9 +49,11 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private volatile bool _stopping;
 
     /// <summary>Makes the acceptor; nothing runs before <see cref="Start"/>.</summary>
-    public TlsAcceptor(EcmOptions options, EcmTlsOptions tls, TlsServer server, ReactorGroup<EcmClient> clients, RoleMetrics metrics, EcmLog log)
+    public TlsAcceptor(
+        EcmOptions options, EcmTlsOptions tls, TlsServer server, ReactorGroup<EcmClient> clients, ClientLimits limits, RoleMetrics metrics,
+        EcmLog log)
     {
-        (_options, _server, _clients, _metrics) = (options, server, clients, metrics);
+        (_options, _server, _clients, _limits, _metrics) = (options, server, clients, limits, metrics);
         StreamSplitter splitter = new(new PieceMemory((long)tls.MaxHandshakes * StartTlsDialogue.MaxPieceBytes));
         _pending = new PendingHandshakes(tls.MaxHandshakes, tls.HandshakeTimeout);
         _sockets = new PendingSockets(_epoll, _pending, ArmListener, splitter, clients, metrics);
@@ -149,7 +153,13 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             mustWait = _pending.MustWait(index);
         }
 
-        if (mustWait) return;
+        if (mustWait)
+        {
+            _metrics.AddLimited(Limit.MaxHandshakes);
+            if (_pending.TryEvictSilent(_limits)) _metrics.AddLimited(Limit.SilentHandshake);
+            return;
+        }
+
         if (mustBackOff) Thread.Sleep(BackoffMilliseconds);
         ArmListener(index);
     }
@@ -186,6 +196,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     {
         lock (client)
         {
+            client.HasSpoken = true;
             if (client.Rejected) _sockets.Discard(client, buffer);
             else if (client.Dialogue is { } dialogue) _startTls.Handle(client, dialogue, buffer);
             else _handshake.Advance(client);

@@ -70,6 +70,7 @@ internal sealed unsafe class WebClients : IDisposable
         int length = WebProxyHeader.Write(header, peer, NativeSocket.LocalAddress(descriptor), tls);
         state.Web = default;
         if (!_heads.TryAppend(ref state.Web, MaxHeadKept, header[..length])) return RefusalReason.Memory;
+        state.Web.IsStranger = true; // Not before: nobody can be made to give way to somebody who is being accepted.
         _metrics.AddIncomplete(WebBuffer.HeldBy(state.Web, MaxHeadKept));
         _slots.Begin(id, owner, state.Listener, WebPhase.Head);
         _timer.AwaitHead(id);
@@ -143,23 +144,48 @@ internal sealed unsafe class WebClients : IDisposable
         return Outcome.Done;
     }
 
-    /// <inheritdoc cref="IAcceptHandler{TState}.GetCloseReason"/>
-    public CloseReason? GetCloseReason(ConnectionId id, ref EcmClient state, Link? link, bool isDrain, byte[] farewell, out ReadOnlySpan<byte> last)
+    /// <summary>Whether this end is to end a connection on an occasion; called with the gate held.</summary>
+    public bool MustEnd(ConnectionId id, in EcmClient state, CloseOccasion occasion)
     {
-        last = default;
-        if (state.IsRelayed) return isDrain ? CloseReason.Drained : null;
+        if (state.IsRelayed) return occasion == CloseOccasion.Drain;
         ref WebSlot slot = ref _slots[id];
-        if (slot.Phase == WebPhase.Refused || (link is not null && !isDrain)) return null;
-        CloseReason reason = link is null ? CloseReason.LinkLost : CloseReason.Drained;
-        if (slot.Phase != WebPhase.WebSocket) return reason;
+        if (occasion != CloseOccasion.Look) return slot.Phase != WebPhase.Refused;
+        bool wasStale = slot.IsStale;
+        slot.IsStale = slot.Phase == WebPhase.WebSocket && state.Web.Length > 0;
+        return slot.IsStale && wasStale;
+    }
+
+    /// <summary>Ends a connection, with the gate held: nothing more is accepted from it.</summary>
+    /// <returns>What a WebSocket client is still sent, with the farewell in it; nothing: the connection is to be closed.</returns>
+    public ReadOnlySpan<byte> Abandon(
+        ConnectionId id, scoped ref EcmClient state, Link? link, CloseOccasion occasion, CloseReason reason, byte[] farewell)
+    {
+        ref WebSlot slot = ref _slots[id];
+        if (state.IsRelayed || slot.Phase != WebPhase.WebSocket) return default;
         if (state.Life.IsOpened) _metrics.AddSessionClosed(reason);
         _input.Abandon(ref state);
         slot.Phase = WebPhase.Refused;
-        last = isDrain && _redirection is { } redirection ? redirection : WebSocketOutput.LastFrames(farewell, slot.HasOpened, CloseCode.GoingAway);
 
         // As over TCP: the server keeps what its client can still resume elsewhere. If there is no room now, it is told when the client is closed.
         state.Life.TrySendClose(link, id.Value, reason);
-        return reason;
+        if (occasion == CloseOccasion.Drain && _redirection is { } redirection) return redirection;
+        CloseCode code = occasion is CloseOccasion.Late or CloseOccasion.Look ? CloseCode.Normal : CloseCode.GoingAway;
+        return WebSocketOutput.LastFrames(farewell, slot.HasOpened, code);
+    }
+
+    /// <summary>The memory that what is incomplete of a client takes, in bytes.</summary>
+    public int HeldBy(ConnectionId id, in EcmClient state) => _slots[id].Phase switch
+    {
+        WebPhase.Head => WebBuffer.HeldBy(state.Web, MaxHeadKept),
+        WebPhase.WebSocket => _input.HeldBy(state),
+        _ => 0,
+    };
+
+    /// <summary>Refuses a client for want of memory, and frees what it has.</summary>
+    public void GiveWay(ConnectionId id, ref EcmClient state, Link link)
+    {
+        if (_slots[id].Phase == WebPhase.WebSocket) _input.GiveWay(link, id, ref state);
+        else Refuse(id, link.Number, ref state, HttpAnswer.Unavailable);
     }
 
     /// <inheritdoc cref="IConnectionHandler{TState}.OnSlotsGivenBack"/>
@@ -265,7 +291,7 @@ internal sealed unsafe class WebClients : IDisposable
             case UpgradeVerdict.NoSubprotocol:
                 Refuse(id, owner, ref state, HttpAnswer.NoSubprotocol);
                 break;
-            case UpgradeVerdict.Accepted when !Allows(_web[state.Listener]!, request.Origin):
+            case UpgradeVerdict.Accepted when !_web[state.Listener]!.Allows(request.Origin):
                 Refuse(id, owner, ref state, HttpAnswer.ForeignOrigin);
                 break;
             case UpgradeVerdict.Accepted when bytes.Length == length:
@@ -314,7 +340,7 @@ internal sealed unsafe class WebClients : IDisposable
         return true;
     }
 
-    /// <summary>Relays a connection, if there is where to; else it is refused.</summary>
+    /// <summary>Relays a connection, which will not log in here, if there is where to; else it is refused.</summary>
     private void Relay(ConnectionId id, int owner, ref EcmClient state, byte[] otherwise)
     {
         ReadOnlySpan<byte> first = WebBuffer.Content(state.Web);
@@ -332,6 +358,7 @@ internal sealed unsafe class WebClients : IDisposable
             _servers.RemoveClient(state.LinkIndex, owner);
             state.LinkIndex = EcmClient.RelayedClient;
             state.Partner = server;
+            _clients.Admit(id, owner);
         }
     }
 
@@ -370,16 +397,5 @@ internal sealed unsafe class WebClients : IDisposable
             default:
                 return state.IsRelayed || state.Web is { Length: 0, Pending: 0 };
         }
-    }
-
-    private static bool Allows(WebOptions options, ReadOnlySpan<byte> origin)
-    {
-        if (origin.IsEmpty) return true;
-        foreach (string allowed in options.Origins)
-        {
-            if (allowed == WebOptions.AnyOrigin || Ascii.EqualsIgnoreCase(origin, allowed)) return true;
-        }
-
-        return false;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 
 namespace Megaphone.Ecm;
 
@@ -29,4 +30,16 @@ internal sealed record WebOptions
 
     /// <summary>By which <see cref="Origins"/> allows pages of any.</summary>
     public const string AnyOrigin = "*";
+
+    /// <summary>Whether pages of an origin, as a request names it, may connect.</summary>
+    public bool Allows(ReadOnlySpan<byte> origin)
+    {
+        if (origin.IsEmpty) return true;
+        foreach (string allowed in Origins)
+        {
+            if (allowed == AnyOrigin || Ascii.EqualsIgnoreCase(origin, allowed)) return true;
+        }
+
+        return false;
+    }
 }

@@ -33,6 +33,9 @@ internal struct WebSlot
     /// <summary>Whether too much waits to be sent to it.</summary>
     public bool IsSlow;
 
+    /// <summary>Whether its client's message was incomplete when it was last looked at. Of the reactor's thread.</summary>
+    public bool IsStale;
+
     private byte _lock;
 
     /// <summary>What the server sends it. It owns memory while a piece is incomplete.</summary>

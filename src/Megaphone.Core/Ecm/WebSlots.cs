@@ -47,7 +47,7 @@ internal sealed class WebSlots
         if (slot.Generation == 0 || (int)(id.Generation - slot.Generation) > 0)
         {
             (slot.Owner, slot.Listener, slot.Phase, slot.Server) = (owner, listener, phase, default);
-            (slot.HasOpened, slot.SilentLooks, slot.IsSlow) = (false, 0, false);
+            (slot.HasOpened, slot.SilentLooks, slot.IsSlow, slot.IsStale) = (false, 0, false, false);
             Volatile.Write(ref slot.Generation, id.Generation);
         }
 

@@ -38,7 +38,9 @@ internal sealed class WebSocketInput(
             return Outcome.WouldBlock;
         Span<byte> unread = input.Receive(limit);
         int max = _maxMessage[client.Listener];
+        int acceptedNow = input.IsAdmitted ? max : Math.Min(max, options.Limits.StanzaBytesBeforeLogin);
         int held = WebSocketReader.HeldBy(client.Web, max);
+        client.Web.IsStranger = !input.IsAdmitted;
         ref WebSlot slot = ref slots[id];
         slot.SilentLooks = 0;
         bool committed = false;
@@ -49,10 +51,11 @@ internal sealed class WebSocketInput(
         WebSocketReader.Step step = WebSocketReader.Step.Message;
         while (fault is null && close is null && step != WebSocketReader.Step.Incomplete)
         {
-            step = _reader.Next(ref client.Web, max, ref unread, out ReadOnlySpan<byte> payload, out CloseCode refusal);
+            step = _reader.Next(ref client.Web, max, ref unread, out ReadOnlySpan<byte> payload, out CloseCode refusal, acceptedNow);
             switch (step)
             {
                 case WebSocketReader.Step.Message:
+                    slot.IsStale = false;
                     committed |= TryPass(link, id, ref client, payload, ref claim, out fault);
                     break;
                 case WebSocketReader.Step.Ping:
@@ -68,6 +71,7 @@ internal sealed class WebSocketInput(
             }
         }
 
+        if (close == CloseCode.TooLong && step == WebSocketReader.Step.Refused && acceptedNow < max) metrics.AddLimited(Limit.BeforeLogin);
         claim.Release();
         if (committed) PendingFlushes.Add(link);
         if (pongLength > 0 && !slot.IsSlow) clients.Send(id, link.Number, pong[..pongLength]);
@@ -76,6 +80,16 @@ internal sealed class WebSocketInput(
         else if (close is { } violation) Refuse(id, link, ref client, violation);
         metrics.AddIncomplete(WebSocketReader.HeldBy(client.Web, max) - held);
         return Outcome.Done;
+    }
+
+    /// <summary>The memory that a client's incomplete message takes, in bytes.</summary>
+    public int HeldBy(in EcmClient client) => WebSocketReader.HeldBy(client.Web, _maxMessage[client.Listener]);
+
+    /// <summary>Refuses a client for want of memory, and frees what it has.</summary>
+    public void GiveWay(Link link, ConnectionId id, ref EcmClient client)
+    {
+        metrics.AddIncomplete(-HeldBy(client));
+        Refuse(id, link, ref client, CloseCode.TryAgainLater);
     }
 
     /// <summary>Drops and counts an incomplete message, and reads no more.</summary>

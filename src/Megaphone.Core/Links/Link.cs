@@ -107,7 +107,7 @@ internal sealed class Link
     public string? PeerName { get; init; }
 
     /// <summary>Whether the other side says which clients have logged in (section 8 of the link protocol).</summary>
-    public bool TellsLogins { get; init; }
+    public bool TellsLogins { get; set; }
 
     /// <summary>Receives its packets.</summary>
     public ILinkHandler Handler => _handler;

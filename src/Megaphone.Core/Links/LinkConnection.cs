@@ -289,11 +289,8 @@ internal sealed class LinkConnection : IDisposable
             Handler = resumed.Handler;
         }
 
-        Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms)
-        {
-            PeerName = agreed.Name,
-            TellsLogins = agreed.TellsLogins,
-        };
+        Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms) { PeerName = agreed.Name };
+        link.TellsLogins = agreed.TellsLogins;
         if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed: resumed is not null));
         link.Acknowledger?.OnTold();
         LinkInput input = new(this, link, _options, _metrics, _log);

@@ -60,4 +60,10 @@ internal enum CloseReason : byte
 
     /// <summary>What the server sent to a WebSocket client was not an XMPP stream.</summary>
     InvalidOutput,
+
+    /// <summary>The client had not logged in within <c>LoginTimeout</c>.</summary>
+    LoginTimeout,
+
+    /// <summary>The rest of a stanza that the client had begun did not come within a minute or two.</summary>
+    StanzaTimeout,
 }

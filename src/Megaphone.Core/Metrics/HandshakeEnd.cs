@@ -26,4 +26,7 @@ internal enum HandshakeEnd
 
     /// <summary>The handshake was done, and OpenSSL held something that the record layer would have needed.</summary>
     NotTakenOver,
+
+    /// <summary>The client had said nothing, and gave way to others.</summary>
+    GaveWay,
 }

@@ -17,4 +17,22 @@ internal enum Limit
 
     /// <summary>The IPv6 network around its own had brought as many connections in a second as that may.</summary>
     PerSiteRate,
+
+    /// <summary>It had not logged in within <c>LoginTimeout</c>.</summary>
+    LoginTimeout,
+
+    /// <summary>It sent a longer piece of its stream than is accepted before the login.</summary>
+    BeforeLogin,
+
+    /// <summary>It gave way: the memory for stanzas of those who had not logged in was used up, and it was the worst of some.</summary>
+    IncompleteBytes,
+
+    /// <summary>The rest of a stanza that it had begun did not come in time.</summary>
+    StanzaTimeout,
+
+    /// <summary>All <c>MaxHandshakes</c> places were in use when it connected, and it had to wait.</summary>
+    MaxHandshakes,
+
+    /// <summary>It gave way: it had said nothing when all places for handshakes were in use, and its address had more of them than others.</summary>
+    SilentHandshake,
 }

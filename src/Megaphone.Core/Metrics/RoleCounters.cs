@@ -33,9 +33,11 @@ internal struct RoleCounters
     public PerLimit Limited;
     public PerStreamCondition StreamErrors;
     public PerHandshakeEnd Handshakes;
+    public long LoggedIn;
+    public TimeHistogram Logins;
 
     /// <summary>As many as <see cref="CloseReason"/> has values.</summary>
-    [InlineArray(19)]
+    [InlineArray(21)]
     public struct PerCloseReason
     {
         private long _first;
@@ -56,21 +58,21 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="Limit"/> has values.</summary>
-    [InlineArray(5)]
+    [InlineArray(11)]
     public struct PerLimit
     {
         private long _first;
     }
 
     /// <summary>As many as <see cref="Xmpp.StreamCondition"/> has values.</summary>
-    [InlineArray(7)]
+    [InlineArray(8)]
     public struct PerStreamCondition
     {
         private long _first;
     }
 
     /// <summary>As many as <see cref="HandshakeEnd"/> has values.</summary>
-    [InlineArray(8)]
+    [InlineArray(9)]
     public struct PerHandshakeEnd
     {
         private long _first;

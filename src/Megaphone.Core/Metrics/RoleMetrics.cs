@@ -98,6 +98,12 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Clients' streams that were refused with this error since the start.</summary>
     public long StreamErrors(StreamCondition condition) => Volatile.Read(ref _counters.StreamErrors[(int)condition]);
 
+    /// <summary>Clients who are logged in now.</summary>
+    public long LoggedIn => Volatile.Read(ref _counters.LoggedIn);
+
+    /// <summary>How long clients took from their connection to their login.</summary>
+    public ref TimeHistogram Logins => ref _counters.Logins;
+
     /// <summary>Clients in STARTTLS or a TLS handshake now.</summary>
     public long Handshaking => Volatile.Read(ref _counters.Handshaking);
 
@@ -188,6 +194,12 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>Memory was allocated (positive) or freed (negative) for stanzas that have arrived in part.</summary>
     public void AddIncomplete(int bytes) => Interlocked.Add(ref _counters.IncompleteBytes, bytes);
+
+    /// <summary>A client has logged in: adds to <see cref="LoggedIn"/>.</summary>
+    public void AddLoggedIn() => Interlocked.Increment(ref _counters.LoggedIn);
+
+    /// <summary>A client who was logged in has gone: takes from <see cref="LoggedIn"/>.</summary>
+    public void RemoveLoggedIn() => Interlocked.Decrement(ref _counters.LoggedIn);
 
     /// <summary>More (positive) or fewer (negative) clients are in STARTTLS or a TLS handshake.</summary>
     public void AddHandshaking(int clients) => Interlocked.Add(ref _counters.Handshaking, clients);

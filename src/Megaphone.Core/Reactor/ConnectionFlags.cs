@@ -93,4 +93,7 @@ internal enum ConnectionFlags
 
     /// <summary>What was sent last is a part of something, and the rest will follow.</summary>
     MoreFollows = 1 << 28,
+
+    /// <summary>The handler trusts the peer to be one that it is there for: the bounds for strangers do not concern it.</summary>
+    Admitted = 1 << 29,
 }

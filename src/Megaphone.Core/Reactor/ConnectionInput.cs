@@ -63,6 +63,9 @@ internal sealed unsafe class ConnectionInput<TState>(
     }
 
     /// <inheritdoc/>
+    bool IConnectionInput.IsAdmitted => table.Slot(_id.Slot).Is(ConnectionFlags.Admitted);
+
+    /// <inheritdoc/>
     Span<byte> IConnectionInput.Receive(int mostBytes)
     {
         _asked = Math.Min(mostBytes, BufferBytes);

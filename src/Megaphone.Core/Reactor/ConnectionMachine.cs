@@ -5,7 +5,7 @@ namespace Megaphone.Reactor;
 
 // What a connection's flags say of it, and who changes them. "Any" is any thread (ConnectionRequests, ConnectionOutput), "reactor" the
 // reactor's alone. Allocating a slot clears them all. Once Closed is set only the three flags change that lead to the slot being freed:
-// CloseReported, InStalledQueue, ReadStalled. Flags marked with c are of established connections only.
+// CloseReported, InStalledQueue, ReadStalled. Flags marked with c are of established connections only. FindViolation checks the last column.
 //
 // flag               | set by, when                                           | cleared by, when                     | goes with, or not
 // -------------------|--------------------------------------------------------|--------------------------------------|--------------------------
@@ -39,7 +39,7 @@ namespace Megaphone.Reactor;
 // TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
 // TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
 // MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
-// ConnectionSlot.FindViolation checks the last column.
+// Admitted           | any: Admit, or it was not accepted                     | -                                    |
 
 /// <summary>The states of a reactor's connections, and what its thread does to bring each from one to the next.</summary>
 /// <remarks>
@@ -177,7 +177,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
 
     /// <summary>Closes the connection in a slot if the handler has a reason; if it may wait, not while the rest of something is to follow.</summary>
     /// <returns>Null: not now.</returns>
-    public bool? CloseFor(IAcceptHandler<TState> accepted, int index, bool isDrain, bool mayWait)
+    public bool? CloseFor(IAcceptHandler<TState> accepted, int index, CloseOccasion occasion, bool mayWait)
     {
         ConnectionId id = _table.IdAt(index);
         if (!_table.TryEnter(id)) return false;
@@ -190,13 +190,13 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         }
 
         bool hasSent = slot.Is(ConnectionFlags.HasSent);
-        if (accepted.GetCloseReason(id, slot.Owner, hasSent, isDrain, ref _table.State(index), out ReadOnlySpan<byte> last) is not { } reason)
+        if (accepted.GetCloseReason(id, slot.Owner, hasSent, occasion, ref _table.State(index), out ReadOnlySpan<byte> last) is not { } reason)
         {
             slot.Exit();
             return false;
         }
 
-        bool waitsForOutput = isDrain && slot.Is(ConnectionFlags.OutputQueued);
+        bool waitsForOutput = occasion == CloseOccasion.Drain && slot.Is(ConnectionFlags.OutputQueued);
         if (writesNoMore || (last.IsEmpty && !waitsForOutput))
         {
             Close(id, ref slot, reason);

@@ -205,9 +205,11 @@ internal sealed unsafe class ConnectionOutput<TState>(
     {
         ref OutputBacklog backlog = ref table.Backlog(id.Slot);
         int waiting = backlog.Count + bytes.Length;
-        if (waiting > bounds.LimitBytes) return Fail(ref slot, CloseReason.BufferLimit);
-        int memory = backlog.CapacityFor(bytes.Length) - backlog.Capacity;
-        if (metrics.AddBufferMemory(memory) > bounds.TotalBytes)
+        bool isAdmitted = slot.Is(ConnectionFlags.Admitted);
+        if (waiting > bounds.LimitBytes || (!isAdmitted && waiting > bounds.UnadmittedBytes)) return Fail(ref slot, CloseReason.BufferLimit);
+        int capacity = backlog.CapacityFor(bytes.Length);
+        int memory = capacity - backlog.Capacity;
+        if (metrics.AddBufferMemory(memory) > bounds.TotalFor(capacity, isAdmitted))
         {
             metrics.AddBufferMemory(-memory);
             return Fail(ref slot, CloseReason.BufferTotal);

@@ -11,7 +11,7 @@ namespace Megaphone.Reactor;
 /// </remarks>
 internal sealed class ConnectionRequests<TState>(
     ConnectionTable<TState> table, IAcceptHandler<TState>? accepted, OutgoingConnects<TState>? outgoing, ConnectionOutput<TState> output,
-    EpollInterest interest, Mailbox mailbox)
+    EpollInterest interest, Arrivals<TState> arrivals, Mailbox mailbox)
     where TState : unmanaged
 {
     /// <summary>With any of these nothing more is sent.</summary>
@@ -58,7 +58,9 @@ internal sealed class ConnectionRequests<TState>(
             Secure(id, ref slot, ref tls.State);
         }
 
-        return Begin(id, ref slot);
+        refusal = Begin(id, ref slot);
+        arrivals.Add(id);
+        return refusal;
     }
 
     /// <inheritdoc cref="Add(int, int, TState, ref TlsConnectionState, out ConnectionId)"/>
@@ -87,6 +89,7 @@ internal sealed class ConnectionRequests<TState>(
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
         slot.Descriptor = descriptor;
         slot.Owner = owner;
+        slot.Set(ConnectionFlags.Admitted);
         table.State(id.Slot) = state;
         if (tls.IsBegun) Secure(id, ref slot, ref tls);
         return Begin(id, ref slot);
@@ -100,6 +103,7 @@ internal sealed class ConnectionRequests<TState>(
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
         table.State(id.Slot) = state;
         slot.Owner = owner;
+        slot.Set(ConnectionFlags.Admitted);
         outgoing!.Begin(id, ref slot, to);
         slot.Exit();
         mailbox.PostUpdate(id);
@@ -168,6 +172,26 @@ internal sealed class ConnectionRequests<TState>(
         }
 
         mailbox.PostUpdate(id);
+    }
+
+    /// <inheritdoc cref="ReactorGroup{TState}.StateOf"/>
+    public ref TState StateOf(ConnectionId id) => ref table.State(id.Slot);
+
+    /// <inheritdoc cref="ReactorGroup{TState}.OwnerOf"/>
+    public int OwnerOf(ConnectionId id) => table.IsOpen(id) ? table.Slot(id.Slot).Owner : 0;
+
+    /// <summary>Admits a connection that was accepted: the handler knows now who it is. Nothing happens the second time.</summary>
+    public void Admit(ConnectionId id, int owner)
+    {
+        if (table.Has(id, ConnectionFlags.Admitted) || !table.TryEnter(id)) return;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        if (slot.Owner == owner && !slot.Is(ConnectionFlags.Admitted))
+        {
+            slot.Set(ConnectionFlags.Admitted);
+            accepted!.OnAdmitted(id, ref table.State(id.Slot));
+        }
+
+        slot.Exit();
     }
 
     /// <summary>Ends our direction after what waits.</summary>

@@ -21,7 +21,7 @@ internal struct ConnectionSlot
     private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
         | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched;
 
-    private const ConnectionFlags AllFlags = (ConnectionFlags)(((int)ConnectionFlags.MoreFollows << 1) - 1);
+    private const ConnectionFlags AllFlags = (ConnectionFlags)(((int)ConnectionFlags.Admitted << 1) - 1);
 
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public int Gate;
@@ -127,7 +127,7 @@ internal struct ConnectionSlot
         if (Gate != 0) return "its gate is held";
         if (Generation == 0) return "it was never used";
         if ((Flags & ~AllFlags) != 0) return "it has flags that there are not";
-        if (Reason > CloseReason.InvalidOutput) return "it is closed for no reason";
+        if (Reason > CloseReason.StanzaTimeout) return "it is closed for no reason";
         return Is(ConnectionFlags.OpenSslRecords) ? "its records are OpenSSL's" : FindViolation();
     }
 

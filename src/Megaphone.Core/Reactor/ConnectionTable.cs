@@ -123,6 +123,14 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
         return false;
     }
 
+    /// <summary>Whether a connection has a flag that stays once it is set. Any thread, without the gate.</summary>
+    public bool Has(ConnectionId id, ConnectionFlags flag)
+    {
+        if (id.Slot >= Used || id.Generation == 0) return false;
+        ref ConnectionSlot slot = ref Slot(id.Slot);
+        return Volatile.Read(ref slot.Generation) == id.Generation && slot.Is(flag);
+    }
+
     /// <summary>Whether a connection is open. Only for the thread that closes.</summary>
     public bool IsOpen(ConnectionId id)
     {

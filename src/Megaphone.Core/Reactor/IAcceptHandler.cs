@@ -27,16 +27,23 @@ internal interface IAcceptHandler<TState>
     RefusalReason? OnAccepted(
         ConnectionId id, ref TState state, in NativeAddress peer, int descriptor, int listener, TlsFacts? tls, out int owner);
 
+    /// <summary>Whether there may be connections that have begun something and not finished it: then all are looked at, every so often.</summary>
+    bool HasUnfinished { get; }
+
+    /// <summary>A connection has been admitted (<see cref="ConnectionRequests{TState}.Admit"/>). Any thread, with the gate held: it must not
+    /// call the reactor.</summary>
+    void OnAdmitted(ConnectionId id, ref TState state);
+
     /// <summary>
-    /// Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>) or a drain (<see cref="Reactor{TState}.Drain"/>); null
-    /// when it stays. The reactor's thread, with the gate held: it must not call the reactor.
+    /// Why a connection is to be closed by a sweep (<see cref="Reactor{TState}.Sweep"/>) or a drain (<see cref="Reactor{TState}.Drain"/>), as it was
+    /// not admitted in time, or in a look at all; null when it stays. The reactor's thread, with the gate held: it must not call the reactor.
     /// </summary>
     /// <param name="id">Its id.</param>
     /// <param name="owner">Whose it is.</param>
     /// <param name="hasSent">Whether anything was ever sent to the peer.</param>
-    /// <param name="isDrain">Whether it is a drain, which leaves nobody.</param>
+    /// <param name="occasion">Why it is asked.</param>
     /// <param name="state">What the handler keeps for it.</param>
     /// <param name="last">What the peer is still sent. Not empty: our direction is ended behind it, and the connection is closed when the
-    /// peer has ended too, or after the half-open timeout. Empty: a sweep closes the connection at once, a drain behind what waits.</param>
-    CloseReason? GetCloseReason(ConnectionId id, int owner, bool hasSent, bool isDrain, ref TState state, out ReadOnlySpan<byte> last);
+    /// peer has ended too, or after the half-open timeout. Empty: the connection is closed at once, by a drain behind what waits.</param>
+    CloseReason? GetCloseReason(ConnectionId id, int owner, bool hasSent, CloseOccasion occasion, ref TState state, out ReadOnlySpan<byte> last);
 }

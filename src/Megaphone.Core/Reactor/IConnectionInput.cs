@@ -10,4 +10,7 @@ internal interface IConnectionInput
     /// after all, or the end of the peer's direction, or an error; the reactor goes into that afterwards.
     /// </returns>
     Span<byte> Receive(int mostBytes);
+
+    /// <summary>Whether the connection has been admitted.</summary>
+    bool IsAdmitted { get; }
 }

@@ -30,8 +30,11 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     private readonly ConnectionTable<TState> _table;
     private readonly OutgoingConnects<TState>? _outgoing;
     private readonly ConnectionMachine<TState> _machine;
+    private readonly Arrivals<TState> _arrivals;
     private readonly Sweep _sweep;
     private readonly Sweep _drain = new(double.PositiveInfinity);
+    private readonly Sweep _look = new(double.PositiveInfinity);
+    private long _lookAt;
     private Thread? _thread;
     private volatile bool _isDraining;
     private TimeSpan _drainOver;
@@ -62,9 +65,13 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         ConnectionInput<TState> input = new(_table, handler, interest, new TlsInput<TState>(_table, output, options.Buffers, metrics));
         _machine = new ConnectionMachine<TState>(
             _table, capacity, handler, _outgoing, input, output, interest, _mailbox, options.HalfOpenTimeout);
-        Connections = new ConnectionRequests<TState>(_table, accepted, _outgoing, output, interest, _mailbox);
+        _arrivals = new Arrivals<TState>(options.AdmitTimeout, _table, capacity, _mailbox);
+        Connections = new ConnectionRequests<TState>(_table, accepted, _outgoing, output, interest, _arrivals, _mailbox);
         _name = $"{options.Name} {index}";
         _metrics = metrics;
+
+        // Not at once, so that reloads in a row do not look twice at what they have interrupted.
+        _lookAt = Environment.TickCount64 + (long)options.LookInterval.TotalMilliseconds;
         _epoll.Add(_mailbox.Descriptor, Libc.EpollIn, MailboxData);
     }
 
@@ -111,6 +118,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         if (_epoll.Add(_mailbox.Descriptor, Libc.EpollIn, MailboxData) is not 0 and int error)
             throw new IOException($"a reactor cannot be woken: {Libc.Describe(error)}");
         foreach (int listener in listeners) _epoll.Remove(listener);
+        _arrivals.AddAll();
         _metrics.AddBuffered(buffered);
         _metrics.AddBufferMemory(memory);
 
@@ -158,6 +166,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     {
         _machine.Dispose();
         _outgoing?.Dispose();
+        _arrivals.Dispose();
         _listeners.Dispose();
         _epoll.Dispose();
         _mailbox.Dispose();
@@ -205,8 +214,11 @@ internal sealed unsafe class Reactor<TState> : IDisposable
 
             now = Environment.TickCount64;
             _machine.HandleOverdue(now);
+            while (_arrivals.TryTakeLate(now, out ConnectionId id)) _machine.CloseFor(_accepted!, id.Slot, CloseOccasion.Late, mayWait: false);
             if (_sweep.TryBeginTurn(now)) SweepOn();
             if (_drain.TryBeginTurn(now)) DrainOn(now);
+            if (UntilLook(now) == 0) BeginLook(now);
+            if (_look.TryBeginTurn(now)) LookOn();
             _listeners.ResumeIfDue(now);
             _handler.OnBatchEnd();
             if (_options.CoalescesEvents && coalescing.ShouldDelayAfter(count, now)) Libc.Sleep(EventCoalescing.DelayMicroseconds);
@@ -233,9 +245,28 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     {
         while (_sweep.TryNext(_table.Used, out int index))
         {
-            if (_machine.CloseFor(_accepted!, index, isDrain: false, mayWait: false) is true) _sweep.CountClosed();
+            if (_machine.CloseFor(_accepted!, index, CloseOccasion.Sweep, mayWait: false) is true) _sweep.CountClosed();
         }
     }
+
+    private void BeginLook(long now)
+    {
+        _lookAt = now + (long)_options.LookInterval.TotalMilliseconds;
+        _look.Begin(now);
+    }
+
+    private void LookOn()
+    {
+        while (_look.TryNext(_table.Used, out int index))
+        {
+            // One from whom nothing is received at present cannot finish anything.
+            if (!_table.Slot(index).MayRead) continue;
+            if (_machine.CloseFor(_accepted!, index, CloseOccasion.Look, mayWait: false) is true) _look.CountClosed();
+        }
+    }
+
+    private int UntilLook(long now) =>
+        _options.LookInterval == TimeSpan.Zero || !_accepted!.HasUnfinished ? int.MaxValue : (int)Math.Max(0, _lookAt - now);
 
     private void BeginDrain(long now)
     {
@@ -250,7 +281,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         bool mayWait = _drainWaits && now < _drainEnd;
         while (_drain.TryNext(_table.Used, out int index))
         {
-            bool? isClosed = _machine.CloseFor(_accepted!, index, isDrain: true, mayWait);
+            bool? isClosed = _machine.CloseFor(_accepted!, index, CloseOccasion.Drain, mayWait);
             if (isClosed is true) _drain.CountClosed();
             _isOneLeft |= isClosed is null;
         }
@@ -264,8 +295,9 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     /// <summary>How long epoll may wait, in milliseconds; -1: for ever, as nothing is due.</summary>
     private int UntilDue(long now)
     {
-        int until = Math.Min(_machine.UntilDeadline(now), _listeners.UntilResume(now));
+        int until = Math.Min(Math.Min(_machine.UntilDeadline(now), _arrivals.UntilNext(now)), _listeners.UntilResume(now));
         until = Math.Min(until, Math.Min(_sweep.UntilNextTurn, _drain.UntilNextTurn));
+        until = Math.Min(until, Math.Min(_look.UntilNextTurn, UntilLook(now)));
         return until == int.MaxValue ? -1 : until;
     }
 }

@@ -108,6 +108,15 @@ internal sealed class ReactorGroup<TState>
     public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes) =>
         Find(id)?.SendLast(id, owner, opening, bytes);
 
+    /// <inheritdoc cref="ConnectionRequests{TState}.Admit"/>
+    public void Admit(ConnectionId id, int owner) => Find(id)?.Admit(id, owner);
+
+    /// <summary>What is kept for a connection. For the thread of its reactor, or with its gate held; the connection must be open.</summary>
+    public ref TState StateOf(ConnectionId id) => ref _reactors[id.Reactor].Connections.StateOf(id);
+
+    /// <summary>Whose a connection is; 0: it is closed. For the thread of its reactor.</summary>
+    public int OwnerOf(ConnectionId id) => Find(id)?.OwnerOf(id) ?? 0;
+
     /// <inheritdoc cref="ConnectionRequests{TState}.EndWrite"/>
     public bool EndWrite(ConnectionId id, int owner) => Find(id) is { } connections && connections.EndWrite(id, owner);
 

@@ -15,6 +15,12 @@ internal sealed record ReactorOptions
     /// <summary>How long one direction may stay open after the other has ended.</summary>
     public required TimeSpan HalfOpenTimeout { get; init; }
 
+    /// <summary>How long accepted connections may take to be admitted; zero, the default: any time.</summary>
+    public TimeSpan AdmitTimeout { get; init; }
+
+    /// <summary>How often all connections are looked at, while the handler wants that; zero, the default: never.</summary>
+    public TimeSpan LookInterval { get; init; }
+
     /// <summary>How long connecting to one address may take. Default 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 

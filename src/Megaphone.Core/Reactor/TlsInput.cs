@@ -10,7 +10,8 @@ namespace Megaphone.Reactor;
 /// <para>To open a record wants no gate: the reader's side of a connection is the reactor's alone. The gate is taken for an answer to the peer.
 /// </para>
 /// <para>What is incomplete is kept here while that is cheap, and it is left to the kernel while the memory of all buffers is scarce: more
-/// than half of its bound, so that clients who send parts of records never take what is wanted for output.</para>
+/// than half of its bound, so that clients who send parts of records never take what is wanted for output. For a connection that is not
+/// admitted nothing incomplete is ever kept.</para>
 /// </remarks>
 internal sealed class TlsInput<TState>(
     ConnectionTable<TState> table, ConnectionOutput<TState> output, BufferOptions bounds, RoleMetrics metrics) : IDisposable
@@ -105,7 +106,7 @@ internal sealed class TlsInput<TState>(
     {
         nint arrived;
         int missing = 0;
-        if (metrics.BufferMemory > bounds.TotalBytes / 2) arrived = _records.ReceiveWhole(slot.Descriptor, out missing);
+        if (metrics.BufferMemory > bounds.TotalBytes / 2 || IsStranger(slot)) arrived = _records.ReceiveWhole(slot.Descriptor, out missing);
         else arrived = Receive(slot.Descriptor, ref result);
         if (missing > 0)
         {
@@ -129,6 +130,9 @@ internal sealed class TlsInput<TState>(
             : TlsStatus.Broken;
         return false;
     }
+
+    /// <summary>Whether nothing is kept for a connection, as it has not been admitted.</summary>
+    private bool IsStranger(in ConnectionSlot slot) => bounds.UnadmittedBytes < bounds.LimitBytes && !slot.Is(ConnectionFlags.Admitted);
 
     private nint Receive(int descriptor, ref TlsInputResult result)
     {

@@ -22,7 +22,7 @@ internal sealed unsafe class WebBuffer(PieceMemory memory)
     {
         room = default;
         int from = CapacityFor(state.Used, max), to = CapacityFor(state.Used + more, max);
-        if (to > from && !memory.TryResize(ref state.Buffer, from, to)) return false;
+        if (to > from && !memory.TryResize(ref state.Buffer, from, to, state.IsStranger)) return false;
         room = new Span<byte>(state.Buffer + state.Used, more);
         return true;
     }
@@ -38,14 +38,17 @@ internal sealed unsafe class WebBuffer(PieceMemory memory)
     }
 
     /// <summary>Gives a state that came without its memory a copy of what it held.</summary>
-    /// <returns>False when there is no memory, or something else was held; then nothing is.</returns>
+    /// <returns>False when something else was held; then nothing is.</returns>
     public bool TryRestore(ref WebState state, int max, ReadOnlySpan<byte> held)
     {
         (int length, byte pending) = (state.Length, state.Pending);
         state.Buffer = null;
         (state.Length, state.Pending) = (0, 0);
-        if (length < 0 || length + (long)pending != held.Length || held.Length > max || !TryAppend(ref state, max, held)) return false;
+        if (length < 0 || length + (long)pending != held.Length || held.Length > max) return false;
         (state.Length, state.Pending) = (length, pending);
+        if (held.IsEmpty) return true;
+        state.Buffer = memory.Keep(CapacityFor(held.Length, max));
+        held.CopyTo(Content(state));
         return true;
     }
 

@@ -25,7 +25,10 @@ internal sealed class WebSocketReader(PieceMemory memory)
     /// <param name="unread">What has arrived, which is changed; what is consumed is removed from its front.</param>
     /// <param name="payload">The message in UTF-8, or the payload of the control frame: valid until the next call for this connection.</param>
     /// <param name="fault">With <see cref="Step.Refused"/>, why. Nothing more of that connection may be passed.</param>
-    public Step Next(ref WebState state, int maxMessage, ref Span<byte> unread, out ReadOnlySpan<byte> payload, out CloseCode fault)
+    /// <param name="acceptedNow">The longest message that is accepted at present, if that is less.</param>
+    public Step Next(
+        ref WebState state, int maxMessage, ref Span<byte> unread, out ReadOnlySpan<byte> payload, out CloseCode fault,
+        int acceptedNow = int.MaxValue)
     {
         Debug.Assert(!state.Reading.HasFlag(WebReading.Over));
         payload = default;
@@ -58,7 +61,7 @@ internal sealed class WebSocketReader(PieceMemory memory)
 
             if (!frame.IsControl)
             {
-                fault = Begin(ref state, maxMessage, frame, ref unread);
+                fault = Begin(ref state, maxMessage, Math.Min(maxMessage, acceptedNow), frame, ref unread);
                 if (fault != CloseCode.None) break;
                 continue;
             }
@@ -96,7 +99,7 @@ internal sealed class WebSocketReader(PieceMemory memory)
     }
 
     /// <summary>Gives a state that came without its memory a copy of what it held.</summary>
-    /// <returns>False when the state cannot be, or there is no memory; then nothing is held.</returns>
+    /// <returns>False when the state cannot be; then nothing is held.</returns>
     public bool TryRestore(ref WebState state, int maxMessage, ReadOnlySpan<byte> held)
     {
         if (!_buffer.TryRestore(ref state, MostKept(maxMessage), held)) return false;
@@ -157,11 +160,11 @@ internal sealed class WebSocketReader(PieceMemory memory)
     }
 
     /// <summary>Begins with the payload of a data frame.</summary>
-    private CloseCode Begin(ref WebState state, int maxMessage, FrameHeader frame, ref Span<byte> unread)
+    private CloseCode Begin(ref WebState state, int maxMessage, int acceptedNow, FrameHeader frame, ref Span<byte> unread)
     {
         bool isWithinMessage = state.Reading.HasFlag(WebReading.Message);
         if (isWithinMessage != (frame.Opcode == Opcode.Continuation)) return CloseCode.ProtocolError;
-        if (frame.PayloadLength > maxMessage - state.Length) return CloseCode.TooLong;
+        if (frame.PayloadLength > acceptedNow - state.Length) return CloseCode.TooLong;
         unread = unread[(frame.Length - state.Pending)..];
         _buffer.DropPending(ref state, MostKept(maxMessage));
         (state.Remaining, state.Mask) = ((int)frame.PayloadLength, frame.Mask);

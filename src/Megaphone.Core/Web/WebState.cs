@@ -31,6 +31,9 @@ internal unsafe struct WebState
     /// <summary>How far the XMPP stream is.</summary>
     internal FramedLife Stream;
 
+    /// <summary>Whether its client has not logged in: then it gets less memory. For its owner to set.</summary>
+    internal bool IsStranger;
+
     /// <summary>Bytes of the buffer that are in use: they determine its size.</summary>
     internal readonly int Used => Length + Pending;
 }

@@ -8,6 +8,9 @@ internal enum StreamCondition : byte
     /// <summary><c>bad-format</c> (4.9.3.1): well-formed XML that is not an XMPP stream.</summary>
     BadFormat,
 
+    /// <summary><c>connection-timeout</c> (4.9.3.4): the client has not logged in in time.</summary>
+    ConnectionTimeout,
+
     /// <summary><c>host-unknown</c> (4.9.3.6): the stream is for a host that is not served here.</summary>
     HostUnknown,
 

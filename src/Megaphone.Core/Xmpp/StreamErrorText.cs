@@ -20,6 +20,7 @@ internal static class StreamErrorText
     public static string NameOf(StreamCondition condition) => condition switch
     {
         StreamCondition.BadFormat => "bad-format",
+        StreamCondition.ConnectionTimeout => "connection-timeout",
         StreamCondition.HostUnknown => "host-unknown",
         StreamCondition.NotWellFormed => "not-well-formed",
         StreamCondition.PolicyViolation => "policy-violation",

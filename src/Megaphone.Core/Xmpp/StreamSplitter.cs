@@ -33,8 +33,10 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     /// valid until the next call for this stream, which frees the buffer: call until the result is another one.
     /// </param>
     /// <param name="fault">With <see cref="Step.Refused"/>, why. Nothing more of that stream may be passed.</param>
+    /// <param name="limit">The longest piece that is accepted now, if that is less.</param>
     public Step Next(
-        ref StreamState stream, int maxPieceBytes, ref ReadOnlySpan<byte> unread, out ReadOnlySpan<byte> piece, out StreamFault? fault)
+        ref StreamState stream, int maxPieceBytes, ref ReadOnlySpan<byte> unread, out ReadOnlySpan<byte> piece, out StreamFault? fault,
+        int limit = int.MaxValue)
     {
         Debug.Assert(!stream.IsRefused);
         piece = default;
@@ -63,10 +65,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
                 }
 
                 stream.Lexer = LexerState.Open;
+                stream.IsStale = false;
                 at = 1;
             }
 
-            switch (Continue(ref stream, maxPieceBytes, ref unread, ref at, out piece, out StreamFaultKind kind))
+            switch (Continue(ref stream, maxPieceBytes, limit, ref unread, ref at, out piece, out StreamFaultKind kind))
             {
                 case PieceLexer.Stop.InputEnd:
                     return Step.Incomplete;
@@ -112,11 +115,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     /// <see cref="PieceLexer.Stop.Fault"/> the byte at <paramref name="at"/> is the faulty one.
     /// </summary>
     private PieceLexer.Stop Continue(
-        ref StreamState stream, int max, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
+        ref StreamState stream, int max, int limit, ref ReadOnlySpan<byte> unread, scoped ref int at, out ReadOnlySpan<byte> piece,
         out StreamFaultKind fault)
     {
         piece = default;
-        ReadOnlySpan<byte> allowed = unread[..Math.Min(unread.Length, max - stream.Length)];
+        ReadOnlySpan<byte> allowed = unread[..Math.Clamp(Math.Min(max, limit) - stream.Length, 0, unread.Length)];
         while (true)
         {
             PieceLexer.Stop stop = PieceLexer.Run(ref stream, allowed, ref at, out fault);
@@ -224,7 +227,11 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
         stream.Length = 0;
         bool isPossible = held.Length <= maxPieceBytes && stream.Lexer <= LexerState.Refused && stream.Offset >= 0
             && (held.IsEmpty || stream.IsWithinPiece);
-        return isPossible && (held.IsEmpty || TryBuffer(ref stream, maxPieceBytes, held));
+        if (!isPossible || held.IsEmpty) return isPossible;
+        stream.Buffer = memory.Keep(CapacityFor(held.Length, maxPieceBytes));
+        held.CopyTo(new Span<byte>(stream.Buffer, held.Length));
+        stream.Length = held.Length;
+        return true;
     }
 
     /// <summary>Buffers bytes of a piece that is not complete, or that they complete.</summary>
@@ -232,7 +239,7 @@ internal sealed unsafe class StreamSplitter(PieceMemory memory)
     {
         int length = stream.Length + bytes.Length;
         int from = CapacityFor(stream.Length, max), to = CapacityFor(length, max);
-        if (to > from && !memory.TryResize(ref stream.Buffer, from, to)) return false;
+        if (to > from && !memory.TryResize(ref stream.Buffer, from, to, stream.IsStranger)) return false;
         bytes.CopyTo(new Span<byte>(stream.Buffer + stream.Length, bytes.Length));
         stream.Length = length;
         return true;

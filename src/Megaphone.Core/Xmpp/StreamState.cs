@@ -28,8 +28,37 @@ internal unsafe struct StreamState
     /// <summary>The lexer's position.</summary>
     internal LexerState Lexer;
 
+    private Marks _marks;
+
+    [Flags]
+    private enum Marks : byte
+    {
+        None = 0,
+        Declared = 1,
+        Stranger = 2,
+        Stale = 4,
+    }
+
     /// <summary>Whether an XML declaration has arrived, and the header that must follow it has not.</summary>
-    internal bool Declared;
+    internal bool Declared
+    {
+        readonly get => (_marks & Marks.Declared) != 0;
+        set => Set(Marks.Declared, value);
+    }
+
+    /// <summary>Whether its client has not logged in: then it gets less memory. For its owner to set.</summary>
+    internal bool IsStranger
+    {
+        readonly get => (_marks & Marks.Stranger) != 0;
+        set => Set(Marks.Stranger, value);
+    }
+
+    /// <summary>Whether its piece was incomplete when it was last looked at. For its owner to set; a new piece is not.</summary>
+    internal bool IsStale
+    {
+        readonly get => (_marks & Marks.Stale) != 0;
+        set => Set(Marks.Stale, value);
+    }
 
     /// <summary>Whether a fault was found: nothing more is accepted from this stream.</summary>
     public readonly bool IsRefused => Lexer == LexerState.Refused;
@@ -40,4 +69,6 @@ internal unsafe struct StreamState
     /// <summary>Whether a piece has begun and is not complete.</summary>
     public readonly bool IsWithinPiece =>
         Lexer is not (LexerState.Between or LexerState.Ended or LexerState.Discarding or LexerState.Refused);
+
+    private void Set(Marks mark, bool value) => _marks = value ? _marks | mark : _marks & ~mark;
 }

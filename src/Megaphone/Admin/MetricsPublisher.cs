@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Globalization;
 using Megaphone.Metrics;
 using Megaphone.Xmpp;
 
@@ -66,6 +67,17 @@ internal sealed class MetricsPublisher : IDisposable
                         metrics.StreamErrors(condition), LabelOf("condition", StreamErrorText.NameOf(condition)))),
                     null,
                     "Streams of clients refused, by stream error.");
+                Meter.CreateObservableGauge(
+                    "megaphone_clients_logged_in",
+                    () => metrics.LoggedIn,
+                    null,
+                    "Clients logged in now; where servers do not tell, those that they have answered, and of bytes those that have sent some.");
+                Meter.CreateObservableCounter(
+                    "megaphone_login_seconds",
+                    () => Samples(metrics.Logins),
+                    null,
+                    "Time from the connection to the login.",
+                    [new(PrometheusText.Histogram, true)]);
                 Meter.CreateObservableCounter(
                     "megaphone_limited_total",
                     () => Enum.GetValues<Limit>().Select(limit => new Measurement<long>(metrics.Limited(limit), LabelOf("limit", Label.Of(limit)))),
@@ -221,6 +233,20 @@ internal sealed class MetricsPublisher : IDisposable
     public void Dispose() => Meter.Dispose();
 
     private static KeyValuePair<string, object?> LabelOf(string name, string value) => new(name, value);
+
+    private static IEnumerable<Measurement<double>> Samples(TimeHistogram times)
+    {
+        long count = 0;
+        for (int bound = 0; bound <= TimeHistogram.Bounds.Count; bound++)
+        {
+            count += times.Count(bound);
+            string upTo = bound == TimeHistogram.Bounds.Count ? "+Inf" : TimeHistogram.Bounds[bound].ToString(CultureInfo.InvariantCulture);
+            yield return new Measurement<double>(count, LabelOf(PrometheusText.Part, "bucket"), LabelOf("le", upTo));
+        }
+
+        yield return new Measurement<double>(times.Sum, LabelOf(PrometheusText.Part, "sum"));
+        yield return new Measurement<double>(count, LabelOf(PrometheusText.Part, "count"));
+    }
 
     private static KeyValuePair<string, object?> RoleLabel(RoleMetrics metrics) => LabelOf("role", Label.Of(metrics.Role));
 

@@ -8,9 +8,11 @@ namespace Megaphone.Admin;
 /// <remarks>
 /// <code>
 /// # HELP name description
-/// # TYPE name counter|gauge
+/// # TYPE name counter|gauge|histogram
 /// name{label="value",…} number
 /// </code>
+/// An instrument that carries <see cref="Histogram"/> is a histogram: a sample of it that has a label named <see cref="Part"/> belongs to the
+/// series <c>name_VALUE</c>, without that label.
 /// Metrics are in the order in which their instruments were made, samples in the order in which they are observed.
 /// Thread-safe: one scrape at a time.
 /// </remarks>
@@ -18,6 +20,12 @@ internal sealed class PrometheusText : IDisposable
 {
     /// <summary>The Content-Type of the text.</summary>
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// <summary>A tag of instruments.</summary>
+    public const string Histogram = "histogram";
+
+    /// <summary>A label of a histogram's samples: <c>bucket</c>, <c>sum</c> or <c>count</c>. It comes first.</summary>
+    public const string Part = "part";
 
     private readonly Lock _lock = new();
     private readonly MeterListener _listener = new();
@@ -51,7 +59,8 @@ internal sealed class PrometheusText : IDisposable
             StringBuilder text = new();
             foreach (Instrument instrument in _instruments)
             {
-                string type = instrument is ObservableCounter<long> or ObservableCounter<double> ? "counter" : "gauge";
+                string type = IsHistogram(instrument) ? Histogram
+                    : instrument is ObservableCounter<long> or ObservableCounter<double> ? "counter" : "gauge";
                 text.Append("# HELP ").Append(instrument.Name).Append(' ').Append(instrument.Description).Append('\n')
                     .Append("# TYPE ").Append(instrument.Name).Append(' ').Append(type).Append('\n')
                     .Append(_samples[instrument]);
@@ -68,6 +77,12 @@ internal sealed class PrometheusText : IDisposable
         where T : struct, IFormattable
     {
         StringBuilder line = _samples[instrument].Append(instrument.Name);
+        if (IsHistogram(instrument))
+        {
+            line.Append('_').Append((string)labels[0].Value!);
+            labels = labels[1..];
+        }
+
         char before = '{';
         foreach ((string name, object? label) in labels)
         {
@@ -78,6 +93,8 @@ internal sealed class PrometheusText : IDisposable
         if (labels.Length > 0) line.Append('}');
         line.Append(' ').Append(value.ToString(null, CultureInfo.InvariantCulture)).Append('\n');
     }
+
+    private static bool IsHistogram(Instrument instrument) => instrument.Tags?.Any(tag => tag.Key == Histogram) is true;
 
     private static string Escape(string label) => label
         .Replace("\\", "\\\\", StringComparison.Ordinal)

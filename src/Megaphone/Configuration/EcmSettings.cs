@@ -92,14 +92,15 @@ internal static class EcmSettings
     private static WebOptions? ReadWeb(SettingsReader reader, string item)
     {
         string section = $"{Clients}:{item}:Web";
+        WebOptions defaults = new();
         WebOptions web = new()
         {
             Path = reader.Read(SettingKeys.WebPath.At(item)),
             Ping = reader.Read(SettingKeys.WebPing.At(item)),
             HttpTo = reader.Read(SettingKeys.WebHttpTo.At(item)),
-            ForwardedFrom = ReadList(SettingKeys.WebForwardedFrom, "ForwardedFrom"),
+            ForwardedFrom = reader.ReadList(SettingKeys.WebForwardedFrom.At(item), defaults.ForwardedFrom),
+            Origins = reader.ReadList(SettingKeys.WebOrigin.At(item), defaults.Origins),
         };
-        if (ReadList(SettingKeys.WebOrigin, "Origins") is { Count: > 0 } origins) web = web with { Origins = origins };
         SettingKey<ClientFraming> framing = SettingKeys.Framing.At(item);
         bool isWeb = reader.Read(framing) == ClientFraming.Web;
         SettingKey<ClientTls> tls = SettingKeys.ClientTls.At(item);
@@ -107,9 +108,6 @@ internal static class EcmSettings
         if (isWeb && reader.Read(tls) == ClientTls.StartTls)
             reader.Refuse(tls, $"must be direct or none, since {framing.Path} is web: HTTP has no STARTTLS", "direct");
         return isWeb ? web : null;
-
-        IReadOnlyList<T> ReadList<T>(SettingKey<T> key, string name) =>
-            [.. reader.Items($"{section}:{name}").Select(key.At(item).At).Where(reader.IsGiven).Select(reader.Read)];
     }
 
     private static LimitOptions ReadLimits(SettingsReader reader)
@@ -125,6 +123,8 @@ internal static class EcmSettings
             Allow = reader.ReadList(SettingKeys.Allow, defaults.Allow),
             Deny = reader.ReadList(SettingKeys.Deny, defaults.Deny),
             Exempt = reader.ReadList(SettingKeys.Exempt, defaults.Exempt),
+            LoginTimeout = reader.Read(SettingKeys.LoginTimeout),
+            StanzaBytesBeforeLogin = reader.Read(SettingKeys.StanzaBytesBeforeLogin),
         };
         if (limits.Ipv6Site >= limits.Ipv6Prefix)
         {

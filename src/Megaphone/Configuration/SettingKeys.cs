@@ -147,6 +147,12 @@ internal static class SettingKeys
     public static readonly SettingKey<IPNetwork> Exempt = Table.Add(
         "Ecm:Limits:Exempt:N", SettingFormats.Network, LimitDefaults.Exempt[0],
         "network that `PerAddress` and `PerAddressRate` do not concern: load balancers, for example; `[]`: none");
+    public static readonly SettingKey<TimeSpan> LoginTimeout = Table.Duration(
+        "Ecm:Limits:LoginTimeout", TimeSpan.Zero, Day, LimitDefaults.LoginTimeout,
+        "time from the connection to the login, with `bytes` framing to the client's first byte; 0: any time");
+    public static readonly SettingKey<int> StanzaBytesBeforeLogin = Table.Size(
+        "Ecm:Limits:BeforeLogin:StanzaBytes", 4096, 16 << 20, LimitDefaults.StanzaBytesBeforeLogin,
+        "longest stanza before the login; `MaxStanzaBytes`, if that is less");
     public static readonly SettingKey<int> EcmReactors = Table.Number(
         "Ecm:Reactors", 1, 64, EcmDefaults.Reactors, "threads that read from clients", "one per two cores", example: 4);
     public static readonly SettingKey<int> Backlog = Table.Number(

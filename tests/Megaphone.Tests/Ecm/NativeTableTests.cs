@@ -68,7 +68,10 @@ public sealed unsafe class NativeTableTests : IDisposable
         List<int> found = [];
         for (int index = 0; index < _table.Size; index++)
         {
-            if (_table.At(index) is var there && there != null) found.Add(there->Last);
+            Twelve* there = _table.At(index, out ulong number);
+            if (there == null) continue;
+            Assert.Equal(number, (ulong)there->Last);
+            found.Add(there->Last);
         }
 
         Assert.Equal(Enumerable.Range(0, 100), found.Order());

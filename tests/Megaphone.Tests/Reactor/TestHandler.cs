@@ -41,6 +41,15 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     /// <summary>What a connection that a sweep closes is sent, by whether it was sent anything before.</summary>
     public Func<bool, byte[]> LastOf { get; set; } = _ => [];
 
+    /// <summary>Why a connection that was not admitted in time is closed; null: it stays.</summary>
+    public CloseReason? CloseReasonOfLate { get; set; }
+
+    /// <summary>Why a look at all closes a connection; null: it stays.</summary>
+    public Func<TestConnection, CloseReason?> CloseReasonOfLook { get; set; } = _ => null;
+
+    /// <summary>Whether all connections are to be looked at.</summary>
+    public bool HasUnfinished { get; set; }
+
     /// <summary>The owner of accepted clients.</summary>
     public int Owner { get; set; } = 1;
 
@@ -108,11 +117,19 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     }
 
     CloseReason? IAcceptHandler<TestState>.GetCloseReason(
-        ConnectionId id, int owner, bool hasSent, bool isDrain, ref TestState state, out ReadOnlySpan<byte> last)
+        ConnectionId id, int owner, bool hasSent, CloseOccasion occasion, ref TestState state, out ReadOnlySpan<byte> last)
     {
         last = LastOf(hasSent);
-        return isDrain ? CloseReason.Drained : CloseReasonOf(owner);
+        return occasion switch
+        {
+            CloseOccasion.Drain => CloseReason.Drained,
+            CloseOccasion.Late => CloseReasonOfLate,
+            CloseOccasion.Look => CloseReasonOfLook(_connections[state.Number]),
+            _ => CloseReasonOf(owner),
+        };
     }
+
+    void IAcceptHandler<TestState>.OnAdmitted(ConnectionId id, ref TestState state) => _connections[state.Number].Note("admitted");
 
     void IConnectionHandler<TestState>.OnBatchEnd() => Interlocked.Increment(ref _batches);
 

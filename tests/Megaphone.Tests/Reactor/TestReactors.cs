@@ -16,7 +16,7 @@ internal sealed class TestReactors : IDisposable
 
     public TestReactors(
         int reactors = 1, BufferOptions? buffers = null, int closeRate = 0, TimeSpan? halfOpen = null, TimeSpan? connect = null,
-        int maxConnections = 10_000, bool start = true)
+        TimeSpan admit = default, TimeSpan look = default, int maxConnections = 10_000, bool start = true)
     {
         Options = new ReactorOptions
         {
@@ -24,6 +24,8 @@ internal sealed class TestReactors : IDisposable
             Reactors = reactors,
             MaxConnections = maxConnections,
             HalfOpenTimeout = halfOpen ?? TimeSpan.FromMinutes(1),
+            AdmitTimeout = admit,
+            LookInterval = look,
             ConnectTimeout = connect ?? TimeSpan.FromMinutes(1),
             CloseRate = closeRate,
             Buffers = buffers ?? new BufferOptions(),

@@ -20,6 +20,11 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
 
     public int Held => WebSocketReader.HeldBy(_state, maxMessage);
 
+    /// <summary>The longest message that is accepted at present, if that is less than the longest of all.</summary>
+    public int AcceptedNow { get; set; } = int.MaxValue;
+
+    public bool IsStranger { get; init; }
+
     public bool IsOver => Fault != CloseCode.None;
 
     /// <summary>Reads frames in parts of these lengths, repeated.</summary>
@@ -44,9 +49,11 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
     {
         WebSocketReader reader = new(_memory);
         Span<byte> unread = part;
+        _state.IsStranger = IsStranger;
         while (true)
         {
-            WebSocketReader.Step step = reader.Next(ref _state, maxMessage, ref unread, out ReadOnlySpan<byte> payload, out CloseCode fault);
+            WebSocketReader.Step step =
+                reader.Next(ref _state, maxMessage, ref unread, out ReadOnlySpan<byte> payload, out CloseCode fault, AcceptedNow);
             MostHeld = Math.Max(MostHeld, Held);
             Fault = fault;
             if (step is WebSocketReader.Step.Incomplete or WebSocketReader.Step.Refused) return;
@@ -58,6 +65,10 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
     /// <returns>Whether the state was taken over.</returns>
     public bool TryHandOver(Func<WebState, WebState>? damage = null) =>
         TryRestore(damage is null ? _state : damage(_state), WebBuffer.Content(_state).ToArray());
+
+    /// <summary>Has another one go on with a copy.</summary>
+    /// <returns>Whether the state was taken over.</returns>
+    public bool TryHandOver(FrameReading next) => next.TryRestore(_state, WebBuffer.Content(_state).ToArray());
 
     /// <summary>Goes on with a state and a copy of what it held.</summary>
     /// <returns>Whether it was taken over.</returns>

@@ -189,6 +189,41 @@ public sealed class WebSocketReaderTests
         Assert.Equal(0, reading.Held);
     }
 
+    [Fact]
+    public void Memory_for_messages_that_come_in_parts_is_half_for_strangers_and_all_for_others()
+    {
+        byte[] part = Text(new string('x', 3_000))[..700];
+        using FrameReading stranger = new(100_000, new PieceMemory(1_024)) { IsStranger = true };
+        stranger.Feed((byte[])[.. part]);
+        Assert.Equal(CloseCode.TryAgainLater, stranger.Fault);
+        using FrameReading user = new(100_000, new PieceMemory(1_024));
+        user.Feed((byte[])[.. part]);
+        Assert.Equal((CloseCode.None, 1_024), (user.Fault, user.Held));
+    }
+
+    [Fact]
+    public void A_message_that_is_too_long_at_present_is_refused_whole_or_in_fragments()
+    {
+        string eight = new('x', 8);
+        using FrameReading reading = new(100) { AcceptedNow = 16 };
+        reading.Feed((byte[])[.. Text(eight + eight), .. Text(eight, final: false)]);
+        Assert.Equal([$"Message: {eight}{eight}"], reading.Found);
+        reading.AcceptedNow = 15;
+        reading.Feed(More(eight));
+        Assert.Equal(CloseCode.TooLong, reading.Fault);
+        Assert.Equal(0, reading.Held);
+    }
+
+    [Fact]
+    public void What_was_there_before_a_reload_is_kept_where_there_is_less_memory_now()
+    {
+        using FrameReading reading = new(100_000);
+        reading.Feed(Text(new string('x', 900)).AsSpan(0, 600));
+        using FrameReading next = new(100_000, new PieceMemory(100));
+        Assert.True(reading.TryHandOver(next));
+        Assert.Equal(reading.Held, next.Held);
+    }
+
     private static IEnumerable<string> Read(params byte[][] frames)
     {
         FrameReading reading = FrameReading.Of(frames);

@@ -3,9 +3,11 @@ using Xunit;
 
 namespace Megaphone.Tests.Xmpp;
 
-/// <summary>The memory of incomplete pieces, and its bound.</summary>
-public unsafe class PieceMemoryTests
+/// <summary>The memory of incomplete pieces, its bound, and who finds room when it is nearly used up.</summary>
+public sealed unsafe class PieceMemoryTests
 {
+    private const int Kilo = 1024;
+
     [Fact]
     public void A_buffer_that_would_exceed_the_bound_is_left_as_it_is()
     {
@@ -46,6 +48,45 @@ public unsafe class PieceMemoryTests
         over.Cancel();
         greedy.Join();
         Assert.True(areShortened);
+        Assert.Equal(0, memory.InUse);
+    }
+
+    [Fact]
+    public void Strangers_get_half_long_pieces_leave_the_reserve_and_short_ones_get_all()
+    {
+        PieceMemory memory = new(1000 * Kilo, reserve: 250 * Kilo);
+        byte* strangers = null, longPiece = null, shortPiece = null, more = null;
+        Assert.True(memory.TryResize(ref strangers, 0, 480 * Kilo, isStranger: true));
+        Assert.False(memory.IsScarce);
+        Assert.True(memory.TryResize(ref strangers, 480 * Kilo, 500 * Kilo, isStranger: true));
+        Assert.True(memory.IsScarce);
+        Assert.False(memory.TryResize(ref more, 0, Kilo, isStranger: true));
+
+        Assert.True(memory.TryResize(ref longPiece, 0, 250 * Kilo));
+        Assert.False(memory.TryResize(ref more, 0, 17 * Kilo));
+        Assert.True(memory.TryResize(ref shortPiece, 0, 16 * Kilo));
+        Assert.True(memory.TryResize(ref more, 0, 16 * Kilo));
+        Assert.Equal(782 * Kilo, memory.InUse);
+
+        memory.Free(ref more, 16 * Kilo);
+        memory.Free(ref strangers, 500 * Kilo);
+        memory.Free(ref longPiece, 250 * Kilo);
+        memory.Free(ref shortPiece, 16 * Kilo);
+        Assert.Equal(0, memory.InUse);
+        Assert.False(memory.IsScarce);
+    }
+
+    [Fact]
+    public void What_was_there_before_a_reload_is_kept_where_the_bound_is_lower_now()
+    {
+        PieceMemory memory = new(10 * Kilo);
+        StreamSplitter splitter = new(memory);
+        StreamState stream = new() { Lexer = LexerState.Text, Depth = 1, Offset = 20 * Kilo, IsStranger = true };
+        byte[] held = new byte[12 * Kilo];
+        Assert.True(splitter.TryRestore(ref stream, 64 * Kilo, held));
+        Assert.Equal(held.Length, StreamSplitter.Held(stream).Length);
+        Assert.Equal(16 * Kilo, memory.InUse);
+        splitter.Release(ref stream, 64 * Kilo);
         Assert.Equal(0, memory.InUse);
     }
 }

@@ -289,6 +289,87 @@ public class StreamSplitterTests
         Assert.Equal(0, memory.InUse);
     }
 
+    /// <summary>Before a login pieces may not be as long as later; the fault is the same however the stream is cut.</summary>
+    [Fact]
+    public void A_piece_may_be_limited_further_for_a_time()
+    {
+        const int limit = 1000;
+        string longest = $"<a>{new string('x', limit - 7)}</a>", tooLong = $"<a>{new string('x', limit - 6)}</a>";
+        foreach (int step in new[] { 1, 7, 300, int.MaxValue })
+        {
+            StreamSplitter splitter = new(new PieceMemory(long.MaxValue));
+            StreamState stream = default;
+            Assert.Equal([Header, longest], Pieces(longest, limit, out StreamFault? fault));
+            Assert.Null(fault);
+            Assert.Empty(Pieces(tooLong, limit, out fault, Header.Length));
+            Assert.Equal(new StreamFault(StreamFaultKind.TooLong, Header.Length + (2 * limit)), fault);
+
+            splitter = new(new PieceMemory(long.MaxValue));
+            stream = default;
+            Assert.Equal([Header, tooLong], Pieces(tooLong, int.MaxValue, out fault));
+            splitter.Release(ref stream, 10_000);
+
+            List<string> Pieces(string piece, int limit, out StreamFault? fault, int skip = 0)
+            {
+                ReadOnlySpan<byte> bytes = Bytes(Header + piece).AsSpan(skip);
+                List<string> pieces = [];
+                fault = null;
+                while (!bytes.IsEmpty && fault is null)
+                {
+                    ReadOnlySpan<byte> some = bytes[..Math.Min(step, bytes.Length)];
+                    bytes = bytes[some.Length..];
+                    while (splitter.Next(ref stream, 10_000, ref some, out ReadOnlySpan<byte> found, out fault, limit) == StreamSplitter.Step.Piece)
+                        pieces.Add(Encoding.UTF8.GetString(found));
+                }
+
+                return pieces;
+            }
+        }
+    }
+
+    [Fact]
+    public void A_stranger_is_refused_where_others_still_find_room()
+    {
+        StreamSplitter splitter = new(new PieceMemory(1024));
+        StreamState stranger = default, guest = default;
+        stranger.IsStranger = true;
+        Assert.Equal(StreamFaultKind.NoMemory, Feed(ref stranger)?.Kind);
+        Assert.Null(Feed(ref guest));
+
+        StreamFault? Feed(ref StreamState stream)
+        {
+            ReadOnlySpan<byte> bytes = Bytes($"{Header}<a>{new string('x', 600)}");
+            StreamFault? fault;
+            while (splitter.Next(ref stream, 10_000, ref bytes, out _, out fault) == StreamSplitter.Step.Piece)
+            {
+            }
+
+            return fault;
+        }
+    }
+
+    [Fact]
+    public void A_new_piece_is_not_stale()
+    {
+        StreamSplitter splitter = new(new PieceMemory(long.MaxValue));
+        StreamState stream = default;
+        Feed($"{Header}<a>");
+        stream.IsStale = true;
+        Feed("x");
+        Assert.True(stream.IsStale);
+        Feed("</a><b>");
+        Assert.False(stream.IsStale);
+        splitter.Release(ref stream, 10_000);
+
+        void Feed(string text)
+        {
+            ReadOnlySpan<byte> bytes = Bytes(text);
+            while (splitter.Next(ref stream, 10_000, ref bytes, out _, out _) == StreamSplitter.Step.Piece)
+            {
+            }
+        }
+    }
+
     [Fact]
     public void A_stream_costs_24_bytes() => Assert.Equal(24, Unsafe.SizeOf<StreamState>());
 

@@ -1,0 +1,118 @@
+using System.Net;
+using Megaphone.Ecm;
+using Megaphone.Handover;
+using Megaphone.Interop;
+using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Tests.Handover;
+using Xunit;
+
+namespace Megaphone.Tests.Ecm;
+
+public sealed class ClientLimitsTests : IDisposable
+{
+    private static readonly NativeAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.1"), 50_000));
+
+    private readonly RoleMetrics _metrics = new(Role.Ecm);
+    private readonly ClientLimits _limits;
+
+    public ClientLimitsTests() => _limits = new ClientLimits(new LimitOptions { PerAddress = 2 }, 100, _metrics);
+
+    public void Dispose() => _limits.Dispose();
+
+    [Fact]
+    public void A_client_counts_until_it_has_gone_whether_it_has_logged_in_or_not()
+    {
+        Assert.True(_limits.TryArrive(Peer));
+        _limits.Begin(new ConnectionId(1), Peer);
+        _limits.Admit(new ConnectionId(1), isUser: true);
+        Assert.True(_limits.TryArrive(Peer));
+        _limits.Begin(new ConnectionId(2), Peer);
+        Assert.False(_limits.TryArrive(Peer));
+        Assert.Equal(1, _metrics.Limited(Limit.PerAddress));
+
+        _limits.Leave(new ConnectionId(1), isUser: true);
+        Assert.True(_limits.TryArrive(Peer));
+        _limits.TurnAway(Peer);
+        Assert.True(_limits.TryArrive(Peer));
+        Assert.False(_limits.TryArrive(Peer));
+        _limits.Leave(new ConnectionId(2), isUser: true);
+        Assert.True(_limits.TryArrive(Peer));
+    }
+
+    [Fact]
+    public void Those_who_are_logged_in_are_counted_and_how_long_it_took_them()
+    {
+        for (ulong id = 1; id <= 2; id++)
+        {
+            _limits.TryArrive(Peer);
+            _limits.Begin(new ConnectionId(id), Peer);
+        }
+
+        Assert.Equal(0, _metrics.LoggedIn);
+        _limits.Admit(new ConnectionId(1), isUser: true);
+        _limits.Admit(new ConnectionId(2), isUser: true);
+        Assert.Equal(2, _metrics.LoggedIn);
+        Assert.Equal(2, Enumerable.Range(0, TimeHistogram.Bounds.Count + 1).Sum(bound => _metrics.Logins.Count(bound)));
+        _limits.Leave(new ConnectionId(1), isUser: true);
+        _limits.Leave(new ConnectionId(2), isUser: true);
+        Assert.Equal(0, _metrics.LoggedIn);
+    }
+
+    [Fact]
+    public void Who_is_relayed_is_no_stranger_and_does_not_count_among_those_who_are_logged_in()
+    {
+        _limits.TryArrive(Peer);
+        _limits.Begin(new ConnectionId(1), Peer);
+        _limits.Admit(new ConnectionId(1), isUser: false);
+        Assert.Equal(0, _limits.NotLoggedIn(Peer));
+        Assert.Equal(0, _metrics.LoggedIn);
+        Assert.True(_limits.TryArrive(Peer));
+        Assert.False(_limits.TryArrive(Peer));
+        _limits.Leave(new ConnectionId(1), isUser: false);
+        Assert.Equal(0, _metrics.LoggedIn);
+        Assert.True(_limits.TryArrive(Peer));
+    }
+
+    [Fact]
+    public void After_a_reload_those_who_are_there_are_counted_and_none_of_them_is_kept_out()
+    {
+        for (ulong id = 1; id <= 2; id++)
+        {
+            _limits.TryArrive(Peer);
+            _limits.Begin(new ConnectionId(id), Peer);
+        }
+
+        _limits.Admit(new ConnectionId(1), isUser: true);
+        using ClientLimits next = HandedOver.Copy(_limits.Save, reader => Restored(reader, perAddress: 1));
+        Assert.Equal(1, next.NotLoggedIn(Peer));
+        Assert.False(next.TryArrive(Peer));
+        next.Leave(new ConnectionId(1), isUser: true);
+        Assert.False(next.TryArrive(Peer));
+        next.Leave(new ConnectionId(2), isUser: true);
+        Assert.Equal(0, next.NotLoggedIn(Peer));
+        Assert.True(next.TryArrive(Peer));
+    }
+
+    [Fact]
+    public void A_client_that_is_there_twice_or_comes_from_no_address_is_not_taken_over()
+    {
+        _limits.Begin(new ConnectionId(1), Peer);
+        byte[] body = HandedOver.Body(_limits.Save);
+        byte[] twice = [2, 0, 0, 0, .. body[4..24], .. body[4..]];
+        byte[] nowhere = [.. body];
+        nowhere.AsSpan(12, sizeof(ulong)).Fill(0xFF);
+        byte[] tooMany = [.. body];
+        tooMany[0] = 2;
+        Assert.All(
+            [twice, nowhere, tooMany],
+            damaged => Assert.Throws<StateException>(() => HandedOver.Read(damaged, reader => Restored(reader, perAddress: 1))));
+    }
+
+    private ClientLimits Restored(StateReader reader, int perAddress)
+    {
+        ClientLimits next = new(new LimitOptions { PerAddress = perAddress }, 100, _metrics);
+        next.Restore(reader);
+        return next;
+    }
+}
