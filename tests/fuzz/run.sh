@@ -12,6 +12,7 @@
 #   packet-header     packet headers, against a plain reading of the specification
 #   packet-splitter   a link's stream in parts
 #   proxy-header      PROXY headers that are written, against a strict reader
+#   proxy-received    PROXY headers that are received, in parts, against another reading
 #   starttls          what a client sends before its TLS: stream, STARTTLS, records
 #   stream-splitter   a client's XML stream in parts, against System.Xml
 #   tls-record-reader records of a TLS peer that has the right keys, or not
@@ -60,7 +61,8 @@ cp -r "$artifacts/bin/Megaphone.Fuzz/release" "$program"
 # Only what the targets are about: of the rest too much runs by chance.
 step "instrumenting Megaphone.Core" "$output/instrument.log" \
   dotnet sharpfuzz "$program/Megaphone.Core.dll" \
-  Megaphone.Protocol Megaphone.Web Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.StartTlsDialogue Megaphone.Tls
+  Megaphone.Protocol Megaphone.Web Megaphone.Xmpp Megaphone.Ecm.ProxyHeader Megaphone.Ecm.ReceivedProxyHeader Megaphone.Ecm.StartTlsDialogue \
+  Megaphone.Tls
 
 # No script that AFL++ could look into, no wish about the processor's frequency or the kernel's core pattern, no screen.
 export AFL_SKIP_BIN_CHECK=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1 AFL_NO_COLOR=1

@@ -17,6 +17,9 @@ internal sealed record ClientListenerOptions
     /// <summary>The settings of a listener for the web; null for any other.</summary>
     public WebOptions? Web { get; init; }
 
+    /// <summary>Who begins with a PROXY header, and is the client that this names. Default: nobody.</summary>
+    public IReadOnlyList<IPNetwork> ProxyFrom { get; init; } = [];
+
     /// <summary>The longest piece of a client's stream, in bytes; used where the clients speak XMPP. Default 256 KiB.</summary>
     public int MaxStanzaBytes { get; init; } = 256 << 10;
 }

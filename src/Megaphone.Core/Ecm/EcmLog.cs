@@ -57,8 +57,10 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
 
     [LoggerMessage(201, LogLevel.Warning,
         "Clients were refused in the last {Seconds} s: {NoLink} without a link, {TooMany} above MaxClients, "
-        + "{Descriptors} without a descriptor, {Memory} without memory, {LinkFull} with a full link, {Draining} while draining")]
-    public partial void Refused(int seconds, long noLink, long tooMany, long descriptors, long memory, long linkFull, long draining);
+        + "{Descriptors} without a descriptor, {Memory} without memory, {LinkFull} with a full link, {Draining} while draining, "
+        + "{ProxyHeader} without a right PROXY header")]
+    public partial void Refused(
+        int seconds, long noLink, long tooMany, long descriptors, long memory, long linkFull, long draining, long proxyHeader);
 
     [LoggerMessage(217, LogLevel.Warning, "Limits kept out or ended clients in the last {Seconds} s: {Limits}")]
     public partial void Limited(int seconds, string limits);

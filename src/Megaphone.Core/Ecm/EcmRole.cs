@@ -91,9 +91,10 @@ internal sealed class EcmRole : IDisposable
         _reactors = new ReactorGroup<EcmClient>(
             _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: _clients, least: _head?.Capacity ?? 0);
         _clients.Attach(_reactors);
+        if (server is not null || _options.Clients.Any(client => client.ProxyFrom.Count > 0))
+            _tlsAcceptor = new TlsAcceptor(_options, _options.Tls ?? EcmTlsOptions.None, server, _reactors, _clients.Limits, _metrics, _log);
         if (server is not null)
         {
-            _tlsAcceptor = new TlsAcceptor(_options, _options.Tls!, server, _reactors, _clients.Limits, _metrics, _log);
             PublishCertificates(server);
             _reload = new CertificateReload(
                 [.. server.Files.SelectMany(files => (string[])[files.Certificate, files.Key])],
@@ -285,7 +286,7 @@ internal sealed class EcmRole : IDisposable
         ClientListenerOptions client = _options.Clients[number];
         try
         {
-            return client.Tls == ClientTls.None
+            return client is { Tls: ClientTls.None, ProxyFrom.Count: 0 }
                 ? reactors.Listen(number, client.Listen, _options.Backlog, inherited)
                 : _tlsAcceptor!.Listen(number, client, inherited);
         }

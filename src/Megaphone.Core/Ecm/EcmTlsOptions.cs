@@ -8,6 +8,9 @@ internal sealed record EcmTlsOptions
     /// <summary>Certificates and protocol.</summary>
     public required TlsServerOptions Server { get; init; }
 
+    /// <summary>The settings where clients speak no TLS, and proxies have to begin with a header.</summary>
+    public static EcmTlsOptions None { get; } = new() { Server = new TlsServerOptions { Certificates = [] } };
+
     /// <summary>The timeout from a client's connection to the end of its handshake. Default 10 s.</summary>
     public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -11,7 +11,17 @@ internal sealed class PendingHandshake
     /// <summary>Its socket; closed, or passed to a reactor, by the thread that removes it.</summary>
     public required int Descriptor { get; init; }
 
-    public required NativeAddress Peer { get; init; }
+    /// <summary>The client's address; that of a proxy until this has named the client.</summary>
+    public required NativeAddress Peer { get; set; }
+
+    /// <summary>It is a proxy's, which has to begin with a PROXY header.</summary>
+    public bool AwaitsProxyHeader { get; set; }
+
+    /// <summary>Bytes of that header that have arrived.</summary>
+    public int ProxyBytes { get; set; }
+
+    /// <summary>It counts as one who has arrived.</summary>
+    public bool HasArrived { get; set; }
 
     /// <summary>The index in the configuration of the listener that accepted it.</summary>
     public required int Listener { get; init; }

@@ -51,7 +51,7 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     public ref HandshakeSecrets SecretsOf(PendingHandshake client) => ref _secrets[client.Slot];
 
     /// <summary>Gives a client a place. There must be one.</summary>
-    public PendingHandshake Add(int descriptor, in NativeAddress peer, int listener, StartTlsDialogue? dialogue)
+    public PendingHandshake Add(int descriptor, in NativeAddress peer, int listener, StartTlsDialogue? dialogue, bool isProxied)
     {
         lock (_lock)
         {
@@ -64,6 +64,8 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
                 ArrivedAt = Environment.TickCount64,
                 Deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds,
                 Dialogue = dialogue,
+                AwaitsProxyHeader = isProxied,
+                HasArrived = !isProxied,
             };
             _clients[client.Slot] = client;
             _byDeadline.Enqueue(client);

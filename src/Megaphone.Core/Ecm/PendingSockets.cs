@@ -81,8 +81,15 @@ internal sealed unsafe class PendingSockets(
         if (!client.Rejected) metrics.AddHandshake(client.Expired ?? end);
         Release(client);
         Remove(client);
-        clients.TurnAway(client.Peer);
+        if (client.HasArrived) clients.TurnAway(client.Peer);
         _ = Libc.Close(client.Descriptor);
+    }
+
+    /// <summary>Lets go of a client that was refused. Its socket is closed already.</summary>
+    public void Forget(PendingHandshake client)
+    {
+        Release(client);
+        Remove(client);
     }
 
     /// <summary>Lets go of a client that is about to be a reactor's. Its socket stays open.</summary>

@@ -36,11 +36,16 @@ internal static class ProxyHeader
     /// <param name="destination">At least <see cref="MaxBytes"/>.</param>
     /// <param name="mode"><see cref="ProxyMode.V1"/> or <see cref="ProxyMode.V2"/>.</param>
     /// <param name="client">The client's address.</param>
-    /// <param name="listener">The address that it connected to, of the same family.</param>
+    /// <param name="listener">The address that it connected to. Behind a proxy this may be of another family: then it is not told.</param>
     /// <param name="tls">Its TLS parameters, which version 2 carries; null without TLS.</param>
     /// <returns>The number of bytes written.</returns>
-    public static int Write(Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls) =>
-        mode == ProxyMode.V1 ? WriteText(destination, client, listener) : WriteBinary(destination, client, listener, tls);
+    public static int Write(Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls)
+    {
+        NativeAddress to = listener.IsV4 == client.IsV4
+            ? listener
+            : new NativeAddress(new IPEndPoint(client.IsV4 ? IPAddress.Any : IPAddress.IPv6Any, listener.Port));
+        return mode == ProxyMode.V1 ? WriteText(destination, client, to) : WriteBinary(destination, client, to, tls);
+    }
 
     /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c></summary>
     private static int WriteText(Span<byte> destination, in NativeAddress client, in NativeAddress listener)

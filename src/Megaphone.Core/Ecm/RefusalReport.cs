@@ -13,7 +13,7 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
     private static readonly RefusalReason[] Reasons =
     [
         RefusalReason.NoLink, RefusalReason.TooMany, RefusalReason.Descriptors, RefusalReason.Memory, RefusalReason.LinkFull,
-        RefusalReason.Draining,
+        RefusalReason.Draining, RefusalReason.ProxyHeader,
     ];
 
     private readonly long[] _reported = new long[Reasons.Length];
@@ -36,7 +36,7 @@ internal sealed class RefusalReport(RoleMetrics metrics, EcmLog log) : IDisposab
             _reported[i] = count;
         }
 
-        if (refused.Sum() > 0) log.Refused(Seconds, refused[0], refused[1], refused[2], refused[3], refused[4], refused[5]);
+        if (refused.Sum() > 0) log.Refused(Seconds, refused[0], refused[1], refused[2], refused[3], refused[4], refused[5], refused[6]);
         List<string> limits = [];
         foreach (Limit limit in Enum.GetValues<Limit>())
         {

@@ -7,8 +7,9 @@ using Megaphone.Xmpp;
 namespace Megaphone.Ecm;
 
 /// <summary>
-/// Accepts the clients of listeners with TLS, and has its threads take them through STARTTLS (<see cref="StartTlsNegotiation"/>) and the handshake
-/// (<see cref="HandshakeStep"/>). The reactors see a client only after that.
+/// Accepts the clients of listeners with TLS, or behind proxies, and has its threads take them through the PROXY header
+/// (<see cref="ProxyNegotiation"/>), STARTTLS (<see cref="StartTlsNegotiation"/>) and the handshake (<see cref="HandshakeStep"/>). The reactors see
+/// a client only after that.
 /// </summary>
 /// <remarks>
 /// <para>The threads share one epoll instance in which every descriptor is armed for one event at a time, so that one thread
@@ -29,7 +30,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private const int GiveBackMilliseconds = 5_000;
 
     private readonly EcmOptions _options;
-    private readonly TlsServer _server;
+    private readonly TlsServer? _server;
     private readonly ReactorGroup<EcmClient> _clients;
     private readonly RoleMetrics _metrics;
     private readonly ClientLimits _limits;
@@ -38,7 +39,8 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     private readonly PendingHandshakes _pending;
     private readonly PendingSockets _sockets;
     private readonly StartTlsNegotiation _startTls;
-    private readonly HandshakeStep _handshake;
+    private readonly HandshakeStep? _handshake;
+    private readonly ProxyNegotiation _proxy;
     private readonly ulong _firstListener;
     private readonly List<Acceptor> _acceptors = [];
     private readonly List<Acceptor.Accepted> _onAccepted = [];
@@ -50,7 +52,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
 
     /// <summary>Makes the acceptor; nothing runs before <see cref="Start"/>.</summary>
     public TlsAcceptor(
-        EcmOptions options, EcmTlsOptions tls, TlsServer server, ReactorGroup<EcmClient> clients, ClientLimits limits, RoleMetrics metrics,
+        EcmOptions options, EcmTlsOptions tls, TlsServer? server, ReactorGroup<EcmClient> clients, ClientLimits limits, RoleMetrics metrics,
         EcmLog log)
     {
         (_options, _server, _clients, _limits, _metrics) = (options, server, clients, limits, metrics);
@@ -58,7 +60,8 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         _pending = new PendingHandshakes(tls.MaxHandshakes, tls.HandshakeTimeout);
         _sockets = new PendingSockets(_epoll, _pending, ArmListener, splitter, clients, metrics);
         _startTls = new StartTlsNegotiation(_sockets, splitter, metrics);
-        _handshake = new HandshakeStep(tls, options.Clients, server, _pending, _sockets, clients, metrics, log);
+        _handshake = server is null ? null : new HandshakeStep(tls, options.Clients, server, _pending, _sockets, clients, metrics, log);
+        _proxy = new ProxyNegotiation(options.Clients, _sockets, clients, metrics);
         _firstListener = (ulong)tls.MaxHandshakes + 1;
         _threads = new Thread?[Environment.ProcessorCount];
         _epoll.Add(_waker.Descriptor, Libc.EpollIn, WakerData);
@@ -66,7 +69,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
 
     /// <summary>Binds a listener. Before <see cref="Start"/>.</summary>
     /// <param name="number">Its index in the configuration.</param>
-    /// <param name="listener">Its settings; with TLS.</param>
+    /// <param name="listener">Its settings; with TLS or proxies.</param>
     /// <param name="inherited">A socket that listens there already; below 0: none.</param>
     /// <returns>The listener.</returns>
     /// <exception cref="ListenException">It cannot be bound.</exception>
@@ -74,7 +77,9 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     {
         Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics, inherited);
         _acceptors.Add(acceptor);
-        _onAccepted.Add((int descriptor, in NativeAddress peer, int number) => OnAccepted(listener.Tls, descriptor, peer, number));
+        NetworkList proxies = new(listener.ProxyFrom);
+        _onAccepted.Add(
+            (int descriptor, in NativeAddress peer, int number) => OnAccepted(listener.Tls, descriptor, peer, number, proxies.Contains(peer)));
         _epoll.Add(acceptor.Descriptor, 0, EpollDataOf(_acceptors.Count - 1));
         return acceptor;
     }
@@ -164,13 +169,22 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         ArmListener(index);
     }
 
-    private void OnAccepted(ClientTls mode, int descriptor, in NativeAddress peer, int listener)
+    private void OnAccepted(ClientTls mode, int descriptor, in NativeAddress peer, int listener, bool isProxied)
     {
-        if (!_clients.TryArrive(descriptor, peer, listener)) return;
+        // Whom a proxy brings is known, and counted, when its header is there.
+        if (!isProxied && !_clients.TryArrive(descriptor, peer, listener)) return;
+        if (!isProxied && mode == ClientTls.None)
+        {
+            AcceptedTls none = default;
+            _clients.Accept(descriptor, peer, listener, ref none);
+            _clients.Flush();
+            return;
+        }
+
         _metrics.AddHandshaking(1);
         Interlocked.Increment(ref _accepted);
         StartTlsDialogue? dialogue = mode == ClientTls.StartTls ? new StartTlsDialogue(FindHost) : null;
-        _sockets.Watch(_pending.Add(descriptor, peer, listener, dialogue));
+        _sockets.Watch(_pending.Add(descriptor, peer, listener, dialogue, isProxied));
     }
 
     /// <summary>
@@ -189,7 +203,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         return -1;
     }
 
-    private string? FindHost(string host) => HostName.Normalize(host) is { } name && _server.Covers(name) ? name : null;
+    private string? FindHost(string host) => HostName.Normalize(host) is { } name && _server!.Covers(name) ? name : null;
 
     /// <summary>Handles a pending client whose socket is readable or writable.</summary>
     private void Handle(PendingHandshake client, Span<byte> buffer)
@@ -198,8 +212,9 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         {
             client.HasSpoken = true;
             if (client.Rejected) _sockets.Discard(client, buffer);
+            else if (client.AwaitsProxyHeader) _proxy.Handle(client);
             else if (client.Dialogue is { } dialogue) _startTls.Handle(client, dialogue, buffer);
-            else _handshake.Advance(client);
+            else _handshake!.Advance(client);
         }
     }
 }

@@ -32,4 +32,7 @@ internal enum RefusalReason
 
     /// <summary>A limit kept the client out: <c>megaphone_limited_total</c> says which.</summary>
     Limited,
+
+    /// <summary>A proxy did not begin with a PROXY header that is well formed.</summary>
+    ProxyHeader,
 }

@@ -51,7 +51,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="RefusalReason"/> has values.</summary>
-    [InlineArray(10)]
+    [InlineArray(11)]
     public struct PerRefusalReason
     {
         private long _first;

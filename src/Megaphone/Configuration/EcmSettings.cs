@@ -69,6 +69,7 @@ internal static class EcmSettings
                 Tls = reader.Read(SettingKeys.ClientTls.At(item)),
                 Framing = reader.Read(SettingKeys.Framing.At(item)),
                 Web = ReadWeb(reader, item),
+                ProxyFrom = reader.ReadList(SettingKeys.ProxyFrom.At(item), []),
                 MaxStanzaBytes = reader.Read(SettingKeys.MaxStanzaBytes.At(item)),
             });
             if (given.Count > 0 && !reader.IsGiven(listen)) reader.Refuse(listen, "must be given", "0.0.0.0:5222");

@@ -47,6 +47,9 @@ internal static class SettingKeys
     public static readonly SettingKey<int> MaxStanzaBytes = Table.Size(
         "Ecm:Clients:N:MaxStanzaBytes", 10_000, 16 << 20, ListenerDefaults.MaxStanzaBytes,
         "longest stanza, with `stanza` and `web` framing; at most `Ecm:MaxPacketBytes` less 32, and a quarter of the ring");
+    public static readonly SettingKey<IPNetwork> ProxyFrom = Table.Add(
+        "Ecm:Clients:N:ProxyFrom:M", SettingFormats.Network, default,
+        "network of proxies: who connects from there must begin with a PROXY header, version 1 or 2, and is whom that names", shown: "none");
     public static readonly SettingKey<long> IncompleteBytes = Table.LongSize(
         "Ecm:IncompleteBytes", 1 << 20, 1L << 50, EcmDefaults.IncompleteBytes,
         "memory of stanzas that have not arrived whole, all clients' together, with `stanza` and `web` framing");

@@ -151,7 +151,7 @@ public class SettingsTests
     {
         const string Clients =
             """[ { "Listen": "[::1]:5222", "Framing": "stanza", "MaxStanzaBytes": 10000 }, """
-            + """{ "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct" }, """
+            + """{ "Listen": "localhost:0", "Framing": "stanza", "Tls": "direct", "ProxyFrom": [ "10.3.0.0/16" ] }, """
             + """{ "Listen": "[::1]:5443", "Framing": "web", "Web": { "Path": "/xmpp", "Origins": [ "https://a.example", "http://b.example:81" ],"""
             + """ "Ping": "45s", "HttpTo": "[::1]:5280", "ForwardedFrom": [ "10.0.0.0/8", "2001:db8::/32" ] } } ]""";
         const string Certificates =
@@ -200,6 +200,7 @@ public class SettingsTests
         string text = $"""
             {settings.Ecm}
             {string.Join('\n', settings.Ecm!.Clients)}
+            {string.Join(' ', settings.Ecm.Clients[1].ProxyFrom)}
             {string.Join(' ', settings.Ecm.Clients[2].Web!.Origins)} {string.Join(' ', settings.Ecm.Clients[2].Web!.ForwardedFrom)}
             {string.Join('\n', settings.Ecm.Connect.To)}
             {string.Join(' ', settings.Ecm.Limits.Allow.Concat(settings.Ecm.Limits.Deny).Concat(settings.Ecm.Limits.Exempt))}

@@ -13,6 +13,7 @@ internal static class FuzzTargets
         ["packet-header"] = PacketHeaderTarget.Run,
         ["packet-splitter"] = PacketSplitterTarget.Run,
         ["proxy-header"] = ProxyHeaderTarget.Run,
+        ["proxy-received"] = ReceivedProxyHeaderTarget.Run,
         ["starttls"] = StartTlsTarget.Run,
         ["stream-splitter"] = StreamSplitterTarget.Run,
         ["tls-record-reader"] = TlsRecordReaderTarget.Run,
