@@ -15,6 +15,23 @@ public sealed class ModuleSessionTests(ModuleServer server) : IClassFixture<Modu
         Assert.Equal("true", await server.Ejabberd.EvaluateAsync("ejabberd_megaphone_sleep:is_possible()"));
     }
 
+    /// <summary>Section 8 of the protocol. What comes over a link is noted in order.</summary>
+    [Fact]
+    public async Task The_ECM_hears_of_a_login_before_its_client_gets_the_answer()
+    {
+        (StanzaEcm link, Func<Task> stop) = await OnListenerOfItsOwnAsync();
+        (XmppClient client, ulong id) = link.Open();
+        (XmppClient other, _) = link.Open();
+        await other.OpenAsync();
+        Assert.DoesNotContain(link.Control, message => message.GetProperty("op").GetString() == "loggedIn");
+        await client.LogInAsync("juliet", "bed");
+        JsonElement loggedIn = Assert.Single(link.Control, message => message.GetProperty("op").GetString() == "loggedIn");
+        Assert.Equal([$"{id}"], loggedIn.GetProperty("ids").EnumerateArray().Select(one => one.GetString()));
+        await client.LogOutAsync();
+        link.Dispose();
+        await stop();
+    }
+
     [Theory]
     [InlineData("compact: true", 2700)]
     [InlineData("compact: false", 8000)]

@@ -438,25 +438,40 @@ public sealed partial class StanzaFramingTests
     }
 
     [Fact]
-    public async Task Memory_for_incomplete_stanzas_is_bounded_and_freed()
+    public async Task Memory_for_incomplete_stanzas_is_bounded_and_freed_and_the_last_quarter_is_for_short_ones()
     {
-        const int Share = 64 << 10;
-        using Setup setup = await Setup.StartAsync("Ecm:IncompleteBytes=1048576");
-        List<TestConnection> clients = await TestConnection.ConnectManyAsync(setup.Ecm.Clients, 16);
-        foreach (TestConnection client in clients) await client.SendAsync(Header + Stanza(Share)[..^5]);
-        await setup.Ecm.ReachesAsync(16 * Share, "megaphone_ecm_incomplete_bytes");
-        for (int i = 0; i < 16; i++) await setup.AssertPieceAsync(Header);
+        const int Share = 64 << 10, Long = 12;
+        using Setup setup = await Setup.StartAsync(logins: true, "Ecm:IncompleteBytes=1048576");
+        List<TestConnection> clients = [];
+        for (int i = 0; i < Long; i++)
+        {
+            clients.Add(await setup.ConnectAsync());
+            await setup.LogInAsync(clients[i]);
+            await clients[i].SendAsync(Stanza(Share)[..^5]);
+        }
 
+        await setup.Ecm.ReachesAsync(Long * Share, "megaphone_ecm_incomplete_bytes");
         using TestConnection another = await setup.ConnectAsync();
-        await another.SendAsync(Header + "<a>");
-        ulong id = await setup.AssertPieceAsync(Header);
+        ulong id = await setup.LogInAsync(another);
+        await another.SendAsync(Stanza(Share)[..^5]);
         await AssertRefusedAsync(another, "resource-constraint");
+        await setup.AssertResetAsync(id);
+        using TestConnection stranger = await setup.ConnectAsync();
+        await stranger.SendAsync(Header + "<a>");
+        id = await setup.AssertPieceAsync(Header);
+        await AssertRefusedAsync(stranger, "resource-constraint");
         await setup.AssertResetAsync(id);
 
         // The others are well.
+        using TestConnection modest = await setup.ConnectAsync();
+        id = await setup.LogInAsync(modest);
+        await modest.SendAsync("<a>");
+        await setup.Ecm.ReachesAsync((Long * Share) + 256, "megaphone_ecm_incomplete_bytes");
+        await modest.SendAsync("</a>");
+        await setup.AssertPieceAsync("<a></a>", id);
         await clients[0].SendAsync(Stanza(Share)[^5..]);
         await setup.AssertPieceAsync(Stanza(Share));
-        await setup.Ecm.ReachesAsync(15 * Share, "megaphone_ecm_incomplete_bytes");
+        await setup.Ecm.ReachesAsync((Long - 1) * Share, "megaphone_ecm_incomplete_bytes");
         clients.ForEach(client => client.Abort());
         await setup.Ecm.ReachesAsync(0, "megaphone_ecm_incomplete_bytes");
     }
@@ -526,16 +541,30 @@ public sealed partial class StanzaFramingTests
     /// <summary>An ECM that frames by stanza, and its link in the test's hands.</summary>
     private sealed record Setup(TestHub Hub, MegaphoneProcess Ecm, LinkPeer Link) : IDisposable
     {
-        public static async Task<Setup> StartAsync(params string[] settings)
+        public static Task<Setup> StartAsync(params string[] settings) => StartAsync(logins: false, settings);
+
+        /// <summary>Nobody logs in unless a test says so, and stanzas may be long all the same.</summary>
+        public static async Task<Setup> StartAsync(bool logins, params string[] settings)
         {
             TestHub hub = new();
-            MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, [Framing, .. settings]);
-            LinkPeer link = await hub.AcceptAsync();
+            MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, [Framing, "Ecm:Limits:BeforeLogin:StanzaBytes=16M", .. settings]);
+            LinkPeer link = await hub.AcceptAsync(logins: logins);
             await ecm.HasLinksAsync(1, "ecm");
             return new Setup(hub, ecm, link);
         }
 
         public Task<TestConnection> ConnectAsync() => TestConnection.ConnectAsync(Ecm.Clients);
+
+        /// <summary>Has a client begin its stream, and the server say that it has logged in.</summary>
+        public async Task<ulong> LogInAsync(TestConnection client)
+        {
+            await client.SendAsync(Header);
+            ulong id = await AssertPieceAsync(Header);
+            long before = (await Ecm.MetricsAsync())["megaphone_clients_logged_in"];
+            await Link.SendControlAsync($$"""{"op":"loggedIn","ids":["{{id}}"]}""");
+            await Ecm.ReachesAsync(before + 1, "megaphone_clients_logged_in");
+            return id;
+        }
 
         /// <summary>Asserts that the next packet is this piece, of this session if one is given.</summary>
         public async Task<ulong> AssertPieceAsync(string piece, ulong? id = null)

@@ -15,6 +15,8 @@ internal static class AttackList
         () => new CollidingIds(module: false),
         () => new CollidingIds(module: true),
         () => new DescriptorHog(),
+        () => new SilentHandshakes(),
+        () => new PartialStanzas(),
         () => new InvalidHeaders(),
         () => new GarbageLinks(module: false),
         () => new GarbageLinks(module: true),

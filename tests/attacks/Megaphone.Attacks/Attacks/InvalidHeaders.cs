@@ -16,8 +16,8 @@ internal sealed class InvalidHeaders : IAttack
     /// <inheritdoc/>
     public string Summary => "clients whose stream headers are no UTF-8, up to 100 KB long";
 
-    /// <inheritdoc/>
-    public Scene Scene => new() { Module = true, AttacksServer = true };
+    /// <summary>With an ECM that lets them through, though nobody has logged in.</summary>
+    public Scene Scene => new() { Module = true, AttacksServer = true, Ecm = ["Ecm:Limits:BeforeLogin:StanzaBytes=256K"] };
 
     /// <inheritdoc/>
     public int MinActions => Clients;
