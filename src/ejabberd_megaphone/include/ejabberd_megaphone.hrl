@@ -11,8 +11,8 @@
          hibernate_after = 10000 :: non_neg_integer(),       % ms; 0: never
          compact = true :: boolean(),
          close_rate = 5000 :: pos_integer(),                 % sessions per second
-         max_links = 256 :: pos_integer(),
-        resume_timeout = 90000 :: non_neg_integer(),        % ms for which sessions outlive a connection; 0: they do not
+         max_links = 256 :: pos_integer(),                   % of this node
+         resume_timeout = 90000 :: non_neg_integer(),        % ms for which sessions outlive a connection; 0: they do not
          listener = none :: {inet:ip_address() | {local, binary()}, inet:port_number()} | none,   % where it listens
          buffer_total = 268435456 :: pos_integer(),          % bytes buffered for all sessions of a link
          send_timeout = 15000 :: timeout(),                  % ms
