@@ -35,9 +35,9 @@ class Far:
     def carry(self):
         self.ip("-netns", NAMESPACE, "address", "add", f"{THERE}/30", "dev", NAMESPACE)
 
-    def child(self, *options):
+    def child(self, *options, binary=MEGAPHONE):
         """A megaphone there."""
-        return Child(*self.command(MEGAPHONE, *options), ready="megaphone ready")
+        return Child(*self.command(binary, *options), ready="megaphone ready")
 
     @staticmethod
     def command(*words):

@@ -27,6 +27,7 @@ TITLES = {
     "failover": "The death of a server",
     "cuts": "A network that loses everything for a while",
     "cut-chat": "Chat over a link that is cut again and again",
+    "reload-chat": "Chat through reloads",
     "reload": "A reload",
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
@@ -95,6 +96,9 @@ to one other, and messages are numbered. Cuts: 30 by a reset (`ss -K`) while muc
 anew, 10 by a network that loses everything for a second, which TCP gets over by itself, two for 20 seconds, one for 60. One user reads
 nothing all the time, and reads then 2,000 messages; one is in the middle of a stanza when it begins, and ends it then. What the ECM has
 more after the cuts is for the most part garbage of its answers to the benchmark, which looks at its metrics all the time: 60 KiB each.""",
+    "reload-chat": """
+The same users and servers; what happens meanwhile is 18 reloads of the ECM by SIGHUP, two more with another binary in the place of its own, five
+whose certificate cannot be used, which are refused, and six cuts of the link (`ss -K`). Each reload cuts the link, too.""",
     "reload": """
 An ECM that is reloaded ten times by SIGHUP, and HAProxy in its master-worker mode, reloaded ten times by SIGUSR2. Every client of the ECM has
 a session over the link to a hub (`echo:`), HAProxy's wait without a server. A hundred more ask, and ask again ten milliseconds after
