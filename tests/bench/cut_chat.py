@@ -1,6 +1,6 @@
 """Ten thousand users, half of them with TLS, chat through an ECM and ejabberd while the link between the two is cut fifty times: by a reset
 in the middle of what is being sent, by a network that loses everything for 1, 20 and 60 seconds, by an ejabberd whose listener is
-started anew. One more reads nothing meanwhile, and another is in the middle of a stanza. Not one session may end, and not one message be
+started anew. One more reads nothing meanwhile, and another is in the middle of a stanza each time. Not one session may end, and not one message be
 lost, doubled or out of order."""
 
 import itertools

@@ -1,6 +1,6 @@
 """Ten thousand users, half of them with TLS, chat through an ECM and ejabberd while the ECM is reloaded twenty times: now and then with another
 binary in the place of the one that runs, and five times more with a certificate that cannot be used, which is refused; in between the link is
-cut. One more reads nothing meanwhile, and another is in the middle of a stanza. Not one session may end, and not one message be lost,
+cut. One more reads nothing meanwhile, and another is in the middle of a stanza each time. Not one session may end, and not one message be lost,
 doubled or out of order."""
 
 import os
