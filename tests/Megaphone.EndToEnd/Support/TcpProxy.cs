@@ -29,6 +29,12 @@ internal sealed class TcpProxy : IDisposable
         foreach ((Socket here, Socket there) in _connections.Take(1)) Cut(here, there);
     }
 
+    /// <summary>Closes all of the connections that there are now, likewise.</summary>
+    public void CutAll()
+    {
+        foreach ((Socket here, Socket there) in _connections) Cut(here, there);
+    }
+
     /// <summary>Cuts an ECM's only link so many times, each as soon as it has come back, or a moment later.</summary>
     public async Task CutAgainAndAgainAsync(int cuts, MegaphoneProcess ecm)
     {
@@ -46,7 +52,7 @@ internal sealed class TcpProxy : IDisposable
     public void Dispose()
     {
         _listener.Dispose();
-        foreach ((Socket here, Socket there) in _connections) Cut(here, there);
+        CutAll();
     }
 
     private void Cut(Socket here, Socket there)
