@@ -5,6 +5,7 @@
 #   ./run.sh             the demonstration
 #   ./run.sh --via-hub   without the module: the link ends in a hub, which opens a connection to ejabberd for each client
 #   ./run.sh --echo      without ejabberd: the hub echoes everything (also if ejabberd cannot be installed)
+#   ./run.sh --web       the demonstration, and a page with Converse.js (from npm) with which to join in a browser
 #   ./run.sh --once      ends instead of staying up
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -12,15 +13,19 @@ cd "$(dirname "$0")"
 
 play=$PWD/playground
 idle_clients=1000
-stay=yes server=module
+converse=tests/clients/browsers/node_modules/converse.js/dist
+stay=yes server=module web=no
 for option in "$@"; do
   case $option in
     --once) stay=no ;;
     --via-hub) server=hub ;;
     --echo) server=echo ;;
+    --web) web=yes ;;
     *) sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"; exit 2 ;;
   esac
 done
+
+[[ $web == no || $server == module ]] || fail "--web is for the module: with a hub this ECM passes bytes, whatever they are, and knows no WebSocket"
 
 # For the idle clients, at every hop.
 ulimit -S -n "$(ulimit -H -n)"
@@ -29,9 +34,10 @@ ulimit -S -n "$(ulimit -H -n)"
 exec {lock}<"$0"
 flock --nonblock "$lock" || fail "it is running already, in another terminal"
 
-hub='' ecm='' chat_pid=''
+hub='' ecm='' chat_pid='' pages=''
 clean_up() {
   trap '' INT TERM HUP
+  [[ -z $pages ]] || end_process "$pages" 5
   [[ -z $chat_pid ]] || end_process "$chat_pid" 5
   [[ -z $ecm ]] || end_process "$ecm" 15
   [[ -z $hub ]] || end_process "$hub" 15
@@ -93,15 +99,31 @@ if [[ $server != echo ]] && ! { tests/ejabberd/install.sh "$play/apt.log" &&
   server=echo
 fi
 
+if [[ $web == yes && $server == echo ]]; then
+  say "without ejabberd there is nobody to join in a browser"
+  web=no
+fi
+if [[ $web == yes && ! -e $converse/converse.min.js ]]; then
+  command -v npm >/dev/null || install_packages "$play/apt.log" nodejs npm
+  step "fetching Converse.js" "$play/npm.log" npm ci --prefix tests/clients/browsers --no-audit --no-fund --ignore-scripts
+fi
+
 choose_port client_port 5222
 choose_port link_port 6280
 choose_port admin_port "$(( link_port + 1 ))"
 choose_port hub_admin_port "$(( admin_port + 1 ))"
+web_listener=
+if [[ $web == yes ]]; then
+  choose_port web_port 5280
+  choose_port page_port 8080
+  web_listener=", { \"Listen\": \"127.0.0.1:$web_port\", \"Framing\": \"web\", \"Web\": { \"Origins\": [ \"http://127.0.0.1:$page_port\" ] } }"
+fi
 
 if [[ $server != echo ]]; then
   printf 'starting ejabberd '
   began=$EPOCHREALTIME
   [[ $server == hub ]] || export EJABBERD_MEGAPHONE=1 EJABBERD_LINK_PORT=$link_port
+  [[ $web == no ]] || export EJABBERD_MORE='  mod_muc: {}'
   if settings=$(tests/ejabberd/ejabberd.sh start "$play/ejabberd" {lock}<&- 2>"$play/ejabberd.log"); then
     eval "$settings"
     juliet=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
@@ -114,7 +136,7 @@ if [[ $server != echo ]]; then
     say "✗ it does not start; the end of its output:"
     tail -n 20 "$play/ejabberd.log" | sed 's/^/    /'
     say "using the hub's echo instead"
-    server=echo
+    server=echo web=no web_listener=
   fi
 fi
 
@@ -127,7 +149,7 @@ esac
 cat >"$play/ecm.json" <<JSON
 {
   "Ecm": {
-    "Clients": [ { "Listen": "127.0.0.1:$client_port", "Framing": "$framing" } ],
+    "Clients": [ { "Listen": "127.0.0.1:$client_port", "Framing": "$framing" }$web_listener ],
     "Link": { "To": "127.0.0.1:$link_port" },
     "Proxy": "$proxy"
   },
@@ -155,6 +177,32 @@ else
   say "    clients ──► 127.0.0.1:$client_port ECM ══ link ══► 127.0.0.1:$link_port ejabberd"
 fi
 say
+
+# serve_pages: serves a page with Converse.js, which is to connect to the ECM; returns when it can be read.
+serve_pages() {
+  mkdir "$play/web"
+  ln -s "$PWD/$converse" "$play/web/converse"
+  cat >"$play/web/index.html" <<HTML
+<!doctype html>
+<meta charset="utf-8">
+<title>Megaphone</title>
+<link rel="stylesheet" href="converse/converse.min.css">
+<body>
+<script type="module">
+  import converse from "./converse/converse.min.js";
+  converse.initialize({
+    assets_path: "/converse/",
+    discover_connection_methods: false,
+    view_mode: "fullscreen",
+    websocket_url: "ws://127.0.0.1:$web_port/ws",
+  });
+</script>
+HTML
+  setsid python3 -m http.server --bind 127.0.0.1 --directory "$play/web" "$page_port" >"$play/pages.log" 2>&1 </dev/null {lock}<&- &
+  pages=$!
+  wait_until 10 is_listening "$page_port" || fail "the page cannot be served; see $play/pages.log"
+}
+[[ $web == no ]] || serve_pages
 
 # ---- the conversation ----
 
@@ -234,6 +282,7 @@ if [[ $server != echo ]]; then
   else
     say "    without TLS, which you may have to enable in your client"
   fi
+  [[ $web == no ]] || say "    or in a browser: http://127.0.0.1:$page_port"
 else
   say
   say "Connect with a client of your own: nc 127.0.0.1 $client_port"

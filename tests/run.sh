@@ -86,6 +86,7 @@ run_counted "the module for ejabberd" "$plain_counts" kept module
 run_counted "image" "$plain_counts" kept image
 run_counted "release" "$plain_counts" kept release
 run_counted "format" "$plain_counts" kept format
-# Publishes, and uses the default ports: alone.
+# Both publish, and use the default ports: alone.
 run_counted "the first hour of somebody new" "$plain_counts" tests/first-hour.sh
+run_counted "joining in a browser" "$plain_counts" tests/run-web.sh
 finish
