@@ -58,6 +58,24 @@ public sealed class HttpRelayTests
     }
 
     [Fact]
+    public async Task Clients_are_counted_by_what_they_have_asked_for()
+    {
+        using Setup setup = await Setup.StartAsync();
+        using BrowserConnection socket = await BrowserConnection.UpgradedAsync(setup.Ecm.Clients);
+        using BrowserConnection one = await BrowserConnection.ConnectAsync(setup.Ecm.Clients);
+        using BrowserConnection other = await BrowserConnection.ConnectAsync(setup.Ecm.Clients);
+        await one.SendAsync("GET / HTTP/1.1\r\n");
+        await other.SendAsync("GET / HTTP/1.1\r\n");
+        await setup.Ecm.ReachesAsync(2, "megaphone_ecm_web_clients", "kind=relayed");
+        await setup.Ecm.ReachesAsync(1, "megaphone_ecm_web_clients", "kind=websocket");
+
+        using TestConnection first = await setup.Server.AcceptAsync();
+        first.Abort();
+        await setup.Ecm.ReachesAsync(1, "megaphone_ecm_web_clients", "kind=relayed");
+        await setup.Ecm.ReachesAsync(1, "megaphone_ecm_web_clients", "kind=websocket");
+    }
+
+    [Fact]
     public async Task Without_the_server_the_client_is_told_so()
     {
         using Setup setup = await Setup.StartAsync();

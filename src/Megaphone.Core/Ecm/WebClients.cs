@@ -52,6 +52,9 @@ internal sealed unsafe class WebClients : IDisposable
         if (options.SeeOtherUri is { } uri)
             _redirection = [.. WebSocketFrame.Text(FramedStream.CloseFor(uri)), .. WebSocketFrame.Close(CloseCode.GoingAway)];
         servers.Web = _output;
+
+        // A relay has two connections.
+        metrics.WebClients = () => (_slots.Count(WebPhase.WebSocket), _slots.Count(WebPhase.Relay) / 2);
     }
 
     /// <inheritdoc cref="WebTimer.Start"/>

@@ -37,6 +37,22 @@ internal sealed class WebSlots
     /// <summary>A slot of a reactor, below <see cref="Used"/>.</summary>
     public ref WebSlot At(int reactor, int index) => ref _reactors[reactor][index];
 
+    /// <summary>How many connections are that far now. Looks at every slot; any thread.</summary>
+    public long Count(WebPhase phase)
+    {
+        long count = 0;
+        for (int reactor = 0; reactor < Reactors; reactor++)
+        {
+            for (int index = 0; index < Used(reactor); index++)
+            {
+                ref WebSlot slot = ref At(reactor, index);
+                if (Volatile.Read(ref slot.Generation) != 0 && slot.Phase == phase) count++;
+            }
+        }
+
+        return count;
+    }
+
     /// <summary>Begins with a connection.</summary>
     public void Begin(ConnectionId id, int owner, byte listener, WebPhase phase)
     {

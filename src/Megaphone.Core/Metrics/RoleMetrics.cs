@@ -127,6 +127,9 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Tells how each configured server (ECM) or backend (hub) is. Replaced when the role starts.</summary>
     public Func<IReadOnlyList<ServerStatus>> Servers { get; set; } = () => [];
 
+    /// <summary>Tells how many clients use a WebSocket now, and how many are relayed to a server for HTTP (ECM).</summary>
+    public Func<(long WebSockets, long Relays)> WebClients { get; set; } = () => (0, 0);
+
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _counters.Links);
 

@@ -57,6 +57,11 @@ internal sealed class MetricsPublisher : IDisposable
                     null,
                     "Clients connected now.");
                 Meter.CreateObservableGauge(
+                    "megaphone_ecm_web_clients",
+                    () => WebClients(metrics),
+                    null,
+                    "Clients of listeners for the web now, by what they have asked for.");
+                Meter.CreateObservableGauge(
                     "megaphone_ecm_incomplete_bytes",
                     () => metrics.IncompleteBytes,
                     null,
@@ -255,6 +260,12 @@ internal sealed class MetricsPublisher : IDisposable
 
     private void ForServers(RoleMetrics metrics, string name, string help, Func<ServerStatus, long> value) => Meter.CreateObservableGauge(
         name, () => metrics.Servers().Select(server => new Measurement<long>(value(server), LabelOf("server", server.Name))), null, help);
+
+    private static Measurement<long>[] WebClients(RoleMetrics metrics)
+    {
+        (long webSockets, long relays) = metrics.WebClients();
+        return [new(webSockets, LabelOf("kind", "websocket")), new(relays, LabelOf("kind", "relayed"))];
+    }
 
     private void Count(string name, string help, Func<RoleMetrics, long> value) =>
         Meter.CreateObservableCounter(name, ForRoles(value), null, help);
