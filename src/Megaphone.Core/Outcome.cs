@@ -11,4 +11,7 @@ internal enum Outcome
 
     /// <summary>It is of no use any more: whoever handed it on closes what it came from, or drops it and counts that.</summary>
     Closed,
+
+    /// <summary>It is not its turn yet. Nothing was taken: keep it until it is released, and then hand it on again.</summary>
+    Held,
 }

@@ -9,30 +9,36 @@ namespace Megaphone.Reactor;
 internal sealed class Arrivals<TState>(TimeSpan within, ConnectionTable<TState> table, int capacity, Mailbox mailbox) : IDisposable
     where TState : unmanaged
 {
+    /// <summary>The attempt of a connection whose time has been stopped, or has begun anew.</summary>
+    private const byte Renewed = 1;
+
     private readonly Lock _lock = new();
     private readonly DeadlineQueue? _deadlines =
-        within == TimeSpan.Zero ? null : new DeadlineQueue(within, capacity, (id, _) => IsAwaited(table, id));
+        within == TimeSpan.Zero ? null : new DeadlineQueue(within, capacity, (id, attempt) => IsAwaited(table, id, attempt));
 
     /// <summary>Gives a connection the time that it has.</summary>
-    public void Add(ConnectionId id)
-    {
-        if (_deadlines is null) return;
-        bool isFirst;
-        lock (_lock)
-        {
-            isFirst = _deadlines.Count == 0;
-            _deadlines.Arm(id, Environment.TickCount64);
-        }
+    public void Add(ConnectionId id) => Add(id, attempt: 0);
 
-        if (isFirst) mailbox.Post(Mailbox.Requests.None);
+    /// <summary>Gives a connection the same time anew. Once: what it has had before does not count any more.</summary>
+    public void Renew(ConnectionId id)
+    {
+        if (!table.TryEnter(id)) return;
+        Stop(ref table.Slot(id.Slot));
+        table.Slot(id.Slot).Exit();
+        Add(id, Renewed);
     }
 
-    /// <summary>The same for all connections that have not been admitted.</summary>
+    /// <summary>The time of a connection ends no more, until it is given anew. Its gate is held.</summary>
+    public static void Stop(ref ConnectionSlot slot) => slot.Attempt = Renewed;
+
+    /// <summary>Gives all connections their time that have not been admitted, and are not held.</summary>
     public void AddAll()
     {
         for (int index = 0; index < table.Used; index++)
         {
-            if (IsAwaited(table, table.IdAt(index))) Add(table.IdAt(index));
+            ref ConnectionSlot slot = ref table.Slot(index);
+            ConnectionId id = table.IdAt(index);
+            if (IsAwaited(table, id, slot.Attempt) && !slot.Is(ConnectionFlags.Held)) Add(id, slot.Attempt);
         }
     }
 
@@ -43,9 +49,9 @@ internal sealed class Arrivals<TState>(TimeSpan within, ConnectionTable<TState> 
         if (_deadlines is null) return false;
         lock (_lock)
         {
-            while (_deadlines.TryTakeDue(now, out id, out _))
+            while (_deadlines.TryTakeDue(now, out id, out byte attempt))
             {
-                if (IsAwaited(table, id)) return true;
+                if (IsAwaited(table, id, attempt)) return true;
             }
 
             _deadlines.Sift(table.Count);
@@ -64,6 +70,19 @@ internal sealed class Arrivals<TState>(TimeSpan within, ConnectionTable<TState> 
     /// <inheritdoc/>
     public void Dispose() => _deadlines?.Dispose();
 
-    private static bool IsAwaited(ConnectionTable<TState> table, ConnectionId id) =>
-        table.IsOpen(id) && !table.Slot(id.Slot).Is(ConnectionFlags.Admitted);
+    private void Add(ConnectionId id, byte attempt)
+    {
+        if (_deadlines is null) return;
+        bool isFirst;
+        lock (_lock)
+        {
+            isFirst = _deadlines.Count == 0;
+            _deadlines.Arm(id, Environment.TickCount64, attempt);
+        }
+
+        if (isFirst) mailbox.Post(Mailbox.Requests.None);
+    }
+
+    private static bool IsAwaited(ConnectionTable<TState> table, ConnectionId id, byte attempt) =>
+        table.IsOpen(id) && table.Slot(id.Slot) is var slot && slot.Attempt == attempt && !slot.Is(ConnectionFlags.Admitted);
 }

@@ -1,6 +1,45 @@
 namespace Megaphone.Reactor;
 
-/// <summary>What is true of a connection. Changed only while its gate is held; <see cref="ConnectionMachine{TState}"/> says how.</summary>
+// What a connection's flags say of it, and who changes them. "Any" is any thread (ConnectionRequests, ConnectionOutput), "reactor" the
+// reactor's alone. Allocating a slot clears them all. Once Closed is set only the three flags change that lead to the slot being freed:
+// CloseReported, InStalledQueue, ReadStalled. Flags marked with c are of established connections only. FindViolation checks the last column.
+//
+// flag               | set by, when                                           | cleared by, when                     | goes with, or not
+// -------------------|--------------------------------------------------------|--------------------------------------|--------------------------
+// Connecting         | any: TryConnect                                        | reactor: established                 | no flag marked with c
+// ConnectFailed      | any: refused at once; reactor: refused, or overdue     | reactor: goes on to the next address | Connecting
+// ConnectArmed       | reactor: the first deadline is set                     | -                                    |
+// ReadPaused         | any: PauseReading; reactor: OnReadable said Closed     | any: PauseReading                    |
+// ReadStalled      c | reactor: OnReadable would block                        | reactor: it is asked again           | InStalledQueue
+// ReadEnded        c | reactor: the end has been received                     | -                                    |
+// ReadEndUnreported  | reactor: with ReadEnded                                | reactor: OnPeerHalfClosed is done    | ReadEnded
+// HasSent            | any: something is sent                                 | -                                    |
+// OutputQueued       | any: the kernel did not take it all                    | reactor: it has; at the close        | HasSent
+// AboveHigh          | any: HighBytes are queued                              | reactor: no more than LowBytes are   | OutputQueued
+// PressureReported   | any: OnWritePressureChanged(high) is done              | any: the same, not high              |
+// WriteEnding        | any: EndWrite, SendLast                                | reactor: with WriteEnded             | not WriteEnded
+// WriteEnded       c | reactor: WriteEnding, and nothing is queued            | -                                    | not OutputQueued
+// HalfOpenArmed      | reactor: one direction has ended, or is to             | -                                    |
+// CloseWhenFlushed   | any: CloseWhenFlushed                                  | -                                    |
+// Aborting           | any: Abort, or sending failed                          | -                                    |
+// Closed             | reactor: for any reason; any: OnAccepted refused       | -                                    | no descriptor, not
+//                    |                                                        |                                      | OutputQueued, not Secured
+// CloseReported      | reactor: OnClosed is done; any: OnAccepted refused     | -                                    | Closed
+// InStalledQueue     | reactor: any call of the handler would block           | reactor: its turn in the queue       |
+// WatchesInput     c | any: reading is possible                               | any: it is not                       | not Read..., not TlsWantsWrite
+// WatchesOutput      | any: OutputQueued, TlsWantsWrite, Connecting           | any: none of these                   |
+// Unwatched        c | reactor: a hang-up while reading is not possible       | any: it is, or output is             | neither of these two
+// Secured          c | any: accepted with TLS                                 | reactor: at the close                |
+// OpenSslRecords   c | any: with Secured, if it is configured so              | reactor: at the close                | Secured
+// TlsHoldsInput    c | reactor: a turn is over, or the kernel takes more      | reactor: the next turn               | Secured
+// TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | OpenSslRecords
+// TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
+// TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
+// MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
+// Admitted           | any: Admit, or it was not accepted                     | -                                    |
+// Held             c | reactor: the handler holds it                          | reactor: it is brought up to date    | not WatchesInput
+
+/// <summary>What is true of a connection. Changed only while its gate is held, as the table above says.</summary>
 [Flags]
 internal enum ConnectionFlags
 {
@@ -96,4 +135,7 @@ internal enum ConnectionFlags
 
     /// <summary>The handler trusts the peer to be one that it is there for: the bounds for strangers do not concern it.</summary>
     Admitted = 1 << 29,
+
+    /// <summary>The handler takes nothing of it before it is released. Its end is watched for meanwhile.</summary>
+    Held = 1 << 30,
 }

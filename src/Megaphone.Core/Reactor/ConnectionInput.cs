@@ -8,7 +8,8 @@ namespace Megaphone.Reactor;
 
 /// <summary>Receives from the connections of one reactor, one at a time, when their handler asks for it. For the reactor's thread.</summary>
 internal sealed unsafe class ConnectionInput<TState>(
-    ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest, TlsInput<TState> tls) : IConnectionInput, IDisposable
+    ConnectionTable<TState> table, IConnectionHandler<TState> handler, EpollInterest interest, Arrivals<TState> arrivals, TlsInput<TState> tls)
+    : IConnectionInput, IDisposable
     where TState : unmanaged
 {
     private const int BufferBytes = 64 << 10;
@@ -38,6 +39,9 @@ internal sealed unsafe class ConnectionInput<TState>(
         /// <summary>Read no more: the handler wants nothing.</summary>
         Pause,
 
+        /// <summary>Ask the handler again when it has released the connection.</summary>
+        Hold,
+
         /// <summary>The peer has ended its direction.</summary>
         EndRead,
 
@@ -56,6 +60,7 @@ internal sealed unsafe class ConnectionInput<TState>(
         {
             case Outcome.WouldBlock: return new Result(Next.Stall);
             case Outcome.Closed: return new Result(Next.Pause);
+            case Outcome.Held: return new Result(Next.Hold);
             default:
                 Debug.Assert(_asked > 0, "A handler that has room receives once.");
                 return slot.Is(ConnectionFlags.Secured) ? AfterTls(id, ref slot, isMoreBehind) : AfterReceive(id, ref slot, isMoreBehind);
@@ -64,6 +69,9 @@ internal sealed unsafe class ConnectionInput<TState>(
 
     /// <inheritdoc/>
     bool IConnectionInput.IsAdmitted => table.Slot(_id.Slot).Is(ConnectionFlags.Admitted);
+
+    /// <inheritdoc/>
+    void IConnectionInput.RenewDeadline() => arrivals.Renew(_id);
 
     /// <inheritdoc/>
     Span<byte> IConnectionInput.Receive(int mostBytes)

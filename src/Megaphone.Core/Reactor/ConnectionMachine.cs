@@ -3,44 +3,6 @@ using Megaphone.Metrics;
 
 namespace Megaphone.Reactor;
 
-// What a connection's flags say of it, and who changes them. "Any" is any thread (ConnectionRequests, ConnectionOutput), "reactor" the
-// reactor's alone. Allocating a slot clears them all. Once Closed is set only the three flags change that lead to the slot being freed:
-// CloseReported, InStalledQueue, ReadStalled. Flags marked with c are of established connections only. FindViolation checks the last column.
-//
-// flag               | set by, when                                           | cleared by, when                     | goes with, or not
-// -------------------|--------------------------------------------------------|--------------------------------------|--------------------------
-// Connecting         | any: TryConnect                                        | reactor: established                 | no flag marked with c
-// ConnectFailed      | any: refused at once; reactor: refused, or overdue     | reactor: goes on to the next address | Connecting
-// ConnectArmed       | reactor: the first deadline is set                     | -                                    |
-// ReadPaused         | any: PauseReading; reactor: OnReadable said Closed     | any: PauseReading                    |
-// ReadStalled      c | reactor: OnReadable would block                        | reactor: it is asked again           | InStalledQueue
-// ReadEnded        c | reactor: the end has been received                     | -                                    |
-// ReadEndUnreported  | reactor: with ReadEnded                                | reactor: OnPeerHalfClosed is done    | ReadEnded
-// HasSent            | any: something is sent                                 | -                                    |
-// OutputQueued       | any: the kernel did not take it all                    | reactor: it has; at the close        | HasSent
-// AboveHigh          | any: HighBytes are queued                              | reactor: no more than LowBytes are   | OutputQueued
-// PressureReported   | any: OnWritePressureChanged(high) is done              | any: the same, not high              |
-// WriteEnding        | any: EndWrite, SendLast                                | reactor: with WriteEnded             | not WriteEnded
-// WriteEnded       c | reactor: WriteEnding, and nothing is queued            | -                                    | not OutputQueued
-// HalfOpenArmed      | reactor: one direction has ended, or is to             | -                                    |
-// CloseWhenFlushed   | any: CloseWhenFlushed                                  | -                                    |
-// Aborting           | any: Abort, or sending failed                          | -                                    |
-// Closed             | reactor: for any reason; any: OnAccepted refused       | -                                    | no descriptor, not
-//                    |                                                        |                                      | OutputQueued, not Secured
-// CloseReported      | reactor: OnClosed is done; any: OnAccepted refused     | -                                    | Closed
-// InStalledQueue     | reactor: any call of the handler would block           | reactor: its turn in the queue       |
-// WatchesInput     c | any: reading is possible                               | any: it is not                       | not Read..., not TlsWantsWrite
-// WatchesOutput      | any: OutputQueued, TlsWantsWrite, Connecting           | any: none of these                   |
-// Unwatched        c | reactor: a hang-up while reading is not possible       | any: it is, or output is             | neither of these two
-// Secured          c | any: accepted with TLS                                 | reactor: at the close                |
-// OpenSslRecords   c | any: with Secured, if it is configured so              | reactor: at the close                | Secured
-// TlsHoldsInput    c | reactor: a turn is over, or the kernel takes more      | reactor: the next turn               | Secured
-// TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | OpenSslRecords
-// TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
-// TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
-// MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
-// Admitted           | any: Admit, or it was not accepted                     | -                                    |
-
 /// <summary>The states of a reactor's connections, and what its thread does to bring each from one to the next.</summary>
 /// <remarks>
 /// Everything here is for the reactor's thread. It alone reads and closes; what other threads may do is in
@@ -89,6 +51,13 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         }
 
         const uint hasFailed = Libc.EpollHangUp | Libc.EpollError;
+        if (slot.Is(ConnectionFlags.Held) && (events & (Libc.EpollReadHangUp | hasFailed)) != 0)
+        {
+            // Nobody is there to whom its turn would be of any use.
+            Close(id, CloseReason.Ended);
+            return;
+        }
+
         if ((events & (Libc.EpollIn | hasFailed)) == 0) return;
         if (slot.MayRead) Read(id, ref slot, isMoreBehind: (events & (EpollInterest.StopsReceive | hasFailed)) != 0);
         else if ((events & Libc.EpollError) != 0) Close(id, SocketErrors.ReasonFor(Libc.TakeSocketError(slot.Descriptor)));
@@ -118,6 +87,13 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         // Whatever waits for the peer from here on waits so long and no longer.
         if (slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded | ConnectionFlags.CloseWhenFlushed)) ArmHalfOpen(id, ref slot);
         if (_output.ReportPressure(id, ref slot) == Outcome.WouldBlock) Stall(id, ref slot);
+        if (slot.Is(ConnectionFlags.Held))
+        {
+            // The handler is asked again, and holds it again if need be.
+            slot.Clear(ConnectionFlags.Held);
+            _interest.Update(id, ref slot);
+        }
+
         slot.Exit();
 
         if (ReportPeerHalfClosed(id, ref slot) == Outcome.Closed) Close(id, CloseReason.Ended);
@@ -213,7 +189,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
             // What the peer still sends is read, so that its end is seen; a handler that has no use for it drops it.
             _output.TrySend(id, ref slot, last);
             slot.Set(ConnectionFlags.WriteEnding);
-            slot.Clear(ConnectionFlags.ReadPaused);
+            slot.Clear(ConnectionFlags.ReadPaused | ConnectionFlags.Held);
             _interest.Update(id, ref slot);
         }
 
@@ -264,6 +240,13 @@ internal sealed class ConnectionMachine<TState> : IDisposable
             case ConnectionInput<TState>.Next.Pause:
                 if (!_table.TryEnter(id)) return;
                 slot.Set(ConnectionFlags.ReadPaused);
+                _interest.Update(id, ref slot);
+                slot.Exit();
+                break;
+            case ConnectionInput<TState>.Next.Hold:
+                if (!_table.TryEnter(id)) return;
+                Arrivals<TState>.Stop(ref slot);
+                slot.Set(ConnectionFlags.Held);
                 _interest.Update(id, ref slot);
                 slot.Exit();
                 break;

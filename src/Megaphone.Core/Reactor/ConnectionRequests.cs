@@ -225,6 +225,9 @@ internal sealed class ConnectionRequests<TState>(
         if (mustRead) mailbox.PostUpdate(id);
     }
 
+    /// <summary>Has the handler asked again about a connection that it holds (<see cref="Outcome.Held"/>). Takes no gate.</summary>
+    public void Release(ConnectionId id) => mailbox.PostUpdate(id);
+
     /// <summary>Moves the state of a connection's TLS to where it stays. The gate is held.</summary>
     private void Secure(ConnectionId id, ref ConnectionSlot slot, ref TlsConnectionState tls)
     {

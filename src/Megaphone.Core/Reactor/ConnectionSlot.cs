@@ -8,7 +8,7 @@ internal struct ConnectionSlot
 {
     /// <summary>With any of these nothing is read.</summary>
     private const ConnectionFlags KeepsFromReading =
-        ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.TlsWantsWrite;
+        ConnectionFlags.ReadPaused | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded | ConnectionFlags.TlsWantsWrite | ConnectionFlags.Held;
 
     /// <summary>Only a connection with TLS has these.</summary>
     private const ConnectionFlags WantTls =
@@ -19,9 +19,9 @@ internal struct ConnectionSlot
 
     /// <summary>Only an established connection has these: those that are marked with <c>c</c> in the table.</summary>
     private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
-        | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched;
+        | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched | ConnectionFlags.Held;
 
-    private const ConnectionFlags AllFlags = (ConnectionFlags)(((int)ConnectionFlags.Admitted << 1) - 1);
+    private const ConnectionFlags AllFlags = (ConnectionFlags)int.MaxValue;
 
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public int Gate;
@@ -44,7 +44,7 @@ internal struct ConnectionSlot
     /// <summary>Why it is being closed; meaningful with Aborting, CloseWhenFlushed, ConnectFailed or Closed.</summary>
     public CloseReason Reason;
 
-    /// <summary>Which address is being tried, while connecting.</summary>
+    /// <summary>Which address is being tried, while connecting; once accepted, which deadline for being admitted counts.</summary>
     public byte Attempt;
 
     /// <summary>Whether it has TLS whose records are opened and sealed here, not by OpenSSL.</summary>
@@ -94,7 +94,7 @@ internal struct ConnectionSlot
         Reason = reason;
     }
 
-    /// <summary>What is wrong with the flags, in the order of the table above <see cref="ConnectionMachine{TState}"/>; null: nothing.</summary>
+    /// <summary>What is wrong with the flags, in the order of the table above <see cref="ConnectionFlags"/>; null: nothing.</summary>
     /// <remarks>Holds of every connection whenever its gate is given back.</remarks>
     public readonly string? FindViolation()
     {

@@ -41,7 +41,9 @@ internal sealed class EpollInterest(Epoll epoll)
         ConnectionFlags wanted = (input ? ConnectionFlags.WatchesInput : 0) | (output ? ConnectionFlags.WatchesOutput : 0);
         if (wanted == (slot.Flags & Watches)) return;
 
-        uint events = output ? Libc.EpollOut | (input ? Libc.EpollIn : 0) : input ? InputEvents(slot) : 0;
+        uint events = output ? Libc.EpollOut | (input ? Libc.EpollIn : 0)
+            : input ? InputEvents(slot)
+            : slot.Is(ConnectionFlags.Held) ? Libc.EpollReadHangUp | Libc.EpollEdge : 0;
         if (slot.Is(ConnectionFlags.Unwatched)) _ = epoll.Add(slot.Descriptor, events, id.Value);
         else epoll.Change(slot.Descriptor, events, id.Value);
         slot.Clear(Watches | ConnectionFlags.Unwatched);

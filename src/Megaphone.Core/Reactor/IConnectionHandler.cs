@@ -20,6 +20,8 @@ internal interface IConnectionHandler<TState>
     /// <returns>
     /// <see cref="Outcome.Done"/>: it has received. <see cref="Outcome.WouldBlock"/>: it has no room and has received nothing; it is asked
     /// again after <c>ReleaseStalled</c>. <see cref="Outcome.Closed"/>: it has received nothing and never will again.
+    /// <see cref="Outcome.Held"/>: it has received nothing; it is asked again after <c>Release</c>. Until then the connection is closed if its peer
+    /// ends its direction, and has no time by which it must be admitted.
     /// </returns>
     Outcome OnReadable(ConnectionId id, int owner, ref TState state, IConnectionInput input);
 

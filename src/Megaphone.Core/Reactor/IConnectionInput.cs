@@ -13,4 +13,7 @@ internal interface IConnectionInput
 
     /// <summary>Whether the connection has been admitted.</summary>
     bool IsAdmitted { get; }
+
+    /// <summary>Gives the connection the time anew that it has to be admitted.</summary>
+    void RenewDeadline();
 }

@@ -62,10 +62,11 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         EpollInterest interest = new(_epoll);
         ConnectionOutput<TState> output = new(_table, handler, interest, options.Buffers, metrics);
         _outgoing = outgoing is null ? null : new OutgoingConnects<TState>(_table, outgoing, interest, options, capacity);
-        ConnectionInput<TState> input = new(_table, handler, interest, new TlsInput<TState>(_table, output, options.Buffers, metrics));
+        _arrivals = new Arrivals<TState>(options.AdmitTimeout, _table, capacity, _mailbox);
+        TlsInput<TState> tls = new(_table, output, options.Buffers, metrics);
+        ConnectionInput<TState> input = new(_table, handler, interest, _arrivals, tls);
         _machine = new ConnectionMachine<TState>(
             _table, capacity, handler, _outgoing, input, output, interest, _mailbox, options.HalfOpenTimeout);
-        _arrivals = new Arrivals<TState>(options.AdmitTimeout, _table, capacity, _mailbox);
         Connections = new ConnectionRequests<TState>(_table, accepted, _outgoing, output, interest, _arrivals, _mailbox);
         _name = $"{options.Name} {index}";
         _metrics = metrics;

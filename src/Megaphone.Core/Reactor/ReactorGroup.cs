@@ -131,6 +131,9 @@ internal sealed class ReactorGroup<TState>
     /// <inheritdoc cref="ConnectionRequests{TState}.PauseReading"/>
     public void PauseReading(ConnectionId id, int owner, bool pause) => Find(id)?.PauseReading(id, owner, pause);
 
+    /// <inheritdoc cref="ConnectionRequests{TState}.Release"/>
+    public void Release(ConnectionId id) => Find(id)?.Release(id);
+
     /// <inheritdoc cref="Reactor{TState}.ReleaseStalled"/>
     public void ReleaseStalled()
     {

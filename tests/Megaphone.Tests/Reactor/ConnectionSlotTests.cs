@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Megaphone.Tests.Reactor;
 
-/// <summary>Which states a connection can be in, as the table above <see cref="ConnectionMachine{TState}"/> has them.</summary>
+/// <summary>Which states a connection can be in, as the table above <see cref="ConnectionFlags"/> has them.</summary>
 public class ConnectionSlotTests
 {
     private const ConnectionFlags Idle = ConnectionFlags.WatchesInput;

@@ -20,6 +20,12 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     /// <summary>How many bytes there is room for; 0: none now; less than 0: nothing is wanted any more.</summary>
     public Func<TestConnection, int> Room { get; set; } = _ => 64 << 10;
 
+    /// <summary>Whether a connection has to wait until it is released.</summary>
+    public Func<TestConnection, bool> Holds { get; set; } = _ => false;
+
+    /// <summary>Whether a connection gets its time to be admitted anew when it is read from.</summary>
+    public bool Renews { get; set; }
+
     /// <summary>What is done with what was received, after it was noted.</summary>
     public Action<TestConnection, byte[]> Received { get; set; } = (_, _) => { };
 
@@ -92,6 +98,13 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     Outcome IConnectionHandler<TestState>.OnReadable(ConnectionId id, int owner, ref TestState state, IConnectionInput input)
     {
         TestConnection connection = _connections[state.Number];
+        if (Holds(connection))
+        {
+            connection.Note("held");
+            return Outcome.Held;
+        }
+
+        if (Renews) input.RenewDeadline();
         int room = Room(connection);
         if (room <= 0) return room == 0 ? Outcome.WouldBlock : Outcome.Closed;
         ReadOnlySpan<byte> bytes = input.Receive(room);
