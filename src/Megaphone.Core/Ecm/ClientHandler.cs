@@ -22,6 +22,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private readonly PieceMemory _memory = MemoryFor(options);
     private StanzaFraming? _stanzas;
     private WebClients? _web;
+    private LoginGate? _logins;
     private ReactorGroup<EcmClient>? _clients;
     private byte[] _listeners = [];
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
@@ -32,13 +33,17 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// <summary>Who may connect, and who is there without having logged in.</summary>
     public ClientLimits Limits => _limits;
 
+    /// <summary>Where those wait who are to log in; after <see cref="Attach"/>.</summary>
+    public LoginGate Logins => _logins!;
+
     /// <summary>Attaches the reactors that call it; before they start.</summary>
     /// <exception cref="IOException">There is no address space for what is kept of clients.</exception>
     public void Attach(ReactorGroup<EcmClient> clients)
     {
         _clients = clients;
         if (options.Link.Framing == LinkFraming.Stanza) _stanzas = new StanzaFraming(options, _memory, metrics);
-        if (options.GetWeb().Any(web => web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, log);
+        _logins = new LoginGate(options, servers, clients, metrics);
+        if (options.GetWeb().Any(web => web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, _logins, log);
     }
 
     /// <summary>Before clients are restored: which of the listeners is which of those that there were.</summary>
@@ -84,10 +89,18 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     }
 
     /// <summary>Begins with what happens when time passes, or goes on with it.</summary>
-    public void Start() => _web?.Start();
+    public void Start()
+    {
+        _web?.Start();
+        Logins.Start();
+    }
 
     /// <summary>Nothing happens when time passes, until <see cref="Start"/>.</summary>
-    public void Suspend() => _web?.Suspend();
+    public void Suspend()
+    {
+        _web?.Suspend();
+        Logins.Suspend();
+    }
 
     /// <summary>From now on no new clients are served.</summary>
     public void RefuseNew() => _draining = true;
@@ -123,14 +136,24 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         {
             if (web.OnAccepted(id, ref state, peer, descriptor, tls, link.Number) is { } refusal) return refusal;
         }
-        else if (options.Proxy != ProxyMode.None)
+        else
         {
-            // Sent at once, so that the server knows its client before the client has sent anything.
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
-            int length = ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls);
-            if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
-            PendingFlushes.Add(link);
-            state.Open(metrics);
+            bool mayWait = Logins.Paces(link);
+            int most = mayWait ? PacedClient.MaxHeaderBytes : ProxyHeader.MaxBytes;
+            int length = options.Proxy == ProxyMode.None ? 0
+                : ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls, most);
+            if (mayWait)
+            {
+                Logins.Add(id, chosen.Index, ClientAddress.Of(peer), header[..length]);
+            }
+            else if (length > 0)
+            {
+                // Sent at once, so that the server knows its client before the client has sent anything.
+                if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
+                PendingFlushes.Add(link);
+                state.Open(metrics);
+            }
         }
 
         metrics.AddConnected();
@@ -145,11 +168,23 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     {
         if (_stopping) return Outcome.Closed;
         if (_memory.IsScarce && !input.IsAdmitted) MakeRoom(id, state);
-        if (_web is { } web && web.Serves(state)) return web.OnReadable(id, owner, ref state, LinkOf(owner, state), input);
+        Link? current = LinkOf(owner, state);
+
+        // Nothing of it will reach a server any more: its turn to log in is for others.
+        if (current is null && !input.IsAdmitted) Logins.Leave(id);
+        if (_web is { } web && web.Serves(state)) return web.OnReadable(id, owner, ref state, current, input);
         if (state.Stream.IsRefused) return StanzaFraming.Discard(input);
-        if (LinkOf(owner, state) is not { } link) return Outcome.Closed;
+        if (current is not { } link) return Outcome.Closed;
         if (_stanzas is { } stanzas)
         {
+            Outcome passes = input.IsAdmitted ? Outcome.Done : Logins.Pass(id, link, ref state, input);
+            if (passes is Outcome.Held or Outcome.WouldBlock) return passes;
+            if (passes == Outcome.Closed)
+            {
+                Refuse(id, link, ref state, stanzas.Refuse(ref state, StreamFaultKind.WaitedTooLong));
+                return StanzaFraming.Discard(input);
+            }
+
             Outcome outcome = stanzas.Read(link, id, ref state, input, out StreamFault? fault);
             if (fault is not null) Refuse(id, link, ref state, fault);
             return outcome;
@@ -195,6 +230,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
     {
         CloseReason whenRefused = _draining ? CloseReason.Drained : CloseReason.StreamError;
+        Logins.Leave(id);
         if (_web is { } web && web.Serves(state))
         {
             // The server's end of a relay is nobody who has come.
@@ -218,7 +254,11 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     }
 
     /// <inheritdoc/>
-    public void OnAdmitted(ConnectionId id, ref EcmClient state) => _limits.Admit(id, isUser: !state.IsRelayed);
+    public void OnAdmitted(ConnectionId id, ref EcmClient state)
+    {
+        Logins.Leave(id);
+        _limits.Admit(id, isUser: !state.IsRelayed);
+    }
 
     /// <inheritdoc/>
     public bool HasUnfinished => metrics.IncompleteBytes > 0;
@@ -239,6 +279,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
             CloseOccasion.Look => CloseReason.StanzaTimeout,
             _ => link is null && !state.IsRelayed ? CloseReason.LinkLost : CloseReason.Drained,
         };
+        Logins.Leave(id);
         bool isLate = occasion is CloseOccasion.Late or CloseOccasion.Look;
         byte[] farewell = isLate ? TooLate : Shutdown;
         if (web is not null)
@@ -281,6 +322,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public void Dispose()
     {
         _web?.Dispose();
+        _logins?.Dispose();
         _limits.Dispose();
     }
 
@@ -294,6 +336,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// </summary>
     private void Refuse(ConnectionId id, Link link, ref EcmClient state, StreamFault fault)
     {
+        Logins.Leave(id);
         log.StreamRefused(id.Value, fault);
         metrics.AddStreamError(fault.Condition);
         _clients!.SendLast(id, link.Number, StreamErrorText.NewHeader(), StreamErrorText.ErrorAndEnd(fault.Condition));
@@ -327,7 +370,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         if (LinkOf(_clients.OwnerOf(worst), state) is not { } link) return;
         metrics.AddLimited(Limit.IncompleteBytes);
         if (_web is { } web && web.Serves(state)) web.GiveWay(worst, ref state, link);
-        else if (_stanzas is { } stanzas) Refuse(worst, link, ref state, stanzas.Refuse(ref state));
+        else if (_stanzas is { } stanzas) Refuse(worst, link, ref state, stanzas.Refuse(ref state, StreamFaultKind.NoMemory));
     }
 
     /// <summary>The memory that what is incomplete of a client takes, in bytes.</summary>

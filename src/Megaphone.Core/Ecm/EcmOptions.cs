@@ -58,6 +58,9 @@ internal sealed record EcmOptions
     /// <summary>What an address may have.</summary>
     public LimitOptions Limits { get; init; } = new();
 
+    /// <summary>At which pace clients log in. Used with stanza framing only.</summary>
+    public LoginOptions Logins { get; init; } = new();
+
     /// <summary>The bounds of what is buffered for slow clients.</summary>
     public BufferOptions Buffers { get; init; } = new();
 

@@ -61,7 +61,7 @@ internal sealed class EcmRole : IDisposable
         _servers = new EcmServers(options.Connect.Count, _log);
         _clients = new ClientHandler(options, metrics, _servers, _log);
         if (_head is not null) _clients.UseListeners(_head.MapListeners(options));
-        metrics.Servers = () => _servers.Status(options.Connect.To);
+        metrics.Servers = () => _servers.Status(options.Connect.To, index => _clients.Logins.OnLink(index));
         _refusals = new RefusalReport(metrics, _log);
     }
 
@@ -189,6 +189,7 @@ internal sealed class EcmRole : IDisposable
         _servers.Save(writer);
         _reactors!.Save(writer, _clients);
         _clients.Limits.Save(writer);
+        _clients.Logins.Save(writer);
     }
 
     /// <summary>Goes on as if nothing had happened, also where it stands still in part only.</summary>
@@ -276,6 +277,7 @@ internal sealed class EcmRole : IDisposable
         _metrics.GoOnFrom(counters, cut.Count);
         reactors.Restore(state, _clients, _head!.Descriptors);
         _clients.Limits.Restore(state);
+        _clients.Logins.Restore(state);
         return cut;
     }
 

@@ -58,6 +58,20 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     /// <param name="owner">Its number when it got the client.</param>
     public Link? Find(int index, int owner) => _links[index]?.Current is { } link && link.Number == owner ? link : null;
 
+    /// <summary>Who a link leads to, or led to last.</summary>
+    public string ServerOf(int index) => _links[index]?.Server ?? "";
+
+    /// <summary>Whether a server has a link that is up, and not cut.</summary>
+    public bool IsReachable(string name)
+    {
+        foreach (EcmServer server in _servers)
+        {
+            if (server.Name == name) return server.Links.Any(link => link.IsUp);
+        }
+
+        return false;
+    }
+
     /// <summary>Records that a client has gone; does nothing if its link has gone before.</summary>
     /// <inheritdoc cref="Find"/>
     public void RemoveClient(int index, int owner) => _links[index]?.RemoveClient(owner);
@@ -212,14 +226,21 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     }
 
     /// <summary>What is up of each target.</summary>
-    public IReadOnlyList<ServerStatus> Status(IReadOnlyList<HostPort> targets)
+    /// <param name="targets">The targets.</param>
+    /// <param name="logins">How many clients of a link wait to log in, and how many do.</param>
+    public IReadOnlyList<ServerStatus> Status(IReadOnlyList<HostPort> targets, Func<int, (int Waiting, int UnderWay)> logins)
     {
         IReadOnlyList<EcmLink> links = Links;
         return [.. targets.Select(target =>
         {
             EcmLink[] own = [.. links.Where(link => link.Address.Target == target)];
             (long resumed, long fresh) = Reconnects(target);
-            return new ServerStatus(target.ToString(), own.Count(link => link.IsUp), own.Sum(link => (long)link.Clients), resumed, fresh);
+            (int Waiting, int UnderWay)[] ofLinks = [.. own.Select(link => logins(link.Index))];
+            return new ServerStatus(target.ToString(), own.Count(link => link.IsUp), own.Sum(link => (long)link.Clients), resumed, fresh)
+            {
+                LoginsWaiting = ofLinks.Sum(link => link.Waiting),
+                LoginsUnderWay = ofLinks.Sum(link => link.UnderWay),
+            };
         })];
     }
 

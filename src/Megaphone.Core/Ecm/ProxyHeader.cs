@@ -19,8 +19,12 @@ internal static class ProxyHeader
     /// <summary>The type of the field about TLS.</summary>
     public const byte TypeTls = 0x20;
 
-    private const byte TypeAlpn = 0x01;
-    private const byte TypeAuthority = 0x02;
+    /// <summary>The type of the field with the name of the host that the client asked for.</summary>
+    public const byte TypeAuthority = 0x02;
+
+    /// <summary>The type of the field with the protocol that the client asked for.</summary>
+    public const byte TypeAlpn = 0x01;
+
     private const byte TypeTlsVersion = 0x21;
     private const byte TypeTlsCipher = 0x23;
     private const byte TypeExporter = 0xE1;
@@ -38,13 +42,17 @@ internal static class ProxyHeader
     /// <param name="client">The client's address.</param>
     /// <param name="listener">The address that it connected to. Behind a proxy this may be of another family: then it is not told.</param>
     /// <param name="tls">Its TLS parameters, which version 2 carries; null without TLS.</param>
+    /// <param name="most">If it is longer, it does without the names that the client asked for.</param>
     /// <returns>The number of bytes written.</returns>
-    public static int Write(Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls)
+    public static int Write(
+        Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls, int most = MaxBytes)
     {
         NativeAddress to = listener.IsV4 == client.IsV4
             ? listener
             : new NativeAddress(new IPEndPoint(client.IsV4 ? IPAddress.Any : IPAddress.IPv6Any, listener.Port));
-        return mode == ProxyMode.V1 ? WriteText(destination, client, to) : WriteBinary(destination, client, to, tls);
+        if (mode == ProxyMode.V1) return WriteText(destination, client, to);
+        int length = WriteBinary(destination, client, to, tls);
+        return length <= most ? length : WriteBinary(destination, client, to, tls! with { ServerName = null, Protocol = null });
     }
 
     /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c></summary>

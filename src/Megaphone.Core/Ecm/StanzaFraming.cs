@@ -85,11 +85,11 @@ internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, Role
     /// <summary>The memory that a client's incomplete piece takes, in bytes.</summary>
     public int HeldBy(in EcmClient client) => StreamSplitter.HeldBy(client.Stream, _maxPieceBytes[client.Listener]);
 
-    /// <summary>Refuses a stream for want of memory, and frees what it has.</summary>
-    public StreamFault Refuse(ref EcmClient client)
+    /// <summary>Refuses a stream for a reason that is not in it, and frees what it has.</summary>
+    public StreamFault Refuse(ref EcmClient client, StreamFaultKind reason)
     {
         metrics.AddIncomplete(-HeldBy(client));
-        return _splitter.Refuse(ref client.Stream, _maxPieceBytes[client.Listener], StreamFaultKind.NoMemory);
+        return _splitter.Refuse(ref client.Stream, _maxPieceBytes[client.Listener], reason);
     }
 
     /// <summary>Whether a client is within the same piece as when this was called last; called for each, now and then.</summary>

@@ -31,6 +31,7 @@ internal sealed unsafe class WebClients : IDisposable
     private readonly WebSocketOutput _output;
     private readonly HttpRelay _relay;
     private readonly WebTimer _timer;
+    private readonly LoginGate _logins;
     private readonly WebOptions?[] _web;
     private readonly byte[][] _paths;
     private readonly byte[]? _redirection;
@@ -38,9 +39,10 @@ internal sealed unsafe class WebClients : IDisposable
     /// <summary>Makes it for the clients of these reactors; before they start.</summary>
     /// <exception cref="IOException">There is no address space for their state.</exception>
     public WebClients(
-        EcmOptions options, RoleMetrics metrics, EcmServers servers, ReactorGroup<EcmClient> clients, PieceMemory memory, EcmLog log)
+        EcmOptions options, RoleMetrics metrics, EcmServers servers, ReactorGroup<EcmClient> clients, PieceMemory memory, LoginGate logins,
+        EcmLog log)
     {
-        (_options, _metrics, _servers, _clients) = (options, metrics, servers, clients);
+        (_options, _metrics, _servers, _clients, _logins) = (options, metrics, servers, clients, logins);
         _web = options.GetWeb();
         _paths = [.. _web.Select(web => Encoding.ASCII.GetBytes(web?.Path ?? ""))];
         _slots = new WebSlots(options.Reactors, clients.Capacity);
@@ -87,7 +89,15 @@ internal sealed unsafe class WebClients : IDisposable
         WebPhase phase = _slots[id].Phase;
         if (phase is WebPhase.Closing or WebPhase.Refused) return StanzaFraming.Discard(input);
         if (link is null) return Outcome.Closed;
-        if (phase == WebPhase.WebSocket) return _input.Read(link, id, ref state, input);
+        if (phase == WebPhase.WebSocket)
+        {
+            Outcome passes = input.IsAdmitted ? Outcome.Done : _logins.Pass(id, link, ref state, input);
+            if (passes is Outcome.Held or Outcome.WouldBlock) return passes;
+            if (passes == Outcome.Done) return _input.Read(link, id, ref state, input);
+            _input.Refuse(id, link, ref state, new StreamFault(StreamFaultKind.WaitedTooLong, Offset: 0));
+            return StanzaFraming.Discard(input);
+        }
+
         ReadHead(id, owner, ref state, link, input);
         return Outcome.Done;
     }
@@ -327,16 +337,25 @@ internal sealed unsafe class WebClients : IDisposable
         else Refuse(id, owner, ref state, HttpAnswer.Unavailable);
     }
 
-    /// <summary>Opens the session with a PROXY header, if there is to be one.</summary>
+    /// <summary>Opens the session with a PROXY header, if there is to be one; where logins are paced not before it is the client's turn.</summary>
     /// <returns>False when the link has no room for it.</returns>
     private bool TryTellServer(ConnectionId id, ref EcmClient state, Link link, ReadOnlySpan<byte> head)
     {
-        if (_options.Proxy == ProxyMode.None) return true;
+        bool mayWait = _logins.Paces(link);
+        if (_options.Proxy == ProxyMode.None && !mayWait) return true;
         ReadOnlySpan<byte> accepted = WebBuffer.Content(state.Web)[..^head.Length];
         IPAddress client = ForwardedFor.Find(
             head, _web[state.Listener]!.ForwardedFrom, WebProxyHeader.ClientOf(accepted).Address, out bool? speaksTls);
         Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
-        int length = WebProxyHeader.WriteWebSocket(header, _options.Proxy, accepted, client, speaksTls);
+        int most = mayWait ? PacedClient.MaxHeaderBytes : ProxyHeader.MaxBytes;
+        int length = _options.Proxy == ProxyMode.None ? 0
+            : WebProxyHeader.WriteWebSocket(header, _options.Proxy, accepted, client, speaksTls, most);
+        if (mayWait)
+        {
+            _logins.Add(id, state.LinkIndex, ClientAddress.Of(new NativeAddress(new IPEndPoint(client, 0))), header[..length]);
+            return true;
+        }
+
         if (!link.TryWriteUrgent(id.Value, header[..length])) return false;
         PendingFlushes.Add(link);
         state.Open(_metrics);

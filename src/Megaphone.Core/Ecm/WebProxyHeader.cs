@@ -46,8 +46,10 @@ internal static class WebProxyHeader
     /// <param name="accepted">What <see cref="Write"/> has written.</param>
     /// <param name="client">Who the client is.</param>
     /// <param name="speaksTls">What a proxy says about whether it speaks TLS; null: it is as it is here.</param>
+    /// <param name="most">If it is longer, it does without the names that the client asked for.</param>
     /// <returns>The number of bytes written.</returns>
-    public static int WriteWebSocket(Span<byte> destination, ProxyMode mode, ReadOnlySpan<byte> accepted, IPAddress client, bool? speaksTls)
+    public static int WriteWebSocket(
+        Span<byte> destination, ProxyMode mode, ReadOnlySpan<byte> accepted, IPAddress client, bool? speaksTls, int most = ProxyHeader.MaxBytes)
     {
         IPEndPoint peer = AddressOf(accepted, isListener: false), listener = AddressOf(accepted, isListener: true);
         bool isForwarded = !client.Equals(peer.Address);
@@ -68,6 +70,8 @@ internal static class WebProxyHeader
 
         // The fields are about the connection to this end. Where a proxy has that, they are right only if nobody says otherwise.
         ReadOnlySpan<byte> fields = speaksTls is null ? accepted[FieldsStart(accepted)..] : speaksTls.Value ? TlsWithProxy : default;
+        while (length + fields.Length > most && fields.Length > 3 && fields[0] is ProxyHeader.TypeAlpn or ProxyHeader.TypeAuthority)
+            fields = fields[(3 + BinaryPrimitives.ReadUInt16BigEndian(fields[1..]))..];
         fields.CopyTo(destination[length..]);
         length += fields.Length;
         BinaryPrimitives.WriteUInt16BigEndian(destination[LengthOffset..], (ushort)(length - AddressesStart));

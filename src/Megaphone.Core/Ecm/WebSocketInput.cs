@@ -163,7 +163,7 @@ internal sealed class WebSocketInput(
     }
 
     /// <summary>Ends a session whose client violated XMPP: it gets the stream error, <c>&lt;close/&gt;</c> and a close frame.</summary>
-    private void Refuse(ConnectionId id, Link link, ref EcmClient client, StreamFault fault)
+    public void Refuse(ConnectionId id, Link link, ref EcmClient client, StreamFault fault)
     {
         log.StreamRefused(id.Value, fault);
         metrics.AddStreamError(fault.Condition);

@@ -21,6 +21,9 @@ internal enum Limit
     /// <summary>It had not logged in within <c>LoginTimeout</c>.</summary>
     LoginTimeout,
 
+    /// <summary>It had waited for its turn to log in for as long as <c>Logins:MaxWait</c>.</summary>
+    LoginWait,
+
     /// <summary>It sent a longer piece of its stream than is accepted before the login.</summary>
     BeforeLogin,
 

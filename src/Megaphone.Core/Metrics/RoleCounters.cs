@@ -58,7 +58,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="Limit"/> has values.</summary>
-    [InlineArray(11)]
+    [InlineArray(12)]
     public struct PerLimit
     {
         private long _first;

@@ -6,4 +6,11 @@ namespace Megaphone.Metrics;
 /// <param name="Sessions">The clients (ECM) or sessions (hub) on them.</param>
 /// <param name="Resumed">How often a link came back with its sessions (ECM).</param>
 /// <param name="Fresh">How often a link came back without (ECM).</param>
-internal readonly record struct ServerStatus(string Name, int Up, long Sessions, long Resumed = 0, long Fresh = 0);
+internal readonly record struct ServerStatus(string Name, int Up, long Sessions, long Resumed = 0, long Fresh = 0)
+{
+    /// <summary>Clients that wait for their turn to log in (ECM).</summary>
+    public long LoginsWaiting { get; init; }
+
+    /// <summary>Clients that have their turn to log in (ECM).</summary>
+    public long LoginsUnderWay { get; init; }
+}

@@ -57,6 +57,8 @@ internal sealed record StreamFault(StreamFaultKind Kind, long Offset)
             (StreamCondition.PolicyViolation, "a stanza is longer than allowed"),
         StreamFaultKind.NoMemory =>
             (StreamCondition.ResourceConstraint, "the memory for incomplete stanzas is used up"),
+        StreamFaultKind.WaitedTooLong =>
+            (StreamCondition.ResourceConstraint, "its turn to log in did not come in time: others are many, or the server is slow"),
         StreamFaultKind.NotWhole =>
             (StreamCondition.NotWellFormed, "a WebSocket's message must be a whole element"),
         StreamFaultKind.SecondElement =>

@@ -63,6 +63,9 @@ internal enum StreamFaultKind : byte
     /// <summary>The memory for incomplete pieces is used up.</summary>
     NoMemory,
 
+    /// <summary>Its client has waited too long for its turn to log in.</summary>
+    WaitedTooLong,
+
     /// <summary>Over a WebSocket: a message has only a part of an element.</summary>
     NotWhole,
 

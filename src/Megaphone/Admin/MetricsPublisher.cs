@@ -42,6 +42,10 @@ internal sealed class MetricsPublisher : IDisposable
             {
                 ForServers(metrics, "megaphone_link_up", "Links up now, by configured server.", server => server.Up);
                 ForServers(metrics, "megaphone_server_clients", "Clients on links that are up, by configured server.", server => server.Sessions);
+                ForServers(metrics, "megaphone_logins_waiting", "Clients that wait for their turn to log in, by configured server.",
+                    server => server.LoginsWaiting);
+                ForServers(metrics, "megaphone_logins_under_way", "Clients that have their turn to log in, by configured server.",
+                    server => server.LoginsUnderWay);
                 Meter.CreateObservableCounter(
                     "megaphone_link_reconnects_total",
                     () => metrics.Servers().SelectMany(server => (Measurement<long>[])

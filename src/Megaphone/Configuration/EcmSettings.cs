@@ -30,6 +30,11 @@ internal static class EcmSettings
             Proxy = reader.Read(SettingKeys.Proxy),
             Tls = ReadTls(reader, runs && speaksTls),
             Limits = ReadLimits(reader),
+            Logins = new LoginOptions
+            {
+                AtOnce = reader.Read(SettingKeys.LoginsAtOnce),
+                MaxWait = reader.Read(SettingKeys.LoginsMaxWait),
+            },
             MaxClients = reader.Read(SettingKeys.MaxClients),
             Reactors = reader.Read(SettingKeys.EcmReactors),
             Backlog = reader.Read(SettingKeys.Backlog),

@@ -152,10 +152,16 @@ internal static class SettingKeys
         "network that `PerAddress` and `PerAddressRate` do not concern: load balancers, for example; `[]`: none");
     public static readonly SettingKey<TimeSpan> LoginTimeout = Table.Duration(
         "Ecm:Limits:LoginTimeout", TimeSpan.Zero, Day, LimitDefaults.LoginTimeout,
-        "time from the connection to the login, with `bytes` framing to the client's first byte; 0: any time");
+        "time to say something, and then to log in once it is the client's turn; with `bytes` framing to its first byte; 0: any time");
     public static readonly SettingKey<int> StanzaBytesBeforeLogin = Table.Size(
         "Ecm:Limits:BeforeLogin:StanzaBytes", 4096, 16 << 20, LimitDefaults.StanzaBytesBeforeLogin,
         "longest stanza before the login; `MaxStanzaBytes`, if that is less");
+    public static readonly SettingKey<int> LoginsAtOnce = Table.Number(
+        "Ecm:Logins:AtOnce", 0, 1_000_000, EcmDefaults.Logins.AtOnce,
+        "clients that log in at each server at the same time, of one address a tenth; others wait for their turn. 0: nobody waits", example: 100);
+    public static readonly SettingKey<TimeSpan> LoginsMaxWait = Table.Duration(
+        "Ecm:Logins:MaxWait", TimeSpan.FromSeconds(1), Day, EcmDefaults.Logins.MaxWait,
+        "how long a client waits for its turn before it is refused");
     public static readonly SettingKey<int> EcmReactors = Table.Number(
         "Ecm:Reactors", 1, 64, EcmDefaults.Reactors, "threads that read from clients", "one per two cores", example: 4);
     public static readonly SettingKey<int> Backlog = Table.Number(

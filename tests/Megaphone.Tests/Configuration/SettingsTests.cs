@@ -176,6 +176,7 @@ public class SettingsTests
                   "PerAddress": 61, "PerAddressRate": 62, "Ipv4Prefix": 24, "Ipv6Prefix": 56, "Ipv6Site": 40,
                   "Allow": [ "10.0.0.0/8", "::1/128" ], "Deny": [ "10.1.0.0/16" ], "Exempt": [ "10.2.0.0/16" ]
                 },
+                "Logins": { "AtOnce": 63, "MaxWait": "4m" },
                 "Proxy": "v2", "MaxClients": 11, "MaxPacketBytes": 2097152, "Reactors": 2, "Backlog": 12,
                 "HalfOpenTimeout": "00:00:13", "CloseRate": 14, "IncompleteBytes": 1048576, "Drain": { "SeeOtherUri": "wss://b.example/ws" },
                 "Buffers": { "LowBytes": 15, "HighBytes": 16, "LimitBytes": 17, "TotalBytes": 18 },

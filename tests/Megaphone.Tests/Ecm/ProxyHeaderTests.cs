@@ -70,13 +70,30 @@ public class ProxyHeaderTests
         Assert.True(Written(ProxyMode.V2, "[2001:db8::7]:50000", "[2001:db8::1]:5222", most).Length < ProxyHeader.MaxBytes);
     }
 
+    [Fact]
+    public void A_header_that_is_too_long_to_wait_does_without_the_names_that_the_client_asked_for()
+    {
+        TlsFacts most = new("TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256", new string('x', 255), "xmpp-client", Resumed: false)
+        {
+            Exporter = new byte[32],
+            ServerEndPoint = new byte[64],
+        };
+        const string From = "[2001:db8::7]:50000", To = "[2001:db8::1]:5222";
+        byte[] header = Written(ProxyMode.V2, From, To, most, PacedClient.MaxHeaderBytes);
+        Assert.True(header.Length <= PacedClient.MaxHeaderBytes, $"{header.Length} bytes");
+        Assert.Equal(Written(ProxyMode.V2, From, To, most with { ServerName = null, Protocol = null }), header);
+
+        TlsFacts usual = most with { ServerName = "example.org", ServerEndPoint = [] };
+        Assert.Equal(Written(ProxyMode.V2, From, To, usual), Written(ProxyMode.V2, From, To, usual, PacedClient.MaxHeaderBytes));
+    }
+
     private static string Hex(string text) => Convert.ToHexString(Encoding.ASCII.GetBytes(text));
 
-    private static byte[] Written(ProxyMode mode, string client, string listener, TlsFacts? tls = null)
+    private static byte[] Written(ProxyMode mode, string client, string listener, TlsFacts? tls = null, int most = ProxyHeader.MaxBytes)
     {
         byte[] buffer = new byte[ProxyHeader.MaxBytes];
         int length = ProxyHeader.Write(
-            buffer, mode, new NativeAddress(IPEndPoint.Parse(client)), new NativeAddress(IPEndPoint.Parse(listener)), tls);
+            buffer, mode, new NativeAddress(IPEndPoint.Parse(client)), new NativeAddress(IPEndPoint.Parse(listener)), tls, most);
         return buffer[..length];
     }
 }

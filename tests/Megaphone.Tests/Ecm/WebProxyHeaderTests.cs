@@ -48,6 +48,16 @@ public class WebProxyHeaderTests
         Assert.Equal("PROXY TCP4 203.0.113.7 198.51.100.1 0 443\r\n", System.Text.Encoding.ASCII.GetString(room, 0, length));
     }
 
+    [Fact]
+    public void A_header_that_is_too_long_to_wait_does_without_the_names_that_the_client_asked_for()
+    {
+        TlsFacts tls = new("TLSv1.3", "TLS_AES_128_GCM_SHA256", new string('x', 255), "http/1.1", Resumed: false);
+        byte[] room = new byte[ProxyHeader.MaxBytes];
+        int length = WebProxyHeader.WriteWebSocket(
+            room, ProxyMode.V2, Accepted(tls), IPAddress.Parse("192.0.2.7"), speaksTls: null, PacedClient.MaxHeaderBytes);
+        Assert.Equal(Of("192.0.2.7", speaksTls: null, tls with { ServerName = null, Protocol = null }), Hex(room[..length]));
+    }
+
     private static byte[] Accepted(TlsFacts? tls)
     {
         byte[] room = new byte[ProxyHeader.MaxBytes];
