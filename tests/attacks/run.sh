@@ -15,6 +15,9 @@
 #   single-bytes                      TLS 1.2 and 1.3 clients send long records in single bytes
 #   colliding-ids[-module]            links open sessions whose ids have the same hash
 #   descriptors                       far more connections than the ECM has descriptors
+#   silent-logins[-many]              500 logins a second begin and say no more, from ten addresses, or from ten thousand
+#   silent-logins-turns               the latter, with Ecm:Logins:AtOnce 3000
+#   failing-logins[-many]             500 logins a second with a wrong password, from as many addresses, with AtOnce 20
 #   invalid-utf8                      stream headers that are no UTF-8, for the module
 #   garbage-links[-module]            links that speak garbage, one after the other
 #   secret-guesses[-module]           links that guess the secret

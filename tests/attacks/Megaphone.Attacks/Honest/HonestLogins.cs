@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Megaphone.Attacks;
+
+/// <summary>Logins of honest clients, one after the other, and how long each took from its first attempt on.</summary>
+/// <param name="Waits">The times. Of a login that was not finished at the end, as long as it had taken.</param>
+/// <param name="GivenUp">How often a client had not logged in in time, closed its connection and came back.</param>
+internal sealed record HonestLogins(Waits Waits, int GivenUp)
+{
+    private const int Clients = 4;
+    private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Logs in until it is time to end.</summary>
+    /// <param name="to">The address to connect to.</param>
+    /// <param name="patience">How long a client waits before it gives up.</param>
+    /// <param name="end">When to end.</param>
+    public static async Task<HonestLogins> MakeAsync(IPEndPoint to, TimeSpan patience, CancellationToken end)
+    {
+        List<double> waits = [];
+        int givenUp = 0;
+        await Task.WhenAll(Enumerable.Range(0, Clients).Select(async _ =>
+        {
+            while (!end.IsCancellationRequested)
+            {
+                long began = Stopwatch.GetTimestamp();
+                while (!end.IsCancellationRequested && !await TryLogInAsync(to, patience, end))
+                {
+                    if (!end.IsCancellationRequested) Interlocked.Increment(ref givenUp);
+                }
+
+                lock (waits) waits.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+                await Task.Delay(Rest, CancellationToken.None);
+            }
+        }));
+        return new HonestLogins(new Waits(waits), givenUp);
+    }
+
+    private static async Task<bool> TryLogInAsync(IPEndPoint to, TimeSpan patience, CancellationToken end)
+    {
+        try
+        {
+            using XmppClient client = await XmppClient.ConnectAsync(to).WaitAsync(patience, end);
+            await client.LogInAsync().WaitAsync(patience, end);
+            return true;
+        }
+        catch (Exception failed) when (failed is IOException or SocketException or TimeoutException or OperationCanceledException
+            or ObjectDisposedException or InvalidOperationException)
+        {
+            return false;
+        }
+    }
+}
