@@ -19,11 +19,11 @@ EJABBERD = ROOT / "tests" / "ejabberd" / "ejabberd.sh"
 class Ejabberd(Child):
     """An ejabberd of its own for each measurement, as memory that an earlier one has used would be used again."""
 
-    def __init__(self, *more, accounts=0, **env):
-        """`more`: lines for its configuration; `accounts`: see register, without any users are anonymous; `env`: see ejabberd.sh."""
+    def __init__(self, *more, accounts=0, auth="auth_method: anonymous", **env):
+        """`more`: lines for its configuration; `accounts`: see register; `auth`: how users log in without; `env`: see ejabberd.sh."""
         self.folder = tempfile.mkdtemp(prefix="megaphone-users-")
         try:
-            lines = "\n".join(["auth_scram_hash: sha256" if accounts else "auth_method: anonymous", *more])
+            lines = "\n".join(["auth_scram_hash: sha256" if accounts else auth, *more])
             settings = self.script("start", EJABBERD_PROXY_PORT="25222", EJABBERD_MORE=lines, **env)
         except BaseException:
             # It may run already, and may not even have noted its settings.

@@ -12,6 +12,7 @@ import harness
 PICTURES = {
     "full": ("pictures/million.svg", "What a million users take"),
     "curve": ("pictures/curve.svg", "What each user costs, from 1,000 to 1,000,000"),
+    "relogin": ("pictures/relogin.svg", "How users come back to a slow server that has died"),
 }
 
 # In this order they stand in the document: what users cost, how many there may be, what they do, and the parts.
@@ -25,6 +26,7 @@ TITLES = {
     "million-connections": "A million connections",
     "closing": "Losing a link full of sleepers",
     "failover": "The death of a server",
+    "relogin": "A slow server that comes back",
     "cuts": "A network that loses everything for a while",
     "cut-chat": "Chat over a link that is cut again and again",
     "reload-chat": "Chat through reloads",
@@ -86,6 +88,13 @@ their connection ends they come back after half a second to a second, and after 
 to each other, one message a second each. One node is killed; "others" are the pairs of whom neither was on it. When it is there again it
 has nobody, and a third of all users comes anew. Users, ECM and servers share the two cores, and Python plays the users: what the last of
 them waits for is a processor.""",
+    "relogin": """
+One ejabberd without modules of its own; passwords are checked by external programs, 20 of them, which take 50 ms each, so 400 logins a
+second is the most. All users are logged in, each from an address of its own (127.40.0.0/16) when ejabberd is killed and started again. They
+come back after half a second to a second, and after twice as long each time that fails, up to 16 s; who gets no answer for 30 s gives up
+and comes back likewise. Paced: through an ECM as it is by default; not paced: with `Ecm:Logins:AtOnce` 0; directly: without an ECM. Time
+begins when ejabberd is there again; only then those of an ECM hear that their sessions are over. Run queue: processes that could run and do
+not (`total_run_queue_lengths`). Users, ECM and server share the cores.""",
     "cuts": """
 ECM and hub (`echo:`) in two network namespaces that a cable joins. The far end's address is taken away for a while: packets are lost in both
 directions, and neither end is told. One client sends a byte each ten milliseconds all the time, the others hold sessions; what counts is the
@@ -335,6 +344,22 @@ def curves(rows):
     ]
 
 
+AFTER = re.compile(r"(.+), after (\d+) s: (.+)")
+
+
+def returns(rows):
+    """How users come back as time passes, and what the server bears. None without the figures."""
+    row = next((row for row in rows if row["benchmark"] == "relogin"), None)
+    if not row:
+        return None
+    found = {}
+    for figure, values in row["figures"].items():
+        if match := AFTER.fullmatch(figure):
+            found.setdefault(match[3], {}).setdefault(match[1], {})[int(match[2])] = statistics.median(values)
+    titles = {"% of users": "% of users who are back, by seconds", "run queue": "Run queue of ejabberd", "MiB": "MiB of ejabberd"}
+    return [chart(title, **found[figure]) for figure, title in titles.items()]
+
+
 def chart(title, **curves):
     return {"title": title, "curves": {name.replace("_", " "): sorted(found.items()) for name, found in curves.items()}}
 
@@ -369,7 +394,8 @@ def section(row, is_first, drawn, columns):
         lines += [*([million_table(columns)] if is_first and columns else []), memory_table(row)]
     lines += [f"| `{row['command']}` | median | least | most |", "|---|---|---|---|"]
     lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
-              for figure, values in row["figures"].items() if not (row["benchmark"] == "full" and MEMORY.fullmatch(figure))]
+              for figure, values in row["figures"].items()
+              if not AFTER.fullmatch(figure) and not (row["benchmark"] == "full" and MEMORY.fullmatch(figure))]
     lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {rounds} round{'s' * (rounds > 1)}{quiet}."
                  f"{chr(10) + note if note else ''}\n")
     return "\n".join(lines)
@@ -388,7 +414,8 @@ def main():
             text += (f"| {budget['what']} | {number(budget['value'])} | {'≤' if budget['at_most'] else '≥'} "
                      f"{number(budget['limit'])} | {'kept' if budget['kept'] else '**missed**'} | `{variant(row)}` |\n")
     columns = million_users(rows)
-    drawn = {"curve": curves(rows), "full": [{"title": "GB of a million users", "bars": columns}] if columns else None}
+    drawn = {"curve": curves(rows), "relogin": returns(rows),
+             "full": [{"title": "GB of a million users", "bars": columns}] if columns else None}
     seen = set()
     for row in rows:
         text += section(row, row["benchmark"] not in seen, drawn, columns)

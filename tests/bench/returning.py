@@ -1,6 +1,7 @@
-"""XMPP users who come back when their connection ends, as real ones do, and others who write to each other: for failover.py."""
+"""XMPP users who come back when their connection ends, as real ones do, and others who write to each other: for failover.py, relogin.py."""
 
 import asyncio
+import base64
 import bisect
 import multiprocessing
 import random
@@ -8,23 +9,35 @@ import time
 
 HEADER = (b"<stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
           b"xmlns:stream='http://etherx.jabber.org/streams'>")
-# What the server says last in each step of a login, and what is sent then.
-LOGIN = [
-    (b"</stream:features>", b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>"),
-    (b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'", HEADER),
-    (b"</stream:features>", b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"),
-    (b"</iq>", b"<presence/>"),
-]
+ANONYMOUS = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>"
+STEPS = 4
 FIRST_WAIT, LONGEST_WAIT = 1, 16  # seconds before a user comes back; doubled each time, and half of it is random
 LOGINS_AT_ONCE = 200  # at the start; those who come back wait for nobody
 STEP_LIMIT = 30  # seconds without an answer, after which a client gives up
 
 
+def login(auth):
+    """What the server says last in each step of a login, and what is sent then."""
+    return [
+        (b"</stream:features>", auth),
+        (b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'", HEADER),
+        (b"</stream:features>", b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"),
+        (b"</iq>", b"<presence/>"),
+    ]
+
+
+def plain(name):
+    """The same for an account; its password is of no matter."""
+    secret = base64.b64encode(b"\0" + name.encode() + b"\0pass")
+    return b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + secret + b"</auth>"
+
+
 class User(asyncio.Protocol):
     """One user: logs in, stays, and logs in again when the connection has ended."""
 
-    def __init__(self, crowd):
-        self.crowd, self.wait = crowd, FIRST_WAIT
+    def __init__(self, crowd, auth, source):
+        """`source`: the address that it comes from; None: the kernel chooses."""
+        self.crowd, self.wait, self.login, self.source = crowd, FIRST_WAIT, login(auth), source
         self.address, self.transport, self.timer = None, None, None
 
     def connect(self):
@@ -32,7 +45,8 @@ class User(asyncio.Protocol):
 
     async def try_to_connect(self):
         try:
-            await asyncio.get_running_loop().create_connection(lambda: self, *self.crowd.to)
+            await asyncio.get_running_loop().create_connection(
+                lambda: self, *self.crowd.to, local_addr=(self.source, 0) if self.source else None)
         except OSError:
             self.come_back()
 
@@ -48,45 +62,62 @@ class User(asyncio.Protocol):
         self.transport.write(something)
         if self.timer:
             self.timer.cancel()
-        self.timer = asyncio.get_running_loop().call_later(STEP_LIMIT, self.transport.abort)
+        self.timer = asyncio.get_running_loop().call_later(STEP_LIMIT, self.give_up)
+
+    def give_up(self):
+        self.crowd.given_up.value += 1
+        self.transport.abort()
 
     def data_received(self, data):
-        if self.step == len(LOGIN):
+        if self.step == STEPS:
             self.crowd.heard(self, data)
             return
         self.heard += data
-        while self.step < len(LOGIN) and (at := self.heard.find(LOGIN[self.step][0])) >= 0:
-            if self.step == len(LOGIN) - 1:
+        if b"<resource-constraint" in self.heard or b"<policy-violation" in self.heard or b"<failure" in self.heard:
+            self.crowd.refused.value += 1
+            self.heard = b""
+            self.transport.abort()
+            return
+        while self.step < STEPS and (at := self.heard.find(self.login[self.step][0])) >= 0:
+            if self.step == STEPS - 1:
                 self.address = self.heard[self.heard.index(b"<jid>") + 5:self.heard.index(b"</jid>")]
-            self.heard = self.heard[at + len(LOGIN[self.step][0]):]
-            self.say(LOGIN[self.step][1])
+            self.heard = self.heard[at + len(self.login[self.step][0]):]
+            self.say(self.login[self.step][1])
             self.step += 1
-            if self.step == len(LOGIN):
+            if self.step == STEPS:
                 self.timer.cancel()
                 self.heard, self.wait = b"", FIRST_WAIT
                 self.crowd.arrived(self)
 
     def connection_lost(self, _):
         self.timer.cancel()
-        if self.step == len(LOGIN):
+        if self.step == STEPS:
             self.crowd.gone(self)
         self.come_back()
 
 
 class Returning(multiprocessing.Process):
-    """Users in a process of their own. `online` and `lost` are how many are logged in, and how often one was logged in no more."""
+    """Users in a process of their own. `online` and `lost` are how many are logged in, and how often one was logged in no more; `refused` and
+    `given_up`, how often one was refused, and gave up waiting for an answer."""
 
-    def __init__(self, to, count):
+    def __init__(self, to, count, first=None):
+        """`first`: the number of the first one; then each has an account and an address of its own. None: they are anonymous."""
         super().__init__(daemon=True)
         host, port = to.split(":")
-        self.to, self.count = (host, int(port)), count
-        self.online, self.lost, self.to_leave = (multiprocessing.Value("l", 0) for _ in range(3))
+        self.to, self.count, self.first = (host, int(port)), count, first
+        self.online, self.lost, self.refused, self.given_up, self.to_leave = (multiprocessing.Value("l", 0) for _ in range(5))
+
+    def user(self, number):
+        if self.first is None:
+            return User(self, ANONYMOUS, None)
+        number += self.first
+        return User(self, plain(f"user{number}"), f"127.40.{number // 250}.{1 + number % 250}")
 
     def run(self):
         asyncio.run(self.live())
 
     async def live(self):
-        self.users = [User(self) for _ in range(self.count)]
+        self.users = [self.user(number) for number in range(self.count)]
         for number, user in enumerate(self.users):
             while number - self.online.value >= LOGINS_AT_ONCE and not self.lost.value:
                 await asyncio.sleep(0.01)
