@@ -54,9 +54,7 @@ internal sealed unsafe class WebClients : IDisposable
         if (options.SeeOtherUri is { } uri)
             _redirection = [.. WebSocketFrame.Text(FramedStream.CloseFor(uri)), .. WebSocketFrame.Close(CloseCode.GoingAway)];
         servers.Web = _output;
-
-        // A relay has two connections.
-        metrics.WebClients = () => (_slots.Count(WebPhase.WebSocket), _slots.Count(WebPhase.Relay) / 2);
+        metrics.WebClients = () => (_slots.Count(WebPhase.WebSocket), _slots.Count(WebPhase.Relay) / 2); // A relay has two connections.
     }
 
     /// <inheritdoc cref="WebTimer.Start"/>
@@ -347,9 +345,8 @@ internal sealed unsafe class WebClients : IDisposable
         IPAddress client = ForwardedFor.Find(
             head, _web[state.Listener]!.ForwardedFrom, WebProxyHeader.ClientOf(accepted).Address, out bool? speaksTls);
         Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
-        int most = mayWait ? PacedClient.MaxHeaderBytes : ProxyHeader.MaxBytes;
-        int length = _options.Proxy == ProxyMode.None ? 0
-            : WebProxyHeader.WriteWebSocket(header, _options.Proxy, accepted, client, speaksTls, most);
+        int length = _options.Proxy == ProxyMode.None ? 0 : WebProxyHeader.WriteWebSocket(
+            header, _options.Proxy, accepted, client, speaksTls, mayWait ? PacedClient.MaxHeaderBytes : ProxyHeader.MaxBytes);
         if (mayWait)
         {
             _logins.Add(id, state.LinkIndex, ClientAddress.Of(new NativeAddress(new IPEndPoint(client, 0))), header[..length]);
