@@ -288,9 +288,12 @@ public sealed class ReloadTests : IDisposable
     {
         _certificates.Issue("localhost", ["localhost"]);
         (string certificate, string key) = _certificates.Files("localhost");
-        MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync());
-        MegaphoneProcess ecm = await StartAsync(hub.Hub, [Listener("direct")], CopyOfBinary());
-        await InstallBehindRehearsalAsync($"for file in {ConfigFile} {certificate} {key}; do echo broken > \"$file\"; done");
+        string secret = Path.Combine(_folder, "link-secret");
+        await File.WriteAllTextAsync(secret, "of the link\n");
+        MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync("Hub:Secret=of the link"));
+        MegaphoneProcess ecm = await StartAsync(
+            hub.Hub, [Listener("direct")], CopyOfBinary(), root => root["Ecm"]!["Link"]!["SecretFile"] = secret);
+        await InstallBehindRehearsalAsync($"for file in {ConfigFile} {certificate} {key} {secret}; do echo broken > \"$file\"; done");
         TlsClient client = Keep(await TlsClient.ConnectAsync(ecm.Clients));
         await client.AssertEchoesAsync();
         await ecm.ReloadAsync(done: 1);

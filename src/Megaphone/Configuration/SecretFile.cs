@@ -1,4 +1,5 @@
 using System.Text;
+using Megaphone.Handover;
 using Megaphone.Values;
 
 namespace Megaphone.Configuration;
@@ -18,7 +19,7 @@ internal static class SecretFile
         secret = null;
         try
         {
-            using FileStream file = File.OpenRead(path);
+            using FileStream file = File.OpenRead(RehearsedFiles.PathOf(path));
             byte[] bytes = new byte[MaxBytes + 1];
             int length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
             if (length > MaxBytes) return $"has more than {MaxBytes} bytes, and its first line is to be the secret";
