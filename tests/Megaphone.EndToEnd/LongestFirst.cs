@@ -9,7 +9,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
     [
         nameof(ModuleSessionTests), nameof(ReloadTests), nameof(ModuleTests), nameof(ModuleResumptionTests), nameof(ClusterTests),
         nameof(ModuleHostileLinkTests), nameof(ModuleCrowdTests), nameof(EcmTests), nameof(DrainTests), nameof(EjabberdTests),
-        nameof(ModuleResumptionClusterTests), nameof(ChromiumTests),
+        nameof(ModuleResumptionClusterTests), nameof(ChromiumTests), nameof(BalancerTests),
     ];
 
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) => testCollections.OrderBy(Rank);
