@@ -56,6 +56,16 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <param name="listener">Lines for the module's listener, like <c>hibernate_after: 1</c>.</param>
     public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(Made(listener));
 
+    /// <summary>The same with one more of ejabberd's own modules: some do not work when they come with a new configuration.</summary>
+    /// <param name="own">That module, like <c>mod_fail2ban: {}</c>.</param>
+    /// <param name="listener">Lines for the module's listener.</param>
+    public static Task<Ejabberd> StartWithModulesAsync(string own, params string[] listener)
+    {
+        Dictionary<string, string?> made = Made(listener);
+        made["EJABBERD_MORE"] = $"  {own}\n{made["EJABBERD_MORE"]}";
+        return StartAsync(made);
+    }
+
     private static Dictionary<string, string?> Made(string[] listener) => new()
     {
         ["EJABBERD_MEGAPHONE"] = "1",

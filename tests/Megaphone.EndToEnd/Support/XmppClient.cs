@@ -49,9 +49,11 @@ internal sealed class XmppClient : IDisposable
     /// <summary>Connects.</summary>
     /// <param name="to">Where to.</param>
     /// <param name="receiveBuffer">Bytes that the kernel may hold for a reader that does not read; null: as it likes.</param>
-    public static async Task<XmppClient> ConnectAsync(IPEndPoint to, int? receiveBuffer = null)
+    /// <param name="from">The address to come from; null: any.</param>
+    public static async Task<XmppClient> ConnectAsync(IPEndPoint to, int? receiveBuffer = null, IPAddress? from = null)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (from is not null) socket.Bind(new IPEndPoint(from, 0));
         if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
         await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
         XmppClient client = new(socket);
