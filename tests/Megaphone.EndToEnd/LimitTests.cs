@@ -147,6 +147,65 @@ public sealed class LimitTests : IDisposable
         Assert.Equal(0, (await both.MetricsAsync())["megaphone_limited_total"]);
     }
 
+    [Fact]
+    public async Task When_all_places_are_taken_those_who_have_not_logged_in_give_way_if_their_address_has_very_many_of_them()
+    {
+        const int places = 40, newcomers = 10;
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, "Ecm:Clients:0:Framing=stanza", $"Ecm:MaxClients={places}");
+        using LinkPeer link = await _hub.AcceptAsync(logins: true);
+        await ecm.HasLinksAsync(1, "ecm");
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients, One);
+        await client.SendAsync(XmppClient.Header);
+        ulong id = await SessionAsync(link);
+        await link.SendControlAsync($$"""{"op":"loggedIn","ids":["{{id}}"]}""");
+        await ecm.ReachesAsync(1, "megaphone_clients_logged_in");
+        List<TestConnection> others = [];
+        for (int i = 1; i < places; i++) others.Add(await TestConnection.ConnectAsync(ecm.Clients, One));
+        await ecm.HasClientsAsync(places);
+
+        for (int i = 0; i < newcomers; i++)
+        {
+            TestConnection newcomer = await TestConnection.ConnectAsync(ecm.Clients, Other);
+            others.Add(newcomer);
+            await newcomer.SendAsync(XmppClient.Header);
+            await SessionAsync(link);
+        }
+
+        await ecm.HasClientsAsync(places);
+        Assert.Equal(newcomers, (await ecm.MetricsAsync())["megaphone_limited_total", "limit=max_clients"]);
+
+        // One more from the address that has very many gets no place, and the one who has logged in keeps its own.
+        using (TestConnection more = await TestConnection.ConnectAsync(ecm.Clients, One)) await more.AssertIsGoneAsync();
+        await ecm.ReachesAsync(1, "megaphone_refused_total", "role=ecm", "reason=too_many");
+        await client.SendAsync("<message/>");
+        Assert.Equal(id, await SessionAsync(link, "<message/>"));
+        await link.SendAsync(id, "<message/>");
+        await client.ReceiveTextAsync("<message/>".Length);
+        others.ForEach(connection => connection.Abort());
+        await ecm.HasClientsAsync(1);
+    }
+
+    [Fact]
+    public async Task When_all_places_are_taken_by_those_who_have_logged_in_nobody_gives_way()
+    {
+        const int places = 20;
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync($"Ecm:MaxClients={places}");
+        List<TestConnection> clients = [];
+        for (int i = 0; i < places; i++)
+        {
+            clients.Add(await TestConnection.ConnectAsync(both.Clients, One));
+            await clients[^1].AssertEchoesAsync();
+        }
+
+        using (TestConnection newcomer = await TestConnection.ConnectAsync(both.Clients, Other)) await newcomer.AssertIsGoneAsync();
+        Assert.Equal(1, (await both.MetricsAsync())["megaphone_refused_total", "role=ecm", "reason=too_many"]);
+        foreach (TestConnection client in clients)
+        {
+            await client.AssertEchoesAsync();
+            client.Dispose();
+        }
+    }
+
     /// <summary>600 silent connections used to keep everybody else waiting, as they held all places.</summary>
     [Fact]
     public async Task Silent_connections_of_one_address_do_not_keep_others_from_their_handshake()

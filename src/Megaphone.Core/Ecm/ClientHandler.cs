@@ -13,8 +13,8 @@ namespace Megaphone.Ecm;
 internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>, IConnectHandler<EcmClient>, IStateKeeper<EcmClient>, IDisposable
 {
-    /// <summary>How many are looked at when one has to give way.</summary>
-    private const int SampleSize = 16;
+    /// <summary>How often somebody is looked for who gives way to a newcomer.</summary>
+    private const int TriesForRoom = 4;
 
     private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
     private static readonly byte[] TooLate = StreamErrorText.ErrorAndEnd(StreamCondition.ConnectionTimeout);
@@ -27,6 +27,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private byte[] _listeners = [];
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
     private readonly ClientLimits _limits = new(options.Limits, options.MaxClients + (options.Tls?.MaxHandshakes ?? 0), metrics);
+    private readonly GivingWay _givingWay = new(IAcceptHandler<EcmClient>.MostGivingWay);
     private volatile bool _draining;
     private volatile bool _stopping;
 
@@ -109,6 +110,9 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public void StopReading() => _stopping = true;
 
     /// <inheritdoc/>
+    int IAcceptHandler<EcmClient>.GivingWay => _givingWay.Count;
+
+    /// <inheritdoc/>
     public RefusalReason? GetRefusal() => _draining ? RefusalReason.Draining : servers.AreUsable ? null : RefusalReason.NoLink;
 
     /// <inheritdoc/>
@@ -121,6 +125,25 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
     /// <inheritdoc/>
     public void OnTurnedAway(in NativeAddress peer) => _limits.TurnAway(peer);
+
+    /// <inheritdoc/>
+    public bool TryMakeRoom(in NativeAddress peer)
+    {
+        // One that is found may be giving way already, or logs in at this moment.
+        for (int tries = 0; tries < TriesForRoom && _limits.TryFindBusiest(peer, out ConnectionId busiest); tries++)
+        {
+            if (!_givingWay.TryAdd(busiest)) continue;
+            if (_clients!.AbortStranger(busiest, _clients.OwnerOf(busiest), CloseReason.GaveWay))
+            {
+                metrics.AddLimited(Limit.MaxClients);
+                return true;
+            }
+
+            _givingWay.Remove(busiest);
+        }
+
+        return false;
+    }
 
     /// <inheritdoc/>
     public RefusalReason? OnAccepted(
@@ -229,6 +252,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// <inheritdoc/>
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
     {
+        _givingWay.Remove(id);
         CloseReason whenRefused = _draining ? CloseReason.Drained : CloseReason.StreamError;
         Logins.Leave(id);
         if (_web is { } web && web.Serves(state))
@@ -353,7 +377,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// </summary>
     private void MakeRoom(ConnectionId id, in EcmClient client)
     {
-        Span<(ConnectionId Id, int OfAddress)> sample = stackalloc (ConnectionId, int)[SampleSize];
+        Span<(ConnectionId Id, int OfAddress)> sample = stackalloc (ConnectionId, int)[ClientLimits.SampleSize];
         long most = Math.Max(1, HeldBy(id, client)) * (long)_limits.NotLoggedIn(id);
         ConnectionId worst = default;
         foreach ((ConnectionId other, int ofAddress) in sample[.._limits.Sample(sample)])

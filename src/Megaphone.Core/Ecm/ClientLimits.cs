@@ -11,6 +11,12 @@ namespace Megaphone.Ecm;
 /// <param name="metrics">Counts those who are kept out.</param>
 internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMetrics metrics) : IDisposable
 {
+    /// <summary>An address with no more clients than this who have not logged in is not one that has very many.</summary>
+    public const int FewOfAddress = 16;
+
+    /// <summary>How many are looked at for one that is to give way.</summary>
+    public const int SampleSize = 16;
+
     /// <summary>Addresses that may be kept beside those of clients, whose buckets are not full yet.</summary>
     private const int RoomForBuckets = 1 << 16;
 
@@ -76,6 +82,21 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
         int count = _arriving.Sample(clients);
         for (int i = 0; i < count; i++) sample[i] = (clients[i].Id, _addresses.NotLoggedIn(clients[i].Client.Address));
         return count;
+    }
+
+    /// <summary>Who is to give way to a client who has arrived: of some who have not logged in, one whose address has most of them.</summary>
+    /// <returns>False when none of these addresses has very many, and more than the client's own.</returns>
+    public bool TryFindBusiest(in NativeAddress peer, out ConnectionId busiest)
+    {
+        Span<(ConnectionId Id, int OfAddress)> sample = stackalloc (ConnectionId, int)[SampleSize];
+        int most = Math.Max(FewOfAddress, NotLoggedIn(peer));
+        busiest = default;
+        foreach ((ConnectionId id, int ofAddress) in sample[..Sample(sample)])
+        {
+            if (ofAddress > most) (busiest, most) = (id, ofAddress);
+        }
+
+        return busiest.Value != 0;
     }
 
     /// <summary>A client who was served has gone.</summary>

@@ -21,12 +21,6 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     /// <summary>The same while a listener waits for a place.</summary>
     private const int LongestSilenceWhenFull = 1_000;
 
-    /// <summary>An address with no more clients than this who have not logged in is not one that has very many.</summary>
-    private const int FewOfAddress = 16;
-
-    /// <summary>How many places are looked at for one that is given up.</summary>
-    private const int SampleSize = 16;
-
     private readonly Lock _lock = new();
     private readonly PendingHandshake?[] _clients = new PendingHandshake?[most];
     private readonly SlotMemory<HandshakeSecrets> _secrets = new(most, isSecret: true);
@@ -127,8 +121,8 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     public bool TryEvictSilent(ClientLimits limits)
     {
         PendingHandshake? worst = null;
-        int most = FewOfAddress;
-        for (int i = 0; i < SampleSize; i++)
+        int most = ClientLimits.FewOfAddress;
+        for (int i = 0; i < ClientLimits.SampleSize; i++)
         {
             PendingHandshake? client = Volatile.Read(ref _clients[Random.Shared.Next(_clients.Length)]);
             if (client is null or { HasSpoken: true } or { Expired: not null }) continue;

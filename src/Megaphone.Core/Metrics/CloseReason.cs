@@ -66,4 +66,7 @@ internal enum CloseReason : byte
 
     /// <summary>The rest of a stanza that the client had begun did not come within a minute or two.</summary>
     StanzaTimeout,
+
+    /// <summary>The client had not logged in, and its place was needed for another.</summary>
+    GaveWay,
 }

@@ -36,6 +36,9 @@ internal enum Limit
     /// <summary>All <c>MaxHandshakes</c> places were in use when it connected, and it had to wait.</summary>
     MaxHandshakes,
 
+    /// <summary>It gave way: it had not logged in when all <c>MaxClients</c> places were in use, and its address had more such than others.</summary>
+    MaxClients,
+
     /// <summary>It gave way: it had said nothing when all places for handshakes were in use, and its address had more of them than others.</summary>
     SilentHandshake,
 }

@@ -37,7 +37,7 @@ internal struct RoleCounters
     public TimeHistogram Logins;
 
     /// <summary>As many as <see cref="CloseReason"/> has values.</summary>
-    [InlineArray(21)]
+    [InlineArray(22)]
     public struct PerCloseReason
     {
         private long _first;
@@ -58,7 +58,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="Limit"/> has values.</summary>
-    [InlineArray(12)]
+    [InlineArray(13)]
     public struct PerLimit
     {
         private long _first;

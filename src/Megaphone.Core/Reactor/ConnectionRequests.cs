@@ -208,6 +208,11 @@ internal sealed class ConnectionRequests<TState>(
     public bool Abort(ConnectionId id, int owner, CloseReason reason) =>
         TryRequest(id, owner, ConnectionFlags.Aborting, unless: ConnectionFlags.Aborting, reason);
 
+    /// <summary>The same for one that has not been admitted.</summary>
+    /// <returns>False when it has been, or is closed already, or has another owner.</returns>
+    public bool AbortStranger(ConnectionId id, int owner, CloseReason reason) =>
+        TryRequest(id, owner, ConnectionFlags.Aborting, unless: ConnectionFlags.Aborting | ConnectionFlags.Admitted, reason);
+
     /// <summary>Pauses reading from the connection, or goes on with it.</summary>
     public void PauseReading(ConnectionId id, int owner, bool pause)
     {

@@ -8,6 +8,12 @@ namespace Megaphone.Reactor;
 internal interface IAcceptHandler<TState>
     where TState : unmanaged
 {
+    /// <summary>The most connections that give way at the same time; see <see cref="TryMakeRoom"/>.</summary>
+    const int MostGivingWay = 32;
+
+    /// <summary>Connections that give way, and are not closed yet. Any thread.</summary>
+    int GivingWay { get; }
+
     /// <summary>Why no client may be accepted now; null when one may. Any thread.</summary>
     RefusalReason? GetRefusal();
 
@@ -18,6 +24,10 @@ internal interface IAcceptHandler<TState>
 
     /// <summary>A client that has arrived is not served after all, or has gone before it was accepted. Any thread.</summary>
     void OnTurnedAway(in NativeAddress peer);
+
+    /// <summary>All places are taken: has one that has not been admitted give its own to a client that has arrived. Any thread.</summary>
+    /// <returns>Whether one gives way: it is counted by <see cref="GivingWay"/> until it is closed.</returns>
+    bool TryMakeRoom(in NativeAddress peer);
 
     /// <summary>
     /// A client was accepted by a listener, counted from 0, and has its TLS, if any: the handler fills in its state and says whose it is.

@@ -35,7 +35,9 @@ internal sealed class ReactorGroup<TState>
         _options = options;
 
         // Any reactor may get more than its share while others close theirs; the group as a whole keeps the bound.
-        Capacity = Math.Min(Math.Max(options.MaxConnections, least), ConnectionId.MaxSlots);
+        // Those that give way have their places until they are closed.
+        int more = accepted is null ? 0 : IAcceptHandler<TState>.MostGivingWay;
+        Capacity = Math.Min(Math.Max(options.MaxConnections, least) + more, ConnectionId.MaxSlots);
         _reactors = new Reactor<TState>[options.Reactors];
         for (int i = 0; i < _reactors.Length; i++)
             _reactors[i] = new Reactor<TState>(i, Capacity, handler, accepted, outgoing, options, metrics);
@@ -54,6 +56,8 @@ internal sealed class ReactorGroup<TState>
             return count;
         }
     }
+
+    private bool HasPlace => Count - _accepted!.GivingWay < _options.MaxConnections;
 
     /// <summary>Binds a listener.</summary>
     /// <param name="number">By which its clients say where they came from.</param>
@@ -114,7 +118,7 @@ internal sealed class ReactorGroup<TState>
     /// <summary>What is kept for a connection. For the thread of its reactor, or with its gate held; the connection must be open.</summary>
     public ref TState StateOf(ConnectionId id) => ref _reactors[id.Reactor].Connections.StateOf(id);
 
-    /// <summary>Whose a connection is; 0: it is closed. For the thread of its reactor.</summary>
+    /// <summary>Whose a connection is; 0: it is closed. For the thread of its reactor; to others it tells what was so a moment ago.</summary>
     public int OwnerOf(ConnectionId id) => Find(id)?.OwnerOf(id) ?? 0;
 
     /// <inheritdoc cref="ConnectionRequests{TState}.EndWrite"/>
@@ -127,6 +131,10 @@ internal sealed class ReactorGroup<TState>
     /// <inheritdoc cref="ConnectionRequests{TState}.Abort"/>
     public bool Abort(ConnectionId id, int owner, CloseReason reason) =>
         Find(id) is { } connections && connections.Abort(id, owner, reason);
+
+    /// <inheritdoc cref="ConnectionRequests{TState}.AbortStranger"/>
+    public bool AbortStranger(ConnectionId id, int owner, CloseReason reason) =>
+        Find(id) is { } connections && connections.AbortStranger(id, owner, reason);
 
     /// <inheritdoc cref="ConnectionRequests{TState}.PauseReading"/>
     public void PauseReading(ConnectionId id, int owner, bool pause) => Find(id)?.PauseReading(id, owner, pause);
@@ -172,8 +180,14 @@ internal sealed class ReactorGroup<TState>
     /// <returns>Whether it has arrived: then it is passed to <see cref="Accept"/> or to <see cref="TurnAway"/>.</returns>
     public bool TryArrive(int descriptor, in NativeAddress peer, int listener)
     {
-        RefusalReason? refusal = Count >= _options.MaxConnections ? RefusalReason.TooMany : _accepted!.GetRefusal();
-        if ((refusal ?? _accepted!.OnArrived(descriptor, peer, listener)) is not { } reason) return true;
+        RefusalReason? refusal = _accepted!.GetRefusal() ?? _accepted.OnArrived(descriptor, peer, listener);
+        if (refusal is null && !HasPlace && !_accepted.TryMakeRoom(peer))
+        {
+            TurnAway(peer);
+            refusal = RefusalReason.TooMany;
+        }
+
+        if (refusal is not { } reason) return true;
         _ = Libc.Close(descriptor);
         _metrics.AddRefused(reason);
         return false;
@@ -191,7 +205,7 @@ internal sealed class ReactorGroup<TState>
     {
         // A client whose handshake took its time may come when there is no place left.
         RefusalReason? refusal = RefusalReason.TooMany;
-        if (Count < _options.MaxConnections)
+        if (HasPlace || _accepted!.TryMakeRoom(peer))
         {
             refusal = Least().Connections.Accept(descriptor, peer, listener, ref tls);
         }

@@ -41,6 +41,34 @@ public sealed class ClientLimitsTests : IDisposable
     }
 
     [Fact]
+    public void Who_gives_way_has_not_logged_in_and_has_an_address_with_very_many_such_and_more_than_the_newcomers()
+    {
+        NativeAddress newcomer = new(new IPEndPoint(IPAddress.Parse("192.0.2.2"), 50_000));
+        using ClientLimits limits = new(new LimitOptions(), 100, _metrics);
+        for (ulong id = 1; id <= ClientLimits.FewOfAddress; id++) Arrive(id, Peer);
+        Arrive(100, newcomer);
+        Assert.False(limits.TryFindBusiest(newcomer, out _));
+
+        Arrive(17, Peer);
+        Assert.True(limits.TryFindBusiest(newcomer, out ConnectionId busiest));
+        Assert.InRange(busiest.Value, 1u, 17u);
+        Assert.False(limits.TryFindBusiest(Peer, out _));
+        for (ulong id = 101; id <= 116; id++) Arrive(id, newcomer);
+        Assert.False(limits.TryFindBusiest(newcomer, out _));
+
+        for (ulong id = 1; id <= 17; id++) limits.Admit(new ConnectionId(id), isUser: true);
+        NativeAddress another = new(new IPEndPoint(IPAddress.Parse("192.0.2.3"), 50_000));
+        Assert.True(limits.TryFindBusiest(another, out busiest));
+        Assert.InRange(busiest.Value, 100u, 116u);
+
+        void Arrive(ulong id, NativeAddress peer)
+        {
+            Assert.True(limits.TryArrive(peer));
+            limits.Begin(new ConnectionId(id), peer);
+        }
+    }
+
+    [Fact]
     public void Those_who_are_logged_in_are_counted_and_how_long_it_took_them()
     {
         for (ulong id = 1; id <= 2; id++)

@@ -127,6 +127,33 @@ public class ReactorAdmissionTests
     }
 
     [Fact]
+    public async Task Where_there_is_no_place_one_who_is_not_admitted_gives_way_and_one_who_is_does_not()
+    {
+        using TestReactors reactors = new(maxConnections: 2);
+        (Socket first, TestConnection stranger) = reactors.Connect();
+        (Socket second, TestConnection guest) = reactors.Connect();
+        reactors.Group.Admit(guest.Id, guest.Owner);
+        reactors.Handler.GivesWay = () =>
+            !reactors.Group.AbortStranger(guest.Id, guest.Owner, CloseReason.GaveWay)
+            && reactors.Group.AbortStranger(stranger.Id, stranger.Owner, CloseReason.GaveWay);
+
+        (Socket third, TestConnection next) = reactors.Connect();
+        Assert.Throws<SocketException>(() => TestReactors.ReadToEnd(first));
+        await BoundedWait.UntilAsync(() => stranger.Events == "closed:GaveWay", "the end of the stranger");
+        reactors.Send(guest, "x");
+        reactors.Send(next, "y");
+        Assert.Equal("x", TestReactors.ReadText(second, 1));
+        Assert.Equal("y", TestReactors.ReadText(third, 1));
+        Assert.Equal(0, reactors.Metrics.Refused(RefusalReason.TooMany));
+
+        // Nobody gives way twice.
+        using Socket last = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        last.Connect(reactors.Address);
+        await BoundedWait.UntilAsync(() => reactors.Metrics.Refused(RefusalReason.TooMany) == 1, "the refusal is counted");
+        Assert.Equal((1, 2), (reactors.Handler.TurnedAway, reactors.Group.Count));
+    }
+
+    [Fact]
     public async Task Who_arrived_and_finds_no_place_is_turned_away()
     {
         using TestReactors reactors = new(maxConnections: 1);

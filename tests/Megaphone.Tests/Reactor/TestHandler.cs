@@ -13,6 +13,7 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     private int _numbers;
     private int _batches;
     private int _turnedAway;
+    private int _givingWay;
 
     /// <summary>Every client that was accepted, in order.</summary>
     public BlockingCollection<TestConnection> Accepted { get; } = [];
@@ -37,6 +38,9 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
 
     /// <summary>Why clients are refused when they have connected; null: they are not.</summary>
     public RefusalReason? RefusesArrival { get; set; }
+
+    /// <summary>Has a connection give way to one for which there is no place; whether one does.</summary>
+    public Func<bool> GivesWay { get; set; } = () => false;
 
     /// <summary>Clients that arrived and were not served.</summary>
     public int TurnedAway => Volatile.Read(ref _turnedAway);
@@ -74,9 +78,18 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
         return state;
     }
 
+    int IAcceptHandler<TestState>.GivingWay => Volatile.Read(ref _givingWay);
+
     RefusalReason? IAcceptHandler<TestState>.GetRefusal() => Refuses;
 
     RefusalReason? IAcceptHandler<TestState>.OnArrived(int descriptor, in NativeAddress peer, int listener) => RefusesArrival;
+
+    bool IAcceptHandler<TestState>.TryMakeRoom(in NativeAddress peer)
+    {
+        if (!GivesWay()) return false;
+        Interlocked.Increment(ref _givingWay);
+        return true;
+    }
 
     void IAcceptHandler<TestState>.OnTurnedAway(in NativeAddress peer) => Interlocked.Increment(ref _turnedAway);
 
@@ -126,6 +139,7 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
         if (answer == Outcome.WouldBlock) return answer;
         _connections.TryRemove(state.Number, out _);
         connection.Close(reason);
+        if (reason == CloseReason.GaveWay) Interlocked.Decrement(ref _givingWay);
         return answer;
     }
 
