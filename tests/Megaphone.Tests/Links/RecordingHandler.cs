@@ -20,13 +20,13 @@ internal sealed class RecordingHandler : ILinkHandler
     /// <summary>Whether a packet of an id is accepted.</summary>
     public Func<ulong, bool> Accepts { get; set; } = _ => true;
 
-    /// <summary>Called when the link is up.</summary>
+    /// <summary>Called when the link is up, before that is an event.</summary>
     public Action<Link> WhenUp { get; set; } = _ => { };
 
     public void OnUp(Link link)
     {
-        _events.Enqueue("up");
         WhenUp(link);
+        _events.Enqueue("up");
     }
 
     public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)
