@@ -127,7 +127,7 @@ internal struct ConnectionSlot
         if (Gate != 0) return "its gate is held";
         if (Generation == 0) return "it was never used";
         if ((Flags & ~AllFlags) != 0) return "it has flags that there are not";
-        if (Reason > CloseReason.StanzaTimeout) return "it is closed for no reason";
+        if (!Enum.IsDefined(Reason)) return "it is closed for no reason";
         return Is(ConnectionFlags.OpenSslRecords) ? "its records are OpenSSL's" : FindViolation();
     }
 

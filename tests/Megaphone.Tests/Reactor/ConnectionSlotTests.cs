@@ -1,3 +1,4 @@
+using Megaphone.Metrics;
 using Megaphone.Reactor;
 using Xunit;
 
@@ -47,6 +48,16 @@ public class ConnectionSlotTests
         Idle | ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords | ConnectionFlags.TlsAwaitsRecord, 7,
         "waiting for a record that OpenSSL reads")]
     internal void These_are_not(ConnectionFlags flags, int descriptor, string violation) => Assert.Equal(violation, ViolationOf(flags, descriptor));
+
+    [Fact]
+    public void A_connection_that_is_closed_for_any_reason_can_be_handed_over()
+    {
+        foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+        {
+            ConnectionSlot slot = new() { Generation = 1, Flags = ConnectionFlags.Closed, Descriptor = -1, Reason = reason };
+            Assert.Null(slot.FindDamage());
+        }
+    }
 
     private static string? ViolationOf(ConnectionFlags flags, int descriptor) =>
         new ConnectionSlot { Flags = flags, Descriptor = descriptor }.FindViolation();
