@@ -6,7 +6,9 @@ namespace Megaphone.EndToEnd;
 public sealed class TlsCrowdTests : IDisposable
 {
     private const int Clients = 5_000;
-    private const int Stalled = 500;
+
+    // With those at a time fewer than Ecm:Tls:MaxHandshakes, 512: beyond, who has said nothing yet gives way, and all are from one address.
+    private const int Stalled = 480;
     private const int AtATime = 16;
 
     private readonly TestCertificates _certificates = new();
@@ -14,7 +16,7 @@ public sealed class TlsCrowdTests : IDisposable
     public void Dispose() => _certificates.Dispose();
 
     [Fact]
-    public async Task Two_renewals_and_five_hundred_stalled_handshakes_disturb_no_client()
+    public async Task Two_renewals_and_hundreds_of_stalled_handshakes_disturb_no_client()
     {
         _certificates.Issue("localhost", ["localhost"]);
         string session = _certificates.Files("session").Key;
