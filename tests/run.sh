@@ -5,10 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
 
-log=artifacts/test.log
+log=artifacts/test.log bad_ones=artifacts/failed.log
 passed=0 failed=0
 finish() {
   say "== all of it took $SECONDS s"
+  [[ ! -s $bad_ones ]] || { say "== these failed" && cat "$bad_ones"; }
   say "$passed passed, $failed failed"
   (( passed > 0 && failed == 0 )) || exit 1
 }
@@ -24,6 +25,8 @@ run_counted() {
     passed=$(( passed + good )) all_bad=$(( all_bad + bad ))
   done < <(sed -nE "$pattern" "$log")
   (( status == 0 || all_bad > 0 )) || all_bad=1
+  # Named once more at the end, where they are found: as `dotnet test` prints them, tests/checks.sh, and EUnit.
+  (( all_bad == 0 )) || { say "$title:" && grep -E -A 5 '^  Failed |^(not ok|failed): |\*failed\*' "$log"; } >>"$bad_ones" || true
   failed=$(( failed + all_bad ))
   say "== took $(( SECONDS - began )) s"
 }
@@ -40,6 +43,7 @@ dotnet_test() {
 }
 
 mkdir -p artifacts
+: >"$bad_ones"
 if ! ./publish.sh || ! tests/ejabberd/install.sh artifacts/apt.log || ! tests/clients/install.sh artifacts || ! tests/promtool.sh
 then
   failed=1
