@@ -161,22 +161,12 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         }
         else
         {
+            // Where it need not wait it is sent at once, so that the server knows its client before the client has sent anything.
             Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
             bool mayWait = Logins.Paces(link);
-            int most = mayWait ? PacedClient.MaxHeaderBytes : ProxyHeader.MaxBytes;
-            int length = options.Proxy == ProxyMode.None ? 0
-                : ProxyHeader.Write(header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls, most);
-            if (mayWait)
-            {
-                Logins.Add(id, chosen.Index, ClientAddress.Of(peer), header[..length]);
-            }
-            else if (length > 0)
-            {
-                // Sent at once, so that the server knows its client before the client has sent anything.
-                if (!link.TryWriteUrgent(id.Value, header[..length])) return RefusalReason.LinkFull;
-                PendingFlushes.Add(link);
-                state.Open(metrics);
-            }
+            int length = options.Proxy == ProxyMode.None ? 0 : ProxyHeader.Write(
+                header, options.Proxy, peer, NativeSocket.LocalAddress(descriptor), tls, PacedClient.MostHeaderBytes(mayWait));
+            if (!Logins.TryOpen(id, link, ref state, mayWait, ClientAddress.Of(peer), header[..length])) return RefusalReason.LinkFull;
         }
 
         metrics.AddConnected();
@@ -342,7 +332,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// <inheritdoc/>
     public void OnSlotsGivenBack(int reactor, int first, int count) => _web?.OnSlotsGivenBack(reactor, first, count);
 
-    /// <summary>Ends what happens when time passes; before the reactors are gone.</summary>
+    /// <summary>Frees what is kept of clients. Where there were reactors they have stopped, and before them what happens when time passes.</summary>
     public void Dispose()
     {
         _web?.Dispose();

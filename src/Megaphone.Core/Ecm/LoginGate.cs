@@ -48,14 +48,20 @@ internal sealed class LoginGate : IDisposable
         }
     }
 
-    /// <summary>Has a client wait for its turn as soon as it says something.</summary>
+    /// <summary>Opens a client's session with its PROXY header; one that may have to wait has it sent when its turn comes.</summary>
     /// <param name="id">The client.</param>
-    /// <param name="link">The index of its link.</param>
+    /// <param name="link">Its link.</param>
+    /// <param name="client">Its state, which has the index of the link.</param>
+    /// <param name="mayWait">What <see cref="Paces"/> says of the link.</param>
     /// <param name="address">To whom it is attributed.</param>
-    /// <param name="header">The PROXY header that its session begins with; empty: none.</param>
-    public void Add(ConnectionId id, int link, ClientAddress address, ReadOnlySpan<byte> header)
+    /// <param name="header">The header, of <see cref="PacedClient.MaxHeaderBytes"/> at most where it may wait; empty: none.</param>
+    /// <returns>False when the link has no room.</returns>
+    public bool TryOpen(
+        ConnectionId id, Link link, ref EcmClient client, bool mayWait, ClientAddress address, ReadOnlySpan<byte> header)
     {
-        lock (_lock) _logins.Add(id, _servers.ServerOf(link), link, address, header);
+        if (!mayWait) return TrySendHeader(id, link, ref client, header);
+        lock (_lock) _logins.Add(id, _servers.ServerOf(client.LinkIndex), client.LinkIndex, address, header);
+        return true;
     }
 
     /// <summary>A client that has not logged in has sent something: may it be read from? If its turn begins, its session does.</summary>
@@ -77,14 +83,7 @@ internal sealed class LoginGate : IDisposable
                     return Outcome.Closed;
             }
 
-            ReadOnlySpan<byte> header = _logins.HeaderOf(id);
-            if (!header.IsEmpty)
-            {
-                if (!link.TryWriteUrgent(id.Value, header)) return Outcome.WouldBlock;
-                PendingFlushes.Add(link);
-                client.Open(_metrics);
-            }
-
+            if (!TrySendHeader(id, link, ref client, _logins.HeaderOf(id))) return Outcome.WouldBlock;
             _logins.Begin(id);
         }
 
@@ -132,6 +131,15 @@ internal sealed class LoginGate : IDisposable
             _timer.Dispose();
             _logins.Dispose();
         }
+    }
+
+    private bool TrySendHeader(ConnectionId id, Link link, ref EcmClient client, ReadOnlySpan<byte> header)
+    {
+        if (header.IsEmpty) return true;
+        if (!link.TryWriteUrgent(id.Value, header)) return false;
+        PendingFlushes.Add(link);
+        client.Open(_metrics);
+        return true;
     }
 
     private void BeginTicking()

@@ -42,6 +42,9 @@ internal unsafe struct PacedClient
     /// <summary>Whether it is known to its connection that its turn has begun.</summary>
     public bool HasBegun;
 
+    /// <summary>How long the PROXY header of a client may be, by whether it may have to wait.</summary>
+    public static int MostHeaderBytes(bool mayWait) => mayWait ? MaxHeaderBytes : ProxyHeader.MaxBytes;
+
     /// <summary>Makes one in memory of its own.</summary>
     public static PacedClient* Make(ReadOnlySpan<byte> header)
     {

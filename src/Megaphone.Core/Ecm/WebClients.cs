@@ -346,17 +346,9 @@ internal sealed unsafe class WebClients : IDisposable
             head, _web[state.Listener]!.ForwardedFrom, WebProxyHeader.ClientOf(accepted).Address, out bool? speaksTls);
         Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
         int length = _options.Proxy == ProxyMode.None ? 0 : WebProxyHeader.WriteWebSocket(
-            header, _options.Proxy, accepted, client, speaksTls, mayWait ? PacedClient.MaxHeaderBytes : ProxyHeader.MaxBytes);
-        if (mayWait)
-        {
-            _logins.Add(id, state.LinkIndex, ClientAddress.Of(new NativeAddress(new IPEndPoint(client, 0))), header[..length]);
-            return true;
-        }
-
-        if (!link.TryWriteUrgent(id.Value, header[..length])) return false;
-        PendingFlushes.Add(link);
-        state.Open(_metrics);
-        return true;
+            header, _options.Proxy, accepted, client, speaksTls, PacedClient.MostHeaderBytes(mayWait));
+        ClientAddress address = ClientAddress.Of(new NativeAddress(new IPEndPoint(client, 0)));
+        return _logins.TryOpen(id, link, ref state, mayWait, address, header[..length]);
     }
 
     /// <summary>Relays a connection, which will not log in here, if there is where to; else it is refused.</summary>
