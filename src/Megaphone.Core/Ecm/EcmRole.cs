@@ -236,8 +236,9 @@ internal sealed class EcmRole : IDisposable
 
         // The links are down; slow clients still get what is buffered for them, until the deadline.
         while (_metrics.BufferedBytes > 0 && !deadline.IsCancellationRequested) await Task.Delay(5, CancellationToken.None).ConfigureAwait(false);
-        _clients.Dispose();
+        _clients.Suspend();
         reactors.Stop();
+        _clients.Dispose();
     }
 
     private async Task DrainAsync(ReactorGroup<EcmClient> reactors, TimeSpan over, CancellationToken deadline)

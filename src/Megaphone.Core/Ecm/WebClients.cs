@@ -91,9 +91,12 @@ internal sealed unsafe class WebClients : IDisposable
         {
             Outcome passes = input.IsAdmitted ? Outcome.Done : _logins.Pass(id, link, ref state, input);
             if (passes is Outcome.Held or Outcome.WouldBlock) return passes;
-            if (passes == Outcome.Done) return _input.Read(link, id, ref state, input);
-            _input.Refuse(id, link, ref state, new StreamFault(StreamFaultKind.WaitedTooLong, Offset: 0));
-            return StanzaFraming.Discard(input);
+            if (passes == Outcome.Closed) _input.Refuse(id, link, ref state, new StreamFault(StreamFaultKind.WaitedTooLong, Offset: 0));
+            Outcome outcome = passes == Outcome.Done ? _input.Read(link, id, ref state, input) : StanzaFraming.Discard(input);
+
+            // Who is refused needs no turn any more.
+            if (_slots[id].Phase != WebPhase.WebSocket) _logins.Leave(id);
+            return outcome;
         }
 
         ReadHead(id, owner, ref state, link, input);
@@ -195,6 +198,7 @@ internal sealed unsafe class WebClients : IDisposable
     /// <summary>Refuses a client for want of memory, and frees what it has.</summary>
     public void GiveWay(ConnectionId id, ref EcmClient state, Link link)
     {
+        _logins.Leave(id);
         if (_slots[id].Phase == WebPhase.WebSocket) _input.GiveWay(link, id, ref state);
         else Refuse(id, link.Number, ref state, HttpAnswer.Unavailable);
     }
@@ -252,7 +256,7 @@ internal sealed unsafe class WebClients : IDisposable
         _output.Forget(id);
     }
 
-    /// <summary>Ends what happens when time passes; before the reactors are gone.</summary>
+    /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();
 
     private void ReadHead(ConnectionId id, int owner, ref EcmClient state, Link link, IConnectionInput input)

@@ -158,6 +158,13 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         ConnectionId id = _table.IdAt(index);
         if (!_table.TryEnter(id)) return false;
         ref ConnectionSlot slot = ref _table.Slot(index);
+        if (occasion == CloseOccasion.Late && slot.Is(ConnectionFlags.Admitted))
+        {
+            // It has been admitted since it was found to be late.
+            slot.Exit();
+            return false;
+        }
+
         bool writesNoMore = slot.IsAny(ConnectionRequests<TState>.WritesNoMore);
         if (mayWait && !writesNoMore && slot.Is(ConnectionFlags.MoreFollows))
         {
