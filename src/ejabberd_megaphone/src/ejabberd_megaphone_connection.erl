@@ -252,8 +252,9 @@ start_new_link(Hello, #state{listener = Listener, terms = Terms, addresses = Add
 %% Links that come back are not counted again: they are taken up before this is asked.
 too_many(Hello, #state{terms = {_, Counters}, addresses = {_, There}, options = #options{max_links = Max}} = State) ->
     ejabberd_megaphone_counters:add(Counters, links_refused),
-    _ = [send_refuse(iolist_to_binary(io_lib:format("max_links (~b) is reached", [Max])), State) || Hello =/= none],
-    _ = [?WARNING_MSG("Link ~ts is refused: max_links (~b) is reached", [ejabberd_megaphone:endpoint(There), Max])
+    Why = iolist_to_binary(io_lib:format("max_links (~b) is reached", [Max])),
+    _ = [send_refuse(Why, State) || Hello =/= none],
+    _ = [?WARNING_MSG("Link ~ts is refused: ~ts", [ejabberd_megaphone:endpoint(There), Why])
          || ejabberd_megaphone_log:allows(links_refused, Counters)],
     shut(State).
 

@@ -10,7 +10,7 @@
 %% PP2_TYPE_SSL, and the flag PP2_CLIENT_SSL in its first byte.
 -define(TYPE_TLS, 16#20).
 -define(CLIENT_USES_TLS, 1).
-%% How the client came, beside TLS: of the types that the specification leaves to others (link protocol, section 9).
+%% How the client came, beside TLS: of the types that the specification leaves to others (link protocol, section 3).
 -define(TYPE_KIND, 16#E0).
 -define(KIND_WEBSOCKET, 1).
 

@@ -1,6 +1,6 @@
 %%% @doc What all links of this node share, as long as there is a listener or a link: the table of links, the counters, the hooks and commands
-%%% in ejabberd, the shared terms, the delays for wrong secrets, and the limits of repeated log lines. The process is started by the first
-%%% listener, ends after the last listener and link, and leaves nothing behind.
+%%% in ejabberd, the shared terms, the delays for wrong secrets, the connections that have not become a link, and the limits of repeated log
+%%% lines. The process is started by the first listener, ends after the last listener and link, and leaves nothing behind.
 %%%
 %%% Listeners and owners of links are linked to this process. It notices when they end; and if it crashes, they end with it, and begin anew.
 %%%
@@ -206,7 +206,8 @@ handle_call(counters, _From, State) ->
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast({waits, Connection, Peer}, #state{waiting = Waiting, counters = Counters} = State) ->
     _ = erlang:monitor(process, Connection, [{tag, waited}]),
-    case ejabberd_megaphone_waiting:take_excess(ejabberd_megaphone_waiting:add(Connection, Peer, Waiting)) of
+    Added = ejabberd_megaphone_waiting:add(Connection, Peer, Waiting),
+    case ejabberd_megaphone_waiting:take_excess(Added) of
         {Excess, Rest} ->
             exit(Excess, shutdown),
             ejabberd_megaphone_counters:add(Counters, strangers_evicted),
@@ -214,7 +215,7 @@ handle_cast({waits, Connection, Peer}, #state{waiting = Waiting, counters = Coun
                  || ejabberd_megaphone_log:allows(stranger_evicted, Counters)],
             {noreply, State#state{waiting = Rest}};
         none ->
-            {noreply, State#state{waiting = ejabberd_megaphone_waiting:add(Connection, Peer, Waiting)}}
+            {noreply, State#state{waiting = Added}}
     end;
 handle_cast({warn_once, Key, Text}, State) ->
     case ejabberd_megaphone_shared:get({warned, Key}, false) of

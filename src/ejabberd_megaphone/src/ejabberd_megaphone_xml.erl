@@ -114,7 +114,7 @@ encode({xmlstreamstart, Name, Attributes}) -> fxml:element_to_header(#xmlel{name
 encode({xmlstreamend, Name}) -> [<<"</">>, Name, $>];
 encode({xmlstreamraw, Data}) -> Data.
 
-%% @doc The same for a client over WebSocket (link protocol, section 9): there an element is a message, and declares by itself what over TCP the
+%% @doc The same for a client over WebSocket (link protocol, section 4): there an element is a message, and declares by itself what over TCP the
 %% stream header has declared for it. Header and end stay what they are: the ECM makes `open' and `close' of them.
 -spec encode_alone(xmpp_socket:stream_element()) -> iodata().
 encode_alone({xmlstreamelement, #xmlel{name = Name, attrs = Attributes} = Element}) ->
