@@ -117,6 +117,19 @@ class Edge:
         return sum(int(value) for labels, value in re.findall(rf"^{name}(\S*) (\d+)$", done.stdout, re.M) if where in labels)
 
 
+def reset(far, server, edge):
+    """Resets the connection of the link. Now and then ss finds nothing, on a busy machine: it is asked again."""
+    before = edge.metric("megaphone_link_cuts_total")
+    port = server.links.split(":")[1]
+
+    def is_cut():
+        subprocess.run(far.command("ss", "-tK", "dst", HERE, "dport", "=", port), check=True, stdout=subprocess.DEVNULL)
+        time.sleep(0.2)
+        return edge.metric("megaphone_link_cuts_total") > before
+
+    wait_until(is_cut, "a reset", 30)
+
+
 def measured(name, description, trials, trial):
     """Has users chat, and does `trial(what, far, server, edge)` for each of `trials` meanwhile, in an order that looks like chance. `trials` are
     pairs of what is done and the seconds that it takes. Returns the benchmark, and the results that all of these have in common."""

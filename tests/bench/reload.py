@@ -64,7 +64,7 @@ class Talk(threading.Thread):
 
     def waits(self, times):
         """For each client and each of these times, from one to the other, the longest that it has waited for an answer, in ms, in order."""
-        return sorted(1000 * max(answered - asked for asked, answered in answers if answered > began and asked < ended)
+        return sorted(1000 * max((answered - asked for asked, answered in answers if answered > began and asked < ended), default=float("inf"))
                       for answers in self.answers.values() for began, ended in times)
 
 

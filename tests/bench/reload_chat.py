@@ -6,10 +6,8 @@ doubled or out of order."""
 import os
 import pathlib
 import signal
-import subprocess
 
-from chat_scene import measured
-from far import HERE
+from chat_scene import measured, reset
 from harness import time, wait_until
 
 RELOADS, OTHER_BINARIES, REFUSED, CUTS = 18, 2, 5, 6
@@ -27,7 +25,7 @@ def reload(edge, result):
 
 def trial(what, far, server, edge):
     if what == "cut":
-        subprocess.run(far.command("ss", "-tK", "dst", HERE, "dport", "=", server.links.split(":")[1]), check=True, stdout=subprocess.DEVNULL)
+        reset(far, server, edge)
         wait_until(lambda: edge.metric("megaphone_links") == 1, "the link after a cut", 30)
     elif what == "refused":
         file = pathlib.Path(f"{edge.certificate}.crt")
