@@ -14,7 +14,10 @@ public sealed class AttackTests
     /// <summary>Milliseconds that an honest client may wait on a busy machine: less than an attack lasts.</summary>
     private const double MaxWait = 1500;
 
-    /// <summary>The same where the attacker has ejabberd calculate all the time, on the processors that honest clients need too.</summary>
+    /// <summary>
+    /// The same where the attacker has ejabberd calculate all the time, on the processors that honest clients need too: longer than an attack
+    /// lasts, since what waits then is answered soon after it.
+    /// </summary>
     private const double MaxWaitForProcessor = 6000;
 
     /// <summary>The attacks.</summary>

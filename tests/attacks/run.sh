@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Plays attacks against out/megaphone (published if it is not there), and against Debian's ejabberd with the module, while
-# 50 honest clients ping, half of them in the clear and half over TLS 1.2 and 1.3. Some three minutes for all of them.
+# 50 honest clients ping, half of them in the clear and half over TLS 1.2 and 1.3. Some five minutes for all of them.
 #
 #   run.sh [--seconds N] [--json FILE] [ATTACK…]
 #
@@ -15,6 +15,8 @@
 #   single-bytes                      TLS 1.2 and 1.3 clients send long records in single bytes
 #   colliding-ids[-module]            links open sessions whose ids have the same hash
 #   descriptors                       far more connections than the ECM has descriptors
+#   silent-handshakes                 connections to the TLS listener that say nothing, while others log in
+#   partial-stanzas                   connections that never log in hold parts of stanzas
 #   silent-logins[-many]              500 logins a second begin and say no more, from ten addresses, or from ten thousand
 #   silent-logins-turns               the latter, with Ecm:Logins:AtOnce 3000
 #   failing-logins[-many]             500 logins a second with a wrong password, from as many addresses, with AtOnce 20

@@ -6,8 +6,9 @@ namespace Megaphone.Attacks;
 
 /// <summary>Logins of honest clients, one after the other, and how long each took from its first attempt on.</summary>
 /// <param name="Waits">The times. Of a login that was not finished at the end, as long as it had taken.</param>
+/// <param name="Done">How many were finished.</param>
 /// <param name="GivenUp">How often a client had not logged in in time, closed its connection and came back.</param>
-internal sealed record HonestLogins(Waits Waits, int GivenUp)
+internal sealed record HonestLogins(Waits Waits, int Done, int GivenUp)
 {
     private const int Clients = 4;
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(20);
@@ -19,22 +20,25 @@ internal sealed record HonestLogins(Waits Waits, int GivenUp)
     public static async Task<HonestLogins> MakeAsync(IPEndPoint to, TimeSpan patience, CancellationToken end)
     {
         List<double> waits = [];
-        int givenUp = 0;
+        int done = 0, givenUp = 0;
         await Task.WhenAll(Enumerable.Range(0, Clients).Select(async _ =>
         {
             while (!end.IsCancellationRequested)
             {
                 long began = Stopwatch.GetTimestamp();
-                while (!end.IsCancellationRequested && !await TryLogInAsync(to, patience, end))
+                bool isDone = false;
+                while (!isDone && !end.IsCancellationRequested)
                 {
-                    if (!end.IsCancellationRequested) Interlocked.Increment(ref givenUp);
+                    isDone = await TryLogInAsync(to, patience, end);
+                    if (isDone) Interlocked.Increment(ref done);
+                    else if (!end.IsCancellationRequested) Interlocked.Increment(ref givenUp);
                 }
 
                 lock (waits) waits.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
                 await Task.Delay(Rest, CancellationToken.None);
             }
         }));
-        return new HonestLogins(new Waits(waits), givenUp);
+        return new HonestLogins(new Waits(waits), done, givenUp);
     }
 
     private static async Task<bool> TryLogInAsync(IPEndPoint to, TimeSpan patience, CancellationToken end)
