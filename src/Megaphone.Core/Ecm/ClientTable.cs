@@ -57,7 +57,7 @@ internal sealed unsafe class ClientTable : IDisposable
         return isThere;
     }
 
-    /// <summary>The address of a client who is in it.</summary>
+    /// <summary>What is counted of a client who is in it.</summary>
     public bool TryGet(ConnectionId id, out CountedClient client)
     {
         uint hash = NativeTable<CountedClient>.HashOf(id.Value);

@@ -54,8 +54,7 @@ internal sealed record EcmHead
             writer.WriteText(listener.Real.ToString());
             writer.Write(listener.MaxStanzaBytes);
             writer.Write(listener.Ping is { } ping ? (int)ping.TotalSeconds : -1);
-            if (isAlone) writer.Write(-1);
-            else writer.WriteDescriptor(listener.Descriptor);
+            writer.WriteDescriptor(isAlone ? -1 : listener.Descriptor);
         }
     }
 

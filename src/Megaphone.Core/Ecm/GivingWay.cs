@@ -25,7 +25,7 @@ internal sealed class GivingWay(int most)
         }
     }
 
-    /// <summary>Takes one out whose place is free, if it is in.</summary>
+    /// <summary>Takes one out that is being closed, if it is in.</summary>
     public void Remove(ConnectionId id)
     {
         if (Count == 0) return;

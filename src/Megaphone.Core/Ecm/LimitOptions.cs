@@ -35,7 +35,7 @@ internal sealed record LimitOptions
     /// <summary>Who may not, allowed or not. Default: nobody.</summary>
     public IReadOnlyList<IPNetwork> Deny { get; init; } = [];
 
-    /// <summary>Whom <see cref="PerAddress"/> and <see cref="PerAddressRate"/> do not concern. Default: this machine.</summary>
+    /// <summary>Whom <see cref="PerAddress"/> and <see cref="PerAddressRate"/> do not concern. Default: 127.0.0.0/8.</summary>
     public IReadOnlyList<IPNetwork> Exempt { get; init; } = [new(new IPAddress([127, 0, 0, 0]), 8)];
 
     /// <summary>

@@ -99,7 +99,7 @@ internal static class ProxyHeader
 
     /// <summary>
     /// Sections 2.2.1, 2.2.2 and 2.2.6 of the specification: ALPN, authority, TLS. Then channel bindings, of the range that the specification
-    /// leaves to others (section 9 of the link protocol).
+    /// leaves to others (section 3 of the link protocol).
     /// </summary>
     private static int WriteTls(Span<byte> destination, TlsFacts tls)
     {

@@ -25,9 +25,6 @@ internal sealed record WebOptions
     /// <summary>The proxies that are believed when they say who their client is. Default none.</summary>
     public IReadOnlyList<IPNetwork> ForwardedFrom { get; init; } = [];
 
-    /// <summary>The time for the head of a connection's first request. Default 10 s.</summary>
-    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
-
     /// <summary>By which <see cref="Origins"/> allows pages of any.</summary>
     public const string AnyOrigin = "*";
 

@@ -52,15 +52,9 @@ internal static class WebProxyHeader
         Span<byte> destination, ProxyMode mode, ReadOnlySpan<byte> accepted, IPAddress client, bool? speaksTls, int most = ProxyHeader.MaxBytes)
     {
         IPEndPoint peer = AddressOf(accepted, isListener: false), listener = AddressOf(accepted, isListener: true);
-        bool isForwarded = !client.Equals(peer.Address);
-        if (isForwarded)
-        {
-            // Its port is not known; and a header has one family, so an address of another is left out.
-            peer = new IPEndPoint(client, 0);
-            bool isOtherFamily = client.AddressFamily != listener.AddressFamily;
-            if (isOtherFamily) listener = new IPEndPoint(client.GetAddressBytes().Length == 4 ? IPAddress.Any : IPAddress.IPv6Any, listener.Port);
-        }
 
+        // Of one that a proxy names the port is not known.
+        if (!client.Equals(peer.Address)) peer = new IPEndPoint(client, 0);
         int length = ProxyHeader.Write(destination, mode, new NativeAddress(peer), new NativeAddress(listener), tls: null);
         if (mode == ProxyMode.V1) return length;
         destination[length++] = TypeTransport;

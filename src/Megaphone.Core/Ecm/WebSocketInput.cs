@@ -7,7 +7,7 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Ecm;
 
-/// <summary>Passes a WebSocket client's messages to its link, one packet for each (section 9 of the link protocol).</summary>
+/// <summary>Passes a WebSocket client's messages to its link, one packet for each (section 4 of the link protocol).</summary>
 /// <remarks>Called for each client by its reactor only.</remarks>
 internal sealed class WebSocketInput(
     EcmOptions options, WebSlots slots, ReactorGroup<EcmClient> clients, PieceMemory memory, RoleMetrics metrics, EcmLog log)

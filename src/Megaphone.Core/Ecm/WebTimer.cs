@@ -21,6 +21,9 @@ internal sealed class WebTimer : IDisposable
 
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
+    /// <summary>The time for the head of a connection's first request.</summary>
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(10);
+
     private readonly WebSlots _slots;
     private readonly ReactorGroup<EcmClient> _clients;
     private readonly RoleMetrics _metrics;
@@ -39,8 +42,7 @@ internal sealed class WebTimer : IDisposable
     {
         (_slots, _clients, _metrics) = (slots, clients, metrics);
         _pingSeconds = [.. options.GetWeb().Select(web => (int)(web?.Ping.TotalSeconds ?? 0))];
-        TimeSpan timeout = options.GetWeb().Max(web => web?.RequestTimeout ?? TimeSpan.Zero);
-        _heads = new DeadlineQueue(timeout, clients.Capacity, (id, _) => IsInHead(id));
+        _heads = new DeadlineQueue(RequestTimeout, clients.Capacity, (id, _) => IsInHead(id));
         _timer = new Timer(_ => OnTick());
     }
 

@@ -28,8 +28,7 @@ internal sealed record HubHead(
         writer.Write(IsEcho);
         writer.WriteText(Configured.ToString());
         writer.WriteText(Real.ToString());
-        if (isAlone) writer.Write(-1);
-        else writer.WriteDescriptor(Descriptor);
+        writer.WriteDescriptor(isAlone ? -1 : Descriptor);
     }
 
     /// <summary>Reads what <see cref="Save"/> has written.</summary>

@@ -33,7 +33,7 @@ internal enum Limit
     /// <summary>The rest of a stanza that it had begun did not come in time.</summary>
     StanzaTimeout,
 
-    /// <summary>All <c>MaxHandshakes</c> places were in use when it connected, and it had to wait.</summary>
+    /// <summary>All <c>MaxHandshakes</c> places were in use: counted each time that a listener has to wait for one.</summary>
     MaxHandshakes,
 
     /// <summary>It gave way: it had not logged in when all <c>MaxClients</c> places were in use, and its address had more such than others.</summary>

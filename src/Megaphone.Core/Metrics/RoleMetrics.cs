@@ -101,10 +101,10 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>Clients who are logged in now.</summary>
     public long LoggedIn => Volatile.Read(ref _counters.LoggedIn);
 
-    /// <summary>How long clients took from their connection to their login.</summary>
+    /// <summary>How long clients took to log in, from when their PROXY header and their TLS handshake were done.</summary>
     public ref TimeHistogram Logins => ref _counters.Logins;
 
-    /// <summary>Clients in STARTTLS or a TLS handshake now.</summary>
+    /// <summary>Clients whose PROXY header is awaited, or who are in STARTTLS or a TLS handshake now.</summary>
     public long Handshaking => Volatile.Read(ref _counters.Handshaking);
 
     /// <summary>Handshakes that ended this way since the start.</summary>
@@ -204,7 +204,7 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>A client who was logged in has gone: takes from <see cref="LoggedIn"/>.</summary>
     public void RemoveLoggedIn() => Interlocked.Decrement(ref _counters.LoggedIn);
 
-    /// <summary>More (positive) or fewer (negative) clients are in STARTTLS or a TLS handshake.</summary>
+    /// <summary>More (positive) or fewer (negative) clients are on their way to a reactor: see <see cref="Handshaking"/>.</summary>
     public void AddHandshaking(int clients) => Interlocked.Add(ref _counters.Handshaking, clients);
 
     /// <summary>A client's handshake ended.</summary>

@@ -34,7 +34,7 @@ namespace Megaphone.Reactor;
 // TlsHoldsInput    c | reactor: a turn is over, or the kernel takes more      | reactor: the next turn               | Secured
 // TlsWantsWrite    c | reactor: OpenSSL has something to send first           | reactor: the kernel takes more       | OpenSslRecords
 // TlsWantsRead     c | any: OpenSSL has something to receive first            | reactor: something was received      | OpenSslRecords
-// TlsAwaitsRecord  c | reactor: a record is incomplete, memory scarce  | reactor: it is not, or memory is not | Secured, not OpenSslRecords
+// TlsAwaitsRecord  c | reactor: incomplete; memory scarce, or not admitted    | reactor: it is whole, or may be kept | Secured, not OpenSslRecords
 // MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
 // Admitted           | any: Admit, or it was not accepted                     | -                                    |
 // Held             c | reactor: the handler holds it                          | reactor: it is brought up to date    | not WatchesInput

@@ -6,7 +6,7 @@ namespace Megaphone.Reactor;
 
 /// <summary>Deadlines that all lie the same time ahead, so that the order of arrival is the order of falling due.</summary>
 /// <remarks>
-/// <para>Not thread-safe: each belongs to one reactor. A deadline is checked against its connection when it falls due, so none has to be
+/// <para>Not thread-safe. A deadline is checked against its connection when it falls due, so none has to be
 /// removed early; <see cref="Sift"/> keeps those that no longer matter from outnumbering the others.</para>
 /// <para>A ring in memory of its own, 16 bytes a deadline, that is given back behind the oldest one: a million clients that leave
 /// together leave no garbage behind.</para>

@@ -100,7 +100,7 @@ internal sealed class TlsInput<TState>(
         return result;
     }
 
-    /// <summary>Receives what has arrived; while memory is scarce one record, and that only when it is there whole.</summary>
+    /// <summary>Receives what has arrived; while memory is scarce, or from a stranger, one record, and that only when it is there whole.</summary>
     /// <returns>False when there is nothing; the status says why.</returns>
     private bool TryReceive(ref ConnectionSlot slot, ref TlsInputResult result)
     {

@@ -13,7 +13,7 @@ namespace Megaphone.Xmpp;
 internal sealed unsafe class PieceMemory(long limit, long reserve = 0)
 {
     /// <summary>A buffer up to this is that of a short piece.</summary>
-    public const int ShortBytes = 16 << 10;
+    private const int ShortBytes = 16 << 10;
 
     private long _inUse;
 

@@ -234,7 +234,7 @@ internal static class EcmSettings
         }
     }
 
-    /// <summary>Section 9 of the link protocol: whoever can change what a link carries could undo what channel binding is for.</summary>
+    /// <summary>Section 3 of the link protocol: whoever can change what a link carries could undo what channel binding is for.</summary>
     private static void RefuseExposedBindings(SettingsReader reader, EcmOptions ecm)
     {
         if (ecm.Proxy != ProxyMode.V2)

@@ -128,7 +128,8 @@ internal static class SettingKeys
     public static readonly SettingKey<ProxyMode> Proxy = Table.Add(
         "Ecm:Proxy", EcmFormats.Proxy, EcmDefaults.Proxy, "PROXY header at the head of each session, which names the client's address");
     public static readonly SettingKey<int> MaxClients = Table.Number(
-        "Ecm:MaxClients", 1, 16_000_000, EcmDefaults.MaxClients, "clients held at the same time; more are refused", example: 20_000);
+        "Ecm:MaxClients", 1, 16_000_000, EcmDefaults.MaxClients,
+        "clients held at the same time; more are refused, or put out one who has not logged in", example: 20_000);
     public static readonly SettingKey<int> PerAddress = Table.Number(
         "Ecm:Limits:PerAddress", 0, 16_000_000, LimitDefaults.PerAddress, "connections of one address at the same time; 0: any number", example: 100);
     public static readonly SettingKey<int> PerAddressRate = Table.Number(
