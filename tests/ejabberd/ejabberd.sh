@@ -15,7 +15,8 @@
 #                                    its configuration as EJABBERD_MORE; EJABBERD_MODULES=none loads none of ejabberd's own
 #                                    modules, EJABBERD_MODULES=debian those of Debian's configuration; the link port as
 #                                    EJABBERD_LINK_PORT and lines for its listener as EJABBERD_LINK_MORE
-#                                    ("hibernate_after: 1"). Each start builds the module again.
+#                                    ("hibernate_after: 1"). Each start builds the module again, unless
+#                                    EJABBERD_MODULE is a folder in which it was built.
 #                                    EJABBERD_NODE=127.0.0.1 makes it a node that others may join: it is called
 #                                    megaphone@127.0.0.1 then. EJABBERD_NODE=127.0.0.2 EJABBERD_JOIN=DIR has a new one join
 #                                    the cluster of the node in that folder, which must run. Each has an address of its own.
@@ -44,7 +45,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../scripts/common.sh"
 
 NODE=megaphone@localhost
-ports_lock=${TMPDIR:-/tmp}/megaphone-ports.lock
+ports=${TMPDIR:-/tmp}/megaphone-ports
 LINK_PORT=
 TLS_PORT=
 command=${1:?what to do}
@@ -126,14 +127,37 @@ add_listener() {
   rm "$dir/listener.yml"
 }
 
+# choose_port WANTED: prints that port, or the next one that is free and that nobody else has chosen in the last five minutes: it may be that
+# he does not listen there yet.
+choose_port() {
+  local port
+  exec {lock}<"$ports"
+  flock --wait 60 "$lock" || fail "others have been choosing ports for a minute; see who holds $ports"
+  port=$(free_port "$1")
+  until [[ -z $(find "$ports/$port" -mmin -5 2>/dev/null) ]] && touch "$ports/$port" 2>/dev/null; do
+    port=$(free_port "$(( port + 1 ))")
+  done
+  exec {lock}<&-
+  say "$port"
+}
+
+install_module() {
+  if [[ -z ${EJABBERD_MODULE:-} ]]; then
+    "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules" >&2
+  else
+    mkdir -p "$dir/modules"
+    cp -r "$EJABBERD_MODULE/." "$dir/modules/"
+  fi
+}
+
 prepare() {
   mkdir -p "$dir/spool" "$dir/logs"
   if [[ -f $dir/settings ]]; then
     . "$dir/settings"
   else
-    PROXY_PORT=$(free_port "${EJABBERD_PROXY_PORT:-15222}")
-    DIRECT_PORT=$(free_port "${EJABBERD_DIRECT_PORT:-$(( PROXY_PORT + 1 ))}")
-    DIST_PORT=$(free_port "$(( DIRECT_PORT + 1 ))")
+    PROXY_PORT=$(choose_port "${EJABBERD_PROXY_PORT:-15222}")
+    DIRECT_PORT=$(choose_port "${EJABBERD_DIRECT_PORT:-$(( PROXY_PORT + 1 ))}")
+    DIST_PORT=$(choose_port "$(( DIRECT_PORT + 1 ))")
     [[ -z ${EJABBERD_NODE:-} ]] || NODE=megaphone@$EJABBERD_NODE
     [[ -z ${EJABBERD_JOIN:-} ]] || { DIST_PORT=$(. "$EJABBERD_JOIN/settings" && say "$DIST_PORT"); cp "$EJABBERD_JOIN/.erlang.cookie" "$dir"; }
     local last=$DIRECT_PORT
@@ -153,15 +177,15 @@ prepare() {
     esac
     [[ -z ${EJABBERD_MORE:-} ]] || say "$EJABBERD_MORE" >>"$dir/ejabberd.yml"
     if [[ -n ${EJABBERD_MEGAPHONE:-} ]]; then
-      LINK_PORT=$(free_port "${EJABBERD_LINK_PORT:-$(( last + 1 ))}")
+      LINK_PORT=$(choose_port "${EJABBERD_LINK_PORT:-$(( last + 1 ))}")
       add_listener link_listener
     fi
     if [[ -n ${EJABBERD_TLS:-} ]]; then
-      TLS_PORT=$(free_port "$(( ${LINK_PORT:-$last} + 1 ))")
+      TLS_PORT=$(choose_port "$(( ${LINK_PORT:-$last} + 1 ))")
       add_listener tls_listener
     fi
   fi
-  [[ -z $LINK_PORT ]] || "$here/../../src/ejabberd_megaphone/build.sh" "$dir/modules" >&2
+  [[ -z $LINK_PORT ]] || install_module
   if (( EUID == 0 )); then
     if setpriv --reuid=ejabberd --regid=ejabberd --init-groups test -x "$(dirname "$dir")"; then
       chown -R ejabberd:ejabberd "$dir"
@@ -174,10 +198,8 @@ prepare() {
 
 start() {
   [[ -x /usr/sbin/ejabberdctl ]] || fail "ejabberd is not installed"
-  # One at a time from the choice of ports until they are taken: two that start together would choose the same.
-  [[ -e $ports_lock ]] || (umask 0 && : >"$ports_lock") 2>/dev/null || true
-  exec {lock}<"$ports_lock"
-  flock --wait 300 "$lock" || fail "others have been choosing ports for five minutes; see who holds $ports_lock"
+  # For everybody, as the folder for temporary files is.
+  [[ -d $ports ]] || (umask 0 && mkdir -m 1777 "$ports") 2>/dev/null || true
   prepare
   [[ -z ${PID:-} ]] || ! is_running || fail "it is running already, with pid $PID"
   # Not more descriptors than it can use, for the VM keeps a table of all that it might.
@@ -186,15 +208,14 @@ start() {
     [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
     ulimit -S -n "$limit"
     erlang megaphone -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
-  ) >"$dir/logs/output.log" 2>&1 </dev/null {lock}<&- &
+  ) >"$dir/logs/output.log" 2>&1 </dev/null &
   PID=$!
   write_settings
-  if ! wait_until 60 is_up_or_gone || ! is_up; then
+  if ! wait_until 120 is_up_or_gone || ! is_up; then
     end_process "$PID" 5
     tail -n 30 "$dir/logs/output.log" "$dir/logs/ejabberd.log" >&2 || true
     fail "ejabberd did not come up in $dir"
   fi
-  exec {lock}<&-
   [[ -z ${EJABBERD_JOIN:-} || -e $dir/joined ]] || join
   cat "$dir/settings"
 }
@@ -202,7 +223,7 @@ start() {
 # Joins a cluster; ejabberd stops and starts within the VM for that. What the node forgets when it is killed is not that it has joined.
 join() {
   client ctl -noinput -s ejabberd_ctl -extra "$NODE" join_cluster "$(. "$EJABBERD_JOIN/settings" && say "$NODE")" >&2
-  wait_until 60 is_up_or_gone && is_up || fail "$NODE is not up again after joining the cluster of $EJABBERD_JOIN"
+  wait_until 120 is_up_or_gone && is_up || fail "$NODE is not up again after joining the cluster of $EJABBERD_JOIN"
   : >"$dir/joined"
 }
 

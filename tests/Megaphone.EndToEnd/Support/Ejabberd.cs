@@ -11,7 +11,11 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>The password of every account.</summary>
     public const string Password = "correct-horse";
 
-    private static readonly string[] Names = ["juliet", "romeo"];
+    /// <summary>The end of what a command of ejabberdctl prints: its status is before this.</summary>
+    private const string AfterStatus = ",status}";
+
+    /// <summary>The module, which all of them use: to build it takes as long as to start ejabberd.</summary>
+    private static readonly Lazy<Task<string>> Module = new(BuildModuleAsync);
 
     // Not below the temporary folder's own subfolders for root: the user ejabberd has to reach it.
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
@@ -113,6 +117,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     {
         // Each with ports of its own, so that one that was killed finds them free when it is restarted.
         made["EJABBERD_PROXY_PORT"] = Random.Shared.Next(15_300, 24_000).ToString(CultureInfo.InvariantCulture);
+        if (made.ContainsKey("EJABBERD_MEGAPHONE")) made["EJABBERD_MODULE"] = await Module.Value;
         Ejabberd ejabberd = new() { _made = made };
         try
         {
@@ -134,20 +139,31 @@ internal sealed class Ejabberd : IAsyncDisposable
             if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
         }
 
-        foreach (string name in Names)
-        {
-            // Accounts that were made just before it was killed may not have reached the disk.
-            (int status, _) = await TryAsync("ctl", "check_account", name, "localhost");
-            if (status != 0) await ControlAsync("register", name, "localhost", Password);
-        }
+        // Accounts that were made just before it was killed may not have reached the disk.
+        string made = await EvaluateAsync(
+            $$"""[ejabberd_auth:try_register(Name, <<"localhost">>, <<"{{Password}}">>) || Name <- [<<"juliet">>, <<"romeo">>]]""");
+        if (made.Replace("{error,exists}", "ok", StringComparison.Ordinal) != "[ok,ok]") throw new InvalidOperationException($"accounts: {made}");
     }
 
     /// <summary>The output of an <c>ejabberdctl</c> command.</summary>
-    public Task<IReadOnlyCollection<string>> ControlAsync(params string[] command) => RunAsync("ctl", command);
+    public async Task<IReadOnlyCollection<string>> ControlAsync(params string[] command)
+    {
+        string arguments = string.Join(", ", command.Select(argument => $"\"{argument.Replace("\\", "\\\\").Replace("\"", "\\\"")}\""));
+        string[] said = await AskAsync($"{{ejabberd_ctl:process([{arguments}]), status}}", line => line.EndsWith(AfterStatus, StringComparison.Ordinal));
+        return said[^1] == $"{{0{AfterStatus}" ? said[..^1] : throw new InvalidOperationException($"{command[0]}:\n{string.Join('\n', said)}");
+    }
 
     /// <summary>Evaluates Erlang in it, <c>ets:info(session, size)</c> for instance.</summary>
     /// <returns>The value, as Erlang writes it.</returns>
     public async Task<string> EvaluateAsync(string erlang)
+    {
+        string value = (await AskAsync(erlang, _ => true))[^1];
+        return value.StartsWith("{badrpc", StringComparison.Ordinal) ? throw new InvalidOperationException($"{erlang}: {value}") : value;
+    }
+
+    /// <summary>Evaluates Erlang in it.</summary>
+    /// <returns>What that has printed, and as the last line its value, which <paramref name="isLast"/> is true of.</returns>
+    private async Task<string[]> AskAsync(string erlang, Func<string, bool> isLast)
     {
         await BoundedWait.WithinAsync(_evaluating.WaitAsync(), "the question before");
         try
@@ -156,10 +172,11 @@ internal sealed class Ejabberd : IAsyncDisposable
             _evaluator ??= ChildProcess.Start(Script("eval"), environment: _made);
             int answers = _evaluator.Output.Count;
             await _evaluator.WriteLineAsync($"{erlang}.");
+            string[] said = [];
             await BoundedWait.UntilAsync(
-                () => Task.FromResult(_evaluator.Output.Count > answers), () => $"what {erlang} is; it was said\n{_evaluator.Said}");
-            string value = _evaluator.Output.Last();
-            return value.StartsWith("{badrpc", StringComparison.Ordinal) ? throw new InvalidOperationException($"{erlang}: {value}") : value;
+                () => Task.FromResult((said = [.. _evaluator.Output.Skip(answers)]).Length > 0 && isLast(said[^1])),
+                () => $"what {erlang} is; it was said\n{_evaluator.Said}");
+            return said;
         }
         finally
         {
@@ -221,22 +238,25 @@ internal sealed class Ejabberd : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private async Task<IReadOnlyCollection<string>> RunAsync(string command, params string[] arguments)
+    private Task<IReadOnlyCollection<string>> RunAsync(string command) => RunAsync(Script(command), _made);
+
+    private static async Task<IReadOnlyCollection<string>> RunAsync(string[] command, Dictionary<string, string?>? environment = null)
     {
-        (int status, ChildProcess script) = await TryAsync(command, arguments);
+        using ChildProcess script = ChildProcess.Start(command, environment: environment);
+        int status = await script.EndAsync();
         return status == 0
             ? script.Output
-            : throw new InvalidOperationException($"ejabberd.sh {command} {string.Join(' ', arguments)} ended with {status}:\n{script.Said}");
+            : throw new InvalidOperationException($"{string.Join(' ', command)} ended with {status}:\n{script.Said}");
     }
 
-    private async Task<(int Status, ChildProcess Script)> TryAsync(string command, params string[] arguments)
+    private string[] Script(string command) => [Path.Combine(Repository.Root, "tests/ejabberd/ejabberd.sh"), command, _folder];
+
+    private static async Task<string> BuildModuleAsync()
     {
-        using ChildProcess script = ChildProcess.Start(Script(command, arguments), environment: _made);
-        return (await script.EndAsync(), script);
+        string folder = Path.Combine(Repository.Root, "artifacts/ejabberd_megaphone");
+        await RunAsync([Path.Combine(Repository.Root, "src/ejabberd_megaphone/build.sh"), folder]);
+        return folder;
     }
-
-    private string[] Script(string command, params string[] arguments) =>
-        [Path.Combine(Repository.Root, "tests/ejabberd/ejabberd.sh"), command, _folder, .. arguments];
 
     private static IPEndPoint FreeAddress()
     {
