@@ -16,6 +16,7 @@
 #   colliding-ids[-module]            links open sessions whose ids have the same hash
 #   descriptors                       far more connections than the ECM has descriptors
 #   silent-handshakes                 connections to the TLS listener that say nothing, while others log in
+#   begun-handshakes                  the same with connections that begin with the head of a record
 #   partial-stanzas                   connections that never log in hold parts of stanzas
 #   silent-logins[-many]              500 logins a second begin and say no more, from ten addresses, or from ten thousand
 #   silent-logins-turns               the latter, with Ecm:Logins:AtOnce 3000

@@ -8,8 +8,8 @@ namespace Megaphone.Ecm;
 /// <summary>The clients before or in their TLS handshake: a bounded number of places, and the timeouts that all have alike.</summary>
 /// <remarks>
 /// <para>Thread-safe. Since all have the same timeouts, the order of arrival is the order of expiry.</para>
-/// <para>Who says nothing has less time, and still less while a listener waits for a place. One from an address that has very many of them is
-/// ended even before that (<see cref="TryEvictSilent"/>).</para>
+/// <para>Who says nothing has less time, and still less while a listener waits for a place. One from an address that has very many of them,
+/// silent or slow, is ended even before that (<see cref="TryEvict"/>).</para>
 /// </remarks>
 /// <param name="most">Places.</param>
 /// <param name="timeout">From a client's connection to the end of its handshake.</param>
@@ -21,6 +21,12 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     /// <summary>The same while a listener waits for a place.</summary>
     private const int LongestSilenceWhenFull = 1_000;
 
+    /// <summary>Milliseconds after which one who has said something counts as slow, while others wait: some round trips.</summary>
+    private const int Slow = 250;
+
+    /// <summary>Milliseconds after which it is looked again for somebody who gives way.</summary>
+    private const int NextLook = 50;
+
     private readonly Lock _lock = new();
     private readonly PendingHandshake?[] _clients = new PendingHandshake?[most];
     private readonly SlotMemory<HandshakeSecrets> _secrets = new(most, isSecret: true);
@@ -28,6 +34,7 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     private readonly Queue<PendingHandshake> _byDeadline = new();
     private readonly Queue<PendingHandshake> _bySilence = new();
     private readonly List<int> _waiting = [];
+    private PendingHandshake? _evicted;
 
     /// <summary>Places that are free.</summary>
     public int Room
@@ -35,6 +42,15 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
         get
         {
             lock (_lock) return _free.Count;
+        }
+    }
+
+    /// <summary>Whether a listener waits for a place.</summary>
+    public bool IsAwaited
+    {
+        get
+        {
+            lock (_lock) return _waiting.Count > 0;
         }
     }
 
@@ -99,13 +115,14 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
         }
     }
 
-    /// <summary>Milliseconds until the first timeout; -1 when nothing is pending.</summary>
+    /// <summary>Milliseconds until the first timeout, and no more than a moment while a listener waits; -1 when nothing is pending.</summary>
     public int MillisecondsUntilTimeout()
     {
         lock (_lock)
         {
             long first = Math.Min(OldestDeadline(out _), OldestSilence(out _));
-            return first == long.MaxValue ? -1 : (int)Math.Clamp(first - Environment.TickCount64, 0, int.MaxValue);
+            long most = _waiting.Count > 0 ? NextLook : int.MaxValue;
+            return first == long.MaxValue ? -1 : (int)Math.Clamp(first - Environment.TickCount64, 0, most);
         }
     }
 
@@ -115,22 +132,26 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
         while (TakeLate() is { } late) End(late, HandshakeEnd.Timeout);
     }
 
-    /// <summary>Ends a client that has said nothing, of the address with the most clients who have not logged in, as far as some tell.</summary>
+    /// <summary>Ends a client that has said nothing, or is slow, of the address with the most clients who have not logged in, as far as some
+    /// tell. One at a time: not before the last one's place is free.</summary>
     /// <param name="limits">Knows who has not logged in.</param>
     /// <returns>False when among these none has very many.</returns>
-    public bool TryEvictSilent(ClientLimits limits)
+    public bool TryEvict(ClientLimits limits)
     {
+        if (Volatile.Read(ref _evicted) is { Removed: false }) return false;
         PendingHandshake? worst = null;
         int most = ClientLimits.FewOfAddress;
+        long slowSince = Environment.TickCount64 - Slow;
         for (int i = 0; i < ClientLimits.SampleSize; i++)
         {
             PendingHandshake? client = Volatile.Read(ref _clients[Random.Shared.Next(_clients.Length)]);
-            if (client is null or { HasSpoken: true } or { Expired: not null }) continue;
+            if (client is null or { Expired: not null } || (client.HasSpoken && client.ArrivedAt > slowSince)) continue;
             int ofAddress = limits.NotLoggedIn(client.Peer);
             bool isWorse = ofAddress > most || (ofAddress == most && client.ArrivedAt < worst?.ArrivedAt);
             if (isWorse) (worst, most) = (client, ofAddress);
         }
 
+        Volatile.Write(ref _evicted, worst);
         if (worst is not null) End(worst, HandshakeEnd.GaveWay);
         return worst is not null;
     }

@@ -15,7 +15,7 @@ namespace Megaphone.Ecm;
 /// <para>The threads share one epoll instance in which every descriptor is armed for one event at a time, so that one thread
 /// handles a client until it arms it again. The costly steps of a handshake delay only other handshakes.</para>
 /// <para>There are at most <see cref="EcmTlsOptions.MaxHandshakes"/> pending handshakes; further clients wait in the listeners' backlogs, and those
-/// who have said nothing give way to them.</para>
+/// who take their time give way to them.</para>
 /// </remarks>
 internal sealed unsafe class TlsAcceptor : IDisposable
 {
@@ -143,6 +143,7 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             if (wait < 0) wait = GiveBackMemory();
             int count = _epoll.Wait(&one, 1, wait);
             _pending.Expire();
+            if (_pending.IsAwaited) MakeRoom();
             if (count == 0 || one.Data == WakerData) continue;
             if (one.Data >= _firstListener) Accept((int)(one.Data - _firstListener));
             else Handle(_pending[(int)one.Data - 1], bytes);
@@ -161,12 +162,17 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         if (mustWait)
         {
             _metrics.AddLimited(Limit.MaxHandshakes);
-            if (_pending.TryEvictSilent(_limits)) _metrics.AddLimited(Limit.SilentHandshake);
             return;
         }
 
         if (mustBackOff) Thread.Sleep(BackoffMilliseconds);
         ArmListener(index);
+    }
+
+    /// <summary>All places are in use. Where somebody waits for one, somebody else gives way.</summary>
+    private void MakeRoom()
+    {
+        if (_acceptors.Exists(acceptor => acceptor.IsAwaited) && _pending.TryEvict(_limits)) _metrics.AddLimited(Limit.SlowHandshake);
     }
 
     private void OnAccepted(ClientTls mode, int descriptor, in NativeAddress peer, int listener, bool isProxied)

@@ -39,6 +39,9 @@ internal enum Limit
     /// <summary>It gave way: it had not logged in when all <c>MaxClients</c> places were in use, and its address had more such than others.</summary>
     MaxClients,
 
-    /// <summary>It gave way: it had said nothing when all places for handshakes were in use, and its address had more of them than others.</summary>
-    SilentHandshake,
+    /// <summary>
+    /// It gave way: it had said nothing, or not gone on for a while, when all places for handshakes were in use, and its address had more of
+    /// them than others.
+    /// </summary>
+    SlowHandshake,
 }

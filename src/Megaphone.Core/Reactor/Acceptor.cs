@@ -57,6 +57,16 @@ internal sealed unsafe class Acceptor : IDisposable
     /// <summary>The real address and port.</summary>
     public IPEndPoint Listening { get; }
 
+    /// <summary>Whether somebody waits to be accepted.</summary>
+    public bool IsAwaited
+    {
+        get
+        {
+            PollDescriptor listener = new() { Descriptor = Descriptor, Wanted = Libc.PollIn };
+            return Libc.Poll(&listener, 1, 0) == 1;
+        }
+    }
+
     /// <summary>Accepts who is waiting, up to a batch; those that are refused count as well.</summary>
     /// <param name="accepted">Gets each client.</param>
     /// <param name="most">Clients to accept at most, however many wait.</param>

@@ -4,8 +4,9 @@ using System.Net.Sockets;
 
 namespace Megaphone.Attacks;
 
-/// <summary>One address opens connections to the TLS listener, more than there are places for, and says nothing on them.</summary>
-internal sealed class SilentHandshakes : IAttack
+/// <summary>One address opens connections to the TLS listener, more than there are places for, and says nothing more on them.</summary>
+/// <param name="begins">Whether it begins with the head of a record.</param>
+internal sealed class SilentHandshakes(bool begins) : IAttack
 {
     private const int Connections = 3000;
     private const int Threads = 2;
@@ -13,12 +14,14 @@ internal sealed class SilentHandshakes : IAttack
     /// <summary>As a client has one that was not lucky with its first packet.</summary>
     private static readonly TimeSpan LongestLogin = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(20);
+    private static readonly byte[] Beginning = [0x16, 0x03, 0x01];
 
     /// <inheritdoc/>
-    public string Name => "silent-handshakes";
+    public string Name => begins ? "begun-handshakes" : "silent-handshakes";
 
     /// <inheritdoc/>
-    public string Summary => $"up to {Connections} connections to a TLS listener that say nothing, while others log in";
+    public string Summary =>
+        $"up to {Connections} connections to a TLS listener that say nothing{(begins ? " behind the head of a record" : "")}, while others log in";
 
     /// <summary>With time for handshakes that do not come: nothing gets better by itself while this is played.</summary>
     public Scene Scene => new() { Ecm = ["Ecm:Tls:HandshakeTimeout=00:01:00"] };
@@ -41,6 +44,7 @@ internal sealed class SilentHandshakes : IAttack
                 AttackSocket.CloseEnded(sockets);
                 while (sockets.Count < Connections / Threads && AttackSocket.Connect(target.TlsClients, Attackers.Address, end) is { } made)
                 {
+                    if (begins) made.Send(Beginning, reads: false, end);
                     sockets.Add(made);
                     Interlocked.Increment(ref connected);
                 }
