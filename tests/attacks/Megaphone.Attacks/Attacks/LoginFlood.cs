@@ -7,7 +7,7 @@ using System.Text;
 namespace Megaphone.Attacks;
 
 /// <summary>
-/// 500 logins a second that come to nothing: silent ones begin and say no more, failing ones have a wrong password. Meanwhile others log in, give up
+/// Many logins a second that come to nothing: silent ones begin and say no more, failing ones have a wrong password. Meanwhile others log in, give up
 /// after two seconds, and come back.
 /// </summary>
 /// <param name="name">The attack's name.</param>
@@ -17,8 +17,6 @@ namespace Megaphone.Attacks;
 /// <param name="isBounded">Whether others are to log in within two seconds nevertheless.</param>
 internal sealed class LoginFlood(string name, bool fails, int addresses, int? atOnce = null, bool isBounded = true) : IAttack
 {
-    private const int PerSecond = 500;
-
     /// <summary>For how long an attacker keeps a connection: longer than a turn lasts.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
@@ -33,7 +31,7 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
     public string Name => name;
 
     /// <inheritdoc/>
-    public string Summary => $"{PerSecond} {(fails ? "failing" : "silent")} logins a second from {addresses} addresses, while others log in";
+    public string Summary => $"500 {(fails ? "failing" : "silent")} logins a second from {addresses} addresses, while others log in";
 
     /// <summary>ejabberd warns of each login that fails.</summary>
     public Scene Scene => new()
@@ -44,7 +42,7 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
     };
 
     /// <inheritdoc/>
-    public int MinActions => 300;
+    public int MinActions => 100;
 
     /// <inheritdoc/>
     public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
@@ -53,28 +51,28 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
     public async Task<Outcome> PlayAsync(Target target, Timing timing, CancellationToken end)
     {
         long begun = 0;
-        Task attack = AttackThread.RunAsync(() => begun = Flood(target.Clients, end));
-        HonestLogins honest = await HonestLogins.MakeAsync(target.Clients, Patience, end);
-        await attack;
+        Task attack = AttackThread.RunAsync(() => begun = Flood(target.Clients, timing.LoginsPerSecond, end));
 
-        // Where nothing else goes on, an answer takes a second at most. A short attack ends before that bound: then somebody has logged in.
+        // Where nothing else goes on, an answer takes a second at most.
         TimeSpan bound = Patience + timing.AnswerWithin - TimeSpan.FromSeconds(1);
+        HonestLogins honest = await HonestLogins.MakeAsync(target.Clients, Patience, most: isBounded ? bound : Patience, end);
+        await attack;
         return new Outcome(
             begun,
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{honest.Done} logins meanwhile: p99 {honest.Waits.P99:F0} ms, given up {honest.GivenUp} times"),
-            isBounded && (honest.Done == 0 || honest.Waits.P99 > bound.TotalMilliseconds) ? "logins were held up" : null);
+            isBounded && honest.Waits.P99 > bound.TotalMilliseconds ? "logins were held up" : null);
     }
 
-    private long Flood(IPEndPoint to, CancellationToken end)
+    private long Flood(IPEndPoint to, int perSecond, CancellationToken end)
     {
         Queue<(Socket Socket, long Until)> open = new();
         byte[] answer = new byte[4096];
         long began = Stopwatch.GetTimestamp(), count = 0;
         do
         {
-            long due = (long)(Stopwatch.GetElapsedTime(began).TotalSeconds * PerSecond);
+            long due = (long)(Stopwatch.GetElapsedTime(began).TotalSeconds * perSecond);
             for (; count < due && !end.IsCancellationRequested; count++)
             {
                 Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

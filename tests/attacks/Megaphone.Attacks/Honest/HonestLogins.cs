@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace Megaphone.Attacks;
 
 /// <summary>Logins of honest clients, one after the other, and how long each took from its first attempt on.</summary>
-/// <param name="Waits">The times. Of a login that was not finished at the end, as long as it had taken.</param>
+/// <param name="Waits">The times. Of a login that was given up, as long as that took.</param>
 /// <param name="Done">How many were finished.</param>
 /// <param name="GivenUp">How often a client had not logged in in time, closed its connection and came back.</param>
 internal sealed record HonestLogins(Waits Waits, int Done, int GivenUp)
@@ -13,11 +13,12 @@ internal sealed record HonestLogins(Waits Waits, int Done, int GivenUp)
     private const int Clients = 4;
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Logs in until it is time to end.</summary>
+    /// <summary>Logs in until it is time to end. Logins that have begun then go on.</summary>
     /// <param name="to">The address to connect to.</param>
-    /// <param name="patience">How long a client waits before it gives up.</param>
+    /// <param name="patience">How long a client waits before it closes its connection and comes back.</param>
+    /// <param name="most">How long a login may take before it is given up.</param>
     /// <param name="end">When to end.</param>
-    public static async Task<HonestLogins> MakeAsync(IPEndPoint to, TimeSpan patience, CancellationToken end)
+    public static async Task<HonestLogins> MakeAsync(IPEndPoint to, TimeSpan patience, TimeSpan most, CancellationToken end)
     {
         List<double> waits = [];
         int done = 0, givenUp = 0;
@@ -27,11 +28,10 @@ internal sealed record HonestLogins(Waits Waits, int Done, int GivenUp)
             {
                 long began = Stopwatch.GetTimestamp();
                 bool isDone = false;
-                while (!isDone && !end.IsCancellationRequested)
+                while (!isDone && Stopwatch.GetElapsedTime(began) < most)
                 {
-                    isDone = await TryLogInAsync(to, patience, end);
-                    if (isDone) Interlocked.Increment(ref done);
-                    else if (!end.IsCancellationRequested) Interlocked.Increment(ref givenUp);
+                    isDone = await TryLogInAsync(to, patience);
+                    Interlocked.Increment(ref isDone ? ref done : ref givenUp);
                 }
 
                 lock (waits) waits.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
@@ -41,12 +41,12 @@ internal sealed record HonestLogins(Waits Waits, int Done, int GivenUp)
         return new HonestLogins(new Waits(waits), done, givenUp);
     }
 
-    private static async Task<bool> TryLogInAsync(IPEndPoint to, TimeSpan patience, CancellationToken end)
+    private static async Task<bool> TryLogInAsync(IPEndPoint to, TimeSpan patience)
     {
         try
         {
-            using XmppClient client = await XmppClient.ConnectAsync(to).WaitAsync(patience, end);
-            await client.LogInAsync().WaitAsync(patience, end);
+            using XmppClient client = await XmppClient.ConnectAsync(to).WaitAsync(patience);
+            await client.LogInAsync().WaitAsync(patience);
             return true;
         }
         catch (Exception failed) when (failed is IOException or SocketException or TimeoutException or OperationCanceledException
