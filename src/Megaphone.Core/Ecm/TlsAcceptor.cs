@@ -138,12 +138,13 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         EpollEvent one;
         while (!_stopping)
         {
+            if (_pending.IsAwaited) MakeRoom();
+
             // One event at a time: a second one would wait for as long as a handshake step takes, while another thread may be idle.
             int wait = _pending.MillisecondsUntilTimeout();
             if (wait < 0) wait = GiveBackMemory();
             int count = _epoll.Wait(&one, 1, wait);
             _pending.Expire();
-            if (_pending.IsAwaited) MakeRoom();
             if (count == 0 || one.Data == WakerData) continue;
             if (one.Data >= _firstListener) Accept((int)(one.Data - _firstListener));
             else Handle(_pending[(int)one.Data - 1], bytes);
