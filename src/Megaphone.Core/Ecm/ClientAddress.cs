@@ -23,6 +23,9 @@ internal readonly record struct ClientAddress(ulong Value)
     /// <summary>Whether a client can have it.</summary>
     public bool IsPossible => Value >> TagShift != SiteTag && (!IsV4 || (ushort)(Value >> 32) == 0);
 
+    /// <summary>Its first four bytes.</summary>
+    public uint Hint => (uint)(IsV4 ? Value : Value >> 32);
+
     /// <summary>That of the other end of a connection.</summary>
     public static ClientAddress Of(in NativeAddress peer)
     {
@@ -42,18 +45,25 @@ internal readonly record struct ClientAddress(ulong Value)
     /// <param name="prefix">How many bits tell these apart, 1 to 48.</param>
     public ClientAddress Site(int prefix) => new((SiteTag << TagShift) | ((Value & (ulong.MaxValue << (64 - prefix))) >> 16));
 
-    /// <summary>The address, or the beginning of the IPv6 network.</summary>
-    public override string ToString()
+    /// <summary>Its 4 or 16 bytes in network order; the lower half of an IPv6 address is not known, and zero.</summary>
+    /// <param name="bytes">Where to; 16 bytes.</param>
+    public ReadOnlySpan<byte> WriteTo(Span<byte> bytes)
     {
-        Span<byte> bytes = stackalloc byte[16];
         bytes.Clear();
         if (IsV4)
         {
             BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)Value);
-            return new IPAddress(bytes[..4]).ToString();
+            return bytes[..4];
         }
 
         BinaryPrimitives.WriteUInt64BigEndian(bytes, Value >> TagShift == SiteTag ? Value << 16 : Value);
-        return new IPAddress(bytes).ToString();
+        return bytes[..16];
+    }
+
+    /// <summary>The address, or the beginning of the IPv6 network.</summary>
+    public override string ToString()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        return new IPAddress(WriteTo(bytes)).ToString();
     }
 }

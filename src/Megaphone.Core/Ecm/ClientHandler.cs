@@ -17,9 +17,10 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private const int TriesForRoom = 4;
 
     private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
+    private static readonly byte[] Kicked = StreamErrorText.ErrorAndEnd(StreamCondition.PolicyViolation);
     private static readonly byte[] TooLate = StreamErrorText.ErrorAndEnd(StreamCondition.ConnectionTimeout);
 
-    private readonly PieceMemory _memory = MemoryFor(options);
+    private readonly PieceMemory _memory = StanzaFraming.MemoryFor(options);
     private StanzaFraming? _stanzas;
     private WebClients? _web;
     private LoginGate? _logins;
@@ -28,14 +29,16 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
     private readonly ClientLimits _limits = new(options.Limits, options.MaxClients + (options.Tls?.MaxHandshakes ?? 0), metrics);
     private readonly GivingWay _givingWay = new(IAcceptHandler<EcmClient>.MostGivingWay);
-    private volatile bool _draining;
-    private volatile bool _stopping;
+    private volatile bool _draining, _stopping;
 
     /// <summary>Who may connect, and who is there without having logged in.</summary>
     public ClientLimits Limits => _limits;
 
     /// <summary>Where those wait who are to log in; after <see cref="Attach"/>.</summary>
     public LoginGate Logins => _logins!;
+
+    /// <summary>How many clients each listener has.</summary>
+    public ListenerCounts Counts { get; } = new();
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
     /// <exception cref="IOException">There is no address space for what is kept of clients.</exception>
@@ -68,6 +71,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         state.Listener = _listeners[state.Listener];
         WebClients? web = _web is { } clients && clients.Serves(state) ? clients : null;
         reader.Check(state.LinkIndex < EcmServers.MaxLinks || (web is not null && state.IsRelayed), "the link of a client");
+        if (state.LinkIndex != EcmClient.RelayedServer) Counts.Add(state.Listener);
         reader.Check(state.Life.IsPossible && (state.IsRelayed || state.Stream.Buffer == null), "how far a client has come");
         if (web is not null)
         {
@@ -103,8 +107,8 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         Logins.Suspend();
     }
 
-    /// <summary>From now on no new clients are served.</summary>
-    public void RefuseNew() => _draining = true;
+    /// <summary>From now on new clients are served, or not.</summary>
+    public void AcceptNew(bool isServed) => _draining = !isServed;
 
     /// <summary>From now on nothing more is read from clients.</summary>
     public void StopReading() => _stopping = true;
@@ -155,6 +159,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
         state.LinkIndex = chosen.Index;
         state.Listener = (byte)listener;
+        (state.AddressHint, state.ConnectedAt) = (ClientAddress.Of(peer).Hint, (uint)(Environment.TickCount64 / 1000));
         if (_web is { } web && web.Serves(state))
         {
             if (web.OnAccepted(id, ref state, peer, descriptor, tls, link.Number) is { } refusal) return refusal;
@@ -170,6 +175,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         }
 
         metrics.AddConnected();
+        Counts.Add(listener);
         _limits.Begin(id, peer);
         chosen.AddClient(link.Number);
         owner = link.Number;
@@ -249,7 +255,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         {
             // The server's end of a relay is nobody who has come.
             Outcome outcome = web.OnClosed(id, owner, ref state, LinkOf(owner, state), reason, whenRefused);
-            if (outcome == Outcome.Done && state.LinkIndex != EcmClient.RelayedServer) _limits.Leave(id, isUser: !state.IsRelayed);
+            if (outcome == Outcome.Done && state.LinkIndex != EcmClient.RelayedServer) Leave(id, state);
             return outcome;
         }
 
@@ -259,7 +265,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
         if (!state.Life.TrySendClose(LinkOf(owner, state), id.Value, reason)) return Outcome.WouldBlock;
         metrics.RemoveConnected();
-        _limits.Leave(id, isUser: true);
+        Leave(id, state);
         servers.RemoveClient(state.LinkIndex, owner);
 
         // A refused client's session was over, and counted, when it was refused; so was that of one whose link was lost.
@@ -271,7 +277,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public void OnAdmitted(ConnectionId id, ref EcmClient state)
     {
         Logins.Leave(id);
-        _limits.Admit(id, isUser: !state.IsRelayed);
+        _limits.Admit(id, isUser: !state.IsRelayed, isProxied: options.HasProxies(state.Listener));
     }
 
     /// <inheritdoc/>
@@ -286,16 +292,18 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         Link? link = LinkOf(owner, state);
         WebClients? web = _web is { } clients && clients.Serves(state) ? clients : null;
         if (link is not null && occasion == CloseOccasion.Sweep) return null;
-        if (web is not null ? !web.MustEnd(id, state, occasion) : !MustEnd(ref state, occasion)) return null;
+        if (occasion == CloseOccasion.Drain && !_draining && (state.IsRelayed || !servers.IsTakenOut(state.LinkIndex))) return null;
+        if (web is not null ? !web.MustEnd(id, state, occasion) : !StanzaFraming.MustEnd(ref state, occasion)) return null;
         CloseReason reason = occasion switch
         {
             CloseOccasion.Late => CloseReason.LoginTimeout,
             CloseOccasion.Look => CloseReason.StanzaTimeout,
+            CloseOccasion.Kick => CloseReason.Kicked,
             _ => link is null && !state.IsRelayed ? CloseReason.LinkLost : CloseReason.Drained,
         };
         Logins.Leave(id);
         bool isLate = occasion is CloseOccasion.Late or CloseOccasion.Look;
-        byte[] farewell = isLate ? TooLate : Shutdown;
+        byte[] farewell = isLate ? TooLate : occasion == CloseOccasion.Kick ? Kicked : Shutdown;
         if (web is not null)
         {
             last = web.Abandon(id, ref state, link, occasion, reason, farewell);
@@ -391,12 +399,11 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private int HeldBy(ConnectionId id, in EcmClient client) =>
         _web is { } web && web.Serves(client) ? web.HeldBy(id, client) : _stanzas?.HeldBy(client) ?? 0;
 
-    /// <summary>A piece of the longest kind must find room, however much is kept for short ones.</summary>
-    private static PieceMemory MemoryFor(EcmOptions options) =>
-        new(options.IncompleteBytes, Math.Clamp(options.IncompleteBytes - options.GetMaxStanzaBytes().Max(), 0, options.IncompleteBytes / 4));
-
-    private static bool MustEnd(ref EcmClient state, CloseOccasion occasion) =>
-        !state.Stream.IsRefused && (occasion != CloseOccasion.Look || StanzaFraming.IsStuck(ref state));
+    private void Leave(ConnectionId id, in EcmClient client)
+    {
+        _limits.Leave(id, isUser: !client.IsRelayed);
+        Counts.Remove(client.Listener);
+    }
 
     /// <summary>The link of a client; null when the link that it was on is down, or it needs none.</summary>
     private Link? LinkOf(int owner, in EcmClient state) => state.IsRelayed ? null : servers.Find(state.LinkIndex, owner);

@@ -53,7 +53,8 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
     /// <summary>A client who was served is no stranger any more. Once for each at most.</summary>
     /// <param name="id">The client.</param>
     /// <param name="isUser">Whether it has logged in; else it is one that never will, and does not count among those.</param>
-    public void Admit(ConnectionId id, bool isUser)
+    /// <param name="isProxied">Whether it may have come through a proxy: then nobody else knows its address.</param>
+    public void Admit(ConnectionId id, bool isUser, bool isProxied)
     {
         if (!_arriving.TryTake(id, out CountedClient client)) return;
         long now = Environment.TickCount64;
@@ -61,11 +62,19 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
         if (isUser)
         {
             metrics.AddLoggedIn();
-            metrics.Logins.Add(client.Age(now));
+            metrics.Logins.Add(client.Age(now), TimeHistogram.LongBounds);
         }
 
         // Otherwise nothing of it will have to be counted off: nobody who is logged in costs more than its connection does.
-        if (client.IsLimited && options.PerAddress > 0) _loggedIn.Add(id, client);
+        if (isProxied || (client.IsLimited && options.PerAddress > 0)) _loggedIn.Add(id, client);
+    }
+
+    /// <summary>The address of a client, as far as it is kept: the whole of it for IPv4, the network for IPv6.</summary>
+    public bool TryFind(ConnectionId id, out ClientAddress address)
+    {
+        bool isFound = _arriving.TryGet(id, out CountedClient client) || _loggedIn.TryGet(id, out client);
+        address = client.Address;
+        return isFound;
     }
 
     /// <summary>How many of those who have connected from a client's address have not logged in.</summary>

@@ -7,8 +7,8 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Ecm;
 
-/// <summary>What the ECM keeps for each client, beside what its reactor keeps: 28 bytes.</summary>
-[StructLayout(LayoutKind.Explicit, Size = 28, Pack = 4)]
+/// <summary>What the ECM keeps for each client, beside what its reactor keeps: 36 bytes.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 36, Pack = 4)]
 internal struct EcmClient
 {
     /// <summary>In place of a link's index: it is the client's end of an <see cref="HttpRelay"/>.</summary>
@@ -41,8 +41,20 @@ internal struct EcmClient
     [FieldOffset(4)]
     public ConnectionId Partner;
 
+    /// <summary>The first four bytes of its address: nearly all who are not in a network can be told by these.</summary>
+    [FieldOffset(28)]
+    public uint AddressHint;
+
+    /// <summary>When it connected, in seconds since the machine was started.</summary>
+    [FieldOffset(32)]
+    public uint ConnectedAt;
+
     /// <summary>Whether it is an end of an <see cref="HttpRelay"/>.</summary>
     public readonly bool IsRelayed => LinkIndex >= RelayedServer;
+
+    /// <summary>How long it has been there, in seconds.</summary>
+    /// <param name="now">The time, as <see cref="Environment.TickCount64"/> tells it.</param>
+    public readonly long AgeAt(long now) => unchecked((uint)(now / 1000) - ConnectedAt);
 
     /// <summary>Records that a packet is sent for it: the first one opens and counts the session.</summary>
     public void Open(RoleMetrics metrics)

@@ -136,7 +136,7 @@ internal sealed record EcmHead
     public byte[] MapListeners(EcmOptions adapted)
     {
         List<FormerListener> former = [.. adapted.FormerListeners];
-        return [.. Listeners.Select(listener => (byte)(IndexIn(adapted.Clients, listener) is >= 0 and int index
+        return [.. Listeners.Select((listener, number) => (byte)(IndexIn(adapted.Clients, listener, number) is >= 0 and int index
             ? index
             : adapted.Clients.Count + former.IndexOf(listener.WhenClosed)))];
     }
@@ -165,10 +165,13 @@ internal sealed record EcmHead
     private BufferOptions WithLimit(BufferOptions buffers) =>
         buffers with { LimitBytes = LimitBytes, TotalBytes = Math.Max(buffers.TotalBytes, LimitBytes) };
 
-    private static int IndexIn(IReadOnlyList<ClientListenerOptions> clients, Listener listener)
+    /// <summary>The listener's index in a configuration; below 0: it is not there. Of several that are the same, as those on any port may be, the
+    /// first from a number on.</summary>
+    private static int IndexIn(IReadOnlyList<ClientListenerOptions> clients, Listener listener, int from = 0)
     {
-        for (int i = 0; i < clients.Count; i++)
+        for (int looked = 0; looked < clients.Count; looked++)
         {
+            int i = (from + looked) % clients.Count;
             ClientListenerOptions client = clients[i];
             bool isSame = client.Listen.Equals(listener.Configured) && client.MaxStanzaBytes == listener.MaxStanzaBytes;
             if (isSame && client.Web is null == listener.Ping is null) return i;

@@ -22,6 +22,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
 
     private volatile Link? _current;
     private volatile bool _hasLeft;
+    private volatile bool _isTakenOut;
     private TaskCompletionSource? _needed;
     private bool _wasUp;
 
@@ -47,7 +48,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     public bool IsUp => _current is { IsCut: false };
 
     /// <summary>The link that is up or cut, if new clients may be put on it.</summary>
-    public Link? Usable => !_hasLeft && _current is { Draining: false } link ? link : null;
+    public Link? Usable => !_hasLeft && !_isTakenOut && _current is { Draining: false } link ? link : null;
 
     /// <summary>How many clients it has.</summary>
     public int Clients => (int)Volatile.Read(ref _clients);
@@ -59,11 +60,36 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         set => _hasLeft = value;
     }
 
+    /// <summary>Whether an operator has taken its server out: it gets no new clients. Set with its servers' lock held.</summary>
+    public bool IsTakenOut
+    {
+        get => _isTakenOut;
+        set => _isTakenOut = value;
+    }
+
     /// <summary>Who it leads to, while it is up; while it stands by, whose links are enough.</summary>
     public string? Server { get; private set; }
 
     /// <summary>While it stands by, completes when its server has lost a link; else null.</summary>
     public Task? UntilNeeded => Volatile.Read(ref _needed)?.Task;
+
+    /// <summary>How it is now.</summary>
+    public LinkStatus Status
+    {
+        get
+        {
+            Link? link = _current;
+            string state = link is null ? UntilNeeded is null ? "down" : "standing by"
+                : link.IsCut ? "cut"
+                : _isTakenOut ? "drained"
+                : link.Draining ? "draining"
+                : _hasLeft ? "left" : "up";
+            return new LinkStatus(
+                address.Target.ToString(), link is null ? null : Server, state, Clients, link?.Age,
+                link is { IsCut: false } ? link.Connection?.RoundTrip : null,
+                link is null ? 0 : link.Ring.Queued + link.Ring.Unacknowledged, link?.Ring.Capacity ?? 0);
+        }
+    }
 
     /// <summary>Records that a client is put on it.</summary>
     public void AddClient(int owner) => Count(owner, 1);

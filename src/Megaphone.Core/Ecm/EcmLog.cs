@@ -71,6 +71,9 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
     [LoggerMessage(214, LogLevel.Information, "ECM is drained after {Seconds:F1} s: {Clients} clients are left")]
     public partial void Drained(double seconds, long clients);
 
+    [LoggerMessage(219, LogLevel.Information, "Server {Server} is drained: it gets no new clients, and its {Clients} are ended within {Time}")]
+    public partial void DrainingServer(string server, int clients, string time);
+
     [LoggerMessage(217, LogLevel.Error, "Ecm:Clients:{Number}:Listen is left out until the next reload: {Reason}")]
     public partial void NotListening(int number, string reason);
 

@@ -19,6 +19,9 @@ internal sealed record EcmOptions
     /// <summary>The settings for the web, by <see cref="EcmClient.Listener"/>; null for a listener that is not for it.</summary>
     public WebOptions?[] GetWeb() => [.. Clients.Select(listener => listener.Web), .. FormerListeners.Select(listener => listener.Web)];
 
+    /// <summary>Whether clients may come from proxies to a listener, by <see cref="EcmClient.Listener"/>.</summary>
+    public bool HasProxies(int listener) => listener < Clients.Count && Clients[listener].ProxyFrom.Count > 0;
+
     /// <summary>How links are connected.</summary>
     public required LinkConnectOptions Connect { get; init; }
 

@@ -35,6 +35,7 @@ internal sealed class EcmRole : IDisposable
     private CertificateReload? _reload;
     private ServerLinks? _links;
     private IReadOnlyList<EcmLink> _cut = [];
+    private int _drains;
 
     /// <summary>Makes the role; nothing runs before <see cref="Start"/>.</summary>
     /// <param name="options">Its settings.</param>
@@ -52,6 +53,7 @@ internal sealed class EcmRole : IDisposable
             List<string> notes = [];
             options = _head.Adapt(options, notes);
             notes.ForEach(_log.Unchanged);
+            Unchanged = notes;
         }
 
         _options = options;
@@ -62,11 +64,20 @@ internal sealed class EcmRole : IDisposable
         _clients = new ClientHandler(options, metrics, _servers, _log);
         if (_head is not null) _clients.UseListeners(_head.MapListeners(options));
         metrics.Servers = () => _servers.Status(options.Connect.To, index => _clients.Logins.OnLink(index));
+        metrics.LinkList = () => [.. _servers.Links.Select(link => link.Status)];
+        metrics.Listeners = ListListeners;
+        metrics.Limits = EcmLimits.Of(options);
         _refusals = new RefusalReport(metrics, _log);
     }
 
     /// <summary>The listeners' addresses with real ports, after <see cref="Start"/>.</summary>
     public IReadOnlyList<IPEndPoint> Listening => [.. _acceptors.OfType<Acceptor>().Select(acceptor => acceptor.Listening)];
+
+    /// <summary>What operators may ask of clients, and order; after <see cref="Start"/>.</summary>
+    public ClientDesk? Desk { get; private set; }
+
+    /// <summary>A line for each value of the configuration that a reload could not bring into force.</summary>
+    public IReadOnlyList<string> Unchanged { get; } = [];
 
     /// <summary>Why it is not ready; null when at least one link accepts sessions.</summary>
     public string? NotReady => _servers.AreUp ? null : string.Join("; ", Outages.DefaultIfEmpty("no link is up"));
@@ -91,6 +102,7 @@ internal sealed class EcmRole : IDisposable
         _reactors = new ReactorGroup<EcmClient>(
             _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: _clients, least: _head?.Capacity ?? 0);
         _clients.Attach(_reactors);
+        Desk = new ClientDesk(_options, NameOfListener, _reactors, _servers, _clients.Limits);
         if (server is not null || _options.Clients.Any(client => client.ProxyFrom.Count > 0))
             _tlsAcceptor = new TlsAcceptor(_options, _options.Tls ?? EcmTlsOptions.None, server, _reactors, _clients.Limits, _metrics, _log);
         if (server is not null)
@@ -201,12 +213,38 @@ internal sealed class EcmRole : IDisposable
         _links!.Start(_cut);
     }
 
-    /// <summary>Serves no new clients, and ends those who are there, evenly within <see cref="EcmOptions.DrainOver"/>. Completes when that is
-    /// done; the role goes on running.</summary>
-    public async Task DrainAsync()
+    /// <summary>Serves no new clients, and ends those who are there, evenly within a time. Completes when that is done; the role goes on
+    /// running.</summary>
+    /// <param name="over">The time; null: <see cref="EcmOptions.DrainOver"/>.</param>
+    public async Task DrainAsync(TimeSpan? over = null)
     {
-        _clients.RefuseNew();
-        if (_reactors is { } reactors) await DrainAsync(reactors, _options.DrainOver, CancellationToken.None).ConfigureAwait(false);
+        _clients.AcceptNew(false);
+        if (_reactors is { } reactors) await DrainAsync(reactors, over ?? _options.DrainOver, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    /// <summary>Gives one server no new clients, and ends those whom it has, evenly within a time.</summary>
+    /// <param name="server">As it is configured.</param>
+    /// <param name="over">The time; null: <see cref="EcmOptions.DrainOver"/>.</param>
+    /// <returns>How many it has; null: there is no such server.</returns>
+    public int? Drain(string server, TimeSpan? over)
+    {
+        HostPort? target = _options.Connect.To.FirstOrDefault(target => target.ToString() == server);
+        if (target is null || _reactors is not { } reactors) return null;
+        int clients = _servers.TakeOut(target);
+        _log.DrainingServer(server, clients, DurationText.Of(over ?? _options.DrainOver));
+        double share = (double)clients / Math.Max(1, reactors.Count);
+        reactors.Drain(over ?? _options.DrainOver, waits: _options.Link.Framing == LinkFraming.Stanza, share);
+        return clients;
+    }
+
+    /// <summary>Takes back what <see cref="DrainAsync(TimeSpan?)"/> and <see cref="Drain"/> have begun: new clients are served, by all servers, and
+    /// those who are still there stay.</summary>
+    public void Undrain()
+    {
+        Interlocked.Increment(ref _drains);
+        _servers.PutBack();
+        _clients.AcceptNew(true);
+        _reactors?.EndDrain();
     }
 
     /// <summary>Stops accepting clients, sends what is queued in both directions, and stops.</summary>
@@ -222,7 +260,7 @@ internal sealed class EcmRole : IDisposable
         await LinkTraffic.QuiesceAsync(_metrics, deadline).ConfigureAwait(false);
         if (_options.Link.Framing == LinkFraming.Stanza && reactors.Count > 0)
         {
-            _clients.RefuseNew();
+            _clients.AcceptNew(false);
             TimeSpan atRate = TimeSpan.FromMilliseconds(1000L * reactors.Count / _options.CloseRate);
             await DrainAsync(reactors, atRate < drainOver ? atRate : drainOver, deadline).ConfigureAwait(false);
         }
@@ -243,6 +281,7 @@ internal sealed class EcmRole : IDisposable
 
     private async Task DrainAsync(ReactorGroup<EcmClient> reactors, TimeSpan over, CancellationToken deadline)
     {
+        int drain = Interlocked.Increment(ref _drains);
         long began = Stopwatch.GetTimestamp();
         _log.Draining(_metrics.Connected, DurationText.Of(over));
         reactors.Drain(over, waits: _options.Link.Framing == LinkFraming.Stanza);
@@ -253,7 +292,7 @@ internal sealed class EcmRole : IDisposable
         long told = Stopwatch.GetTimestamp();
         while (reactors.Count > 0 && Stopwatch.GetElapsedTime(told) < DrainLinger && !deadline.IsCancellationRequested)
             await Task.Delay(DrainStep, CancellationToken.None).ConfigureAwait(false);
-        _log.Drained(Stopwatch.GetElapsedTime(began).TotalSeconds, reactors.Count);
+        if (Volatile.Read(ref _drains) == drain) _log.Drained(Stopwatch.GetElapsedTime(began).TotalSeconds, reactors.Count);
     }
 
     /// <summary>Releases what is left after <see cref="StopAsync"/>.</summary>
@@ -298,6 +337,21 @@ internal sealed class EcmRole : IDisposable
             _log.NotListening(number, error.Message);
             return null;
         }
+    }
+
+    private string NameOfListener(int number) => number < _acceptors.Count && _acceptors[number] is { } acceptor ? $"{acceptor.Listening}" : "closed";
+
+    private List<ListenerStatus> ListListeners()
+    {
+        List<ListenerStatus> all =
+        [
+            .. _options.Clients.Select((client, number) => new ListenerStatus(
+                NameOfListener(number), Label.Of(client.Framing), Label.Of(client.Tls).Replace("_", "", StringComparison.Ordinal),
+                _clients.Counts[number])),
+        ];
+        int former = _clients.Counts.From(_options.Clients.Count);
+        if (former > 0) all.Add(new ListenerStatus("closed", "", "", former));
+        return all;
     }
 
     private static FormerListener WhenClosed(ClientListenerOptions listener) => new(listener.MaxStanzaBytes, listener.Web?.Ping);

@@ -27,6 +27,7 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     private readonly Lock _lock = new();
     private readonly EcmLink?[] _links = new EcmLink?[MaxLinks];
     private readonly HashSet<TargetAddress> _reported = [];
+    private readonly HashSet<HostPort> _takenOut = [];
     private readonly Dictionary<HostPort, (long Resumed, long Fresh)> _reconnects = [];
     private volatile EcmServer[] _servers = [];
     private uint _turn;
@@ -89,11 +90,41 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
         lock (_lock)
         {
             int index = Array.IndexOf(_links, null);
-            link = index < 0 ? null : new EcmLink(this, address, (ushort)index, clients, metrics);
+            link = index < 0 ? null : new EcmLink(this, address, (ushort)index, clients, metrics) { IsTakenOut = _takenOut.Contains(address.Target) };
             if (link is not null) _links[index] = link;
             return link is not null;
         }
     }
+
+    /// <summary>Has a configured server get no new clients, until <see cref="PutBack"/>.</summary>
+    /// <returns>The clients that it has.</returns>
+    public int TakeOut(HostPort target)
+    {
+        lock (_lock)
+        {
+            _takenOut.Add(target);
+            EcmLink[] own = [.. _links.OfType<EcmLink>().Where(link => link.Address.Target == target)];
+            foreach (EcmLink link in own) link.IsTakenOut = true;
+            return own.Sum(link => link.Clients);
+        }
+    }
+
+    /// <summary>Has all servers get new clients again.</summary>
+    public void PutBack()
+    {
+        lock (_lock)
+        {
+            _takenOut.Clear();
+            foreach (EcmLink link in _links.OfType<EcmLink>()) link.IsTakenOut = false;
+        }
+    }
+
+    /// <summary>Whether the server of a link is taken out.</summary>
+    public bool IsTakenOut(int index) => _links[index] is { IsTakenOut: true };
+
+    /// <summary>What the server of a client calls itself; null when the link that it was on is down.</summary>
+    /// <inheritdoc cref="Find"/>
+    public string? NameOf(int index, int owner) => Find(index, owner) is null ? null : _links[index]?.Server;
 
     /// <summary>Writes the links that have clients, or may, and what was counted. All of them are cut, and nobody uses them.</summary>
     public void Save(StateWriter writer)
@@ -255,6 +286,7 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
             Link? cut = own.Select(link => link.Current).FirstOrDefault(link => link is { IsCut: true });
             yield return cut is not null
                 ? $"the link to {target} is cut since {DateTime.UtcNow - cut.CutFor:HH:mm:ss}, {cut.CutFor.TotalSeconds:0} s ago"
+                : own.Any(link => link is { IsUp: true, IsTakenOut: true }) ? $"{target} is drained by an operator"
                 : own.Any(link => link.IsUp) ? $"every link to {target} is draining"
                 : $"no link to {target} is up";
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
@@ -13,6 +14,7 @@ internal sealed class HandshakeStep(
     /// <summary>Goes on with it. Afterwards the client waits for more, is a reactor's, is rejected, or is gone.</summary>
     public void Advance(PendingHandshake client)
     {
+        if (client.Session is null) client.HandshakeBeganAt = Stopwatch.GetTimestamp();
         client.Session ??= server.Open(client.Descriptor, client.Host);
         if (client.Session is not { } session)
         {
@@ -61,6 +63,7 @@ internal sealed class HandshakeStep(
 
         sockets.Hand(client);
         metrics.AddHandshake(tls.Facts.Resumed ? HandshakeEnd.Resumed : HandshakeEnd.Full);
+        metrics.HandshakeTimes.Add(Stopwatch.GetElapsedTime(client.HandshakeBeganAt), TimeHistogram.ShortBounds);
         clients.Accept(client.Descriptor, client.Peer, client.Listener, ref tls);
         clients.Flush();
     }

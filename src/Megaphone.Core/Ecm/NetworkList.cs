@@ -23,10 +23,14 @@ internal sealed class NetworkList
     public bool IsEmpty => _byPrefix.Length == 0;
 
     /// <summary>Whether an address is in one of them.</summary>
-    public bool Contains(in NativeAddress address)
+    public bool Contains(in NativeAddress address) => Contains(address.AddressBytes);
+
+    /// <summary>Whether an address is in one of them.</summary>
+    /// <param name="address">Its 4 or 16 bytes in network order.</param>
+    public bool Contains(ReadOnlySpan<byte> address)
     {
         if (IsEmpty) return false;
-        UInt128 number = NumberOf(address.AddressBytes);
+        UInt128 number = NumberOf(address);
         foreach ((UInt128 mask, HashSet<UInt128> networks) in _byPrefix)
         {
             if (networks.Contains(number & mask)) return true;

@@ -44,6 +44,9 @@ internal sealed class PendingHandshake
     /// <summary>Its TLS session, once the handshake has begun.</summary>
     public TlsSession? Session { get; set; }
 
+    /// <summary>When that was, as a timestamp of <see cref="System.Diagnostics.Stopwatch"/>.</summary>
+    public long HandshakeBeganAt { get; set; }
+
     /// <summary>It has been sent an error; its input is discarded until it disconnects.</summary>
     public bool Rejected { get; set; }
 

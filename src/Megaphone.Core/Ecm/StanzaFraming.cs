@@ -92,8 +92,16 @@ internal sealed class StanzaFraming(EcmOptions options, PieceMemory memory, Role
         return _splitter.Refuse(ref client.Stream, _maxPieceBytes[client.Listener], reason);
     }
 
+    /// <summary>Memory for incomplete pieces: one of the longest kind must find room, however much is kept for short ones.</summary>
+    public static PieceMemory MemoryFor(EcmOptions options) =>
+        new(options.IncompleteBytes, Math.Clamp(options.IncompleteBytes - options.GetMaxStanzaBytes().Max(), 0, options.IncompleteBytes / 4));
+
+    /// <summary>Whether this end is to end a client on an occasion.</summary>
+    public static bool MustEnd(ref EcmClient client, CloseOccasion occasion) =>
+        !client.Stream.IsRefused && (occasion != CloseOccasion.Look || IsStuck(ref client));
+
     /// <summary>Whether a client is within the same piece as when this was called last; called for each, now and then.</summary>
-    public static bool IsStuck(ref EcmClient client)
+    private static bool IsStuck(ref EcmClient client)
     {
         bool isStuck = client.Stream is { IsWithinPiece: true, IsStale: true };
         client.Stream.IsStale = client.Stream.IsWithinPiece;

@@ -161,7 +161,7 @@ internal sealed unsafe class WebClients : IDisposable
     /// <summary>Whether this end is to end a connection on an occasion; called with the gate held.</summary>
     public bool MustEnd(ConnectionId id, in EcmClient state, CloseOccasion occasion)
     {
-        if (state.IsRelayed) return occasion == CloseOccasion.Drain;
+        if (state.IsRelayed) return occasion is CloseOccasion.Drain or CloseOccasion.Kick;
         ref WebSlot slot = ref _slots[id];
         if (occasion != CloseOccasion.Look) return slot.Phase != WebPhase.Refused;
         bool wasStale = slot.IsStale;
@@ -183,7 +183,7 @@ internal sealed unsafe class WebClients : IDisposable
         // As over TCP: the server keeps what its client can still resume elsewhere. If there is no room now, it is told when the client is closed.
         state.Life.TrySendClose(link, id.Value, reason);
         if (occasion == CloseOccasion.Drain && _redirection is { } redirection) return redirection;
-        CloseCode code = occasion is CloseOccasion.Late or CloseOccasion.Look ? CloseCode.Normal : CloseCode.GoingAway;
+        CloseCode code = occasion is CloseOccasion.Late or CloseOccasion.Look or CloseOccasion.Kick ? CloseCode.Normal : CloseCode.GoingAway;
         return WebSocketOutput.LastFrames(farewell, slot.HasOpened, code);
     }
 

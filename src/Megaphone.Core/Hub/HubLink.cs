@@ -40,6 +40,21 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     /// <summary>Asks the ECM for no new sessions on it.</summary>
     public void AskForNoMore() => Usable?.TryWrite(ControlMessage.Drain());
 
+    /// <summary>Takes that back, by having the ECM connect again.</summary>
+    /// <returns>False when its sessions would not outlive that.</returns>
+    public bool TryTellDrainIsOver()
+    {
+        if (Usable is not { } link) return true;
+        if (link.Terms is null && Sessions.OpenCount > 0) return false;
+        link.Connection?.Close("it is drained no more");
+        return true;
+    }
+
+    /// <summary>How it is now.</summary>
+    public LinkStatus? Status => _link is not { } link || _down ? null : new LinkStatus(
+        link.PeerName ?? "", link.PeerName, link.IsCut ? "cut" : sessions.IsDraining ? "draining" : "up", Sessions.OpenCount, link.Age,
+        link.IsCut ? null : link.Connection?.RoundTrip, link.Ring.Queued + link.Ring.Unacknowledged, link.Ring.Capacity);
+
     /// <summary>Stops all writing to it.</summary>
     public void StopSending() => _closing = true;
 
@@ -101,7 +116,11 @@ internal sealed class HubLink(SessionLifecycle sessions, ISessionBackend backend
     }
 
     /// <inheritdoc/>
-    public void OnResumed(Link link) => Peer = link.Connection!.Peer;
+    public void OnResumed(Link link)
+    {
+        Peer = link.Connection!.Peer;
+        if (sessions.IsDraining) AskForNoMore();
+    }
 
     /// <inheritdoc/>
     public Outcome OnPacket(Link link, ulong id, ReadOnlySpan<byte> content)

@@ -39,6 +39,7 @@ internal sealed class HubRole : IDisposable
             List<string> notes = [];
             options = _head.Adapt(options, notes);
             notes.ForEach(_log.Unchanged);
+            Unchanged = notes;
         }
 
         _options = options;
@@ -46,10 +47,15 @@ internal sealed class HubRole : IDisposable
         _linkLog = new LinkLog(loggers.CreateLogger<Link>());
         _linkTls = options.Tls is { } tls ? new LinkTls(tls, metrics, _linkLog) : null;
         _sessions = new SessionLifecycle(options, metrics, _log);
+        metrics.LinkList = () => [.. _sessions.Links.All().Select(link => link.Status).OfType<LinkStatus>()];
+        metrics.Limits = [("max_sessions", options.MaxSessions), ("max_links", options.MaxLinks)];
     }
 
     /// <summary>The listener's address with the real port, after <see cref="Start"/>.</summary>
     public IPEndPoint Listening => _listener!.Listening;
+
+    /// <summary>A line for each value of the configuration that a reload could not bring into force.</summary>
+    public IReadOnlyList<string> Unchanged { get; } = [];
 
     /// <summary>Binds the listener and starts.</summary>
     /// <param name="state">The rest of the state that the constructor began to read.</param>
@@ -130,6 +136,9 @@ internal sealed class HubRole : IDisposable
 
     /// <summary>Asks ECMs for no new sessions on the links that there are, and on those that come. Sessions stay until they end.</summary>
     public void Drain() => _sessions.Drain();
+
+    /// <inheritdoc cref="SessionLifecycle.EndDrain"/>
+    public int Undrain() => _sessions.EndDrain();
 
     /// <summary>Stops accepting links, asks ECMs for no more sessions, sends what is queued in both directions, and stops.</summary>
     /// <param name="deadline">When to stop waiting for the other sides.</param>

@@ -25,6 +25,15 @@ internal sealed class SessionLifecycle(HubOptions options, RoleMetrics metrics, 
         foreach (HubLink link in Links.All()) link.AskForNoMore();
     }
 
+    /// <summary>Takes that back: ECMs are told by cutting the links, which they resume at once.</summary>
+    /// <returns>How many links cannot be told, as they cannot be resumed and have sessions.</returns>
+    public int EndDrain()
+    {
+        if (!_isDraining) return 0;
+        _isDraining = false;
+        return Links.All().Count(link => !link.TryTellDrainIsOver());
+    }
+
     /// <summary>Counts a session that was opened.</summary>
     public void CountOpened(HubLink link, ulong id)
     {

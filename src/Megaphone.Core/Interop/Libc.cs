@@ -119,6 +119,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "getsockname", SetLastError = true)]
     public static partial int GetSocketName(int descriptor, NativeAddress* address, uint* length);
 
+    [LibraryImport(Library, EntryPoint = "getpeername")]
+    public static partial int GetPeerName(int descriptor, NativeAddress* address, uint* length);
+
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int descriptor, int level, int option, void* value, uint length);
 

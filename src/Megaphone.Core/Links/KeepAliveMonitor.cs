@@ -1,3 +1,5 @@
+using Megaphone.Metrics;
+
 namespace Megaphone.Links;
 
 /// <summary>Watches one connection of a link (section 4 of the link protocol): pings when it is silent, and closes it when it stays silent.</summary>
@@ -10,11 +12,15 @@ internal sealed class KeepAliveMonitor : IDisposable
     private readonly Action _ping;
     private readonly Action<string> _close;
     private readonly Func<bool> _hasUnprocessedInput;
+    private readonly RoleMetrics _metrics;
     private readonly TimeProvider _time;
     private ITimer? _timer;
     private TimeSpan _interval;
     private bool _isResumable;
     private long _lastReceived;
+
+    /// <summary>When the last ping was sent; 0 once it is answered.</summary>
+    private long _sentAt;
 
     /// <summary>The first ping since anything was received; before that, any. Used by the timer only.</summary>
     private long _pingedAt;
@@ -23,12 +29,14 @@ internal sealed class KeepAliveMonitor : IDisposable
     /// <param name="ping">Sends a ping.</param>
     /// <param name="close">Closes the connection; gets the reason for the log.</param>
     /// <param name="hasUnprocessedInput">Whether input may have arrived that this end has not read yet: then the other side is not silent.</param>
+    /// <param name="metrics">Counts how long pings take to be answered.</param>
     /// <param name="time">The clock.</param>
-    public KeepAliveMonitor(Action ping, Action<string> close, Func<bool> hasUnprocessedInput, TimeProvider time)
+    public KeepAliveMonitor(Action ping, Action<string> close, Func<bool> hasUnprocessedInput, RoleMetrics metrics, TimeProvider time)
     {
         _ping = ping;
         _close = close;
         _hasUnprocessedInput = hasUnprocessedInput;
+        _metrics = metrics;
         _time = time;
         OnReceived();
     }
@@ -38,6 +46,13 @@ internal sealed class KeepAliveMonitor : IDisposable
 
     /// <summary>Something arrived.</summary>
     public void OnReceived() => Volatile.Write(ref _lastReceived, _time.GetTimestamp());
+
+    /// <summary>A ping is answered.</summary>
+    public void OnPong()
+    {
+        long sentAt = Interlocked.Exchange(ref _sentAt, 0);
+        if (sentAt != 0) _metrics.RoundTrips.Add(_time.GetElapsedTime(sentAt), TimeHistogram.ShortBounds);
+    }
 
     /// <summary>Starts the timer: pings after half an interval of silence, and closes after three intervals; if the link can be resumed, one
     /// interval after a ping (section 7).</summary>
@@ -65,9 +80,15 @@ internal sealed class KeepAliveMonitor : IDisposable
                 return;
             }
 
-            _ping();
+            Ping();
         }
-        else if (silent <= DeadAfter * _interval) _ping();
+        else if (silent <= DeadAfter * _interval) Ping();
         else _close($"silent for {silent.TotalSeconds:F1} s, three times the keep-alive of {_interval.TotalSeconds:0.###} s");
+    }
+
+    private void Ping()
+    {
+        Volatile.Write(ref _sentAt, _time.GetTimestamp());
+        _ping();
     }
 }

@@ -325,6 +325,9 @@ internal sealed class Link
             isPossible = true;
             if (_state != State.Cut || !(isPossible = Ring.TryResend(received))) return false;
             _timer!.Dispose();
+
+            // Whoever still drains says so once more.
+            _draining = false;
             _state = State.Up;
         }
 

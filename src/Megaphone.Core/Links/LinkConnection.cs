@@ -39,9 +39,7 @@ internal sealed class LinkConnection : IDisposable
     private LinkSender? _sender;
     private volatile Link? _link;
     private volatile LinkInput? _input;
-    private volatile bool _isClosed;
-    private volatile bool _isForGood;
-    private volatile bool _isSuspended;
+    private volatile bool _isClosed, _isForGood, _isSuspended;
 
     /// <summary>The handler has the link, and it is in the count of links. Receiver only.</summary>
     private bool _isCounted;
@@ -85,7 +83,7 @@ internal sealed class LinkConnection : IDisposable
             ping: () => _link!.TryWrite(ControlMessage.Ping(++_pings)),
             close: Close,
             hasUnprocessedInput: () => _input is { IsDeaf: true } || LinkSocket.HasUnread(socket),
-            options.Time);
+            metrics, options.Time);
         LinkSocket.Configure(socket, options);
         Peer = LinkSocket.PeerOf(socket);
         _log = new LinkConnectionLog(Peer, log, preAuth?.Log);
@@ -114,6 +112,9 @@ internal sealed class LinkConnection : IDisposable
     public string CloseReason => _closeReason ?? "";
 
     public bool IsClosed => _isClosed;
+
+    /// <summary>How long the network takes to the other end and back, as the kernel estimates it; null once it is closed.</summary>
+    public TimeSpan? RoundTrip => LinkSocket.RoundTrip(_socket);
 
     /// <summary>Whether it carries a link that can be resumed, and what was sent over it has not arrived for more than a second.</summary>
     public bool IsStalled => !_isForGood && _link is { Terms: not null } && LinkSocket.IsStalled(_socket);
@@ -219,8 +220,8 @@ internal sealed class LinkConnection : IDisposable
     /// <summary>The link's ring has room again.</summary>
     internal void OnWritable() => _input!.OnWritable();
 
-    /// <summary>Reading goes on after it had to wait: what has not arrived meanwhile may have been there.</summary>
-    internal void OnRead() => _keepAlive.OnReceived();
+    /// <summary>Watches it.</summary>
+    internal KeepAliveMonitor KeepAlive => _keepAlive;
 
     /// <summary>Counts received packets and bytes; bytes are a sign of life.</summary>
     internal void AddReceived(int packets, int bytes)

@@ -48,6 +48,7 @@ internal sealed class LinkControl(LinkConnection connection, Link link, RoleMetr
             case ControlOp.Hello:
                 return Violated("a second hello");
             case ControlOp.Pong:
+                connection.KeepAlive.OnPong();
                 return true;
             default:
                 metrics.AddControlIgnored(1);

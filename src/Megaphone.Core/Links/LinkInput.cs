@@ -58,7 +58,7 @@ internal sealed class LinkInput(LinkConnection connection, Link link, LinkOption
         await _replies.WaitAsync().ConfigureAwait(false);
 
         // While nothing was read, the other end could not show that it is there.
-        if (link.Terms is null) connection.OnRead();
+        if (link.Terms is null) connection.KeepAlive.OnReceived();
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Interop;
@@ -11,6 +12,8 @@ internal static class LinkSocket
 
     /// <summary>So often the same has been sent again in vain after 1.4 s, where the way to the other end and back is short.</summary>
     private const int StalledRetransmissions = 3;
+
+    private const int RoundTripOffset = 68;
 
     /// <summary>Sets the options of a connected socket.</summary>
     /// <exception cref="SocketException">It is no longer connected.</exception>
@@ -87,6 +90,22 @@ internal static class LinkSocket
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             return false;
+        }
+    }
+
+    /// <summary>How long the network takes to the other end and back, as the kernel estimates it; null when the socket is closed.</summary>
+    public static TimeSpan? RoundTrip(Socket socket)
+    {
+        // struct tcp_info: tcpi_rtt, in microseconds.
+        Span<byte> info = stackalloc byte[RoundTripOffset + sizeof(int)];
+        try
+        {
+            int length = socket.GetRawSocketOption(Libc.IpProtoTcp, Libc.TcpInfo, info);
+            return length == info.Length ? TimeSpan.FromMicroseconds(BinaryPrimitives.ReadUInt32LittleEndian(info[RoundTripOffset..])) : null;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return null;
         }
     }
 

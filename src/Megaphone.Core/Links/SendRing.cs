@@ -51,9 +51,7 @@ internal sealed class SendRing
 
     private readonly byte[] _bytes;
     private readonly long[] _marks;
-    private readonly int _mask;
-    private readonly int _reserve;
-    private readonly int _ackReserve;
+    private readonly int _mask, _reserve, _ackReserve;
     private readonly bool _keepsSent;
     private readonly Action _onWritable;
     private readonly Action<int> _onLost;
@@ -70,8 +68,7 @@ internal sealed class SendRing
     private long _offered;
     private long _acknowledged;
     private volatile bool _isMisacknowledged;
-    private int _starved;
-    private int _readerLock;
+    private int _starved, _readerLock;
 
     /// <summary>Makes an empty ring.</summary>
     /// <param name="capacity">Bytes, a power of two; at least twice the longest packet that will be written.</param>
@@ -106,6 +103,9 @@ internal sealed class SendRing
             return idle;
         }
     }
+
+    /// <summary>Its size, in bytes.</summary>
+    public int Capacity => _bytes.Length;
 
     /// <summary>Bytes that were sent and are kept, because they are not acknowledged. An estimate while others send.</summary>
     public long Unacknowledged => Math.Max(0, Volatile.Read(ref _sent) - Volatile.Read(ref _head));

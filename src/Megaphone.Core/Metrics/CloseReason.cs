@@ -69,4 +69,7 @@ internal enum CloseReason : byte
 
     /// <summary>The client had not logged in, and its place was needed for another.</summary>
     GaveWay,
+
+    /// <summary>An operator ended it.</summary>
+    Kicked,
 }

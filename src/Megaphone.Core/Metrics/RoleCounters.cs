@@ -35,9 +35,12 @@ internal struct RoleCounters
     public PerHandshakeEnd Handshakes;
     public long LoggedIn;
     public TimeHistogram Logins;
+    public TimeHistogram HandshakeTimes;
+    public TimeHistogram RoundTrips;
+    public PerTls Tls;
 
     /// <summary>As many as <see cref="CloseReason"/> has values.</summary>
-    [InlineArray(22)]
+    [InlineArray(23)]
     public struct PerCloseReason
     {
         private long _first;
@@ -67,6 +70,13 @@ internal struct RoleCounters
     /// <summary>As many as <see cref="Xmpp.StreamCondition"/> has values.</summary>
     [InlineArray(8)]
     public struct PerStreamCondition
+    {
+        private long _first;
+    }
+
+    /// <summary>Three algorithms for each of two versions of TLS.</summary>
+    [InlineArray(2 * RoleMetrics.TlsAlgorithms)]
+    public struct PerTls
     {
         private long _first;
     }

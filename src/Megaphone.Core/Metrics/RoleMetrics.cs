@@ -10,6 +10,9 @@ namespace Megaphone.Metrics;
 /// </remarks>
 internal sealed class RoleMetrics(Role role)
 {
+    /// <summary>The algorithms that protect records of TLS, whatever its version.</summary>
+    public const int TlsAlgorithms = 3;
+
     private readonly ConcurrentDictionary<object, Func<long>> _unacknowledged = [];
     private RoleCounters _counters;
 
@@ -27,6 +30,7 @@ internal sealed class RoleMetrics(Role role)
         _counters.Links = _counters.BufferedBytes = _counters.BufferMemory = _counters.IncompleteBytes = 0;
         _counters.Handshakes[(int)HandshakeEnd.Dropped] += _counters.Handshaking;
         _counters.Handshaking = 0;
+        _counters.Tls = default;
     }
 
     /// <summary>The role that is counted.</summary>
@@ -104,6 +108,17 @@ internal sealed class RoleMetrics(Role role)
     /// <summary>How long clients took to log in, from when their PROXY header and their TLS handshake were done.</summary>
     public ref TimeHistogram Logins => ref _counters.Logins;
 
+    /// <summary>How long clients' TLS handshakes took, STARTTLS not included.</summary>
+    public ref TimeHistogram HandshakeTimes => ref _counters.HandshakeTimes;
+
+    /// <summary>How long the other ends of links took to answer a ping.</summary>
+    public ref TimeHistogram RoundTrips => ref _counters.RoundTrips;
+
+    /// <summary>Connections now whose TLS is of this kind.</summary>
+    /// <param name="isTls13">TLS 1.3; else it is TLS 1.2.</param>
+    /// <param name="algorithm">Which of the <see cref="TlsAlgorithms"/>.</param>
+    public long Tls(bool isTls13, int algorithm) => Volatile.Read(ref _counters.Tls[(isTls13 ? TlsAlgorithms : 0) + algorithm]);
+
     /// <summary>Clients whose PROXY header is awaited, or who are in STARTTLS or a TLS handshake now.</summary>
     public long Handshaking => Volatile.Read(ref _counters.Handshaking);
 
@@ -129,6 +144,15 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>Tells how many clients use a WebSocket now, and how many are relayed to a server for HTTP (ECM).</summary>
     public Func<(long WebSockets, long Relays)> WebClients { get; set; } = () => (0, 0);
+
+    /// <summary>Tells how each link is. Replaced when the role starts.</summary>
+    public Func<IReadOnlyList<LinkStatus>> LinkList { get; set; } = () => [];
+
+    /// <summary>Tells how each listener for clients is. Replaced when the role starts.</summary>
+    public Func<IReadOnlyList<ListenerStatus>> Listeners { get; set; } = () => [];
+
+    /// <summary>The bounds that are configured, by name, in the units of their keys: bytes, or seconds. Replaced when the role starts.</summary>
+    public IReadOnlyList<(string Limit, double Value)> Limits { get; set; } = [];
 
     /// <summary>A link came up.</summary>
     public void LinkUp() => Interlocked.Increment(ref _counters.Links);
@@ -203,6 +227,11 @@ internal sealed class RoleMetrics(Role role)
 
     /// <summary>A client who was logged in has gone: takes from <see cref="LoggedIn"/>.</summary>
     public void RemoveLoggedIn() => Interlocked.Decrement(ref _counters.LoggedIn);
+
+    /// <summary>There are more (positive) or fewer (negative) connections whose TLS is of this kind.</summary>
+    /// <inheritdoc cref="Tls"/>
+    public void AddTls(bool isTls13, int algorithm, int connections) =>
+        Interlocked.Add(ref _counters.Tls[(isTls13 ? TlsAlgorithms : 0) + algorithm], connections);
 
     /// <summary>More (positive) or fewer (negative) clients are on their way to a reactor: see <see cref="Handshaking"/>.</summary>
     public void AddHandshaking(int clients) => Interlocked.Add(ref _counters.Handshaking, clients);

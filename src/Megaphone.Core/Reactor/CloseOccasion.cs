@@ -14,4 +14,7 @@ internal enum CloseOccasion
 
     /// <summary>In a look at all, as long as the handler wants one (<see cref="IAcceptHandler{TState}.HasUnfinished"/>).</summary>
     Look,
+
+    /// <summary>An operator wants it closed.</summary>
+    Kick,
 }

@@ -38,10 +38,11 @@ namespace Megaphone.Reactor;
 // MoreFollows        | any: a part of something is sent                       | any: something is sent that is whole | HasSent
 // Admitted           | any: Admit, or it was not accepted                     | -                                    |
 // Held             c | reactor: the handler holds it                          | reactor: it is brought up to date    | not WatchesInput
+// Kicked             | any: Kick                                              | -                                    |
 
 /// <summary>What is true of a connection. Changed only while its gate is held, as the table above says.</summary>
 [Flags]
-internal enum ConnectionFlags
+internal enum ConnectionFlags : uint
 {
     /// <summary>Nothing out of the ordinary: the state of every idle connection but for <see cref="WatchesInput"/>.</summary>
     None = 0,
@@ -138,4 +139,7 @@ internal enum ConnectionFlags
 
     /// <summary>The handler takes nothing of it before it is released. Its end is watched for meanwhile.</summary>
     Held = 1 << 30,
+
+    /// <summary>An operator wants it closed.</summary>
+    Kicked = 1u << 31,
 }

@@ -95,7 +95,6 @@ internal sealed class ConnectionMachine<TState> : IDisposable
         }
 
         slot.Exit();
-
         if (ReportPeerHalfClosed(id, ref slot) == Outcome.Closed) Close(id, CloseReason.Ended);
         if (!_table.TryEnter(id)) return;
         if (slot.Is(ConnectionFlags.ReadEnded | ConnectionFlags.WriteEnded) && !slot.Is(ConnectionFlags.ReadEndUnreported))

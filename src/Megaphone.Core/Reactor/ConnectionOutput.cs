@@ -124,6 +124,7 @@ internal sealed unsafe class ConnectionOutput<TState>(
         else
         {
             ref SecuredState secured = ref table.Secured(index);
+            CountTls(secured.Tls.Parameters, -1);
             if (inOrder) TlsEnd.Send(slot.Descriptor, ref secured.Tls);
             metrics.AddBufferMemory(-secured.Kept.Bytes);
             secured.Kept.Free();
@@ -131,6 +132,19 @@ internal sealed unsafe class ConnectionOutput<TState>(
         }
 
         slot.Clear(ConnectionFlags.Secured | ConnectionFlags.OpenSslRecords);
+    }
+
+    /// <summary>Counts connections with what their handshakes have agreed on.</summary>
+    public void CountTls(SecurityParameters agreed, int connections) =>
+        metrics.AddTls(agreed.IsTls13, AeadAlgorithms.All.IndexOf(agreed.Algorithm), connections);
+
+    /// <summary>Counts all connections that were handed over so.</summary>
+    public void CountAllTls()
+    {
+        for (int index = 0; index < table.Used; index++)
+        {
+            if (table.Slot(index).HasRecords) CountTls(table.Secured(index).Tls.Parameters, 1);
+        }
     }
 
     /// <summary>Tells the handler of the write pressure, if that is other than what it was last told.</summary>

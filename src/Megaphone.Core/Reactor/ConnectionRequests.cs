@@ -194,6 +194,17 @@ internal sealed class ConnectionRequests<TState>(
         slot.Exit();
     }
 
+    /// <summary>Marks an accepted connection as one to be closed, whoever has it; <see cref="Reactor{TState}.CloseKicked"/> closes it.</summary>
+    /// <returns>False when it is closed already.</returns>
+    public bool TryMarkKicked(ConnectionId id)
+    {
+        if (!table.TryEnter(id)) return false;
+        ref ConnectionSlot slot = ref table.Slot(id.Slot);
+        slot.Set(ConnectionFlags.Kicked);
+        slot.Exit();
+        return true;
+    }
+
     /// <summary>Ends our direction after what waits.</summary>
     /// <returns>False when the connection is closed, has another owner, or its direction had been ended before.</returns>
     public bool EndWrite(ConnectionId id, int owner) =>
@@ -237,6 +248,7 @@ internal sealed class ConnectionRequests<TState>(
     private void Secure(ConnectionId id, ref ConnectionSlot slot, ref TlsConnectionState tls)
     {
         table.Secured(id.Slot) = new SecuredState { Tls = tls };
+        output.CountTls(tls.Parameters, 1);
         slot.Set(ConnectionFlags.Secured);
         tls.Release();
     }

@@ -21,8 +21,6 @@ internal struct ConnectionSlot
     private const ConnectionFlags WantConnected = WantTls | ConnectionFlags.Secured | ConnectionFlags.ReadStalled | ConnectionFlags.ReadEnded
         | ConnectionFlags.WriteEnded | ConnectionFlags.WatchesInput | ConnectionFlags.Unwatched | ConnectionFlags.Held;
 
-    private const ConnectionFlags AllFlags = (ConnectionFlags)int.MaxValue;
-
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public int Gate;
 
@@ -126,7 +124,6 @@ internal struct ConnectionSlot
     {
         if (Gate != 0) return "its gate is held";
         if (Generation == 0) return "it was never used";
-        if ((Flags & ~AllFlags) != 0) return "it has flags that there are not";
         if (!Enum.IsDefined(Reason)) return "it is closed for no reason";
         return Is(ConnectionFlags.OpenSslRecords) ? "its records are OpenSSL's" : FindViolation();
     }

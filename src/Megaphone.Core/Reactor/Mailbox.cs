@@ -33,6 +33,9 @@ internal sealed class Mailbox : IDisposable
 
         /// <summary>Begin a drain.</summary>
         Drain = 32,
+
+        /// <summary>Close those that are marked with <see cref="ConnectionFlags.Kicked"/>.</summary>
+        Kick = 64,
     }
 
     /// <summary>What epoll is to watch for input: it has some when something was posted.</summary>

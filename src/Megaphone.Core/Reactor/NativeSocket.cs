@@ -94,6 +94,15 @@ internal static unsafe class NativeSocket
         return address;
     }
 
+    /// <summary>The address at the other end of a socket; zeros when it is not connected any more.</summary>
+    public static NativeAddress PeerAddress(int descriptor)
+    {
+        NativeAddress address = default;
+        uint length = NativeAddress.Size;
+        _ = Libc.GetPeerName(descriptor, &address, &length);
+        return address;
+    }
+
     /// <summary>The kernel reports input from so many bytes on, or from fewer when it can hold no more, or no more can come (SO_RCVLOWAT).</summary>
     public static void ReportFrom(int descriptor, int bytes) =>
         _ = Libc.SetSocketOption(descriptor, Libc.SolSocket, Libc.SoReceiveLowWater, bytes);

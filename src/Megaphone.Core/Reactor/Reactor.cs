@@ -29,15 +29,18 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     private readonly Listeners _listeners;
     private readonly ConnectionTable<TState> _table;
     private readonly OutgoingConnects<TState>? _outgoing;
+    private readonly ConnectionOutput<TState> _output;
     private readonly ConnectionMachine<TState> _machine;
     private readonly Arrivals<TState> _arrivals;
     private readonly Sweep _sweep;
     private readonly Sweep _drain = new(double.PositiveInfinity);
     private readonly Sweep _look = new(double.PositiveInfinity);
+    private readonly Sweep _kick = new(double.PositiveInfinity);
     private long _lookAt;
     private Thread? _thread;
     private volatile bool _isDraining;
     private TimeSpan _drainOver;
+    private double _drainShare;
     private bool _drainWaits;
     private long _drainEnd;
     private bool _isOneLeft;
@@ -60,13 +63,14 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         _table = new ConnectionTable<TState>(index, capacity, (first, count) => handler.OnSlotsGivenBack(index, first, count));
         _sweep = new Sweep(options.CloseRate == 0 ? double.PositiveInfinity : (double)options.CloseRate / options.Reactors);
         EpollInterest interest = new(_epoll);
-        ConnectionOutput<TState> output = new(_table, handler, interest, options.Buffers, metrics);
+        ConnectionOutput<TState> output = _output = new(_table, handler, interest, options.Buffers, metrics);
         _outgoing = outgoing is null ? null : new OutgoingConnects<TState>(_table, outgoing, interest, options, capacity);
         _arrivals = new Arrivals<TState>(options.AdmitTimeout, _table, capacity, _mailbox);
         TlsInput<TState> tls = new(_table, output, options.Buffers, metrics);
         ConnectionInput<TState> input = new(_table, handler, interest, _arrivals, tls);
         _machine = new ConnectionMachine<TState>(
             _table, capacity, handler, _outgoing, input, output, interest, _mailbox, options.HalfOpenTimeout);
+        Survey = new ConnectionSurvey<TState>(_table);
         Connections = new ConnectionRequests<TState>(_table, accepted, _outgoing, output, interest, _arrivals, _mailbox);
         _name = $"{options.Name} {index}";
         _metrics = metrics;
@@ -78,6 +82,9 @@ internal sealed unsafe class Reactor<TState> : IDisposable
 
     /// <summary>What any thread may do to its connections.</summary>
     public ConnectionRequests<TState> Connections { get; }
+
+    /// <summary>Looks at its connections.</summary>
+    public ConnectionSurvey<TState> Survey { get; }
 
     /// <summary>Connections it holds now.</summary>
     public int Count => _table.Count;
@@ -120,11 +127,13 @@ internal sealed unsafe class Reactor<TState> : IDisposable
             throw new IOException($"a reactor cannot be woken: {Libc.Describe(error)}");
         foreach (int listener in listeners) _epoll.Remove(listener);
         _arrivals.AddAll();
+        _output.CountAllTls();
         _metrics.AddBuffered(buffered);
         _metrics.AddBufferMemory(memory);
 
         // What others had posted is lost with them: everything is looked at once.
-        _mailbox.Post(Mailbox.Requests.UpdateAll | Mailbox.Requests.ReleaseStalled | (_accepted is null ? 0 : Mailbox.Requests.Sweep));
+        Mailbox.Requests ofAccepted = _accepted is null ? Mailbox.Requests.None : Mailbox.Requests.Sweep | Mailbox.Requests.Kick;
+        _mailbox.Post(Mailbox.Requests.UpdateAll | Mailbox.Requests.ReleaseStalled | ofAccepted);
     }
 
     /// <summary>Has this reactor accept clients from a listener. To be called before <see cref="Start"/>.</summary>
@@ -145,12 +154,19 @@ internal sealed unsafe class Reactor<TState> : IDisposable
     /// the last call counts.</summary>
     /// <param name="over">The time; zero: at once.</param>
     /// <param name="waits">Whether one that has been sent a part of something waits for the rest, until a little after that time.</param>
-    public void Drain(TimeSpan over, bool waits)
+    /// <param name="share">The part of all connections for which the handler has a reason, about.</param>
+    public void Drain(TimeSpan over, bool waits, double share = 1)
     {
-        (_drainOver, _drainWaits) = (over, waits);
+        (_drainOver, _drainWaits, _drainShare) = (over, waits, share);
         _isDraining = true;
         _mailbox.Post(Mailbox.Requests.Drain);
     }
+
+    /// <summary>Gives up a drain: those whom it has not closed stay. Any thread.</summary>
+    public void EndDrain() => _isDraining = false;
+
+    /// <summary>Closes all connections that are marked with <see cref="ConnectionFlags.Kicked"/>, in turns. Any thread.</summary>
+    public void CloseKicked() => _mailbox.Post(Mailbox.Requests.Kick);
 
     /// <summary>Closes the listeners. Any thread.</summary>
     public void StopAccepting() => _mailbox.Post(Mailbox.Requests.StopAccepting);
@@ -218,6 +234,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
             while (_arrivals.TryTakeLate(now, out ConnectionId id)) _machine.CloseFor(_accepted!, id.Slot, CloseOccasion.Late, mayWait: false);
             if (_sweep.TryBeginTurn(now)) SweepOn();
             if (_drain.TryBeginTurn(now)) DrainOn(now);
+            if (_kick.TryBeginTurn(now)) KickOn();
             if (UntilLook(now) == 0) BeginLook(now);
             if (_look.TryBeginTurn(now)) LookOn();
             _listeners.ResumeIfDue(now);
@@ -238,6 +255,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         if (requests.HasFlag(Mailbox.Requests.StopAccepting)) _listeners.Dispose();
         if (requests.HasFlag(Mailbox.Requests.Sweep)) _sweep.Begin(Environment.TickCount64);
         if (requests.HasFlag(Mailbox.Requests.Drain)) BeginDrain(Environment.TickCount64);
+        if (requests.HasFlag(Mailbox.Requests.Kick)) _kick.Begin(Environment.TickCount64);
         if (requests.HasFlag(Mailbox.Requests.ReleaseStalled)) _machine.RetryStalled();
         return !requests.HasFlag(Mailbox.Requests.Stop);
     }
@@ -247,6 +265,15 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         while (_sweep.TryNext(_table.Used, out int index))
         {
             if (_machine.CloseFor(_accepted!, index, CloseOccasion.Sweep, mayWait: false) is true) _sweep.CountClosed();
+        }
+    }
+
+    private void KickOn()
+    {
+        while (_kick.TryNext(_table.Used, out int index))
+        {
+            if (!_table.Slot(index).Is(ConnectionFlags.Kicked)) continue;
+            if (_machine.CloseFor(_accepted!, index, CloseOccasion.Kick, mayWait: false) is true) _kick.CountClosed();
         }
     }
 
@@ -271,7 +298,8 @@ internal sealed unsafe class Reactor<TState> : IDisposable
 
     private void BeginDrain(long now)
     {
-        _drain.ClosesPerSecond = _drainOver > TimeSpan.Zero ? Math.Max(1, _table.Count) / _drainOver.TotalSeconds : double.PositiveInfinity;
+        double all = Math.Max(1, _table.Count * _drainShare);
+        _drain.ClosesPerSecond = _drainOver > TimeSpan.Zero ? all / _drainOver.TotalSeconds : double.PositiveInfinity;
         _drainEnd = now + (long)_drainOver.TotalMilliseconds + LongestWaitForTheRest;
         _isOneLeft = false;
         _drain.Begin(now);
@@ -279,6 +307,12 @@ internal sealed unsafe class Reactor<TState> : IDisposable
 
     private void DrainOn(long now)
     {
+        if (!_isDraining)
+        {
+            _drain.End();
+            return;
+        }
+
         bool mayWait = _drainWaits && now < _drainEnd;
         while (_drain.TryNext(_table.Used, out int index))
         {
@@ -299,6 +333,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         int until = Math.Min(Math.Min(_machine.UntilDeadline(now), _arrivals.UntilNext(now)), _listeners.UntilResume(now));
         until = Math.Min(until, Math.Min(_sweep.UntilNextTurn, _drain.UntilNextTurn));
         until = Math.Min(until, Math.Min(_look.UntilNextTurn, UntilLook(now)));
+        until = Math.Min(until, _kick.UntilNextTurn);
         return until == int.MaxValue ? -1 : until;
     }
 }

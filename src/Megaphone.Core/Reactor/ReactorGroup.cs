@@ -154,13 +154,44 @@ internal sealed class ReactorGroup<TState>
         foreach (Reactor<TState> reactor in _reactors) reactor.Sweep();
     }
 
+    /// <inheritdoc cref="ConnectionSurvey{TState}.Look"/>
+    /// <remarks>In steps, on as many threads of the pool as half of the cores: both functions are called by several at the same time.</remarks>
+    public void Survey(SurveyFilter<TState> wants, SurveyVisitor<TState> visit)
+    {
+        (ConnectionSurvey<TState> Survey, int Step)[] steps =
+            [.. _reactors.SelectMany(reactor => Enumerable.Range(0, reactor.Survey.Steps).Select(step => (reactor.Survey, step)))];
+        int taken = 0;
+        int threads = Math.Clamp(Environment.ProcessorCount / 2, 1, Math.Max(1, steps.Length));
+        Task.WaitAll([.. Enumerable.Range(0, threads).Select(_ => Task.Run(LookOn))]);
+
+        void LookOn()
+        {
+            for (int next; (next = Interlocked.Increment(ref taken) - 1) < steps.Length;) steps[next].Survey.Look(steps[next].Step, wants, visit);
+        }
+    }
+
+    /// <summary>Closes clients, whoever's they are, if the handler agrees. Any thread.</summary>
+    /// <returns>How many of them there were.</returns>
+    public int Kick(IReadOnlyCollection<ConnectionId> clients)
+    {
+        int marked = clients.Count(id => Find(id)?.TryMarkKicked(id) is true);
+        foreach (Reactor<TState> reactor in _reactors) reactor.CloseKicked();
+        return marked;
+    }
+
     /// <summary>Whether a drain is under way.</summary>
     public bool IsDraining => _reactors.Any(reactor => reactor.IsDraining);
 
     /// <inheritdoc cref="Reactor{TState}.Drain"/>
-    public void Drain(TimeSpan over, bool waits)
+    public void Drain(TimeSpan over, bool waits, double share = 1)
     {
-        foreach (Reactor<TState> reactor in _reactors) reactor.Drain(over, waits);
+        foreach (Reactor<TState> reactor in _reactors) reactor.Drain(over, waits, share);
+    }
+
+    /// <inheritdoc cref="Reactor{TState}.EndDrain"/>
+    public void EndDrain()
+    {
+        foreach (Reactor<TState> reactor in _reactors) reactor.EndDrain();
     }
 
     /// <inheritdoc cref="Reactor{TState}.StopAccepting"/>

@@ -49,6 +49,9 @@ internal sealed class Sweep
         _turnBegan = isAgain ? now : now - Interval;
     }
 
+    /// <summary>Ends it, whether it has looked at all slots or not.</summary>
+    public void End() => IsRunning = false;
+
     /// <summary>Begins a turn, if it is time for one.</summary>
     public bool TryBeginTurn(long now)
     {

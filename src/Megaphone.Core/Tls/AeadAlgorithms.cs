@@ -1,8 +1,14 @@
+using System.Collections.Immutable;
+
 namespace Megaphone.Tls;
 
 /// <summary>What each <see cref="AeadAlgorithm"/> has of its own. All have nonces of 12 bytes and tags of 16.</summary>
 internal static class AeadAlgorithms
 {
+    /// <summary>All of them.</summary>
+    public static readonly ImmutableArray<AeadAlgorithm> All =
+        [AeadAlgorithm.Aes128Gcm, AeadAlgorithm.Aes256Gcm, AeadAlgorithm.ChaCha20Poly1305];
+
     public const int NonceBytes = 12;
     public const int TagBytes = 16;
     public const int MaxKeyBytes = 32;

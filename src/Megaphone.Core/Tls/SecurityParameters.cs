@@ -17,6 +17,9 @@ internal readonly record struct SecurityParameters
     /// <summary>TLS 1.3; else it is TLS 1.2.</summary>
     public bool IsTls13 => (_value & Tls13) != 0;
 
+    /// <summary>The version of TLS, as OpenSSL writes it.</summary>
+    public string Version => IsTls13 ? "TLSv1.3" : "TLSv1.2";
+
     /// <summary>What records are protected with.</summary>
     public AeadAlgorithm Algorithm => (AeadAlgorithm)(_value & ~Tls13);
 

@@ -1,6 +1,8 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using Megaphone.Metrics;
+using Megaphone.Reactor;
+using Megaphone.Tls;
 using Megaphone.Xmpp;
 
 namespace Megaphone.Admin;
@@ -83,7 +85,7 @@ internal sealed class MetricsPublisher : IDisposable
                     "Clients logged in now; where servers do not tell, those that they have answered, and of bytes those that have sent some.");
                 Meter.CreateObservableCounter(
                     "megaphone_login_seconds",
-                    () => Samples(metrics.Logins),
+                    () => Samples(metrics.Logins, TimeHistogram.LongBounds),
                     null,
                     "Time from the connection to the login.",
                     [new(PrometheusText.Histogram, true)]);
@@ -92,6 +94,24 @@ internal sealed class MetricsPublisher : IDisposable
                     () => Enum.GetValues<Limit>().Select(limit => new Measurement<long>(metrics.Limited(limit), LabelOf("limit", Label.Of(limit)))),
                     null,
                     "Clients that a limit kept out or ended, by limit.");
+                Meter.CreateObservableGauge(
+                    "megaphone_listener_clients",
+                    () => metrics.Listeners().GroupBy(listener => listener.Name).Select(alike => new Measurement<long>(
+                        alike.Sum(listener => listener.Clients), LabelOf("listener", alike.Key))),
+                    null,
+                    "Clients connected now, by listener; closed: by a reload.");
+                Meter.CreateObservableGauge(
+                    "megaphone_tls_clients",
+                    () => TlsKinds().Select(kind => new Measurement<long>(
+                        metrics.Tls(kind.IsTls13, kind.Algorithm), LabelOf("version", kind.Version), LabelOf("cipher", kind.Cipher))),
+                    null,
+                    "Clients connected now whose records are protected here, by version and cipher.");
+                Meter.CreateObservableCounter(
+                    "megaphone_tls_handshake_seconds",
+                    () => Samples(metrics.HandshakeTimes, TimeHistogram.ShortBounds),
+                    null,
+                    "Time of TLS handshakes with clients that succeeded, STARTTLS not included.",
+                    [new(PrometheusText.Histogram, true)]);
                 Meter.CreateObservableGauge(
                     "megaphone_ecm_handshaking",
                     () => metrics.Handshaking,
@@ -131,6 +151,17 @@ internal sealed class MetricsPublisher : IDisposable
             }
         }
 
+        Meter.CreateObservableGauge(
+            "megaphone_limit",
+            () => _roles.SelectMany(role => role.Limits.Select(limit => new Measurement<double>(limit.Value, LabelOf("limit", limit.Limit)))),
+            null,
+            "What is configured for a limit: a number, bytes, or seconds.");
+        Meter.CreateObservableCounter(
+            "megaphone_link_round_trip_seconds",
+            () => _roles.SelectMany(role => Samples(role.RoundTrips, TimeHistogram.ShortBounds, RoleLabel(role))),
+            null,
+            "Time until a ping over a link was answered.",
+            [new(PrometheusText.Histogram, true)]);
         Meter.CreateObservableGauge("megaphone_links", ForRoles(role => role.Links), null, "Links up now.");
         Meter.CreateObservableGauge(
             "megaphone_link_certificate_expiry_seconds",
@@ -229,6 +260,8 @@ internal sealed class MetricsPublisher : IDisposable
             "Resident memory now.");
         Meter.CreateObservableGauge("process_open_fds", OpenDescriptors.Count, null, "Descriptors open now.");
         Meter.CreateObservableGauge(
+            "process_max_fds", () => (double)OpenFileLimit.Soft(), null, "Descriptors that this process may have open.");
+        Meter.CreateObservableGauge(
             "process_start_time_seconds",
             () => _started.ToUnixTimeMilliseconds() / 1000d,
             null,
@@ -243,19 +276,25 @@ internal sealed class MetricsPublisher : IDisposable
 
     private static KeyValuePair<string, object?> LabelOf(string name, string value) => new(name, value);
 
-    private static IEnumerable<Measurement<double>> Samples(TimeHistogram times)
+    private static IEnumerable<Measurement<double>> Samples(
+        TimeHistogram times, IReadOnlyList<double> bounds, params KeyValuePair<string, object?>[] labels)
     {
         long count = 0;
-        for (int bound = 0; bound <= TimeHistogram.Bounds.Count; bound++)
+        for (int bound = 0; bound <= bounds.Count; bound++)
         {
             count += times.Count(bound);
-            string upTo = bound == TimeHistogram.Bounds.Count ? "+Inf" : TimeHistogram.Bounds[bound].ToString(CultureInfo.InvariantCulture);
-            yield return new Measurement<double>(count, LabelOf(PrometheusText.Part, "bucket"), LabelOf("le", upTo));
+            string upTo = bound == bounds.Count ? "+Inf" : bounds[bound].ToString(CultureInfo.InvariantCulture);
+            yield return new Measurement<double>(count, [LabelOf(PrometheusText.Part, "bucket"), .. labels, LabelOf("le", upTo)]);
         }
 
-        yield return new Measurement<double>(times.Sum, LabelOf(PrometheusText.Part, "sum"));
-        yield return new Measurement<double>(count, LabelOf(PrometheusText.Part, "count"));
+        yield return new Measurement<double>(times.Sum, [LabelOf(PrometheusText.Part, "sum"), .. labels]);
+        yield return new Measurement<double>(count, [LabelOf(PrometheusText.Part, "count"), .. labels]);
     }
+
+    private static IEnumerable<(bool IsTls13, int Algorithm, string Version, string Cipher)> TlsKinds() =>
+        from isTls13 in (bool[])[false, true]
+        from algorithm in AeadAlgorithms.All
+        select (isTls13, AeadAlgorithms.All.IndexOf(algorithm), new SecurityParameters(isTls13, algorithm).Version, algorithm.Name());
 
     private static KeyValuePair<string, object?> RoleLabel(RoleMetrics metrics) => LabelOf("role", Label.Of(metrics.Role));
 

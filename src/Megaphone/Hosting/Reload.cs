@@ -50,7 +50,15 @@ internal sealed class Reload(
     public long Restore(StateReader reader)
     {
         long began = reader.Read<long>();
-        foreach (ReloadResult result in Results) counters.Add(result, reader.Read<long>());
+        foreach (ReloadResult result in Results) counters.GoOnFrom(result, reader.Read<long>());
+        for (int left = reader.ReadNumber(0, ReloadCounters.MostRemembered, "the number of reloads"); left > 0; left--)
+        {
+            long at = reader.Read<long>();
+            reader.Check(at >= 0 && at <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds(), "when a reload was");
+            ReloadResult result = (ReloadResult)reader.ReadNumber(0, Results.Length - 1, "how a reload came out");
+            counters.Remember(DateTimeOffset.FromUnixTimeMilliseconds(at), result);
+        }
+
         _orders.Restore(reader);
         return began;
     }
@@ -153,6 +161,14 @@ internal sealed class Reload(
     {
         writer.Write(began);
         foreach (ReloadResult result in Results) writer.Write(counters.Count(result));
+        IReadOnlyList<(DateTimeOffset At, ReloadResult Result)> last = counters.Last;
+        writer.Write(last.Count);
+        foreach ((DateTimeOffset at, ReloadResult result) in last)
+        {
+            writer.Write(at.ToUnixTimeMilliseconds());
+            writer.Write((int)result);
+        }
+
         _orders.Save(writer);
         service.Save(writer);
     }

@@ -25,7 +25,7 @@ public sealed class ClientLimitsTests : IDisposable
     {
         Assert.True(_limits.TryArrive(Peer));
         _limits.Begin(new ConnectionId(1), Peer);
-        _limits.Admit(new ConnectionId(1), isUser: true);
+        _limits.Admit(new ConnectionId(1), isUser: true, isProxied: false);
         Assert.True(_limits.TryArrive(Peer));
         _limits.Begin(new ConnectionId(2), Peer);
         Assert.False(_limits.TryArrive(Peer));
@@ -56,7 +56,7 @@ public sealed class ClientLimitsTests : IDisposable
         for (ulong id = 101; id <= 116; id++) Arrive(id, newcomer);
         Assert.False(limits.TryFindBusiest(newcomer, out _));
 
-        for (ulong id = 1; id <= 17; id++) limits.Admit(new ConnectionId(id), isUser: true);
+        for (ulong id = 1; id <= 17; id++) limits.Admit(new ConnectionId(id), isUser: true, isProxied: false);
         NativeAddress another = new(new IPEndPoint(IPAddress.Parse("192.0.2.3"), 50_000));
         Assert.True(limits.TryFindBusiest(another, out busiest));
         Assert.InRange(busiest.Value, 100u, 116u);
@@ -78,10 +78,10 @@ public sealed class ClientLimitsTests : IDisposable
         }
 
         Assert.Equal(0, _metrics.LoggedIn);
-        _limits.Admit(new ConnectionId(1), isUser: true);
-        _limits.Admit(new ConnectionId(2), isUser: true);
+        _limits.Admit(new ConnectionId(1), isUser: true, isProxied: false);
+        _limits.Admit(new ConnectionId(2), isUser: true, isProxied: false);
         Assert.Equal(2, _metrics.LoggedIn);
-        Assert.Equal(2, Enumerable.Range(0, TimeHistogram.Bounds.Count + 1).Sum(bound => _metrics.Logins.Count(bound)));
+        Assert.Equal(2, Enumerable.Range(0, TimeHistogram.LongBounds.Count + 1).Sum(bound => _metrics.Logins.Count(bound)));
         _limits.Leave(new ConnectionId(1), isUser: true);
         _limits.Leave(new ConnectionId(2), isUser: true);
         Assert.Equal(0, _metrics.LoggedIn);
@@ -92,7 +92,7 @@ public sealed class ClientLimitsTests : IDisposable
     {
         _limits.TryArrive(Peer);
         _limits.Begin(new ConnectionId(1), Peer);
-        _limits.Admit(new ConnectionId(1), isUser: false);
+        _limits.Admit(new ConnectionId(1), isUser: false, isProxied: false);
         Assert.Equal(0, _limits.NotLoggedIn(Peer));
         Assert.Equal(0, _metrics.LoggedIn);
         Assert.True(_limits.TryArrive(Peer));
@@ -111,7 +111,7 @@ public sealed class ClientLimitsTests : IDisposable
             _limits.Begin(new ConnectionId(id), Peer);
         }
 
-        _limits.Admit(new ConnectionId(1), isUser: true);
+        _limits.Admit(new ConnectionId(1), isUser: true, isProxied: false);
         using ClientLimits next = HandedOver.Copy(_limits.Save, reader => Restored(reader, perAddress: 1));
         Assert.Equal(1, next.NotLoggedIn(Peer));
         Assert.False(next.TryArrive(Peer));
@@ -142,5 +142,24 @@ public sealed class ClientLimitsTests : IDisposable
         ClientLimits next = new(new LimitOptions { PerAddress = perAddress }, 100, _metrics);
         next.Restore(reader);
         return next;
+    }
+
+    [Fact]
+    public void The_address_of_a_client_is_kept_where_it_is_limited_or_a_proxy_has_named_it()
+    {
+        using ClientLimits unlimited = new(new LimitOptions(), 100, _metrics);
+        for (ulong id = 1; id <= 2; id++)
+        {
+            unlimited.TryArrive(Peer);
+            unlimited.Begin(new ConnectionId(id), Peer);
+            Assert.True(unlimited.TryFind(new ConnectionId(id), out ClientAddress address));
+            Assert.Equal("192.0.2.1", address.ToString());
+            unlimited.Admit(new ConnectionId(id), isUser: true, isProxied: id == 2);
+        }
+
+        Assert.False(unlimited.TryFind(new ConnectionId(1), out _));
+        Assert.True(unlimited.TryFind(new ConnectionId(2), out _));
+        unlimited.Leave(new ConnectionId(2), isUser: true);
+        Assert.False(unlimited.TryFind(new ConnectionId(2), out _));
     }
 }

@@ -24,6 +24,14 @@ public class EcmHeadTests
     }
 
     [Fact]
+    public void Of_listeners_that_are_alike_each_keeps_its_own_clients()
+    {
+        EcmHead head = Head((1, Small), (1, Small), (1, Small));
+        Assert.Equal([0, 1, 2], head.MapListeners(head.Adapt(Options((1, Small), (1, Small), (1, Small)), [])));
+        Assert.Equal([0, 1, 0], head.MapListeners(head.Adapt(Options((1, Small), (1, Small)), [])));
+    }
+
+    [Fact]
     public void Listeners_that_come_and_go_for_ever_leave_no_more_than_their_bounds()
     {
         EcmHead head = Head((1, Small), (2, Large));

@@ -136,6 +136,27 @@ public class EcmServersTests
     }
 
     [Fact]
+    public void A_server_that_is_taken_out_gets_nobody_until_it_is_put_back()
+    {
+        EcmLink first = Add("node1"), second = Add("node2");
+        Up(first, "a");
+        Up(second, "b");
+        Assert.Equal(5, ClientsOf(10)["a"]);
+        Assert.Equal(5, _servers.TakeOut(first.Address.Target));
+        Assert.Equal((true, false), (_servers.IsTakenOut(first.Index), _servers.IsTakenOut(second.Index)));
+        Assert.Equal((5, 15), (ClientsOf(10)["a"], ClientsOf(0)["b"]));
+        Assert.Equal(("drained", "up"), (first.Status.State, second.Status.State));
+        Assert.Equal(["node1:6280 is drained by an operator"], Outages("node1"));
+
+        // So is a link that is made meanwhile.
+        EcmLink third = Add("node1");
+        Up(third, "a");
+        Assert.Equal((5, 25), (ClientsOf(10)["a"], ClientsOf(0)["b"]));
+        _servers.PutBack();
+        Assert.Equal((15, 25), (ClientsOf(10)["a"], ClientsOf(0)["b"]));
+    }
+
+    [Fact]
     public void There_is_a_bound_to_all_links()
     {
         List<EcmLink> all = [.. Enumerable.Range(0, EcmServers.MaxLinks).Select(_ => Add("node1"))];

@@ -105,6 +105,21 @@ public sealed class LinkTakeUpTests : IDisposable
     }
 
     [Fact]
+    public async Task A_drain_counts_until_the_link_is_taken_up()
+    {
+        (Socket peer, string token) = _us.OpenNew();
+        await _us.HandledAsync(0, "up");
+        Send(peer, 0, """{"op":"drain"}""");
+        await BoundedWait.UntilAsync(() => _us.Connection(0).Link is { Draining: true }, "the drain");
+        await _us.CutAsync(peer);
+        Assert.True(_us.Connection(0).Link!.Draining);
+        Socket again = _us.Open(Hello(Request(token, 0))).Peer;
+        await BoundedWait.UntilAsync(() => !_us.Connection(0).Link!.Draining, "the link to be taken up");
+        Send(again, 0, """{"op":"drain"}""");
+        await BoundedWait.UntilAsync(() => _us.Connection(0).Link!.Draining, "the drain");
+    }
+
+    [Fact]
     public async Task Half_a_packet_is_forgotten_with_its_connection()
     {
         (Socket peer, string token) = _us.OpenNew();

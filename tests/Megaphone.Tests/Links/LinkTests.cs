@@ -276,8 +276,12 @@ public class LinkTests
             await BoundedWait.UntilAsync(() => link.Metrics.PacketsIn > received, "the pong");
         }
 
+        // The clock has stood still meanwhile. An answer to a question that nobody has asked is not counted.
+        link.Send(0, """{"op":"pong","token":20}""");
+        link.Send(7, "hi");
+        await link.HandledAsync("up, 7:hi");
+        Assert.Equal((20, 0), (link.Metrics.RoundTrips.Count(0), link.Metrics.RoundTrips.Sum));
         Assert.Equal("", link.Connection.CloseReason);
-        Assert.Equal("up", link.Handler.Events);
     }
 
     [Fact]
