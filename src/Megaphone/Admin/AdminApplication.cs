@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
+using Megaphone.Operator;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
@@ -9,19 +11,21 @@ using Microsoft.Extensions.Logging;
 namespace Megaphone.Admin;
 
 /// <summary>
-/// The admin endpoint's HTTP application: <c>/healthz</c>, <c>/readyz</c> and <c>/metrics</c>, for GET and HEAD; over the operator's socket also
-/// <c>/reload</c>, for POST.
+/// The admin endpoint's HTTP application: the status page and <c>/status.json</c> behind it, <c>/healthz</c>, <c>/readyz</c> and
+/// <c>/metrics</c>, for GET and HEAD; over the operator's socket also <see cref="OperatorRoutes"/>.
 /// </summary>
 /// <param name="notReady">Why this process is not ready to serve clients; null when it is.</param>
 /// <param name="outages">A line for each server that is out, though this process is ready.</param>
 /// <param name="metrics">Writes the body of <c>/metrics</c>.</param>
-/// <param name="reload">Orders a reload, and answers the waiter at its end.</param>
+/// <param name="status">Says how the process is.</param>
+/// <param name="operators">What there is over the operator's socket only.</param>
 /// <param name="log">The log for failed requests.</param>
 internal sealed class AdminApplication(
     Func<string?> notReady,
     Func<IEnumerable<string>> outages,
     PrometheusText metrics,
-    Action<ReloadWaiter> reload,
+    StatusSource status,
+    OperatorRoutes operators,
     ILogger<AdminApplication> log) : IHttpApplication<HttpContext>
 {
     private const string PlainText = "text/plain; charset=utf-8";
@@ -40,10 +44,10 @@ internal sealed class AdminApplication(
     public Task ProcessRequestAsync(HttpContext context)
     {
         string? path = context.Request.Path.Value;
-        if (path is "/reload" && context.Features.Get<IConnectionSocketFeature>()?.Socket is { AddressFamily: AddressFamily.Unix } connection)
-            return ReloadAsync(context, connection);
-        if (path is not ("/healthz" or "/readyz" or "/metrics"))
-            return RespondAsync(context, StatusCodes.Status404NotFound, "There are /healthz, /readyz and /metrics.\n");
+        if (OperatorRoutes.Has(path) && context.Features.Get<IConnectionSocketFeature>()?.Socket is { AddressFamily: AddressFamily.Unix } connection)
+            return operators.ServeAsync(context, connection);
+        if (path is not ("/" or "/status.json" or "/healthz" or "/readyz" or "/metrics"))
+            return RespondAsync(context, StatusCodes.Status404NotFound, "There are /, /status.json, /healthz, /readyz and /metrics.\n");
 
         if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
         {
@@ -53,6 +57,10 @@ internal sealed class AdminApplication(
 
         return path switch
         {
+            "/" => RespondWithPageAsync(context),
+            "/status.json" => RespondAsync(
+                context, StatusCodes.Status200OK, JsonSerializer.SerializeToUtf8Bytes(status.Read(), OperatorJson.Default.StatusReport),
+                "application/json"),
             "/metrics" => RespondAsync(context, StatusCodes.Status200OK, metrics.Write(), PrometheusText.ContentType),
             "/readyz" when notReady() is { } reason => RespondAsync(context, StatusCodes.Status503ServiceUnavailable, $"{reason}\n"),
             "/readyz" => RespondAsync(context, StatusCodes.Status200OK, string.Concat(outages().Prepend("ready").Select(line => $"{line}\n"))),
@@ -60,25 +68,19 @@ internal sealed class AdminApplication(
         };
     }
 
-    private async Task ReloadAsync(HttpContext context, Socket connection)
+    private static Task RespondWithPageAsync(HttpContext context)
     {
-        if (!HttpMethods.IsPost(context.Request.Method))
-        {
-            context.Response.Headers.Allow = "POST";
-            await RespondAsync(context, StatusCodes.Status405MethodNotAllowed, "Only POST.\n");
-            return;
-        }
-
-        ReloadWaiter waiter = new(connection);
-        reload(waiter);
-        ReloadOutcome outcome = await waiter.Outcome;
-        await RespondAsync(context, outcome.Status, outcome.ToJson(), "application/json");
+        context.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+        context.Response.Headers["Referrer-Policy"] = "no-referrer";
+        return RespondAsync(context, StatusCodes.Status200OK, StatusPage.Html, "text/html; charset=utf-8");
     }
 
     private static Task RespondAsync(HttpContext context, int status, string text, string contentType = PlainText) =>
         RespondAsync(context, status, Encoding.UTF8.GetBytes(text), contentType);
 
-    private static Task RespondAsync(HttpContext context, int status, byte[] body, string contentType)
+    /// <summary>Answers a request.</summary>
+    internal static Task RespondAsync(HttpContext context, int status, byte[] body, string contentType)
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = contentType;

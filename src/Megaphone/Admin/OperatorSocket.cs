@@ -2,7 +2,7 @@ using System.Net.Sockets;
 
 namespace Megaphone.Admin;
 
-/// <summary>The Unix socket over which an operator orders a reload: whoever may write to its file may.</summary>
+/// <summary>The Unix socket over which operators ask the service and give it orders: whoever may write to its file may.</summary>
 internal static class OperatorSocket
 {
     private static readonly string Fix = "choose a path in a folder that the service may write to, for example /run/megaphone/admin.sock";

@@ -15,6 +15,9 @@ internal enum Command
     /// <summary>Ask a running service for a reload, and wait for its end.</summary>
     Reload,
 
+    /// <summary>Ask a running service for something else, or give it an order: an <see cref="OperatorCommand"/>.</summary>
+    Operator,
+
     /// <summary>Find out whether this could take the place of a process that runs: that process asks it, in a reload.</summary>
     Rehearse,
 

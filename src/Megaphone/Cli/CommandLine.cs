@@ -9,6 +9,7 @@ namespace Megaphone.Cli;
 /// <remarks>
 /// <code>
 /// megaphone [run | check | health | reload] [--config FILE] [--SECTION:KEY VALUE | --SECTION:KEY=VALUE …]
+/// megaphone status | clients | kick | drain | undrain | loglevel | config [WORD …] [--OPTION VALUE …] [--json] [--config FILE] …
 /// megaphone bench MODE …
 /// megaphone --help | --version
 /// </code>
@@ -24,6 +25,15 @@ internal sealed record CommandLine
     /// <summary>With <see cref="Command.Bench"/>, what stands behind it: another grammar.</summary>
     public IReadOnlyList<string> BenchArguments { get; init; } = [];
 
+    /// <summary>With <see cref="Command.Operator"/>, which one.</summary>
+    public OperatorCommand? Operator { get; init; }
+
+    /// <summary>Its parameters, by name.</summary>
+    public IReadOnlyDictionary<string, string> Parameters { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Whether its answer is wanted as JSON.</summary>
+    public bool AsJson { get; init; }
+
     /// <summary>The settings that were given; of a key given twice the last one.</summary>
     public required IReadOnlyDictionary<string, GivenValue> Settings { get; init; }
 
@@ -31,27 +41,39 @@ internal sealed record CommandLine
     public static CommandLine Parse(ReadOnlySpan<string> arguments, List<Problem> problems)
     {
         Dictionary<string, GivenValue> settings = new(StringComparer.OrdinalIgnoreCase);
+        Dictionary<string, string> parameters = [];
+        OperatorCommand? order = null;
         Command command = Command.Run;
         string? configFile = null;
         int next = 0;
 
         if (arguments.Length > 0 && !arguments[0].StartsWith('-'))
         {
-            command = ParseCommand(arguments[0], problems);
+            order = OperatorCommand.Find(arguments[0]);
+            command = order is null ? ParseCommand(arguments[0], problems) : Command.Operator;
             next = 1;
         }
 
         if (command == Command.Bench)
             return new CommandLine { Command = command, Settings = settings, BenchArguments = [.. arguments[next..]] };
 
-        foreach ((string? key, string? value) in Argument.Parse(arguments[next..]))
+        string[] rest = [.. arguments[next..]];
+        bool asJson = order is not null && rest.Contains(OperatorCommand.Json);
+        if (asJson) rest = [.. rest.Where(argument => argument != OperatorCommand.Json)];
+        foreach ((string? key, string? value) in Argument.Parse(rest))
         {
             if (key is "help" || (key is null && value is "-h"))
                 return new CommandLine { Command = Command.Help, Settings = settings };
             if (key is "version")
                 return new CommandLine { Command = Command.Version, Settings = settings };
 
-            if (key is null)
+            if (order is not null && key is null && order.Words.FirstOrDefault(word => !parameters.ContainsKey(word)) is { } word)
+                parameters[word] = value!;
+            else if (order is not null && key is not null && value is not null && order.Options.Contains(key))
+                parameters[key] = value;
+            else if (order is not null && key is not null && key != "config" && !key.Contains(':') && !order.Options.Contains(key))
+                problems.Add(new Problem($"--{key}", value, $"is no option of megaphone {order.Name}", "`megaphone --help` lists them"));
+            else if (key is null)
                 problems.Add(new Problem("command line", value, "is neither an option nor the value of one", "for example --Ecm:MaxClients 20000"));
             else if (value is null || (key == "config" && value.Length == 0))
                 problems.Add(new Problem($"--{key}", null, "has no value", $"for example {ExampleFor(key)}"));
@@ -61,7 +83,15 @@ internal sealed record CommandLine
                 settings[key] = new GivenValue(value, $"--{key}");
         }
 
-        return new CommandLine { Command = command, ConfigFile = configFile, Settings = settings };
+        return new CommandLine
+        {
+            Command = command,
+            Operator = order,
+            Parameters = parameters,
+            AsJson = asJson,
+            ConfigFile = configFile,
+            Settings = settings,
+        };
     }
 
     private static Command ParseCommand(string word, List<Problem> problems)
@@ -77,7 +107,8 @@ internal sealed record CommandLine
             case "help": return Command.Help;
             case "version": return Command.Version;
             default:
-                problems.Add(new Problem("command", word, "is none of run, check, health, reload and bench", "for example megaphone check"));
+                string all = $"run, check, health, reload, {string.Join(", ", OperatorCommand.All.Select(command => command.Name))} and bench";
+                problems.Add(new Problem("command", word, $"is none of {all}", "for example megaphone check"));
                 return Command.Run;
         }
     }

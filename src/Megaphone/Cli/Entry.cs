@@ -37,7 +37,7 @@ internal static class Entry
         }
 
         IDictionary environment = Environment.GetEnvironmentVariables();
-        if (commandLine.Command == Command.Reload) return Reload(commandLine, environment, problems);
+        if (commandLine.Command is Command.Reload or Command.Operator) return Ask(commandLine, environment, problems);
         if (commandLine.Command == Command.Rehearse) RehearsedFiles.Rehearse();
         if (image.Files >= 0) StateFile.Read(image.Files, RehearsedFiles.Restore);
         Settings settings = SettingsLoader.Load(commandLine.ConfigFile, environment, commandLine.Settings, problems);
@@ -80,7 +80,8 @@ internal static class Entry
         return ExitStatus.Failed;
     }
 
-    private static int Reload(CommandLine commandLine, IDictionary environment, List<Problem> problems)
+    /// <summary>Asks the running service.</summary>
+    private static int Ask(CommandLine commandLine, IDictionary environment, List<Problem> problems)
     {
         foreach (string key in commandLine.Settings.Keys.Where(key => !key.Equals(SettingKeys.AdminSocket.Path, StringComparison.OrdinalIgnoreCase)))
             problems.Add(new Problem($"--{key}", null, "means nothing here", "the service has the settings with which it was started"));
@@ -90,7 +91,16 @@ internal static class Entry
             return ExitStatus.Usage;
         }
 
-        bool isDone = ReloadCommand.TryRun(SettingsLoader.FindSocket(commandLine.ConfigFile, environment, commandLine.Settings), out string message);
+        string socket = SettingsLoader.FindSocket(commandLine.ConfigFile, environment, commandLine.Settings);
+        if (commandLine.Operator is { } order)
+        {
+            int status = order.Run(socket, commandLine.Parameters, commandLine.AsJson, out string answer);
+            if (status == ExitStatus.Ok) Console.Out.Write(answer);
+            else Say(answer);
+            return status;
+        }
+
+        bool isDone = ReloadCommand.TryRun(socket, out string message);
         if (isDone) Console.Out.WriteLine($"Reloaded: {message}");
         else Say($"not reloaded: {message}");
         return isDone ? ExitStatus.Ok : ExitStatus.Failed;

@@ -19,6 +19,14 @@ internal static class HelpText
           megaphone health [--config FILE] [--SECTION:KEY VALUE ...]   ask the running service whether it is sound
           megaphone reload [--config FILE] [--Admin:Socket PATH]       put the installed version, and the configuration as it
                                                                        is now, into use; every client stays connected
+          megaphone status                                             say how the running service is
+          megaphone clients [--address A/N] [--limit N]                list clients, and where they are
+          megaphone kick ID | --address A/N                            end a client, or those from a network
+          megaphone drain [--over T] [--server S]                      end all clients, or those of a server; no new ones
+          megaphone undrain                                            take that back
+          megaphone loglevel CATEGORY LEVEL                            change what is logged, until the next reload
+          megaphone config                                             say what is in force, and where it is from
+              all of them [--json] [--config FILE] [--Admin:Socket PATH], as reload
           megaphone bench MODE --OPTION VALUE ...                      put load on Megaphone or on an XMPP server
           megaphone --help | --version
 

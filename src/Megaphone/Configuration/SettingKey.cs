@@ -25,6 +25,9 @@ internal abstract class SettingKey(string path, string meaning)
     /// <summary>Whether values must never be printed.</summary>
     public abstract bool IsSecret { get; }
 
+    /// <summary>Whether there is one key of this kind, not one for each item of a list.</summary>
+    public bool IsOne => !_parts.Any(IsPlaceholder);
+
     /// <summary>Whether a key that was given is this one.</summary>
     public bool Matches(string given) => given.Split(':') is var parts && parts.Length == _parts.Length && BeginsWith(parts);
 

@@ -226,7 +226,8 @@ internal static class SettingKeys
     public static readonly SettingKey<IPEndPoint> AdminListen = Table.Add(
         "Admin:Listen", SettingFormats.Listen, new IPEndPoint(IPAddress.Loopback, 6281), "where they are served, over plain HTTP");
     public static readonly SettingKey<string?> AdminSocket = Table.File(
-        "Admin:Socket", "/run/megaphone/admin.sock", "Unix socket for `megaphone reload`: whoever may write to its file may order a reload",
+        "Admin:Socket", "/run/megaphone/admin.sock",
+        "Unix socket for operators' commands, `megaphone reload` among them: whoever may write to its file may use them",
         shown: "admin.sock in the unit's folder");
 
     public static readonly SettingKey<TimeSpan> StopTimeout = Table.Duration(

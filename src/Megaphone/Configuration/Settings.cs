@@ -1,6 +1,7 @@
 using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Hub;
+using Megaphone.Operator;
 using Megaphone.Values;
 using Microsoft.Extensions.Logging;
 
@@ -43,6 +44,9 @@ internal sealed record Settings
     /// The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.
     /// </summary>
     public required IReadOnlyDictionary<string, LogLevel> LogLevels { get; init; }
+
+    /// <summary>What is configured for each key, and where.</summary>
+    public IReadOnlyList<ConfiguredValue> Values { get; init; } = [];
 
     /// <summary>The configuration file that was read; null: there was none.</summary>
     public string? File { get; init; }

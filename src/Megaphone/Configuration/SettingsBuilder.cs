@@ -45,6 +45,7 @@ internal static class SettingsBuilder
             MaxSessionsGiven = reader.IsGiven(SettingKeys.MaxSessions),
             StopTimeout = reader.Read(SettingKeys.StopTimeout),
             LogLevels = ReadLogLevels(reader),
+            Values = reader.Describe(),
         };
         RefuseUnfitLink(reader, settings);
         ListenerOverlaps.Refuse(reader, settings);

@@ -1,3 +1,4 @@
+using Megaphone.Operator;
 using Megaphone.Values;
 using Microsoft.Extensions.Configuration;
 
@@ -92,6 +93,9 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
         .Select(key => key[(section.Length + 1)..].Split(':')[0])
         .Distinct(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>What is configured for each key that has a value, in the order of the table: secrets are not shown.</summary>
+    public IReadOnlyList<ConfiguredValue> Describe() => [.. SettingKeys.All.SelectMany(Describe)];
+
     /// <summary>Whether a source gives the key a value.</summary>
     public bool IsGiven(SettingKey key) => Text(key) is not null;
 
@@ -170,6 +174,18 @@ internal sealed class SettingsReader(IReadOnlyList<IReadOnlyDictionary<string, G
 
     private static bool IsBelow(string key, string section) =>
         key.Length > section.Length + 1 && key[section.Length] == ':' && key.StartsWith(section, StringComparison.OrdinalIgnoreCase);
+
+    private IEnumerable<ConfiguredValue> Describe(SettingKey key)
+    {
+        string[] given =
+        [
+            .. sources.SelectMany(KeysOf).Where(key.Matches).Distinct(StringComparer.OrdinalIgnoreCase)
+                .Where(path => Last(path) is { Text.Length: > 0 }).OrderBy(path => path, ConfigurationKeyComparer.Instance),
+        ];
+        if (given.Length == 0)
+            return key.IsOne ? [new ConfiguredValue(key.Path, key.Default, ConfiguredValue.Default)] : [];
+        return given.Select(path => new ConfiguredValue(path, key.IsSecret ? "(a secret)" : Shown(Last(path)!.Text)!, Last(path)!.Origin));
+    }
 
     private string? Text(SettingKey key) => Last(key.Path) is { Text.Length: > 0 } given ? given.Text : null;
 

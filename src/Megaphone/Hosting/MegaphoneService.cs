@@ -9,9 +9,7 @@ using Megaphone.Handover;
 using Megaphone.Hub;
 using Megaphone.Links;
 using Megaphone.Metrics;
-using Megaphone.Preflight;
 using Megaphone.Reactor;
-using Megaphone.Tls;
 using Megaphone.Values;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -27,6 +25,7 @@ namespace Megaphone.Hosting;
 /// <param name="image">How the process was started, and what its last image has left.</param>
 /// <param name="lastWords">Writes the log out, as far as that has been waiting.</param>
 /// <param name="signals">Takes the process's signals.</param>
+/// <param name="levels">What is logged.</param>
 /// <param name="application">Says whether the process is to stop.</param>
 internal sealed class MegaphoneService(
     Settings settings,
@@ -35,7 +34,8 @@ internal sealed class MegaphoneService(
     ProcessImage image,
     LastWords lastWords,
     SignalThread signals,
-    IHostApplicationLifetime application) : IHostedService, IHandedOver, IDisposable
+    LogLevels levels,
+    IHostApplicationLifetime application) : IHostedService, IHandedOver, IDrainable, IDisposable
 {
     /// <summary>
     /// The share of <see cref="Settings.StopTimeout"/> that is kept for the process's own exit, after the roles' deadline.
@@ -44,6 +44,9 @@ internal sealed class MegaphoneService(
 
     /// <summary>The share of <see cref="Settings.StopTimeout"/> in which clients are ended.</summary>
     private const double ShareForClients = 0.5;
+
+    /// <summary>Why it is not ready, though nothing is wrong.</summary>
+    private const string Stopping = "stopping", DrainingNow = "draining";
 
     /// <summary>SIGHUP and SIGUSR1 on x86-64 and arm64: signal(7).</summary>
     private const int HangUp = 1, UserSignal = 10;
@@ -85,7 +88,7 @@ internal sealed class MegaphoneService(
         if (_takenOver is null) Console.Out.WriteLine(ReadyLine());
         systemd.Ready();
         reload.Begin(_takenOver);
-        signals.Handle(UserSignal, () => Drain("SIGUSR1"));
+        signals.Handle(UserSignal, () => _ = Drain("SIGUSR1"));
         signals.Handle(HangUp, () => reload.Order("SIGHUP"));
 
         // A third of the memory is what reading the configuration and starting have needed; with no garbage to come it would stay for ever.
@@ -112,16 +115,32 @@ internal sealed class MegaphoneService(
         ServiceLog.Stopped(_log, (long)Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
     }
 
-    /// <summary>Begins a drain: not ready, no new clients and sessions; the ECM's clients are ended, the hub's sessions stay until they
-    /// end.</summary>
-    /// <param name="cause">For the log.</param>
-    private void Drain(string cause)
+    /// <inheritdoc/>
+    public EcmRole? Ecm => _ecm;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Unchanged => [.. _ecm?.Unchanged ?? [], .. _hub?.Unchanged ?? []];
+
+    /// <inheritdoc/>
+    public bool Drain(string cause, TimeSpan? over = null)
     {
-        if (_draining || _stopping) return;
+        if (_draining || _stopping) return false;
         _draining = true;
         ServiceLog.Draining(_log, cause);
         _hub?.Drain();
-        _ = _ecm?.DrainAsync();
+        _ = _ecm?.DrainAsync(over);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public int? Undrain()
+    {
+        if (_stopping) return null;
+        ServiceLog.Undrained(_log);
+        _ecm?.Undrain();
+        int untold = _hub?.Undrain() ?? 0;
+        _draining = false;
+        return untold;
     }
 
     /// <summary>The address at which a local listener can be reached.</summary>
@@ -207,7 +226,9 @@ internal sealed class MegaphoneService(
         _admin = new AdminEndpoint(
             admin,
             new AdminApplication(
-                NotReady, () => _ecm?.Outages ?? [], _text, waiter => reload.Order("megaphone reload", waiter),
+                NotReady, () => _ecm?.Outages ?? [], _text, new StatusSource(metrics, _reloads, State),
+                new OperatorRoutes(
+                    new OperatorDesk(settings, this, levels, _standstill, _log), waiter => reload.Order("megaphone reload", waiter)),
                 loggers.CreateLogger<AdminApplication>()),
             loggers,
             BindOperatorSocket(admin.Socket, inherited.PathDescriptor),
@@ -218,7 +239,7 @@ internal sealed class MegaphoneService(
         }
         catch (Exception error) when (error is IOException or SocketException)
         {
-            StartFailedException failed = CannotListen(error, "Admin:");
+            StartFailedException failed = StartFailures.CannotListen(settings, error, "Admin:");
             if (_takenOver is null) throw failed;
 
             // Those who are connected go first.
@@ -306,8 +327,8 @@ internal sealed class MegaphoneService(
     private void StartHub(HubOptions hub, List<RoleMetrics> metrics, StateReader? state)
     {
         RoleMetrics counters = new(Role.Hub);
-        HubRole role = Make(() => new HubRole(hub, counters, loggers, state), hub.Tls);
-        Listen(() => role.Start(state), "Hub:");
+        HubRole role = StartFailures.Make(() => new HubRole(hub, counters, loggers, state), hub.Tls);
+        StartFailures.Listen(settings, () => role.Start(state), "Hub:");
         metrics.Add(counters);
         _hub = role;
     }
@@ -329,8 +350,8 @@ internal sealed class MegaphoneService(
         }
 
         RoleMetrics counters = new(Role.Ecm);
-        EcmRole role = Make(() => new EcmRole(ecm, counters, loggers, state), ecm.Connect.Tls);
-        Listen(() => role.Start(state), "Ecm:");
+        EcmRole role = StartFailures.Make(() => new EcmRole(ecm, counters, loggers, state), ecm.Connect.Tls);
+        StartFailures.Listen(settings, () => role.Start(state), "Ecm:");
         metrics.Insert(0, counters);
         _ecm = role;
     }
@@ -347,7 +368,15 @@ internal sealed class MegaphoneService(
         await _admin.StopAsync(soon.Token);
     }
 
-    private string? NotReady() => _stopping ? "stopping" : _draining ? "draining" : _ecm?.NotReady;
+    private (string State, IEnumerable<string> Reasons) State() => NotReady() switch
+    {
+        null => ("ready", _ecm?.Outages ?? []),
+        Stopping => (Stopping, []),
+        DrainingNow => (DrainingNow, []),
+        { } reason => ("not ready", [reason]),
+    };
+
+    private string? NotReady() => _stopping ? Stopping : _draining ? DrainingNow : _ecm?.NotReady;
 
     private string ReadyLine()
     {
@@ -356,55 +385,5 @@ internal sealed class MegaphoneService(
         if (_hub is not null) line.Add($"hub={_hub.Listening}");
         if (_admin is not null) line.Add($"admin={_admin.Listening}");
         return string.Join(' ', line);
-    }
-
-    private static T Make<T>(Func<T> make, LinkTlsOptions? tls)
-    {
-        try
-        {
-            return make();
-        }
-        catch (CertificateException error)
-        {
-            throw new StartFailedException($"{tls?.Section}: {error.Message}", error);
-        }
-        catch (IOException error)
-        {
-            throw new StartFailedException(error.Message, error);
-        }
-    }
-
-    private void Listen(Action start, string section)
-    {
-        try
-        {
-            start();
-        }
-        catch (IOException error)
-        {
-            throw CannotListen(error, section);
-        }
-        catch (CertificateException error)
-        {
-            throw new StartFailedException($"{section}Tls: {error.Message}", error);
-        }
-    }
-
-    /// <summary>
-    /// Finds out which of a section's addresses cannot be bound, and why, so that the message can name the key and the fix.
-    /// </summary>
-    private StartFailedException CannotListen(Exception error, string section)
-    {
-        // Addresses that were bound before it are in use by this process.
-        IPEndPoint? failed = (error as ListenException)?.EndPoint;
-        foreach ((string key, IPEndPoint address) in settings.Listeners)
-        {
-            if (!key.StartsWith(section, StringComparison.Ordinal) || (failed is not null && !failed.Equals(address))) continue;
-            if (BindProbe.Try(address) is { } obstacle)
-                return new StartFailedException($"{key} \"{address}\": {obstacle.Reason}; {obstacle.Fix}", error);
-        }
-
-        // The address is free by now, or the problem is another one: report the role's own message.
-        return new StartFailedException($"{section.TrimEnd(':')}: {error.Message}", error);
     }
 }

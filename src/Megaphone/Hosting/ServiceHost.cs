@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 
 namespace Megaphone.Hosting;
 
@@ -19,7 +20,11 @@ internal static class ServiceHost
         SignalThread.BlockEverywhere();
         InlineCompletions.Enable();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
-        ConfigureLogging(builder.Logging, settings.LogLevels);
+        LogLevels levels = new(settings.LogLevels);
+        ConfigureLogging(builder.Logging);
+        builder.Services.AddSingleton(levels);
+        builder.Services.AddSingleton<IConfigureOptions<LoggerFilterOptions>>(levels);
+        builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(levels);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = settings.StopTimeout);
         builder.Services.AddSingleton(settings);
         builder.Services.AddSingleton(services => new SystemdNotifier(
@@ -36,26 +41,13 @@ internal static class ServiceHost
         await host.RunAsync();
     }
 
-    private static void ConfigureLogging(ILoggingBuilder logging, IReadOnlyDictionary<string, LogLevel> levels)
+    private static void ConfigureLogging(ILoggingBuilder logging) => logging.AddSimpleConsole(console =>
     {
-        logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.ColorBehavior = LoggerColorBehavior.Disabled;
-            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-            console.UseUtcTimestamp = true;
-        });
-
-        // The host would log a failed start again, with a stack trace.
-        logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
-        foreach ((string category, LogLevel level) in levels)
-        {
-            if (category.Equals("Default", StringComparison.OrdinalIgnoreCase))
-                logging.SetMinimumLevel(level);
-            else
-                logging.AddFilter(category, level);
-        }
-    }
+        console.SingleLine = true;
+        console.ColorBehavior = LoggerColorBehavior.Disabled;
+        console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+        console.UseUtcTimestamp = true;
+    });
 
     private static void LogStart(ILoggerFactory loggers, string? file)
     {

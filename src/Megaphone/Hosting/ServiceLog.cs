@@ -44,6 +44,15 @@ internal static partial class ServiceLog
     [LoggerMessage(11, LogLevel.Information, "{Cause}: draining; the service is not ready, and stays up until it is stopped")]
     public static partial void Draining(ILogger log, string cause);
 
+    [LoggerMessage(16, LogLevel.Information, "megaphone undrain: draining no more")]
+    public static partial void Undrained(ILogger log);
+
+    [LoggerMessage(17, LogLevel.Information, "megaphone kick: {What}, {Clients} client(s), ended")]
+    public static partial void Kicked(ILogger log, string what, int clients);
+
+    [LoggerMessage(18, LogLevel.Information, "megaphone loglevel: {Category} is logged from {Level} on")]
+    public static partial void LevelSet(ILogger log, string category, LogLevel level);
+
     [LoggerMessage(9, LogLevel.Warning, "{Signal} is ignored; SIGTERM stops the service, SIGHUP reloads it, SIGUSR1 begins a drain")]
     public static partial void SignalIgnored(ILogger log, string signal);
 

@@ -34,11 +34,12 @@ public sealed class ArrowTests
     /// <summary>The rooms of the executable, and the other rooms that each of them uses. Each of them may use all of Core.</summary>
     public static TheoryData<string, string[]> RoomsOfTheExecutable => new()
     {
-        { "Configuration", [] },
-        { "Admin", ["Configuration"] },
+        { "Operator", [] },
+        { "Configuration", ["Operator"] },
+        { "Admin", ["Configuration", "Operator"] },
         { "Preflight", ["Configuration"] },
-        { "Hosting", ["Admin", "Configuration", "Preflight"] },
-        { "Cli", ["Configuration", "Hosting", "Preflight"] },
+        { "Hosting", ["Admin", "Configuration", "Operator", "Preflight"] },
+        { "Cli", ["Configuration", "Hosting", "Operator", "Preflight"] },
     };
 
     [Fact]
