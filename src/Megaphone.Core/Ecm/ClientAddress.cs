@@ -23,8 +23,8 @@ internal readonly record struct ClientAddress(ulong Value)
     /// <summary>Whether a client can have it.</summary>
     public bool IsPossible => Value >> TagShift != SiteTag && (!IsV4 || (ushort)(Value >> 32) == 0);
 
-    /// <summary>Its first four bytes.</summary>
-    public uint Hint => (uint)(IsV4 ? Value : Value >> 32);
+    /// <summary>By which most can be told who are not in a network: its first bytes in one, two of IPv4 and four of IPv6.</summary>
+    public byte Hint => IsV4 ? Fold((ushort)(Value >> 16)) : Fold((uint)(Value >> 32));
 
     /// <summary>That of the other end of a connection.</summary>
     public static ClientAddress Of(in NativeAddress peer)
@@ -33,6 +33,16 @@ internal readonly record struct ClientAddress(ulong Value)
         return bytes.Length == 4
             ? new ClientAddress((Ipv4Tag << TagShift) | BinaryPrimitives.ReadUInt32BigEndian(bytes))
             : new ClientAddress(BinaryPrimitives.ReadUInt64BigEndian(bytes));
+    }
+
+    /// <summary>The <see cref="Hint"/> of all addresses in a network; null: they have more than one.</summary>
+    public static byte? HintOf(IPNetwork network)
+    {
+        bool isMapped = network.BaseAddress.IsIPv4MappedToIPv6;
+        ReadOnlySpan<byte> bytes = (isMapped ? network.BaseAddress.MapToIPv4() : network.BaseAddress).GetAddressBytes();
+        int hinted = bytes.Length == 4 ? sizeof(ushort) : sizeof(uint);
+        if (network.PrefixLength - (isMapped ? 96 : 0) < 8 * hinted) return null;
+        return hinted == sizeof(ushort) ? Fold(BinaryPrimitives.ReadUInt16BigEndian(bytes)) : Fold(BinaryPrimitives.ReadUInt32BigEndian(bytes));
     }
 
     /// <summary>The network that it is in.</summary>
@@ -66,4 +76,6 @@ internal readonly record struct ClientAddress(ulong Value)
         Span<byte> bytes = stackalloc byte[16];
         return new IPAddress(WriteTo(bytes)).ToString();
     }
+
+    private static byte Fold(uint bytes) => (byte)(bytes ^ bytes >> 8 ^ bytes >> 16 ^ bytes >> 24);
 }

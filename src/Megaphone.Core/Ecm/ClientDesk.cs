@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using Megaphone.Interop;
 using Megaphone.Links;
@@ -56,25 +55,16 @@ internal sealed class ClientDesk(
     /// <returns>False when it is not there.</returns>
     public bool TryKick(ulong id) => reactors.Kick([new ConnectionId(id)]) == 1;
 
-    /// <summary>The bits that <see cref="EcmClient.AddressHint"/> has for every client in a network, and which these are.</summary>
-    internal static (uint Hint, uint Mask) HintOf(IPNetwork network)
-    {
-        bool isMapped = network.BaseAddress.IsIPv4MappedToIPv6;
-        ReadOnlySpan<byte> bytes = (isMapped ? network.BaseAddress.MapToIPv4() : network.BaseAddress).GetAddressBytes();
-        int bits = Math.Clamp(network.PrefixLength - (isMapped ? 96 : 0), 0, 32);
-        return (BinaryPrimitives.ReadUInt32BigEndian(bytes), bits == 0 ? 0 : uint.MaxValue << (32 - bits));
-    }
-
     private SurveyFilter<EcmClient> Filter(IPNetwork? within, Func<bool> wantsMore)
     {
         if (within is not { } network)
             return (ConnectionId _, int _, in EcmClient client) => client.LinkIndex != EcmClient.RelayedServer && wantsMore();
 
-        // To ask the kernel for the address of each of a million would take a second.
+        // To ask the kernel for the address of each of a million would take half a second.
         NetworkList networks = new([network]);
-        (uint hint, uint mask) = HintOf(network);
+        byte? hint = ClientAddress.HintOf(network);
         return (ConnectionId id, int descriptor, in EcmClient client) =>
-            ((client.AddressHint ^ hint) & mask) == 0 && client.LinkIndex != EcmClient.RelayedServer && IsIn(networks, id, descriptor);
+            (hint is null || client.AddressHint == hint) && client.LinkIndex != EcmClient.RelayedServer && IsIn(networks, id, descriptor);
     }
 
     private bool IsIn(NetworkList networks, ConnectionId id, int descriptor)
@@ -100,7 +90,7 @@ internal sealed class ClientDesk(
             named is null ? null : peer.ToEndPoint().ToString(),
             listenerName(client.Listener),
             Tls(connection),
-            client.AgeAt(Environment.TickCount64),
+            (long)client.AgeAt(Environment.TickCount64).TotalSeconds,
             (long)counts.Silence.TotalSeconds,
             client.IsRelayed ? null : servers.NameOf(client.LinkIndex, connection.Owner),
             State(connection, client),

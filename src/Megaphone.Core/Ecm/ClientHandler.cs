@@ -159,7 +159,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
 
         state.LinkIndex = chosen.Index;
         state.Listener = (byte)listener;
-        (state.AddressHint, state.ConnectedAt) = (ClientAddress.Of(peer).Hint, (uint)(Environment.TickCount64 / 1000));
+        state.Arrive(ClientAddress.Of(peer), Environment.TickCount64);
         if (_web is { } web && web.Serves(state))
         {
             if (web.OnAccepted(id, ref state, peer, descriptor, tls, link.Number) is { } refusal) return refusal;

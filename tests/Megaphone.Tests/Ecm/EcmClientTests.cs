@@ -1,5 +1,7 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using Megaphone.Ecm;
+using Megaphone.Interop;
 using Megaphone.Reactor;
 using Megaphone.Web;
 using Xunit;
@@ -10,16 +12,19 @@ public class EcmClientTests
 {
     [Fact]
     public void An_idle_client_costs_no_more_than_64_bytes() =>
-        Assert.Equal((36, 28), (Unsafe.SizeOf<EcmClient>(), Unsafe.SizeOf<ConnectionSlot>()));
+        Assert.Equal((32, 24), (Unsafe.SizeOf<EcmClient>(), Unsafe.SizeOf<ConnectionSlot>()));
 
     [Theory]
     [InlineData(0, 0)]
     [InlineData(12_345_678, 61_000)]
-    [InlineData(uint.MaxValue * 1000L, 100L * 24 * 60 * 60 * 1000)]
-    public void Its_age_is_known_to_the_second(long connectedAt, long later)
+    [InlineData(33_554_431_000, 5_000)]
+    [InlineData(uint.MaxValue * 1000L, 365L * 24 * 60 * 60 * 1000)]
+    public void Its_age_is_known_to_two_seconds(long connectedAt, long later)
     {
-        EcmClient client = new() { ConnectedAt = (uint)(connectedAt / 1000) };
-        Assert.Equal(((connectedAt + later) / 1000) - (connectedAt / 1000), client.AgeAt(connectedAt + later));
+        EcmClient client = default;
+        client.Arrive(ClientAddress.Of(new NativeAddress(new IPEndPoint(new IPAddress([192, 168, 0, 1]), 1))), connectedAt);
+        Assert.InRange(client.AgeAt(connectedAt + later).TotalMilliseconds, later - 1999, later + 1999);
+        Assert.Equal(192 ^ 168, client.AddressHint);
     }
 
     [Fact]

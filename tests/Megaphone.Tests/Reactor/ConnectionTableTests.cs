@@ -125,7 +125,7 @@ public class ConnectionTableTests
     }
 
     [Fact]
-    public unsafe void An_idle_connection_takes_28_bytes_beside_the_handlers_state() => Assert.Equal(28, sizeof(ConnectionSlot));
+    public unsafe void An_idle_connection_takes_24_bytes_beside_the_handlers_state() => Assert.Equal(24, sizeof(ConnectionSlot));
 
     [Theory]
     [InlineData(64, 16)]
