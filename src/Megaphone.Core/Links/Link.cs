@@ -155,12 +155,8 @@ internal sealed class Link
     public bool Draining => _draining;
 
     /// <summary>Attaches the connection that carries it, and that connection's sender.</summary>
-    public void Attach(LinkConnection connection, LinkSender sender, LinkConnectionLog log)
-    {
-        _connection = connection;
-        _log = log;
-        _sender = sender;
-    }
+    public void Attach(LinkConnection connection, LinkSender sender, LinkConnectionLog log) =>
+        (_connection, _log, _sender) = (connection, log, sender);
 
     /// <summary>Claims room for packets.</summary>
     /// <param name="contentBytes">Bytes of content in all; at most <see cref="MaxContent"/> for a single packet.</param>
@@ -254,7 +250,8 @@ internal sealed class Link
         lock (_changing)
         {
             if (_terms is null || _state != State.Up) return false;
-            BeginToWait(_terms, TimeSpan.Zero);
+            Cut(TimeSpan.Zero);
+            BeginToWait();
         }
 
         _metrics.AddLinkCut();
@@ -267,7 +264,7 @@ internal sealed class Link
     {
         lock (_changing)
         {
-            if (_state == State.Cut) _timer!.Dispose();
+            if (_state == State.Cut) _timer?.Dispose();
             return _state == State.Cut;
         }
     }
@@ -277,19 +274,19 @@ internal sealed class Link
     {
         lock (_changing)
         {
-            if (_state == State.Cut) BeginToWait(_terms!, CutFor);
+            if (_state == State.Cut) BeginToWait();
         }
     }
 
     /// <summary>Writes it, which must be held: for the process's next image, which takes it up.</summary>
     public void Save(StateWriter writer)
     {
-        new LinkImage(Number, _draining, PeerMaxContent, PeerName, _terms!, Acknowledger!.Received, Age, CutFor).Save(writer);
+        new LinkImage(Number, _draining, TellsLogins, PeerMaxContent, PeerName, _terms!, Acknowledger!.Received, Age, CutFor).Save(writer);
         Counters.Save(writer);
         RingImage.Save(Ring, writer);
     }
 
-    /// <summary>Makes the link that <see cref="Save"/> has written. It is cut.</summary>
+    /// <summary>Makes the link that <see cref="Save"/> has written. It is cut, and held until <see cref="ReleaseHold"/>.</summary>
     /// <param name="reader">The state.</param>
     /// <param name="handler">Receives its packets.</param>
     /// <param name="options">Its settings, with rings as large as they were.</param>
@@ -304,13 +301,14 @@ internal sealed class Link
         {
             Number = image.Number,
             PeerName = image.PeerName,
+            TellsLogins = image.TellsLogins,
             _draining = image.IsDraining,
             _log = log,
         };
         link._began -= (long)(image.Age.TotalSeconds * link._time.TimestampFrequency);
         link.Acknowledger!.Restore(image.Received);
         RingImage.Restore(link.Ring, reader);
-        link.BeginToWait(image.Terms, image.CutFor);
+        link.Cut(image.CutFor);
         return link;
     }
 
@@ -324,7 +322,7 @@ internal sealed class Link
         {
             isPossible = true;
             if (_state != State.Cut || !(isPossible = Ring.TryResend(received))) return false;
-            _timer!.Dispose();
+            _timer?.Dispose();
 
             // Whoever still drains says so once more.
             _draining = false;
@@ -367,15 +365,17 @@ internal sealed class Link
         Ring.Close();
     }
 
-    private void BeginToWait(ResumeTerms terms, TimeSpan since)
+    private void Cut(TimeSpan since)
     {
         Volatile.Write(ref _cutAt, _time.GetTimestamp() - (long)(since.TotalSeconds * _time.TimestampFrequency));
-        _sender = null;
-        _state = State.Cut;
-        string reason = $"it did not come back within {terms.Timeout.TotalSeconds:0.###} s";
-        TimeSpan left = terms.Timeout > since ? terms.Timeout - since : TimeSpan.Zero;
+        (_sender, _state) = (null, State.Cut);
+    }
+
+    private void BeginToWait()
+    {
+        TimeSpan most = _terms!.Timeout, left = most > CutFor ? most - CutFor : TimeSpan.Zero;
         _timer?.Dispose();
-        _timer = _time.CreateTimer(_ => Lose(reason), null, left, Timeout.InfiniteTimeSpan);
+        _timer = _time.CreateTimer(_ => Lose($"it did not come back within {most.TotalSeconds:0.###} s"), null, left, Timeout.InfiniteTimeSpan);
     }
 
     private bool TryGoOver(State from)
