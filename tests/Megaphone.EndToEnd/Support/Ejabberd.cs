@@ -139,6 +139,8 @@ internal sealed class Ejabberd : IAsyncDisposable
             if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
         }
 
+        await ComesToAsync("true", "lists:keymember(ejabberd, 1, application:which_applications())");
+
         // Accounts that were made just before it was killed may not have reached the disk.
         string made = await EvaluateAsync(
             $$"""[ejabberd_auth:try_register(Name, <<"localhost">>, <<"{{Password}}">>) || Name <- [<<"juliet">>, <<"romeo">>]]""");
@@ -149,7 +151,8 @@ internal sealed class Ejabberd : IAsyncDisposable
     public async Task<IReadOnlyCollection<string>> ControlAsync(params string[] command)
     {
         string arguments = string.Join(", ", command.Select(argument => $"\"{argument.Replace("\\", "\\\\").Replace("\"", "\\\"")}\""));
-        string[] said = await AskAsync($"{{ejabberd_ctl:process([{arguments}]), status}}", line => line.EndsWith(AfterStatus, StringComparison.Ordinal));
+        string[] said = await AskAsync(
+            $"{{ejabberd_ctl:process([{arguments}]), status}}", line => line.EndsWith(AfterStatus, StringComparison.Ordinal));
         return said[^1] == $"{{0{AfterStatus}" ? said[..^1] : throw new InvalidOperationException($"{command[0]}:\n{string.Join('\n', said)}");
     }
 
