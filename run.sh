@@ -264,7 +264,7 @@ before=$(memory "$ecm" RssAnon)
 connect_idle "$measured"
 after=$(memory "$ecm" RssAnon)
 say "Memory of the ECM with $(( clients + ${#idle[@]} )) clients: $(memory "$ecm" VmRSS) kB resident in all;" \
-  "the last $measured idle ones took $(( after - before )) kB," \
+  "the last $measured, who have said nothing yet, took $(( after - before )) kB," \
   "$(( (after - before) * 1024 / measured )) bytes each (the kernel's sockets not counted)"
 for connection in "${idle[@]}"; do exec {connection}>&-; done
 
