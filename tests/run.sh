@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image, release.
-# The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
+# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image, release,
+# earlier versions. The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -70,6 +70,7 @@ run_others() {
   keep module tests/ejabberd_megaphone/run.sh
   keep image tests/image/check.sh
   keep release tests/release/check.sh
+  keep versions tests/versions/check.sh
   keep format check_format
 }
 
@@ -89,6 +90,7 @@ trap - EXIT
 run_counted "the module for ejabberd" "$plain_counts" kept module
 run_counted "image" "$plain_counts" kept image
 run_counted "release" "$plain_counts" kept release
+run_counted "other versions" "$plain_counts" kept versions
 run_counted "format" "$plain_counts" kept format
 # Both publish, and use the default ports: alone.
 run_counted "the first hour of somebody new" "$plain_counts" tests/first-hour.sh
