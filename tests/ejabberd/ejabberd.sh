@@ -277,7 +277,8 @@ case $command in
   register) read_settings; client register -noinput -eval "$register" -extra "$NODE" "$@" ;;
   ctl) read_settings; client ctl -noinput -s ejabberd_ctl -extra "$NODE" "$@" ;;
   memory) read_settings; client memory -noinput -eval "$memory" -extra "$NODE" ;;
-  eval) read_settings; client eval -eval "$evaluate" -extra "$NODE" ;;
+  # What is logged while something is evaluated for this VM would be printed by it.
+  eval) read_settings; client eval -kernel logger '[{handler,default,undefined}]' -eval "$evaluate" -extra "$NODE" ;;
   settings) read_settings; cat "$dir/settings" ;;
   status) read_settings; is_running ;;
   stop)
