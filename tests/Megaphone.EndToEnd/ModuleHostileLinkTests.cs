@@ -208,7 +208,7 @@ public sealed class ModuleHostileLinkTests(ModuleServer server) : IClassFixture<
             string row = Assert.Single(
                 await server.Ejabberd.ControlAsync("megaphone_links"), line => line.Contains("edge??", StringComparison.Ordinal));
             string[] columns = row.Split('\t');
-            Assert.Equal(6, columns.Length);
+            Assert.Equal(7, columns.Length);
             Assert.Equal(200, columns[1].Length);
             Assert.Contains("forged????tabx", columns[1], StringComparison.Ordinal);
         }

@@ -314,6 +314,31 @@ public sealed class OperatorTests : IDisposable
     }
 
     [Fact]
+    public async Task A_user_of_ejabberd_is_the_client_that_ejabberd_says()
+    {
+        await using Ejabberd ejabberd = await Ejabberd.StartWithModuleAsync("hibernate_after: 0");
+        MegaphoneProcess ecm = Keep(await MegaphoneProcess.EcmAsync(
+            ejabberd.LinkListener, "Ecm:Clients:0:Framing=stanza", "Ecm:Link:Name=edge", $"Admin:Socket={SocketPath}", "Admin:Listen=127.0.0.1:0"));
+        await ecm.HasLinksAsync(1, "ecm");
+        using XmppClient one = await XmppClient.ConnectAsync(ecm.Clients), other = await XmppClient.ConnectAsync(ecm.Clients, from: Other);
+        await one.LogInAsync();
+        await other.LogInAsync();
+
+        string[] found = Assert.Single(await ejabberd.ControlAsync("megaphone_session", other.Address)).Split('\t');
+        Assert.Equal([other.Address.Split('/')[1], "megaphone@localhost"], found[..2]);
+        Assert.Equal("edge", found[3]);
+        Assert.Equal(found, Assert.Single(await ejabberd.ControlAsync("megaphone_session", other.Address.Split('/')[0])).Split('\t'));
+        JsonNode client = (await AskJsonAsync("clients"))["clients"]!.AsArray().Single(client => Text(client!, "id") == found[4])!;
+        Assert.StartsWith($"{Other}:", Text(client, "address"), StringComparison.Ordinal);
+
+        Assert.Equal([$"client {found[4]} is ended"], await AskAsync("kick", found[4]));
+        await BoundedWait.UntilAsync(
+            async () => (await ejabberd.ControlAsync("megaphone_session", other.Address)).Count == 0, () => "the session to be gone");
+        Assert.Single(await ejabberd.ControlAsync("megaphone_session", one.Address));
+        Assert.Empty(await ejabberd.ControlAsync("megaphone_session", "juliet@localhost"));
+    }
+
+    [Fact]
     public async Task A_hub_has_no_clients()
     {
         Keep(await MegaphoneProcess.HubAsync($"Admin:Socket={SocketPath}", "Admin:Listen=127.0.0.1:0"));

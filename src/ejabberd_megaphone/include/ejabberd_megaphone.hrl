@@ -35,6 +35,7 @@
          name = <<>> :: binary() | '_',                      % of the ECM as its hello gives it, safe to print; empty without hello
          identity = none :: link_identity() | none | '_',         % none: the link ends with its connection
          window = 0 :: non_neg_integer() | '_',              % bytes that the ECM may leave unacknowledged, if the link can be resumed
+         since = erlang:system_time(second) :: integer() | '_', % when it came up
          is_cut = false :: boolean() | '_',                  % it waits for another connection
          max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the ECM accepts
          addresses :: {endpoint(), endpoint()} | '_'}).      % of our end of the connection and of the ECM's
@@ -61,7 +62,7 @@
 
 %% A session of a link.
 -record(session,
-        {id :: ejabberd_megaphone_wire:id() | '_',
+        {id :: ejabberd_megaphone_wire:id() | '_' | '$1',
          c2s :: pid() | ended | '_' | '$1',                  % ended: packets for it are dropped
          %% Packets in the mailbox of the c2s process that it has not taken yet, plus ?BACKLOGGED while more of them wait in the
          %% link's receiver.

@@ -26,11 +26,12 @@ info() ->
             #{links => [], counters => []}
     end.
 
-link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_, Peer}, sender = Sender, is_cut = IsCut,
+link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_, Peer}, sender = Sender, is_cut = IsCut, since = Since,
                 queued = Queued, budget = Budget}) ->
     Open = [{#session{c2s = '$1', _ = '_'}, [{is_pid, '$1'}], [true]}],
     #{owner => Owner, peer => Peer, name => Name,
       status => if Sender =:= undefined -> closing; IsCut -> cut; true -> up end,
+      age => erlang:system_time(second) - Since,
       sessions => try ets:select_count(Sessions, Open) catch error:badarg -> 0 end,
       queued_bytes => atomics:get(Queued, 1), waiting_bytes => ejabberd_megaphone_budget:reserved(Budget)}.
 
@@ -41,12 +42,13 @@ link_info(#link{owner = Owner, sessions = Sessions, name = Name, addresses = {_,
 commands() ->
     [#ejabberd_commands{name = megaphone_links, tags = [session],
                         desc = "List the links of ejabberd_megaphone: address and name of the ECM, whether the link is up, cut (it may "
-                               "come back) or closing its sessions, sessions, bytes queued for its socket, and bytes buffered for its "
-                               "sessions and their clients",
+                               "come back) or closing its sessions, for how many seconds it has been there, sessions, bytes queued for its "
+                               "socket, and bytes buffered for its sessions and their clients",
                         module = ?MODULE, function = links_command, args = [],
-                        result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom},
+                        result = {links, {list, {link, {tuple, [{peer, string}, {name, string}, {status, atom}, {age, integer},
                                                                 {sessions, integer}, {queued_bytes, integer},
                                                                 {waiting_bytes, integer}]}}}}},
+     ejabberd_megaphone_whereabouts:command(),
      #ejabberd_commands{name = megaphone_drain, tags = [session],
                         desc = "Ask all ECMs for no new sessions on this node, until it is started again; those that it has stay until they end",
                         module = ?MODULE, function = drain_command, args = [], result = {res, rescode}},
@@ -60,8 +62,8 @@ commands() ->
 links_command() ->
     #{links := Links} = info(),
     [{unicode:characters_to_list(endpoint(Peer)), unicode:characters_to_list(Name),
-      Status, Sessions, Queued, Waiting}
-     || #{peer := Peer, name := Name, status := Status, sessions := Sessions, queued_bytes := Queued,
+      Status, Age, Sessions, Queued, Waiting}
+     || #{peer := Peer, name := Name, status := Status, age := Age, sessions := Sessions, queued_bytes := Queued,
           waiting_bytes := Waiting} <- Links].
 
 %% @private
