@@ -74,7 +74,8 @@ chats() {
   rm -rf "$server"
   EJABBERD_MEGAPHONE=1 EJABBERD_MODULE=${module[$2]} tests/ejabberd/ejabberd.sh start "$server" >"$work/settings" || return 1
   tests/ejabberd/ejabberd.sh register "$server" juliet j romeo r &&
-    start "$1" --Ecm:Clients:0:Listen 127.0.0.1:0 --Ecm:Clients:0:Framing stanza --Ecm:Link:To "127.0.0.1:$(sed -n 's/^LINK_PORT=//p' "$work/settings")" &&
+    start "$1" --Ecm:Clients:0:Listen 127.0.0.1:0 --Ecm:Clients:0:Framing stanza \
+      --Ecm:Link:To "127.0.0.1:$(sed -n 's/^LINK_PORT=//p' "$work/settings")" &&
     tests/ejabberd/chat.py --port "${at#*:}" --password j r --ca "$server/localhost.crt" --starttls disabled --count 100 --timeout 60
 }
 

@@ -23,12 +23,15 @@ const page = await context.newPage();
 const noticed = [];
 page.on("console", (line) => { if (line.type() !== "log") noticed.push(line.text()); });
 page.on("pageerror", (error) => noticed.push(`${error}`));
-page.on("request", (request) => { if (!/^(data:|blob:)/.test(request.url()) && !request.url().startsWith(address)) noticed.push(request.url()); });
+page.on("request", (request) => {
+  if (!/^(data:|blob:)/.test(request.url()) && !request.url().startsWith(address)) noticed.push(request.url());
+});
 await page.goto(address);
 
 const doing = {
   async tile(...text) {
-    const says = (text) => [...document.querySelectorAll(".card")].some((card) => [...card.children].map((one) => one.textContent).join(" ") === text);
+    const says = (text) =>
+      [...document.querySelectorAll(".card")].some((card) => [...card.children].map((one) => one.textContent).join(" ") === text);
     await page.waitForFunction(says, text.join(" "));
   },
 
