@@ -111,6 +111,23 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
         await _ejabberd.ComesToAsync("0", "ets:info(session, size)");
     }
 
+    [Fact]
+    public async Task A_user_of_an_ECM_that_is_killed_goes_on_over_another_while_the_link_is_waited_for()
+    {
+        using MegaphoneProcess killed = await EcmAsync(_ejabberd.LinkListener, "Ecm:Link:Name=one");
+        using MegaphoneProcess other = await EcmAsync(_ejabberd.LinkListener, "Ecm:Link:Name=other");
+        using XmppClient before = await XmppClient.ConnectAsync(killed.Clients);
+        await before.LogInAsync("juliet");
+        string id = await before.EnableResumptionAsync();
+        await killed.KillAsync();
+        await BoundedWait.UntilAsync(async () => await CounterAsync("links_cut") == 1, () => "a link that is cut");
+
+        using XmppClient after = await XmppClient.ConnectAsync(other.Clients);
+        Assert.Contains("<resumed ", await after.ResumeAsync("juliet", id), StringComparison.Ordinal);
+        Assert.Equal(0, await CounterAsync("links_lost"));
+        await _ejabberd.ComesToAsync("1", "ets:info(session, size)");
+    }
+
     /// <summary>Waits until the link has come back that often.</summary>
     private Task ComesBackAsync(int times) => BoundedWait.UntilAsync(
         async () =>
@@ -123,9 +140,9 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
         },
         () => "a link that is up again");
 
-    private static async Task<MegaphoneProcess> EcmAsync(System.Net.IPEndPoint to)
+    private static async Task<MegaphoneProcess> EcmAsync(System.Net.IPEndPoint to, params string[] settings)
     {
-        MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(to, "Ecm:Clients:0:Framing=stanza", "Ecm:Proxy=v2");
+        MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(to, ["Ecm:Clients:0:Framing=stanza", "Ecm:Proxy=v2", .. settings]);
         await ecm.HasLinksAsync(1, "ecm");
         return ecm;
     }
