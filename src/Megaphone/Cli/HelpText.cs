@@ -47,7 +47,7 @@ internal static class HelpText
     private static string Entry(SettingKey key) =>
         $"{Row(key.Path, key.Default, key.Form)}{Environment.NewLine}{Wrapped(key.Meaning.Replace("`", "", StringComparison.Ordinal))}";
 
-    private static string Row(string key, string fallback, string form) => $"  {key,-38}{fallback,-24}{form}";
+    private static string Row(string key, string fallback, string form) => $"  {key,-36}  {fallback,-22}  {form}";
 
     /// <summary>The text in lines of at most <see cref="Width"/> columns.</summary>
     private static string Wrapped(string text)
