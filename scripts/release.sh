@@ -124,7 +124,7 @@ changelog_section "$version" >"$release/notes.md"
 # Paths are those of the repository, so that links in the documents lead somewhere. common.sh is for the module's build.sh.
 git archive HEAD CHANGELOG.md LICENSE README.md docs packaging scripts/common.sh src/ejabberd_megaphone | tar --extract --directory "$root"
 install -m 755 "$published/out/megaphone" "$root/megaphone"
-scripts/sbom.py "$published" "$version" "$(date --utc --date="@$time" +%Y-%m-%dT%H:%M:%SZ)" "$release/$name.cdx.json" "$root/licences"
+scripts/sbom.py "$published" linux-x64 "$version" "$(date --utc --date="@$time" +%Y-%m-%dT%H:%M:%SZ)" "$release/$name.cdx.json" "$root/licences"
 
 tar --create --directory "$release" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" \
   "$name-linux-x64" | gzip --no-name --best >"$root.tar.gz"

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Writes the bill of materials of a published binary, and the notices that its packages want passed on with it.
 
-    sbom.py CHECKOUT VERSION TIME SBOM NOTICES
+    sbom.py CHECKOUT RUNTIME VERSION TIME SBOM NOTICES
 
-CHECKOUT is the folder in which ./publish.sh made out/megaphone, TIME the release's, as in 2026-01-31T12:00:00Z. SBOM is the file to
-write, CycloneDX 1.6 as JSON; NOTICES a folder to make, with the licence and the third-party notices of each package in the binary.
+CHECKOUT is the folder in which ./publish.sh made the binary for RUNTIME, linux-x64 or linux-arm64, and TIME the release's, as in
+2026-01-31T12:00:00Z. SBOM is the file to write, CycloneDX 1.6 as JSON; NOTICES a folder to make, with the licence and the third-party
+notices of each package in the binary.
 
 What is in the binary is read from what made it, not from a list that somebody keeps: from the compiler's response file, which names
 each assembly that it read, and from packages.lock.json. What the binary loads is a short list here, which is compared with its ELF headers.
@@ -26,10 +27,26 @@ import sys
 import uuid
 import xml.etree.ElementTree as ElementTree
 
+RUNTIMES = {
+    "linux-x64": {
+        "build": "artifacts/obj/Megaphone",
+        "lock": "packages.lock.json",
+        "binary": "out/megaphone",
+        "loader": "ld-linux-x86-64.so.2",
+    },
+    "linux-arm64": {
+        "build": "artifacts/linux-arm64/obj/Megaphone",
+        "lock": "packages.linux-arm64.lock.json",
+        "binary": "out/linux-arm64/megaphone",
+        "loader": "ld-linux-aarch64.so.1",
+    },
+}
+
+# The loader is listed with glibc, of which it is a part.
 SYSTEM_LIBRARIES = [
     {
         "name": "glibc",
-        "files": ["libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"],
+        "files": ["libc.so.6", "libm.so.6"],
         "license": "LGPL-2.1-or-later",
         "scope": "required",
         "when": "when the binary starts",
@@ -56,11 +73,11 @@ def read_json(path):
         fail(f"there is no {path}; ./publish.sh makes it")
 
 
-def find_project(checkout):
+def find_project(checkout, runtime):
     """The folders of NuGet's packages, and those packages from which the compiler read assemblies, as (name in lower case, version)."""
-    build = checkout / "artifacts/obj/Megaphone"
+    build = checkout / RUNTIMES[runtime]["build"]
     folders = [folder.rstrip("/") for folder in read_json(build / "project.assets.json")["packageFolders"]]
-    response_file = build / "release_linux-x64/native/megaphone.ilc.rsp"
+    response_file = build / f"release_{runtime}/native/megaphone.ilc.rsp"
     if not response_file.exists():
         fail(f"there is no {response_file}, which names the assemblies in the binary; ./publish.sh makes it")
     compiled = set()
@@ -78,9 +95,9 @@ def find_project(checkout):
     return folders, compiled
 
 
-def find_locked(checkout):
+def find_locked(checkout, runtime):
     """The packages that the executable's lock file names, and their content hashes, by (name in lower case, version)."""
-    lock = read_json(checkout / "src/Megaphone/packages.lock.json")
+    lock = read_json(checkout / "src/Megaphone" / RUNTIMES[runtime]["lock"])
     return {
         (name.lower(), package["resolved"]): package["contentHash"]
         for framework in lock["dependencies"].values()
@@ -144,16 +161,16 @@ class Package:
             shutil.copyfile(file, folder / file.name)
 
 
-def find_packages(checkout, notices):
+def find_packages(checkout, runtime, notices):
     """The components of all packages. Fails if one is not what the lock file says, or has no known licence."""
-    folders, compiled = find_project(checkout)
-    locked = find_locked(checkout)
+    folders, compiled = find_project(checkout, runtime)
+    locked = find_locked(checkout, runtime)
     components = []
     for name, version in sorted(compiled | locked.keys()):
         package = Package(folders, name, version)
         wanted = locked.get((name, version), package.content_hash)
         if package.content_hash != wanted:
-            fail(f"{package.folder} has the content hash {package.content_hash}, but packages.lock.json wants {wanted}; "
+            fail(f"{package.folder} has the content hash {package.content_hash}, but {RUNTIMES[runtime]['lock']} wants {wanted}; "
                  "delete that folder, and publish again")
         in_binary = (name, version) in compiled
         components.append(package.component(in_binary))
@@ -162,12 +179,13 @@ def find_packages(checkout, notices):
     return components
 
 
-def find_system_libraries(binary):
+def find_system_libraries(binary, loader):
     """The components of the libraries that the binary loads from the system. Fails if it needs one that is not listed here."""
     headers = subprocess.run(["readelf", "--wide", "--dynamic", "--version-info", binary],
                              env={**os.environ, "LC_ALL": "C"}, stdout=subprocess.PIPE, text=True, check=True).stdout
     content = binary.read_bytes()
-    listed = [file for library in SYSTEM_LIBRARIES for file in library["files"]]
+    libraries = [library | {"files": [*library["files"], loader]} if library["name"] == "glibc" else library for library in SYSTEM_LIBRARIES]
+    listed = [file for library in libraries for file in library["files"]]
     for needed in re.findall(r"\(NEEDED\).*\[(.*)\]", headers):
         if needed not in listed:
             fail(f"{binary} is linked to {needed}, which SYSTEM_LIBRARIES in scripts/sbom.py does not list; add it there with its licence")
@@ -177,7 +195,7 @@ def find_system_libraries(binary):
 
     versions = [tuple(map(int, version.split("."))) for version in re.findall(r"GLIBC_([\d.]+)", headers)]
     components = []
-    for library in SYSTEM_LIBRARIES:
+    for library in libraries:
         version = library.get("version") or ".".join(map(str, max(versions)))
         purl = f"pkg:generic/{library['name']}@{version}"
         components.append({
@@ -195,12 +213,12 @@ def find_system_libraries(binary):
 
 
 def main():
-    if len(sys.argv) != 6:
-        fail("expected 5 arguments: sbom.py CHECKOUT VERSION TIME SBOM NOTICES")
-    checkout, version, time, sbom, notices = pathlib.Path(sys.argv[1]), *sys.argv[2:4], *map(pathlib.Path, sys.argv[4:])
+    if len(sys.argv) != 7 or sys.argv[2] not in RUNTIMES:
+        fail(f"expected 6 arguments: sbom.py CHECKOUT RUNTIME VERSION TIME SBOM NOTICES, with a RUNTIME of {' and '.join(RUNTIMES)}")
+    checkout, runtime, version, time, sbom, notices = pathlib.Path(sys.argv[1]), *sys.argv[2:5], *map(pathlib.Path, sys.argv[5:])
     purl = f"pkg:generic/megaphone@{version}"
-    binary = checkout / "out/megaphone"
-    components = find_packages(checkout, notices) + find_system_libraries(binary)
+    binary = checkout / RUNTIMES[runtime]["binary"]
+    components = find_packages(checkout, runtime, notices) + find_system_libraries(binary, RUNTIMES[runtime]["loader"])
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

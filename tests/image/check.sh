@@ -2,6 +2,8 @@
 # Checks that the image has everything that the binary needs: builds a root folder with exactly the files that the Containerfile
 # copies, and runs the binary in it as the image's user, in a chroot. Needs no container engine.
 #
+#   check.sh [amd64 | arm64]    the image for arm64 runs in an emulator, which lies in the root folder as well
+#
 # Besides the image's files there are only those that every engine provides: /proc, /etc/resolv.conf and /etc/hosts.
 # Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
 set -euo pipefail
@@ -10,9 +12,11 @@ cd "$(dirname "$0")/../.."
 . tests/checks.sh
 
 if (( EUID != 0 )); then
-  as_root "$0"
+  as_root "$0" "$@"
   exit
 fi
+architecture=${1:-amd64}
+emulator=()
 
 root=$(mktemp -d) work=$(mktemp -d)
 pids=()
@@ -24,21 +28,56 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
+# ---- the stage with the libraries ----
+
+# The Containerfile has patterns where the name of a folder depends on the architecture.
+case $architecture in
+  amd64) stage='' triplet=x86_64-linux-gnu ;;
+  arm64)
+    stage=artifacts/image/arm64 triplet=aarch64-linux-gnu
+    emulator=(/qemu-aarch64-static)
+    install_packages artifacts/apt.log mmdebstrap qemu-user-static
+    ;;
+  *) fail "the image is for amd64 or arm64, not for $architecture" ;;
+esac
+install_packages artifacts/apt.log binutils ca-certificates
+if [[ -n $stage && ! -d $stage ]]; then
+  # Nothing of it is executed, so that it is only unpacked.
+  rm -rf "$stage.new"
+  mkdir -p "${stage%/*}"
+  step "unpacking libraries for $architecture" artifacts/image.log \
+    mmdebstrap --variant=extract --architectures="$architecture" --include=libc6,libssl3 bookworm "$stage.new"
+  mv "$stage.new" "$stage"
+fi
+
 # ---- the root folder, from the Containerfile's own lines ----
 
+# copy SOURCE… TARGET: what COPY does. What is the same for every architecture is taken from this machine.
+copy() {
+  local target=$root${!#} source
+  [[ $target != */ ]] || mkdir -p "$target"
+  for source in "${@:1:$#-1}"; do
+    source=${source//\*-linux-gnu/$triplet}
+    # Before libraries lay below /usr there was a link.
+    for source in "$stage$source" "$stage${source#/usr}" "$source"; do [[ -z $(compgen -G "$source") ]] || break; done
+    install -D $source "$target"
+  done
+}
+
 from_scratch=no
-while read -r instruction one two three _; do
-  case "$instruction $one" in
+while read -ra words; do
+  case ${words[*]} in
     "FROM scratch") from_scratch=yes ;;
-    # The stage has the distribution on which the binary was linked: this machine.
-    "COPY --from="*) install -D "$two" "$root$three" ;;
-    COPY*) install -D "$one" "$root$two" ;;
-    USER*) user=$one ;;
+    # The stage has the distribution on which the binary was linked: this machine's, or that of the same name.
+    "COPY --from="*) copy "${words[@]:2}" ;;
+    COPY*) install -D "${words[1]/\$\{TARGETARCH\}/$architecture}" "$root${words[2]}" ;;
+    USER*) user=${words[1]} ;;
   esac
 done <Containerfile
 entrypoint=$(sed -n 's/^ENTRYPOINT \["\(.*\)"\]$/\1/p' Containerfile)
 health=$(sed -n 's/^HEALTHCHECK.* CMD \["\(.*\)"\]$/\1/p' Containerfile | sed 's/", "/ /g')
 image_files=$(cd "$root" && find . -type f -printf '%P\n' | sort)
+[[ $architecture != arm64 ]] || cp /usr/bin/qemu-aarch64-static "$root/"
 
 name_server=127.53.53.53
 mkdir "$root/proc"
@@ -49,7 +88,7 @@ chmod 755 "$root"
 
 # A prefix that executes a command inside the root folder, as the image's user, with an empty environment.
 inside=(unshare --mount sh -c 'mount -t proc proc "$1/proc" && root=$1 user=$2 && shift 2 &&
-  exec env -i /usr/sbin/chroot --userspec="$user" "$root" "$@"' sh "$root" "$user")
+  exec env -i /usr/sbin/chroot --userspec="$user" "$root" "$@"' sh "$root" "$user" "${emulator[@]}")
 
 # start NAME OPTION…: starts the entry point in the background, and waits until it is ready.
 start() {
@@ -64,7 +103,7 @@ start() {
 echoes() (
   exec {connection}<>"/dev/tcp/127.0.0.1/$1"
   say "is anybody there?" >&"$connection"
-  read -r -t 10 answer <&"$connection" || fail "no echo was received"
+  read -r -t 5 answer <&"$connection" || fail "no echo was received"
   [[ $answer == "is anybody there?" ]]
 )
 
@@ -84,9 +123,10 @@ echoes_through_tls() {
 }
 
 has_all_libraries() {
-  local library
-  for library in $(ldd out/megaphone | grep -o '/[^ ]*'); do
-    [[ -e $root$library ]] || { say "$library is missing"; return 1; }
+  local library loader
+  loader=$(readelf --program-headers "$root$entrypoint" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+  for library in "$loader" $(readelf --dynamic "$root$entrypoint" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\/lib\/\1/p'); do
+    [[ -n $library && -e $root$library ]] || { say "$library is missing"; return 1; }
   done
 }
 runs_as_user() { [[ $(stat --format=%u:%g "/proc/$1") == "$user" ]]; }
@@ -106,6 +146,8 @@ choose_port tls_admin "$(( tls_clients + 1 ))"
 choose_port tls_link "$(( tls_admin + 1 ))"
 choose_port tls_link_clients "$(( tls_link + 1 ))"
 choose_port tls_link_admin "$(( tls_link_clients + 1 ))"
+choose_port system_clients "$(( tls_link_admin + 1 ))"
+choose_port system_admin "$(( system_clients + 1 ))"
 
 # ---- the checks ----
 
@@ -143,6 +185,17 @@ check "links can use TLS" start tls_link --Hub:Listen "127.0.0.1:$tls_link" --Hu
   --Admin:Listen "127.0.0.1:$tls_link_admin"
 check "data is echoed through a link with TLS" wait_until 5 echoes "$tls_link_clients"
 
+authorities=$root/usr/lib/ssl/cert.pem
+has_authorities() { (( $(grep -c 'BEGIN CERTIFICATE' "$authorities") > 100 )); }
+trust_certificate() { cat "$root/localhost.pem" >>"$authorities"; }
+check "the image has the authorities of the distribution" has_authorities
+check "one that is added to them" trust_certificate
+check "is trusted by links that name none" start system_tls --Ecm:Clients:0:Listen "127.0.0.1:$system_clients" \
+  --Ecm:Link:To "127.0.0.1:$tls_link" --Ecm:Link:Tls:Name localhost --Ecm:Link:Tls:Certificate /localhost.pem \
+  --Ecm:Link:Tls:Key /localhost.key --Admin:Listen "127.0.0.1:$system_admin"
+check "data is echoed through such a link" wait_until 5 echoes "$system_clients"
+
+check "the load generator runs" timeout 60 "${inside[@]}" "$entrypoint" bench echo --to "127.0.0.1:$clients" --connections 20 --seconds 1
 check "it exits with status 0 on SIGTERM" ends_with_zero "$service"
 say "the image's files: $(tr '\n' ' ' <<<"$image_files")"
 end_checks

@@ -146,7 +146,7 @@ copy_published() {
 # packages_of SBOM: the NuGet packages in it, one NAME/VERSION a line, sorted.
 packages_of() { jq --raw-output '.components[] | select(.purl | startswith("pkg:nuget/")) | "\(.name)/\(.version)"' "$1" | sort; }
 
-make_sbom() { rm -rf "$work/notices" && scripts/sbom.py "$1" "$version" 2026-01-31T12:00:00Z "$2" "$work/notices"; }
+make_sbom() { rm -rf "$work/notices" && scripts/sbom.py "$1" linux-x64 "$version" 2026-01-31T12:00:00Z "$2" "$work/notices"; }
 
 # sbom_refuses TEXT: whether no bill of materials is made of the copy, for that reason.
 sbom_refuses() {

@@ -3,8 +3,12 @@ using Megaphone.Reactor;
 
 namespace Megaphone.Interop;
 
-/// <summary><c>struct epoll_event</c>, which is packed on x86-64.</summary>
+/// <summary><c>struct epoll_event</c>, which is packed on x86-64, and only there.</summary>
+#if ARM64
+[StructLayout(LayoutKind.Sequential)]
+#else
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
+#endif
 internal struct EpollEvent
 {
     /// <summary>The EPOLL flags.</summary>

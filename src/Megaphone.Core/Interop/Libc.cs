@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>The system calls that the runtime does not offer. Linux on x86-64 only.</summary>
+/// <summary>The system calls that the runtime does not offer. Linux on x86-64 and 64-bit ARM, which differ where <c>ARM64</c> is asked for.</summary>
 /// <remarks>Each returns -1 on failure, with errno in <see cref="Marshal.GetLastPInvokeError"/>.</remarks>
 internal static unsafe partial class Libc
 {
@@ -83,7 +83,11 @@ internal static unsafe partial class Libc
     public const int NumberOfFiles = 7;
 
     private const string Library = "libc";
+#if ARM64
+    private const long FutexCall = 98;
+#else
     private const long FutexCall = 202;
+#endif
 
     [LibraryImport(Library, EntryPoint = "mmap", SetLastError = true)]
     public static partial void* Map(void* address, nuint length, int protection, int flags, int descriptor, nint offset);
