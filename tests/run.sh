@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image, release,
-# earlier versions. The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
+# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image, package,
+# release, earlier versions. The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -69,6 +69,8 @@ kept() {
 run_others() {
   keep module tests/ejabberd_megaphone/run.sh
   keep image tests/image/check.sh
+  keep packaging tests/packaging/check.sh
+  keep arm64 tests/image/arm64.sh
   keep release tests/release/check.sh
   keep versions tests/versions/check.sh
   keep format check_format
@@ -89,6 +91,8 @@ wait "$others" || true
 trap - EXIT
 run_counted "the module for ejabberd" "$plain_counts" kept module
 run_counted "image" "$plain_counts" kept image
+run_counted "package" "$plain_counts" kept packaging
+run_counted "64-bit ARM" "$plain_counts" kept arm64
 run_counted "release" "$plain_counts" kept release
 run_counted "other versions" "$plain_counts" kept versions
 run_counted "format" "$plain_counts" kept format
