@@ -70,7 +70,6 @@ run_others() {
   keep module tests/ejabberd_megaphone/run.sh
   keep image tests/image/check.sh
   keep packaging tests/packaging/check.sh
-  keep arm64 tests/image/arm64.sh
   keep release tests/release/check.sh
   keep versions tests/versions/check.sh
   keep format check_format
@@ -92,7 +91,6 @@ trap - EXIT
 run_counted "the module for ejabberd" "$plain_counts" kept module
 run_counted "image" "$plain_counts" kept image
 run_counted "package" "$plain_counts" kept packaging
-run_counted "64-bit ARM" "$plain_counts" kept arm64
 run_counted "release" "$plain_counts" kept release
 run_counted "other versions" "$plain_counts" kept versions
 run_counted "format" "$plain_counts" kept format
