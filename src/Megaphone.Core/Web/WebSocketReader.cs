@@ -181,6 +181,7 @@ internal sealed class WebSocketReader(PieceMemory memory)
         unread = unread[part.Length..];
         state.Mask = Mask.Remove(part, state.Mask);
         state.Remaining -= part.Length;
+        int before = state.Length;
         bool isFrame = state.Remaining == 0;
         isMessage = isFrame && state.Reading.HasFlag(WebReading.Final);
         if (isMessage && state.Length == 0)
@@ -195,6 +196,11 @@ internal sealed class WebSocketReader(PieceMemory memory)
         else if (isMessage)
         {
             payload = WebBuffer.Content(state);
+        }
+        else if (!Utf8Prefix.IsValid(WebBuffer.Content(state), before))
+        {
+            fault = CloseCode.InvalidData;
+            return false;
         }
 
         if (isMessage) state.Reading = WebReading.MessageDelivered;

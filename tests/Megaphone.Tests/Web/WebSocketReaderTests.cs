@@ -155,6 +155,30 @@ public sealed class WebSocketReaderTests
     public void A_character_may_be_cut_by_fragments() => Assert.Equal(
         ["Message: \u00e2\u0082\u00ac"], Read(Frame((int)Opcode.Text, [0xE2], final: false), Frame((int)Opcode.Continuation, [0x82, 0xAC])));
 
+    [Theory]
+    [InlineData(new byte[] { 0xF4 }, new byte[] { 0x90 })] // beyond Unicode, whatever follows
+    [InlineData(new byte[] { 0xED }, new byte[] { 0xA0 })] // a surrogate
+    [InlineData(new byte[] { 0xE2, 0x82 }, new byte[] { 0x41 })] // a character that breaks off
+    [InlineData(new byte[] { 0xF0, 0x9F, 0x8C, 0xB9 }, new byte[] { 0xB9 })] // a character that goes on behind its end
+    [InlineData(new byte[] { }, new byte[] { 0xC0 })] // too long a form
+    public void Text_is_refused_with_1007_as_soon_as_it_cannot_become_UTF_8(byte[] valid, byte[] wrong)
+    {
+        byte[] text = [.. "<a>"u8, .. valid, .. wrong, .. "more"u8];
+        byte[] frame = Frame((int)Opcode.Text, text);
+        using FrameReading whole = new();
+        whole.Feed(frame.AsSpan(0, frame.Length - wrong.Length - 4));
+        Assert.False(whole.IsOver);
+        whole.Feed(frame.AsSpan(frame.Length - wrong.Length - 4, wrong.Length));
+        Assert.Equal(CloseCode.InvalidData, whole.Fault);
+
+        using FrameReading fragments = new();
+        fragments.Feed(Frame((int)Opcode.Text, [.. "<a>"u8, .. valid], final: false));
+        Assert.False(fragments.IsOver);
+        fragments.Feed(Frame((int)Opcode.Continuation, wrong, final: false));
+        Assert.Equal(CloseCode.InvalidData, fragments.Fault);
+        Assert.Equal(0, fragments.Held);
+    }
+
     [Fact]
     public void A_message_that_is_too_long_is_refused_with_1009_before_it_has_come()
     {

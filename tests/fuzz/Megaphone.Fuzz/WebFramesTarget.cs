@@ -8,7 +8,7 @@ namespace Megaphone.Fuzz;
 
 /// <summary>
 /// A client's WebSocket frames: the same messages and the same fault however they are cut, those that a plain reader finds which has all of
-/// it at once, memory within its bounds and all of it given back.
+/// it at once, at the first byte that is no UTF-8; memory within its bounds and all of it given back.
 /// </summary>
 internal static class WebFramesTarget
 {
@@ -75,8 +75,9 @@ internal static class WebFramesTarget
             if (!isControl && (opcode == 0) != message is not null) return (found, CloseCode.ProtocolError);
             if (!isControl && length > (ulong)(MaxMessage - (message?.Count ?? 0))) return (found, CloseCode.TooLong);
             int begin = at + 6 + more, end = begin + (int)length;
-            if (end > bytes.Length) break;
-            byte[] payload = [.. bytes[begin..end].Select((value, i) => (byte)(value ^ bytes[begin - 4 + (i % 4)]))];
+            bool isThere = end <= bytes.Length;
+            if (isControl && !isThere) break;
+            byte[] payload = [.. bytes[begin..Math.Min(end, bytes.Length)].Select((value, i) => (byte)(value ^ bytes[begin - 4 + (i % 4)]))];
             at = end;
             if (isControl)
             {
@@ -86,16 +87,17 @@ internal static class WebFramesTarget
 
             message ??= [];
             message.AddRange(payload);
-            if (!isFinal) continue;
+            bool isWhole = isFinal && isThere;
             try
             {
-                new UTF8Encoding(false, throwOnInvalidBytes: true).GetString([.. message]);
+                new UTF8Encoding(false, throwOnInvalidBytes: true).GetDecoder().GetCharCount([.. message], flush: isWhole);
             }
             catch (DecoderFallbackException)
             {
                 return (found, CloseCode.InvalidData);
             }
 
+            if (!isWhole) continue;
             found.Add($"Message: {Encoding.Latin1.GetString([.. message])}");
             message = null;
         }
