@@ -29,9 +29,11 @@ internal sealed record BenchMode(string Name, string Purpose, IReadOnlyList<Benc
         new("xmpp", "play XMPP clients, each on a connection of its own", XmppBenchOptions.All, values =>
         {
             XmppBenchOptions options = XmppBenchOptions.Read(values);
+            IXmppTransport Carry(XmppClients clients) =>
+                options.WebPath is null ? new TcpTransport(options.Tcp, clients) : new WebTransport(options, clients);
             return Measure(
                 values, options.Tcp, options.Clients.Sessions, options.Clients.ShareOf, options.Run,
-                context => new XmppBench("xmpp", options.Clients, options.Run, clients => new TcpTransport(options.Tcp, clients), context));
+                context => new XmppBench("xmpp", options.Clients, options.Run, Carry, context));
         }),
         new("link", "play an ECM: XMPP clients over links, which take no descriptor each", LinkBenchOptions.All, values =>
         {

@@ -8,8 +8,8 @@ internal interface ITcpHandler
 
     /// <summary>Something was received. Called by the connection's reactor.</summary>
     /// <param name="index">The connection's index.</param>
-    /// <param name="bytes">Empty: the other side has ended its stream.</param>
-    void Received(int index, ReadOnlySpan<byte> bytes);
+    /// <param name="bytes">May be changed. Empty: the other side has ended its stream.</param>
+    void Received(int index, Span<byte> bytes);
 
     /// <summary>A connection is closed, or could not be established. Called by its reactor, or the thread that drives the run.</summary>
     /// <param name="index">The connection's index.</param>

@@ -61,7 +61,7 @@ internal abstract class TcpBench : IBench, ITcpHandler
     public virtual void Connected(int index) => Interlocked.Increment(ref _connected);
 
     /// <inheritdoc/>
-    public void Received(int index, ReadOnlySpan<byte> bytes)
+    public void Received(int index, Span<byte> bytes)
     {
         if (bytes.IsEmpty) Clients.EndWrite(index);
         else Handle(index, bytes);

@@ -134,7 +134,7 @@ internal sealed class TcpClients : IConnectionHandler<TcpClient>, IDisposable
     /// <inheritdoc/>
     public Outcome OnReadable(ConnectionId id, int owner, ref TcpClient state, IConnectionInput input)
     {
-        ReadOnlySpan<byte> bytes = input.Receive(ReceiveBytes);
+        Span<byte> bytes = input.Receive(ReceiveBytes);
         if (!bytes.IsEmpty) _handler.Received(state.Index, bytes);
         return Outcome.Done;
     }

@@ -42,7 +42,9 @@ internal sealed record TcpOptions
     }
 
     /// <summary>Reads the options.</summary>
-    public static TcpOptions Read(OptionValues values)
+    /// <param name="values">The options that were given.</param>
+    /// <param name="isSecured">Whether there is TLS from the beginning unless these options say how.</param>
+    public static TcpOptions Read(OptionValues values, bool isSecured = false)
     {
         HostPort to = values.Get(ToOption, ValueFormats.Target)!;
         return new TcpOptions
@@ -51,7 +53,7 @@ internal sealed record TcpOptions
             From = values.Get(FromOption, BenchFormats.Sources),
             Processes = values.Get(ProcessesOption, ValueFormats.Number(1, 1000, 6)),
             Reactors = values.Get(ReactorsOption, ValueFormats.Number(1, 64, 2)),
-            Tls = TlsClientOptions.Read(values, to),
+            Tls = TlsClientOptions.Read(values, to, isSecured),
         };
     }
 }

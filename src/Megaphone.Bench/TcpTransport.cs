@@ -1,17 +1,19 @@
 namespace Megaphone.Bench;
 
 /// <summary>Carries XMPP clients to the server over a TCP connection each.</summary>
-internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
+internal class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
 {
-    private readonly XmppClients _clients;
     private readonly TcpClients _connections;
 
     /// <summary>Reserves room for the connections; nothing is connected yet.</summary>
     public TcpTransport(TcpOptions options, XmppClients clients)
     {
-        _clients = clients;
+        Clients = clients;
         _connections = new TcpClients(options, clients.Sessions.Count, this, clients.Header.ToArray());
     }
+
+    /// <summary>The clients.</summary>
+    protected XmppClients Clients { get; }
 
     /// <inheritdoc/>
     public void Connect() => _connections.Start();
@@ -20,16 +22,16 @@ internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
     public bool TryOpen(int index, long scheduled)
     {
         if (!_connections.HasRoom) return false;
-        _clients.Open(index, scheduled);
+        Clients.Open(index, scheduled);
         _connections.Open(index);
         return true;
     }
 
     /// <inheritdoc/>
-    public bool TrySend(int index, ReadOnlySpan<byte> piece)
+    public virtual bool TrySend(int index, ReadOnlySpan<byte> piece)
     {
-        if (piece.IsEmpty) _connections.EndWrite(index);
-        else _connections.Send(index, piece);
+        if (piece.IsEmpty) EndWrite(index);
+        else SendBytes(index, piece);
         return true;
     }
 
@@ -40,13 +42,13 @@ internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
     public void WaitForRoom(int index) => PreciseSleep.Until(long.MaxValue, TimeSpan.FromMilliseconds(1));
 
     /// <inheritdoc/>
-    public void Flush() => _connections.Poll();
+    public virtual void Flush() => _connections.Poll();
 
     /// <inheritdoc/>
     public void Disconnect(bool cut)
     {
         _connections.Stop();
-        for (int i = 0; i < _clients.Sessions.Count; i++) _clients.Lose(i, null);
+        for (int i = 0; i < Clients.Sessions.Count; i++) Clients.Lose(i, null);
     }
 
     /// <inheritdoc/>
@@ -56,19 +58,25 @@ internal sealed class TcpTransport : IXmppTransport, ITcpHandler, IReplySender
     }
 
     /// <inheritdoc/>
-    public void Connected(int index) => _connections.Send(index, _clients.Header);
+    public virtual void Connected(int index) => SendBytes(index, Clients.Header);
 
     /// <inheritdoc/>
-    public void Received(int index, ReadOnlySpan<byte> bytes) => _clients.Receive(this, index, bytes);
+    public virtual void Received(int index, Span<byte> bytes) => Clients.Receive(this, index, bytes);
 
     /// <inheritdoc/>
     public void Closed(int index, bool wasConnected, string? reason)
     {
         // With TLS 1.2 the end of the server's stream is the end of both, and nothing comes before this.
-        if (reason is null) _clients.Receive(this, index, []);
-        else _clients.Lose(index, reason);
+        if (reason is null) Clients.Receive(this, index, []);
+        else Clients.Lose(index, reason);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _connections.Dispose();
+    public virtual void Dispose() => _connections.Dispose();
+
+    /// <summary>Sends bytes as they are; what a closed connection is given is dropped.</summary>
+    protected void SendBytes(int index, ReadOnlySpan<byte> bytes) => _connections.Send(index, bytes);
+
+    /// <summary>Ends the stream to the server.</summary>
+    protected void EndWrite(int index) => _connections.EndWrite(index);
 }

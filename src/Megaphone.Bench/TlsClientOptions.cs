@@ -45,8 +45,9 @@ internal sealed record TlsClientOptions
     /// <summary>Reads the options.</summary>
     /// <param name="values">The options that were given.</param>
     /// <param name="to">Where connections go; null: that was not understood.</param>
+    /// <param name="isSecured">Whether there is TLS from the beginning if nothing is said about it.</param>
     /// <returns>Null without TLS.</returns>
-    public static TlsClientOptions? Read(OptionValues values, HostPort? to)
+    public static TlsClientOptions? Read(OptionValues values, HostPort? to, bool isSecured)
     {
         ClientTls tls = values.Get(
             TlsOption, ValueFormats.Choice(("none", ClientTls.None), ("direct", ClientTls.Direct), ("starttls", ClientTls.StartTls)));
@@ -57,7 +58,7 @@ internal sealed record TlsClientOptions
             CipherOption,
             ValueFormats.Choice<AeadAlgorithm?>(
                 ("aes128", AeadAlgorithm.Aes128Gcm), ("aes256", AeadAlgorithm.Aes256Gcm), ("chacha20", AeadAlgorithm.ChaCha20Poly1305)));
-        if (tls == ClientTls.None)
+        if (tls == ClientTls.None && !isSecured)
         {
             RefuseIf(authorities is not null, AuthoritiesOption);
             RefuseIf(name is not null, ServerNameOption);

@@ -22,7 +22,7 @@ internal sealed record XmppClientOptions
         "pending", "N", "500", "most logins, and at the end most closings, under way at the same time");
     private static readonly BenchOption HoldOption = new("hold", "SECONDS", "0", "time to stay logged in and idle");
     private static readonly BenchOption KeepAlivesOption = new(
-        "keepalives", "PER_SECOND", null, "white space sent during the hold, by all clients together");
+        "keepalives", "PER_SECOND", null, "white space, or pings over WebSocket, sent during the hold by all clients together");
     private static readonly BenchOption MessagesOption = new(
         "messages", "N", "0", "messages to send between random pairs of clients");
     private static readonly BenchOption MessageRateOption = new(

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.Json;
 
 namespace Megaphone.EndToEnd;
 
@@ -49,6 +50,27 @@ public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<Bro
 
         Assert.Contains($"{messages} numbered messages from juliet@localhost/balcony, in order", transcripts[0], StringComparison.Ordinal);
         Assert.Equal(transcripts[1], transcripts[0]);
+        await server.Ecm.HasClientsAsync(0);
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_load_generators_users_log_in_stay_and_write_to_each_other_at_the_ECM_and_at_ejabberds_own(bool directly)
+    {
+        using ChildProcess bench = ChildProcess.Start(
+        [
+            Repository.Binary, "bench", "xmpp", "--to", $"{(directly ? server.Direct : server.Ecm.Clients)}", "--web", "ws", "--sessions", "100",
+            "--open-after", "0.5", "--stream-management", "yes", "--hold", "1", "--keepalives", "200", "--messages", "300",
+            "--message-bytes", "2000", "--json", "-",
+        ]);
+        int status = await bench.EndAsync(Evening);
+        Assert.True(status == 0, $"It ended with {status}:\n{bench.Said}");
+        JsonElement result = JsonDocument.Parse(string.Join('\n', bench.Output)).RootElement;
+        Assert.Equal(100, result.GetProperty("logged_in").GetInt32());
+        Assert.Equal(300, result.GetProperty("messages_arrived").GetInt32());
+        Assert.Equal(0, result.GetProperty("messages_misplaced").GetInt32());
         await server.Ecm.HasClientsAsync(0);
         await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
     }
@@ -148,7 +170,8 @@ public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<Bro
             await Ejabberd.ReconfigureAsync(configuration => configuration.Replace("  mod_muc: {}\n", "  mod_muc: {}\n  mod_bosh: {}\n"));
             (IPEndPoint http, _) = await Ejabberd.AddListenerAsync(
                 "module: ejabberd_http", "use_proxy_protocol: true", "request_handlers: { /bosh: mod_bosh }");
-            (Direct, _) = await Ejabberd.AddListenerAsync("module: ejabberd_http", "request_handlers: { /ws: ejabberd_http_ws }");
+            (Direct, _) = await Ejabberd.AddListenerAsync(
+                "module: ejabberd_http", "backlog: 1024", "request_handlers: { /ws: ejabberd_http_ws }");
             Ecm = await MegaphoneProcess.EcmAsync(
                 Ejabberd.LinkListener, "Ecm:Clients:0:Framing=web", $"Ecm:Clients:0:Web:HttpTo={http}", "Ecm:Proxy=v2",
                 "Ecm:Clients:0:Web:ForwardedFrom:0=127.0.0.0/8");

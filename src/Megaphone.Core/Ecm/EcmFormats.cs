@@ -17,4 +17,15 @@ internal static class EcmFormats
     {
         Example = "stanza",
     };
+
+    /// <summary>The path of a URL, as it is written in a request.</summary>
+    public static ValueFormat<string> UrlPath { get; } = new(ReadUrlPath, "/ws") { Form = "path" };
+
+    private static string? ReadUrlPath(string text, out string value)
+    {
+        value = text;
+        return text.StartsWith('/') && text.Length <= 1024 && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && text.IndexOfAny(['?', '#']) < 0
+            ? null
+            : "must begin with a slash and be as clients write it in their URL, up to ? and #";
+    }
 }

@@ -2,17 +2,17 @@ using System.Buffers.Binary;
 
 namespace Megaphone.Web;
 
-/// <summary>The header of a frame that a client has sent: RFC 6455, section 5.2.</summary>
+/// <summary>The header of a frame that was received: RFC 6455, section 5.2.</summary>
 /// <remarks>
 /// <code>
 /// FIN (1 bit) RSV (3) opcode (4)   MASK (1 bit) length (7)   [ length (16 or 64 bits), if those 7 are 126 or 127 ]   mask (4 bytes)
 /// </code>
-/// No extension is ever agreed on, so RSV is 0. A client masks, and writes a length in its shortest form.
+/// No extension is ever agreed on, so RSV is 0. A client masks, a server does not; both write a length in its shortest form.
 /// </remarks>
 /// <param name="IsFinal">Whether it ends its message.</param>
 /// <param name="Opcode">Its kind.</param>
 /// <param name="PayloadLength">The bytes of its payload.</param>
-/// <param name="Mask">The key of its payload, the first byte lowest.</param>
+/// <param name="Mask">The key of its payload, the first byte lowest; 0 without a mask.</param>
 /// <param name="Length">The bytes of the header itself.</param>
 internal readonly record struct FrameHeader(bool IsFinal, Opcode Opcode, long PayloadLength, uint Mask, int Length)
 {
@@ -29,9 +29,10 @@ internal readonly record struct FrameHeader(bool IsFinal, Opcode Opcode, long Pa
 
     /// <summary>Reads a header.</summary>
     /// <param name="bytes">What there is of it, and maybe more.</param>
+    /// <param name="isMasked">Whether it is a client's, which must be masked; else a server's, which must not be.</param>
     /// <param name="fault">What is wrong with it, as soon as that shows.</param>
     /// <returns>Null when it is wrong, or has not arrived whole.</returns>
-    public static FrameHeader? Read(ReadOnlySpan<byte> bytes, out CloseCode fault)
+    public static FrameHeader? Read(ReadOnlySpan<byte> bytes, bool isMasked, out CloseCode fault)
     {
         fault = CloseCode.None;
         if (bytes.IsEmpty) return null;
@@ -44,13 +45,13 @@ internal readonly record struct FrameHeader(bool IsFinal, Opcode Opcode, long Pa
         if (fault != CloseCode.None || bytes.Length < 2) return null;
 
         int form = bytes[1] & 0x7F;
-        if ((bytes[1] & 0x80) == 0 || (isControl && form > MaxControlPayload))
+        if (((bytes[1] & 0x80) != 0) != isMasked || (isControl && form > MaxControlPayload))
         {
             fault = CloseCode.ProtocolError;
             return null;
         }
 
-        int length = 2 + (form < 126 ? 0 : form == 126 ? 2 : 8) + MaskBytes;
+        int length = 2 + (form < 126 ? 0 : form == 126 ? 2 : 8) + (isMasked ? MaskBytes : 0);
         if (bytes.Length < length) return null;
         ulong payload = form switch
         {
@@ -65,6 +66,7 @@ internal readonly record struct FrameHeader(bool IsFinal, Opcode Opcode, long Pa
             return null;
         }
 
-        return new FrameHeader(isFinal, opcode, (long)payload, BinaryPrimitives.ReadUInt32LittleEndian(bytes[(length - MaskBytes)..]), length);
+        uint mask = isMasked ? BinaryPrimitives.ReadUInt32LittleEndian(bytes[(length - MaskBytes)..]) : 0;
+        return new FrameHeader(isFinal, opcode, (long)payload, mask, length);
     }
 }

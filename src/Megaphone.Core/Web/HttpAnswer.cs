@@ -41,8 +41,10 @@ internal static class HttpAnswer
     /// <summary>The length of the answer to a request for a WebSocket.</summary>
     public static readonly int SwitchingLength = SwitchingStart.Length + AcceptLength + SwitchingEnd.Length;
 
+    /// <summary>The length of what <see cref="WriteAccept"/> writes.</summary>
+    public const int AcceptLength = 28;
+
     private const int KeyLength = 24;
-    private const int AcceptLength = 28;
 
     private static ReadOnlySpan<byte> KeySuffix => "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"u8;
 
@@ -56,6 +58,16 @@ internal static class HttpAnswer
     /// <param name="to"><see cref="SwitchingLength"/> bytes.</param>
     public static void WriteSwitching(ReadOnlySpan<byte> key, Span<byte> to)
     {
+        SwitchingStart.CopyTo(to);
+        WriteAccept(key, to[SwitchingStart.Length..]);
+        SwitchingEnd.CopyTo(to[(SwitchingStart.Length + AcceptLength)..]);
+    }
+
+    /// <summary>Writes the value of <c>Sec-WebSocket-Accept</c> that answers a key.</summary>
+    /// <param name="key">The request's <c>Sec-WebSocket-Key</c>.</param>
+    /// <param name="to">At least <see cref="AcceptLength"/> bytes.</param>
+    public static void WriteAccept(ReadOnlySpan<byte> key, Span<byte> to)
+    {
         Span<byte> joined = stackalloc byte[KeyLength + KeySuffix.Length];
         key.CopyTo(joined);
         KeySuffix.CopyTo(joined[KeyLength..]);
@@ -63,9 +75,7 @@ internal static class HttpAnswer
 #pragma warning disable CA5350 // The RFC has SHA-1 for this, which protects nothing: it shows that the server has read the key.
         SHA1.HashData(joined, hash);
 #pragma warning restore CA5350
-        SwitchingStart.CopyTo(to);
-        Base64.EncodeToUtf8(hash, to[SwitchingStart.Length..], out _, out _);
-        SwitchingEnd.CopyTo(to[(SwitchingStart.Length + AcceptLength)..]);
+        Base64.EncodeToUtf8(hash, to, out _, out _);
     }
 
     private static byte[] Refusal(string status, string words, string fields = "") => Encoding.ASCII.GetBytes(

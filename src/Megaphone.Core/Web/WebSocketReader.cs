@@ -4,7 +4,7 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Web;
 
-/// <summary>Reads a client's frames, and puts messages together from them: RFC 6455, section 5. No I/O.</summary>
+/// <summary>Reads the frames of one end, and puts messages together from them: RFC 6455, section 5. No I/O.</summary>
 /// <remarks>
 /// <para>What is read must not depend on how it was cut. A message that arrives in one frame and whole is not copied; masks come off where the
 /// bytes lie. What is incomplete is kept in native memory: the message so far without its mask, and behind it the beginning of a header or
@@ -12,7 +12,8 @@ namespace Megaphone.Web;
 /// <para>Thread-safe, if each connection is used by one thread at a time.</para>
 /// </remarks>
 /// <param name="memory">The memory for incomplete messages.</param>
-internal sealed class WebSocketReader(PieceMemory memory)
+/// <param name="isMasked">Whether they are a client's; else a server's.</param>
+internal sealed class WebSocketReader(PieceMemory memory, bool isMasked = true)
 {
     /// <summary>The most that a frame can take that is kept as it arrived.</summary>
     private const int MostPending = FrameHeader.MaxBytes + FrameHeader.MaxControlPayload;
@@ -103,7 +104,7 @@ internal sealed class WebSocketReader(PieceMemory memory)
     public bool TryRestore(ref WebState state, int maxMessage, ReadOnlySpan<byte> held)
     {
         if (!_buffer.TryRestore(ref state, MostKept(maxMessage), held)) return false;
-        if (IsPossible(state, maxMessage)) return true;
+        if (IsPossible(state, maxMessage, isMasked)) return true;
         _buffer.Free(ref state, MostKept(maxMessage));
         return false;
     }
@@ -114,12 +115,12 @@ internal sealed class WebSocketReader(PieceMemory memory)
     private static int MostKept(int maxMessage) => maxMessage + MostPending;
 
     /// <summary>Whether a state can be what one is between two calls.</summary>
-    private static bool IsPossible(in WebState state, int maxMessage)
+    private static bool IsPossible(in WebState state, int maxMessage, bool isMasked)
     {
         const WebReading inPayload = WebReading.Message | WebReading.Payload;
         bool isPayload = state.Reading.HasFlag(WebReading.Payload);
         ReadOnlySpan<byte> pending = WebBuffer.Content(state)[state.Length..];
-        FrameHeader? header = FrameHeader.Read(pending, out CloseCode fault);
+        FrameHeader? header = FrameHeader.Read(pending, isMasked, out CloseCode fault);
         return state.Reading is WebReading.None or WebReading.Message or inPayload or (inPayload | WebReading.Final) or WebReading.Over
             && (state.Reading.HasFlag(WebReading.Message) || state.Length == 0)
             && state.Length <= maxMessage
@@ -138,15 +139,15 @@ internal sealed class WebSocketReader(PieceMemory memory)
     }
 
     /// <summary>Reads a header of which the beginning may be pending.</summary>
-    private static FrameHeader? ReadHeader(in WebState state, ReadOnlySpan<byte> unread, out CloseCode fault)
+    private FrameHeader? ReadHeader(in WebState state, ReadOnlySpan<byte> unread, out CloseCode fault)
     {
-        if (state.Pending == 0) return FrameHeader.Read(unread, out fault);
+        if (state.Pending == 0) return FrameHeader.Read(unread, isMasked, out fault);
         Span<byte> joined = stackalloc byte[MostPending + FrameHeader.MaxBytes];
         ReadOnlySpan<byte> pending = WebBuffer.Content(state)[state.Length..];
         ReadOnlySpan<byte> more = unread[..Math.Min(unread.Length, FrameHeader.MaxBytes)];
         pending.CopyTo(joined);
         more.CopyTo(joined[pending.Length..]);
-        return FrameHeader.Read(joined[..(pending.Length + more.Length)], out fault);
+        return FrameHeader.Read(joined[..(pending.Length + more.Length)], isMasked, out fault);
     }
 
     /// <summary>Keeps the beginning of a header or control frame as it arrived: all that there is.</summary>

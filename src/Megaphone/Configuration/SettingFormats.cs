@@ -41,9 +41,6 @@ internal static class SettingFormats
         Example = "stanza",
     };
 
-    /// <summary>The path of a URL, as it is written in a request.</summary>
-    public static ValueFormat<string> UrlPath { get; } = new(ReadUrlPath, "/ws") { Form = "path" };
-
     /// <summary>The origin of a page, or any.</summary>
     public static ValueFormat<string> Origin { get; } = new(ReadOrigin, "https://example.org") { Form = "* or SCHEME://HOST[:PORT]" };
 
@@ -100,14 +97,6 @@ internal static class SettingFormats
 
         value = new IPEndPoint(address, given.Port);
         return null;
-    }
-
-    private static string? ReadUrlPath(string text, out string value)
-    {
-        value = text;
-        return text.StartsWith('/') && text.Length <= 1024 && !text.AsSpan().ContainsAnyExceptInRange('!', '~') && text.IndexOfAny(['?', '#']) < 0
-            ? null
-            : "must begin with a slash and be as clients write it in their URL, up to ? and #";
     }
 
     private static string? ReadOrigin(string text, out string value)

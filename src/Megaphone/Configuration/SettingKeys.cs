@@ -54,7 +54,7 @@ internal static class SettingKeys
         "Ecm:IncompleteBytes", 1 << 20, 1L << 50, EcmDefaults.IncompleteBytes,
         "memory of stanzas that have not arrived whole, all clients' together, with `stanza` and `web` framing");
     public static readonly SettingKey<string> WebPath = Table.Add(
-        "Ecm:Clients:N:Web:Path", SettingFormats.UrlPath, WebDefaults.Path, "path of the WebSocket (RFC 7395), as clients write it");
+        "Ecm:Clients:N:Web:Path", EcmFormats.UrlPath, WebDefaults.Path, "path of the WebSocket (RFC 7395), as clients write it");
     public static readonly SettingKey<string> WebOrigin = Table.Add(
         "Ecm:Clients:N:Web:Origins:M", SettingFormats.Origin, WebOptions.AnyOrigin,
         "origin whose pages may connect to the WebSocket, `*` for any; who sends none is no page");

@@ -81,6 +81,35 @@ public class BenchOptionsTests
         Assert.Equal(problem, Problems("echo", ["--to", "127.0.0.1:1", .. arguments]));
 
     [Theory]
+    [InlineData("--web \"http\": must be none, ws or wss; for example none", "--web", "http")]
+    [InlineData("--web \"ws\": is without TLS; for example --web wss", "--web", "ws", "--tls", "direct")]
+    [InlineData("--web \"wss\": begins with TLS, and negotiates none; for example --tls direct", "--web", "wss", "--tls", "starttls")]
+    [InlineData("--ca \"none\": means nothing without TLS; for example --tls direct", "--web", "ws", "--ca", "none")]
+    [InlineData("--open-after \"1\": means nothing without WebSocket; for example --web wss", "--open-after", "1")]
+    [InlineData("--web-path \"/ws\": means nothing without WebSocket; for example --web wss", "--web-path", "/ws")]
+    [InlineData(
+        "--web-path \"ws\": must begin with a slash and be as clients write it in their URL, up to ? and #; for example /ws",
+        "--web", "ws", "--web-path", "ws")]
+    public void Options_of_WebSockets_are_checked(string problem, params string[] arguments) =>
+        Assert.Equal(problem, Problems("xmpp", ["--to", "127.0.0.1:1", "--sessions", "1", .. arguments]));
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("/ws", null, "--web", "ws")]
+    [InlineData("/xmpp", null, "--web", "ws", "--web-path", "/xmpp")]
+    [InlineData("/ws", "server.example", "--web", "wss")]
+    [InlineData("/ws", "other.example", "--web", "wss", "--tls", "direct", "--server-name", "other.example")]
+    public void A_WebSocket_has_a_path_and_wss_is_with_TLS(string? path, string? secured, params string[] arguments)
+    {
+        List<Problem> problems = [];
+        XmppBenchOptions options = XmppBenchOptions.Read(
+            new OptionValues(BenchMode.Find("xmpp")!, ["--to", "server.example:5443", "--sessions", "1", .. arguments], problems));
+
+        Assert.Empty(problems);
+        Assert.Equal((path, secured), (options.WebPath, options.Tcp.Tls?.ServerName));
+    }
+
+    [Theory]
     [InlineData("server.example", true, null, 0, "--tls", "direct")]
     [InlineData("server.example", true, "ca.pem", 0, "--tls", "direct", "--ca", "ca.pem")]
     [InlineData("other.example", false, null, 0x0303, "--tls", "direct", "--ca", "none", "--server-name", "other.example", "--tls-version", "1.2")]

@@ -4,7 +4,7 @@ using Megaphone.Xmpp;
 
 namespace Megaphone.Tests.Web;
 
-/// <summary>One client's frames as the reader reads them: records what it finds, and the memory that is held.</summary>
+/// <summary>One end's frames as the reader reads them: records what it finds, and the memory that is held.</summary>
 internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory = null) : IDisposable
 {
     private readonly PieceMemory _memory = memory ?? new PieceMemory(long.MaxValue);
@@ -24,6 +24,9 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
     public int AcceptedNow { get; set; } = int.MaxValue;
 
     public bool IsStranger { get; init; }
+
+    /// <summary>Whether the frames are a client's.</summary>
+    public bool IsMasked { get; init; } = true;
 
     public bool IsOver => Fault != CloseCode.None;
 
@@ -47,7 +50,7 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
     /// <param name="part">Changed.</param>
     public void Feed(Span<byte> part)
     {
-        WebSocketReader reader = new(_memory);
+        WebSocketReader reader = new(_memory, IsMasked);
         Span<byte> unread = part;
         _state.IsStranger = IsStranger;
         while (true)
@@ -74,11 +77,11 @@ internal sealed class FrameReading(int maxMessage = 262_144, PieceMemory? memory
     /// <returns>Whether it was taken over.</returns>
     public bool TryRestore(WebState state, byte[] held)
     {
-        WebSocketReader reader = new(_memory);
+        WebSocketReader reader = new(_memory, IsMasked);
         reader.Release(ref _state, maxMessage);
         _state = state;
         return reader.TryRestore(ref _state, maxMessage, held);
     }
 
-    public void Dispose() => new WebSocketReader(_memory).Release(ref _state, maxMessage);
+    public void Dispose() => new WebSocketReader(_memory, IsMasked).Release(ref _state, maxMessage);
 }

@@ -180,6 +180,22 @@ public sealed class WebSocketReaderTests
     }
 
     [Fact]
+    public void Frames_of_a_server_have_no_mask()
+    {
+        using FrameReading reading = new() { IsMasked = false };
+        byte[] frames =
+        [
+            .. WebSocketFrame.Text(Encoding.UTF8.GetBytes(new string('x', 300))), 0x01, 2, .. "<a"u8, .. WebSocketFrame.EmptyPing, 0x80, 2, .. "/>"u8,
+            .. WebSocketFrame.Close(CloseCode.Normal),
+        ];
+        foreach (byte one in frames) reading.Feed(new[] { one });
+        Assert.Equal([$"Message: {new string('x', 300)}", "Ping: ", "Message: <a/>", "Close: \u0003\u00e8"], reading.Found);
+        using FrameReading masked = new() { IsMasked = false };
+        masked.Feed(Text("<a/>"));
+        Assert.Equal(CloseCode.ProtocolError, masked.Fault);
+    }
+
+    [Fact]
     public void A_message_that_is_too_long_is_refused_with_1009_before_it_has_come()
     {
         byte[] header = [0x81, 0xFE, 1, 145, 0, 0, 0, 0];
