@@ -70,6 +70,39 @@ public sealed class DrainTests : IDisposable
     }
 
     [Fact]
+    public async Task Where_packets_are_pieces_a_full_one_goes_on_however_it_ends()
+    {
+        using TestHub hub = new();
+        MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            hub.Address, "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:MaxStanzaBytes=10000", "Ecm:MaxPacketBytes=20000", "Ecm:Drain:Over=0s");
+        _opened.Add(ecm);
+        using LinkPeer link = await hub.AcceptAsync(pieces: true);
+        await ecm.HasLinksAsync(1, "ecm");
+        TestConnection client = await TestConnection.ConnectAsync(ecm.Clients), other = await TestConnection.ConnectAsync(ecm.Clients);
+        _opened.AddRange([client, other]);
+        await client.SendAsync(Stream);
+        ulong id = (await link.ReceiveAsync()).Id;
+        await other.SendAsync(Stream);
+        ulong another = (await link.ReceiveAsync()).Id;
+
+        // Of the same length: one ends there, which the space says.
+        string half = $"<message>{new string('x', 20_000 - 32 - 13)}<b/>", whole = $"<{new string('x', 20_000 - 32 - 3)}/>";
+        await link.SendAsync(id, Stream);
+        await link.SendAsync(id, half);
+        await link.SendAsync(another, Stream);
+        await link.SendAsync(another, whole);
+        await link.SendAsync(another, " ");
+        await client.ReceiveTextAsync(Stream.Length + half.Length);
+        await other.ReceiveTextAsync(Stream.Length + whole.Length + 1);
+
+        ecm.Process.Signal(SigUsr1);
+        Assert.Equal(Shutdown, await ToEndAsync(other));
+        await link.AssertControlAsync("reset", another);
+        await link.SendAsync(id, "</message>");
+        Assert.Equal("</message>" + Shutdown, await ToEndAsync(client));
+    }
+
+    [Fact]
     public async Task What_waits_for_clients_whose_bytes_are_not_known_is_sent_before_they_are_closed()
     {
         using TestBackend backend = new();

@@ -245,6 +245,28 @@ public sealed class WebSocketTests
         await setup.Ecm.ReachesAsync(0, "megaphone_ecm_incomplete_bytes");
     }
 
+    [Fact]
+    public async Task A_piece_that_is_longer_than_a_packet_is_a_message_and_so_is_one_that_ends_with_it()
+    {
+        const int Full = 20_000 - 32;
+        using Setup setup = await Setup.StartAsync(pieces: true, "Ecm:Clients:0:MaxStanzaBytes=10000", "Ecm:MaxPacketBytes=20000");
+        using BrowserConnection client = await setup.UpgradedAsync();
+        await client.SendTextAsync(BrowserConnection.Open);
+        ulong id = await setup.AssertPieceAsync(Header);
+        await setup.Link.SendAsync(id, Header);
+        Assert.StartsWith("<open ", await client.ReceiveTextAsync());
+
+        string[] pieces = [.. new[] { Full - 1, Full, Full + 1, 2 * Full }.Select(length => $"<a xmlns='b'>{new string('x', length - 17)}</a>")];
+        foreach (string piece in pieces)
+        {
+            foreach (char[] part in piece.Chunk(Full)) await setup.Link.SendAsync(id, new string(part));
+            if (piece.Length % Full == 0) await setup.Link.SendAsync(id, " ");
+        }
+
+        foreach (string piece in pieces) await client.AssertTextAsync(piece);
+        await setup.Ecm.ReachesAsync(0, "megaphone_ecm_incomplete_bytes");
+    }
+
     [Theory]
     [InlineData("not XMPP")]
     [InlineData("<message/>")]
@@ -361,11 +383,13 @@ public sealed class WebSocketTests
 
         public LinkPeer Link => link;
 
-        public static async Task<Setup> StartAsync(params string[] settings)
+        public static Task<Setup> StartAsync(params string[] settings) => StartAsync(pieces: false, settings);
+
+        public static async Task<Setup> StartAsync(bool pieces, params string[] settings)
         {
             TestHub hub = new();
             MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(hub.Address, ["Ecm:Clients:0:Framing=web", .. settings]);
-            LinkPeer link = await hub.AcceptAsync();
+            LinkPeer link = await hub.AcceptAsync(pieces: pieces);
             await ecm.HasLinksAsync(1, "ecm");
             return new Setup(ecm, hub, link);
         }

@@ -126,14 +126,15 @@ a_secret_that_is_not_required_is_no_error_test() ->
 
 encoded_messages_are_as_specified_test() ->
     ?assertEqual(#{<<"op">> => <<"welcome">>, <<"version">> => 1, <<"name">> => atom_to_binary(node()),
-                   <<"maxPacket">> => 1048576, <<"keepAlive">> => 15, <<"logins">> => true}, json({welcome, #options{}, none})),
+                   <<"maxPacket">> => 1048576, <<"keepAlive">> => 15, <<"logins">> => true, <<"pieces">> => true},
+                 json({welcome, #options{}, true, none})),
     ?assertEqual(#{<<"op">> => <<"loggedIn">>, <<"ids">> => [<<"7">>]}, json({logged_in, 7})),
     ?assertEqual(#{<<"op">> => <<"drain">>}, json(drain)),
     ?assertEqual(#{<<"op">> => <<"gone">>, <<"name">> => <<"b@b">>}, json({gone, 'b@b'})),
     ?assertEqual(#{<<"op">> => <<"ack">>, <<"received">> => <<"9223372036854775807">>}, json({ack, 9223372036854775807})),
     ?assertEqual(#{<<"op">> => <<"close">>, <<"reason">> => <<"r">>}, json({close, <<"r">>})),
     ?assertMatch(#{<<"resume">> := #{<<"token">> := <<"t">>, <<"timeout">> := 90, <<"window">> := 2097152, <<"received">> := <<"7">>}},
-                 json({welcome, #options{}, #{token => <<"t">>, timeout => 90000, received => 7}})),
+                 json({welcome, #options{}, false, #{token => <<"t">>, timeout => 90000, received => 7}})),
     ?assertEqual(#{<<"op">> => <<"reset">>, <<"id">> => <<"7">>, <<"reason">> => <<"r\"">>}, json({reset, 7, <<"r\"">>})),
     ?assertEqual(#{<<"op">> => <<"pause">>, <<"id">> => <<"18446744073709551615">>}, json({pause, 16#FFFFFFFFFFFFFFFF})),
     ?assertEqual(#{<<"op">> => <<"pong">>, <<"token">> => #{<<"a">> => null}}, json({pong, #{<<"a">> => null}})).

@@ -8,6 +8,8 @@
 
 %% Of the listener in test_link.
 -define(BUFFER_TOTAL, 300000).
+%% Members of a hello whose link can be resumed.
+-define(RESUME, [",\"resume\":{\"instance\":\"i\",\"slot\":0,\"window\":65536}"]).
 
 %%% What is buffered
 
@@ -149,6 +151,51 @@ a_stopped_link_over_tls_ends_with_close_notify_test() ->
         ?assertEqual({error, closed}, ssl:recv(Socket, 1, 1000))
     end).
 
+%%% Whole pieces (section 9)
+
+pieces_are_promised_where_packets_are_as_long_as_the_ecm_accepts_test_() ->
+    [{Name, fun() ->
+        with_listener(#options{}, fun(Connect, _Counters) ->
+            ?assertMatch(#{<<"pieces">> := IsPromised}, welcome(Connect(), Hello))
+        end)
+     end} || {Name, IsPromised, Hello} <-
+                 [{"the ECM's default", true, ""},
+                  {"however long, if the link ends with its connection", true, ",\"maxPacket\":536870912"},
+                  {"several have to fit into the window of one that can be resumed", true, [",\"maxPacket\":1048576" | ?RESUME]},
+                  {"longer ones would not", false, [",\"maxPacket\":1048577" | ?RESUME]}]].
+
+a_full_packet_goes_on_in_the_next_one_test() ->
+    with_listener(#options{}, fun(Connect, _Counters) ->
+        Socket = Connect(),
+        welcome(Socket, ",\"maxPacket\":64"),
+        [Link] = ets:tab2list(?LINKS),
+        [ejabberd_megaphone_sender:send(Link, 1, binary:copy(<<"x">>, Size)) || Size <- [31, 32, 33, 64]],
+        ejabberd_megaphone_sender:send_end(Link, 1),
+        Full = binary:copy(<<"x">>, 32),
+        ?assertEqual([binary:copy(<<"x">>, 31), Full, <<" ">>, Full, <<"x">>, Full, Full, <<" ">>, <<>>],
+                     [begin {1, Content} = received(Socket), Content end || _ <- lists:seq(1, 9)])
+    end).
+
+%% Packets that are sent again were cut for it as it was.
+an_ecm_that_comes_back_for_longer_packets_is_promised_nothing_test() ->
+    with_listener(#options{}, fun(Connect, _Counters) ->
+        First = Connect(),
+        #{<<"pieces">> := true, <<"resume">> := #{<<"token">> := Token}} = welcome(First, [",\"maxPacket\":64" | ?RESUME]),
+        Resume = [",\"resume\":{\"instance\":\"i\",\"slot\":0,\"window\":65536,\"token\":\"", Token, "\",\"received\":\"0\"}"],
+        Longer = Connect(),
+        ?assertMatch(#{<<"pieces">> := false, <<"resume">> := #{<<"received">> := <<"0">>}},
+                     welcome(Longer, [",\"maxPacket\":128" | Resume])),
+        [Link] = ets:tab2list(?LINKS),
+        ejabberd_megaphone_sender:send(Link, 1, binary:copy(<<"x">>, 32)),
+        ejabberd_megaphone_sender:send(Link, 1, <<"y">>),
+        ?assertEqual({1, binary:copy(<<"x">>, 32)}, received(Longer)),
+        ?assertEqual({1, <<"y">>}, received(Longer))
+    end).
+
+welcome(Socket, Members) ->
+    send(Socket, packet(0, ["{\"op\":\"hello\",\"version\":1,\"name\":\"edge\"", Members, "}"])),
+    #{<<"op">> := <<"welcome">>} = control(Socket).
+
 %%% Drains
 
 a_new_link_of_a_node_that_drains_is_asked_for_no_sessions_and_serves_those_that_come_all_the_same_test() ->
@@ -262,7 +309,7 @@ a_sender_reports_that_it_cannot_write_drops_what_is_queued_and_writes_to_the_nex
         ejabberd_megaphone_sender:send(Link, 1, <<"lost, too">>),
         wait_until(fun() -> atomics:get(Queued, 1) =:= 0 end),
         {Ecm, Socket} = pair(),
-        ejabberd_megaphone_sender:connect(Link, {gen_tcp, Socket, Socket}, {welcome, #options{}, none}),
+        ejabberd_megaphone_sender:connect(Link, {gen_tcp, Socket, Socket}, {welcome, #options{}, true, none}),
         ejabberd_megaphone_sender:send(Link, 1, <<"sent">>),
         ?assertMatch(#{<<"op">> := <<"welcome">>}, control(Ecm)),
         ?assertEqual({1, <<"sent">>}, received(Ecm)),

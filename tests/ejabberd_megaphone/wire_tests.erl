@@ -3,7 +3,7 @@
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
--import(ejabberd_megaphone_wire, [parse/2, packets/3, describe/4]).
+-import(ejabberd_megaphone_wire, [parse/2, packets/3, whole_piece/3, describe/4]).
 
 -define(MAX, 1048576).
 -define(MAX_ID, 16#FFFFFFFFFFFFFFFF).
@@ -109,6 +109,30 @@ prop_pieces() ->
                     andalso lists:all(fun({I, Piece}) -> I =:= Id andalso byte_size(Piece) + 32 =< Max end, Read)
                     andalso (Content =:= <<>> orelse not lists:member({Id, <<>>}, Read))
             end).
+
+%% A packet of exactly so many bytes goes on in the next one: so the pieces are found again.
+whole_pieces_are_found_again_whatever_their_lengths_test_() ->
+    property:test(prop_whole_pieces(), 1000).
+
+prop_whole_pieces() ->
+    ?FORALL({Id, Pieces, Max}, {id(), list(piece()), range(64, 70)},
+            begin
+                Written = [whole_piece(Id, Piece, Max) || Piece <- Pieces],
+                Packets = read([iolist_to_binary([Packets || {_, Packets} <- Written])], <<>>, []),
+                lists:sum([Bytes || {Bytes, _} <- Written]) =:= lists:sum([byte_size(Content) + 32 || {_, Content} <- Packets])
+                    andalso Pieces =:= joined([Content || {_, Content} <- Packets], Max, <<>>)
+            end).
+
+piece() -> ?LET({Size, Byte}, {range(1, 200), range($a, $z)}, binary:copy(<<Byte>>, Size)).
+
+joined([], _Max, <<>>) -> [];
+joined([<<$\s>> | Rest], Max, Before) when Before =/= <<>> -> [Before | joined(Rest, Max, <<>>)];
+joined([Content | Rest], Max, Before) when byte_size(Content) + 32 =:= Max -> joined(Rest, Max, <<Before/binary, Content/binary>>);
+joined([Content | Rest], Max, Before) -> [<<Before/binary, Content/binary>> | joined(Rest, Max, <<>>)].
+
+the_end_of_a_session_is_followed_by_nothing_test() ->
+    {32, Packet} = whole_piece(9, <<>>, 64),
+    ?assertEqual(<<"0000000032|00000000000000000009|">>, iolist_to_binary(Packet)).
 
 id() -> oneof([range(1, 1000), range(0, ?MAX_ID), ?MAX_ID]).
 

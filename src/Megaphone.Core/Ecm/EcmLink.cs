@@ -199,7 +199,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         if (!link.TellsLogins) clients.Admit(client, link.Number);
         bool accepted = servers.Web is { } web && web.Has(client) ? web.TryDeliver(client, link.Number, content)
             : content.IsEmpty ? clients.EndWrite(client, link.Number)
-            : clients.Send(client, link.Number, content, moreFollows: !IsWhole(content));
+            : clients.Send(client, link.Number, content, moreFollows: !IsWhole(content, link.UnfinishedLength));
         if (!accepted) metrics.AddDropped(DropReason.SessionOver);
         return Outcome.Done;
     }
@@ -228,8 +228,12 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
         clients.ReleaseStalled();
     }
 
-    /// <summary>Whether a packet seems to end where a piece of the server's stream does: such a piece ends with a tag, or is white space.</summary>
-    private static bool IsWhole(ReadOnlySpan<byte> content) => content[^1] == '>' || content.Length == 1;
+    /// <summary>
+    /// Whether a packet ends where a piece of the server's stream does; where the server does not say so, whether it seems to: such a piece ends
+    /// with a tag, or is white space.
+    /// </summary>
+    private static bool IsWhole(ReadOnlySpan<byte> content, int unfinishedLength) =>
+        unfinishedLength > 0 ? content.Length != unfinishedLength : content[^1] == '>' || content.Length == 1;
 
     private void Count(int owner, int change)
     {

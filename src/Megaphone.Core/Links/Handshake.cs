@@ -65,6 +65,7 @@ internal static class Handshake
         MaxPacket = message.MaxPacket,
         KeepAlive = ClampKeepAlive(message.KeepAlive),
         TellsLogins = message.Logins is true,
+        SendsPieces = message.Pieces is true,
         Resume = message.Resume,
         Ignored = message.Ignored,
     };

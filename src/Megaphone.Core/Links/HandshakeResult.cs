@@ -22,6 +22,9 @@ internal readonly record struct HandshakeResult(HandshakeResult.Kind Outcome, st
     /// <summary>Whether it says who has logged in.</summary>
     public bool TellsLogins { get; init; }
 
+    /// <summary>Whether its packets are whole pieces.</summary>
+    public bool SendsPieces { get; init; }
+
     /// <summary>What it says about resuming; null: nothing.</summary>
     public ControlResume? Resume { get; init; }
 

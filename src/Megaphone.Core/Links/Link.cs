@@ -75,11 +75,7 @@ internal sealed class Link
         // A claim that the ring can never grant would wait for ever.
         MaxContent = Math.Clamp(PeerMaxContent, 1, Math.Min(LargestContent, options.RingBytes / 4));
         Ring = new SendRing(
-            options.RingBytes,
-            ReserveOf(options),
-            OnWritable,
-            lost => metrics.AddDropped(DropReason.LinkLost, lost),
-            keepsSent: terms is not null);
+            options.RingBytes, ReserveOf(options), OnWritable, lost => metrics.AddDropped(DropReason.LinkLost, lost), keepsSent: terms is not null);
         if (terms is not null) metrics.TrackUnacknowledged(this, () => Ring.Unacknowledged);
     }
 
@@ -108,6 +104,9 @@ internal sealed class Link
 
     /// <summary>Whether the other side says which clients have logged in (section 8 of the link protocol).</summary>
     public bool TellsLogins { get; set; }
+
+    /// <summary>The length of content that goes on in its session's next packet, where packets are pieces (section 9); 0: nobody says so.</summary>
+    public int UnfinishedLength { get; set; }
 
     /// <summary>Receives its packets.</summary>
     public ILinkHandler Handler => _handler;

@@ -292,6 +292,7 @@ internal sealed class LinkConnection : IDisposable
 
         Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms) { PeerName = agreed.Name };
         link.TellsLogins = agreed.TellsLogins;
+        link.UnfinishedLength = agreed.SendsPieces ? _options.MaxPacketBytes - PacketHeader.Size : 0;
         if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed: resumed is not null));
         link.Acknowledger?.OnTold();
         LinkInput input = new(this, link, _options, _metrics, _log);

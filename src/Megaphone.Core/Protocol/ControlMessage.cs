@@ -53,6 +53,9 @@ internal sealed record ControlMessage
     /// <summary>welcome: whether the sender says who has logged in (section 8).</summary>
     public bool? Logins { get; init; }
 
+    /// <summary>welcome: whether the sender's packets are whole pieces (section 9).</summary>
+    public bool? Pieces { get; init; }
+
     /// <summary>loggedIn: the connection ids of sessions that have logged in, none of them 0.</summary>
     public IReadOnlyList<ulong>? Ids { get; init; }
 
@@ -215,6 +218,7 @@ internal sealed record ControlMessage
         if (MaxPacket is { } maxPacket) json.WriteNumber("maxPacket", maxPacket);
         if (KeepAlive is { } keepAlive) WriteSeconds(json, "keepAlive", keepAlive);
         if (Logins is { } logins) json.WriteBoolean("logins", logins);
+        if (Pieces is { } pieces) json.WriteBoolean("pieces", pieces);
         if (Resume is not null) WriteResume(json, Resume);
         if (Received is { } received) WritePosition(json, received);
         if (Token is not null)

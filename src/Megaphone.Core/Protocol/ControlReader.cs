@@ -86,6 +86,7 @@ internal static class ControlReader
                 MaxPacket = members.Integer("maxPacket", PacketHeader.Size),
                 KeepAlive = members.Seconds("keepAlive", zeroAllowed: false),
                 Logins = members.Flag("logins"),
+                Pieces = members.Flag("pieces"),
                 Resume = members.Resume("resume"),
             },
             ControlOp.Refuse => new() { Op = op, Reason = members.Text("reason") },

@@ -37,7 +37,8 @@
          window = 0 :: non_neg_integer() | '_',              % bytes that the ECM may leave unacknowledged, if the link can be resumed
          since = erlang:system_time(second) :: integer() | '_', % when it came up
          is_cut = false :: boolean() | '_',                  % it waits for another connection
-         max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that the ECM accepts
+         max_out = 1048576 :: pos_integer() | '_',           % bytes: the longest packet that is sent to the ECM
+         pieces = false :: boolean() | '_',                  % the ECM is promised whole pieces (section 9 of the link protocol)
          addresses :: {endpoint(), endpoint()} | '_'}).      % of our end of the connection and of the ECM's
 
 -define(LINKS, ejabberd_megaphone).

@@ -35,7 +35,7 @@
                  | {close, Reason :: binary()}
                  | ignored.
 %% What this end sends.
--type outgoing() :: {welcome, #options{}, answer() | none}
+-type outgoing() :: {welcome, #options{}, Pieces :: boolean(), answer() | none}
                   | {refuse, Reason :: binary()}
                   | {ping | pong, Token :: term()}
                   | {pause | resume, ejabberd_megaphone_wire:id()}
@@ -205,9 +205,9 @@ packet(Message) ->
 
 %% @doc The content of a control packet.
 -spec encode(outgoing()) -> binary().
-encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}, Answer}) ->
+encode({welcome, #options{keep_alive = KeepAlive, max_packet = MaxPacket}, Pieces, Answer}) ->
     Welcome = #{op => <<"welcome">>, version => 1, name => atom_to_binary(node()),
-                maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000), logins => true},
+                maxPacket => MaxPacket, keepAlive => max(1, KeepAlive div 1000), logins => true, pieces => Pieces},
     ejabberd_megaphone_json:encode(case Answer of
                                        none -> Welcome;
                                        _ -> Welcome#{resume => maps:fold(fun answer/3, #{window => ?WINDOW}, Answer)}

@@ -155,16 +155,16 @@ handle_call(link, _From, #state{link = Link} = State) ->
 handle_call({take_up, Token, Received, MaxPacket, By}, {Connecting, _}, State) ->
     case may_resume(State) andalso MaxPacket >= (State#state.link)#link.max_out
         andalso ejabberd_megaphone_control:is_equal(Token, (State#state.token)()) of
-        true -> prepare(Received, By, Connecting, cut("its ECM has connected again", State));
+        true -> prepare(Received, MaxPacket, By, Connecting, cut("its ECM has connected again", State));
         false -> {reply, none, State}
     end.
 
 greeting(_More, #state{link = #link{has_control = false}}) ->
     none;
-greeting(_More, #state{link = #link{identity = none}, options = Options}) ->
-    {welcome, Options, none};
-greeting(More, #state{options = #options{resume_timeout = Timeout} = Options, token = Token}) ->
-    {welcome, Options, More#{token => Token(), timeout => Timeout}}.
+greeting(_More, #state{link = #link{identity = none, pieces = Pieces}, options = Options}) ->
+    {welcome, Options, Pieces, none};
+greeting(More, #state{link = #link{pieces = Pieces}, options = #options{resume_timeout = Timeout} = Options, token = Token}) ->
+    {welcome, Options, Pieces, More#{token => Token(), timeout => Timeout}}.
 
 %% @private
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}} | {stop, normal | shutdown, #state{}}.
@@ -303,8 +303,10 @@ cut(Why, #state{link = #link{sender = Sender, receiver = Receiver, counters = Co
     end.
 
 %% Another connection is about to take the link up.
-prepare(Received, {Listener, Addresses, OptionsKey}, Connecting, #state{cut = #cut{} = Cut, link = #link{sender = Sender} = Link0} = State) ->
-    Link = Link0#link{addresses = Addresses, options = OptionsKey},
+prepare(Received, MaxPacket, {Listener, Addresses, OptionsKey}, Connecting,
+        #state{cut = #cut{} = Cut, link = #link{sender = Sender, max_out = MaxOut, pieces = Pieces} = Link0} = State) ->
+    %% What is sent again was cut for the ECM as it was.
+    Link = Link0#link{addresses = Addresses, options = OptionsKey, pieces = Pieces andalso MaxPacket =:= MaxOut},
     case ejabberd_megaphone_sender:take_up(Sender, Received) of
         {ok, Again} ->
             case ejabberd_megaphone_registry:move_link(Link, Listener) of
@@ -324,7 +326,7 @@ prepare(Received, {Listener, Addresses, OptionsKey}, Connecting, #state{cut = #c
                 {stop, Reason, Lost} -> {stop, Reason, {error, Why}, Lost}
             end
     end;
-prepare(_Received, _By, _Connecting, State) ->
+prepare(_Received, _MaxPacket, _By, _Connecting, State) ->
     {reply, none, State}.
 
 resumed(#state{cut = none} = State) ->

@@ -18,11 +18,12 @@
 with_hello(none, _Options, Link) ->
     Link;
 with_hello(#{name := Name, max_packet := MaxPacket, resume := Resume} = Hello, Options, Link0) ->
-    Link = Link0#link{has_control = true, name = Name, max_out = MaxPacket},
+    Link = Link0#link{has_control = true, name = Name, max_out = MaxPacket, pieces = true},
     case identity(Hello, Options) of
         none -> Link;
-        %% Several packets have to fit into the window.
-        Identity -> Link#link{identity = Identity, window = maps:get(window, Resume), max_out = min(MaxPacket, ?WINDOW div 8)}
+        %% A packet has to fit into the window, and should not fill it.
+        Identity -> Link#link{identity = Identity, window = maps:get(window, Resume), max_out = min(MaxPacket, ?WINDOW div 2),
+                              pieces = MaxPacket =< ?WINDOW div 2}
     end.
 
 %% None: the link cannot be resumed.

@@ -60,8 +60,11 @@ send(Link, Id, Content) ->
     enqueue(Link, Id, Content),
     wait_for_room(Link).
 
-enqueue(#link{sender = Sender, queued = Queued, max_out = Max}, Id, Content) ->
-    {Bytes, Packets} = ejabberd_megaphone_wire:packets(Id, Content, Max),
+enqueue(#link{sender = Sender, queued = Queued, max_out = Max, pieces = Pieces}, Id, Content) ->
+    {Bytes, Packets} = case Pieces of
+                           true -> ejabberd_megaphone_wire:whole_piece(Id, Content, Max);
+                           false -> ejabberd_megaphone_wire:packets(Id, Content, Max)
+                       end,
     Sender ! {send, Id, Bytes, Packets},
     atomics:add(Queued, ?QUEUED, Bytes).
 

@@ -7,7 +7,7 @@
 %%% `L': length of the whole packet in bytes, including these 32; `C': connection id; both decimal, padded with zeros.
 -module(ejabberd_megaphone_wire).
 
--export([parse/2, packets/3, whole_packets/2, describe/4]).
+-export([parse/2, packets/3, whole_piece/3, whole_packets/2, describe/4]).
 -export_type([id/0, fault/0]).
 
 -define(HEADER, 32).
@@ -86,6 +86,19 @@ header(Length, Id) ->
 
 padded(Digits, Width) ->
     [binary:part(<<"00000000000000000000">>, 0, Width - byte_size(Digits)), Digits].
+
+%% @doc The packets that carry `Content', which is whole pieces of a server's stream, to an ECM that is promised such (section 9): a packet of
+%% exactly `MaxPacket' bytes goes on in the next one, and if the content ends there, that is a space.
+-spec whole_piece(id(), Content :: iodata(), MaxPacket :: pos_integer()) -> {Bytes :: pos_integer(), iodata()}.
+whole_piece(Id, Content, MaxPacket) ->
+    {Bytes, Packets} = packets(Id, Content, MaxPacket),
+    case Bytes rem MaxPacket of
+        0 ->
+            {More, Space} = packets(Id, <<$\s>>, MaxPacket),
+            {Bytes + More, [Packets | Space]};
+        _ ->
+            {Bytes, Packets}
+    end.
 
 %% @doc How many bytes of `Packets', which begin with a packet, are whole packets that are at most `Max' bytes together.
 -spec whole_packets(Packets :: binary(), Max :: non_neg_integer()) -> Bytes :: non_neg_integer().

@@ -27,11 +27,11 @@ internal sealed class TestHub : IDisposable
     }
 
     /// <summary>Accepts a link, receives its hello and welcomes it.</summary>
-    public async Task<LinkPeer> AcceptAsync(int keepAlive = 15, string name = "test", bool logins = false)
+    public async Task<LinkPeer> AcceptAsync(int keepAlive = 15, string name = "test", bool logins = false, bool pieces = false)
     {
         LinkPeer link = await AcceptPlainAsync();
         Assert.Equal("hello", (await link.ReceiveControlAsync()).GetProperty("op").GetString());
-        string tells = logins ? ",\"logins\":true" : "";
+        string tells = (logins ? ",\"logins\":true" : "") + (pieces ? ",\"pieces\":true" : "");
         await link.SendControlAsync(
             $$"""{"op":"welcome","version":1,"name":"{{name}}","maxPacket":1048576,"keepAlive":{{keepAlive}}{{tells}}}""");
         return link;

@@ -72,6 +72,7 @@ public class ControlReaderTests
             """{"op":"loggedIn","ids":["7","0"]}""",
             """{"op":"loggedIn","ids":["7","\ud800"]}""",
             """{"op":"welcome","version":1,"logins":"yes"}""",
+            """{"op":"welcome","version":1,"pieces":1}""",
             """{"op":"drain","after":-1}""",
             """{"op":"drain","after":true}""",
         ];
@@ -97,6 +98,16 @@ public class ControlReaderTests
         Assert.True(ControlReader.TryRead(content, out ControlMessage? loggedIn, out _));
         Assert.Equal([7, ulong.MaxValue], loggedIn.Ids);
         Assert.Equal(content, loggedIn.ToUtf8());
+    }
+
+    [Fact]
+    public void A_server_says_that_its_packets_are_pieces()
+    {
+        byte[] content = [.. """{"op":"welcome","version":1,"pieces":true}"""u8];
+        Assert.True(ControlReader.TryRead(content, out ControlMessage? welcome, out _));
+        Assert.True(welcome.Pieces);
+        Assert.Equal(0, welcome.Ignored);
+        Assert.Equal(content, welcome.ToUtf8());
     }
 
     [Fact]
