@@ -133,6 +133,28 @@ public sealed class BrowserTests(BrowserTests.Server server) : IClassFixture<Bro
     }
 
     [Fact]
+    public async Task Ejabberd_gets_the_address_that_HAProxy_gives_in_a_PROXY_header()
+    {
+        await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
+        using TestCertificates certificates = new();
+        certificates.Issue("proxy", ["localhost"]);
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            server.Ejabberd.LinkListener, "Ecm:Clients:0:Framing=web", $"Ecm:Clients:0:ProxyFrom:0={FrontProxy.Source}/32", "Ecm:Proxy=v2",
+            "Ecm:Link:Name=behind-haproxy");
+        await ecm.HasLinksAsync(1, "ecm");
+        using FrontProxy proxy = await FrontProxy.HaProxyAsync(($"ssl crt {certificates.Bundle("proxy")}", "send-proxy-v2", ecm.Clients));
+        using SocketsHttpHandler handler = new() { ConnectCallback = HttpProxyTests.ConnectFromHomeAsync };
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject == "CN=proxy";
+        using HttpMessageInvoker http = new(handler);
+        using WebUser juliet = await WebUser.LogInAsync(WebUser.Address("wss", proxy.Listeners[0]), "juliet", http);
+
+        string[][] users = [.. (await server.Ejabberd.ControlAsync("connected_users_info")).Select(line => line.Split('\t'))];
+        string[] user = Assert.Single(users);
+        Assert.Equal(("juliet@localhost/web", "websocket", $"{HttpProxyTests.Home}"), (user[0], user[1], user[2]));
+        await juliet.LogOutAsync();
+    }
+
+    [Fact]
     public async Task BOSH_through_the_relay_is_ejabberds_own()
     {
         using HttpClient http = new() { BaseAddress = new Uri($"http://{server.Ecm.Clients}"), Timeout = BoundedWait.Limit };

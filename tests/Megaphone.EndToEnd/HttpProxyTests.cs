@@ -8,7 +8,7 @@ namespace Megaphone.EndToEnd;
 public sealed partial class HttpProxyTests(HttpProxyTests.Server server) : IClassFixture<HttpProxyTests.Server>
 {
     /// <summary>The client's address; the proxies have 127.0.0.1.</summary>
-    private static readonly IPAddress Home = IPAddress.Parse("127.0.0.5");
+    internal static readonly IPAddress Home = IPAddress.Parse("127.0.0.5");
 
     [Theory]
     [InlineData("nginx")]
@@ -34,7 +34,7 @@ public sealed partial class HttpProxyTests(HttpProxyTests.Server server) : IClas
         await server.Ejabberd.ComesToAsync("0", "ets:info(session, size)");
     }
 
-    private static async ValueTask<Stream> ConnectFromHomeAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
+    internal static async ValueTask<Stream> ConnectFromHomeAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
     {
         Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.Bind(new IPEndPoint(Home, 0));
@@ -105,9 +105,7 @@ public sealed partial class HttpProxyTests(HttpProxyTests.Server server) : IClas
 
         internal ChildProcess StartHaproxy()
         {
-            (string certificate, string key) = Certificates.Files("proxy");
-            string both = Write("proxy.pem", $"{File.ReadAllText(certificate)}\n{File.ReadAllText(key)}");
-            string bind = $"mode http\n  bind {Proxy} ssl crt {both}\n";
+            string bind = $"mode http\n  bind {Proxy} ssl crt {Certificates.Bundle("proxy")}\n";
             string file = Write("haproxy.cfg", $"""
                 defaults
                   timeout connect 10s

@@ -5,11 +5,19 @@ namespace Megaphone.EndToEnd;
 /// <summary>What is no WebSocket is relayed to a server for HTTP, byte by byte behind a PROXY header.</summary>
 public sealed class HttpRelayTests
 {
+    /// <summary>A request for a WebSocket, but for its last line.</summary>
+    private const string Upgrade =
+        "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n";
+
     [Theory]
     [InlineData("GET /other HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("POST /ws HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")]
     [InlineData("what is this")]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\n\r\n" + Upgrade + "\r\n")]
+    [InlineData("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n" + Upgrade + "\r\n")]
+    [InlineData("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + Upgrade + "\r\n")]
     public async Task Bytes_pass_both_ways_behind_a_header_that_names_the_client(string request)
     {
         using Setup setup = await Setup.StartAsync();
@@ -27,6 +35,24 @@ public sealed class HttpRelayTests
         client.Dispose();
         await server.AssertIsGoneAsync();
         await setup.Ecm.HasClientsAsync(0);
+    }
+
+    [Theory]
+    [InlineData("Content-Length: 0\r\n\r\n")]
+    [InlineData("Content-Length: 4\r\n\r\nbody")]
+    [InlineData("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /secret HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("\r\nGET /secret HTTP/1.1\r\nHost: a\r\n\r\n")]
+    [InlineData("Host: b\r\n\r\n")]
+    [InlineData(" folded\r\n\r\n")]
+    public async Task What_asks_for_a_WebSocket_and_can_be_read_in_two_ways_reaches_neither_server(string rest)
+    {
+        using Setup setup = await Setup.StartAsync();
+        using BrowserConnection client = await BrowserConnection.ConnectAsync(setup.Ecm.Clients);
+        await client.SendAsync(Upgrade + rest);
+        Assert.StartsWith("HTTP/1.1 400 Bad Request\r\n", await client.ReceiveToEndAsync());
+        Assert.Equal(0, (await setup.Ecm.MetricsAsync())["megaphone_ecm_web_clients", "kind=relayed"]);
+        Assert.False(setup.Server.HasWaiting);
+        await setup.Link.AssertStaysSilentAsync();
     }
 
     [Fact]

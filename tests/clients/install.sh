@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 logs=$1
 install_packages "$logs/apt.log" \
-  chromium gnutls-bin go-sendxmpp iproute2 libnss3-tools libssl3 mcabber openssl python3-slixmpp sslscan util-linux
+  chromium curl gnutls-bin go-sendxmpp iproute2 libnss3-tools libssl3 mcabber openssl python3-slixmpp sslscan util-linux
 "$here/../bench/install-nginx.sh" "$logs/apt.log"
 is_installed haproxy || "$here/../../scripts/install-without-services.sh" "$logs/apt.log" haproxy.service haproxy
 command -v node >/dev/null && command -v npm >/dev/null || install_packages "$logs/apt.log" nodejs npm

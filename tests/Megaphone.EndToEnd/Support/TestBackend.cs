@@ -22,6 +22,9 @@ internal sealed class TestBackend : IDisposable
     /// <summary>The hub's setting.</summary>
     public string Setting => $"Hub:Backend=tcp://{Address}";
 
+    /// <summary>Whether a connection waits to be taken.</summary>
+    public bool HasWaiting => _listener.Poll(0, SelectMode.SelectRead);
+
     /// <summary>Takes the next connection.</summary>
     /// <param name="receiveBuffer">Bytes that the kernel may hold for it; null: as it likes.</param>
     public async Task<TestConnection> AcceptAsync(int? receiveBuffer = null)

@@ -27,6 +27,15 @@ internal sealed class TestCertificates : IDisposable
     public (string Certificate, string Key) Files(string file) =>
         (Path.Combine(_folder, file + ".pem"), Path.Combine(_folder, file + ".key"));
 
+    /// <summary>A file with both, as HAProxy wants it.</summary>
+    public string Bundle(string file)
+    {
+        (string certificate, string key) = Files(file);
+        string both = Path.Combine(_folder, file + ".both");
+        File.WriteAllText(both, $"{File.ReadAllText(certificate)}\n{File.ReadAllText(key)}");
+        return both;
+    }
+
     /// <summary>Issues a certificate and writes it with its chain, and its key.</summary>
     /// <param name="file">The name of the files; an earlier certificate is replaced.</param>
     /// <param name="names">The hosts that it covers.</param>
