@@ -36,6 +36,7 @@ class Ejabberd(Child):
         self.proxy = f"127.0.0.1:{read['PROXY_PORT']}"
         self.direct = f"127.0.0.1:{read['DIRECT_PORT']}"
         self.tls = f"127.0.0.1:{read['TLS_PORT']}" if "TLS_PORT" in read else None
+        self.web = f"127.0.0.1:{read['WEB_PORT']}" if "WEB_PORT" in read else None
         self.links = f"127.0.0.1:{read['LINK_PORT']}" if "LINK_PORT" in read else None
         if accounts:
             self.register(accounts)

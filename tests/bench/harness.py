@@ -215,14 +215,14 @@ NGINX_WAIT_FOR_BYTES = """    ssl_preread on;
 
 
 class Nginx(Child):
-    """nginx, one hop from NGINX_PEER to ECHO, in the foreground, in a folder of its own; does not log. The workers' use counts,
+    """nginx, one hop from NGINX_PEER to a server, in the foreground, in a folder of its own; does not log. The workers' use counts,
     the master only waits."""
 
-    def __init__(self, rules=""):
+    def __init__(self, rules="", template=NGINX_CONFIG, to=ECHO):
         self.folder = tempfile.TemporaryDirectory(prefix="megaphone-nginx-", ignore_cleanup_errors=True)
         folder = pathlib.Path(self.folder.name)
         config = folder / "nginx.conf"
-        config.write_text(NGINX_CONFIG.format(folder=folder, peer=NGINX_PEER, echo=ECHO, rules=rules))
+        config.write_text(template.format(folder=folder, peer=NGINX_PEER, echo=to, rules=rules))
         super().__init__(NGINX, "-p", str(folder), "-c", str(config), "-e", "stderr")
         wait_until(lambda: takes_connections(NGINX_PEER), "nginx listens")
         wait_until(lambda: len(self.pids()) == 2, "nginx has its workers")

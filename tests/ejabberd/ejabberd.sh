@@ -10,6 +10,8 @@
 #                                    LINK_PORT    links, into the module ejabberd_megaphone; only with
 #                                                 EJABBERD_MEGAPHONE=1 when the folder was made
 #                                    TLS_PORT     clients, with TLS from the first byte on; only with EJABBERD_TLS=1
+#                                    WEB_PORT     clients over WebSocket, at /ws; only with EJABBERD_WEB=ws, or with TLS
+#                                                 EJABBERD_WEB=wss
 #                                    A folder that was used before keeps its accounts and ports. Ports for a new one
 #                                    may be given as EJABBERD_PROXY_PORT and EJABBERD_DIRECT_PORT, and lines to add to
 #                                    its configuration as EJABBERD_MORE; EJABBERD_MODULES=none loads none of ejabberd's own
@@ -48,6 +50,7 @@ NODE=megaphone@localhost
 ports=${TMPDIR:-/tmp}/megaphone-ports
 LINK_PORT=
 TLS_PORT=
+WEB_PORT=
 command=${1:?what to do}
 dir=$(realpath --canonicalize-missing "${2:?the folder to do it in}")
 shift 2
@@ -80,7 +83,10 @@ erlang() {
 # Whether PID is this folder's VM, and not another process that has got its number since.
 is_running() { grep -qasF "$dir/spool" "/proc/$PID/cmdline"; }
 
-is_up() { is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" && is_up_if_asked "$LINK_PORT" && is_up_if_asked "$TLS_PORT"; }
+is_up() {
+  is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" || return
+  is_up_if_asked "$LINK_PORT" && is_up_if_asked "$TLS_PORT" && is_up_if_asked "$WEB_PORT"
+}
 is_up_if_asked() { [[ -z $1 ]] || is_listening "$1"; }
 is_up_or_gone() { is_up || is_gone "$PID"; }
 
@@ -93,6 +99,7 @@ write_settings() {
   local name names=(PROXY_PORT DIRECT_PORT DIST_PORT CERTIFICATE PID NODE)
   [[ -z $LINK_PORT ]] || names+=(LINK_PORT)
   [[ -z $TLS_PORT ]] || names+=(TLS_PORT)
+  [[ -z $WEB_PORT ]] || names+=(WEB_PORT)
   for name in "${names[@]}"; do printf '%s=%q\n' "$name" "${!name}"; done >"$dir/settings"
 }
 
@@ -118,6 +125,13 @@ link_listener() {
 tls_listener() {
   printf '  - %s\n' "module: ejabberd_c2s"
   printf '    %s\n' "port: $TLS_PORT" 'ip: "127.0.0.1"' "tls: true" "max_stanza_size: 262144" "backlog: 1024" "shaper: none"
+}
+
+# ejabberd's own listener for WebSockets, likewise.
+web_listener() {
+  printf '  - %s\n' "module: ejabberd_http"
+  printf '    %s\n' "port: $WEB_PORT" 'ip: "127.0.0.1"' "backlog: 1024" "request_handlers:" "  /ws: ejabberd_http_ws"
+  [[ $EJABBERD_WEB == ws ]] || printf '    %s\n' "tls: true"
 }
 
 # add_listener FUNCTION: adds the function's output to the list.
@@ -183,6 +197,10 @@ prepare() {
     if [[ -n ${EJABBERD_TLS:-} ]]; then
       TLS_PORT=$(choose_port "$(( ${LINK_PORT:-$last} + 1 ))")
       add_listener tls_listener
+    fi
+    if [[ -n ${EJABBERD_WEB:-} ]]; then
+      WEB_PORT=$(free_port "$(( ${TLS_PORT:-${LINK_PORT:-$last}} + 1 ))")
+      add_listener web_listener
     fi
   fi
   [[ -z $LINK_PORT ]] || install_module
