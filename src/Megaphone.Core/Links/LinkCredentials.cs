@@ -82,7 +82,7 @@ internal sealed class LinkCredentials
         {
             string missing = use == ServerUse ? "serverAuth" : "clientAuth";
             check.Problems.Add(new(
-                $"{files.Certificate}: extendedKeyUsage of {chain[0].Subject} does not have {missing}",
+                files.Certificate, $"extendedKeyUsage of {chain[0].Subject} does not have {missing}",
                 "issue one that has, or one without extendedKeyUsage"));
         }
 
@@ -109,11 +109,11 @@ internal sealed class LinkCredentials
 
         // Expired ones may stay in the file beside their successors.
         DateTime last = authorities.Max(authority => authority.NotAfter);
-        if (last <= check.Now) check.Problems.Add(CertificateProblem.Expired($"{file}: the last of its authorities", last));
+        if (last <= check.Now) check.Problems.Add(CertificateProblem.Expired(file, "the last of its authorities", last));
 
         // A chain that does not end in a self-issued certificate is never trusted.
         if (!authorities.Any(authority => authority.SubjectName.RawData.AsSpan().SequenceEqual(authority.IssuerName.RawData)))
-            check.Problems.Add(new($"{file}: none of its authorities is a root", $"put the certificate of {authorities[^1].Issuer} behind them"));
+            check.Problems.Add(new(file, "none of its authorities is a root", $"put the certificate of {authorities[^1].Issuer} behind them"));
         validity.Add((file, last));
         return authorities;
     }

@@ -39,7 +39,7 @@ internal sealed class LinkTls : IDisposable
     public async Task<Result> SecureAsync(Socket socket, string? host = null)
     {
         SecuredSocket? secured = null;
-        string? problem = null;
+        CertificateProblem? problem = null;
         try
         {
             LinkCredentials credentials = _credentials;
@@ -52,7 +52,7 @@ internal sealed class LinkTls : IDisposable
 
                 secured = new SecuredSocket(socket);
                 await secured.AcceptAsync(ServerOptions(credentials, found => problem = found)).ConfigureAwait(false);
-                return new Result(secured, Refusal: problem);
+                return new Result(secured, Refusal: problem?.What);
             }
 
             secured = new SecuredSocket(socket);
@@ -63,7 +63,7 @@ internal sealed class LinkTls : IDisposable
         {
             // Malformed handshakes make SslStream throw nearly any exception.
             secured?.Dispose();
-            return new Result(Failure: problem is null ? DescribeFailure(error, secured) : $"not accepted: {problem}");
+            return new Result(Failure: problem is null ? DescribeFailure(error, secured) : $"not accepted: {problem.What}", Fix: problem?.Fix);
         }
     }
 
@@ -87,7 +87,7 @@ internal sealed class LinkTls : IDisposable
         else _log.CertificatesNotReloaded(_options.Section, problems);
     }
 
-    private SslServerAuthenticationOptions ServerOptions(LinkCredentials credentials, Action<string?> report)
+    private SslServerAuthenticationOptions ServerOptions(LinkCredentials credentials, Action<CertificateProblem?> report)
     {
         SslServerAuthenticationOptions options = new()
         {
@@ -104,7 +104,7 @@ internal sealed class LinkTls : IDisposable
         return options;
     }
 
-    private SslClientAuthenticationOptions ClientOptions(LinkCredentials credentials, string host, Action<string?> report) => new()
+    private SslClientAuthenticationOptions ClientOptions(LinkCredentials credentials, string host, Action<CertificateProblem?> report) => new()
     {
         TargetHost = host,
         ClientCertificateContext = credentials.Own,
@@ -120,9 +120,9 @@ internal sealed class LinkTls : IDisposable
     /// A listening end completes the handshake even if the certificate is not accepted, and answers the hello with the reason, which
     /// says more than an alert and arrives in every version of TLS.
     /// </remarks>
-    private RemoteCertificateValidationCallback Validate(Action<string?> report, string? host = null) => (_, certificate, chain, errors) =>
+    private RemoteCertificateValidationCallback Validate(Action<CertificateProblem?> report, string? host = null) => (_, shown, chain, errors) =>
     {
-        string? problem = PeerCertificate.FindProblem(certificate, chain, errors, _options, host);
+        CertificateProblem? problem = PeerCertificate.FindProblem(shown, chain, errors, _options, host);
         report(problem);
         return problem is null || _options.Listens;
     };
@@ -156,6 +156,7 @@ internal sealed class LinkTls : IDisposable
     /// nothing else is accepted from it. Without <paramref name="Secured"/> it does not speak TLS.</param>
     /// <param name="Failure">Why the handshake failed.</param>
     /// <param name="Abandoned">With a failure: the other end had not sent anything.</param>
+    /// <param name="Fix">With a failure: what to do about it, where this end can know.</param>
     internal readonly record struct Result(
-        SecuredSocket? Secured = null, string? Refusal = null, string? Failure = null, bool Abandoned = false);
+        SecuredSocket? Secured = null, string? Refusal = null, string? Failure = null, bool Abandoned = false, string? Fix = null);
 }

@@ -30,6 +30,14 @@ internal sealed record LinkTlsOptions
     /// <summary>The key of <see cref="Authorities"/>, for messages.</summary>
     public string AuthoritiesKey => Listens ? "Hub:Tls:ClientCa" : "Ecm:Link:Tls:Ca";
 
+    /// <summary>The key of one of <see cref="Files"/>, for messages; of anything else the section.</summary>
+    public string KeyOf(string? file) =>
+        file is null ? Section
+        : file == Own?.Certificate ? $"{Section}:Certificate"
+        : file == Own?.Key ? $"{Section}:Key"
+        : file == Authorities ? AuthoritiesKey
+        : Section;
+
     /// <summary>All files.</summary>
     public IReadOnlyList<string> Files() =>
     [

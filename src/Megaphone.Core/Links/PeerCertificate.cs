@@ -14,38 +14,59 @@ internal static class PeerCertificate
     /// <param name="options">What is required.</param>
     /// <param name="host">The host that it must cover; null: any.</param>
     /// <returns>Null when it is accepted.</returns>
-    public static string? FindProblem(X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options, string? host)
+    public static CertificateProblem? FindProblem(
+        X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, LinkTlsOptions options, string? host)
     {
         if (shown is not X509Certificate2 certificate || chain is null)
-            return options.Listens ? "no certificate was shown: set Ecm:Link:Tls:Certificate" : "no certificate was shown";
+            return new(null, options.Listens ? "no certificate was shown: set Ecm:Link:Tls:Certificate" : "no certificate was shown");
 
         string subject = $"the certificate {Handshake.SanitizeForLog(certificate.Subject)}";
-        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return $"{subject} {DescribeChainProblem(certificate, chain, options)}";
-        return host is not null && !Covers(certificate, host)
-            ? $"{subject} is for {Handshake.SanitizeForLog(NamesOf(certificate))}, not for {host} ({options.Section}:Name)"
-            : null;
+        if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors))
+        {
+            (string wrong, string fix) = DescribeChainProblem(certificate, chain, options);
+            return new(null, $"{subject} {wrong}", fix);
+        }
+
+        if (host is null || Covers(certificate, host)) return null;
+        string names = Handshake.SanitizeForLog(NamesOf(certificate));
+        return new(
+            null,
+            $"{subject} is for {names}, not for {host} ({options.Section}:Name)",
+            $"issue one there that has {host} in its subjectAltName, or write as {options.Section}:Name what this one is for");
     }
 
-    private static string DescribeChainProblem(X509Certificate2 certificate, X509Chain chain, LinkTlsOptions options)
+    private static (string Wrong, string Fix) DescribeChainProblem(X509Certificate2 certificate, X509Chain chain, LinkTlsOptions options)
     {
         X509ChainStatusFlags flags = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, status) => all | status.Status);
         if ((flags & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
         {
             string from = options.Authorities is null ? "that this machine trusts" : $"in {options.AuthoritiesKey}";
-            return $"was issued by {Handshake.SanitizeForLog(certificate.Issuer)}, which does not come from an authority {from}";
+            string issuer = Handshake.SanitizeForLog(certificate.Issuer);
+            return (
+                $"was issued by {issuer}, which does not come from an authority {from}",
+                options.Authorities is { } file
+                    ? $"put the certificate of {issuer} into {file} ({options.AuthoritiesKey}), if that is the right one"
+                    : $"write as {options.AuthoritiesKey} a file with the certificate of {issuer}, if that is the right one");
         }
 
         if (flags.HasFlag(X509ChainStatusFlags.NotTimeValid))
         {
             DateTime now = DateTime.Now;
-            if (certificate.NotAfter <= now) return $"expired on {CertificateProblem.Text(certificate.NotAfter)}";
-            if (certificate.NotBefore > now) return $"is not valid before {CertificateProblem.Text(certificate.NotBefore)}";
-            return "was issued by an authority that has expired";
+            if (certificate.NotAfter <= now) return ($"expired on {CertificateProblem.Text(certificate.NotAfter)}", "renew it at the other end");
+            if (certificate.NotBefore > now)
+                return ($"is not valid before {CertificateProblem.Text(certificate.NotBefore)}", "`date -u` must show the same time at both ends");
+            return (
+                "was issued by an authority that has expired",
+                $"{options.AuthoritiesKey} needs its successor, and the other end a certificate of that");
         }
 
         if (flags.HasFlag(X509ChainStatusFlags.NotValidForUsage))
-            return $"may not be used for this: its extendedKeyUsage does not have {(options.Listens ? "clientAuth" : "serverAuth")}";
-        return $"is not acceptable: {flags}";
+        {
+            string use = options.Listens ? "clientAuth" : "serverAuth";
+            return ($"may not be used for this: its extendedKeyUsage does not have {use}", $"issue one there that has {use}, or no extendedKeyUsage");
+        }
+
+        return ($"is not acceptable: {flags}", "issue another at the other end");
     }
 
     /// <summary>By the subjectAltName alone (RFC 9525, section 2); the common name does not count.</summary>

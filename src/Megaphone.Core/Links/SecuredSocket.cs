@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Megaphone.Links;
 
@@ -23,6 +24,9 @@ internal sealed class SecuredSocket : IDisposable
 
     /// <summary>The negotiated version, for the log.</summary>
     public string Version => _tls.SslProtocol == SslProtocols.Tls13 ? "TLS 1.3" : "TLS 1.2";
+
+    /// <summary>Until when the certificate is valid that the other end has shown; null: it has shown none.</summary>
+    public DateTimeOffset? PeerNotAfter => _tls.RemoteCertificate is X509Certificate2 certificate ? certificate.NotAfter : null;
 
     /// <summary>Whether the connection ended without TLS's <c>close_notify</c>: the received data may be incomplete.</summary>
     public bool IsTruncated => _records.HasEnded;

@@ -37,7 +37,7 @@ internal sealed record CertificateChain(CertificateFiles Files, IReadOnlyList<st
         if (names.Count == 0)
         {
             check.Problems.Add(new(
-                $"{file}: {chain[0].Subject} names no host (subjectAltName, DNS)",
+                file, $"{chain[0].Subject} names no host (subjectAltName, DNS)",
                 "in one that does it has for example DNS:example.org"));
         }
 

@@ -72,9 +72,8 @@ internal sealed class CertificateCheck(DateTimeOffset now)
     {
         foreach (X509Certificate2 certificate in chain)
         {
-            string which = $"{file}: {certificate.Subject}";
-            if (certificate.NotBefore > now) Problems.Add(CertificateProblem.NotYet(which, certificate.NotBefore));
-            if (certificate.NotAfter <= now) Problems.Add(CertificateProblem.Expired(which, certificate.NotAfter));
+            if (certificate.NotBefore > now) Problems.Add(CertificateProblem.NotYet(file, certificate.Subject, certificate.NotBefore));
+            if (certificate.NotAfter <= now) Problems.Add(CertificateProblem.Expired(file, certificate.Subject, certificate.NotAfter));
         }
 
         return chain.Min(certificate => certificate.NotAfter);
@@ -89,13 +88,13 @@ internal sealed class CertificateCheck(DateTimeOffset now)
             if (!certificate.IssuerName.RawData.AsSpan().SequenceEqual(issuer.SubjectName.RawData))
             {
                 Problems.Add(new(
-                    $"{file}: {certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}",
+                    file, $"{certificate.Subject} was issued by {certificate.Issuer}, and behind it comes {issuer.Subject}",
                     IssuerNext));
             }
             else if (!OpenSsl.IsSignedBy(certificate.RawData, issuer.RawData))
             {
                 Problems.Add(new(
-                    $"{file}: {certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it",
+                    file, $"{certificate.Subject} was signed with another key than that of {issuer.Subject}, which stands behind it",
                     IssuerNext));
             }
         }

@@ -5,7 +5,7 @@ internal sealed class CertificateException(IReadOnlyList<CertificateProblem> pro
 {
     /// <summary>With what is wrong in words.</summary>
     public CertificateException(IReadOnlyList<string> problems)
-        : this([.. problems.Select(problem => new CertificateProblem(problem))])
+        : this([.. problems.Select(problem => new CertificateProblem(null, problem))])
     {
     }
 

@@ -34,7 +34,7 @@ internal sealed class CertificateSet
             foreach (string name in files.Names.Where(name => !chain.Covers(name)))
             {
                 check.Problems.Add(new(
-                    $"{files.Certificate}: it covers {string.Join(", ", chain.Names)} and not {name}, which Certificates:{place}:Names wants",
+                    files.Certificate, $"it covers {string.Join(", ", chain.Names)} and not {name}, which Certificates:{place}:Names wants",
                     $"in one that does, subjectAltName has for example DNS:{name}"));
             }
 

@@ -18,7 +18,7 @@ internal static class PemFile
     {
         try
         {
-            if (Directory.Exists(file)) return new CertificateProblem($"{file}: it is a directory", "write the path of a file in it");
+            if (Directory.Exists(file)) return new CertificateProblem(file, "it is a directory", "write the path of a file in it");
             using FileStream stream = Open(file);
             return null;
         }
@@ -30,12 +30,12 @@ internal static class PemFile
         {
             // A folder that may not be entered hides what is in it.
             return ClosedFolder(file) is null
-                ? new CertificateProblem($"{file}: there is no such file", $"`ls -l {Quoted(Nearest(file))}` shows what there is")
+                ? new CertificateProblem(file, "there is no such file", $"`ls -l {Quoted(Nearest(file))}` shows what there is")
                 : Forbidden(file);
         }
         catch (IOException error)
         {
-            return new CertificateProblem($"{file}: it cannot be read: {error.Message}", $"`cat {Quoted(file)} >/dev/null` must succeed");
+            return new CertificateProblem(file, $"it cannot be read: {error.Message}", $"`cat {Quoted(file)} >/dev/null` must succeed");
         }
     }
 
@@ -52,16 +52,16 @@ internal static class PemFile
             bytes = GC.AllocateUninitializedArray<byte>(checked((int)stream.Length), pinned: true);
             ReadOnlySpan<byte> text = bytes.AsSpan(0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
             if (text.IndexOf(PrivateKeyLabel) < 0)
-                return new CertificateProblem($"{file}: there is no private key in it", $"a PEM file with one has a line {ExampleKey}");
+                return new CertificateProblem(file, "there is no private key in it", $"a PEM file with one has a line {ExampleKey}");
             return text.IndexOf("ENCRYPTED"u8) >= 0
                 ? new CertificateProblem(
-                    $"{file}: the key in it is encrypted, and nobody is here to give the passphrase",
+                    file, "the key in it is encrypted, and nobody is here to give the passphrase",
                     $"`openssl pkey -in {Quoted(file)} -out {Quoted(file + ".plain")}` writes one that is not")
                 : null;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return new CertificateProblem($"{file}: it cannot be read: {error.Message}", $"`cat {Quoted(file)} >/dev/null` must succeed");
+            return new CertificateProblem(file, $"it cannot be read: {error.Message}", $"`cat {Quoted(file)} >/dev/null` must succeed");
         }
         finally
         {
@@ -71,16 +71,16 @@ internal static class PemFile
 
     /// <summary>What to say of a key that is another certificate's.</summary>
     public static CertificateProblem WrongKey(string key, string certificate) => new(
-        $"{key}: the key is not that of the certificate in {certificate}",
+        key, $"the key is not that of the certificate in {certificate}",
         $"`openssl x509 -in {Quoted(certificate)} -noout -pubkey` and `openssl pkey -in {Quoted(key)} -pubout` must print the same");
 
     /// <summary>What to say of a file in which there is no certificate.</summary>
     public static CertificateProblem NoCertificate(string file) => new(
-        $"{file}: there is no certificate in it", "a PEM file with one has a line -----BEGIN CERTIFICATE-----");
+        file, "there is no certificate in it", "a PEM file with one has a line -----BEGIN CERTIFICATE-----");
 
     /// <summary>What to say of a file whose content cannot be understood.</summary>
     public static CertificateProblem Garbled(string file, string reason, bool isKey = false) => new(
-        $"{file}: {reason}", $"`openssl {(isKey ? "pkey" : "x509")} -in {Quoted(file)} -noout -text` says what OpenSSL makes of it");
+        file, reason, $"`openssl {(isKey ? "pkey" : "x509")} -in {Quoted(file)} -noout -text` says what OpenSSL makes of it");
 
     private static FileStream Open(string file) =>
         new(RehearsedFiles.PathOf(file), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
@@ -92,9 +92,9 @@ internal static class PemFile
         const string InTheUnit = "for a service of systemd LoadCredential= does (docs/operating.md, TLS)";
         return ClosedFolder(file) is { } folder
             ? new CertificateProblem(
-                $"{file}: permission denied: {who} may not enter {folder}", $"as root `chmod o+x {Quoted(folder)}` allows it; {InTheUnit}")
+                file, $"permission denied: {who} may not enter {folder}", $"as root `chmod o+x {Quoted(folder)}` allows it; {InTheUnit}")
             : new CertificateProblem(
-                $"{file}: permission denied: {who} may not read it",
+                file, $"permission denied: {who} may not read it",
                 $"as root `chown {(user.Length > 0 ? user : id)} {Quoted(file)} && chmod u+r {Quoted(file)}` allows it; {InTheUnit}");
     }
 

@@ -122,7 +122,7 @@ internal static class Entry
 
     private static async Task<int> CheckAsync(Settings settings)
     {
-        IReadOnlyList<Finding> findings = MachineCheck.Run(settings, await MachineFactsReader.ReadAsync(settings));
+        IReadOnlyList<Finding> findings = await FullCheck.RunAsync(settings);
         Console.Out.Write(CheckReport.Write(settings.File, findings));
         return findings.Any(finding => finding.Verdict == Verdict.Fail) ? ExitStatus.Failed : ExitStatus.Ok;
     }

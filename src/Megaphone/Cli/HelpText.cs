@@ -15,7 +15,7 @@ internal static class HelpText
 
         Usage:
           megaphone [run] [--config FILE] [--SECTION:KEY VALUE ...]    run the service
-          megaphone check [--config FILE] [--SECTION:KEY VALUE ...]    check configuration and machine; nothing listens
+          megaphone check [--config FILE] [--SECTION:KEY VALUE ...]    check configuration, machine and servers; nothing listens
           megaphone health [--config FILE] [--SECTION:KEY VALUE ...]   ask the running service whether it is sound
           megaphone reload [--config FILE] [--Admin:Socket PATH]       put the installed version, and the configuration as it
                                                                        is now, into use; every client stays connected

@@ -67,19 +67,19 @@ internal sealed record Settings
         .. Admin is null ? Array.Empty<(string, IPEndPoint)>() : [("Admin:Listen", Admin.Listen)],
     ];
 
-    /// <summary>Everything outside this process that is connected to, with its key.</summary>
-    public IReadOnlyList<(string Key, HostPort To)> Targets =>
+    /// <summary>Everything outside this process that is connected to.</summary>
+    public IReadOnlyList<Target> Targets =>
     [
-        .. Ecm is null || LinksToOwnHub ? [] : Numbered("Ecm:Link:To", Ecm.Connect.To),
+        .. Ecm is null || LinksToOwnHub ? [] : Numbered("Ecm:Link:To", TargetKind.Link, Ecm.Connect.To),
         .. (Ecm?.Clients ?? []).SelectMany((client, i) => client.Web?.HttpTo is { } to
-            ? [($"Ecm:Clients:{i}:Web:HttpTo", new HostPort($"{to.Address}", to.Port))]
-            : Array.Empty<(string, HostPort)>()),
-        .. Numbered("Hub:Backend", Hub?.Backends ?? []),
+            ? [new Target($"Ecm:Clients:{i}:Web:HttpTo", TargetKind.Http, new HostPort($"{to.Address}", to.Port))]
+            : Array.Empty<Target>()),
+        .. Numbered("Hub:Backend", TargetKind.Backend, Hub?.Backends ?? []),
     ];
 
     /// <summary>The links that there may be to one target: how many addresses a name will have is not known here.</summary>
     private int LinksTo(HostPort target) => Ecm!.Connect.Count * (target.Address is null ? AssumedAddresses : 1);
 
-    private static IEnumerable<(string Key, HostPort To)> Numbered(string key, IReadOnlyList<HostPort> all) =>
-        all.Select((one, i) => (all.Count == 1 ? key : $"{key}:{i}", one));
+    private static IEnumerable<Target> Numbered(string key, TargetKind kind, IReadOnlyList<HostPort> all) =>
+        all.Select((one, i) => new Target(all.Count == 1 ? key : $"{key}:{i}", kind, one));
 }

@@ -13,6 +13,12 @@ namespace Megaphone.Preflight;
 internal static class ListeningSockets
 {
     private const string Listening = "0A";
+
+    /// <summary>The place of the socket's number in a line.</summary>
+    private const int Inode = 9;
+
+    /// <summary>What a process of the service is called.</summary>
+    private const string Service = "megaphone";
     private static readonly string[] Files = ["/proc/net/tcp", "/proc/net/tcp6"];
 
     /// <summary>Whether one of them listens on an overlapping address; null: the kernel does not tell.</summary>
@@ -28,6 +34,30 @@ internal static class ListeningSockets
         }
     }
 
+    /// <summary>The process of a Megaphone that listens on an overlapping address; null: none does, as far as this user may know.</summary>
+    public static int? ServiceAt(IPEndPoint address)
+    {
+        try
+        {
+            HashSet<string> sockets =
+            [
+                .. Files.Where(File.Exists).SelectMany(File.ReadLines)
+                    .Where(line => Parse(line) is { } there && ListenAddress.Overlap(there, address))
+                    .Select(line => $"socket:[{line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[Inode]}]"),
+            ];
+            foreach (string process in Directory.EnumerateDirectories("/proc"))
+            {
+                if (int.TryParse(Path.GetFileName(process), out int id) && Has(process, sockets)) return id;
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // What cannot be known is not said.
+        }
+
+        return null;
+    }
+
     /// <summary>The address on which the socket of a line listens; null when it does not listen.</summary>
     internal static IPEndPoint? Parse(string line)
     {
@@ -36,6 +66,20 @@ internal static class ListeningSockets
 
         string[] local = fields[1].Split(':');
         return new IPEndPoint(ParseAddress(local[0]), int.Parse(local[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+    }
+
+    private static bool Has(string process, HashSet<string> sockets)
+    {
+        try
+        {
+            return File.ReadAllText($"{process}/comm").TrimEnd('\n') == Service
+                && Directory.EnumerateFiles($"{process}/fd").Any(descriptor => sockets.Contains(new FileInfo(descriptor).LinkTarget ?? ""));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It has ended, or is another user's.
+            return false;
+        }
     }
 
     /// <summary>32-bit words in host byte order, each with four bytes of the address in network byte order.</summary>

@@ -1,12 +1,10 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using Megaphone.Configuration;
 using Megaphone.Links;
 using Megaphone.Protocol;
 using Megaphone.Reactor;
 using Megaphone.Tls;
-using Megaphone.Values;
 
 namespace Megaphone.Preflight;
 
@@ -34,9 +32,6 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>One in this many connections is assumed to have data in flight at any moment, a page of it.</summary>
     private const int ConnectionsPerBusyOne = 10;
 
-    /// <summary>Below this a certificate should have been renewed.</summary>
-    private const int RenewalDays = 14;
-
     /// <summary>Memory of an idle client with TLS in this process: measured, rounded up.</summary>
     private const int OwnBytesPerTlsClient = 260;
 
@@ -46,8 +41,8 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     /// <summary>What a client of a listener for the web takes beyond that.</summary>
     private const int MoreForWebClient = 60;
 
-    /// <summary>The ports from 1024 on.</summary>
-    private const int MostLocalPorts = 64_512;
+    /// <summary>The most that the kernel can give connections: all ports that need no privilege.</summary>
+    private const int FirstLocalPort = 1024, LastLocalPort = IPEndPoint.MaxPort;
 
     private readonly List<Finding> _findings = [];
 
@@ -79,103 +74,12 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     public static IReadOnlyList<Finding> Run(Settings settings, MachineFacts machine)
     {
         MachineCheck check = new(settings, machine);
-        check.Listeners();
-        check.Browsers();
-        check.Targets();
-        check.Certificates();
-        check.LinkTls();
         check.OpenFiles();
         check.LocalPorts();
         check.Backlog();
         check.Memory();
         return check._findings;
     }
-
-    private void Listeners()
-    {
-        foreach ((string key, IPEndPoint address) in settings.Listeners)
-        {
-            if (machine.Bindable[address] is { } obstacle)
-                Add(Verdict.Fail, key, $"{address}: {obstacle.Reason}", obstacle.Fix);
-            else
-                Add(Verdict.Ok, key, $"{address} can be bound");
-        }
-    }
-
-    private void Browsers()
-    {
-        for (int i = 0; i < settings.Ecm?.Clients.Count; i++)
-        {
-            if (settings.Ecm.Clients[i].Web is not { } web) continue;
-            string others = web.HttpTo is { } to
-                ? $"relayed to {to}, each with two descriptors and two of MaxClients' places"
-                : "refused, as there is no HttpTo";
-            Add(Verdict.Ok, $"Ecm:Clients:{i}:Web", $"WebSockets at {web.Path}; all other requests are {others}");
-        }
-
-        if (settings.Ecm is null && settings.Hub is not null)
-            Add(Verdict.Ok, "Hub", "takes links, and knows no XMPP: browsers connect to an ECM, with Ecm:Clients:N:Framing web");
-    }
-
-    private void Certificates()
-    {
-        foreach (CertificateProblem problem in machine.CertificateProblems) Add(Verdict.Fail, "Ecm:Tls", problem.What, problem.Fix);
-
-        foreach (CertificateChain chain in machine.Certificates)
-        {
-            int days = (int)(chain.NotAfter - machine.Now).TotalDays;
-            AddDays("Ecm:Tls", $"{chain.Files.Certificate} covers {string.Join(", ", chain.Names)} for {days} more days", days);
-        }
-    }
-
-    private void LinkTls()
-    {
-        foreach (LinkTlsFacts facts in machine.LinkTls)
-        {
-            foreach (CertificateProblem problem in facts.Problems) Add(Verdict.Fail, facts.Section, problem.What, problem.Fix);
-            foreach ((string file, DateTimeOffset notAfter) in facts.Validity)
-            {
-                int days = (int)(notAfter - machine.Now).TotalDays;
-                AddDays(facts.Section, $"{file} is valid for {days} more days", days);
-            }
-        }
-    }
-
-    private void AddDays(string topic, string what, int days)
-    {
-        if (days < RenewalDays) Add(Verdict.Warn, topic, what, "renew it; changed files are reloaded at once");
-        else Add(Verdict.Ok, topic, what);
-    }
-
-    private void Targets()
-    {
-        foreach ((string key, HostPort to) in settings.Targets)
-        {
-            if (machine.Unresolved.TryGetValue(to.Host, out string? reason))
-                Add(
-                    Verdict.Fail,
-                    key,
-                    $"the name {to.Host} does not resolve: {reason}",
-                    $"`getent hosts {to.Host}` must print an address; or configure an address instead");
-            else if (key.StartsWith("Hub:Backend", StringComparison.Ordinal) && BackendIsOwnClientListener(to))
-                Add(
-                    Verdict.Fail,
-                    key,
-                    $"{to} is this ECM's own client listener: each session would open the next",
-                    "write the XMPP server's own address");
-            else
-                Add(Verdict.Ok, key, to.Address is null ? $"the name {to.Host} resolves" : $"{to} needs no name");
-        }
-    }
-
-    private bool BackendIsOwnClientListener(HostPort backend) =>
-        settings.Ecm is { } ecm && backend.Address is { } address && ecm.Clients.Any(client =>
-            client.Listen.Port == backend.Port
-            && (client.Listen.Address.Equals(address)
-                || (IPAddress.IsLoopback(address) && client.Listen.Address.Equals(AnyOf(address.AddressFamily)))));
-
-    private static IPAddress AnyOf(AddressFamily family) =>
-        family == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
 
     private void OpenFiles()
     {
@@ -188,13 +92,29 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
                 "fs.nr_open",
                 $"{ceiling}, and {needed} open files are needed",
                 $"sysctl -w fs.nr_open={needed}");
-        Compare(
-            "open files",
-            machine.OpenFiles,
-            "the limit of this process is",
-            needed,
-            $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start",
-            $"; clients get all but {Reserved(machine.OpenFiles)}");
+        if (machine.Unit is { OpenFiles: { } given } unit)
+        {
+            Compare(
+                "open files",
+                given,
+                $"the service gets, by {unit.Path},",
+                needed,
+                $"LimitNOFILE={needed} under [Service] with `systemctl edit megaphone`",
+                $"; clients get all but {Reserved(given)}");
+            if (machine.OpenFiles < needed)
+                Add(Verdict.Ok, "open files", $"what is started from this shell, and not by systemd, gets {machine.OpenFiles}");
+        }
+        else
+        {
+            Compare(
+                "open files",
+                machine.OpenFiles,
+                "the limit of this process is",
+                needed,
+                $"LimitNOFILE={needed} in megaphone.service, or `ulimit -Hn {needed}` before the start",
+                $"; clients get all but {Reserved(machine.OpenFiles)}");
+        }
+
         Compare(
             "fs.file-max",
             machine.OpenFilesOfMachine,
@@ -217,7 +137,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
     {
         if (BackendConnections == 0 || machine.LocalPorts is not { } range) return;
 
-        int ports = range.Last - range.First + 1;
+        int ports = range.Last - range.First + 1 - machine.ReservedPorts.CountWithin(range.First, range.Last);
         string what = $"{range.First} to {range.Last}: {ports} connections to one backend address, "
             + $"and Hub:MaxSessions is {Sessions}";
         if (ports >= Sessions)
@@ -226,10 +146,14 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
             return;
         }
 
+        // Among all ports are those of our listeners: no connection must have them when the service starts.
+        ReservedPorts reserved = machine.ReservedPorts.With(
+            settings.Listeners.Select(listener => listener.Address.Port).Where(port => port >= FirstLocalPort));
+        int most = LastLocalPort - FirstLocalPort + 1 - reserved.CountWithin(FirstLocalPort, LastLocalPort);
         List<string> fix = [];
-        if (ports < MostLocalPorts) fix.Add("sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"");
-        if (Sessions > MostLocalPorts)
-            fix.Add($"\"MaxSessions\": {MostLocalPorts} (for more, another hub with a backend address of its own)");
+        if (ports < most) fix.Add($"sysctl -w net.ipv4.ip_local_port_range=\"{FirstLocalPort} {LastLocalPort}\" {reserved}");
+        if (Sessions > most)
+            fix.Add($"\"MaxSessions\": {most} (for more, another hub with a backend address of its own)");
         Add(settings.MaxSessionsGiven ? Verdict.Fail : Verdict.Warn, "local ports", what, string.Join(", and ", fix));
     }
 

@@ -18,6 +18,9 @@ internal sealed record MachineFacts
     /// <summary>net.ipv4.ip_local_port_range: the first and the last port of outgoing connections.</summary>
     public required (int First, int Last)? LocalPorts { get; init; }
 
+    /// <summary>net.ipv4.ip_local_reserved_ports: those of them that no outgoing connection gets.</summary>
+    public ReservedPorts ReservedPorts { get; init; } = new("");
+
     /// <summary>net.core.somaxconn: the longest backlog.</summary>
     public required long? LongestBacklog { get; init; }
 
@@ -42,9 +45,9 @@ internal sealed record MachineFacts
     /// <summary>The TLS files of links, for each role whose links use TLS.</summary>
     public IReadOnlyList<LinkTlsFacts> LinkTls { get; init; } = [];
 
+    /// <summary>What systemd gives a service that is started with this configuration; null: no unit starts one.</summary>
+    public UnitFacts? Unit { get; init; }
+
     /// <summary>The time.</summary>
     public DateTimeOffset Now { get; init; } = DateTimeOffset.UtcNow;
-
-    /// <summary>The configured target names that do not resolve, each with the reason.</summary>
-    public required IReadOnlyDictionary<string, string> Unresolved { get; init; }
 }

@@ -1,23 +1,16 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Megaphone.Configuration;
 using Megaphone.Links;
 using Megaphone.Reactor;
 using Megaphone.Tls;
-using Megaphone.Values;
 
 namespace Megaphone.Preflight;
 
 /// <summary>Reads the machine's facts that matter for a configuration.</summary>
 internal static class MachineFactsReader
 {
-    private static readonly TimeSpan ResolveTimeout = TimeSpan.FromSeconds(5);
-
-    /// <summary>
-    /// Reads /proc, binds and closes the configured addresses, and resolves the configured names.
-    /// </summary>
-    public static async Task<MachineFacts> ReadAsync(Settings settings)
+    /// <summary>Reads /proc, the unit and the certificates, and binds and closes the configured addresses.</summary>
+    public static MachineFacts Read(Settings settings)
     {
         (IReadOnlyList<CertificateChain> certificates, IReadOnlyList<CertificateProblem> problems) = ReadCertificates(settings.Ecm?.Tls?.Server);
         long[]? ports = Numbers("/proc/sys/net/ipv4/ip_local_port_range");
@@ -27,6 +20,7 @@ internal static class MachineFactsReader
             OpenFilesCeiling = Numbers("/proc/sys/fs/nr_open")?[0],
             OpenFilesOfMachine = Numbers("/proc/sys/fs/file-max")?[0],
             LocalPorts = ports is null ? null : ((int)ports[0], (int)ports[1]),
+            ReservedPorts = ReservedPorts.Read(),
             LongestBacklog = Numbers("/proc/sys/net/core/somaxconn")?[0],
             LongestSynBacklog = Numbers("/proc/sys/net/ipv4/tcp_max_syn_backlog")?[0],
             MemoryAvailable = MemoryAvailable(),
@@ -36,7 +30,7 @@ internal static class MachineFactsReader
             Certificates = certificates,
             CertificateProblems = problems,
             LinkTls = [.. new[] { settings.Ecm?.Connect.Tls, settings.Hub?.Tls }.OfType<LinkTlsOptions>().Select(ReadLinkTls)],
-            Unresolved = await UnresolvedAsync(settings.Targets.Select(target => target.To)),
+            Unit = UnitFacts.Read("/") is { Configuration: { } file } unit && file == settings.File ? unit : null,
         };
     }
 
@@ -56,11 +50,11 @@ internal static class MachineFactsReader
     {
         try
         {
-            return new LinkTlsFacts(tls.Section, LinkCredentials.Load(tls, DateTimeOffset.UtcNow).Validity, []);
+            return new LinkTlsFacts(tls, LinkCredentials.Load(tls, DateTimeOffset.UtcNow).Validity, []);
         }
         catch (CertificateException error)
         {
-            return new LinkTlsFacts(tls.Section, [], error.Problems);
+            return new LinkTlsFacts(tls, [], error.Problems);
         }
     }
 
@@ -113,24 +107,5 @@ internal static class MachineFactsReader
             long.TryParse(File.ReadAllText(Used), CultureInfo.InvariantCulture, out long used)
             ? Math.Max(0, limit - used)
             : null;
-    }
-
-    private static async Task<Dictionary<string, string>> UnresolvedAsync(IEnumerable<HostPort> targets)
-    {
-        Dictionary<string, string> unresolved = [];
-        IEnumerable<string> names = targets.Where(target => target.Address is null).Select(target => target.Host);
-        foreach (string name in names.Distinct())
-        {
-            try
-            {
-                await Dns.GetHostAddressesAsync(name).WaitAsync(ResolveTimeout);
-            }
-            catch (Exception error) when (error is SocketException or TimeoutException or ArgumentException)
-            {
-                unresolved[name] = error.Message;
-            }
-        }
-
-        return unresolved;
     }
 }

@@ -59,6 +59,7 @@ public class ListenAddressTests
     [Fact]
     public void Ports_that_are_reserved_already_stay_so() => Assert.Contains(
         "`sysctl -w net.ipv4.ip_local_reserved_ports=80,8000-8010,5222`",
-        BindProbe.Describe(SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: false, reserved: "80,8000-8010").Fix,
+        BindProbe.Describe(
+            SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: false, new ReservedPorts("80,8000-8010")).Fix,
         StringComparison.Ordinal);
 }

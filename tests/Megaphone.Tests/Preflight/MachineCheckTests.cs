@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Configuration;
+using Megaphone.Links;
 using Megaphone.Preflight;
 using Megaphone.Tests.Configuration;
 using Megaphone.Tests.Snapshots;
@@ -28,8 +29,8 @@ public class MachineCheckTests
         LongestSynBacklog = 65_535,
         MemoryAvailable = 16L << 30,
         TcpMemory = 2L << 30,
+        ReservedPorts = new ReservedPorts("5222,6280-6281"),
         Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>(),
-        Unresolved = new Dictionary<string, string>(),
     };
 
     private static readonly MachineFacts Small = Large with
@@ -38,6 +39,7 @@ public class MachineCheckTests
         OpenFilesCeiling = 1_048_576,
         OpenFilesOfMachine = 100_000,
         LocalPorts = (32_768, 60_999),
+        ReservedPorts = new ReservedPorts(""),
         LongestBacklog = 128,
         LongestSynBacklog = 512,
         MemoryAvailable = 1L << 30,
@@ -63,7 +65,7 @@ public class MachineCheckTests
     }
 
     [Fact]
-    public void Addresses_that_cannot_be_bound_and_names_that_cannot_be_resolved_fail()
+    public void Addresses_that_cannot_be_bound_fail()
     {
         Settings settings = Configured.Right(Configuration, [], "--Admin:Listen", "192.0.2.9:80");
         Snapshot.Match(Report(settings, Large with
@@ -71,13 +73,12 @@ public class MachineCheckTests
             Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>
             {
                 [IPEndPoint.Parse("0.0.0.0:5222")] = BindProbe.Describe(
-                    SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: true, reserved: ""),
+                    SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: true, reserved: new ReservedPorts("")),
                 [IPEndPoint.Parse("127.0.0.1:6280")] = BindProbe.Describe(
-                    SocketError.AccessDenied, IPEndPoint.Parse("127.0.0.1:6280"), isListening: false, reserved: ""),
+                    SocketError.AccessDenied, IPEndPoint.Parse("127.0.0.1:6280"), isListening: false, reserved: new ReservedPorts("")),
                 [IPEndPoint.Parse("192.0.2.9:80")] = BindProbe.Describe(
-                    SocketError.AddressNotAvailable, IPEndPoint.Parse("192.0.2.9:80"), isListening: false, reserved: ""),
+                    SocketError.AddressNotAvailable, IPEndPoint.Parse("192.0.2.9:80"), isListening: false, reserved: new ReservedPorts("")),
             },
-            Unresolved = new Dictionary<string, string> { ["hub.example.org"] = "Name or service not known" },
         }));
     }
 
@@ -86,8 +87,9 @@ public class MachineCheckTests
     {
         Settings settings = Configured.Right(
             """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222" } ] }, "Hub": { "Backend": "tcp://127.0.0.1:5222" } }""");
+        TargetAnswer itself = new(settings.Targets.Single(), Unresolved: null, [new AddressAnswer(IPEndPoint.Parse("127.0.0.1:5222"))]);
 
-        Assert.Contains(Findings(settings, Large), finding => finding is { Verdict: Verdict.Fail, Topic: "Hub:Backend" });
+        Assert.Contains(Findings(settings, Large, itself), finding => finding is { Verdict: Verdict.Fail, Topic: "Hub:Backend" });
     }
 
     [Fact]
@@ -148,56 +150,144 @@ public class MachineCheckTests
             TcpMemory = null,
         };
 
-        Assert.All(Findings(Configured.Right(Configuration), silent), finding => Assert.Equal(Verdict.Ok, finding.Verdict));
+        Settings settings = Configured.Right("""{ "Ecm": true, "Hub": true }""");
+        Assert.All(Findings(settings, silent), finding => Assert.Equal(Verdict.Ok, finding.Verdict));
     }
 
     [Fact]
-    public void The_TLS_files_of_links_are_reported()
+    public void Each_TLS_file_is_reported_with_its_key_and_each_problem_with_its_own_fix()
     {
+        LinkTlsOptions links = new() { Own = ("/edge.pem", "/edge.key"), Authorities = "/ca.pem" };
+        LinkTlsOptions hub = new() { Listens = true, Own = ("/hub.pem", "/hub.key"), Authorities = "/edges.pem" };
+        Settings settings = Configured.Right("""
+            {
+              "Ecm": {
+                "Clients": [ { "Listen": "0.0.0.0:5222", "Tls": "direct" } ],
+                "Tls": { "Certificates": [ { "Certificate": "/a.pem", "Key": "/a.key" }, { "Certificate": "/b.pem", "Key": "/b.key" } ] }
+              }
+            }
+            """);
         MachineFacts machine = Large with
         {
+            CertificateProblems = [new CertificateProblem("/b.key", "wrong", "mend it"), new CertificateProblem(null, "no OpenSSL", "install it")],
             LinkTls =
             [
-                new LinkTlsFacts("Ecm:Link:Tls", [("/edge.pem", Large.Now.AddDays(13.5)), ("/ca.pem", Large.Now.AddDays(100.5))], []),
-                new LinkTlsFacts("Hub:Tls", [], [new CertificateProblem("/hub.key: wrong", "fix it")]),
+                new LinkTlsFacts(links, [("/edge.pem", Large.Now.AddDays(13.5)), ("/ca.pem", Large.Now.AddDays(100.5))], []),
+                new LinkTlsFacts(hub, [], [new CertificateProblem("/edges.pem", "empty", "fill it")]),
             ],
         };
 
         Assert.Equal(
             [
-                (Verdict.Warn, "/edge.pem is valid for 13 more days"),
-                (Verdict.Ok, "/ca.pem is valid for 100 more days"),
-                (Verdict.Fail, "/hub.key: wrong"),
+                (Verdict.Fail, "Ecm:Tls:Certificates:1:Key", "/b.key: wrong", "mend it"),
+                (Verdict.Fail, "Ecm:Tls", "no OpenSSL", "install it"),
+                (Verdict.Warn, "Ecm:Link:Tls:Certificate", "/edge.pem is valid for 13 more days", "renew it; changed files are reloaded at once"),
+                (Verdict.Ok, "Ecm:Link:Tls:Ca", "/ca.pem is valid for 100 more days", null),
+                (Verdict.Fail, "Hub:Tls:ClientCa", "/edges.pem: empty", "fill it"),
             ],
-            Findings(Configured.Right(Configuration), machine)
-                .Where(finding => finding.Topic.EndsWith("Tls", StringComparison.Ordinal))
-                .Select(finding => (finding.Verdict, finding.What)));
+            TlsCheck.Run(settings, machine).Select(finding => (finding.Verdict, finding.Topic, finding.What, finding.Fix)));
     }
 
     [Fact]
-    public async Task The_facts_of_this_machine_can_be_read()
+    public void What_the_unit_gives_counts_and_what_this_shell_has_is_told_apart()
+    {
+        UnitFacts unit = new("/etc/systemd/system/megaphone.service", "/etc/megaphone/megaphone.json", 2_000_000, MayListenBelow1024: true);
+        Settings settings = Configured.Right(
+            """{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:443", "Framing": "web" } ], "MaxClients": 1000000 } }""");
+        MachineFacts machine = Large with
+        {
+            OpenFiles = 1024,
+            Unit = unit,
+            Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>
+            {
+                [IPEndPoint.Parse("0.0.0.0:443")] = BindProbe.Describe(
+                    SocketError.AccessDenied, IPEndPoint.Parse("0.0.0.0:443"), isListening: false, new ReservedPorts("")),
+            },
+        };
+
+        IReadOnlyList<Finding> findings = Findings(settings, machine);
+
+        Assert.DoesNotContain(findings, finding => finding.Verdict == Verdict.Fail);
+        Assert.Equal(
+            [
+                "the service gets, by /etc/systemd/system/megaphone.service, 2000000, and 1000513 are needed; clients get all but 129",
+                "what is started from this shell, and not by systemd, gets 1024",
+            ],
+            findings.Where(finding => finding.Topic == "open files").Select(finding => finding.What));
+        Assert.Contains(findings, finding => finding.What == $"0.0.0.0:443: this user may not listen there, and the service may, by {unit.Path}");
+
+        Finding tight = Findings(settings, machine with { Unit = unit with { OpenFiles = 65_536 } }).First(finding => finding.Topic == "open files");
+        Assert.Equal((Verdict.Fail, "LimitNOFILE=1000513 under [Service] with `systemctl edit megaphone`"), (tight.Verdict, tight.Fix));
+    }
+
+    [Fact]
+    public void Ports_that_connections_may_take_from_listeners_are_to_be_reserved()
+    {
+        Settings settings = Configured.Right(Configuration);
+        Finding Ports(string reserved, (int, int) range) =>
+            ListenerCheck.Run(settings, Bindable(settings, Large with { LocalPorts = range, ReservedPorts = new ReservedPorts(reserved) }))
+                .Single(finding => finding.Topic == "local ports");
+
+        Finding found = Ports("5000-5222,8080", (1024, 65_535));
+        Assert.Equal((Verdict.Warn, "sysctl -w net.ipv4.ip_local_reserved_ports=5000-5222,8080,6280,6281"), (found.Verdict, found.Fix));
+        Assert.StartsWith("6280, 6281: a connection of this machine may have such a port", found.What);
+        Assert.StartsWith("5222: ", Ports("", (1024, 6279)).What);
+    }
+
+    [Fact]
+    public void What_others_can_read_or_ask_for_is_a_warning()
+    {
+        const string Open = """
+            {
+              "Ecm": {
+                "Clients": [ { "Listen": "0.0.0.0:5222", "Framing": "stanza" }, { "Listen": "127.0.0.1:5443", "Framing": "web" },
+                             { "Listen": "[::]:5444", "Framing": "web", "Web": { "HttpTo": "192.0.2.5:5280" } } ],
+                "Link": { "To": [ "hub.example.org:6280", "localhost:6280" ], "Secret": "of the hub" }
+              },
+              "Hub": { "Listen": "0.0.0.0:6290", "Secret": "of the hub", "Backend": "tcp://192.0.2.1:5222" },
+              "Admin": { "Listen": "0.0.0.0:6281" }
+            }
+            """;
+        Snapshot.Match(Warnings(Open));
+        Assert.Empty(Warnings("""{ "Ecm": { "Clients": [ { "Listen": "0.0.0.0:5222" } ] }, "Hub": true }"""));
+        Assert.Empty(Warnings("""{ "Ecm": { "Link": { "To": "hub.example.org:6280", "Tls": true } } }"""));
+
+        static string Warnings(string configuration)
+        {
+            Settings settings = Configured.Right(configuration);
+            IEnumerable<Finding> findings = ListenerCheck.Run(settings, Bindable(settings, Large with { LocalPorts = null }));
+            return string.Concat(findings.Where(finding => finding.Verdict == Verdict.Warn)
+                .Select(finding => $"{finding.Topic}: {finding.What}\n  {finding.Fix}\n"));
+        }
+    }
+
+    [Fact]
+    public void The_facts_of_this_machine_can_be_read()
     {
         using Socket taken = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         taken.Listen();
-        Settings settings = Configured.Right("""{ "Ecm": { "Link": { "To": "name.invalid:1" } } }""", [], "--Admin:Listen", $"{taken.LocalEndPoint}");
+        Settings settings = Configured.Right("""{ "Ecm": true }""", [], "--Admin:Listen", $"{taken.LocalEndPoint}");
 
-        MachineFacts facts = await MachineFactsReader.ReadAsync(settings);
+        MachineFacts facts = MachineFactsReader.Read(settings);
 
         Assert.True(facts.OpenFiles > 0);
         Assert.True(facts.MemoryAvailable > 0);
         Assert.InRange(facts.LocalPorts!.Value.First, 1, facts.LocalPorts.Value.Last);
         Assert.Equal("something listens there already", facts.Bindable[(IPEndPoint)taken.LocalEndPoint!]!.Reason);
-        Assert.Contains("name.invalid", facts.Unresolved.Keys);
     }
 
     private static string Report(Settings settings, MachineFacts machine) =>
         CheckReport.Write("/etc/megaphone/megaphone.json", Findings(settings, machine));
 
-    private static IReadOnlyList<Finding> Findings(Settings settings, MachineFacts machine)
+    private static IReadOnlyList<Finding> Findings(Settings settings, MachineFacts machine, params TargetAnswer[] answers) =>
+        FullCheck.Judge(settings, Bindable(settings, machine), answers);
+
+    /// <summary>All that is not known to be in the way can be bound.</summary>
+    private static MachineFacts Bindable(Settings settings, MachineFacts machine)
     {
         Dictionary<IPEndPoint, BindProbe.Obstacle?> bindable = new(machine.Bindable);
         foreach ((string _, IPEndPoint address) in settings.Listeners) bindable.TryAdd(address, null);
-        return MachineCheck.Run(settings, machine with { Bindable = bindable });
+        return machine with { Bindable = bindable };
     }
 }
