@@ -43,7 +43,7 @@ public sealed class CheckTests : IDisposable
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync($"Hub:Secret={Secret}");
 
         string none = await CheckAsync(1, hub.Hub);
-        Assert.Contains($"FAIL  Ecm:Link:To", none);
+        Assert.Contains("FAIL  Ecm:Link:To", none);
         Assert.Contains($"{hub.Hub}: refused by the other side: the secret is missing or wrong", none);
         Assert.Contains("as Ecm:Link:Secret, or into the file of Ecm:Link:SecretFile", none);
 
@@ -103,30 +103,34 @@ public sealed class CheckTests : IDisposable
     [Fact]
     public async Task A_server_that_is_not_there_is_a_warning_and_one_that_does_not_answer_takes_seconds()
     {
-        using TestBackend silent = new();
+        using TestBackend silent = new(), another = new();
         IPEndPoint nobody;
         using (TestBackend gone = new()) nobody = gone.Address;
         long began = Stopwatch.GetTimestamp();
 
         // All are asked side by side.
         string said = await CheckAsync(
-            1, silent.Address, $"Ecm:Link:To:0={silent.Address}", $"Ecm:Link:To:1={nobody}", $"Ecm:Link:To:2={silent.Address}",
+            1, silent.Address, $"Ecm:Link:To:0={silent.Address}", $"Ecm:Link:To:1={nobody}", $"Ecm:Link:To:2={another.Address}",
             "Ecm:Link:To:3=name.invalid:1");
 
         Assert.InRange(Stopwatch.GetElapsedTime(began), TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(30));
-        Assert.Contains($"FAIL  Ecm:Link:To:0", said);
+        Assert.Contains("FAIL  Ecm:Link:To:0", said);
         Assert.Contains($"{silent.Address}: it accepts connections, and has not answered within 5 s", said);
-        Assert.Contains($"warn  Ecm:Link:To:1", said);
+        Assert.Contains("warn  Ecm:Link:To:1", said);
         Assert.Contains($"{nobody}: Connection refused", said);
+        Assert.Contains($"{another.Address}: it accepts connections, and has not answered within 5 s", said);
         Assert.Contains("the name name.invalid does not resolve", said);
     }
 
     [Fact]
     public async Task What_is_no_end_of_a_link_is_recognized()
     {
-        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
-        string said = await CheckAsync(1, hub.Admin);
-        Assert.Contains($"{hub.Admin}: what it answers does not come from the end of a link: malformed packet header", said);
+        using TestBackend other = new();
+        Task<string> checking = CheckAsync(1, other.Address);
+        using TestConnection connection = await other.AcceptAsync();
+        await connection.SendAsync("SSH-2.0-OpenSSH_9.2\r\n"u8.ToArray());
+        string said = await checking;
+        Assert.Contains($"{other.Address}: what it answers does not come from the end of a link: malformed packet header at offset 0", said);
         Assert.Contains("fix: write where links are listened for: Hub:Listen of a hub", said);
     }
 

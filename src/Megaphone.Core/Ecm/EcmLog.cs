@@ -74,9 +74,9 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
     [LoggerMessage(219, LogLevel.Information, "Server {Server} is drained: it gets no new clients, and its {Clients} are ended within {Time}")]
     public partial void DrainingServer(string server, int clients, string time);
 
-    [LoggerMessage(217, LogLevel.Error, "Ecm:Clients:{Number}:Listen is left out until the next reload: {Reason}")]
+    [LoggerMessage(220, LogLevel.Error, "Ecm:Clients:{Number}:Listen is left out until the next reload: {Reason}")]
     public partial void NotListening(int number, string reason);
 
-    [LoggerMessage(216, LogLevel.Warning, "{Note}")]
+    [LoggerMessage(218, LogLevel.Warning, "{Note}")]
     public partial void Unchanged(string note);
 }

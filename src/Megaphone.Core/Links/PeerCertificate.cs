@@ -38,7 +38,11 @@ internal static class PeerCertificate
     private static (string Wrong, string Fix) DescribeChainProblem(X509Certificate2 certificate, X509Chain chain, LinkTlsOptions options)
     {
         X509ChainStatusFlags flags = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, status) => all | status.Status);
-        if ((flags & (X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain)) != 0)
+
+        // A signature that is not valid is that of another authority with the same name.
+        const X509ChainStatusFlags Stranger =
+            X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.NotSignatureValid;
+        if ((flags & Stranger) != 0)
         {
             string from = options.Authorities is null ? "that this machine trusts" : $"in {options.AuthoritiesKey}";
             string issuer = Handshake.SanitizeForLog(certificate.Issuer);

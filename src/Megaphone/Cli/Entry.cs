@@ -134,5 +134,9 @@ internal static class Entry
         return $"unexpected {error.GetType().Name}: {error.Message} {origin}".ReplaceLineEndings(" ").TrimEnd();
     }
 
-    private static void Say(string line) => Console.Error.WriteLine($"megaphone: {line}");
+    private static void Say(string line)
+    {
+        bool isJournal = Journal.IsAt(Journal.Error, Environment.GetEnvironmentVariable("JOURNAL_STREAM"));
+        Console.Error.WriteLine($"{(isJournal ? Journal.ErrorPriority : "")}megaphone: {line}");
+    }
 }

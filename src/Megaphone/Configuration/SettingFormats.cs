@@ -72,6 +72,10 @@ internal static class SettingFormats
     /// <summary>The address of a WebSocket.</summary>
     public static ValueFormat<string?> OtherUri { get; } = new(ReadOtherUri, "wss://xmpp2.example.org/ws") { Form = "WebSocket's URI" };
 
+    /// <summary>How a line of the log is written.</summary>
+    public static ValueFormat<LogFormat> LogFormat { get; } = ValueFormats.Choice(
+        ("text", Configuration.LogFormat.Text), ("systemd", Configuration.LogFormat.Systemd), ("json", Configuration.LogFormat.Json));
+
     /// <summary>The path of a file.</summary>
     public static ValueFormat<string?> File { get; } = new(ReadFile, "/etc/megaphone/example.org.pem") { Form = "full path" };
 

@@ -237,6 +237,11 @@ internal static class SettingKeys
         "Service:KeepAlive", Second, Hour, new LinkOptions().KeepAlive,
         "silence after which a link is asked for a sign of life; after three times that it is dead");
 
+    public static readonly SettingKey<LogFormat> LogFormat = Table.Add(
+        "Logging:Format", SettingFormats.LogFormat, Megaphone.Configuration.LogFormat.Text,
+        "how a line of the log is written: with time and level, with the priority that systemd's journal wants, or as a JSON object; "
+        + "elsewhere `text`",
+        shown: "systemd in the journal", example: "json");
     public static readonly SettingKey<LogLevel> DefaultLogLevel = Table.Add(
         "Logging:LogLevel:Default", SettingFormats.Level, LogLevel.Information, "least level that is logged; `Debug` tells of each session");
     public static readonly SettingKey<LogLevel> LogLevelOf = Table.Add(

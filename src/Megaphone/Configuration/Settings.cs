@@ -40,6 +40,9 @@ internal sealed record Settings
     /// <summary>How long the end may take once a signal has asked for it. 0 to 1 hour.</summary>
     public required TimeSpan StopTimeout { get; init; }
 
+    /// <summary>How the log is written; null: as it suits where it goes.</summary>
+    public LogFormat? LogFormat { get; init; }
+
     /// <summary>
     /// The least level that is logged, for each category or beginning of one; <c>Default</c> for the rest.
     /// </summary>

@@ -44,6 +44,7 @@ internal static class SettingsBuilder
             MaxClientsGiven = reader.IsGiven(SettingKeys.MaxClients),
             MaxSessionsGiven = reader.IsGiven(SettingKeys.MaxSessions),
             StopTimeout = reader.Read(SettingKeys.StopTimeout),
+            LogFormat = ReadLogFormat(reader),
             LogLevels = ReadLogLevels(reader),
             Values = reader.Describe(),
         };
@@ -105,6 +106,12 @@ internal static class SettingsBuilder
         if (path is not null && Encoding.UTF8.GetByteCount(path) > LongestSocketPath)
             reader.Refuse(SettingKeys.AdminSocket, $"must not be longer than {LongestSocketPath} bytes: unix(7)", SettingKeys.AdminSocket.Example);
         return path;
+    }
+
+    private static LogFormat? ReadLogFormat(SettingsReader reader)
+    {
+        LogFormat format = reader.Read(SettingKeys.LogFormat);
+        return reader.IsGiven(SettingKeys.LogFormat) ? format : null;
     }
 
     private static Dictionary<string, LogLevel> ReadLogLevels(SettingsReader reader)

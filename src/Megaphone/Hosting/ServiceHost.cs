@@ -21,7 +21,8 @@ internal static class ServiceHost
         InlineCompletions.Enable();
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(settings: null);
         LogLevels levels = new(settings.LogLevels);
-        ConfigureLogging(builder.Logging);
+        bool isJournal = Journal.IsAt(Journal.Output, environment["JOURNAL_STREAM"] as string);
+        ConfigureLogging(builder.Logging, settings.LogFormat ?? (isJournal ? LogFormat.Systemd : LogFormat.Text));
         builder.Services.AddSingleton(levels);
         builder.Services.AddSingleton<IConfigureOptions<LoggerFilterOptions>>(levels);
         builder.Services.AddSingleton<IOptionsChangeTokenSource<LoggerFilterOptions>>(levels);
@@ -41,13 +42,28 @@ internal static class ServiceHost
         await host.RunAsync();
     }
 
-    private static void ConfigureLogging(ILoggingBuilder logging) => logging.AddSimpleConsole(console =>
+    private static void ConfigureLogging(ILoggingBuilder logging, LogFormat format)
     {
-        console.SingleLine = true;
-        console.ColorBehavior = LoggerColorBehavior.Disabled;
-        console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
-        console.UseUtcTimestamp = true;
-    });
+        switch (format)
+        {
+            case LogFormat.Json:
+                logging.AddConsole(console => console.FormatterName = JsonLines.FormatterName);
+                logging.Services.AddSingleton<ConsoleFormatter, JsonLines>();
+                break;
+            case LogFormat.Systemd:
+                logging.AddSystemdConsole();
+                break;
+            default:
+                logging.AddSimpleConsole(console =>
+                {
+                    console.SingleLine = true;
+                    console.ColorBehavior = LoggerColorBehavior.Disabled;
+                    console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+                    console.UseUtcTimestamp = true;
+                });
+                break;
+        }
+    }
 
     private static void LogStart(ILoggerFactory loggers, string? file)
     {

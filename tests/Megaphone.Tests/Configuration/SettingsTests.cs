@@ -193,7 +193,7 @@ public class SettingsTests
               },
               "Admin": { "Listen": "127.0.0.1:0", "Socket": "/a.sock" },
               "Service": { "StopTimeout": "00:00:43", "KeepAlive": "00:00:44" },
-              "Logging": { "LogLevel": { "Default": "Warning", "Megaphone.Hub": "Debug" } }
+              "Logging": { "Format": "json", "LogLevel": { "Default": "Warning", "Megaphone.Hub": "Debug" } }
             }
             """);
 
@@ -211,7 +211,7 @@ public class SettingsTests
             {string.Join('\n', settings.Hub!.Backends)}
             {settings.Admin}
             {settings.StopTimeout} {settings.LinksToOwnHub} {settings.MaxClientsGiven} {settings.MaxSessionsGiven}
-            {string.Join('\n', settings.LogLevels)}
+            {settings.LogFormat} {string.Join('\n', settings.LogLevels)}
             """;
         Snapshot.Match(Regex.Replace(text, @"\S+`1\[\S+\]", "(list)").Replace(", ", ",\n  ", StringComparison.Ordinal));
     }
