@@ -1,10 +1,15 @@
+using System.Net;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Megaphone.EndToEnd;
 
 /// <summary>How the log is written: for people, for the journal of systemd, for programs.</summary>
 public sealed class LogTests
 {
+    private const string Header =
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
+
     [Fact]
     public async Task As_JSON_each_line_of_the_log_is_an_object()
     {
@@ -64,4 +69,62 @@ public sealed class LogTests
         Assert.DoesNotContain(hub.Process.Output, line => line.StartsWith('<'));
         Assert.Contains(hub.Process.Output, line => line.Contains(" info: Megaphone.Hosting.MegaphoneService[1] ", StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task At_Debug_each_client_has_a_line_at_its_end_and_a_refused_stream_names_its_address()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
+            "Ecm:Clients:0:Framing=stanza", "Ecm:Limits:LoginTimeout=1s", "Logging:LogLevel:Megaphone.Ecm=Debug");
+        using TestConnection ended = await TestConnection.ConnectAsync(both.Clients, from: IPAddress.Parse("127.0.0.7"));
+        using TestConnection refused = await TestConnection.ConnectAsync(both.Clients);
+        using TestConnection late = await TestConnection.ConnectAsync(both.Clients);
+        using TestConnection reset = await TestConnection.ConnectAsync(both.Clients);
+        await ended.SendAsync(Header);
+        await ended.ReceiveAtMostAsync(1);
+        await reset.SendAsync(Header);
+        await reset.ReceiveAtMostAsync(1);
+        await late.SendAsync("<");
+
+        await refused.SendAsync("no XML");
+        await LogsAsync(both, $@"The stream of client \d+ from {refused.Local} is refused: ");
+        refused.EndSending();
+        string gone = $@"at {both.Clients}, no TLS, has gone after \d+ s";
+        await LogsAsync(both, $@"Client \d+ from {refused.Local} {gone}: stream_error; \d+ bytes in, \d+ bytes out");
+
+        ended.EndSending();
+        await LogsAsync(both, $@"Client \d+ from {ended.Local} {gone}: ended; \d{{3}} bytes in, ");
+
+        // Of a connection that was reset the kernel tells no address any more.
+        reset.Abort();
+        await LogsAsync(both, $@"Client \d+ from {reset.Local} {gone}: socket_error; ");
+
+        await late.ReceiveToEndAsync();
+        late.EndSending();
+        await LogsAsync(both, $@"Client \d+ from {late.Local} {gone}: login_timeout; \d+ bytes in, ");
+    }
+
+    [Fact]
+    public async Task The_line_of_a_client_with_TLS_says_which()
+    {
+        using TestCertificates certificates = new();
+        certificates.Issue("server", ["localhost"]);
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync(
+            ["Ecm:Clients:0:Tls=direct", "Logging:LogLevel:Megaphone.Ecm=Debug", .. certificates.Settings("server")]);
+        using (TlsClient client = await TlsClient.ConnectAsync(both.Clients, "localhost")) await client.AssertEchoesAsync();
+        string gone = $@"at {both.Clients}, TLSv1\.3 \S+, has gone after \d+ s";
+        await LogsAsync(both, $@"Client \d+ from .+ {gone}: \w+; \d{{3,}} bytes in, \d{{3,}} bytes out");
+    }
+
+    [Fact]
+    public async Task At_Information_no_client_has_a_line()
+    {
+        using MegaphoneProcess both = await MegaphoneProcess.BothAsync();
+        using (TestConnection client = await TestConnection.ConnectAsync(both.Clients)) await client.AssertEchoesAsync();
+        await both.HasClientsAsync(0);
+        await both.StopAsync();
+        Assert.Equal(0, both.LogLines("Client "));
+    }
+
+    private static Task LogsAsync(MegaphoneProcess process, string pattern) =>
+        BoundedWait.UntilAsync(() => process.Process.Output.Any(line => Regex.IsMatch(line, pattern)), $"a line {pattern}");
 }

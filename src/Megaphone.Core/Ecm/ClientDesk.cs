@@ -55,6 +55,33 @@ internal sealed class ClientDesk(
     /// <returns>False when it is not there.</returns>
     public bool TryKick(ulong id) => reactors.Kick([new ConnectionId(id)]) == 1;
 
+    /// <summary>How a client's address is shown. For the thread of its reactor.</summary>
+    public string AddressOf(ConnectionId id)
+    {
+        NativeAddress peer = reactors.PeerOf(id);
+        return Show(id, peer, Named(id, peer));
+    }
+
+    /// <summary>What there is to tell of a client, whose gate is held.</summary>
+    public ClientFacts Describe(in SurveyedConnection connection, in EcmClient client)
+    {
+        NativeAddress peer = NativeSocket.PeerAddress(connection.Descriptor);
+        ClientAddress? named = Named(connection.Id, peer);
+        SocketCounts counts = SocketCounts.Of(connection.Descriptor);
+        return new ClientFacts(
+            $"{connection.Id.Value}",
+            Show(connection.Id, peer, named),
+            named is null ? null : peer.ToEndPoint().ToString(),
+            listenerName(client.Listener),
+            Tls(connection),
+            (long)client.AgeAt(Environment.TickCount64).TotalSeconds,
+            (long)counts.Silence.TotalSeconds,
+            client.IsRelayed ? null : servers.NameOf(client.LinkIndex, connection.Owner),
+            State(connection, client),
+            counts.Received,
+            counts.Sent);
+    }
+
     private SurveyFilter<EcmClient> Filter(IPNetwork? within, Func<bool> wantsMore)
     {
         if (within is not { } network)
@@ -78,24 +105,12 @@ internal sealed class ClientDesk(
     private ClientAddress? Named(ConnectionId id, in NativeAddress peer) =>
         _hasProxies && limits.TryFind(id, out ClientAddress address) && address != ClientAddress.Of(peer) ? address : null;
 
-    private ClientFacts Describe(in SurveyedConnection connection, in EcmClient client)
+    /// <remarks>Of a connection that has ended the kernel tells no address any more. It may be known where the client has not logged in.</remarks>
+    private string Show(ConnectionId id, in NativeAddress peer, ClientAddress? named)
     {
-        NativeAddress peer = NativeSocket.PeerAddress(connection.Descriptor);
-        ClientAddress? named = Named(connection.Id, peer);
-        string address = named is not { } other ? peer.ToEndPoint().ToString() : other.IsV4 ? other.ToString() : $"{other}/64";
-        SocketCounts counts = SocketCounts.Of(connection.Descriptor);
-        return new ClientFacts(
-            $"{connection.Id.Value}",
-            address,
-            named is null ? null : peer.ToEndPoint().ToString(),
-            listenerName(client.Listener),
-            Tls(connection),
-            (long)client.AgeAt(Environment.TickCount64).TotalSeconds,
-            (long)counts.Silence.TotalSeconds,
-            client.IsRelayed ? null : servers.NameOf(client.LinkIndex, connection.Owner),
-            State(connection, client),
-            counts.Received,
-            counts.Sent);
+        if (named is null && peer.Family != 0) return peer.ToEndPoint().ToString();
+        if ((named ?? (limits.TryFind(id, out ClientAddress known) ? known : null)) is not { } address) return "an unknown address";
+        return address.IsV4 ? address.ToString() : $"{address}/64";
     }
 
     private string State(in SurveyedConnection connection, in EcmClient client)

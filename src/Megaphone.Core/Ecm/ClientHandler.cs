@@ -24,6 +24,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private StanzaFraming? _stanzas;
     private WebClients? _web;
     private LoginGate? _logins;
+    private SessionLog? _sessions;
     private ReactorGroup<EcmClient>? _clients;
     private byte[] _listeners = [];
     private readonly byte[] _farewell = StreamErrorText.FarewellAndEnd(options.SeeOtherHost);
@@ -37,17 +38,22 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     /// <summary>Where those wait who are to log in; after <see cref="Attach"/>.</summary>
     public LoginGate Logins => _logins!;
 
+    /// <inheritdoc cref="EcmRole.Desk"/>
+    public ClientDesk? Desk { get; private set; }
+
     /// <summary>How many clients each listener has.</summary>
     public ListenerCounts Counts { get; } = new();
 
     /// <summary>Attaches the reactors that call it; before they start.</summary>
     /// <exception cref="IOException">There is no address space for what is kept of clients.</exception>
-    public void Attach(ReactorGroup<EcmClient> clients)
+    public void Attach(ReactorGroup<EcmClient> clients, Func<int, string> listenerName)
     {
+        Desk = new ClientDesk(options, listenerName, clients, servers, _limits);
+        _sessions = new SessionLog(log, Desk);
         _clients = clients;
         if (options.Link.Framing == LinkFraming.Stanza) _stanzas = new StanzaFraming(options, _memory, metrics);
         _logins = new LoginGate(options, servers, clients, metrics);
-        if (options.GetWeb().Any(web => web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, _logins, log);
+        if (options.GetWeb().Any(web => web is not null)) _web = new WebClients(options, metrics, servers, clients, _memory, _logins, _sessions);
     }
 
     /// <summary>Before clients are restored: which of the listeners is which of those that there were.</summary>
@@ -178,6 +184,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         Counts.Add(listener);
         _limits.Begin(id, peer);
         chosen.AddClient(link.Number);
+        _sessions!.Began(id, peer);
         owner = link.Number;
         return null;
     }
@@ -244,6 +251,9 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
         if (_web is { } web && web.Serves(state)) return web.OnWritePressureChanged(id, state, LinkOf(owner, state), isHigh);
         return LinkOf(owner, state) is not { } link || link.TrySetPaused(id.Value, isHigh) ? Outcome.Done : Outcome.WouldBlock;
     }
+
+    /// <inheritdoc/>
+    public void OnClosing(in SurveyedConnection connection, in EcmClient state, CloseReason reason) => _sessions!.Ended(connection, state, reason);
 
     /// <inheritdoc/>
     public Outcome OnClosed(ConnectionId id, int owner, ref EcmClient state, CloseReason reason)
@@ -359,9 +369,9 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private void Refuse(ConnectionId id, Link link, ref EcmClient state, StreamFault fault)
     {
         Logins.Leave(id);
-        log.StreamRefused(id.Value, fault);
+        _sessions!.Refused(id, fault);
         metrics.AddStreamError(fault.Condition);
-        _clients!.SendLast(id, link.Number, StreamErrorText.NewHeader(), StreamErrorText.ErrorAndEnd(fault.Condition));
+        _clients!.SendLast(id, link.Number, StreamErrorText.NewHeader(), StreamErrorText.ErrorAndEnd(fault.Condition), CloseReason.StreamError);
         if (!state.Life.IsOpened) return;
 
         // If there is no room now, the server is told when the client is closed.

@@ -37,14 +37,19 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
     [LoggerMessage(212, LogLevel.Warning, "{Address} gets no link: there are {MaxLinks} already")]
     public partial void TooManyLinks(string address, int maxLinks);
 
-    [LoggerMessage(202, LogLevel.Debug, "The stream of client {Id} is refused: {Fault}")]
-    public partial void StreamRefused(ulong id, StreamFault fault);
+    [LoggerMessage(221, LogLevel.Debug,
+        "Client {Id} from {Address} at {Listener}, {Tls}, has gone after {Seconds} s: {Reason}; {BytesIn} bytes in, {BytesOut} bytes out")]
+    public partial void ClientEnded(
+        ulong id, string address, string listener, string tls, long seconds, string reason, long bytesIn, long bytesOut);
 
-    [LoggerMessage(216, LogLevel.Debug, "The WebSocket of client {Id} is closed with {Code}: its frames are not accepted")]
-    public partial void FramesRefused(ulong id, int code);
+    [LoggerMessage(202, LogLevel.Debug, "The stream of client {Id} from {Address} is refused: {Fault}")]
+    public partial void StreamRefused(ulong id, string address, StreamFault fault);
 
-    /// <summary>Whether failed handshakes are logged.</summary>
-    public bool LogsHandshakes => logger.IsEnabled(LogLevel.Debug);
+    [LoggerMessage(216, LogLevel.Debug, "The WebSocket of client {Id} from {Address} is closed with {Code}: its frames are not accepted")]
+    public partial void FramesRefused(ulong id, string address, int code);
+
+    /// <summary>Whether single clients are logged.</summary>
+    public bool LogsClients => logger.IsEnabled(LogLevel.Debug);
 
     [LoggerMessage(203, LogLevel.Debug, "The TLS handshake with {Client} failed: {Reason}")]
     public partial void HandshakeFailed(IPEndPoint client, string reason);

@@ -74,7 +74,7 @@ internal sealed class EcmRole : IDisposable
     public IReadOnlyList<IPEndPoint> Listening => [.. _acceptors.OfType<Acceptor>().Select(acceptor => acceptor.Listening)];
 
     /// <summary>What operators may ask of clients, and order; after <see cref="Start"/>.</summary>
-    public ClientDesk? Desk { get; private set; }
+    public ClientDesk? Desk => _clients.Desk;
 
     /// <summary>A line for each value of the configuration that a reload could not bring into force.</summary>
     public IReadOnlyList<string> Unchanged { get; } = [];
@@ -101,8 +101,7 @@ internal sealed class EcmRole : IDisposable
 
         _reactors = new ReactorGroup<EcmClient>(
             _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: _clients, least: _head?.Capacity ?? 0);
-        _clients.Attach(_reactors);
-        Desk = new ClientDesk(_options, NameOfListener, _reactors, _servers, _clients.Limits);
+        _clients.Attach(_reactors, NameOfListener);
         if (server is not null || _options.Clients.Any(client => client.ProxyFrom.Count > 0))
             _tlsAcceptor = new TlsAcceptor(_options, _options.Tls ?? EcmTlsOptions.None, server, _reactors, _clients.Limits, _metrics, _log);
         if (server is not null)

@@ -40,7 +40,7 @@ internal sealed unsafe class WebClients : IDisposable
     /// <exception cref="IOException">There is no address space for their state.</exception>
     public WebClients(
         EcmOptions options, RoleMetrics metrics, EcmServers servers, ReactorGroup<EcmClient> clients, PieceMemory memory, LoginGate logins,
-        EcmLog log)
+        SessionLog log)
     {
         (_options, _metrics, _servers, _clients, _logins) = (options, metrics, servers, clients, logins);
         _web = options.GetWeb();

@@ -10,7 +10,7 @@ namespace Megaphone.Ecm;
 /// <summary>Passes a WebSocket client's messages to its link, one packet for each (section 4 of the link protocol).</summary>
 /// <remarks>Called for each client by its reactor only.</remarks>
 internal sealed class WebSocketInput(
-    EcmOptions options, WebSlots slots, ReactorGroup<EcmClient> clients, PieceMemory memory, RoleMetrics metrics, EcmLog log)
+    EcmOptions options, WebSlots slots, ReactorGroup<EcmClient> clients, PieceMemory memory, RoleMetrics metrics, SessionLog log)
 {
     /// <summary>The most that is read from a client at a time.</summary>
     private const int ReadBytes = 16 << 10;
@@ -165,7 +165,7 @@ internal sealed class WebSocketInput(
     /// <summary>Ends a session whose client violated XMPP: it gets the stream error, <c>&lt;close/&gt;</c> and a close frame.</summary>
     public void Refuse(ConnectionId id, Link link, ref EcmClient client, StreamFault fault)
     {
-        log.StreamRefused(id.Value, fault);
+        log.Refused(id, fault);
         metrics.AddStreamError(fault.Condition);
         Refuse(id, link, ref client, StreamErrorText.ErrorAndEnd(fault.Condition), CloseCode.Normal);
     }
@@ -173,7 +173,7 @@ internal sealed class WebSocketInput(
     /// <summary>Ends a session whose client violated the WebSocket protocol, or the bounds of this end.</summary>
     private void Refuse(ConnectionId id, Link link, ref EcmClient client, CloseCode code)
     {
-        log.FramesRefused(id.Value, (int)code);
+        log.Refused(id, code);
         Refuse(id, link, ref client, [], code);
     }
 
@@ -194,7 +194,8 @@ internal sealed class WebSocketInput(
         ref WebSlot slot = ref slots[id];
         slot.Enter();
         slot.Phase = phase;
-        clients.SendLast(id, link.Number, default, WebSocketOutput.LastFrames(end, slot.HasOpened, code));
+        CloseReason reason = phase == WebPhase.Refused ? CloseReason.StreamError : CloseReason.Ended;
+        clients.SendLast(id, link.Number, default, WebSocketOutput.LastFrames(end, slot.HasOpened, code), reason);
         slot.Exit();
     }
 }

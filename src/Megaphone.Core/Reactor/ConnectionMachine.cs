@@ -195,6 +195,7 @@ internal sealed class ConnectionMachine<TState> : IDisposable
             // What the peer still sends is read, so that its end is seen; a handler that has no use for it drops it.
             _output.TrySend(id, ref slot, last);
             slot.Set(ConnectionFlags.WriteEnding);
+            slot.Reason = reason;
             slot.Clear(ConnectionFlags.ReadPaused | ConnectionFlags.Held);
             _interest.Update(id, ref slot);
         }
@@ -365,6 +366,8 @@ internal sealed class ConnectionMachine<TState> : IDisposable
     /// <summary>Closes the descriptor and tells the handler. The gate is held, and is given back.</summary>
     private void Close(ConnectionId id, ref ConnectionSlot slot, CloseReason reason)
     {
+        bool hadLastWords = slot.IsAny(ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded) && slot.Reason != default;
+        if (slot.Descriptor >= 0) _handler.OnClosing(_table.Describe(id), _table.State(id.Slot), hadLastWords ? slot.Reason : reason);
         slot.Reason = reason;
         slot.Set(ConnectionFlags.Closed);
         bool isFlushed = !slot.Is(ConnectionFlags.OutputQueued);

@@ -156,7 +156,9 @@ internal sealed class ConnectionRequests<TState>(
     /// <param name="owner">Whose it must be.</param>
     /// <param name="opening">What must come first if nothing has ever been sent.</param>
     /// <param name="bytes">Copied if need be.</param>
-    public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes)
+    /// <param name="reason">Why, for <see cref="IConnectionHandler{TState}.OnClosing"/>.</param>
+    public void SendLast(
+        ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes, CloseReason reason = CloseReason.Ended)
     {
         if (!table.TryEnter(id)) return;
         ref ConnectionSlot slot = ref table.Slot(id.Slot);
@@ -165,6 +167,7 @@ internal sealed class ConnectionRequests<TState>(
             if (slot.Owner != owner || slot.IsAny(WritesNoMore)) return;
             if (slot.Is(ConnectionFlags.HasSent) || output.TrySend(id, ref slot, opening)) output.TrySend(id, ref slot, bytes);
             slot.Set(ConnectionFlags.WriteEnding);
+            slot.Reason = reason;
         }
         finally
         {
@@ -173,6 +176,9 @@ internal sealed class ConnectionRequests<TState>(
 
         mailbox.PostUpdate(id);
     }
+
+    /// <inheritdoc cref="ReactorGroup{TState}.PeerOf"/>
+    public NativeAddress PeerOf(ConnectionId id) => table.IsOpen(id) ? NativeSocket.PeerAddress(table.Slot(id.Slot).Descriptor) : default;
 
     /// <inheritdoc cref="ReactorGroup{TState}.StateOf"/>
     public ref TState StateOf(ConnectionId id) => ref table.State(id.Slot);

@@ -39,7 +39,7 @@ internal struct ConnectionSlot
     /// <summary>0: free; 1: held. Guards every other field against the threads that send.</summary>
     public byte Gate;
 
-    /// <summary>Why it is being closed; meaningful with Aborting, CloseWhenFlushed, ConnectFailed or Closed.</summary>
+    /// <summary>Why it is being closed; meaningful with Aborting, CloseWhenFlushed, ConnectFailed or Closed, and behind last words.</summary>
     public CloseReason Reason;
 
     /// <summary>Which address is being tried, while connecting; once accepted, which deadline for being admitted counts.</summary>

@@ -1,5 +1,3 @@
-using Megaphone.Tls;
-
 namespace Megaphone.Reactor;
 
 /// <summary>Looks at the connections of one table while they are served: for operators, who may ask at any time.</summary>
@@ -30,8 +28,7 @@ internal sealed class ConnectionSurvey<TState>(ConnectionTable<TState> table)
             try
             {
                 if (slot.Descriptor < 0 || !wants(id, slot.Descriptor, table.State(index))) continue;
-                SecurityParameters tls = slot.HasRecords ? table.Secured(index).Tls.Parameters : default;
-                visit(new SurveyedConnection(id, slot.Owner, slot.Descriptor, slot.Flags, tls), table.State(index));
+                visit(table.Describe(id), table.State(index));
             }
             finally
             {

@@ -63,6 +63,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
             slot.Flags = ConnectionFlags.None;
             slot.Descriptor = -1;
             slot.Attempt = 0;
+            slot.Reason = default;
             id = new ConnectionId(slot.Generation, reactor, index);
             return true;
         }
@@ -90,6 +91,14 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
     /// <summary>The slot with this index, which must be within the capacity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref ConnectionSlot Slot(int index) => ref _slots[index];
+
+    /// <summary>What there is to see of a connection, whose gate is held.</summary>
+    public SurveyedConnection Describe(ConnectionId id)
+    {
+        ref ConnectionSlot slot = ref Slot(id.Slot);
+        SecurityParameters tls = slot.HasRecords ? Secured(id.Slot).Tls.Parameters : default;
+        return new SurveyedConnection(id, slot.Owner, slot.Descriptor, slot.Flags, tls);
+    }
 
     /// <summary>Whose slot this is, or was last; the id of nobody where its memory was given back.</summary>
     public ConnectionId IdAt(int index) => new(Volatile.Read(ref Slot(index).Generation), reactor, index);

@@ -39,6 +39,14 @@ internal interface IConnectionHandler<TState>
     /// <returns><see cref="Outcome.WouldBlock"/>: there is no room to pass that on; it is called again after <c>ReleaseStalled</c>.</returns>
     Outcome OnWritePressureChanged(ConnectionId id, int owner, ref TState state, bool isHigh);
 
+    /// <summary>The connection is about to be closed, and its socket can still be asked. With its gate held: it must not call the reactor.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="state">What the room keeps for it.</param>
+    /// <param name="reason">Why; where it was sent last words, why those were sent.</param>
+    void OnClosing(in SurveyedConnection connection, in TState state, CloseReason reason)
+    {
+    }
+
     /// <summary>The connection is closed. After <see cref="Outcome.Done"/> its state is forgotten.</summary>
     /// <returns><see cref="Outcome.WouldBlock"/>: there is no room to pass that on; it is called again after <c>ReleaseStalled</c>.</returns>
     Outcome OnClosed(ConnectionId id, int owner, ref TState state, CloseReason reason);

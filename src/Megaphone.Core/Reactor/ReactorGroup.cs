@@ -109,8 +109,12 @@ internal sealed class ReactorGroup<TState>
         Find(id) is { } connections && connections.Send(id, owner, bytes, moreFollows);
 
     /// <inheritdoc cref="ConnectionRequests{TState}.SendLast"/>
-    public void SendLast(ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes) =>
-        Find(id)?.SendLast(id, owner, opening, bytes);
+    public void SendLast(
+        ConnectionId id, int owner, ReadOnlySpan<byte> opening, ReadOnlySpan<byte> bytes, CloseReason reason = CloseReason.Ended) =>
+        Find(id)?.SendLast(id, owner, opening, bytes, reason);
+
+    /// <summary>The address at the other end of a connection; zeros when it is not connected any more. For the thread of its reactor.</summary>
+    public NativeAddress PeerOf(ConnectionId id) => Find(id)?.PeerOf(id) ?? default;
 
     /// <inheritdoc cref="ConnectionRequests{TState}.Admit"/>
     public void Admit(ConnectionId id, int owner) => Find(id)?.Admit(id, owner);

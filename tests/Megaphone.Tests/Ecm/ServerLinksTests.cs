@@ -143,7 +143,7 @@ public sealed class ServerLinksTests : IAsyncDisposable
             Liveness = _options.Liveness,
         };
         _reactors = new ReactorGroup<EcmClient>(handler, reactors, _metrics, accepted: handler);
-        handler.Attach(_reactors);
+        handler.Attach(_reactors, number => $"{number}");
         _reactors.Start();
         _links = new ServerLinks(
             _options, _servers, _reactors, _metrics, _log, new LinkLog(new RecordingLog()), null, (_, _) => Task.FromResult(_answer));

@@ -27,6 +27,7 @@ public class ReactorAdmissionTests
         Assert.Equal("hello, too late", Encoding.ASCII.GetString(TestReactors.ReadToEnd(greeted)));
         greeted.Shutdown(SocketShutdown.Send);
         await BoundedWait.UntilAsync(() => other.Events.Contains("closed", StringComparison.Ordinal), "the end of the other");
+        Assert.Equal(CloseReason.LoginTimeout, other.Closing!.Value.Reason);
     }
 
     [Fact]

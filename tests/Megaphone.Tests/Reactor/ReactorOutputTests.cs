@@ -1,5 +1,7 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
 using Xunit;
@@ -47,7 +49,9 @@ public class ReactorOutputTests
         (Socket client, TestConnection connection) = reactors.Connect();
         if (before.Length > 0) reactors.Send(connection, before);
         reactors.Group.SendLast(connection.Id, connection.Owner + 1, "not "u8, "its owner"u8);
-        reactors.Group.SendLast(connection.Id, connection.Owner, "opening, "u8, "last words"u8);
+        EndPoint there = client.RemoteEndPoint!;
+        Assert.Equal(client.LocalEndPoint, reactors.Group.PeerOf(connection.Id).ToEndPoint());
+        reactors.Group.SendLast(connection.Id, connection.Owner, "opening, "u8, "last words"u8, CloseReason.StreamError);
         reactors.Group.SendLast(connection.Id, connection.Owner, "too "u8, "late"u8);
         Assert.False(reactors.Send(connection, "too late"));
 
@@ -56,6 +60,11 @@ public class ReactorOutputTests
         await BoundedWait.UntilAsync(() => connection.Text == "I hear", "what the client still says");
         client.Shutdown(SocketShutdown.Send);
         await BoundedWait.UntilAsync(() => connection.Events == "half-closed closed:Ended", "the close");
+
+        // The socket could still be asked, and the reason is that of the last words.
+        (SurveyedConnection seen, NativeAddress local, CloseReason reason) = connection.Closing!.Value;
+        Assert.Equal((connection.Id, connection.Owner, CloseReason.StreamError), (seen.Id, seen.Owner, reason));
+        Assert.Equal(there, local.ToEndPoint());
     }
 
     [Fact]

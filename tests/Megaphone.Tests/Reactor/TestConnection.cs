@@ -20,6 +20,9 @@ internal sealed class TestConnection
 
     public CloseReason? Closed { get; private set; }
 
+    /// <summary>What could still be seen when it was about to be closed, and why it was.</summary>
+    public (SurveyedConnection Seen, NativeAddress Local, CloseReason Reason)? Closing { get; set; }
+
     /// <summary>
     /// The handler's calls, in order: <c>connected</c>, <c>high</c>, <c>low</c>, <c>half-closed</c>, <c>closed</c> with its reason.
     /// </summary>

@@ -132,6 +132,9 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
     Outcome IConnectionHandler<TestState>.OnWritePressureChanged(ConnectionId id, int owner, ref TestState state, bool isHigh) =>
         Note(state, isHigh ? "high" : "low");
 
+    void IConnectionHandler<TestState>.OnClosing(in SurveyedConnection connection, in TestState state, CloseReason reason) =>
+        _connections[state.Number].Closing = (connection, NativeSocket.LocalAddress(connection.Descriptor), reason);
+
     Outcome IConnectionHandler<TestState>.OnClosed(ConnectionId id, int owner, ref TestState state, CloseReason reason)
     {
         TestConnection connection = _connections[state.Number];

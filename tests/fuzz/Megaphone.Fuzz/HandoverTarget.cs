@@ -128,7 +128,7 @@ internal static unsafe class HandoverTarget
             Buffers = Options.Buffers,
             Liveness = Options.Liveness,
         };
-        handler.Attach(new ReactorGroup<EcmClient>(handler, reactors, metrics, accepted: handler, outgoing: handler));
+        handler.Attach(new ReactorGroup<EcmClient>(handler, reactors, metrics, accepted: handler, outgoing: handler), number => $"{number}");
         handler.UseListeners([0, 1]);
         return handler;
     }
