@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Security.Authentication;
+using System.Security.Authentication.ExtendedProtection;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -209,10 +211,8 @@ public abstract class TlsTests : IDisposable
         await both.ReachesAsync(1, "megaphone_ecm_handshakes_total", "result=resumed");
     }
 
-    [Theory]
-    [InlineData(SslProtocols.Tls13)]
-    [InlineData(SslProtocols.Tls12)]
-    public async Task The_server_is_told_what_ties_a_login_to_the_clients_TLS(SslProtocols version)
+    [Fact]
+    public async Task The_server_is_told_what_ties_a_login_to_the_clients_TLS()
     {
         using TestHub hub = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
@@ -220,16 +220,49 @@ public abstract class TlsTests : IDisposable
         using LinkPeer link = await hub.AcceptAsync();
         await ecm.HasLinksAsync(1, "ecm");
         using ChildProcess client = ChildProcess.Start(
-            ["openssl", "s_client", "-connect", $"{ecm.Clients}", version == SslProtocols.Tls13 ? "-tls1_3" : "-tls1_2",
-                "-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"]);
+            ["openssl", "s_client", "-connect", $"{ecm.Clients}", "-tls1_3", "-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"]);
         byte[] header = (await link.ReceiveAsync()).Content;
 
         using X509Certificate2 certificate = X509CertificateLoader.LoadCertificateFromFile(Certificates.Files("localhost").Certificate);
         Assert.Equal(Convert.ToHexString(SHA256.HashData(certificate.RawData)), Field(header, 0xE2));
-        if (version == SslProtocols.Tls13)
-            Assert.Equal((await client.LineAsync("    Keying material: "))["    Keying material: ".Length..], Field(header, 0xE1));
-        else
-            Assert.Equal("", Field(header, 0xE1));
+        Assert.Equal((await client.LineAsync("    Keying material: "))["    Keying material: ".Length..], Field(header, 0xE1));
+        Assert.Equal("", Field(header, 0xE3));
+    }
+
+    [Fact]
+    public async Task The_server_is_told_what_ties_a_login_to_TLS_1_2()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            hub.Address, [.. Settings(), "Ecm:Proxy=v2", "Ecm:Tls:ChannelBinding=true"]);
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+
+        // The second goes on with the session of the first, and the server's is the first Finished message then.
+        using TlsClient first = await CheckAsync("full"), second = await CheckAsync("resumed");
+
+        async Task<TlsClient> CheckAsync(string result)
+        {
+            TlsClient client = await TlsClient.ConnectAsync(ecm.Clients, version: SslProtocols.Tls12);
+            await ecm.ReachesAsync(1, "megaphone_ecm_handshakes_total", $"result={result}");
+            byte[] header = (await link.ReceiveAsync()).Content;
+
+            Assert.Equal(Binding(client, ChannelBindingKind.Unique, "tls-unique:"), Field(header, 0xE3));
+            Assert.Equal(Binding(client, ChannelBindingKind.Endpoint, "tls-server-end-point:"), Field(header, 0xE2));
+
+            // Of a connection with the extended master secret, as this is.
+            Assert.Equal(2 * 32, Field(header, 0xE1).Length);
+            return client;
+        }
+    }
+
+    /// <summary>What .NET has for a channel binding, without what is in front of it, which ends with its name.</summary>
+    private static string Binding(TlsClient client, ChannelBindingKind kind, string name)
+    {
+        using ChannelBinding binding = client.Stream.TransportContext!.GetChannelBinding(kind)!;
+        byte[] bytes = new byte[binding.Size];
+        Marshal.Copy(binding.DangerousGetHandle(), bytes, 0, bytes.Length);
+        return Convert.ToHexString(bytes.AsSpan(bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes(name)) + name.Length));
     }
 
     [Fact]

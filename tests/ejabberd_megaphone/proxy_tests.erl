@@ -3,6 +3,7 @@
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
+-include("ejabberd_megaphone.hrl").
 -import(ejabberd_megaphone_proxy, [parse/1, client/2]).
 
 -define(SIGNATURE, "\r\n\r\n\0\r\nQUIT\n").
@@ -59,6 +60,32 @@ the_fields_of_version_2_tell_the_transport_test_() ->
                     <<"PROXY TCP4 192.0.2.7 198.51.100.1 51234 5222\r\n">>,
                     <<"<stream:stream>">>, <<>>]].
 
+what_ties_a_login_to_the_clients_tls_is_told_with_tls_over_tcp_alone_test_() ->
+    Addresses = <<0:96>>,
+    Tls = <<16#20, 5:16, 1, 0:32>>,
+    Bindings = <<16#E1, 32:16, 1:256, 16#E2, 48:16, 2:384, 16#E3, 12:16, 3:96>>,
+    Header = fun(Fields) ->
+                     <<?SIGNATURE, 16#21, 16#11, (byte_size(Addresses) + byte_size(Fields)):16, Addresses/binary, Fields/binary, "rest">>
+             end,
+    [?_assertEqual({ok, #client{addresses = {{{0, 0, 0, 0}, 0}, {{0, 0, 0, 0}, 0}}, transport = Transport, bindings = Expected}, <<"rest">>},
+                   client(Header(Fields), required))
+     || {Transport, Expected, Fields} <-
+            [{tls, #{<<"tls-exporter">> => <<1:256>>, <<"tls-server-end-point">> => <<2:384>>, <<"tls-unique">> => <<3:96>>},
+              <<Tls/binary, Bindings/binary>>},
+             {tls, #{<<"tls-unique">> => <<3:96>>}, <<16#E3, 12:16, 3:96, Tls/binary>>},
+             {tls, #{}, <<Tls/binary, 16#E1, 0:16>>},                                  % nothing to bind to
+             {tls, #{}, <<Tls/binary, 16#E1, 32:16, 1:248>>},                          % cut short
+             {tls, #{}, Tls},
+             {tcp, #{}, Bindings},
+             {wss, #{}, <<16#E0, 1:16, 1, Tls/binary, Bindings/binary>>}]].
+
+%% They live as long as the login, and what has arrived with them may be a thousand times as long.
+channel_bindings_are_copies_test() ->
+    Binding = <<1:256>>,
+    Data = <<?SIGNATURE, 16#21, 16#11, 55:16, 0:96, 16#20, 5:16, 1, 0:32, 16#E1, 32:16, Binding/binary, 0:80000>>,
+    #{<<"tls-exporter">> := Copy} = ejabberd_megaphone_proxy:bindings(Data),
+    ?assertEqual({Binding, 32}, {Copy, binary:referenced_byte_size(Copy)}).
+
 version_2_over_ipv6_test() ->
     ?assertEqual({ok, {{{0, 0, 0, 0, 0, 0, 0, 1}, 5222}, {{16#2001, 16#db8, 0, 0, 0, 0, 0, 7}, 1}}, <<>>},
                  parse(<<?SIGNATURE, 16#21, 16#21, 36:16, 16#20010db8:32, 0:64, 7:32, 1:128, 1:16, 5222:16>>)).
@@ -96,7 +123,8 @@ a_header_is_accepted_or_refused_as_the_listener_is_configured_test_() ->
     [{lists:flatten(io_lib:format("~0p ~0p", [Policy, Head])),
       case Expected of
           refused -> ?_assertMatch({error, _}, client(<<Head/binary, "<a/>">>, Policy));
-          {Who, Transport} -> ?_assertEqual({ok, Who, Transport, <<"<a/>">>}, client(<<Head/binary, "<a/>">>, Policy))
+          {Who, Transport} ->
+              ?_assertEqual({ok, #client{addresses = Who, transport = Transport}, <<"<a/>">>}, client(<<Head/binary, "<a/>">>, Policy))
       end}
      || {Head, Required, Optional, Forbidden} <-
             [{<<>>, refused, {unknown, tcp}, {unknown, tcp}},

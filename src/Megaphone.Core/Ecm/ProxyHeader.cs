@@ -11,7 +11,7 @@ namespace Megaphone.Ecm;
 internal static class ProxyHeader
 {
     /// <summary>Room for the longest header: version 2 with all TLS fields at their longest.</summary>
-    public const int MaxBytes = 512;
+    public const int MaxBytes = 528;
 
     /// <summary>Where in version 2 the addresses begin.</summary>
     public const int V2AddressOffset = 16;
@@ -29,6 +29,7 @@ internal static class ProxyHeader
     private const byte TypeTlsCipher = 0x23;
     private const byte TypeExporter = 0xE1;
     private const byte TypeServerEndPoint = 0xE2;
+    private const byte TypeUnique = 0xE3;
     private const byte ClientSpeaksTls = 0x01;
 
     /// <summary>Any value but 0: the client showed no certificate that was verified.</summary>
@@ -42,7 +43,9 @@ internal static class ProxyHeader
     /// <param name="client">The client's address.</param>
     /// <param name="listener">The address that it connected to. Behind a proxy this may be of another family: then it is not told.</param>
     /// <param name="tls">Its TLS parameters, which version 2 carries; null without TLS.</param>
-    /// <param name="most">If it is longer, it does without the names that the client asked for.</param>
+    /// <param name="most">
+    /// If it is longer, it does without the names that the client asked for, and if it is still longer without the cipher's.
+    /// </param>
     /// <returns>The number of bytes written.</returns>
     public static int Write(
         Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls, int most = MaxBytes)
@@ -52,7 +55,9 @@ internal static class ProxyHeader
             : new NativeAddress(new IPEndPoint(client.IsV4 ? IPAddress.Any : IPAddress.IPv6Any, listener.Port));
         if (mode == ProxyMode.V1) return WriteText(destination, client, to);
         int length = WriteBinary(destination, client, to, tls);
-        return length <= most ? length : WriteBinary(destination, client, to, tls! with { ServerName = null, Protocol = null });
+        if (length > most) length = WriteBinary(destination, client, to, tls! with { ServerName = null, Protocol = null });
+        if (length > most) length = WriteBinary(destination, client, to, tls! with { ServerName = null, Protocol = null, Cipher = "" });
+        return length;
     }
 
     /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c></summary>
@@ -112,11 +117,12 @@ internal static class ProxyHeader
         value[0] = ClientSpeaksTls;
         BinaryPrimitives.WriteUInt32BigEndian(value[1..], NotVerified);
         int valueLength = 5 + WriteField(value[5..], TypeTlsVersion, tls.Version);
-        valueLength += WriteField(value[valueLength..], TypeTlsCipher, tls.Cipher);
+        if (tls.Cipher.Length > 0) valueLength += WriteField(value[valueLength..], TypeTlsCipher, tls.Cipher);
         WriteTypeAndLength(field, TypeTls, valueLength);
         length += 3 + valueLength;
         if (tls.Exporter.Length > 0) length += WriteField(destination[length..], TypeExporter, tls.Exporter);
         if (tls.ServerEndPoint.Length > 0) length += WriteField(destination[length..], TypeServerEndPoint, tls.ServerEndPoint);
+        if (tls.Unique.Length > 0) length += WriteField(destination[length..], TypeUnique, tls.Unique);
         return length;
     }
 

@@ -27,7 +27,7 @@ internal static class WebProxyHeader
     /// <summary>Writes the header of a connection that was accepted: version 2, without channel bindings, which are for XMPP over TCP.</summary>
     /// <inheritdoc cref="ProxyHeader.Write"/>
     public static int Write(Span<byte> destination, in NativeAddress client, in NativeAddress listener, TlsFacts? tls) =>
-        ProxyHeader.Write(destination, ProxyMode.V2, client, listener, tls is null ? null : tls with { Exporter = [], ServerEndPoint = [] });
+        ProxyHeader.Write(destination, ProxyMode.V2, client, listener, tls?.WithoutBindings);
 
     /// <summary>Whether bytes begin with what <see cref="Write"/> may have written.</summary>
     public static bool IsAtFront(ReadOnlySpan<byte> bytes) =>

@@ -49,7 +49,7 @@ internal static unsafe partial class OpenSsl
     private static partial int LoadAuthorities(TlsContext context, string file, string? folder);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_ctrl", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial nint ControlSession(nint ssl, int command, nint number, string text);
+    private static partial nint ControlSession(nint ssl, int command, nint number, string? text);
 
     [LibraryImport(Crypto, EntryPoint = "X509_verify_cert_error_string")]
     private static partial byte* VerificationText(nint result);

@@ -48,6 +48,8 @@ internal static unsafe partial class OpenSsl
     public const int BioRetryWrite = 2 | 8;
     public const int BioRetryFlags = 1 | 2 | 4 | 8;
 
+    private const int ControlExtendedMasterSecret = 122;
+
     private const string Ssl = "libssl.so.3";
     private const string Crypto = "libcrypto.so.3";
 
@@ -161,6 +163,18 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_export_keying_material")]
     public static partial int ExportKeyingMaterial(
         nint ssl, byte* into, nuint count, byte* label, nuint labelLength, byte* context, nuint contextLength, int hasContext);
+
+    /// <summary>Our Finished message; copies as much of it as there is room for.</summary>
+    /// <returns>The length of all of it.</returns>
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_finished")]
+    public static partial nuint Finished(nint ssl, byte* into, nuint room);
+
+    /// <summary>The peer's Finished message, likewise.</summary>
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_peer_finished")]
+    public static partial nuint PeerFinished(nint ssl, byte* into, nuint room);
+
+    /// <summary>Whether TLS 1.2 has the extended master secret (RFC 7627).</summary>
+    public static bool HasExtendedMasterSecret(nint ssl) => ControlSession(ssl, ControlExtendedMasterSecret, 0, null) == 1;
 
     [LibraryImport(Ssl, EntryPoint = "SSL_get_certificate")]
     public static partial nint Certificate(nint ssl);

@@ -9,17 +9,22 @@ internal static unsafe class ChannelBinding
 {
     private const int ExporterBytes = 32;
     private const int MaxHashBytes = 64;
+    private const int MaxFinishedBytes = 64;
 
     private static ReadOnlySpan<byte> ExporterLabel => "EXPORTER-Channel-Binding"u8;
 
-    /// <summary><c>tls-exporter</c> (RFC 9266, section 2).</summary>
+    /// <summary>
+    /// <c>tls-exporter</c> (RFC 9266, section 2). Empty with TLS 1.2 without the extended master secret, for then somebody in the middle can make
+    /// two connections whose keys are the same.
+    /// </summary>
     public static byte[] Exporter(nint ssl)
     {
+        if (OpenSsl.Version(ssl) < OpenSsl.Tls13 && !OpenSsl.HasExtendedMasterSecret(ssl)) return [];
         byte[] binding = new byte[ExporterBytes];
         fixed (byte* into = binding, label = ExporterLabel)
         {
-            // With TLS 1.3 an empty context and none are the same.
-            int result = OpenSsl.ExportKeyingMaterial(ssl, into, ExporterBytes, label, (nuint)ExporterLabel.Length, null, 0, 0);
+            // The context is empty, which with TLS 1.2 is another than none.
+            int result = OpenSsl.ExportKeyingMaterial(ssl, into, ExporterBytes, label, (nuint)ExporterLabel.Length, null, 0, hasContext: 1);
             return result == 1 ? binding : [];
         }
     }
@@ -40,5 +45,19 @@ internal static unsafe class ChannelBinding
         nint function = OpenSsl.DigestByName(OpenSsl.ShortName(hash));
         if (function == 0 || OpenSsl.CertificateDigest(certificate, function, digest, &length) != 1) return [];
         return new ReadOnlySpan<byte>(digest, (int)length).ToArray();
+    }
+
+    /// <summary>
+    /// <c>tls-unique</c> (RFC 5929, section 3.1): the first Finished message of the handshake, which is the client's, or ours if a session is
+    /// resumed. Empty with TLS 1.3, for which it is not defined.
+    /// </summary>
+    public static byte[] Unique(nint ssl)
+    {
+        if (OpenSsl.Version(ssl) >= OpenSsl.Tls13) return [];
+        byte* message = stackalloc byte[MaxFinishedBytes];
+        nuint length = OpenSsl.SessionReused(ssl) != 0
+            ? OpenSsl.Finished(ssl, message, MaxFinishedBytes)
+            : OpenSsl.PeerFinished(ssl, message, MaxFinishedBytes);
+        return new ReadOnlySpan<byte>(message, (int)length).ToArray();
     }
 }

@@ -8,7 +8,9 @@ namespace Megaphone.Tls;
 /// <param name="Resumed">Whether it went on with an earlier session.</param>
 internal sealed record TlsFacts(string Version, string Cipher, string? ServerName, string? Protocol, bool Resumed)
 {
-    /// <summary>The channel binding <c>tls-exporter</c> (RFC 9266), 32 bytes; empty: not asked for, or not TLS 1.3.</summary>
+    /// <summary>
+    /// The channel binding <c>tls-exporter</c> (RFC 9266), 32 bytes; empty: not asked for, or TLS 1.2 without the extended master secret.
+    /// </summary>
     public byte[] Exporter { get; init; } = [];
 
     /// <summary>
@@ -16,4 +18,10 @@ internal sealed record TlsFacts(string Version, string Cipher, string? ServerNam
     /// asked for, or the certificate's signature has no hash of its own, as with Ed25519.
     /// </summary>
     public byte[] ServerEndPoint { get; init; } = [];
+
+    /// <summary>The channel binding <c>tls-unique</c> (RFC 5929, section 3), 12 bytes; empty: not asked for, or not TLS 1.2.</summary>
+    public byte[] Unique { get; init; } = [];
+
+    /// <summary>The same without channel bindings.</summary>
+    public TlsFacts WithoutBindings => this with { Exporter = [], ServerEndPoint = [], Unique = [] };
 }

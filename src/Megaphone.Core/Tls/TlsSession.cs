@@ -132,8 +132,9 @@ internal readonly unsafe struct TlsSession(nint handle)
             length == 0 ? null : Marshal.PtrToStringUTF8((nint)protocol, (int)length),
             OpenSsl.SessionReused(handle) != 0)
         {
-            Exporter = withBindings && IsTls13 ? ChannelBinding.Exporter(handle) : [],
+            Exporter = withBindings ? ChannelBinding.Exporter(handle) : [],
             ServerEndPoint = withBindings ? ChannelBinding.ServerEndPoint(handle) : [],
+            Unique = withBindings ? ChannelBinding.Unique(handle) : [],
         };
     }
 

@@ -58,6 +58,12 @@
 %% without and with TLS.
 -type transport() :: tcp | tls | ws | wss.
 
+%% A client, as the PROXY header at the head of its session tells of it.
+-record(client,
+        {addresses = unknown :: {endpoint(), endpoint()} | unknown,    % the one that it connected to, and its own
+         transport = tcp :: transport(),
+         bindings = #{} :: #{binary() => binary()}}).        % channel bindings of its TLS, by their names in SASL
+
 %% What all links of a listener share: the key of its #options{}, and the node's counters.
 -type listener_terms() :: {ejabberd_megaphone_shared:key(), counters:counters_ref()}.
 

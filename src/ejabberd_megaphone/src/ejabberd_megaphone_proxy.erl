@@ -2,7 +2,7 @@
 %%% protocol), as HAProxy's proxy-protocol.txt defines them. No processes, no I/O.
 -module(ejabberd_megaphone_proxy).
 
--export([client/2, parse/1, transport/1, uses_tls/1, is_websocket/1]).
+-export([client/2, parse/1, transport/1, bindings/1, uses_tls/1, is_websocket/1]).
 -export_type([policy/0]).
 
 -include("ejabberd_megaphone.hrl").
@@ -13,6 +13,10 @@
 %% How the client came, beside TLS: of the types that the specification leaves to others (link protocol, section 3).
 -define(TYPE_KIND, 16#E0).
 -define(KIND_WEBSOCKET, 1).
+%% Channel bindings, likewise.
+-define(TYPE_EXPORTER, 16#E1).
+-define(TYPE_SERVER_END_POINT, 16#E2).
+-define(TYPE_UNIQUE, 16#E3).
 
 %% The longest header of version 1, in bytes, including its line end.
 -define(V1_MAX, 107).
@@ -20,19 +24,19 @@
 
 -type policy() :: required | optional | forbidden.
 
-%% @doc The client's addresses and its transport to the ECM, from the header at the head of a session's first packet, and the rest of that
-%% packet. `unknown': they are not given. Where a header is `required' it must name the client, as an ECM that sends headers knows its
-%% clients. Where it is `forbidden' there must be none of any kind: the ECM sends none, so that it would be the client's own word.
+%% @doc The client as the header at the head of its session's first packet tells of it, and the rest of that packet. Where a header is
+%% `required' it must name the client, as an ECM that sends headers knows its clients. Where it is `forbidden' there must be none of any
+%% kind: the ECM sends none, so that it would be the client's own word.
 -spec client(Data :: binary(), policy()) ->
-          {ok, {endpoint(), endpoint()} | unknown, transport(), Rest :: binary()}
+          {ok, #client{}, Rest :: binary()}
         | {error, Why :: string()}.
 client(Data, Policy) ->
     case parse(Data) of
         none when Policy =:= required -> {error, "it begins with no PROXY header (proxy_header: required)"};
-        none -> {ok, unknown, tcp, Data};
+        none -> {ok, #client{}, Data};
         _ when Policy =:= forbidden -> {error, "it begins with a PROXY header (proxy_header: forbidden)"};
         {ok, unknown, _} when Policy =:= required -> {error, "its PROXY header names no client (proxy_header: required)"};
-        {ok, Addresses, Rest} -> {ok, Addresses, transport(Data), Rest};
+        {ok, Addresses, Rest} -> {ok, #client{addresses = Addresses, transport = transport(Data), bindings = bindings(Data)}, Rest};
         {error, Why} -> {error, "it begins with " ++ Why}
     end.
 
@@ -67,14 +71,7 @@ parse(_Data) ->
 
 %% @doc The client's transport to its ECM: TCP without TLS, as far as a header of version 2 at the head of `Data' says nothing else.
 -spec transport(Data :: binary()) -> transport().
-transport(<<?V2_SIGNATURE, 2:4, 1:4, Family:4, _Transport:4, Size:16, Block:Size/binary, _/binary>>) ->
-    case {Family, Block} of
-        {1, <<_:12/binary, Fields/binary>>} -> transport_of(Fields, tcp);
-        {2, <<_:36/binary, Fields/binary>>} -> transport_of(Fields, tcp);
-        _ -> tcp
-    end;
-transport(_Data) ->
-    tcp.
+transport(Data) -> transport_of(fields(Data), tcp).
 
 transport_of(<<?TYPE_TLS, Size:16, Value:Size/binary, Rest/binary>>, Transport) ->
     transport_of(Rest, case Value of
@@ -87,6 +84,39 @@ transport_of(<<_Type, Size:16, _:Size/binary, Rest/binary>>, Transport) ->
     transport_of(Rest, Transport);
 transport_of(_Fields, Transport) ->
     Transport.
+
+%% @doc The channel bindings in it, by their names in SASL. They are copies, which do not keep alive all that has arrived with them. They are
+%% for TLS over TCP: of others there are none.
+-spec bindings(Data :: binary()) -> #{binary() => binary()}.
+bindings(Data) ->
+    case transport(Data) of
+        tls -> bindings_of(fields(Data));
+        _ -> #{}
+    end.
+
+bindings_of(<<Type, Size:16, Value:Size/binary, Rest/binary>>) ->
+    Others = bindings_of(Rest),
+    case binding(Type) of
+        Name when is_binary(Name), Size > 0 -> Others#{Name => binary:copy(Value)};
+        _ -> Others
+    end;
+bindings_of(_Fields) ->
+    #{}.
+
+binding(?TYPE_EXPORTER) -> <<"tls-exporter">>;
+binding(?TYPE_SERVER_END_POINT) -> <<"tls-server-end-point">>;
+binding(?TYPE_UNIQUE) -> <<"tls-unique">>;
+binding(_Type) -> none.
+
+%% The fields behind the addresses.
+fields(<<?V2_SIGNATURE, 2:4, 1:4, Family:4, _Transport:4, Size:16, Block:Size/binary, _/binary>>) ->
+    case {Family, Block} of
+        {1, <<_:12/binary, Fields/binary>>} -> Fields;
+        {2, <<_:36/binary, Fields/binary>>} -> Fields;
+        _ -> <<>>
+    end;
+fields(_Data) ->
+    <<>>.
 
 with_tls(Transport) -> case is_websocket(Transport) of true -> wss; false -> tls end.
 

@@ -286,8 +286,8 @@ open(Id, _Content, #state{is_draining = true} = State) ->
     refuse(Id, <<"draining">>, State);
 open(Id, Content, #state{link = #link{counters = Counters} = Link} = State) ->
     case client(Content, State) of
-        {ok, unknown, Transport, Rest} -> open(Id, Link#link.addresses, Transport, Rest, State);
-        {ok, Addresses, Transport, Rest} -> open(Id, Addresses, Transport, Rest, State);
+        {ok, #client{addresses = unknown} = Client, Rest} -> open(Id, Client#client{addresses = Link#link.addresses}, Rest, State);
+        {ok, Client, Rest} -> open(Id, Client, Rest, State);
         {error, Why} ->
             ejabberd_megaphone_counters:add(Counters, proxy_refused),
             _ = [?WARNING_MSG("Session ~b of link ~ts is refused: ~ts", [Id, ejabberd_megaphone:peer(Link), Why])
@@ -303,8 +303,8 @@ client(Content, #state{options = #options{proxy_header = Policy}, link = #link{c
             {error, ["its first packet raised an exception in the parser of PROXY headers: ", ejabberd_megaphone_text:failure(Class, Reason, Stack)]}
     end.
 
-open(Id, Addresses, Transport, Content, #state{link = #link{counters = Counters} = Link} = State) ->
-    case ejabberd_megaphone_session:start(Link, Id, Addresses, Transport) of
+open(Id, Client, Content, #state{link = #link{counters = Counters} = Link} = State) ->
+    case ejabberd_megaphone_session:start(Link, Id, Client) of
         {ok, C2S} ->
             ejabberd_megaphone_sessions:opened(Link, Id, C2S),
             ejabberd_c2s:accept(C2S),

@@ -1,5 +1,5 @@
 %%% @doc A session: the calls that ejabberd's c2s process makes for its socket (behaviour xmpp_socket), and what runs in that process when
-%%% something arrives from the link (hook c2s_handle_info). Everything here but start/4 runs in the c2s process.
+%%% something arrives from the link (hook c2s_handle_info). Everything here but start/3 runs in the c2s process.
 %%%
 %%% Packets arrive as they were on the wire and are turned into events here, as the parser of an ordinary session does it, which sends the
 %%% events to its own process. `setopts(Socket, [{active, once}])' therefore only marks the beginning: ejabberd would repeat it after each
@@ -8,7 +8,7 @@
 -module(ejabberd_megaphone_session).
 -behaviour(xmpp_socket).
 
--export([start/4, woken/3]).
+-export([start/3, woken/3]).
 -export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
          sockname/1, peername/1, setopts/2, reset_stream/1]).
 -export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3, sm_register_connection_hook/3]).
@@ -44,11 +44,11 @@
          is_blocked = false :: boolean(),             % input waits for the shaper, or for ejabberd to process what came before
          input = queue:new() :: queue:queue(binary())}).   % packets that wait
 
-%% @doc Starts a session on a link, with the addresses of the client's connection to its ECM. It begins with ejabberd_c2s:accept/1.
--spec start(#link{}, ejabberd_megaphone_wire:id(), {endpoint(), endpoint()}, transport()) -> {ok, pid()} | {error, term()}.
-start(#link{owner = Owner} = Link, Id, Addresses, Transport) ->
+%% @doc Starts a session on a link, of a client whose addresses are known. It begins with ejabberd_c2s:accept/1.
+-spec start(#link{}, ejabberd_megaphone_wire:id(), #client{}) -> {ok, pid()} | {error, term()}.
+start(#link{owner = Owner} = Link, Id, #client{transport = Transport} = Client) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, [{sock_peer_name, Addresses} | options(Transport) ++ Options]) of
+    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, options(Client) ++ Options) of
         {ok, Pid} -> {ok, Pid};
         {error, _} = Error -> Error;
         ignore -> {error, ignore}
@@ -56,9 +56,10 @@ start(#link{owner = Owner} = Link, Id, Addresses, Transport) ->
         error:system_limit -> {error, system_limit}          % of processes: existing sessions go on
     end.
 
-%% This option of newer ejabberds is made for TLS that is terminated in front of them: they offer SASL2 as over TLS, and accept SCRAM from
+%% allow_unencrypted_sasl2 is made for TLS that is terminated in front of ejabberd: newer ones offer SASL2 as over TLS, and accept SCRAM from
 %% clients that support channel binding.
-options(Transport) -> [{allow_unencrypted_sasl2, true} || uses_tls(Transport)].
+options(#client{addresses = Addresses, transport = Transport} = Client) ->
+    [{sock_peer_name, Addresses} | ejabberd_megaphone_binding:options(Client)] ++ [{allow_unencrypted_sasl2, true} || uses_tls(Transport)].
 
 %%% xmpp_socket
 
@@ -136,9 +137,10 @@ setopts({_Transport, Owner, _Id} = Socket, _Options) ->
 -spec reset_stream(socket()) -> socket().
 reset_stream(Socket) -> Socket.
 
-%%% TLS is between a client and its ECM, and ejabberd cannot see into it. `stream_encrypted' is therefore false until the login: ejabberd
-%%% would conclude from it that it can bind SCRAM to the channel, and offer the -PLUS mechanisms. Whether TLS is required is decided here:
-%%% with its own `starttls_required' ejabberd would offer STARTTLS, which is impossible on a session of a link.
+%%% TLS is between a client and its ECM, and ejabberd cannot see into it. Unless the ECM says what a login can be bound to
+%%% (ejabberd_megaphone_binding), `stream_encrypted' is therefore false until the login: ejabberd would conclude from it that it can bind SCRAM
+%%% to the channel, and offer the -PLUS mechanisms. Whether TLS is required is decided here: with its own `starttls_required' ejabberd would
+%%% offer STARTTLS, which is impossible on a session of a link.
 
 %% @doc The hook. A client that uses no TLS towards its ECM cannot begin to use it here.
 -spec c2s_stream_started(ejabberd_c2s:state(), stream_start()) -> ejabberd_c2s:state() | {stop, ejabberd_c2s:state()}.

@@ -49,9 +49,9 @@ public class ProxyHeaderTests
     [Fact]
     public void Version_2_carries_channel_bindings_behind_that()
     {
-        TlsFacts tls = new("TLSv1.3", "X", null, null, Resumed: false) { Exporter = [1, 2, 3], ServerEndPoint = [4, 5] };
+        TlsFacts tls = new("TLSv1.3", "X", null, null, Resumed: false) { Exporter = [1, 2, 3], ServerEndPoint = [4, 5], Unique = [6] };
         Assert.EndsWith(
-            "23" + "0001" + "58" + "E1" + "0003" + "010203" + "E2" + "0002" + "0405",
+            "23" + "0001" + "58" + "E1" + "0003" + "010203" + "E2" + "0002" + "0405" + "E3" + "0001" + "06",
             Convert.ToHexString(Written(ProxyMode.V2, "192.0.2.7:50000", "198.51.100.1:5222", tls)), StringComparison.Ordinal);
     }
 
@@ -63,6 +63,7 @@ public class ProxyHeaderTests
         {
             Exporter = new byte[32],
             ServerEndPoint = new byte[64],
+            Unique = new byte[12],
         };
 
         Assert.EndsWith("C3501466" + "20" + "0013" + "01" + "00000001" + "21" + "0007" + Hex("TLSv1.2") + "23" + "0001" + "58",
@@ -85,6 +86,23 @@ public class ProxyHeaderTests
 
         TlsFacts usual = most with { ServerName = "example.org", ServerEndPoint = [] };
         Assert.Equal(Written(ProxyMode.V2, From, To, usual), Written(ProxyMode.V2, From, To, usual, PacedClient.MaxHeaderBytes));
+    }
+
+    [Fact]
+    public void A_header_that_is_still_too_long_to_wait_does_without_the_cipher_and_has_all_channel_bindings()
+    {
+        TlsFacts most = new("TLSv1.2", "ECDHE-ECDSA-CHACHA20-POLY1305", new string('x', 255), "xmpp-client", Resumed: false)
+        {
+            Exporter = new byte[32],
+            ServerEndPoint = new byte[64],
+            Unique = new byte[12],
+        };
+        const string From = "[2001:db8::7]:50000", To = "[2001:db8::1]:5222";
+        byte[] header = Written(ProxyMode.V2, From, To, most, PacedClient.MaxHeaderBytes);
+        Assert.True(header.Length <= PacedClient.MaxHeaderBytes, $"{header.Length} bytes");
+        Assert.Equal(Written(ProxyMode.V2, From, To, most with { ServerName = null, Protocol = null, Cipher = "" }), header);
+        Assert.Contains(
+            "20" + "000F" + "01" + "00000001" + "21" + "0007" + Hex("TLSv1.2") + "E1", Convert.ToHexString(header), StringComparison.Ordinal);
     }
 
     private static string Hex(string text) => Convert.ToHexString(Encoding.ASCII.GetBytes(text));

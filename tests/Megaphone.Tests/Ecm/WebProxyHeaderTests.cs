@@ -16,6 +16,7 @@ public class WebProxyHeaderTests
     {
         Exporter = new byte[32],
         ServerEndPoint = new byte[32],
+        Unique = new byte[12],
     };
 
     [Fact]

@@ -38,7 +38,8 @@ internal static class ProxyHeaderTarget
 
         ProxyReader binary = ProxyReader.OfBinary(Write(ProxyMode.V2, client, listener, tls));
         Property.Holds(binary.Client.Equals(Plain(client)) && binary.Listener.Equals(Plain(listener)), "version 2 names client and listener");
-        Property.Holds(binary.Version == Ascii(tls?.Version) && binary.Cipher == Ascii(tls?.Cipher), "version 2 tells of TLS what it is");
+        string? cipher = tls?.Cipher is { Length: > 0 } ? Ascii(tls.Cipher) : null;
+        Property.Holds(binary.Version == Ascii(tls?.Version) && binary.Cipher == cipher, "version 2 tells of TLS what it is");
         Property.Holds(binary.Protocol == Ascii(tls?.Protocol), "version 2 tells the protocol");
         string? name = tls?.ServerName is { Length: <= 255 } ? Ascii(tls.ServerName) : null;
         Property.Holds(binary.ServerName == name, "version 2 tells the name that was asked for");
