@@ -7,7 +7,8 @@
 #
 # Each is installed from the mirror that apt uses here, into artifacts/matrix/RELEASE, and kept there for the next time; --fresh
 # installs it anew. Nothing of it starts with this machine, and what runs in it has a network of its own (with-root.sh). The
-# clients and Megaphone (out/megaphone, or $MEGAPHONE_BINARY) are this machine's. Root only.
+# clients and Megaphone (out/megaphone, or $MEGAPHONE_BINARY) are this machine's, but for those of channel binding, which are the release's
+# as far as it has them. Root only.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/common.sh
@@ -53,6 +54,7 @@ install() {
     mmdebstrap --mode=root --variant=apt --format=directory --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --aptopt="$folder/apt.conf" --aptopt="APT::Default-Release \"$1\"" \
     --include=ejabberd,erlang-base,erlang-dev,erlang-eunit,erlang-proper,erlang-proper-dev,openssl \
+    --include=ca-certificates,glib-networking,go-sendxmpp,python3-nbxmpp,python3-slixmpp \
     --customize-hook='echo "127.0.0.1 localhost" >"$1/etc/hosts"' \
     "$suite" "$root.new" "${lines[@]}"
   mv "$root.new" "$root"

@@ -31,6 +31,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>The module ejabberd_megaphone's listener for links; only with the module.</summary>
     public IPEndPoint LinkListener => new(IPAddress.Loopback, int.Parse(_settings["LINK_PORT"], CultureInfo.InvariantCulture));
 
+    /// <summary>The file of the certificate that its own listeners show.</summary>
+    public string Certificate => _settings["CERTIFICATE"];
+
     /// <summary>The process id of its Erlang VM.</summary>
     public int Id => int.Parse(_settings["PID"], CultureInfo.InvariantCulture);
 
@@ -228,7 +231,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <returns>The program, whose first line of output is its result; it ends when its standard input does.</returns>
     public ChildProcess Chat(IPEndPoint clients, string startTls, int count, double pause = 0, string? authority = null) => ChildProcess.Start(
         ["/usr/bin/python3", Path.Combine(Repository.Root, "tests/ejabberd/chat.py"), "--host", $"{clients.Address}", "--port", $"{clients.Port}",
-            "--password", Password, Password, "--ca", authority ?? _settings["CERTIFICATE"], "--starttls", startTls, "--count", $"{count}",
+            "--password", Password, Password, "--ca", authority ?? Certificate, "--starttls", startTls, "--count", $"{count}",
             "--pause", pause.ToString(CultureInfo.InvariantCulture), "--timeout", "80", "--hold"]);
 
     /// <inheritdoc/>

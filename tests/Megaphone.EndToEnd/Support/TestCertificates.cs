@@ -8,13 +8,17 @@ internal sealed class TestCertificates : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("megaphone-tls-").FullName;
     private readonly ECDsa _authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly X509SubjectKeyIdentifierExtension _authorityIdentifier;
     private readonly X509Certificate2 _authority;
 
     public TestCertificates()
     {
+        // RFC 5280, section 4.2.1, wants both key identifiers, and so does Python from 3.13 on.
+        _authorityIdentifier = new X509SubjectKeyIdentifierExtension(new PublicKey(_authorityKey), critical: false);
         CertificateRequest request = new("CN=Authority of a test", _authorityKey, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, true));
+        request.CertificateExtensions.Add(_authorityIdentifier);
         _authority = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-10), DateTimeOffset.UtcNow.AddDays(1000));
         AuthorityFile = Path.Combine(_folder, "authority.pem");
         File.WriteAllText(AuthorityFile, _authority.ExportCertificatePem());
@@ -53,6 +57,7 @@ internal sealed class TestCertificates : IDisposable
         SubjectAlternativeNameBuilder alternatives = new();
         foreach (string name in names) alternatives.AddDnsName(name);
         if (names.Length > 0) request.CertificateExtensions.Add(alternatives.Build());
+        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromSubjectKeyIdentifier(_authorityIdentifier));
         byte[] serial = RandomNumberGenerator.GetBytes(8);
         serial[0] = (byte)(serial[0] & 0x7f | 0x40);
         using X509Certificate2 certificate = request.Create(
