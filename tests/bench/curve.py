@@ -1,5 +1,6 @@
 """What each user costs as they become more: memory and processor time of users who are logged in to ejabberd over a link (asleep,
-modules: {}), each number of them in an ejabberd of its own, and memory of an ECM's idle clients, more and more in one process."""
+modules: {}), and directly as far as its descriptors go, each number of them in an ejabberd of its own; and memory of an ECM's idle clients,
+more and more in one process."""
 
 import contextlib
 
@@ -9,6 +10,7 @@ from load import connections
 
 USERS = (1_000, 10_000, 20_000, 100_000)
 MILLION = 1_000_000
+DIRECT = (1_000, 5_000, 10_000, 18_000)
 IDLE_CLIENTS = (1_000, 2_000, 5_000, 10_000, 18_000)
 
 
@@ -23,19 +25,21 @@ def clients():
             benchmark.add(f"ECM, {count:,} clients: bytes each", (edge.own_memory() - before) / count)
 
 
-def users(count):
-    for figure, value in cost_of_users("link", count, "none").items():
-        benchmark.add(f"ejabberd, {count:,} users: {figure}", value)
+def users(mode, count):
+    how = " directly" if mode == "xmpp" else ""
+    for figure, value in cost_of_users(mode, count, "none").items():
+        benchmark.add(f"ejabberd, {count:,} users{how}: {figure}", value)
 
 
 benchmark = Benchmark("curve", __doc__, rounds=3, options={
     "--million": {"action": "store_true", "help": f"{MILLION:,} users too; takes about ten minutes more for each round"},
 })
 counts = (*USERS, MILLION) if benchmark.options.million else USERS[:2] if benchmark.options.quick else USERS
+ways = [*(("link", count) for count in counts), *(("xmpp", count) for count in (DIRECT[:2] if benchmark.options.quick else DIRECT))]
 for number in benchmark.each_round():
     clients()
-    for many in counts if number % 2 else reversed(counts):
-        users(many)
+    for mode, count in ways if number % 2 else reversed(ways):
+        users(mode, count)
 
 few, most = f"ejabberd, {counts[1]:,} users", f"ejabberd, {counts[-1]:,} users"
 benchmark.finish([

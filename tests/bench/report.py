@@ -66,7 +66,8 @@ in at 300 a second there, either way, and as fast as they are answered otherwise
 ejabberd with the module and none of its own, as above, each number of users in an ejabberd of its own; one ECM process with more
 and more idle clients. A flat line is a cost that does not depend on how many there are. What a fixed number of buffers and tables
 takes is spread over few users at the left, and over many at the right; and so is, in what is resident, the room that logins under
-way at the same time needed and that Erlang keeps for later. The last points are from the runs below.""",
+way at the same time needed and that Erlang keeps for later. Directly there are as many as one ejabberd has descriptors for. The last points
+are from the runs below.""",
     "million": """
 `megaphone bench link` plays an ECM: all users over one link into ejabberd with `modules: {}`. They log in as fast as they are
 answered, stay and do nothing, then 2,000 messages a second go between random pairs, each of which must arrive once and in order.
@@ -347,8 +348,10 @@ def curves(rows):
             resident.setdefault(users, statistics.median(row["figures"]["KiB for each user of that"]))
             login.setdefault(users, statistics.median(row["figures"]["CPU ms of ejabberd for each login"]))
     return [
-        chart("KiB of ejabberd for each idle user", resident=resident, in_use=points(chosen, r"ejabberd, ([\d,]+) users: KiB, in use")),
-        chart("CPU ms of ejabberd for each login", logins=login),
+        chart("KiB of ejabberd for each idle user", resident=resident, in_use=points(chosen, r"ejabberd, ([\d,]+) users: KiB, in use"),
+              resident_directly=points(chosen, r"ejabberd, ([\d,]+) users directly: KiB, resident")),
+        chart("CPU ms of ejabberd for each login", over_a_link=login,
+              directly=points(chosen, r"ejabberd, ([\d,]+) users directly: CPU ms/login")),
         chart("Bytes of the ECM for each idle client", clients=points(chosen, r"ECM, ([\d,]+) clients: bytes each")),
     ]
 
@@ -370,7 +373,7 @@ def returns(rows):
 
 
 def chart(title, **curves):
-    return {"title": title, "curves": {name.replace("_", " "): sorted(found.items()) for name, found in curves.items()}}
+    return {"title": title, "curves": {name.replace("_", " "): sorted(found.items()) for name, found in curves.items() if found}}
 
 
 def variant(row):
