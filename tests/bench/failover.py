@@ -20,10 +20,10 @@ RESUME_TIMEOUT = 90  # seconds, of the module, its default
 class Edge(Child):
     """An ECM with links to all nodes."""
 
-    def __init__(self, nodes):
+    def __init__(self, nodes, *settings):
         to = [word for i, node in enumerate(nodes) for word in (f"--Ecm:Link:To:{i}", node.links)]
-        super().__init__(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Clients:0:Framing", "stanza", "--Ecm:Proxy", "v2", *to, *QUIET,
-                         ready="megaphone ready")
+        super().__init__(MEGAPHONE, "--Ecm:Clients:0:Listen", CLIENTS, "--Ecm:Clients:0:Framing", "stanza", "--Ecm:Proxy", "v2",
+                         *to, *settings, *QUIET, ready="megaphone ready")
         self.admin = re.search(r"admin=(\S+)", self.ready)[1]
         self.nodes = nodes
         wait_until(lambda: sum(self.links()) == len(nodes), "links to all nodes are up")
@@ -70,6 +70,8 @@ def fail_over(nodes, edge, users):
     benchmark.add("users of the dead node", dies)
     benchmark.add("seconds until they have all heard of it", heard - killed)
     benchmark.add("seconds until all are back", back - killed)
+    benchmark.add("refused", sum(some.refused.value for some in everybody))
+    benchmark.add("gave up waiting for an answer", sum(some.given_up.value for some in everybody))
     if not benchmark.options.alone:
         times = pairs.finish()
         benchmark.add("others' messages before, p99, ms", p99(times, killed - QUIET_TIME, killed))
@@ -89,7 +91,9 @@ def fail_over(nodes, edge, users):
 benchmark = Benchmark("failover", __doc__, rounds=1, options={
     "--users": {"type": int, "default": 10_000, "help": "default 10,000"},
     "--alone": {"action": "store_true", "help": "the servers are no cluster, so none knows of another's death, and nobody writes to others"},
+    "--unpaced": {"action": "store_true", "help": "the ECM gives each server as many logins at the same time as there are (Ecm:Logins:AtOnce 0)"},
 })
+pacing = ["--Ecm:Logins:AtOnce", "0"] if benchmark.options.unpaced else []
 for _ in benchmark.each_round():
     with contextlib.ExitStack() as running:
         cluster = []
@@ -97,7 +101,7 @@ for _ in benchmark.each_round():
             join = {"EJABBERD_JOIN": cluster[0].folder} if cluster and not benchmark.options.alone else {}
             cluster.append(running.enter_context(
                 Ejabberd(EJABBERD_MODULES="none", EJABBERD_MEGAPHONE="1", EJABBERD_NODE=f"127.0.0.{i}", **join)))
-        fail_over(cluster, running.enter_context(Edge(cluster)), benchmark.options.users)
+        fail_over(cluster, running.enter_context(Edge(cluster, *pacing)), benchmark.options.users)
 
 # Without word of its death the ECM waits as long as the module has said that sessions do.
 expected = (RESUME_TIMEOUT if benchmark.options.alone else 0) + max(1, benchmark.median("users of the dead node") / CLOSE_RATE)

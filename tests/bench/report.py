@@ -85,11 +85,11 @@ All sessions of one link sleep when it is lost. ejabberd wakes and ends them at 
 at once. Memory is looked at ten times a second; nothing is collected for it. Then the link of as many is cut for 20 seconds by a relay between
 the two, and taken up again; how many sessions hibernate is asked three times.""",
     "failover": """
-Three ejabberd nodes of one cluster and an ECM, all on this machine. Users connect to the ECM, log in (SASL ANONYMOUS) and do nothing; when
-their connection ends they come back after half a second to a second, and after twice as long each time that fails. Two hundred others write
-to each other, one message a second each. One node is killed; "others" are the pairs of whom neither was on it. When it is there again it
-has nobody, and a third of all users comes anew. Users, ECM and servers share the two cores, and Python plays the users: what the last of
-them waits for is a processor.""",
+Three ejabberd nodes of one cluster and an ECM, all on this machine. Users connect to the ECM, log in (SASL ANONYMOUS) and do nothing; when their
+connection ends they come back after half a second to a second, and after twice as long each time that fails. They log in at the server's pace
+(`Ecm:Logins`), or with `--unpaced` all at the same time. Two hundred others write to each other, one message a second each. One node is killed;
+"others" are the pairs of whom neither was on it. When it is there again it has nobody, and a third of all users comes anew. Users, ECM and
+servers share the two cores, and Python plays the users: what the last of them waits for is a processor.""",
     "relogin": """
 One ejabberd without modules of its own; passwords are checked by external programs, 20 of them, which take 50 ms each, so 400 logins a
 second is the most. All users are logged in, each from an address of its own (127.40.0.0/16) when ejabberd is killed and started again. They
