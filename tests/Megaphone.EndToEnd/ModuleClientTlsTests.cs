@@ -151,7 +151,7 @@ public sealed class ModuleClientTlsTests(ModuleServer server) : IClassFixture<Mo
         using MegaphoneProcess ecm = await MegaphoneProcess.StartAsync(
             ["Ecm:Clients:0:Listen=127.0.0.1:0", "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:0:Tls=starttls",
                 "Ecm:Clients:1:Listen=127.0.0.1:0", "Ecm:Clients:1:Framing=stanza", "Ecm:Clients:1:Tls=direct",
-                $"Ecm:Link:To={_strict}", "Ecm:Proxy=v2", "Ecm:Tls:ChannelBinding=true", .. certificates.Settings("localhost")]);
+                $"Ecm:Link:To={_strict}", "Ecm:Proxy=v2", .. certificates.Settings("localhost")]);
         await ecm.HasLinksAsync(1, "ecm");
 
         using ChildProcess chat = server.Ejabberd.Chat(ecm.ClientListeners[clients], how, count: 10, authority: certificates.AuthorityFile);
