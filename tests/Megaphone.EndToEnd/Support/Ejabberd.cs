@@ -260,7 +260,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     private static async Task<string> BuildModuleAsync()
     {
         string folder = Path.Combine(Repository.Root, "artifacts/ejabberd_megaphone");
-        await RunAsync([Path.Combine(Repository.Root, "src/ejabberd_megaphone/build.sh"), folder]);
+        // By the compiler of the distribution whose ejabberd is used: that of another may write what this one cannot load.
+        string[] within = Environment.GetEnvironmentVariable("EJABBERD_ROOT") is { } root ? ["chroot", root] : [];
+        await RunAsync([.. within, Path.Combine(Repository.Root, "src/ejabberd_megaphone/build.sh"), folder]);
         return folder;
     }
 
