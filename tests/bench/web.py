@@ -59,8 +59,9 @@ http {{
 
 @contextlib.contextmanager
 def through_ecm(how, name):
-    with Ejabberd(EJABBERD_MODULES="none", EJABBERD_MEGAPHONE="1") as server, ecm(
-            "--Ecm:Clients:0:Framing", "web", "--Ecm:Link:To", server.links, "--Ecm:Proxy", "v2", *(of_ecm(name) if how == WSS else [])) as edge:
+    # By when each had to log in is forgotten when that moment comes.
+    options = ["--Ecm:Clients:0:Framing", "web", "--Ecm:Proxy", "v2", "--Ecm:Limits:LoginTimeout", "5s", *(of_ecm(name) if how == WSS else [])]
+    with Ejabberd(EJABBERD_MODULES="none", EJABBERD_MEGAPHONE="1") as server, ecm("--Ecm:Link:To", server.links, *options) as edge:
         yield CLIENTS, server, [edge]
 
 
