@@ -129,7 +129,7 @@ if [[ $server != echo ]]; then
     juliet=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
     romeo=$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')
     tests/ejabberd/ejabberd.sh register "$play/ejabberd" juliet "$juliet" romeo "$romeo"
-    if [[ $server == module ]]; then here=$LINK_PORT; else here=$PROXY_PORT; fi
+    if [[ $server == module ]]; then link_port=$LINK_PORT here=$LINK_PORT; else here=$PROXY_PORT; fi
     say "✓ $(( (${EPOCHREALTIME/./} - ${began/./}) / 1000 )) ms, on 127.0.0.1:$here"
     cat "$play/ejabberd.log"
   else

@@ -141,14 +141,13 @@ add_listener() {
   rm "$dir/listener.yml"
 }
 
-# choose_port WANTED: prints that port, or the next one that is free and that nobody else has chosen in the last five minutes: it may be that
-# he does not listen there yet.
+# choose_port WANTED: prints that port, or the next one that is free, and not chosen by a start that is still under way: there nobody listens yet.
 choose_port() {
   local port
   exec {lock}<"$ports"
   flock --wait 60 "$lock" || fail "others have been choosing ports for a minute; see who holds $ports"
   port=$(free_port "$1")
-  until [[ -z $(find "$ports/$port" -mmin -5 2>/dev/null) ]] && touch "$ports/$port" 2>/dev/null; do
+  until ! is_alive "$(cat "$ports/$port" 2>/dev/null)" && { say $$ >"$ports/$port"; } 2>/dev/null; do
     port=$(free_port "$(( port + 1 ))")
   done
   exec {lock}<&-
