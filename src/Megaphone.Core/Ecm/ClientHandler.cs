@@ -13,7 +13,7 @@ namespace Megaphone.Ecm;
 internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metrics, EcmServers servers, EcmLog log)
     : IConnectionHandler<EcmClient>, IAcceptHandler<EcmClient>, IConnectHandler<EcmClient>, IStateKeeper<EcmClient>, IDisposable
 {
-    /// <summary>How often somebody is looked for who gives way to a newcomer.</summary>
+    /// <summary>How often somebody is looked for who gives way.</summary>
     private const int TriesForRoom = 4;
 
     private static readonly byte[] Shutdown = StreamErrorText.FarewellAndEnd(otherHost: null);
@@ -386,20 +386,20 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     private void MakeRoom(ConnectionId id, in EcmClient client)
     {
         Span<(ConnectionId Id, int OfAddress)> sample = stackalloc (ConnectionId, int)[ClientLimits.SampleSize];
-        long most = Math.Max(1, HeldBy(id, client)) * (long)_limits.NotLoggedIn(id);
-        ConnectionId worst = default;
-        foreach ((ConnectionId other, int ofAddress) in sample[.._limits.Sample(sample)])
+        (long most, ConnectionId worst) = (Math.Max(1, HeldBy(id, client)) * (long)_limits.NotLoggedIn(id), default);
+        for (int tries = 0; tries < TriesForRoom && worst.Value == 0; tries++)
         {
-            // What another reactor has is not to be looked at here.
-            if (other.Reactor != id.Reactor || _clients!.OwnerOf(other) == 0) continue;
-            long takes = (long)HeldBy(other, _clients.StateOf(other)) * ofAddress;
-            if (takes <= most) continue;
-            (most, worst) = (takes, other);
+            foreach ((ConnectionId other, int ofAddress) in sample[.._limits.Sample(sample)])
+            {
+                // What another reactor has is not to be looked at here.
+                bool isOurs = other.Reactor == id.Reactor && _clients!.OwnerOf(other) != 0;
+                long takes = isOurs ? (long)HeldBy(other, _clients!.StateOf(other)) * ofAddress : 0;
+                if (takes > most) (most, worst) = (takes, other);
+            }
         }
 
-        if (worst.Value == 0) return;
-        ref EcmClient state = ref _clients!.StateOf(worst);
-        if (LinkOf(_clients.OwnerOf(worst), state) is not { } link) return;
+        if (worst.Value == 0 || LinkOf(_clients!.OwnerOf(worst), _clients.StateOf(worst)) is not { } link) return;
+        ref EcmClient state = ref _clients.StateOf(worst);
         metrics.AddLimited(Limit.IncompleteBytes);
         if (_web is { } web && web.Serves(state)) web.GiveWay(worst, ref state, link);
         else if (_stanzas is { } stanzas) Refuse(worst, link, ref state, stanzas.Refuse(ref state, StreamFaultKind.NoMemory));

@@ -5,8 +5,8 @@ namespace Megaphone.Xmpp;
 /// <summary>The bounded memory for the incomplete pieces of all clients. Thread-safe.</summary>
 /// <remarks>
 /// Who needs little finds room when others have taken all that they may: strangers, clients who have not logged in, get none when half of it is in
-/// use, and nobody gets any for a long piece when only the reserve is left. So strangers never take what others need, and those with long pieces
-/// never what short ones do.
+/// use, or an eighth more for as little as a login takes, and nobody gets any for a long piece when only the reserve is left. So strangers never take
+/// what others need, and those with long pieces never what short ones do.
 /// </remarks>
 /// <param name="limit">The most bytes in use at the same time.</param>
 /// <param name="reserve">How many of these are kept for short pieces.</param>
@@ -14,6 +14,9 @@ internal sealed unsafe class PieceMemory(long limit, long reserve = 0)
 {
     /// <summary>A buffer up to this is that of a short piece.</summary>
     private const int ShortBytes = 16 << 10;
+
+    /// <summary>A buffer up to this is that of what clients say who log in.</summary>
+    private const int TinyBytes = 1 << 10;
 
     private long _inUse;
 
@@ -31,7 +34,7 @@ internal sealed unsafe class PieceMemory(long limit, long reserve = 0)
     /// <returns>False when the bound is reached, or the machine has no memory; true whenever a buffer is shortened.</returns>
     public bool TryResize(ref byte* buffer, int from, int to, bool isStranger = false)
     {
-        long bound = isStranger ? limit / 2 : to <= ShortBytes ? limit : limit - reserve;
+        long bound = isStranger ? limit / 2 + (to <= TinyBytes ? limit / 8 : 0) : to <= ShortBytes ? limit : limit - reserve;
 
         // Above the bound, where another thread may be for a moment, a shorter buffer is welcome all the more.
         if (Interlocked.Add(ref _inUse, to - from) <= bound || to < from)

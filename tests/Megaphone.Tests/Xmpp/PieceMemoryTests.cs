@@ -60,7 +60,15 @@ public sealed unsafe class PieceMemoryTests
         Assert.False(memory.IsScarce);
         Assert.True(memory.TryResize(ref strangers, 480 * Kilo, 500 * Kilo, isStranger: true));
         Assert.True(memory.IsScarce);
-        Assert.False(memory.TryResize(ref more, 0, Kilo, isStranger: true));
+        Assert.False(memory.TryResize(ref more, 0, 2 * Kilo, isStranger: true));
+
+        // As much as a login takes, up to an eighth more.
+        Assert.True(memory.TryResize(ref more, 0, Kilo, isStranger: true));
+        Assert.True(memory.TryResize(ref shortPiece, 0, 124 * Kilo));
+        byte* login = null;
+        Assert.False(memory.TryResize(ref login, 0, Kilo, isStranger: true));
+        memory.Free(ref shortPiece, 124 * Kilo);
+        memory.Free(ref more, Kilo);
 
         Assert.True(memory.TryResize(ref longPiece, 0, 250 * Kilo));
         Assert.False(memory.TryResize(ref more, 0, 17 * Kilo));
