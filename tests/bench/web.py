@@ -21,7 +21,7 @@ SECONDS = 10
 SETTLED = 3  # seconds from the last login to the first message
 # Looks at the ECM's metrics before its memory is measured. Each is garbage of some 60 KiB: so it has as much of that, whatever logins have left.
 LOOKS = 600
-SLOWLY = ["--pending", 32]  # what many logins at the same time need would stay with ejabberd
+SLOWLY = ["--pending", 128]  # what many logins at the same time need would stay with ejabberd
 ECM, NGINX, DIRECTLY = "ECM and module", "nginx", "directly"
 WS, WSS = "ws", "wss"
 
