@@ -66,7 +66,7 @@ in at 300 a second there, either way, and as fast as they are answered otherwise
 ejabberd with the module and none of its own, as above, each number of users in an ejabberd of its own; one ECM process with more
 and more idle clients. A flat line is a cost that does not depend on how many there are. What a fixed number of buffers and tables
 takes is spread over few users at the left, and over many at the right; and so is, in what is resident, the room that logins under
-way at the same time needed and that Erlang keeps for later. Directly there are as many as one ejabberd has descriptors for. The last points
+way at the same time needed and that Erlang keeps for later. The last points
 are from the runs below.""",
     "million": """
 `megaphone bench link` plays an ECM: all users over one link into ejabberd with `modules: {}`. They log in as fast as they are
@@ -87,9 +87,10 @@ the two, and taken up again; how many sessions hibernate is asked three times.""
     "failover": """
 Three ejabberd nodes of one cluster and an ECM, all on this machine. Users connect to the ECM, log in (SASL ANONYMOUS) and do nothing; when their
 connection ends they come back after half a second to a second, and after twice as long each time that fails. They log in at the server's pace
-(`Ecm:Logins`), or with `--unpaced` all at the same time. Two hundred others write to each other, one message a second each. One node is killed;
-"others" are the pairs of whom neither was on it. When it is there again it has nobody, and a third of all users comes anew. Users, ECM and
-servers share the two cores, and Python plays the users: what the last of them waits for is a processor.""",
+(`Ecm:Logins`), or with `--unpaced` all at the same time; the figures here are from before there was a pace. Two hundred others write to each
+other, one message a second each. One node is killed; "others" are the pairs of whom neither was on it. When it is there again it has nobody,
+and a third of all users comes anew. Users, ECM and servers share the two cores, and Python plays the users: what the last of them waits for
+is a processor.""",
     "relogin": """
 One ejabberd without modules of its own; passwords are checked by external programs, 20 of them, which take 50 ms each, so 400 logins a
 second is the most. All users are logged in, each from an address of its own (127.40.0.0/16) when ejabberd is killed and started again. They
