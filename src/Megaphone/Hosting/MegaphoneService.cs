@@ -35,7 +35,7 @@ internal sealed class MegaphoneService(
     LastWords lastWords,
     SignalThread signals,
     LogLevels levels,
-    IHostApplicationLifetime application) : IHostedService, IHandedOver, IDrainable, IDisposable
+    IHostApplicationLifetime application) : IHostedService, IHandedOver, IDisposable
 {
     /// <summary>
     /// The share of <see cref="Settings.StopTimeout"/> that is kept for the process's own exit, after the roles' deadline.
@@ -115,13 +115,17 @@ internal sealed class MegaphoneService(
         ServiceLog.Stopped(_log, (long)Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
     }
 
-    /// <inheritdoc/>
+    /// <summary>The ECM; null: it does not run.</summary>
     public EcmRole? Ecm => _ecm;
 
-    /// <inheritdoc/>
+    /// <summary>A line for each value of the configuration that a reload could not bring into force.</summary>
     public IReadOnlyList<string> Unchanged => [.. _ecm?.Unchanged ?? [], .. _hub?.Unchanged ?? []];
 
-    /// <inheritdoc/>
+    /// <summary>Begins a drain: not ready, no new clients and sessions; the ECM's clients are ended, the hub's sessions stay until they
+    /// end.</summary>
+    /// <param name="cause">For the log.</param>
+    /// <param name="over">In which time clients are ended; null: as it is configured.</param>
+    /// <returns>False when it is draining or stopping already.</returns>
     public bool Drain(string cause, TimeSpan? over = null)
     {
         if (_draining || _stopping) return false;
@@ -132,7 +136,8 @@ internal sealed class MegaphoneService(
         return true;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Takes back every drain, whether it has ended or not.</summary>
+    /// <returns>How many of the hub's links cannot be told; null: it is stopping.</returns>
     public int? Undrain()
     {
         if (_stopping) return null;

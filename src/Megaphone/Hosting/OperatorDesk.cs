@@ -16,7 +16,8 @@ namespace Megaphone.Hosting;
 /// <param name="levels">What is logged.</param>
 /// <param name="standstill">Held by whoever has the process stand still, and from when it stops.</param>
 /// <param name="log">The log.</param>
-internal sealed class OperatorDesk(Settings settings, IDrainable service, LogLevels levels, SemaphoreSlim standstill, ILogger log) : IOperatorDesk
+internal sealed class OperatorDesk(Settings settings, MegaphoneService service, LogLevels levels, SemaphoreSlim standstill, ILogger log)
+    : IOperatorDesk
 {
     /// <summary>Longer than a reload takes.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
