@@ -188,8 +188,7 @@ def haproxy(rules="", bind=PEER, to=ECHO):
     return child
 
 
-NGINX_CONFIG = """
-load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+NGINX_PROCESSES = """
 daemon off;
 worker_processes 2;
 worker_rlimit_nofile 20000;
@@ -198,7 +197,10 @@ error_log stderr crit;
 events {{
   worker_connections 19000;
 }}
-stream {{
+"""
+
+NGINX_CONFIG = """
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;""" + NGINX_PROCESSES + """stream {{
   server {{
     listen {peer} backlog=4096;
     proxy_pass {echo};

@@ -9,7 +9,7 @@ import urllib.request
 
 from certificates import SUITES, certificate, of_ecm
 from ejabberd import ASLEEP, Ejabberd, crowd, play
-from harness import CLIENTS, NGINX_PEER, Benchmark, Nginx, ecm, time, wait_until
+from harness import CLIENTS, NGINX_PEER, NGINX_PROCESSES, Benchmark, Nginx, ecm, time, wait_until
 from load import grown, watch
 
 FEW = 500
@@ -25,16 +25,7 @@ SLOWLY = ["--pending", 128]  # what many logins at the same time need would stay
 ECM, NGINX, DIRECTLY = "ECM and module", "nginx", "directly"
 WS, WSS = "ws", "wss"
 
-NGINX_WEB_CONFIG = """
-daemon off;
-worker_processes 2;
-worker_rlimit_nofile 20000;
-pid {folder}/nginx.pid;
-error_log stderr crit;
-events {{
-  worker_connections 19000;
-}}
-http {{
+NGINX_WEB_CONFIG = NGINX_PROCESSES + """http {{
   access_log off;
   client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
