@@ -33,4 +33,4 @@ step "compiling to native code" artifacts/publish.log \
 version=$("${start[@]}" "$target/megaphone" --version) || { rm -rf "$target"; fail "the binary that was compiled does not start"; }
 mkdir -p "$folder"
 cp "$target/megaphone" "$folder/megaphone"
-say "$folder/megaphone: $version, $(stat --format=%s "$folder/megaphone" | numfmt --to=si --format=%.1f)B"
+say "$folder/megaphone: $version, $(stat --format=%s "$folder/megaphone" | numfmt --to=si --round=nearest --format=%.1f)B"
