@@ -133,4 +133,4 @@ END
 
 rm -f "$package"
 dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null
-say "$package: $(stat --format=%s "$package" | numfmt --to=si --format=%.1f)B"
+say "$package: $(stat --format=%s "$package" | numfmt --to=si --round=nearest --format=%.1f)B"

@@ -31,7 +31,7 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
     public string Name => name;
 
     /// <inheritdoc/>
-    public string Summary => $"500 {(fails ? "failing" : "silent")} logins a second from {addresses} addresses, while others log in";
+    public string Summary => $"up to 500 {(fails ? "failing" : "silent")} logins a second from {addresses} addresses, while others log in";
 
     /// <summary>ejabberd warns of each login that fails.</summary>
     public Scene Scene => new()
