@@ -14,7 +14,7 @@ internal sealed unsafe class TlsClientContext : IDisposable
     /// <exception cref="IOException">They, or the library, cannot be used.</exception>
     public TlsClientContext(TlsClientOptions options)
     {
-        if (OpenSsl.Missing() is { } missing) throw new IOException(missing);
+        if (OpenSsl.Load() is { } missing) throw new IOException(missing);
         _options = options;
         _context = new TlsContext(OpenSsl.ClientMethod());
         _ = OpenSsl.Control(_context, OpenSsl.ControlMinProtocol, options.Version == 0 ? OpenSsl.Tls12 : options.Version, 0);

@@ -114,6 +114,26 @@ public sealed class BenchTlsTests : IDisposable
     }
 
     [Fact]
+    public async Task OpenSSL_is_not_taken_away_from_threads_that_are_ending_with_the_process()
+    {
+        using MegaphoneProcess both = await StartAsync("direct");
+        string folder = Directory.CreateTempSubdirectory("megaphone-slow-exit").FullName;
+        string library = Path.Combine(folder, "slow_exit.so");
+        string source = Path.Combine(Repository.Root, "tests/Megaphone.EndToEnd/Support/slow_exit.c");
+        using (ChildProcess compiler = ChildProcess.Start(["clang", "-shared", "-fPIC", "-o", library, source]))
+            Assert.True(await compiler.EndAsync() == 0, compiler.Said);
+
+        using ChildProcess bench = ChildProcess.Start(
+            [
+                Repository.Binary, "bench", "connect", "--to", $"{both.Clients}", "--tls", "direct", "--ca", "none",
+                "--server-name", "localhost", "--connections", "3",
+            ],
+            environment: new Dictionary<string, string?> { ["LD_PRELOAD"] = library });
+        Assert.True(await bench.EndAsync() == 0, bench.State);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
     public async Task A_server_that_never_answers_a_handshake_is_given_up()
     {
         using TestBackend silent = new();

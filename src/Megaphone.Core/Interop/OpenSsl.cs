@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>The functions of OpenSSL 3 that are used for TLS. Nothing is loaded before the first call.</summary>
+/// <summary>The functions of OpenSSL 3 that are used for TLS. Nothing is loaded before <see cref="Load"/>.</summary>
 /// <remarks>
 /// A call that fails leaves its errors in a queue of the calling thread; a caller that reads the queue afterwards clears it
 /// before the call. Handles are pointers: <c>ssl</c> an SSL, <c>context</c> an SSL_CTX. Functions that only read or set a field are
@@ -49,15 +49,25 @@ internal static unsafe partial class OpenSsl
     public const int BioRetryFlags = 1 | 2 | 4 | 8;
 
     private const int ControlExtendedMasterSecret = 122;
+    private const ulong InitializeWithoutExitHandler = 0x80000;
 
     private const string Ssl = "libssl.so.3";
     private const string Crypto = "libcrypto.so.3";
 
-    /// <summary>What is missing and what installs it; null when the library can be loaded.</summary>
-    public static string? Missing() =>
-        NativeLibrary.TryLoad(Ssl, out _) && NativeLibrary.TryLoad(Crypto, out _)
-            ? null
-            : $"TLS needs OpenSSL 3 ({Ssl}, {Crypto}), which cannot be loaded; `apt-get install libssl3` installs it";
+    /// <summary>Loads the library. To be called before everything else here; more than once does no harm.</summary>
+    /// <returns>What is missing and what installs it; null when it is there.</returns>
+    public static string? Load()
+    {
+        if (!NativeLibrary.TryLoad(Ssl, out _) || !NativeLibrary.TryLoad(Crypto, out _))
+            return $"TLS needs OpenSSL 3 ({Ssl}, {Crypto}), which cannot be loaded; `apt-get install libssl3` installs it";
+
+        // Else it frees all that it has when the process ends, while threads that have just ended free what it keeps for each of them.
+        _ = Initialize(InitializeWithoutExitHandler, 0);
+        return null;
+    }
+
+    [LibraryImport(Ssl, EntryPoint = "OPENSSL_init_ssl")]
+    private static partial int Initialize(ulong options, nint settings);
 
     [LibraryImport(Ssl, EntryPoint = "TLS_server_method")]
     public static partial nint ServerMethod();

@@ -39,6 +39,9 @@ internal sealed unsafe class AeadCipher
     private AeadCipher(AeadAlgorithm algorithm, bool encrypts)
     {
         (_algorithm, _encrypts) = (algorithm, encrypts ? 1 : 0);
+
+        // Clients that were taken over may have TLS where no listener has it any more.
+        _ = OpenSsl.Load();
         nint cipher = OpenSsl.FetchCipher(0, algorithm.Name(), null);
         if (_context == 0 || cipher == 0) throw Failure("gives no cipher context");
         Check(OpenSsl.InitializeCipher(_context, cipher, null, null, _encrypts, null));

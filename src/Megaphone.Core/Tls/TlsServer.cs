@@ -33,7 +33,7 @@ internal sealed unsafe class TlsServer
     /// <exception cref="CertificateException">They, or the library, cannot be used.</exception>
     public TlsServer(TlsServerOptions options)
     {
-        if (OpenSsl.Missing() is { } missing) throw new CertificateException([missing]);
+        if (OpenSsl.Load() is { } missing) throw new CertificateException([missing]);
         _options = options;
         _self = GCHandle.ToIntPtr(GCHandle.Alloc(this, GCHandleType.Weak));
         _current = Load();
