@@ -51,7 +51,8 @@ internal sealed class EchoBench : TcpBench
         long sent = Play("warming up", _options.Time.WarmUp, began, 0);
         Driver.EndPhase("warmed up");
 
-        LatencyHistogram latencies = new();
+        // Without a warm-up all messages count, the first ones, which are under way already, too.
+        LatencyHistogram latencies = _options.Time.WarmUp > TimeSpan.Zero ? new LatencyHistogram() : _latencies;
         Volatile.Write(ref _latencies, latencies);
         long counted = Stopwatch.GetTimestamp();
         sent = Play("playing", _options.Time.Counted, counted, sent);

@@ -174,7 +174,7 @@ public sealed class BenchTests
         listener.Start();
         using ChildProcess bench = Start(
         [
-            "echo", "--to", $"{listener.LocalEndpoint}", "--connections", "1", "--warmup", "0", "--seconds", "0.5",
+            "echo", "--to", $"{listener.LocalEndpoint}", "--connections", "1", "--warmup", "0", "--seconds", "2",
             "--json", "-", .. Arguments(rate),
         ]);
         using Socket client = await listener.AcceptSocketAsync();
@@ -183,7 +183,7 @@ public sealed class BenchTests
 
         // What comes next is answered after the run's time; a client that did not wait would have ended its stream by then.
         int received = 0;
-        for (long until = Environment.TickCount64 + 1500; Environment.TickCount64 < until; await Task.Delay(10))
+        for (long until = Environment.TickCount64 + 3000; Environment.TickCount64 < until; await Task.Delay(10))
         {
             if (client.Available > 0) received += await client.ReceiveAsync(message.AsMemory(received));
         }
