@@ -23,7 +23,8 @@ public sealed class ModuleCheckTests(ModuleServer server) : IClassFixture<Module
         Assert.DoesNotContain("warn  Ecm:Link:To", said);
         await BoundedWait.UntilAsync(
             async () => (await server.Ejabberd.ControlAsync("megaphone_links")).Count == links, () => "the link of the check is gone");
-        Assert.Equal(complaints, server.Ejabberd.Complaints.Count);
+        // Others of ejabberd's may still come, from the new configuration of another test.
+        Assert.DoesNotContain(server.Ejabberd.Complaints.Skip(complaints), line => line.Contains("@ejabberd_megaphone", StringComparison.Ordinal));
         Assert.Empty(ecm.Complaints());
     }
 

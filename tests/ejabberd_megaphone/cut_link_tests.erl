@@ -109,6 +109,31 @@ a_link_over_tls_is_cut_and_resumed_test() ->
 %%% The log
 
 a_cut_and_its_end_are_a_line_each_without_the_token_test() ->
+    with_lines(fun(Ecm, Link) ->
+        ok = ejabberd_megaphone_sender:send(Link, 1, <<"12345678">>),
+        Back = resuming_ecm:connect(cut(Ecm, Link)),
+        #{<<"resume">> := #{<<"token">> := Token}} = resuming_ecm:welcome(Back),
+        [Cut, End] = Lines = [line(), line()],
+        ?assertEqual(none, receive {line, _} -> another after 0 -> none end),
+        ?assertMatch({match, _}, re:run(Cut, "is cut: [^.]+\\. Its 1 sessions wait for it for at most 90 s; 40 bytes are not")),
+        ?assertMatch({match, _}, re:run(End, "is resumed after [0-9.]+ s with 1 sessions; 40 bytes are sent again")),
+        [?assertEqual(nomatch, re:run(Line, Token)) || Line <- Lines]
+    end).
+
+%% It has heard all that it wants to hear, and need not wait for acknowledgements.
+an_ecm_that_ends_its_link_and_is_gone_is_no_warning_test() ->
+    with_lines(fun(_Ecm, #link{owner = Owner, receiver = Receiver} = Link) ->
+        {links, Links} = process_info(Receiver, links),
+        [Port] = [Port || Port <- Links, is_port(Port)],
+        ejabberd_megaphone_link:closed_by_ecm(Link, <<"done">>),
+        ejabberd_megaphone_link:send_failed(Owner, Port, closed),
+        ?assertMatch({match, _}, re:run(line(), "is closed by its ECM: done")),
+        ?assertMatch({match, _}, re:run(line(), "is down: nothing more can be sent: closed")),
+        ?assertMatch({match, _}, re:run(line(), "Closing the 1 sessions of link "))
+    end).
+
+%% With a session, and what is logged from then on.
+with_lines(Fun) ->
     ok = ejabberd_megaphone_log:new(),
     with_ecm(fun(Ecm, Link) ->
         begin_session(Link, 1),
@@ -116,17 +141,12 @@ a_cut_and_its_end_are_a_line_each_without_the_token_test() ->
         ok = logger:set_primary_config(level, info),
         ok = logger:add_handler(?MODULE, line_handler, #{config => self()}),
         try
-            ok = ejabberd_megaphone_sender:send(Link, 1, <<"12345678">>),
-            Back = resuming_ecm:connect(cut(Ecm, Link)),
-            #{<<"resume">> := #{<<"token">> := Token}} = resuming_ecm:welcome(Back),
-            [Cut, End] = Lines = [receive {line, Line} -> Line after 5000 -> error(no_line) end || _ <- [1, 2]],
-            ?assertEqual(none, receive {line, _} -> another after 0 -> none end),
-            ?assertMatch({match, _}, re:run(Cut, "is cut: [^.]+\\. Its 1 sessions wait for it for at most 90 s; 40 bytes are not")),
-            ?assertMatch({match, _}, re:run(End, "is resumed after [0-9.]+ s with 1 sessions; 40 bytes are sent again")),
-            [?assertEqual(nomatch, re:run(Line, Token)) || Line <- Lines]
+            Fun(Ecm, Link)
         after
             logger:remove_handler(?MODULE),
             ok = logger:set_primary_config(level, Level),
             ets:delete(ejabberd_megaphone_log)
         end
     end).
+
+line() -> receive {line, Line} -> Line after 5000 -> error(no_line) end.

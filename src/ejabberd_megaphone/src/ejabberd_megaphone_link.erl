@@ -277,6 +277,9 @@ disconnected(Why, #state{link = #link{counters = Counters} = Link} = State) ->
             lost(Why, State)
     end.
 
+send_failed(Reason, #state{is_for_good = true} = State) ->
+    %% An ECM that has said so need not wait until the last that it sent is acknowledged.
+    disconnected(["nothing more can be sent: ", ejabberd_megaphone_text:term(Reason)], State);
 send_failed(Reason, State) ->
     case may_resume(State) of
         true -> cut(["nothing more can be sent: ", ejabberd_megaphone_text:term(Reason)], State);
