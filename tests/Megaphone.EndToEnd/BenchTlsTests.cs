@@ -117,20 +117,14 @@ public sealed class BenchTlsTests : IDisposable
     public async Task OpenSSL_is_not_taken_away_from_threads_that_are_ending_with_the_process()
     {
         using MegaphoneProcess both = await StartAsync("direct");
-        string folder = Directory.CreateTempSubdirectory("megaphone-slow-exit").FullName;
-        string library = Path.Combine(folder, "slow_exit.so");
-        string source = Path.Combine(Repository.Root, "tests/Megaphone.EndToEnd/Support/slow_exit.c");
-        using (ChildProcess compiler = ChildProcess.Start(["clang", "-shared", "-fPIC", "-o", library, source]))
-            Assert.True(await compiler.EndAsync() == 0, compiler.Said);
-
+        using Preload slow = await Preload.CompileAsync("slow_exit");
         using ChildProcess bench = ChildProcess.Start(
             [
                 Repository.Binary, "bench", "connect", "--to", $"{both.Clients}", "--tls", "direct", "--ca", "none",
                 "--server-name", "localhost", "--connections", "3",
             ],
-            environment: new Dictionary<string, string?> { ["LD_PRELOAD"] = library });
+            environment: slow.Environment);
         Assert.True(await bench.EndAsync() == 0, bench.State);
-        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]

@@ -27,6 +27,21 @@ public sealed class ReloadTests : IDisposable
     private string ConfigFile => Path.Combine(_folder, "megaphone.json");
 
     [Fact]
+    public async Task Threads_may_be_made_until_the_new_image_takes_over()
+    {
+        using Preload busy = await Preload.CompileAsync("busy_threads");
+        MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync());
+        MegaphoneProcess ecm = Keep(await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To={hub.Hub}"], environment: busy.Environment));
+        await ecm.HasLinksAsync(1, "ecm");
+        using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
+        for (int round = 1; round <= 8; round++) await ecm.ReloadAsync(done: round);
+
+        await client.SendAsync("still here");
+        Assert.Equal("still here", Encoding.ASCII.GetString(await client.ReceiveAsync(10)));
+    }
+
+    [Fact]
     public async Task Everybody_goes_on_talking_through_reloads_and_through_those_that_are_refused()
     {
         _certificates.Issue("localhost", ["localhost"]);

@@ -53,6 +53,7 @@ internal static unsafe partial class Libc
     public const int EventFdNonBlock = 0x800;
     public const int EventFdCloseOnExec = 0x80000;
 
+    public const int UnshareFolders = 0x200;
     public const int ProtRead = 1;
     public const int ProtWrite = 2;
     public const int MapPrivate = 0x02;
@@ -203,6 +204,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
     public static partial int ControlDescriptor(int descriptor, int command, int value);
+
+    [LibraryImport(Library, EntryPoint = "unshare")]
+    public static partial int Unshare(int what);
 
     /// <summary>execve(2): returns only when it has failed.</summary>
     [LibraryImport(Library, EntryPoint = "execve", SetLastError = true)]

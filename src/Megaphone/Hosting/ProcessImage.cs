@@ -89,6 +89,10 @@ internal sealed unsafe class ProcessImage
         FileStatus now = StatusOfBinary();
         if (!MemoryMarshal.AsBytes(new Span<FileStatus>(ref now)).SequenceEqual(MemoryMarshal.AsBytes(new Span<FileStatus>(ref _rehearsed))))
             return $"{_path} has changed since its rehearsal";
+
+        // Working folder and umask, which threads share, are this thread's own from here on. Where they are shared, no other thread can make one
+        // while this one is in execve(2), which says nothing of it; the runtime ends the process then.
+        _ = Libc.Unshare(Libc.UnshareFolders);
         _ = Libc.Execute(path.Pointers[0], arguments.Pointers, environment.Pointers);
         return $"{_path} cannot be executed: {Libc.Describe(Marshal.GetLastPInvokeError())}";
     }
