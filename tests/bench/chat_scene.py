@@ -171,6 +171,7 @@ def chat(benchmark, far, server, trials, trial):
         for _ in range(LOOKS):
             edge.metric("megaphone_links")
         memory = {name: part.own_memory() for name, part in parts.items()}
+        in_use = int(server.ask("erlang:memory(total)"))
 
         order = trials[:]
         random.Random(1).shuffle(order)
@@ -196,6 +197,7 @@ def chat(benchmark, far, server, trials, trial):
         benchmark.add("messages for the slow one, lost or out of order", sum(got != wanted for wanted, got in enumerate(arrived)))
         for name, part in parts.items():
             benchmark.add(f"{name}, MiB more than before", (part.own_memory() - memory[name]) / 2**20)
+        benchmark.add("ejabberd, MiB more in use than before", (int(server.ask("erlang:memory(total)")) - in_use) / 2**20)
         ended = edge.metric("megaphone_sessions_closed_total")
         benchmark.add("sessions ended", ended)
         benchmark.add("reloads", edge.metric("megaphone_reloads_total", "done"))
@@ -214,6 +216,7 @@ def chat(benchmark, far, server, trials, trial):
         wait_until(lambda: edge.metric("megaphone_ecm_clients") == 0, "all have gone", 60)
         wait_until(lambda: server.ask("ets:info(session, size)") == "0", "no session is left", 60)
         for name, part in parts.items():
-            wait_until(lambda part=part, before=descriptors[name]: part.descriptors() <= before, f"the {name}'s descriptors are as many as before", 60)
-            benchmark.add(f"{name}, descriptors before the first user", descriptors[name])
+            before = descriptors[name]
+            wait_until(lambda part=part, before=before: part.descriptors() <= before, f"as many descriptors of the {name} as before", 60)
+            benchmark.add(f"{name}, descriptors before the first user", before)
             benchmark.add(f"{name}, descriptors behind the last one", part.descriptors())
