@@ -11,6 +11,9 @@ namespace Megaphone.Cli;
 /// <summary>From the arguments to the exit status.</summary>
 internal static class Entry
 {
+    /// <summary>The methods that an unexpected error is told with: the runtime's own are often first.</summary>
+    private const int MostFrames = 5;
+
     /// <summary>Does what the arguments ask for.</summary>
     /// <returns>The process's exit status.</returns>
     public static async Task<int> RunAsync(string[] arguments)
@@ -130,7 +133,7 @@ internal static class Entry
     /// <summary>The error and where it came from, in one line.</summary>
     private static string Describe(Exception error)
     {
-        string? origin = error.StackTrace?.Split('\n')[0].Trim();
+        string origin = string.Join(", ", (error.StackTrace ?? "").Split('\n').Take(MostFrames).Select(frame => frame.Trim()));
         return $"unexpected {error.GetType().Name}: {error.Message} {origin}".ReplaceLineEndings(" ").TrimEnd();
     }
 
