@@ -6,6 +6,10 @@ namespace Megaphone.EndToEnd;
 public sealed class LoginTests : IDisposable
 {
     private const string Framing = "Ecm:Clients:0:Framing=stanza";
+
+    /// <summary>The servers here do not end the streams of clients who have gone.</summary>
+    private const string HalfOpen = "Ecm:HalfOpenTimeout=1s";
+
     private const string NewStream =
         "<\\?xml version='1.0'\\?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='[0-9a-f]{16}' "
         + "version='1.0'>";
@@ -17,7 +21,7 @@ public sealed class LoginTests : IDisposable
     [Fact]
     public async Task A_client_is_logged_in_when_its_server_says_so()
     {
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, Framing);
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, Framing, HalfOpen);
         using LinkPeer link = await _hub.AcceptAsync(logins: true);
         await ecm.HasLinksAsync(1, "ecm");
         using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);
@@ -84,7 +88,7 @@ public sealed class LoginTests : IDisposable
     [Fact]
     public async Task Where_the_server_does_not_tell_its_first_answer_is_enough()
     {
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, Framing, "Ecm:Limits:LoginTimeout=4s");
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, Framing, HalfOpen, "Ecm:Limits:LoginTimeout=4s");
         using LinkPeer link = await _hub.AcceptAsync();
         await ecm.HasLinksAsync(1, "ecm");
         using TestConnection answered = await TestConnection.ConnectAsync(ecm.Clients);
@@ -125,7 +129,7 @@ public sealed class LoginTests : IDisposable
     {
         using TestBackend http = new();
         using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
-            _hub.Address, "Ecm:Clients:0:Framing=web", $"Ecm:Clients:0:Web:HttpTo={http.Address}", "Ecm:Limits:LoginTimeout=4s");
+            _hub.Address, "Ecm:Clients:0:Framing=web", $"Ecm:Clients:0:Web:HttpTo={http.Address}", HalfOpen, "Ecm:Limits:LoginTimeout=4s");
         using LinkPeer link = await _hub.AcceptAsync(logins: true);
         await ecm.HasLinksAsync(1, "ecm");
         using BrowserConnection relayed = await BrowserConnection.ConnectAsync(ecm.Clients);

@@ -7,9 +7,10 @@ public sealed class LongestFirst : ITestCollectionOrderer
 {
     private static readonly string[] Long =
     [
-        nameof(ModuleSessionTests), nameof(ReloadTests), nameof(ModuleTests), nameof(ModuleResumptionTests), nameof(ClusterTests),
-        nameof(ModuleHostileLinkTests), nameof(ModuleCrowdTests), nameof(EcmTests), nameof(DrainTests), nameof(EjabberdTests),
-        nameof(ModuleResumptionClusterTests), nameof(ChromiumTests), nameof(BalancerTests),
+        nameof(AttackTests), nameof(ReloadTests), nameof(ModuleSessionTests), nameof(ModuleTests), nameof(ChromiumTests), nameof(LimitTests),
+        nameof(EcmTests), nameof(ModuleResumptionTests), nameof(HubReloadTests), nameof(TlsPeerTests), nameof(BenchTlsTests), nameof(ModuleCrowdTests),
+        nameof(ClusterTests), nameof(ModuleHostileLinkTests), nameof(BrowserTests), nameof(LoginTests), nameof(DrainTests), nameof(EjabberdTests),
+        nameof(ReloadChatTests), nameof(ModuleResumptionClusterTests), nameof(BalancerTests), nameof(BenchTests), nameof(HostileTlsTests),
     ];
 
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) => testCollections.OrderBy(Rank);

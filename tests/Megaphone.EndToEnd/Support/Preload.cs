@@ -1,6 +1,8 @@
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>A library of a few lines of C beside this file, which is loaded into a process before its own and changes what the machine does to it.</summary>
+/// <summary>
+/// A library of a few lines of C beside this file, which is loaded into a process before its own and changes what the machine does to it.
+/// </summary>
 internal sealed class Preload : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("megaphone-preload-").FullName;

@@ -62,6 +62,9 @@ public class ReactorAdmissionTests
     {
         using TestReactors reactors = new(admit: Short);
         (Socket client, TestConnection connection) = reactors.Connect();
+
+        // A reset: an end would leave the connection half open, for a minute.
+        client.LingerState = new LingerOption(true, 0);
         client.Dispose();
         await BoundedWait.UntilAsync(() => reactors.Group.Count == 0, "the end");
         string events = connection.Events;
