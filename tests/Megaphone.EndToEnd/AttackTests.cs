@@ -35,6 +35,21 @@ public sealed class AttackTests
         Assert.True(broken.Length == 0, $"{string.Join("; ", broken)}. {result.Outcome.Summary}. {harmed}\n{result.EcmState}");
     }
 
+    /// <summary>They are there to be compared with: what becomes of their clients is not for these tests.</summary>
+    [Theory]
+    [InlineData("haproxy")]
+    [InlineData("ejabberd")]
+    public async Task An_attack_can_be_played_against_others(string peer)
+    {
+        Front front = peer == "haproxy" ? Front.HaProxy : Front.Ejabberd;
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make("silent-handshakes"), Timing.Short, front);
+
+        Assert.NotEqual(0, result.Before.Count);
+        Assert.NotEqual(0, result.During.Count);
+        Assert.InRange(result.Outcome.Actions, result.Attack.MinActions, int.MaxValue);
+        Assert.InRange(result.MemoryPeak, 1, long.MaxValue);
+    }
+
     /// <summary>Waits are measured, so no other test runs at the same time.</summary>
     [CollectionDefinition(Alone, DisableParallelization = true)]
     public sealed class Definition;

@@ -14,6 +14,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>The end of what a command of ejabberdctl prints: its status is before this.</summary>
     private const string AfterStatus = ",status}";
 
+    /// <summary>More of its configuration, which ends with the list of its modules: rooms, and logins without an account.</summary>
+    private const string More = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon";
+
     /// <summary>The module, which all of them use: to build it takes as long as to start ejabberd.</summary>
     private static readonly Lazy<Task<string>> Module = new(BuildModuleAsync);
 
@@ -27,6 +30,12 @@ internal sealed class Ejabberd : IAsyncDisposable
 
     /// <summary>Its listener for connections that begin with a PROXY header.</summary>
     public IPEndPoint ProxyListener => new(IPAddress.Loopback, int.Parse(_settings["PROXY_PORT"], CultureInfo.InvariantCulture));
+
+    /// <summary>Its listener for clients; they may use STARTTLS.</summary>
+    public IPEndPoint DirectListener => new(IPAddress.Loopback, int.Parse(_settings["DIRECT_PORT"], CultureInfo.InvariantCulture));
+
+    /// <summary>Its listener for clients with TLS from the first byte on; only with <see cref="StartForAnybodyAsync"/>.</summary>
+    public IPEndPoint TlsListener => new(IPAddress.Loopback, int.Parse(_settings["TLS_PORT"], CultureInfo.InvariantCulture));
 
     /// <summary>The module ejabberd_megaphone's listener for links; only with the module.</summary>
     public IPEndPoint LinkListener => new(IPAddress.Loopback, int.Parse(_settings["LINK_PORT"], CultureInfo.InvariantCulture));
@@ -59,6 +68,13 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>Starts it, with accounts for juliet and romeo.</summary>
     public static async Task<Ejabberd> StartAsync() => await StartAsync(new Dictionary<string, string?>());
 
+    /// <summary>Starts it without the module, with logins without an account (SASL ANONYMOUS), and a listener of its own for TLS.</summary>
+    public static Task<Ejabberd> StartForAnybodyAsync()
+    {
+        Dictionary<string, string?> made = new() { ["EJABBERD_TLS"] = "1", ["EJABBERD_MORE"] = More };
+        return StartAsync(made);
+    }
+
     /// <summary>Starts it with the module ejabberd_megaphone, rooms, and logins without an account (SASL ANONYMOUS).</summary>
     /// <param name="listener">Lines for the module's listener, like <c>hibernate_after: 1</c>.</param>
     public static Task<Ejabberd> StartWithModuleAsync(params string[] listener) => StartAsync(Made(listener));
@@ -77,8 +93,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     {
         ["EJABBERD_MEGAPHONE"] = "1",
         ["EJABBERD_LINK_MORE"] = string.Join('\n', ["backlog: 1024", .. listener]),
-        // Where the configuration ends is the list of its modules.
-        ["EJABBERD_MORE"] = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon",
+        ["EJABBERD_MORE"] = More,
     };
 
     /// <summary>Starts a cluster of nodes with the module, on one machine.</summary>

@@ -22,6 +22,12 @@ internal sealed class FrontProxy : IDisposable
     /// <summary>The address from which it connects to the ECM.</summary>
     public static IPAddress Source { get; } = IPAddress.Parse("127.0.0.8");
 
+    /// <summary>The process.</summary>
+    public ChildProcess Process => _process;
+
+    /// <summary>Its id.</summary>
+    public int Id => _process.Id;
+
     /// <summary>Where clients connect, in the order in which this was asked for.</summary>
     public IReadOnlyList<IPEndPoint> Listeners { get; }
 

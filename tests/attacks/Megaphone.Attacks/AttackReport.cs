@@ -10,16 +10,23 @@ internal static class AttackReport
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>The two lines above the rows.</summary>
-    public static string Head(Timing timing) => string.Create(
+    public static string Head(Timing timing, Front front) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without each attack, "
+        $"{Name(front)}: {timing.Clients} honest clients, half plain and half TLS; {timing.Length.TotalSeconds:0.#} s without each attack, "
         + $"""
-        and as long with it (2 s, where that shows as much)
+        and as long with it (2 s, where that shows as much, {timing.Slow.Length.TotalSeconds:0.#} with logins)
         waits in ms, memory (RssAnon) in MiB, log in KiB
 
         {"",-NameWidth}  {"without",13}  {"with the attack",15}
         {"attack",-NameWidth}  {"p99",6} {"max",6}  {"p99",7} {"max",7}  {"harmed",6}  {"memory",13}  {"log",7}  outcome for the attacker
         """);
+
+    private static string Name(Front front) => front switch
+    {
+        Front.HaProxy => "HAProxy and ejabberd",
+        Front.Ejabberd => "ejabberd",
+        _ => "Megaphone and ejabberd",
+    };
 
     /// <summary>The row of an attack, and below it the bounds that were exceeded.</summary>
     public static string Row(AttackResult result) => string.Join('\n',
@@ -54,6 +61,9 @@ internal static class AttackReport
         log_bytes = result.LogBytes,
         moves = result.Outcome.Actions,
         outcome = result.Outcome.Summary,
+        logins_p99_ms = result.Outcome.Logins is { } logins ? Math.Round(logins.Waits.P99, 1) : (double?)null,
+        logins_longest_ms = result.Outcome.Logins is { } all ? Math.Round(all.Waits.Longest, 1) : (double?)null,
+        logins_given_up = result.Outcome.Logins?.GivenUp,
         not_kept = result.Broken(MaxLongest(result)),
     };
 

@@ -14,16 +14,18 @@ internal static class AttackRun
     /// <summary>Plays the attack, and measures. Leaves nothing behind, whatever happens.</summary>
     /// <param name="attack">The attack.</param>
     /// <param name="wanted">How long to play it.</param>
+    /// <param name="front">What clients connect to.</param>
     /// <param name="stop">Ends it early.</param>
     /// <exception cref="OperationCanceledException">It was ended early.</exception>
-    public static async Task<AttackResult> PlayAsync(IAttack attack, Timing wanted, CancellationToken stop = default)
+    public static async Task<AttackResult> PlayAsync(
+        IAttack attack, Timing wanted, Front front = Front.Ecm, CancellationToken stop = default)
     {
-        Timing timing = attack.IsBrief ? wanted.Brief : wanted;
-        await using Target target = await Target.StartAsync(attack.Scene);
+        Timing timing = attack.IsBrief ? wanted.Brief : attack.IsSlow ? wanted.Slow : wanted;
+        await using Target target = await Target.StartAsync(attack.Scene, front);
         using HonestCrowd crowd = await HonestCrowd.ConnectAsync(target, timing.Clients);
         await attack.PrepareAsync(target, timing);
-        await crowd.PingUntilAsync(Task.Delay(WarmUp, stop));
-        Waits before = await crowd.PingUntilAsync(Task.Delay(timing.Baseline, stop));
+        await crowd.ChatUntilAsync(Task.Delay(WarmUp, stop));
+        Waits before = await crowd.ChatUntilAsync(Task.Delay(timing.Baseline, stop));
         stop.ThrowIfCancellationRequested();
 
         long logBytes = target.LogBytes();
@@ -31,11 +33,11 @@ internal static class AttackRun
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         end.CancelAfter(timing.Length);
         Task<Outcome> play = attack.PlayAsync(target, timing, end.Token);
-        Task<Waits> pings = crowd.PingUntilAsync(play);
+        Task<Waits> chat = crowd.ChatUntilAsync(play);
         Outcome outcome = await play;
-        Waits during = await pings;
+        Waits during = await chat;
         await Task.Delay(LogsSettle, stop);
         return new AttackResult(attack, before, during, crowd.Harmed, memory.Before, memory.Peak, target.LogBytes() - logBytes, outcome,
-            target.Ecm.Process.State);
+            target.State);
     }
 }

@@ -19,6 +19,9 @@ internal interface IAttack
     /// <summary>Whether two seconds of it show as much as more would.</summary>
     bool IsBrief => false;
 
+    /// <summary>Whether it takes some seconds until it shows all of its effect.</summary>
+    bool IsSlow => false;
+
     /// <summary>By how many bytes the attacked process's memory may grow; null: it grows with what the attackers may have of it.</summary>
     long? MaxMoreMemory => null;
 

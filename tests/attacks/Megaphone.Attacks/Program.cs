@@ -24,17 +24,17 @@ using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSi
 using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 
 Timing timing = Timing.Long(options.Length);
-Console.WriteLine(AttackReport.Head(timing));
+Console.WriteLine(AttackReport.Head(timing, options.Front));
 List<AttackResult> results = [];
 int broken = 0;
 foreach (string name in options.Names)
 {
     try
     {
-        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), timing, stop.Token);
+        AttackResult result = await AttackRun.PlayAsync(AttackList.Make(name), timing, options.Front, stop.Token);
         Console.WriteLine(AttackReport.Row(result));
         results.Add(result);
-        if (!result.Broken(AttackReport.MaxLongest(result)).Any()) continue;
+        if (options.Front != Front.Ecm || !result.Broken(AttackReport.MaxLongest(result)).Any()) continue;
         Console.WriteLine($"The ECM: {result.EcmState}");
         broken++;
     }
@@ -52,5 +52,11 @@ foreach (string name in options.Names)
 
 if (options.Json is { } file) AttackReport.Write(file, results);
 string count = $"{options.Names.Count} attacks";
+if (options.Front != Front.Ecm && broken == 0)
+{
+    Console.WriteLine($"\n{count}");
+    return 0;
+}
+
 Console.WriteLine(broken == 0 ? $"\n{count}, all bounds kept" : $"\n{count}; bounds were not kept in {broken} of them");
 return broken == 0 ? 0 : 1;

@@ -6,13 +6,17 @@ namespace Megaphone.Attacks;
 /// <param name="Clients">The number of honest clients.</param>
 /// <param name="AnswerWithin">How long a health check, or a stream error, may take.</param>
 /// <param name="LoginsPerSecond">Logins that are played to come to nothing.</param>
-internal sealed record Timing(TimeSpan Length, TimeSpan Baseline, int Clients, TimeSpan AnswerWithin, int LoginsPerSecond)
+/// <param name="SlowFactor">How many times as long an attack is played that takes its time.</param>
+internal sealed record Timing(TimeSpan Length, TimeSpan Baseline, int Clients, TimeSpan AnswerWithin, int LoginsPerSecond, int SlowFactor = 1)
 {
     /// <summary>For measurements, on a machine that does nothing else.</summary>
-    public static Timing Long(TimeSpan length) => new(length, length, 50, TimeSpan.FromSeconds(1), 500);
+    public static Timing Long(TimeSpan length) => new(length, length, 200, TimeSpan.FromSeconds(1), 500, SlowFactor: 3);
 
     /// <summary>The same for an attack of which two seconds show as much as more.</summary>
     public Timing Brief => this with { Length = Shorter(Length), Baseline = Shorter(Baseline) };
+
+    /// <summary>The same for an attack that takes its time.</summary>
+    public Timing Slow => this with { Length = Length * SlowFactor };
 
     /// <summary>For tests, on a machine that may be busy: with logins that leave some processor time to ejabberd.</summary>
     public static Timing Short { get; } = new(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(0.5), 16, TimeSpan.FromSeconds(10), 100);

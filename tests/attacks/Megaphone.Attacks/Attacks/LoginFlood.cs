@@ -20,6 +20,9 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
     /// <summary>For how long an attacker keeps a connection: longer than a turn lasts.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    /// <summary>After so long others give up for good, where that is no fault.</summary>
+    private static readonly TimeSpan GivenUp = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(10);
 
     private static readonly byte[] Begin = Encoding.ASCII.GetBytes(XmppClient.Header);
@@ -36,13 +39,16 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
     /// <summary>ejabberd warns of each login that fails.</summary>
     public Scene Scene => new()
     {
-        Module = true,
+        HasPeers = atOnce is null,
         Ecm = atOnce is null ? [] : [$"Ecm:Logins:AtOnce={atOnce}"],
         EjabberdLogs = fails ? "error" : null,
     };
 
     /// <inheritdoc/>
     public int MinActions => 100;
+
+    /// <inheritdoc/>
+    public bool IsSlow => true;
 
     /// <inheritdoc/>
     public Task PrepareAsync(Target target, Timing timing) => Task.CompletedTask;
@@ -55,14 +61,15 @@ internal sealed class LoginFlood(string name, bool fails, int addresses, int? at
 
         // Where nothing else goes on, an answer takes a second at most.
         TimeSpan bound = Patience + timing.AnswerWithin - TimeSpan.FromSeconds(1);
-        HonestLogins honest = await HonestLogins.MakeAsync(target.Clients, Patience, most: isBounded ? bound : Patience, end);
+        HonestLogins honest = await HonestLogins.MakeAsync(target.Clients, Patience, most: isBounded ? bound : GivenUp, end);
         await attack;
         return new Outcome(
             begun,
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{honest.Done} logins meanwhile: p99 {honest.Waits.P99:F0} ms, given up {honest.GivenUp} times"),
-            isBounded && honest.Waits.P99 > bound.TotalMilliseconds ? "logins were held up" : null);
+                $"{honest.Done} logins meanwhile: p99 {honest.Waits.P99:F0} ms, at most {honest.Waits.Longest:F0}, given up {honest.GivenUp} times"),
+            isBounded && honest.Waits.P99 > bound.TotalMilliseconds ? "logins were held up" : null,
+            Logins: honest);
     }
 
     private long Flood(IPEndPoint to, int perSecond, CancellationToken end)

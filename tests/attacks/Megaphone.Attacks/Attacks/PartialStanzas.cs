@@ -17,8 +17,8 @@ internal sealed class PartialStanzas : IAttack
     /// <inheritdoc/>
     public string Summary => $"{Connections} connections hold parts of stanzas, while others send theirs in two segments";
 
-    /// <summary>With memory for fewer.</summary>
-    public Scene Scene => new() { Module = true, Ecm = ["Ecm:IncompleteBytes=4M"] };
+    /// <summary>With memory for fewer, and without turns for logins: who waits for one is not read.</summary>
+    public Scene Scene => new() { HasPeers = true, Ecm = ["Ecm:IncompleteBytes=4M", "Ecm:Logins:AtOnce=0"] };
 
     /// <inheritdoc/>
     public int MinActions => 300;
@@ -63,8 +63,10 @@ internal sealed class PartialStanzas : IAttack
         }
 
         await attack;
-        long held = (await target.Ecm.MetricsAsync())["megaphone_limited_total", "limit=incomplete_bytes"];
-        return new Outcome(sent, $"{pings} stanzas in two parts answered, {held} attackers gave way", Harmed: failed);
+        string ways = target.Front == Front.Ecm
+            ? $", {(await target.Ecm.MetricsAsync())["megaphone_limited_total", "limit=incomplete_bytes"]} attackers gave way"
+            : "";
+        return new Outcome(sent, $"{pings} stanzas in two parts answered{ways}", Harmed: failed);
     }
 
     private static async Task PingInPartsAsync(XmppClient client)

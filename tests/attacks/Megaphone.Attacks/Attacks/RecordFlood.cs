@@ -26,7 +26,7 @@ internal sealed class RecordFlood(bool warns) : TlsFlood
         : "TLS 1.2 and 1.3: clients send nothing but empty records, some with padding";
 
     /// <inheritdoc/>
-    public override Scene Scene => new() { Ecm = ["Ecm:Reactors=2"] };
+    public override Scene Scene => new() { HasPeers = true, Ecm = ["Ecm:Reactors=2"] };
 
     /// <inheritdoc/>
     public override int MinActions => 100;

@@ -13,7 +13,7 @@ internal abstract class RepeatedLinks(string name, bool module, int threads) : I
     public abstract string Summary { get; }
 
     /// <inheritdoc/>
-    public Scene Scene => new() { Module = module, AttacksServer = true, Secret = "a secret" };
+    public Scene Scene => new() { Server = module ? Server.Module : Server.Hub, AttacksServer = true, Secret = "a secret" };
 
     /// <inheritdoc/>
     public abstract int MinActions { get; }

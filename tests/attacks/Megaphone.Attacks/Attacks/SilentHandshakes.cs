@@ -24,7 +24,7 @@ internal sealed class SilentHandshakes(bool begins) : IAttack
         $"up to {Connections} connections to a TLS listener that say nothing{(begins ? " behind the head of a record" : "")}, while others log in";
 
     /// <summary>With time for handshakes that do not come: nothing gets better by itself while this is played.</summary>
-    public Scene Scene => new() { Ecm = ["Ecm:Tls:HandshakeTimeout=00:01:00"] };
+    public Scene Scene => new() { HasPeers = true, Ecm = ["Ecm:Tls:HandshakeTimeout=00:01:00"] };
 
     /// <inheritdoc/>
     public int MinActions => 600;
@@ -62,7 +62,7 @@ internal sealed class SilentHandshakes(bool begins) : IAttack
             {
                 // Every other honest client speaks TLS.
                 using HonestClient client = await HonestClient.ConnectAsync(target, 1);
-                await client.PingAsync();
+                await client.SayAsync();
                 logins++;
             }
             catch (Exception refused) when (refused is IOException or SocketException or TimeoutException)

@@ -29,6 +29,7 @@ internal sealed class SilentLinks : IAttack
     /// <inheritdoc/>
     public Scene Scene => new()
     {
+        Server = Server.Hub,
         AttacksServer = true,
         Secret = "a secret",
         LinkTls = true,

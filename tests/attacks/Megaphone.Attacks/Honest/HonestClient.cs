@@ -6,7 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Megaphone.Attacks;
 
-/// <summary>A client that does no harm: it sends something, and waits for the answer.</summary>
+/// <summary>A client that does no harm: it says something, and waits until that has arrived.</summary>
 internal abstract class HonestClient : IDisposable
 {
     private protected HonestClient(Stream stream) => Stream = stream;
@@ -28,9 +28,9 @@ internal abstract class HonestClient : IDisposable
             await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
             stream = new NetworkStream(socket, ownsSocket: true);
             if (tls) stream = await SecureAsync(stream, number % 4 == 1 ? SslProtocols.Tls13 : SslProtocols.Tls12, target.Authority);
-            return target.Scene.Module
+            return target.Scene.Server != Server.Echo
                 ? await XmppHonestClient.LogInAsync(stream)
-                : await EchoHonestClient.OpenAsync(stream, target.Scene.Stanzas, number);
+                : new EchoHonestClient(stream, number);
         }
         catch
         {
@@ -40,9 +40,15 @@ internal abstract class HonestClient : IDisposable
         }
     }
 
-    /// <summary>Sends something and waits for the answer.</summary>
-    /// <exception cref="Exception">Any: there is no answer, or a wrong one.</exception>
-    public abstract Task PingAsync();
+    /// <summary>Has two clients say what they say to each other, if they have others to talk to.</summary>
+    public static void Pair(HonestClient one, HonestClient other)
+    {
+        if (one is XmppHonestClient first && other is XmppHonestClient second) XmppHonestClient.Pair(first, second);
+    }
+
+    /// <summary>Says something, and waits until that has arrived: a message at the client's partner, or what comes back.</summary>
+    /// <exception cref="Exception">Any: it does not arrive, or not as it was.</exception>
+    public abstract Task SayAsync();
 
     /// <inheritdoc/>
     public virtual void Dispose() => Stream.Dispose();

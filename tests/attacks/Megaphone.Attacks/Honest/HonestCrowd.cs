@@ -3,10 +3,14 @@ using System.Diagnostics;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Honest clients that ping at a fixed rate, and how long they wait.</summary>
+/// <summary>Honest clients that chat at a fixed rate, each with one other, and how long their messages are under way.</summary>
+/// <remarks>Where nothing but an echo answers, they talk to that.</remarks>
 internal sealed class HonestCrowd : IDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Clients that connect at the same time: fewer than one address may log in at once.</summary>
+    private const int AtOnce = 10;
 
     private readonly List<HonestClient> _clients = [];
     private readonly ConcurrentDictionary<HonestClient, string> _harmed = new();
@@ -24,7 +28,11 @@ internal sealed class HonestCrowd : IDisposable
         HonestCrowd crowd = new();
         try
         {
-            for (int i = 0; i < count; i++) crowd._clients.Add(await HonestClient.ConnectAsync(target, i));
+            foreach (int[] some in Enumerable.Range(0, count).Chunk(AtOnce))
+                crowd._clients.AddRange(await Task.WhenAll(some.Select(i => HonestClient.ConnectAsync(target, i))));
+
+            // Of each pair one speaks TLS.
+            for (int i = 0; i + 1 < count; i += 2) HonestClient.Pair(crowd._clients[i], crowd._clients[i + 1]);
             return crowd;
         }
         catch
@@ -34,18 +42,18 @@ internal sealed class HonestCrowd : IDisposable
         }
     }
 
-    /// <summary>Has all of them ping until a task is complete, and waits for the answers that are still due then.</summary>
-    public async Task<Waits> PingUntilAsync(Task happens)
+    /// <summary>Has all of them chat until a task is complete, and waits for the messages that are under way then.</summary>
+    public async Task<Waits> ChatUntilAsync(Task happens)
     {
         ConcurrentBag<double> waits = [];
-        await Task.WhenAll(_clients.Where(client => !_harmed.ContainsKey(client)).Select((client, i) => PingUntilAsync(client, i, happens, waits)));
+        await Task.WhenAll(_clients.Where(client => !_harmed.ContainsKey(client)).Select((client, i) => ChatUntilAsync(client, i, happens, waits)));
         return new Waits(waits);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _clients.ForEach(client => client.Dispose());
 
-    private async Task PingUntilAsync(HonestClient client, int number, Task happens, ConcurrentBag<double> waits)
+    private async Task ChatUntilAsync(HonestClient client, int number, Task happens, ConcurrentBag<double> waits)
     {
         // Spread, so that they do not all send at the same time.
         await Task.Delay(Interval * number / _clients.Count);
@@ -54,10 +62,10 @@ internal sealed class HonestCrowd : IDisposable
             while (!happens.IsCompleted)
             {
                 long began = Stopwatch.GetTimestamp();
-                await client.PingAsync();
+                await client.SayAsync();
                 TimeSpan wait = Stopwatch.GetElapsedTime(began);
 
-                // The pings that were due meanwhile would have waited for the rest of it.
+                // The messages that were due meanwhile would have waited for the rest of it.
                 for (TimeSpan late = wait; late > TimeSpan.Zero; late -= Interval) waits.Add(late.TotalMilliseconds);
                 if (wait < Interval) await Task.Delay(Interval - wait);
             }

@@ -1,16 +1,17 @@
 namespace Megaphone.Attacks;
 
 /// <summary>The processes that an attack needs: an ECM with a plain listener and one with TLS, and what its link goes to.</summary>
+/// <remarks>Framing is stanza, but for <see cref="Server.Echo"/>, where it is bytes.</remarks>
 internal sealed record Scene
 {
-    /// <summary>Whether the link goes to Debian's ejabberd with the module, rather than to a hub whose backend is <c>echo:</c>.</summary>
-    public bool Module { get; init; }
+    /// <summary>What the link goes to.</summary>
+    public Server Server { get; init; }
+
+    /// <summary>Whether the same attack can be played against other servers for clients, too: see <see cref="Front"/>.</summary>
+    public bool HasPeers { get; init; }
 
     /// <summary>Whether the server, hub or ejabberd, is attacked rather than the ECM: the memory of the attacked one is sampled.</summary>
     public bool AttacksServer { get; init; }
-
-    /// <summary>Framing of the clients; with the module always stanza.</summary>
-    public bool Stanzas { get; init; }
 
     /// <summary>More settings of the ECM, <c>KEY=VALUE</c>.</summary>
     public string[] Ecm { get; init; } = [];

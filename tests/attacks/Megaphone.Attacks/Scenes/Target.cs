@@ -12,17 +12,21 @@ internal sealed class Target : IAsyncDisposable
 
     private readonly TestCertificates _certificates = new();
     private MegaphoneProcess? _ecm;
+    private FrontProxy? _haproxy;
 
-    private Target(Scene scene)
+    private Target(Scene scene, Front front)
     {
-        Scene = scene;
+        (Scene, Front) = (scene, front);
         Authority = X509CertificateLoader.LoadCertificateFromFile(_certificates.AuthorityFile);
     }
 
     /// <summary>What they were started as.</summary>
     public Scene Scene { get; }
 
-    /// <summary>The ECM.</summary>
+    /// <summary>What clients connect to.</summary>
+    public Front Front { get; }
+
+    /// <summary>The ECM, where there is one.</summary>
     public MegaphoneProcess Ecm => _ecm!;
 
     /// <summary>The hub, where there is one.</summary>
@@ -32,30 +36,48 @@ internal sealed class Target : IAsyncDisposable
     public Ejabberd? Ejabberd { get; private set; }
 
     /// <summary>The address for clients without TLS.</summary>
-    public IPEndPoint Clients => Ecm.ClientListeners[0];
+    public IPEndPoint Clients => Front switch
+    {
+        Front.HaProxy => _haproxy!.Listeners[0],
+        Front.Ejabberd => Ejabberd!.DirectListener,
+        _ => Ecm.ClientListeners[0],
+    };
 
     /// <summary>The address for clients with TLS.</summary>
-    public IPEndPoint TlsClients => Ecm.ClientListeners[1];
+    public IPEndPoint TlsClients => Front switch
+    {
+        Front.HaProxy => _haproxy!.Listeners[1],
+        Front.Ejabberd => Ejabberd!.TlsListener,
+        _ => Ecm.ClientListeners[1],
+    };
 
     /// <summary>The address for clients with STARTTLS.</summary>
     public IPEndPoint StartTlsClients => Ecm.ClientListeners[2];
 
     /// <summary>The address for links.</summary>
-    public IPEndPoint Links => Ejabberd?.LinkListener ?? Hub!.Hub;
+    public IPEndPoint Links => Hub?.Hub ?? Ejabberd!.LinkListener;
 
     /// <summary>The authority that has issued the certificates that clients are shown.</summary>
-    public X509Certificate2 Authority { get; }
+    public X509Certificate2 Authority { get; private set; }
 
     /// <summary>The process that is attacked.</summary>
-    public int AttackedProcess => !Scene.AttacksServer ? Ecm.Process.Id : Ejabberd?.Id ?? Hub!.Process.Id;
+    public int AttackedProcess => Front switch
+    {
+        Front.HaProxy => _haproxy!.Id,
+        Front.Ejabberd => Ejabberd!.Id,
+        _ => !Scene.AttacksServer ? Ecm.Process.Id : Hub?.Process.Id ?? Ejabberd!.Id,
+    };
+
+    /// <summary>Whether the ECM still runs, and the last that it has said; nothing where there is none.</summary>
+    public string State => _ecm?.Process.State ?? "";
 
     /// <summary>The name of a file that may be written, and is deleted with this object.</summary>
     public string KeyLog(string name) => _certificates.Files(name).Key;
 
     /// <summary>Starts the processes; the link is up afterwards.</summary>
-    public static async Task<Target> StartAsync(Scene scene)
+    public static async Task<Target> StartAsync(Scene scene, Front front)
     {
-        Target target = new(scene);
+        Target target = new(scene, front);
         try
         {
             await target.StartAsync();
@@ -76,18 +98,19 @@ internal sealed class Target : IAsyncDisposable
 
     /// <summary>Bytes that all of them have written to their logs.</summary>
     public long LogBytes() =>
-        Written(Ecm) + (Hub is null ? 0 : Written(Hub))
+        (_ecm is null ? 0 : Written(_ecm.Process)) + (Hub is null ? 0 : Written(Hub.Process)) + (_haproxy is null ? 0 : Written(_haproxy.Process))
         + (Ejabberd is null ? 0 : Directory.GetFiles(Ejabberd.LogFolder).Sum(file => new FileInfo(file).Length));
 
     /// <summary>The lines of the attacked server's log.</summary>
     /// <param name="skip">How many lines to leave out at the beginning.</param>
-    public List<string> ServerLog(int skip = 0) => Ejabberd is null
-        ? [.. Hub!.Process.Output.Concat(Hub.Process.Errors).Skip(skip)]
-        : [.. File.ReadAllText(Path.Combine(Ejabberd.LogFolder, "ejabberd.log"), Encoding.Latin1).Split('\n').Skip(skip)];
+    public List<string> ServerLog(int skip = 0) => Hub is not null
+        ? [.. Hub.Process.Output.Concat(Hub.Process.Errors).Skip(skip)]
+        : [.. File.ReadAllText(Path.Combine(Ejabberd!.LogFolder, "ejabberd.log"), Encoding.Latin1).Split('\n').Skip(skip)];
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _haproxy?.Dispose();
         _ecm?.Dispose();
         Hub?.Dispose();
         if (Ejabberd is not null) await Ejabberd.DisposeAsync();
@@ -95,29 +118,50 @@ internal sealed class Target : IAsyncDisposable
         _certificates.Dispose();
     }
 
-    private static long Written(MegaphoneProcess process) =>
-        process.Process.Output.Concat(process.Process.Errors).Sum(line => Encoding.UTF8.GetByteCount(line) + 1L);
+    private static long Written(ChildProcess process) =>
+        process.Output.Concat(process.Errors).Sum(line => Encoding.UTF8.GetByteCount(line) + 1L);
 
     private async Task StartAsync()
     {
         _certificates.Issue("host", [.. Scene.StartTlsHosts ?? [], AlsoInCertificates]);
-        if (Scene.Module)
+        if (Scene.Server != Server.Echo)
         {
-            string[] secretLine = Scene.Secret is null ? [] : [$"secret: \"{Scene.Secret}\""];
-            Ejabberd = await Ejabberd.StartWithModuleAsync([.. secretLine, .. Scene.Listener]);
+            string[] secretLine = Scene.Secret is null || Scene.Server == Server.Hub ? [] : [$"secret: \"{Scene.Secret}\""];
+            Ejabberd = Front == Front.Ecm
+                ? await Ejabberd.StartWithModuleAsync([.. secretLine, .. Scene.Listener])
+                : await Ejabberd.StartForAnybodyAsync();
             if (Scene.EjabberdLogs is { } level) await Ejabberd.EvaluateAsync($"ejabberd_logger:set({level})");
         }
-        else
+
+        (string certificate, string key) = _certificates.Files("host");
+        if (Front == Front.Ejabberd)
         {
-            (string certificate, string key) = _certificates.Files("host");
-            string[] tls = Scene.LinkTls ? [$"Hub:Tls:Certificate={certificate}", $"Hub:Tls:Key={key}"] : [];
-            string[] secret = Scene.Secret is null ? [] : [$"Hub:Secret={Scene.Secret}"];
-            Hub = await MegaphoneProcess.HubAsync([.. tls, .. secret, .. Scene.Hub]);
+            Authority.Dispose();
+            Authority = X509CertificateLoader.LoadCertificateFromFile(Ejabberd!.Certificate);
+            return;
         }
 
-        string framing = Scene.Stanzas || Scene.Module ? "stanza" : "bytes";
+        if (Front == Front.HaProxy)
+        {
+            string both = certificate + ".both";
+            await File.WriteAllTextAsync(both, await File.ReadAllTextAsync(key) + "\n" + await File.ReadAllTextAsync(certificate));
+            _haproxy = await FrontProxy.HaProxyAsync(
+                [.. new[] { "", $"ssl crt {both}" }.Select(tls => (tls, "send-proxy-v2 no-check", Ejabberd!.ProxyListener))]);
+            return;
+        }
+
+        if (Scene.Server != Server.Module)
+        {
+            string[] tls = Scene.LinkTls ? [$"Hub:Tls:Certificate={certificate}", $"Hub:Tls:Key={key}"] : [];
+            string[] secret = Scene.Secret is null ? [] : [$"Hub:Secret={Scene.Secret}"];
+            string[] backend = Ejabberd is null ? [] : [$"Hub:Backend=tcp://{Ejabberd.ProxyListener}"];
+            Hub = await MegaphoneProcess.HubAsync([.. backend, .. tls, .. secret, .. Scene.Hub]);
+        }
+
+        string framing = Scene.Server == Server.Echo ? "bytes" : "stanza";
         List<string> settings =
         [
+            .. Scene.Server == Server.Hub ? ["Ecm:Proxy=v2"] : Array.Empty<string>(),
             "Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Clients:0:Framing={framing}",
             "Ecm:Clients:1:Listen=127.0.0.1:0", $"Ecm:Clients:1:Framing={framing}", "Ecm:Clients:1:Tls=direct",
             $"Ecm:Link:To={Links}", "Ecm:Link:RetryMax=00:00:00.5", .. _certificates.Settings("host"), .. LinkSettings(), .. Scene.Ecm,
