@@ -11,6 +11,9 @@ public sealed class DescriptorTests : IDisposable
     private const int Limit = 300;
     private const int ForClients = Limit - 130;
 
+    private static readonly IPAddress One = IPAddress.Parse("127.0.0.8");
+    private static readonly IPAddress Other = IPAddress.Parse("127.0.0.9");
+
     private readonly TestCertificates _certificates = new();
     private readonly List<IDisposable> _clients = [];
 
@@ -54,6 +57,53 @@ public sealed class DescriptorTests : IDisposable
         await plain.AssertEchoesAsync();
         using TlsClient secured = await TlsClient.ConnectAsync(ecm.ClientListeners[2]);
         await secured.AssertEchoesAsync();
+    }
+
+    /// <summary>Who held all descriptors without a login used to keep everybody else out.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task When_all_are_in_use_those_of_the_busiest_address_give_way_who_have_not_logged_in(int listener)
+    {
+        const int Newcomers = 40;
+        _certificates.Issue("localhost", ["localhost"]);
+        using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();
+        using MegaphoneProcess ecm = await StartAsync(hub.Hub);
+        await ecm.HasLinksAsync(2, "ecm");
+        TestConnection first = await TestConnection.ConnectAsync(ecm.Clients, One);
+        _clients.Add(first);
+        await first.AssertEchoesAsync();
+        for (int i = 0; i < 2 * Limit; i++) _clients.Add(await TestConnection.ConnectAsync(ecm.ClientListeners[listener], One));
+        await ecm.ReachesAtLeastAsync(2 * Limit - ForClients, "megaphone_refused_total", "role=ecm", "reason=descriptors");
+
+        // Who has sent something counts as logged in here.
+        long refused = (await ecm.MetricsAsync())["megaphone_refused_total", "role=ecm", "reason=descriptors"];
+        for (int i = 0; i < Newcomers; i++)
+        {
+            if (i % 2 == 0)
+            {
+                TestConnection plain = await TestConnection.ConnectAsync(ecm.Clients, Other);
+                _clients.Add(plain);
+                await plain.AssertEchoesAsync();
+            }
+            else
+            {
+                TlsClient secured = await TlsClient.ConnectAsync(ecm.ClientListeners[2]);
+                _clients.Add(secured);
+                await secured.AssertEchoesAsync();
+            }
+        }
+
+        await first.AssertEchoesAsync();
+        MetricsSnapshot metrics = await ecm.MetricsAsync();
+        Assert.Equal(refused, metrics["megaphone_refused_total", "role=ecm", "reason=descriptors"]);
+        Assert.InRange(metrics["megaphone_limited_total", "limit=descriptors"], Newcomers, 2 * Newcomers);
+
+        // What is kept back is as large as before, but for what the admin endpoint opens for these questions.
+        await BoundedWait.UntilAsync(
+            () => Task.FromResult(ecm.Process.Descriptors <= ForClients + Newcomers / 2), () => $"less descriptors than {ecm.Process.Descriptors}");
+        await AssertIsSoundAsync(ecm);
     }
 
     private Task<MegaphoneProcess> StartAsync(IPEndPoint hub) => MegaphoneProcess.StartAsync(

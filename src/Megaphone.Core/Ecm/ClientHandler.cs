@@ -137,7 +137,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
     public void OnTurnedAway(in NativeAddress peer) => _limits.TurnAway(peer);
 
     /// <inheritdoc/>
-    public bool TryMakeRoom(in NativeAddress peer)
+    public bool TryMakeRoom(in NativeAddress peer, Limit limit)
     {
         // One that is found may be giving way already, or logs in at this moment.
         for (int tries = 0; tries < TriesForRoom && _limits.TryFindBusiest(peer, out ConnectionId busiest); tries++)
@@ -145,7 +145,7 @@ internal sealed unsafe class ClientHandler(EcmOptions options, RoleMetrics metri
             if (!_givingWay.TryAdd(busiest)) continue;
             if (_clients!.AbortStranger(busiest, _clients.OwnerOf(busiest), CloseReason.GaveWay))
             {
-                metrics.AddLimited(Limit.MaxClients);
+                metrics.AddLimited(limit);
                 return true;
             }
 

@@ -34,11 +34,14 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
     public bool TryArrive(in NativeAddress peer)
     {
         Limit? limit = null;
-        if (_deny.Contains(peer) || (!_allow.IsEmpty && !_allow.Contains(peer))) limit = Limit.Denied;
+        if (Denies(peer)) limit = Limit.Denied;
         else limit = _addresses.Arrive(ClientAddress.Of(peer), IsLimited(peer), Environment.TickCount64);
         if (limit is { } kept) metrics.AddLimited(kept);
         return limit is null;
     }
+
+    /// <summary>Whether nobody may connect from there.</summary>
+    public bool Denies(in NativeAddress peer) => _deny.Contains(peer) || (!_allow.IsEmpty && !_allow.Contains(peer));
 
     /// <summary>A client who was let in is not served after all, or has gone before it was.</summary>
     public void TurnAway(in NativeAddress peer)

@@ -328,8 +328,8 @@ internal sealed class EcmRole : IDisposable
         try
         {
             return client is { Tls: ClientTls.None, ProxyFrom.Count: 0 }
-                ? reactors.Listen(number, client.Listen, _options.Backlog, inherited)
-                : _tlsAcceptor!.Listen(number, client, inherited);
+                ? reactors.Listen(number, client.Listen, _options.Backlog, inherited, TryMakeRoom)
+                : _tlsAcceptor!.Listen(number, client, inherited, TryMakeRoom);
         }
         catch (ListenException error) when (_head is not null)
         {
@@ -337,6 +337,10 @@ internal sealed class EcmRole : IDisposable
             return null;
         }
     }
+
+    /// <summary>No descriptor is left for a client who has connected: has somebody give way who has not logged in.</summary>
+    private bool TryMakeRoom(in NativeAddress peer) =>
+        !_clients.Limits.Denies(peer) && (_clients.TryMakeRoom(peer, Limit.Descriptors) || _tlsAcceptor?.TryMakeRoom(peer) == true);
 
     private string NameOfListener(int number) => number < _acceptors.Count && _acceptors[number] is { } acceptor ? $"{acceptor.Listening}" : "closed";
 

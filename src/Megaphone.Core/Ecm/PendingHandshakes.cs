@@ -135,14 +135,16 @@ internal sealed class PendingHandshakes(int most, TimeSpan timeout) : IDisposabl
     /// <summary>Ends a client that has said nothing, or is slow, of the address with the most clients who have not logged in, as far as some
     /// tell. One at a time: not before the last one's place is free.</summary>
     /// <param name="limits">Knows who has not logged in.</param>
+    /// <param name="most">More than so many are very many.</param>
     /// <returns>False when among these none has very many.</returns>
-    public bool TryEvict(ClientLimits limits)
+    public bool TryEvict(ClientLimits limits, int most = ClientLimits.FewOfAddress)
     {
         if (Volatile.Read(ref _evicted) is { Removed: false }) return false;
         PendingHandshake? worst = null;
-        int most = ClientLimits.FewOfAddress;
         long slowSince = Environment.TickCount64 - Slow;
-        for (int i = 0; i < ClientLimits.SampleSize; i++)
+        int places = _clients.Length, taken = places - Room;
+        if (taken <= most) return false;
+        for (int left = ClientLimits.SampleSize * places / taken; left > 0; left--)
         {
             PendingHandshake? client = Volatile.Read(ref _clients[Random.Shared.Next(_clients.Length)]);
             if (client is null or { Expired: not null } || (client.HasSpoken && client.ArrivedAt > slowSince)) continue;

@@ -71,11 +71,12 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     /// <param name="number">Its index in the configuration.</param>
     /// <param name="listener">Its settings; with TLS or proxies.</param>
     /// <param name="inherited">A socket that listens there already; below 0: none.</param>
+    /// <param name="givesWay">Is asked when no descriptor is left for a client.</param>
     /// <returns>The listener.</returns>
     /// <exception cref="ListenException">It cannot be bound.</exception>
-    public Acceptor Listen(int number, ClientListenerOptions listener, int inherited = -1)
+    public Acceptor Listen(int number, ClientListenerOptions listener, int inherited, Acceptor.GivesWay givesWay)
     {
-        Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics, inherited);
+        Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics, inherited, givesWay);
         _acceptors.Add(acceptor);
         NetworkList proxies = new(listener.ProxyFrom);
         _onAccepted.Add(
@@ -105,6 +106,15 @@ internal sealed unsafe class TlsAcceptor : IDisposable
         _stopping = true;
         _waker.Signal();
         foreach (Thread? thread in _threads) thread?.Join();
+    }
+
+    /// <summary>No descriptor is left for a client who has connected: has one give way who is before or in its handshake. Any thread.</summary>
+    /// <returns>Whether there is one.</returns>
+    public bool TryMakeRoom(in NativeAddress peer)
+    {
+        if (!_pending.TryEvict(_limits, Math.Max(ClientLimits.FewOfAddress, _limits.NotLoggedIn(peer)))) return false;
+        _metrics.AddLimited(Limit.Descriptors);
+        return true;
     }
 
     /// <summary>The clients before and in their handshake.</summary>
@@ -143,7 +153,10 @@ internal sealed unsafe class TlsAcceptor : IDisposable
             // One event at a time: a second one would wait for as long as a handshake step takes, while another thread may be idle.
             int wait = _pending.MillisecondsUntilTimeout();
             if (wait < 0) wait = GiveBackMemory();
+            bool looks = _acceptors.Exists(static acceptor => acceptor.HasAwaiting);
+            if (looks && (wait < 0 || wait > Acceptor.NextLook)) wait = Acceptor.NextLook;
             int count = _epoll.Wait(&one, 1, wait);
+            if (looks) TakeFreed();
             _pending.Expire();
             if (count == 0 || one.Data == WakerData) continue;
             if (one.Data >= _firstListener) Accept((int)(one.Data - _firstListener));
@@ -168,6 +181,15 @@ internal sealed unsafe class TlsAcceptor : IDisposable
 
         if (mustBackOff) Thread.Sleep(BackoffMilliseconds);
         ArmListener(index);
+    }
+
+    /// <summary>Goes on with clients that have waited for a descriptor.</summary>
+    private void TakeFreed()
+    {
+        lock (_accepting)
+        {
+            for (int i = 0; i < _acceptors.Count; i++) _acceptors[i].TakeFreed(_onAccepted[i], _pending.Room);
+        }
     }
 
     /// <summary>All places are in use. Where somebody waits for one, somebody else gives way.</summary>

@@ -9,7 +9,7 @@ namespace Megaphone.Handover;
 internal static unsafe class StateFile
 {
     /// <summary>The number of the layout. docs/decisions/0022 says when it changes.</summary>
-    public const int Layout = 7;
+    public const int Layout = 8;
 
     /// <summary>What a checksum begins with.</summary>
     public const uint ChecksumSeed = 0x4D_45_47_41;

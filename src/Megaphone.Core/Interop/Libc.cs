@@ -75,6 +75,7 @@ internal static unsafe partial class Libc
     public const int WaitNoHang = 1;
     public const int WorkingFolder = -100;
     public const uint StatusBasic = 0x7ff;
+    public const int Duplicate = 0;
     public const int DuplicateCloseOnExec = 1030;
 
     public const int FutexWaitPrivate = 128;

@@ -44,4 +44,7 @@ internal enum Limit
     /// them than others.
     /// </summary>
     SlowHandshake,
+
+    /// <summary>It gave way: it had not logged in when all descriptors for clients were in use, and its address had more such than others.</summary>
+    Descriptors,
 }

@@ -61,7 +61,7 @@ internal struct RoleCounters
     }
 
     /// <summary>As many as <see cref="Limit"/> has values.</summary>
-    [InlineArray(13)]
+    [InlineArray(14)]
     public struct PerLimit
     {
         private long _first;

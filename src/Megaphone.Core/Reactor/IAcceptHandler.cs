@@ -25,9 +25,11 @@ internal interface IAcceptHandler<TState>
     /// <summary>A client that has arrived is not served after all, or has gone before it was accepted. Any thread.</summary>
     void OnTurnedAway(in NativeAddress peer);
 
-    /// <summary>All places are taken: has one that has not been admitted give its own to a client that has arrived. Any thread.</summary>
+    /// <summary>All places are taken: has one that has not been admitted give its own to a client that has connected. Any thread.</summary>
+    /// <param name="peer">The client's address.</param>
+    /// <param name="limit">What is taken.</param>
     /// <returns>Whether one gives way: it is counted by <see cref="GivingWay"/> until it is closed.</returns>
-    bool TryMakeRoom(in NativeAddress peer);
+    bool TryMakeRoom(in NativeAddress peer, Limit limit);
 
     /// <summary>
     /// A client was accepted by a listener, counted from 0, and has its TLS, if any: the handler fills in its state and says whose it is.

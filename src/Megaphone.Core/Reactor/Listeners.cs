@@ -34,9 +34,17 @@ internal sealed class Listeners(Epoll epoll) : IDisposable
     /// <summary>Milliseconds until accepting goes on; <see cref="int.MaxValue"/> when it does not pause.</summary>
     public int UntilResume(long now) => _resumeAt == 0 ? int.MaxValue : (int)Math.Max(0, _resumeAt - now);
 
-    /// <summary>Goes on with accepting if the pause is over.</summary>
+    /// <summary>The same for clients that wait for a descriptor.</summary>
+    public int UntilLook => _acceptors.Exists(static acceptor => acceptor.HasAwaiting) ? Acceptor.NextLook : int.MaxValue;
+
+    /// <summary>Passes on clients that have waited for a descriptor, and goes on with accepting if the pause is over.</summary>
     public void ResumeIfDue(long now)
     {
+        foreach (Acceptor acceptor in _acceptors)
+        {
+            if (acceptor.HasAwaiting) acceptor.TakeFreed(_accepted!, int.MaxValue);
+        }
+
         if (UntilResume(now) > 0) return;
         _resumeAt = 0;
         Watch(Libc.EpollIn);

@@ -333,7 +333,7 @@ internal sealed unsafe class Reactor<TState> : IDisposable
         int until = Math.Min(Math.Min(_machine.UntilDeadline(now), _arrivals.UntilNext(now)), _listeners.UntilResume(now));
         until = Math.Min(until, Math.Min(_sweep.UntilNextTurn, _drain.UntilNextTurn));
         until = Math.Min(until, Math.Min(_look.UntilNextTurn, UntilLook(now)));
-        until = Math.Min(until, _kick.UntilNextTurn);
+        until = Math.Min(until, Math.Min(_kick.UntilNextTurn, _listeners.UntilLook));
         return until == int.MaxValue ? -1 : until;
     }
 }

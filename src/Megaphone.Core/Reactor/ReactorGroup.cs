@@ -64,11 +64,12 @@ internal sealed class ReactorGroup<TState>
     /// <param name="endPoint">The address.</param>
     /// <param name="backlog">Connections that the kernel may hold ready.</param>
     /// <param name="inherited">A socket that listens there already; below 0: none.</param>
+    /// <param name="givesWay">Is asked when no descriptor is left for a client; null: nobody gives way.</param>
     /// <returns>The listener.</returns>
     /// <exception cref="ListenException">It cannot be bound.</exception>
-    public Acceptor Listen(int number, IPEndPoint endPoint, int backlog, int inherited = -1)
+    public Acceptor Listen(int number, IPEndPoint endPoint, int backlog, int inherited = -1, Acceptor.GivesWay? givesWay = null)
     {
-        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics, inherited);
+        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics, inherited, givesWay);
         _reactors[0].Listen(acceptor, AcceptPlain);
         return acceptor;
     }
@@ -216,7 +217,7 @@ internal sealed class ReactorGroup<TState>
     public bool TryArrive(int descriptor, in NativeAddress peer, int listener)
     {
         RefusalReason? refusal = _accepted!.GetRefusal() ?? _accepted.OnArrived(descriptor, peer, listener);
-        if (refusal is null && !HasPlace && !_accepted.TryMakeRoom(peer))
+        if (refusal is null && !HasPlace && !_accepted.TryMakeRoom(peer, Limit.MaxClients))
         {
             TurnAway(peer);
             refusal = RefusalReason.TooMany;
@@ -240,7 +241,7 @@ internal sealed class ReactorGroup<TState>
     {
         // A client whose handshake took its time may come when there is no place left.
         RefusalReason? refusal = RefusalReason.TooMany;
-        if (HasPlace || _accepted!.TryMakeRoom(peer))
+        if (HasPlace || _accepted!.TryMakeRoom(peer, Limit.MaxClients))
         {
             refusal = Least().Connections.Accept(descriptor, peer, listener, ref tls);
         }

@@ -84,7 +84,7 @@ internal sealed class TestHandler : IConnectionHandler<TestState>, IAcceptHandle
 
     RefusalReason? IAcceptHandler<TestState>.OnArrived(int descriptor, in NativeAddress peer, int listener) => RefusesArrival;
 
-    bool IAcceptHandler<TestState>.TryMakeRoom(in NativeAddress peer)
+    bool IAcceptHandler<TestState>.TryMakeRoom(in NativeAddress peer, Limit limit)
     {
         if (!GivesWay()) return false;
         Interlocked.Increment(ref _givingWay);

@@ -1,13 +1,14 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Megaphone.Attacks;
 
-/// <summary>Connects far more clients than the ECM has descriptors for, and holds those that are not refused.</summary>
+/// <summary>Connects far more clients than the ECM has descriptors for, from one address, and holds those that are not refused.</summary>
 internal sealed class DescriptorHog : IAttack
 {
-    private const int Descriptors = 400;
-    private const int Connections = 600;
+    private const int Descriptors = 600;
+    private const int Connections = 900;
     private const int Threads = 4;
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(50);
 
@@ -15,7 +16,7 @@ internal sealed class DescriptorHog : IAttack
     public string Name => "descriptors";
 
     /// <inheritdoc/>
-    public string Summary => $"{Connections} connections, plain and TLS, to an ECM that may open {Descriptors} descriptors";
+    public string Summary => $"{Connections} connections, plain and TLS, to an ECM that may open {Descriptors} descriptors, while others log in";
 
     /// <summary>With time for handshakes that do not come: nothing gets better by itself while this is played.</summary>
     public Scene Scene => new() { EcmDescriptors = Descriptors, Ecm = ["Ecm:Tls:HandshakeTimeout=00:01:00"] };
@@ -40,7 +41,7 @@ internal sealed class DescriptorHog : IAttack
             {
                 // A refused client comes again, so that no descriptor stays free that the ECM has had open for a moment.
                 AttackSocket.CloseEnded(sockets);
-                for (int i = sockets.Count; i < Connections / Threads && AttackSocket.Connect(to, IPAddress.Loopback, over.Token) is { } made; i++)
+                for (int i = sockets.Count; i < Connections / Threads && AttackSocket.Connect(to, Attackers.Address, over.Token) is { } made; i++)
                 {
                     sockets.Add(made);
                     Interlocked.Increment(ref connected);
@@ -54,14 +55,38 @@ internal sealed class DescriptorHog : IAttack
         });
         await Task.Delay(fill, CancellationToken.None);
         using ProcessorShare share = new(target.Ecm.Process.Id);
+        Task<(int Done, int Failed)> logins = LogInAsync(target, end);
         HealthChecks health = await HealthChecks.AskAsync(target.Ecm, timing);
         double used = share.Measure();
-        await end.UntilAsync();
+        (int done, int failed) = await logins;
         await over.CancelAsync();
         await attack;
         return new Outcome(
             connected,
-            string.Create(CultureInfo.InvariantCulture, $"{held} of {connected} held, {health}, {used:F2} of a core"),
-            Harmed: health.Unanswered);
+            string.Create(CultureInfo.InvariantCulture, $"{held} of {connected} held, {done} logins meanwhile, {health}, {used:F2} of a core"),
+            Harmed: failed + health.Unanswered);
+    }
+
+    /// <summary>Has others log in, one after the other, plain and with TLS.</summary>
+    private static async Task<(int Done, int Failed)> LogInAsync(Target target, CancellationToken end)
+    {
+        int done = 0, failed = 0;
+        for (int i = 0; !end.IsCancellationRequested; i++)
+        {
+            try
+            {
+                using HonestClient client = await HonestClient.ConnectAsync(target, i);
+                await client.SayAsync();
+                done++;
+            }
+            catch (Exception refused) when (refused is IOException or SocketException or TimeoutException)
+            {
+                failed++;
+            }
+
+            await Task.Delay(Rest, CancellationToken.None);
+        }
+
+        return (done, failed);
     }
 }
