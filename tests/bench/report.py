@@ -31,6 +31,7 @@ TITLES = {
     "cut-chat": "Chat over a link that is cut again and again",
     "reload-chat": "Chat through reloads",
     "reload": "A reload",
+    "attacks": "Under attack",
     "sleepers": "Messages to sleepers",
     "keepalives": "Keepalives",
     "accept": "Accepting connections",
@@ -117,6 +118,13 @@ An ECM that is reloaded ten times by SIGHUP, and HAProxy in its master-worker mo
 a session over the link to a hub (`echo:`), HAProxy's wait without a server. A hundred more ask, and ask again ten milliseconds after
 the answer. The wait is that of each of them for the answer that took longest while a reload was under way. HAProxy's old workers stay
 while they have clients; one more client comes after each reload. Memory is that of all its processes.""",
+    "attacks": """
+The attacks of [attacks.md](attacks.md), each against processes of its own, while 200 honest clients chat, half of them plain and half with TLS, each
+with one other and four messages a second: through an ECM into ejabberd's module, and where the same attack can be had, through HAProxy,
+which ends TLS and tells ejabberd the clients' addresses (`send-proxy-v2`), and in ejabberd itself. Attacks on a hub have one between ECM and
+ejabberd; `colliding-ids` has an echo. A wait is that of a message, from its sender to the other client; those of as long a time
+without the attack stand before it. Memory (RssAnon) is that of the attacked process. Logins are those of others, from the
+first attempt to the last, who give up after two seconds and come back. Attackers, honest clients and servers share the cores.""",
     "sleepers": """
 A hundred users write, to all others in turn. Over a link these are asleep when their turn comes, as sessions fall asleep after a
 second here; connected directly they never sleep, as ejabberd has it. Both without ejabberd's own modules. Flat out there is one
@@ -337,6 +345,27 @@ def memory_table(row):
     return "\n".join(lines) + "\n"
 
 
+ATTACK = re.compile(r"([a-z0-9-]+), (\w+): (.+)")
+# What is told of an attack, and the head of its column.
+ATTACK_FIGURES = {
+    "p99 ms without it": "p99 ms without it", "longest ms without it": "longest", "p99 ms": "p99 ms with it", "longest ms": "longest",
+    "harmed": "harmed", "MiB before": "MiB before", "MiB at the peak": "at the peak", "KiB of log": "KiB of log",
+    "logins, p99 ms": "logins, p99 ms", "logins, longest ms": "longest",
+}
+
+
+def attack_table(row):
+    """One line for each attack and what it was played against."""
+    played = {}
+    for figure, values in row["figures"].items():
+        attack, front, what = ATTACK.fullmatch(figure).groups()
+        played.setdefault(attack, {}).setdefault(front, {})[what] = number(statistics.median(values))
+    lines = [f"| `{row['command']}` | in front | {' | '.join(ATTACK_FIGURES.values())} |", "|---" * (2 + len(ATTACK_FIGURES)) + "|"]
+    lines += [f"| `{attack}` | {front} | {' | '.join(found.get(what, '') for what in ATTACK_FIGURES)} |"
+              for attack, fronts in played.items() for front, found in fronts.items()]
+    return "\n".join(lines)
+
+
 def curves(rows):
     """What the picture shows: what each user costs as they become more, in charts of `megaphone bench chart`. None without the figures."""
     chosen = [row for row in rows if row["benchmark"] in ("curve", "million-connections")]
@@ -406,10 +435,13 @@ def section(row, is_first, drawn, columns):
         lines.append(f"![{what}]({file})\n")
     if row["benchmark"] == "full":
         lines += [*([million_table(columns)] if is_first and columns else []), memory_table(row)]
-    lines += [f"| `{row['command']}` | median | least | most |", "|---|---|---|---|"]
-    lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
-              for figure, values in row["figures"].items()
-              if not AFTER.fullmatch(figure) and not (row["benchmark"] == "full" and MEMORY.fullmatch(figure))]
+    if row["benchmark"] == "attacks":
+        lines.append(attack_table(row))
+    else:
+        lines += [f"| `{row['command']}` | median | least | most |", "|---|---|---|---|"]
+        lines += [f"| {figure} | {number(statistics.median(values))} | {number(min(values))} | {number(max(values))} |"
+                  for figure, values in row["figures"].items()
+                  if not AFTER.fullmatch(figure) and not (row["benchmark"] == "full" and MEMORY.fullmatch(figure))]
     lines.append(f"\n{row['date'][:10]}, commit {row['commit']}, {row['machine']}; {rounds} round{'s' * (rounds > 1)}{quiet}."
                  f"{chr(10) + note if note else ''}\n")
     return "\n".join(lines)
