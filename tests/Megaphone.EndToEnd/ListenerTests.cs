@@ -67,6 +67,35 @@ public sealed class ListenerTests
             Assert.Single(process.Errors));
     }
 
+    [Fact]
+    public async Task On_all_addresses_clients_over_IPv4_are_shown_and_counted_as_such()
+    {
+        using TestHub hub = new();
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            hub.Address, "Ecm:Clients:0:Listen=*:0", "Ecm:Proxy=v1", "Ecm:Limits:PerAddress=1", "Ecm:Limits:Exempt:0=10.0.0.0/8",
+            "Ecm:Limits:Deny:0=127.0.0.7/32", "Logging:LogLevel:Default=Debug");
+        using LinkPeer link = await hub.AcceptAsync();
+        await ecm.HasLinksAsync(1, "ecm");
+        Assert.Equal(IPAddress.IPv6Any, ecm.Clients.Address);
+        int port = ecm.Clients.Port;
+
+        using TestConnection over4 = await TestConnection.ConnectAsync(new(IPAddress.Loopback, port), IPAddress.Parse("127.0.0.9"));
+        Assert.Equal($"PROXY TCP4 127.0.0.9 127.0.0.1 {over4.Local.Port} {port}\r\n", (await link.ReceiveAsync()).Text);
+        using TestConnection over6 = await TestConnection.ConnectAsync(new(IPAddress.IPv6Loopback, port));
+        Assert.Equal($"PROXY TCP6 ::1 ::1 {over6.Local.Port} {port}\r\n", (await link.ReceiveAsync()).Text);
+
+        using TestConnection second = await TestConnection.ConnectAsync(new(IPAddress.Loopback, port), IPAddress.Parse("127.0.0.9"));
+        await second.AssertIsGoneAsync();
+        await ecm.ReachesAsync(1, "megaphone_limited_total", "limit=per_address");
+        using TestConnection denied = await TestConnection.ConnectAsync(new(IPAddress.Loopback, port), IPAddress.Parse("127.0.0.7"));
+        await denied.AssertIsGoneAsync();
+        await ecm.ReachesAsync(1, "megaphone_limited_total", "limit=denied");
+
+        over4.Dispose();
+        await BoundedWait.UntilAsync(
+            () => ecm.LogLines($" from 127.0.0.9:{over4.Local.Port} at [::]:{port}, no TLS, has gone") == 1, "the client's last line in the log");
+    }
+
     /// <summary>A port that was free a moment ago, below those that the kernel gives to others.</summary>
     private static IPEndPoint FreePort()
     {

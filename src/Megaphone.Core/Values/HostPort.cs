@@ -35,6 +35,9 @@ internal sealed record HostPort(string Host, int Port)
     /// <summary>The host as an address, or null when it is a name.</summary>
     public IPAddress? Address => IPAddress.TryParse(Host, out IPAddress? address) ? address : null;
 
+    /// <summary>Whether the host is <c>*</c>, all addresses of this machine: to listen on, and not to connect to.</summary>
+    public bool IsAll => Host == "*";
+
     /// <inheritdoc/>
     public override string ToString() => Host.Contains(':') ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 }

@@ -124,7 +124,7 @@ internal static class ValueFormats
 
     private static string? ReadHostPort(string text, out HostPort value)
     {
-        bool valid = HostPort.TryParse(text, out HostPort? given);
+        bool valid = HostPort.TryParse(text, out HostPort? given) && !given!.IsAll;
         value = given!;
         return valid ? null : "must be HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
     }

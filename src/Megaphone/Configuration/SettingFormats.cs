@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Megaphone.Ecm;
 using Megaphone.Tls;
 using Megaphone.Values;
@@ -15,7 +16,7 @@ internal static class SettingFormats
     public static ValueFormat<bool> Section { get; } = ValueFormats.Switch with { Read = ReadSection, Form = "true, false, or a section" };
 
     /// <summary>An address to listen on.</summary>
-    public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::]:5222 or 127.0.0.1:0") { Form = "ADDRESS:PORT" };
+    public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::1]:5222 or *:5222") { Form = "ADDRESS:PORT" };
 
     /// <summary>Where sessions are connected to; null for the built-in echo.</summary>
     public static ValueFormat<HostPort?> Backend { get; } = new(ReadBackend, "tcp://127.0.0.1:5222 or echo:")
@@ -85,6 +86,9 @@ internal static class SettingFormats
         Form = "Trace to Critical, or None",
     };
 
+    /// <summary>Listeners on <c>[::]</c> take IPv4 as well. A kernel without IPv6 has only that.</summary>
+    private static IPAddress AllAddresses => Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+
     private static string? ReadSection(string text, out bool value) =>
         bool.TryParse(text, out value) ? null : "must be true, false, or a section with keys";
 
@@ -92,10 +96,11 @@ internal static class SettingFormats
     {
         value = new IPEndPoint(IPAddress.Loopback, 0);
         if (!HostPort.TryParse(text, out HostPort? given))
-            return "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 0 to 65535";
+            return "must be ADDRESS:PORT, an IPv6 address in brackets, * for all of IPv4 and IPv6, the port from 0 to 65535";
 
-        bool isLocal = given!.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase);
-        IPAddress? address = isLocal ? IPAddress.Loopback : given.Address;
+        IPAddress? address = given!.IsAll ? AllAddresses
+            : given.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) ? IPAddress.Loopback
+            : given.Address;
         if (address is null)
             return "must be an address of this machine, not a name";
 
@@ -117,7 +122,9 @@ internal static class SettingFormats
     {
         string? wrong = ReadListen(text, out IPEndPoint address);
         value = address;
-        return wrong is null && address.Port != 0 ? null : "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 1 to 65535";
+        return wrong is null && address.Port != 0 && !text.StartsWith('*')
+            ? null
+            : "must be ADDRESS:PORT, an IPv6 address in brackets, the port from 1 to 65535";
     }
 
     private static string? ReadNetwork(string text, out IPNetwork value) =>
@@ -138,7 +145,7 @@ internal static class SettingFormats
         const string Tcp = "tcp://";
         value = null;
         return text.StartsWith(Tcp, StringComparison.Ordinal)
-            && HostPort.TryParse(text[Tcp.Length..], out value) && value!.Port != 0
+            && HostPort.TryParse(text[Tcp.Length..], out value) && value is { Port: not 0, IsAll: false }
             ? null
             : "must be tcp://HOST:PORT, an IPv6 address in brackets, the port from 1 to 65535";
     }

@@ -36,7 +36,8 @@ internal static class SettingKeys
         "Ecm", true, "whether clients are held, and carried over links", shown: "true, unless Hub is on");
     public static readonly SettingKey<IPEndPoint> Listen = Table.Add(
         "Ecm:Clients:N:Listen", SettingFormats.Listen, ListenerDefaults.Listen,
-        "where clients connect; an IPv6 address stands in brackets, and port 0 is any that is free");
+        "where clients connect; an IPv6 address stands in brackets, `*` and `[::]` are all addresses of IPv4 and IPv6, and port 0 is any that is "
+        + "free");
     public static readonly SettingKey<ClientFraming> Framing = Table.Add(
         "Ecm:Clients:N:Framing", SettingFormats.ClientFraming, ListenerDefaults.Framing,
         "what a packet carries: bytes as they come, or one piece of an XMPP stream, as ejabberd's module wants it, which clients send over TCP "

@@ -151,10 +151,9 @@ internal sealed class MegaphoneService(
     /// <summary>The address at which a local listener can be reached.</summary>
     public static IPEndPoint Reachable(IPEndPoint listening)
     {
-        // A listener on the wildcard address can be reached on loopback.
-        if (listening.Address.Equals(IPAddress.Any)) return new IPEndPoint(IPAddress.Loopback, listening.Port);
-        if (listening.Address.Equals(IPAddress.IPv6Any)) return new IPEndPoint(IPAddress.IPv6Loopback, listening.Port);
-        return listening;
+        // A listener on a wildcard address can be reached on loopback, one on "[::]" over IPv4 too: containers often have no "::1".
+        bool isAny = listening.Address.Equals(IPAddress.Any) || listening.Address.Equals(IPAddress.IPv6Any);
+        return isAny ? new IPEndPoint(IPAddress.Loopback, listening.Port) : listening;
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Megaphone.Configuration;
 using Megaphone.Ecm;
 using Megaphone.Links;
@@ -172,10 +171,7 @@ internal sealed class TargetCheck(Settings settings, IReadOnlyList<TargetAnswer>
 
     private bool IsOwnClientListener(HostPort backend) =>
         settings.Ecm is { } ecm && backend.Address is { } address && ecm.Clients.Any(client =>
-            client.Listen.Port == backend.Port
-            && (client.Listen.Address.Equals(address)
-                || (IPAddress.IsLoopback(address) && client.Listen.Address.Equals(AnyOf(address.AddressFamily)))));
-
-    private static IPAddress AnyOf(AddressFamily family) =>
-        family == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
+            IPAddress.IsLoopback(address)
+                ? ListenAddress.Overlap(client.Listen, new IPEndPoint(address, backend.Port))
+                : client.Listen.Equals(new IPEndPoint(address, backend.Port)));
 }

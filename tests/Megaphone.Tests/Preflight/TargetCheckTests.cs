@@ -129,6 +129,23 @@ public class TargetCheckTests
             TargetCheck.Run(settings, [.. answers], Now).Select(finding => (finding.Verdict, finding.Topic, finding.What)));
     }
 
+    [Theory]
+    [InlineData("0.0.0.0:5222", "127.0.0.1:5222", true)]
+    [InlineData("*:5222", "127.0.0.1:5222", true)]
+    [InlineData("[::]:5222", "[::1]:5222", true)]
+    [InlineData("192.0.2.1:5222", "192.0.2.1:5222", true)]
+    [InlineData("*:5223", "127.0.0.1:5222", false)]
+    [InlineData("*:5222", "192.0.2.1:5222", false)]
+    [InlineData("127.0.0.2:5222", "127.0.0.1:5222", false)]
+    public void A_backend_that_is_the_own_client_listener_fails(string listen, string backend, bool isOwn)
+    {
+        Settings settings = Configured.Right(
+            $$"""{ "Ecm": { "Clients": [ { "Listen": "{{listen}}" } ] }, "Hub": { "Backend": "tcp://{{backend}}" } }""");
+        TargetAnswer answer = new(settings.Targets.Single(), null, [new AddressAnswer(IPEndPoint.Parse(backend))]);
+        Finding finding = Assert.Single(TargetCheck.Run(settings, [answer], Now));
+        Assert.Equal(isOwn ? Verdict.Fail : Verdict.Ok, finding.Verdict);
+    }
+
     private static IEnumerable<Finding> Findings(string configuration, AddressAnswer answer)
     {
         Settings settings = Configured.Right(configuration);
