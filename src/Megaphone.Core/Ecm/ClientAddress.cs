@@ -8,7 +8,7 @@ namespace Megaphone.Ecm;
 /// <remarks>
 /// <para>Eight bytes. IPv6 stands for itself; the others begin with 16 bits that no client's IPv6 address begins with, since those of ff00::/8
 /// are groups. A host with one IPv6 address has all 2⁶⁴ of its network, so the lower half tells nobody apart.</para>
-/// <para>An IPv4-mapped IPv6 address is the IPv4 address.</para>
+/// <para>An IPv4-mapped IPv6 address is the IPv4 address. All clients of Unix sockets are one, which is no network's.</para>
 /// </remarks>
 /// <param name="Value">The eight bytes; never all ones.</param>
 internal readonly record struct ClientAddress(ulong Value)
@@ -16,12 +16,19 @@ internal readonly record struct ClientAddress(ulong Value)
     private const int TagShift = 48;
     private const ulong Ipv4Tag = 0xFFFF;
     private const ulong SiteTag = 0xFFFE;
+    private const ulong UnixTag = 0xFFFD;
 
     /// <summary>Whether it is of IPv4.</summary>
     public bool IsV4 => Value >> TagShift == Ipv4Tag;
 
+    /// <summary>Whether it stands for the clients of Unix sockets.</summary>
+    public bool IsUnix => Value >> TagShift == UnixTag;
+
     /// <summary>Whether a client can have it.</summary>
-    public bool IsPossible => Value >> TagShift != SiteTag && (!IsV4 || (ushort)(Value >> 32) == 0);
+    public bool IsPossible => Value >> TagShift != SiteTag && (!IsV4 || (ushort)(Value >> 32) == 0) && (!IsUnix || this == Unix);
+
+    /// <summary>The clients of Unix sockets.</summary>
+    public static ClientAddress Unix => new(UnixTag << TagShift);
 
     /// <summary>By which most can be told who are not in a network: its first bytes in one, two of IPv4 and four of IPv6.</summary>
     public byte Hint => IsV4 ? Fold((ushort)(Value >> 16)) : Fold((uint)(Value >> 32));
@@ -29,6 +36,7 @@ internal readonly record struct ClientAddress(ulong Value)
     /// <summary>That of the other end of a connection.</summary>
     public static ClientAddress Of(in NativeAddress peer)
     {
+        if (peer.IsUnix) return Unix;
         ReadOnlySpan<byte> bytes = peer.AddressBytes;
         return bytes.Length == 4
             ? new ClientAddress((Ipv4Tag << TagShift) | BinaryPrimitives.ReadUInt32BigEndian(bytes))
@@ -55,11 +63,12 @@ internal readonly record struct ClientAddress(ulong Value)
     /// <param name="prefix">How many bits tell these apart, 1 to 48.</param>
     public ClientAddress Site(int prefix) => new((SiteTag << TagShift) | ((Value & (ulong.MaxValue << (64 - prefix))) >> 16));
 
-    /// <summary>Its 4 or 16 bytes in network order; the lower half of an IPv6 address is not known, and zero.</summary>
+    /// <summary>Its 4 or 16 bytes in network order, none for Unix sockets; the lower half of an IPv6 address is not known, and zero.</summary>
     /// <param name="bytes">Where to; 16 bytes.</param>
     public ReadOnlySpan<byte> WriteTo(Span<byte> bytes)
     {
         bytes.Clear();
+        if (IsUnix) return default;
         if (IsV4)
         {
             BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)Value);
@@ -70,9 +79,10 @@ internal readonly record struct ClientAddress(ulong Value)
         return bytes[..16];
     }
 
-    /// <summary>The address, or the beginning of the IPv6 network.</summary>
+    /// <summary>The address, the beginning of the IPv6 network, or <c>unix</c>.</summary>
     public override string ToString()
     {
+        if (IsUnix) return NativeAddress.Unix.ToString();
         Span<byte> bytes = stackalloc byte[16];
         return new IPAddress(WriteTo(bytes)).ToString();
     }

@@ -15,7 +15,7 @@ internal sealed class ClientDesk(
     private const ConnectionFlags Ending = ConnectionFlags.ReadEnded | ConnectionFlags.WriteEnding | ConnectionFlags.WriteEnded
         | ConnectionFlags.CloseWhenFlushed | ConnectionFlags.Aborting | ConnectionFlags.Kicked;
 
-    private readonly bool _hasProxies = options.Clients.Any(client => client.ProxyFrom.Count > 0);
+    private readonly bool _hasProxies = options.Clients.Any(client => client.HasProxies);
 
     /// <summary>Finds clients.</summary>
     /// <param name="within">Their addresses; null: any.</param>
@@ -71,7 +71,7 @@ internal sealed class ClientDesk(
         return new ClientFacts(
             $"{connection.Id.Value}",
             Show(connection.Id, peer, named),
-            named is null ? null : peer.ToEndPoint().ToString(),
+            named is null ? null : peer.ToString(),
             listenerName(client.Listener),
             Tls(connection),
             (long)client.AgeAt(Environment.TickCount64).TotalSeconds,
@@ -108,9 +108,9 @@ internal sealed class ClientDesk(
     /// <remarks>Of a connection that has ended the kernel tells no address any more. It may be known where the client has not logged in.</remarks>
     private string Show(ConnectionId id, in NativeAddress peer, ClientAddress? named)
     {
-        if (named is null && peer.Family != 0) return peer.ToEndPoint().ToString();
+        if (named is null && peer.Family != 0) return peer.ToString();
         if ((named ?? (limits.TryFind(id, out ClientAddress known) ? known : null)) is not { } address) return "an unknown address";
-        return address.IsV4 ? address.ToString() : $"{address}/64";
+        return address.IsV4 || address.IsUnix ? address.ToString() : $"{address}/64";
     }
 
     private string State(in SurveyedConnection connection, in EcmClient client)

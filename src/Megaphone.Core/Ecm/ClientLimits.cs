@@ -41,7 +41,7 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
     }
 
     /// <summary>Whether nobody may connect from there.</summary>
-    public bool Denies(in NativeAddress peer) => _deny.Contains(peer) || (!_allow.IsEmpty && !_allow.Contains(peer));
+    public bool Denies(in NativeAddress peer) => _deny.Contains(peer) || (!peer.IsUnix && !_allow.IsEmpty && !_allow.Contains(peer));
 
     /// <summary>A client who was let in is not served after all, or has gone before it was.</summary>
     public void TurnAway(in NativeAddress peer)
@@ -151,7 +151,8 @@ internal sealed class ClientLimits(LimitOptions options, int maxClients, RoleMet
         _loggedIn.Dispose();
     }
 
-    private bool IsLimited(in NativeAddress peer) => !_exempt.Contains(peer);
+    /// <summary>Who may connect to a Unix socket, and how often, is the matter of those who have its file.</summary>
+    private bool IsLimited(in NativeAddress peer) => !peer.IsUnix && !_exempt.Contains(peer);
 
     private void Leave(in CountedClient client, bool hadLoggedIn) =>
         _addresses.Leave(client.Address, client.IsLimited, hadLoggedIn, Environment.TickCount64);

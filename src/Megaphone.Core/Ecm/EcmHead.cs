@@ -72,7 +72,7 @@ internal sealed record EcmHead
         Listener[] listeners = new Listener[reader.ReadNumber(0, MaxListeners, "the number of listeners")];
         for (int i = 0; i < listeners.Length; i++)
         {
-            IPEndPoint configured = reader.ReadEndPoint("a listener's address"), real = reader.ReadEndPoint("a listener's address");
+            EndPoint configured = reader.ReadListening("a listener's address"), real = reader.ReadListening("a listener's address");
             int maxStanzaBytes = reader.ReadNumber(1, int.MaxValue, "the longest stanza");
             int ping = reader.ReadNumber(-1, int.MaxValue, "the time between two pings");
             int descriptor = reader.Read<int>();
@@ -148,13 +148,13 @@ internal sealed record EcmHead
     /// <param name="address">The address.</param>
     /// <param name="taken">Those that have been found for other listeners; gets this one.</param>
     /// <returns>Below 0: there is none.</returns>
-    public int TakeDescriptor(IPEndPoint address, HashSet<int> taken) =>
+    public int TakeDescriptor(EndPoint address, HashSet<int> taken) =>
         Find(address).Select(listener => listener.Descriptor).FirstOrDefault(taken.Add, -1);
 
     /// <summary>Whether there is a listener on an address.</summary>
-    public bool HasListener(IPEndPoint address) => Find(address).Any();
+    public bool HasListener(EndPoint address) => Find(address).Any();
 
-    private IEnumerable<Listener> Find(IPEndPoint address) =>
+    private IEnumerable<Listener> Find(EndPoint address) =>
         Listeners.Where(listener => listener.IsOpen && (listener.Configured.Equals(address) || listener.Real.Equals(address)));
 
     /// <summary>What is needed for the clients whose listeners are not in the configuration, or are others there.</summary>
@@ -186,16 +186,16 @@ internal sealed record EcmHead
     /// <param name="MaxStanzaBytes">See <see cref="ClientListenerOptions"/>.</param>
     /// <param name="Ping">See <see cref="WebOptions"/>; null: it is not for the web.</param>
     /// <param name="Descriptor">Its socket; below 0: none, or not told.</param>
-    internal sealed record Listener(IPEndPoint Configured, IPEndPoint Real, int MaxStanzaBytes, TimeSpan? Ping, int Descriptor)
+    internal sealed record Listener(EndPoint Configured, EndPoint Real, int MaxStanzaBytes, TimeSpan? Ping, int Descriptor)
     {
         /// <summary>Whether it is open: one that was closed has no port.</summary>
-        public bool IsOpen => Real.Port != 0;
+        public bool IsOpen => Real is not IPEndPoint { Port: 0 };
 
         /// <summary>What is needed of it when it is closed.</summary>
         public FormerListener WhenClosed => new(MaxStanzaBytes, Ping);
 
         /// <summary>One that is not open.</summary>
-        public static Listener Closed(IPEndPoint configured, FormerListener former) =>
-            new(configured, new IPEndPoint(configured.Address, 0), former.MaxStanzaBytes, former.Ping, Descriptor: -1);
+        public static Listener Closed(EndPoint configured, FormerListener former) =>
+            new(configured, new IPEndPoint(IPAddress.None, 0), former.MaxStanzaBytes, former.Ping, Descriptor: -1);
     }
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using Megaphone.Xmpp;
 using Microsoft.Extensions.Logging;
 
@@ -52,7 +51,7 @@ internal sealed partial class EcmLog(ILogger<EcmRole> logger)
     public bool LogsClients => logger.IsEnabled(LogLevel.Debug);
 
     [LoggerMessage(203, LogLevel.Debug, "The TLS handshake with {Client} failed: {Reason}")]
-    public partial void HandshakeFailed(IPEndPoint client, string reason);
+    public partial void HandshakeFailed(string client, string reason);
 
     [LoggerMessage(204, LogLevel.Information, "{Count} new certificate(s) in use, valid until {NotAfter:u}")]
     public partial void CertificatesReloaded(int count, DateTime notAfter);

@@ -20,7 +20,7 @@ internal sealed record EcmOptions
     public WebOptions?[] GetWeb() => [.. Clients.Select(listener => listener.Web), .. FormerListeners.Select(listener => listener.Web)];
 
     /// <summary>Whether clients may come from proxies to a listener, by <see cref="EcmClient.Listener"/>.</summary>
-    public bool HasProxies(int listener) => listener < Clients.Count && Clients[listener].ProxyFrom.Count > 0;
+    public bool HasProxies(int listener) => listener < Clients.Count && Clients[listener].HasProxies;
 
     /// <summary>How links are connected.</summary>
     public required LinkConnectOptions Connect { get; init; }

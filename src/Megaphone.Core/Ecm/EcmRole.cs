@@ -8,6 +8,7 @@ using Megaphone.Metrics;
 using Megaphone.Protocol;
 using Megaphone.Reactor;
 using Megaphone.Tls;
+using Megaphone.Unix;
 using Megaphone.Values;
 using Microsoft.Extensions.Logging;
 
@@ -71,7 +72,7 @@ internal sealed class EcmRole : IDisposable
     }
 
     /// <summary>The listeners' addresses with real ports, after <see cref="Start"/>.</summary>
-    public IReadOnlyList<IPEndPoint> Listening => [.. _acceptors.OfType<Acceptor>().Select(acceptor => acceptor.Listening)];
+    public IReadOnlyList<EndPoint> Listening => [.. _acceptors.OfType<Acceptor>().Select(acceptor => acceptor.Listening)];
 
     /// <summary>What operators may ask of clients, and order; after <see cref="Start"/>.</summary>
     public ClientDesk? Desk => _clients.Desk;
@@ -102,7 +103,7 @@ internal sealed class EcmRole : IDisposable
         _reactors = new ReactorGroup<EcmClient>(
             _clients, ReactorOptions(), _metrics, accepted: _clients, outgoing: _clients, least: _head?.Capacity ?? 0);
         _clients.Attach(_reactors, NameOfListener);
-        if (server is not null || _options.Clients.Any(client => client.ProxyFrom.Count > 0))
+        if (server is not null || _options.Clients.Any(client => client.HasProxies))
             _tlsAcceptor = new TlsAcceptor(_options, _options.Tls ?? EcmTlsOptions.None, server, _reactors, _clients.Limits, _metrics, _log);
         if (server is not null)
         {
@@ -125,9 +126,11 @@ internal sealed class EcmRole : IDisposable
         }
 
         // A listener that has gone takes its socket with it, and the connections that nobody has accepted.
-        foreach (int listener in _head?.Descriptors ?? [])
+        foreach (EcmHead.Listener listener in _head?.Listeners ?? [])
         {
-            if (!taken.Contains(listener)) _ = Libc.Close(listener);
+            if (listener.Descriptor < 0 || taken.Contains(listener.Descriptor)) continue;
+            _ = Libc.Close(listener.Descriptor);
+            if (listener.Configured is UnixEndPoint unix) UnixPath.Remove(unix.Path);
         }
 
         _reactors.Start();
@@ -327,8 +330,8 @@ internal sealed class EcmRole : IDisposable
         ClientListenerOptions client = _options.Clients[number];
         try
         {
-            return client is { Tls: ClientTls.None, ProxyFrom.Count: 0 }
-                ? reactors.Listen(number, client.Listen, _options.Backlog, inherited, TryMakeRoom)
+            return client is { Tls: ClientTls.None, HasProxies: false }
+                ? reactors.Listen(number, client.Listen, _options.Backlog, inherited, client.SocketMode, TryMakeRoom)
                 : _tlsAcceptor!.Listen(number, client, inherited, TryMakeRoom);
         }
         catch (ListenException error) when (_head is not null)

@@ -35,7 +35,7 @@ internal sealed class HandshakeStep(
                 sockets.Arm(client, Libc.EpollOut);
                 break;
             case TlsStatus.Failed:
-                if (log.LogsClients) log.HandshakeFailed(client.Peer.ToEndPoint(), OpenSsl.DescribeError());
+                if (log.LogsClients) log.HandshakeFailed(client.Peer.ToString(), OpenSsl.DescribeError());
                 sockets.Reject(client, HandshakeEnd.Failed);
                 break;
             default:

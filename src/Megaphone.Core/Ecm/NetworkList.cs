@@ -26,10 +26,10 @@ internal sealed class NetworkList
     public bool Contains(in NativeAddress address) => Contains(address.AddressBytes);
 
     /// <summary>Whether an address is in one of them.</summary>
-    /// <param name="address">Its 4 or 16 bytes in network order.</param>
+    /// <param name="address">Its 4 or 16 bytes in network order; none, of a client of a Unix socket, is in no network.</param>
     public bool Contains(ReadOnlySpan<byte> address)
     {
-        if (IsEmpty) return false;
+        if (IsEmpty || address.IsEmpty) return false;
         UInt128 number = NumberOf(address);
         foreach ((UInt128 mask, HashSet<UInt128> networks) in _byPrefix)
         {

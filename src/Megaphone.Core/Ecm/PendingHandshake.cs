@@ -20,6 +20,9 @@ internal sealed class PendingHandshake
     /// <summary>Bytes of that header that have arrived.</summary>
     public int ProxyBytes { get; set; }
 
+    /// <summary>Those of them that were received; null: none, they are the kernel's still.</summary>
+    public byte[]? ProxyStart { get; set; }
+
     /// <summary>It counts as one who has arrived.</summary>
     public bool HasArrived { get; set; }
 

@@ -16,6 +16,9 @@ internal static class ProxyHeader
     /// <summary>Where in version 2 the addresses begin.</summary>
     public const int V2AddressOffset = 16;
 
+    /// <summary>The family of version 2 that has no addresses.</summary>
+    public const byte Unspecified = 0x00;
+
     /// <summary>The type of the field about TLS.</summary>
     public const byte TypeTls = 0x20;
 
@@ -40,7 +43,7 @@ internal static class ProxyHeader
 
     /// <param name="destination">At least <see cref="MaxBytes"/>.</param>
     /// <param name="mode"><see cref="ProxyMode.V1"/> or <see cref="ProxyMode.V2"/>.</param>
-    /// <param name="client">The client's address.</param>
+    /// <param name="client">The client's address. Of one that is connected over a Unix socket none is told, as HAProxy and nginx do it.</param>
     /// <param name="listener">The address that it connected to. Behind a proxy this may be of another family: then it is not told.</param>
     /// <param name="tls">Its TLS parameters, which version 2 carries; null without TLS.</param>
     /// <param name="most">
@@ -50,9 +53,9 @@ internal static class ProxyHeader
     public static int Write(
         Span<byte> destination, ProxyMode mode, in NativeAddress client, in NativeAddress listener, TlsFacts? tls, int most = MaxBytes)
     {
-        NativeAddress to = listener.IsV4 == client.IsV4
+        NativeAddress to = client.IsUnix || (listener.IsV4 == client.IsV4 && !listener.IsUnix)
             ? listener
-            : new NativeAddress(new IPEndPoint(client.IsV4 ? IPAddress.Any : IPAddress.IPv6Any, listener.Port));
+            : new NativeAddress(new IPEndPoint(client.IsV4 ? IPAddress.Any : IPAddress.IPv6Any, listener.IsUnix ? 0 : listener.Port));
         if (mode == ProxyMode.V1) return WriteText(destination, client, to);
         int length = WriteBinary(destination, client, to, tls);
         if (length > most) length = WriteBinary(destination, client, to, tls! with { ServerName = null, Protocol = null });
@@ -60,9 +63,10 @@ internal static class ProxyHeader
         return length;
     }
 
-    /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c></summary>
+    /// <summary><c>PROXY TCP4 192.0.2.7 198.51.100.1 50000 5222\r\n</c>, or <c>PROXY UNKNOWN\r\n</c></summary>
     private static int WriteText(Span<byte> destination, in NativeAddress client, in NativeAddress listener)
     {
+        if (client.IsUnix) return Encoding.ASCII.GetBytes("PROXY UNKNOWN\r\n", destination);
         string family = client.IsV4 ? "TCP4" : "TCP6";
         string text = string.Create(
             CultureInfo.InvariantCulture,
@@ -87,16 +91,20 @@ internal static class ProxyHeader
     {
         ReadOnlySpan<byte> from = client.AddressBytes;
         ReadOnlySpan<byte> to = listener.AddressBytes;
-        int rest = from.Length + to.Length + 4;
+        int rest = client.IsUnix ? 0 : from.Length + to.Length + 4;
 
         "\r\n\r\n\0\r\nQUIT\n"u8.CopyTo(destination);
         destination[12] = 0x21;
-        destination[13] = client.IsV4 ? (byte)0x11 : (byte)0x21;
+        destination[13] = client.IsUnix ? Unspecified : client.IsV4 ? (byte)0x11 : (byte)0x21;
         Span<byte> addresses = destination[V2AddressOffset..];
-        from.CopyTo(addresses);
-        to.CopyTo(addresses[from.Length..]);
-        BinaryPrimitives.WriteUInt16BigEndian(addresses[(from.Length + to.Length)..], client.Port);
-        BinaryPrimitives.WriteUInt16BigEndian(addresses[(from.Length + to.Length + 2)..], listener.Port);
+        if (rest > 0)
+        {
+            from.CopyTo(addresses);
+            to.CopyTo(addresses[from.Length..]);
+            BinaryPrimitives.WriteUInt16BigEndian(addresses[(from.Length + to.Length)..], client.Port);
+            BinaryPrimitives.WriteUInt16BigEndian(addresses[(from.Length + to.Length + 2)..], listener.Port);
+        }
+
         if (tls is not null) rest += WriteTls(addresses[rest..], tls);
         BinaryPrimitives.WriteUInt16BigEndian(destination[14..], (ushort)rest);
         return V2AddressOffset + rest;

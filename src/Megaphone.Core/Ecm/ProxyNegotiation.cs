@@ -5,7 +5,10 @@ using Megaphone.Reactor;
 namespace Megaphone.Ecm;
 
 /// <summary>The beginning of a connection from a proxy, up to the end of its PROXY header: then it is that of the client that this names.</summary>
-/// <remarks>The header alone is received: what is behind it may be the beginning of TLS, which OpenSSL receives itself.</remarks>
+/// <remarks>
+/// The header alone is received: what is behind it may be the beginning of TLS, which OpenSSL receives itself. Of one that is not whole TCP keeps
+/// what has arrived, and tells when the rest has; a Unix socket would tell of the same bytes over and over, so it is received as it comes.
+/// </remarks>
 internal sealed unsafe class ProxyNegotiation(
     IReadOnlyList<ClientListenerOptions> listeners, PendingSockets sockets, ReactorGroup<EcmClient> clients, RoleMetrics metrics)
 {
@@ -13,17 +16,26 @@ internal sealed unsafe class ProxyNegotiation(
     public void Handle(PendingHandshake client)
     {
         byte* bytes = stackalloc byte[ReceivedProxyHeader.MaxBytes];
-        nint arrived = Libc.Receive(client.Descriptor, bytes, ReceivedProxyHeader.MaxBytes, Libc.MsgDontWait | Libc.MsgPeek);
-        ReceivedProxyHeader header = ReceivedProxyHeader.Read(new ReadOnlySpan<byte>(bytes, (int)Math.Max(0, arrived)));
+        int kept = client.ProxyStart?.Length ?? 0;
+        client.ProxyStart?.CopyTo(new Span<byte>(bytes, kept));
+        nint arrived = Libc.Receive(
+            client.Descriptor, bytes + kept, (nuint)(ReceivedProxyHeader.MaxBytes - kept), Libc.MsgDontWait | Libc.MsgPeek);
+        ReceivedProxyHeader header = ReceivedProxyHeader.Read(new ReadOnlySpan<byte>(bytes, kept + (int)Math.Max(0, arrived)));
         switch (header.State)
         {
+            case ReceivedProxyHeader.Progress.Incomplete when client.Peer.IsUnix && arrived > 0:
+                _ = Libc.Receive(client.Descriptor, bytes + kept, (nuint)arrived, Libc.MsgDontWait);
+                client.ProxyStart = new ReadOnlySpan<byte>(bytes, kept + (int)arrived).ToArray();
+                sockets.Arm(client, Libc.EpollIn);
+                break;
             case ReceivedProxyHeader.Progress.Incomplete when arrived > client.ProxyBytes:
                 client.ProxyBytes = (int)arrived;
                 NativeSocket.ReportFrom(client.Descriptor, header.Bytes);
                 sockets.Arm(client, Libc.EpollIn);
                 break;
             case ReceivedProxyHeader.Progress.Whole:
-                _ = Libc.Receive(client.Descriptor, bytes, (nuint)header.Bytes, Libc.MsgDontWait);
+                _ = Libc.Receive(client.Descriptor, bytes, (nuint)(header.Bytes - kept), Libc.MsgDontWait);
+                client.ProxyStart = null;
                 NativeSocket.ReportFrom(client.Descriptor, 1);
                 if (header.Client is { } named) client.Peer = new NativeAddress(named);
                 Begin(client);

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net;
 using Megaphone.Interop;
 using Megaphone.Metrics;
 using Megaphone.Reactor;
@@ -12,12 +11,12 @@ namespace Megaphone.Ecm;
 internal sealed class SessionLog(EcmLog log, ClientDesk desk)
 {
     /// <summary>Of those who have come while this was logged: when both ends have ended a connection the kernel tells no address any more.</summary>
-    private readonly ConcurrentDictionary<ulong, IPEndPoint> _addresses = new();
+    private readonly ConcurrentDictionary<ulong, NativeAddress> _addresses = new();
 
     /// <summary>A client is served from now on.</summary>
     public void Began(ConnectionId id, in NativeAddress address)
     {
-        if (log.LogsClients) _addresses[id.Value] = address.ToEndPoint();
+        if (log.LogsClients) _addresses[id.Value] = address;
     }
 
     /// <summary>A client's stream is refused. For the thread of its reactor.</summary>
@@ -35,7 +34,7 @@ internal sealed class SessionLog(EcmLog log, ClientDesk desk)
     /// <summary>A client has gone, and its socket can still be asked.</summary>
     public void Ended(in SurveyedConnection connection, in EcmClient client, CloseReason reason)
     {
-        bool isKnown = _addresses.TryRemove(connection.Id.Value, out IPEndPoint? address);
+        bool isKnown = _addresses.TryRemove(connection.Id.Value, out NativeAddress address);
         if (!log.LogsClients || client.LinkIndex == EcmClient.RelayedServer) return;
         ClientFacts facts = desk.Describe(connection, client);
         log.ClientEnded(
@@ -43,5 +42,5 @@ internal sealed class SessionLog(EcmLog log, ClientDesk desk)
             Label.Of(reason), facts.BytesIn, facts.BytesOut);
     }
 
-    private string AddressOf(ConnectionId id) => _addresses.TryGetValue(id.Value, out IPEndPoint? address) ? $"{address}" : desk.AddressOf(id);
+    private string AddressOf(ConnectionId id) => _addresses.TryGetValue(id.Value, out NativeAddress address) ? $"{address}" : desk.AddressOf(id);
 }

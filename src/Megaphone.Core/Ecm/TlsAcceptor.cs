@@ -76,11 +76,12 @@ internal sealed unsafe class TlsAcceptor : IDisposable
     /// <exception cref="ListenException">It cannot be bound.</exception>
     public Acceptor Listen(int number, ClientListenerOptions listener, int inherited, Acceptor.GivesWay givesWay)
     {
-        Acceptor acceptor = new(number, listener.Listen, _options.Backlog, _options.Liveness, _metrics, inherited, givesWay);
+        Acceptor acceptor = new(
+            number, listener.Listen, _options.Backlog, _options.Liveness, _metrics, inherited, listener.SocketMode, givesWay);
         _acceptors.Add(acceptor);
         NetworkList proxies = new(listener.ProxyFrom);
-        _onAccepted.Add(
-            (int descriptor, in NativeAddress peer, int number) => OnAccepted(listener.Tls, descriptor, peer, number, proxies.Contains(peer)));
+        _onAccepted.Add((int descriptor, in NativeAddress peer, int number) => OnAccepted(
+            listener.Tls, descriptor, peer, number, peer.IsUnix ? listener.ProxyFromUnix : proxies.Contains(peer)));
         _epoll.Add(acceptor.Descriptor, 0, EpollDataOf(_acceptors.Count - 1));
         return acceptor;
     }

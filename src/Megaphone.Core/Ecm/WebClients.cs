@@ -346,12 +346,13 @@ internal sealed unsafe class WebClients : IDisposable
         bool mayWait = _logins.Paces(link);
         if (_options.Proxy == ProxyMode.None && !mayWait) return true;
         ReadOnlySpan<byte> accepted = WebBuffer.Content(state.Web)[..^head.Length];
-        IPAddress client = ForwardedFor.Find(
-            head, _web[state.Listener]!.ForwardedFrom, WebProxyHeader.ClientOf(accepted).Address, out bool? speaksTls);
+        WebOptions web = _web[state.Listener]!;
+        IPAddress? client = ForwardedFor.Find(
+            head, web.ForwardedFrom, web.ForwardedFromUnix, WebProxyHeader.ClientOf(accepted), out bool? speaksTls);
         Span<byte> header = stackalloc byte[ProxyHeader.MaxBytes];
         int length = _options.Proxy == ProxyMode.None ? 0 : WebProxyHeader.WriteWebSocket(
             header, _options.Proxy, accepted, client, speaksTls, PacedClient.MostHeaderBytes(mayWait));
-        ClientAddress address = ClientAddress.Of(new NativeAddress(new IPEndPoint(client, 0)));
+        ClientAddress address = client is null ? ClientAddress.Unix : ClientAddress.Of(new NativeAddress(new IPEndPoint(client, 0)));
         return _logins.TryOpen(id, link, ref state, mayWait, address, header[..length]);
     }
 

@@ -25,6 +25,9 @@ internal sealed record WebOptions
     /// <summary>The proxies that are believed when they say who their client is. Default none.</summary>
     public IReadOnlyList<IPNetwork> ForwardedFrom { get; init; } = [];
 
+    /// <summary>Whether those who connect over a Unix socket are. Default no.</summary>
+    public bool ForwardedFromUnix { get; init; }
+
     /// <summary>By which <see cref="Origins"/> allows pages of any.</summary>
     public const string AnyOrigin = "*";
 

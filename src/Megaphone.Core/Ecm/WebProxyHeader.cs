@@ -31,31 +31,32 @@ internal static class WebProxyHeader
 
     /// <summary>Whether bytes begin with what <see cref="Write"/> may have written.</summary>
     public static bool IsAtFront(ReadOnlySpan<byte> bytes) =>
-        bytes.Length >= AddressesStart && bytes[13] is TcpOver4 or TcpOver6 && LengthOf(bytes) <= bytes.Length
+        bytes.Length >= AddressesStart && bytes[13] is TcpOver4 or TcpOver6 or ProxyHeader.Unspecified && LengthOf(bytes) <= bytes.Length
         && LengthOf(bytes) - FieldsStart(bytes) is >= 0 and <= MaxFields;
 
     /// <summary>The length of a header that is at the front.</summary>
     public static int LengthOf(ReadOnlySpan<byte> header) => AddressesStart + BinaryPrimitives.ReadUInt16BigEndian(header[LengthOffset..]);
 
-    /// <summary>Who has connected.</summary>
-    public static IPEndPoint ClientOf(ReadOnlySpan<byte> header) => AddressOf(header, isListener: false);
+    /// <summary>The address of who has connected; null: it was over a Unix socket.</summary>
+    public static IPAddress? ClientOf(ReadOnlySpan<byte> header) =>
+        AddressOf(header, isListener: false) is { IsUnix: false } address ? address.ToEndPoint().Address : null;
 
     /// <summary>Writes the header of a WebSocket session.</summary>
     /// <param name="destination">At least <see cref="ProxyHeader.MaxBytes"/>.</param>
     /// <param name="mode"><see cref="ProxyMode.V1"/> or <see cref="ProxyMode.V2"/>.</param>
     /// <param name="accepted">What <see cref="Write"/> has written.</param>
-    /// <param name="client">Who the client is.</param>
+    /// <param name="client">Who the client is; null: nobody says.</param>
     /// <param name="speaksTls">What a proxy says about whether it speaks TLS; null: it is as it is here.</param>
     /// <param name="most">If it is longer, it does without the names that the client asked for.</param>
     /// <returns>The number of bytes written.</returns>
     public static int WriteWebSocket(
-        Span<byte> destination, ProxyMode mode, ReadOnlySpan<byte> accepted, IPAddress client, bool? speaksTls, int most = ProxyHeader.MaxBytes)
+        Span<byte> destination, ProxyMode mode, ReadOnlySpan<byte> accepted, IPAddress? client, bool? speaksTls, int most = ProxyHeader.MaxBytes)
     {
-        IPEndPoint peer = AddressOf(accepted, isListener: false), listener = AddressOf(accepted, isListener: true);
+        NativeAddress peer = AddressOf(accepted, isListener: false), listener = AddressOf(accepted, isListener: true);
 
         // Of one that a proxy names the port is not known.
-        if (!client.Equals(peer.Address)) peer = new IPEndPoint(client, 0);
-        int length = ProxyHeader.Write(destination, mode, new NativeAddress(peer), new NativeAddress(listener), tls: null);
+        if (client is not null && !client.Equals(ClientOf(accepted))) peer = new NativeAddress(new IPEndPoint(client, 0));
+        int length = ProxyHeader.Write(destination, mode, peer, listener, tls: null);
         if (mode == ProxyMode.V1) return length;
         destination[length++] = TypeTransport;
         BinaryPrimitives.WriteUInt16BigEndian(destination[length..], 1);
@@ -74,12 +75,15 @@ internal static class WebProxyHeader
 
     private static int AddressLength(ReadOnlySpan<byte> header) => header[13] == TcpOver4 ? 4 : 16;
 
-    private static int FieldsStart(ReadOnlySpan<byte> header) => AddressesStart + (2 * AddressLength(header)) + 4;
+    private static int FieldsStart(ReadOnlySpan<byte> header) =>
+        AddressesStart + (header[13] == ProxyHeader.Unspecified ? 0 : (2 * AddressLength(header)) + 4);
 
-    private static IPEndPoint AddressOf(ReadOnlySpan<byte> header, bool isListener)
+    private static NativeAddress AddressOf(ReadOnlySpan<byte> header, bool isListener)
     {
+        if (header[13] == ProxyHeader.Unspecified) return NativeAddress.Unix;
         int length = AddressLength(header), second = isListener ? 1 : 0;
         ReadOnlySpan<byte> address = header.Slice(AddressesStart + (second * length), length);
-        return new IPEndPoint(new IPAddress(address), BinaryPrimitives.ReadUInt16BigEndian(header[(AddressesStart + (2 * length) + (2 * second))..]));
+        int port = BinaryPrimitives.ReadUInt16BigEndian(header[(AddressesStart + (2 * length) + (2 * second))..]);
+        return new NativeAddress(new IPEndPoint(new IPAddress(address), port));
     }
 }

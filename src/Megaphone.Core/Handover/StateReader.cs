@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Megaphone.Unix;
 
 namespace Megaphone.Handover;
 
@@ -58,6 +59,14 @@ internal sealed unsafe class StateReader(byte* start, long length)
         bool isEndPoint = IPEndPoint.TryParse(ReadName(what), out IPEndPoint? endPoint);
         Check(isEndPoint, what);
         return endPoint!;
+    }
+
+    /// <summary>Reads the address or the path that a socket listens on.</summary>
+    public EndPoint ReadListening(string what)
+    {
+        EndPoint? listening = UnixEndPoint.ParseAny(ReadName(what));
+        Check(listening is not null, what);
+        return listening!;
     }
 
     /// <summary>Reads a text that has to be there.</summary>

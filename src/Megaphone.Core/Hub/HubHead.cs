@@ -49,7 +49,7 @@ internal sealed record HubHead(
     }
 
     /// <summary>Whether links are accepted on an address.</summary>
-    public bool HasListener(IPEndPoint address) => address.Equals(Configured) || address.Equals(Real);
+    public bool HasListener(EndPoint address) => address.Equals(Configured) || address.Equals(Real);
 
     /// <summary>Why a configuration cannot take the place of the one that runs; null: it can.</summary>
     public string? FindObstacle(HubOptions options)

@@ -6,6 +6,10 @@ namespace Megaphone.Interop;
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 internal struct FileStatus
 {
+    /// <summary>What kind of file it is, and who may do what with it.</summary>
+    [FieldOffset(28)]
+    public ushort Mode;
+
     /// <summary>The number of the file on its device.</summary>
     [FieldOffset(32)]
     public ulong Number;

@@ -6,7 +6,9 @@ using System.Runtime.InteropServices;
 
 namespace Megaphone.Interop;
 
-/// <summary>An IPv4 or IPv6 address with port, laid out as <c>sockaddr_in</c> or <c>sockaddr_in6</c>.</summary>
+/// <summary>
+/// An IPv4 or IPv6 address with port, laid out as <c>sockaddr_in</c> or <c>sockaddr_in6</c>; or the other end of a Unix socket, which has none.
+/// </summary>
 [StructLayout(LayoutKind.Sequential, Size = Size)]
 internal struct NativeAddress : IEquatable<NativeAddress>
 {
@@ -32,7 +34,12 @@ internal struct NativeAddress : IEquatable<NativeAddress>
         if (v6) BinaryPrimitives.WriteUInt32LittleEndian(bytes[ScopeOffset..], (uint)endPoint.Address.ScopeId);
     }
 
-    /// <summary>AF_INET or AF_INET6.</summary>
+    private NativeAddress(ushort family) => _family = family;
+
+    /// <summary>Who is connected over a Unix socket. What path its end may have is its own choice, and says nothing.</summary>
+    public static NativeAddress Unix { get; } = new((ushort)Libc.AfUnix);
+
+    /// <summary>AF_INET, AF_INET6 or AF_UNIX; 0: none.</summary>
     public readonly int Family => _family;
 
     /// <summary>The length to pass to system calls.</summary>
@@ -40,6 +47,9 @@ internal struct NativeAddress : IEquatable<NativeAddress>
 
     /// <summary>The port, 0 to 65535.</summary>
     public readonly ushort Port => BinaryPrimitives.ReadUInt16BigEndian(ReadOnlyBytes[PortOffset..]);
+
+    /// <summary>Whether this is the other end of a Unix socket.</summary>
+    public readonly bool IsUnix => _family == Libc.AfUnix;
 
     /// <summary>Whether this is an IPv4-mapped IPv6 address (<c>::ffff:a.b.c.d</c>), as a dual-stack listener gets it.</summary>
     public readonly bool IsMappedV4 =>
@@ -59,11 +69,12 @@ internal struct NativeAddress : IEquatable<NativeAddress>
     [UnscopedRef]
     private Span<byte> Bytes => MemoryMarshal.AsBytes(new Span<NativeAddress>(ref this));
 
-    /// <summary>The 4 or 16 bytes of the address in network order; a mapped IPv4 address gives 4.</summary>
+    /// <summary>The 4 or 16 bytes of the address in network order; a mapped IPv4 address gives 4, and a Unix socket none.</summary>
     [UnscopedRef]
     public readonly ReadOnlySpan<byte> AddressBytes =>
         _family == Libc.AfInet ? ReadOnlyBytes.Slice(V4Offset, 4)
         : IsMappedV4 ? ReadOnlyBytes.Slice(V6Offset + 12, 4)
+        : IsUnix ? default
         : ReadOnlyBytes.Slice(V6Offset, 16);
 
     /// <summary>Whether all bytes are equal. The default would compare only the declared field.</summary>
@@ -80,6 +91,9 @@ internal struct NativeAddress : IEquatable<NativeAddress>
         return hash.ToHashCode();
     }
 
-    /// <summary>The managed form; a mapped IPv4 address becomes IPv4.</summary>
+    /// <summary>The managed form of an address of IP; a mapped IPv4 address becomes IPv4.</summary>
     public readonly IPEndPoint ToEndPoint() => new(new IPAddress(AddressBytes), Port);
+
+    /// <summary><c>192.0.2.7:50000</c>, <c>[2001:db8::7]:50000</c>, or <c>unix</c>.</summary>
+    public override readonly string ToString() => IsUnix ? "unix" : ToEndPoint().ToString();
 }

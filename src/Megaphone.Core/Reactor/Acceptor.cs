@@ -2,6 +2,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using Megaphone.Interop;
 using Megaphone.Metrics;
+using Megaphone.Unix;
 
 namespace Megaphone.Reactor;
 
@@ -34,6 +35,7 @@ internal sealed unsafe class Acceptor : IDisposable
     private readonly GivesWay? _givesWay;
     private readonly Queue<(int Descriptor, NativeAddress Peer, long Until)> _awaiting = new();
     private volatile bool _hasAwaiting;
+    private readonly string? _path;
     private int _spare;
 
     /// <summary>Binds the socket.</summary>
@@ -43,21 +45,30 @@ internal sealed unsafe class Acceptor : IDisposable
     /// <param name="liveness">How the kernel finds out that a client has vanished.</param>
     /// <param name="metrics">Where refused clients are counted.</param>
     /// <param name="inherited">A socket that listens there already, which is owned from here on; below 0: none.</param>
+    /// <param name="mode">The mode of a Unix socket's file.</param>
     /// <param name="givesWay">Is asked when no descriptor is left for a client; null: nobody gives way.</param>
     /// <exception cref="ListenException">The address cannot be bound.</exception>
     public Acceptor(
-        int number, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics, int inherited = -1,
-        GivesWay? givesWay = null)
+        int number, EndPoint endPoint, int backlog, TcpLivenessOptions liveness, RoleMetrics metrics, int inherited = -1,
+        UnixFileMode mode = default, GivesWay? givesWay = null)
     {
+        _path = (endPoint as UnixEndPoint)?.Path;
+        if (inherited >= 0 && _path is not null && !UnixPath.IsSocket(_path))
+        {
+            // Somebody has removed its file: nobody can connect any more.
+            _ = Libc.Close(inherited);
+            inherited = -1;
+        }
+
         _number = number;
         _liveness = liveness;
         _metrics = metrics;
         _givesWay = givesWay;
         Configured = endPoint;
         Descriptor = inherited;
-        if (inherited < 0) Descriptor = NativeSocket.Listen(endPoint, backlog, liveness);
-        else NativeSocket.ListenOn(inherited, endPoint, backlog, liveness);
-        Listening = NativeSocket.LocalAddress(Descriptor).ToEndPoint();
+        if (inherited < 0) Descriptor = NativeSocket.Listen(endPoint, backlog, liveness, mode);
+        else NativeSocket.ListenOn(inherited, endPoint, backlog, liveness, mode);
+        Listening = _path is null ? NativeSocket.LocalAddress(Descriptor).ToEndPoint() : endPoint;
         _spare = OpenSpare();
     }
 
@@ -78,10 +89,10 @@ internal sealed unsafe class Acceptor : IDisposable
     public int Descriptor { get; }
 
     /// <summary>The address as it was asked for.</summary>
-    public IPEndPoint Configured { get; }
+    public EndPoint Configured { get; }
 
     /// <summary>The real address and port.</summary>
-    public IPEndPoint Listening { get; }
+    public EndPoint Listening { get; }
 
     /// <summary>Whether somebody waits to be accepted.</summary>
     public bool IsAwaited
@@ -108,6 +119,7 @@ internal sealed unsafe class Acceptor : IDisposable
             int client = Libc.Accept(Descriptor, &peer, &length, Libc.SockNonBlock);
             if (client >= 0)
             {
+                if (_path is not null) peer = NativeAddress.Unix;
                 if (!DescriptorReserve.Includes(client)) Serve(client, peer, accepted);
                 else if (_awaiting.Count < MostAwaiting && _givesWay?.Invoke(peer) == true) Await(client, peer);
                 else Refuse(client);
@@ -164,12 +176,13 @@ internal sealed unsafe class Acceptor : IDisposable
         return taken;
     }
 
-    /// <summary>Closes the socket: no more clients.</summary>
+    /// <summary>Closes the socket: no more clients. The file of a Unix socket goes, too.</summary>
     public void Dispose()
     {
         while (_awaiting.TryDequeue(out (int Descriptor, NativeAddress, long) one)) _ = Libc.Close(one.Descriptor);
         _hasAwaiting = false;
         _ = Libc.Close(Descriptor);
+        if (_path is not null) UnixPath.Remove(_path);
         if (_spare >= 0) _ = Libc.Close(_spare);
     }
 
@@ -177,7 +190,7 @@ internal sealed unsafe class Acceptor : IDisposable
 
     private void Serve(int client, in NativeAddress peer, Accepted accepted)
     {
-        NativeSocket.SpreadKeepAlive(client, _liveness);
+        if (_path is null) NativeSocket.SpreadKeepAlive(client, _liveness);
         accepted(client, peer, _number);
     }
 

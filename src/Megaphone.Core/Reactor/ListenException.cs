@@ -3,8 +3,8 @@ using System.Net;
 namespace Megaphone.Reactor;
 
 /// <summary>An address cannot be listened on; the message says which, and why.</summary>
-internal sealed class ListenException(IPEndPoint endPoint, string reason) : IOException($"cannot listen on {endPoint}: {reason}")
+internal sealed class ListenException(EndPoint endPoint, string reason) : IOException($"cannot listen on {endPoint}: {reason}")
 {
     /// <summary>The address.</summary>
-    public IPEndPoint EndPoint => endPoint;
+    public EndPoint EndPoint => endPoint;
 }

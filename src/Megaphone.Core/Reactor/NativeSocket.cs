@@ -2,18 +2,35 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Megaphone.Interop;
+using Megaphone.Unix;
 
 namespace Megaphone.Reactor;
 
-/// <summary>Makes raw TCP descriptors, non-blocking. An exec closes those that listen, and not those of connections.</summary>
+/// <summary>Makes raw descriptors of TCP and of Unix sockets, non-blocking. An exec closes those that listen, and not those of connections.</summary>
 internal static unsafe class NativeSocket
 {
     /// <summary>What one call drops: more than a socket holds, and an end for a peer that sends as fast.</summary>
     private const int MostDiscarded = 1 << 20;
 
-    /// <summary>Makes a listening socket whose connections inherit TCP_NODELAY and the liveness options.</summary>
+    private const int DiscardedAtOnce = 16 << 10;
+
+    /// <summary>Makes a listening socket.</summary>
     /// <exception cref="ListenException">The address cannot be bound.</exception>
-    public static int Listen(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
+    public static int Listen(EndPoint endPoint, int backlog, TcpLivenessOptions liveness, UnixFileMode mode = default)
+    {
+        if (endPoint is not UnixEndPoint unix) return ListenOverTcp((IPEndPoint)endPoint, backlog, liveness);
+        try
+        {
+            return UnixPath.Listen(unix.Path, mode, backlog);
+        }
+        catch (IOException error)
+        {
+            throw new ListenException(endPoint, error.Message);
+        }
+    }
+
+    /// <summary>Makes one whose connections inherit TCP_NODELAY and the liveness options.</summary>
+    private static int ListenOverTcp(IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
     {
         NativeAddress address = new(endPoint);
         int descriptor = Create(address.Family, Libc.SockCloseOnExec);
@@ -36,10 +53,11 @@ internal static unsafe class NativeSocket
 
     /// <summary>Goes on with a listening socket that was handed over, with the options as they are now.</summary>
     /// <exception cref="ListenException">It does not listen.</exception>
-    public static void ListenOn(int descriptor, IPEndPoint endPoint, int backlog, TcpLivenessOptions liveness)
+    public static void ListenOn(int descriptor, EndPoint endPoint, int backlog, TcpLivenessOptions liveness, UnixFileMode mode = default)
     {
         _ = Libc.ControlDescriptor(descriptor, Libc.SetDescriptorFlags, Libc.DescriptorCloseOnExec);
-        SetOptions(descriptor, liveness);
+        if (endPoint is UnixEndPoint unix) _ = UnixPath.SetMode(unix.Path, mode);
+        else SetOptions(descriptor, liveness);
         if (Libc.Listen(descriptor, backlog) != 0) throw new ListenException(endPoint, Libc.Describe(Marshal.GetLastPInvokeError()));
     }
 
@@ -91,7 +109,7 @@ internal static unsafe class NativeSocket
         NativeAddress address = default;
         uint length = NativeAddress.Size;
         _ = Libc.GetSocketName(descriptor, &address, &length);
-        return address;
+        return address.IsUnix ? NativeAddress.Unix : address;
     }
 
     /// <summary>The address at the other end of a socket; zeros when it is not connected any more.</summary>
@@ -100,7 +118,7 @@ internal static unsafe class NativeSocket
         NativeAddress address = default;
         uint length = NativeAddress.Size;
         _ = Libc.GetPeerName(descriptor, &address, &length);
-        return address;
+        return address.IsUnix ? NativeAddress.Unix : address;
     }
 
     /// <summary>The kernel reports input from so many bytes on, or from fewer when it can hold no more, or no more can come (SO_RCVLOWAT).</summary>
@@ -112,8 +130,16 @@ internal static unsafe class NativeSocket
         Libc.GetSocketOption(descriptor, Libc.SolSocket, Libc.SoReceiveLowWater, out int bytes) == 0 ? bytes : 1;
 
     /// <summary>Drops what has arrived and was not received: to close a socket with that would reset the connection.</summary>
-    public static void DiscardInput(int descriptor) =>
-        _ = Libc.Receive(descriptor, null, MostDiscarded, Libc.MsgDontWait | Libc.MsgTruncate);
+    public static void DiscardInput(int descriptor)
+    {
+        nint dropped = Libc.Receive(descriptor, null, MostDiscarded, Libc.MsgDontWait | Libc.MsgTruncate);
+        if (dropped >= 0 || Marshal.GetLastPInvokeError() != Errno.BadAddress) return;
+
+        // Only TCP can drop what it does not copy.
+        byte* bytes = stackalloc byte[DiscardedAtOnce];
+        nint all = 0;
+        while (all < MostDiscarded && (dropped = Libc.Receive(descriptor, bytes, DiscardedAtOnce, Libc.MsgDontWait)) > 0) all += dropped;
+    }
 
     private static int Create(int family, int more = 0) => Libc.Socket(family, Libc.SockStream | Libc.SockNonBlock | more, 0);
 

@@ -64,12 +64,14 @@ internal sealed class ReactorGroup<TState>
     /// <param name="endPoint">The address.</param>
     /// <param name="backlog">Connections that the kernel may hold ready.</param>
     /// <param name="inherited">A socket that listens there already; below 0: none.</param>
+    /// <param name="mode">The mode of a Unix socket's file.</param>
     /// <param name="givesWay">Is asked when no descriptor is left for a client; null: nobody gives way.</param>
     /// <returns>The listener.</returns>
     /// <exception cref="ListenException">It cannot be bound.</exception>
-    public Acceptor Listen(int number, IPEndPoint endPoint, int backlog, int inherited = -1, Acceptor.GivesWay? givesWay = null)
+    public Acceptor Listen(
+        int number, EndPoint endPoint, int backlog, int inherited = -1, UnixFileMode mode = default, Acceptor.GivesWay? givesWay = null)
     {
-        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics, inherited, givesWay);
+        Acceptor acceptor = new(number, endPoint, backlog, _options.Liveness, _metrics, inherited, mode, givesWay);
         _reactors[0].Listen(acceptor, AcceptPlain);
         return acceptor;
     }

@@ -3,7 +3,7 @@ using Megaphone.Interop;
 
 namespace Megaphone.Reactor;
 
-/// <summary>What the kernel counts of a TCP connection, TLS included.</summary>
+/// <summary>What the kernel counts of a TCP connection, TLS included. Of a Unix socket it counts nothing.</summary>
 /// <param name="Received">Bytes that have arrived.</param>
 /// <param name="Sent">Bytes that have arrived at the other end.</param>
 /// <param name="Silence">The time since data last arrived, or since it was connected.</param>

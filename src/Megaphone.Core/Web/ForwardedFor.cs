@@ -12,13 +12,15 @@ internal static class ForwardedFor
     /// <summary>Finds the client: the last address that is no proxy's, looking from the proxy that has connected backwards.</summary>
     /// <param name="head">A whole head that is not malformed.</param>
     /// <param name="trusted">The networks of proxies that are believed.</param>
-    /// <param name="peer">Who has connected.</param>
+    /// <param name="trustsUnix">Whether a proxy that has connected over a Unix socket is believed.</param>
+    /// <param name="peer">Who has connected; null: somebody over a Unix socket.</param>
     /// <param name="speaksTls">What the last proxy says about whether the client speaks TLS; null: nothing, or it is not believed.</param>
     /// <returns>The client; the peer itself if nobody says otherwise who is believed. What is no address ends the search.</returns>
-    public static IPAddress Find(ReadOnlySpan<byte> head, IReadOnlyList<IPNetwork> trusted, IPAddress peer, out bool? speaksTls)
+    public static IPAddress? Find(
+        ReadOnlySpan<byte> head, IReadOnlyList<IPNetwork> trusted, bool trustsUnix, IPAddress? peer, out bool? speaksTls)
     {
         speaksTls = null;
-        if (!Trusts(trusted, peer)) return peer;
+        if (!Trusts(trusted, trustsUnix, peer)) return peer;
         List<string> hops = [];
         RequestHead.TryRead(head, out RequestHead fields);
         while (fields.Next())
@@ -27,13 +29,14 @@ internal static class ForwardedFor
             else if (Ascii.EqualsIgnoreCase(fields.Name, "x-forwarded-proto"u8)) speaksTls = ReadProtocol(fields.Value) ?? speaksTls;
         }
 
-        IPAddress client = peer;
-        for (int i = hops.Count - 1; i >= 0 && Trusts(trusted, client) && ReadAddress(hops[i]) is { } hop; i--) client = hop;
+        IPAddress? client = peer;
+        for (int i = hops.Count - 1; i >= 0 && Trusts(trusted, trustsUnix, client) && ReadAddress(hops[i]) is { } hop; i--) client = hop;
         return client;
     }
 
-    private static bool Trusts(IReadOnlyList<IPNetwork> trusted, IPAddress address)
+    private static bool Trusts(IReadOnlyList<IPNetwork> trusted, bool trustsUnix, IPAddress? address)
     {
+        if (address is null) return trustsUnix;
         foreach (IPNetwork network in trusted)
         {
             if (network.Contains(address)) return true;

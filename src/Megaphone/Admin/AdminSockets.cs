@@ -17,7 +17,7 @@ internal sealed record AdminSockets(IPEndPoint? Configured, IPEndPoint? Real, in
     public static AdminSockets None { get; } = new(null, null, -1, null, -1);
 
     /// <summary>Whether there is one for an address.</summary>
-    public bool Has(IPEndPoint address) => address.Equals(Configured) || address.Equals(Real);
+    public bool Has(EndPoint address) => address.Equals(Configured) || address.Equals(Real);
 
     /// <summary>Writes them.</summary>
     /// <param name="writer">Where to.</param>

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Megaphone.Unix;
 
 namespace Megaphone.Admin;
 
@@ -7,21 +8,16 @@ internal static class OperatorSocket
 {
     private static readonly string Fix = "choose a path in a folder that the service may write to, for example /run/megaphone/admin.sock";
 
-    /// <summary>Binds it. A file that an earlier process has left, which nobody listens on, goes.</summary>
+    /// <summary>Binds it. A socket that an earlier process has left, which nobody listens on, goes.</summary>
     /// <exception cref="IOException">It cannot be bound; the message says why, and what to do.</exception>
     public static Socket Bind(string path)
     {
-        UnixDomainSocketEndPoint address = new(path);
-        if (File.Exists(path))
-        {
-            if (IsInUse(address)) throw new IOException($"another process listens on it; end that, or {Fix}");
-            Remove(path);
-        }
-
+        if (FindObstacle(path) is { } obstacle) throw new IOException(obstacle);
+        UnixPath.Remove(path);
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            socket.Bind(address);
+            socket.Bind(new UnixDomainSocketEndPoint(path));
             return socket;
         }
         catch (SocketException error)
@@ -32,33 +28,18 @@ internal static class OperatorSocket
     }
 
     /// <summary>What keeps a path from being bound, as far as can be known without doing it; null: nothing.</summary>
-    public static string? FindObstacle(string path) =>
-        Directory.Exists(Path.GetDirectoryName(path)) ? null : $"there is no folder {Path.GetDirectoryName(path)}; {Fix}";
+    public static string? FindObstacle(string path) => UnixPath.FindObstacle(path) is { } obstacle ? $"{obstacle.Reason}; {Fix}" : null;
 
-    /// <summary>Removes its file, if it can be.</summary>
+    /// <summary>Removes its file, if it can be, whoever listens.</summary>
     public static void Remove(string path)
     {
         try
         {
-            File.Delete(path);
+            if (UnixPath.IsSocket(path)) File.Delete(path);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // The next process that binds it finds that nobody listens.
-        }
-    }
-
-    private static bool IsInUse(UnixDomainSocketEndPoint address)
-    {
-        using Socket probe = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(address);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
         }
     }
 }

@@ -3,6 +3,7 @@ using Megaphone.Ecm;
 using Megaphone.Links;
 using Megaphone.Protocol;
 using Megaphone.Tls;
+using Megaphone.Unix;
 using Megaphone.Values;
 
 namespace Megaphone.Configuration;
@@ -67,17 +68,21 @@ internal static class EcmSettings
         framing = LinkFramingFor(reader.Read(SettingKeys.Framing.At(items[0])));
         foreach (string item in items)
         {
-            SettingKey<IPEndPoint> listen = SettingKeys.Listen.At(item);
+            SettingKey<EndPoint> listen = SettingKeys.Listen.At(item);
+            IReadOnlyList<IPNetwork?> proxies = reader.ReadList(SettingKeys.ProxyFrom.At(item), []);
             clients.Add(new ClientListenerOptions
             {
                 Listen = reader.Read(listen),
+                SocketMode = reader.Read(SettingKeys.SocketMode.At(item)),
                 Tls = reader.Read(SettingKeys.ClientTls.At(item)),
                 Framing = reader.Read(SettingKeys.Framing.At(item)),
                 Web = ReadWeb(reader, item),
-                ProxyFrom = reader.ReadList(SettingKeys.ProxyFrom.At(item), []),
+                ProxyFrom = [.. proxies.OfType<IPNetwork>()],
+                ProxyFromUnix = proxies.Contains(null),
                 MaxStanzaBytes = reader.Read(SettingKeys.MaxStanzaBytes.At(item)),
             });
             if (given.Count > 0 && !reader.IsGiven(listen)) reader.Refuse(listen, "must be given", "0.0.0.0:5222");
+            if (reader.IsMeant(listen.Path)) RefuseOtherKind(reader, item, clients[^1]);
             string right = framing == LinkFraming.Stanza ? "stanza or web" : "bytes";
             SettingKey<ClientFraming> own = SettingKeys.Framing.At(item);
             if (LinkFramingFor(reader.Read(own)) != framing)
@@ -92,6 +97,28 @@ internal static class EcmSettings
         return clients;
     }
 
+    /// <summary>Nobody connects from a network to a Unix socket, or the other way round: what is meant for the other is a mistake.</summary>
+    private static void RefuseOtherKind(SettingsReader reader, string item, ClientListenerOptions client)
+    {
+        bool isUnix = client.Listen is UnixEndPoint;
+        string listen = $"{SettingKeys.Listen.At(item).Path} is {client.Listen}";
+        SettingKey<UnixFileMode> mode = SettingKeys.SocketMode.At(item);
+        if (!isUnix && reader.IsGiven(mode))
+            reader.Refuse(mode, $"is for a Unix socket, and {listen}", "leave it out, or unix:/run/megaphone/clients.sock as Listen");
+        foreach (SettingKey<IPNetwork?> list in (SettingKey<IPNetwork?>[])[SettingKeys.ProxyFrom.At(item), SettingKeys.WebForwardedFrom.At(item)])
+        {
+            foreach (SettingKey<IPNetwork?> key in reader.Items(list.Parent).Select(list.At).Where(reader.IsGiven))
+            {
+                if (!reader.IsMeant(key.Path) || reader.Read(key) is null == isUnix) continue;
+                reader.Refuse(
+                    key,
+                    isUnix ? $"must be {SettingFormats.Unix}, since {listen}: nobody connects from a network there"
+                        : $"is for a Unix socket, and {listen}",
+                    isUnix ? SettingFormats.Unix : SettingFormats.Network.Example);
+            }
+        }
+    }
+
     private static LinkFraming LinkFramingFor(ClientFraming clients) =>
         clients == ClientFraming.Bytes ? LinkFraming.Bytes : LinkFraming.Stanza;
 
@@ -99,12 +126,14 @@ internal static class EcmSettings
     {
         string section = $"{Clients}:{item}:Web";
         WebOptions defaults = new();
+        IReadOnlyList<IPNetwork?> forwarders = reader.ReadList(SettingKeys.WebForwardedFrom.At(item), []);
         WebOptions web = new()
         {
             Path = reader.Read(SettingKeys.WebPath.At(item)),
             Ping = reader.Read(SettingKeys.WebPing.At(item)),
             HttpTo = reader.Read(SettingKeys.WebHttpTo.At(item)),
-            ForwardedFrom = reader.ReadList(SettingKeys.WebForwardedFrom.At(item), defaults.ForwardedFrom),
+            ForwardedFrom = [.. forwarders.OfType<IPNetwork>()],
+            ForwardedFromUnix = forwarders.Contains(null),
             Origins = reader.ReadList(SettingKeys.WebOrigin.At(item), defaults.Origins),
         };
         SettingKey<ClientFraming> framing = SettingKeys.Framing.At(item);

@@ -5,6 +5,11 @@ namespace Megaphone.Configuration;
 /// <summary>What the kernel thinks of two addresses to listen on.</summary>
 internal static class ListenAddress
 {
+    /// <summary>Whether they cannot both be listened on: the same path of a Unix socket, or what follows.</summary>
+    public static bool Overlap(EndPoint one, EndPoint other) => one is IPEndPoint first && other is IPEndPoint second
+        ? Overlap(first, second)
+        : one.Equals(other);
+
     /// <summary>
     /// Whether they cannot both be listened on: one port, and one address, or one of them stands for all. <c>[::]</c> stands for all of
     /// IPv4 too, as our listeners bind it. Port 0 is any port that is free.

@@ -1,4 +1,5 @@
 using System.Net;
+using Megaphone.Unix;
 
 namespace Megaphone.Configuration;
 
@@ -8,10 +9,10 @@ internal static class ListenerOverlaps
     /// <summary>Refuses each listener that overlaps an earlier one.</summary>
     public static void Refuse(SettingsReader reader, Settings settings)
     {
-        List<(string Key, IPEndPoint Address)> earlier = [];
-        foreach ((string key, IPEndPoint address) in settings.Listeners.Where(listener => reader.IsMeant(listener.Key)))
+        List<(string Key, EndPoint Address)> earlier = [];
+        foreach ((string key, EndPoint address) in All(settings).Where(listener => reader.IsMeant(listener.Key)))
         {
-            (string Key, IPEndPoint Address) other = earlier.Find(one => ListenAddress.Overlap(one.Address, address));
+            (string Key, EndPoint Address) other = earlier.Find(one => ListenAddress.Overlap(one.Address, address));
             earlier.Add((key, address));
             if (other.Key is null) continue;
 
@@ -20,15 +21,24 @@ internal static class ListenerOverlaps
             else Refuse(key, address, other.Key, other.Address);
         }
 
-        void Refuse(string key, IPEndPoint address, string other, IPEndPoint otherAddress) => reader.Refuse(
+        void Refuse(string key, EndPoint address, string other, EndPoint otherAddress) => reader.Refuse(
             key,
             $"overlaps {other}, which is {otherAddress} (this is {address}): only one of them can be listened on",
-            $"{FreeFor(settings, address)}, or one of the two alone");
+            $"{(key == SettingKeys.AdminSocket.Path ? SettingKeys.AdminSocket.Example : FreeFor(settings, address))}, or one of the two alone");
     }
 
-    /// <summary>The next port on which an address is nobody else's.</summary>
-    private static IPEndPoint FreeFor(Settings settings, IPEndPoint address)
+    private static IEnumerable<(string Key, EndPoint Address)> All(Settings settings) =>
+    [
+        .. settings.Listeners,
+        .. settings.Admin?.Socket is { } path && UnixEndPoint.Parse(UnixEndPoint.Prefix + path) is { } socket
+            ? [(SettingKeys.AdminSocket.Path, socket)]
+            : Array.Empty<(string, EndPoint)>(),
+    ];
+
+    /// <summary>The next port on which an address is nobody else's, or another path.</summary>
+    private static EndPoint FreeFor(Settings settings, EndPoint listening)
     {
+        if (listening is not IPEndPoint address) return UnixEndPoint.Parse("unix:/run/megaphone/others.sock")!;
         IPEndPoint free = new(address.Address, address.Port);
         while (settings.Listeners.Any(listener => ListenAddress.Overlap(listener.Address, free)))
             free.Port = free.Port == IPEndPoint.MaxPort ? 1024 : free.Port + 1;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Megaphone.Ecm;
 using Megaphone.Tls;
+using Megaphone.Unix;
 using Megaphone.Values;
 using Microsoft.Extensions.Logging;
 
@@ -12,11 +13,31 @@ namespace Megaphone.Configuration;
 /// </summary>
 internal static class SettingFormats
 {
+    /// <summary>By which a list of proxies has those who connect over a Unix socket.</summary>
+    public const string Unix = "unix";
+
     /// <summary>Whether a section that can be switched is on.</summary>
     public static ValueFormat<bool> Section { get; } = ValueFormats.Switch with { Read = ReadSection, Form = "true, false, or a section" };
 
     /// <summary>An address to listen on.</summary>
     public static ValueFormat<IPEndPoint> Listen { get; } = new(ReadListen, "127.0.0.1:5222, [::1]:5222 or *:5222") { Form = "ADDRESS:PORT" };
+
+    /// <summary>An address to listen on, or the path of a Unix socket.</summary>
+    public static ValueFormat<EndPoint> ListenAny { get; } = new(
+        ReadListenAny, "127.0.0.1:5222, [::1]:5222, *:5222 or unix:/run/megaphone/clients.sock")
+    {
+        Form = "ADDRESS:PORT or unix:/PATH",
+    };
+
+    /// <summary>The mode of a file, as chmod(1) takes it.</summary>
+    public static ValueFormat<UnixFileMode> FileMode { get; } = new(ReadFileMode, "0666")
+    {
+        Form = "0000 to 0777",
+        Write = value => "0" + Convert.ToString((int)value, 8),
+    };
+
+    /// <summary>A network of proxies, or null: whoever connects over a Unix socket.</summary>
+    public static ValueFormat<IPNetwork?> Proxies { get; } = new(ReadProxies, "10.0.0.0/8 or unix") { Form = "ADDRESS/BITS or unix" };
 
     /// <summary>Where sessions are connected to; null for the built-in echo.</summary>
     public static ValueFormat<HostPort?> Backend { get; } = new(ReadBackend, "tcp://127.0.0.1:5222 or echo:")
@@ -106,6 +127,38 @@ internal static class SettingFormats
 
         value = new IPEndPoint(address, given.Port);
         return null;
+    }
+
+    private static string? ReadListenAny(string text, out EndPoint value)
+    {
+        if (text.StartsWith(UnixEndPoint.Prefix, StringComparison.Ordinal))
+        {
+            UnixEndPoint? path = UnixEndPoint.Parse(text);
+            value = path ?? (EndPoint)new IPEndPoint(IPAddress.Loopback, 0);
+            return path is null ? NoPath : null;
+        }
+
+        string? wrong = ReadListen(text, out IPEndPoint address);
+        value = address;
+        return wrong is null || text.Contains(':') ? wrong : $"{wrong}; or {UnixEndPoint.Prefix}/PATH";
+    }
+
+    private static string NoPath => $"must be {UnixEndPoint.Prefix} and the full path of a socket, of at most {UnixEndPoint.LongestPath} bytes";
+
+    private static string? ReadFileMode(string text, out UnixFileMode value)
+    {
+        bool isMode = text.Length is 3 or 4 && text.All(digit => digit is >= '0' and <= '7') && (text.Length == 3 || text[0] == '0');
+        value = isMode ? (UnixFileMode)Convert.ToInt32(text, 8) : default;
+        return isMode ? null : "must be the mode of a file, in three octal digits behind a zero";
+    }
+
+    private static string? ReadProxies(string text, out IPNetwork? value)
+    {
+        value = null;
+        if (text == Unix) return null;
+        string? wrong = ReadNetwork(text, out IPNetwork network);
+        value = network;
+        return wrong is null ? null : "must be ADDRESS/BITS, with no bit set behind these; or unix, who connects over a Unix socket";
     }
 
     private static string? ReadOrigin(string text, out string value)

@@ -34,10 +34,13 @@ internal static class SettingKeys
 
     public static readonly SettingKey<bool> Ecm = Table.Section(
         "Ecm", true, "whether clients are held, and carried over links", shown: "true, unless Hub is on");
-    public static readonly SettingKey<IPEndPoint> Listen = Table.Add(
-        "Ecm:Clients:N:Listen", SettingFormats.Listen, ListenerDefaults.Listen,
+    public static readonly SettingKey<EndPoint> Listen = Table.Add(
+        "Ecm:Clients:N:Listen", SettingFormats.ListenAny, ListenerDefaults.Listen,
         "where clients connect; an IPv6 address stands in brackets, `*` and `[::]` are all addresses of IPv4 and IPv6, and port 0 is any that is "
-        + "free");
+        + "free; `unix:` is a Unix socket, for a proxy on this machine");
+    public static readonly SettingKey<UnixFileMode> SocketMode = Table.Add(
+        "Ecm:Clients:N:SocketMode", SettingFormats.FileMode, ListenerDefaults.SocketMode,
+        "mode of a Unix socket's file, which is the service's user's and group's: whoever may write to it may connect");
     public static readonly SettingKey<ClientFraming> Framing = Table.Add(
         "Ecm:Clients:N:Framing", SettingFormats.ClientFraming, ListenerDefaults.Framing,
         "what a packet carries: bytes as they come, or one piece of an XMPP stream, as ejabberd's module wants it, which clients send over TCP "
@@ -48,9 +51,11 @@ internal static class SettingKeys
     public static readonly SettingKey<int> MaxStanzaBytes = Table.Size(
         "Ecm:Clients:N:MaxStanzaBytes", 10_000, 16 << 20, ListenerDefaults.MaxStanzaBytes,
         "longest stanza, with `stanza` and `web` framing; at most `Ecm:MaxPacketBytes` less 32, and a quarter of the ring");
-    public static readonly SettingKey<IPNetwork> ProxyFrom = Table.Add(
-        "Ecm:Clients:N:ProxyFrom:M", SettingFormats.Network, default,
-        "network of proxies: who connects from there must begin with a PROXY header, version 1 or 2, and is whom that names", shown: "none");
+    public static readonly SettingKey<IPNetwork?> ProxyFrom = Table.Add(
+        "Ecm:Clients:N:ProxyFrom:M", SettingFormats.Proxies, default,
+        "network of proxies, `unix` where `Listen` is a Unix socket: who connects from there must begin with a PROXY header, version 1 or 2, and is "
+        + "whom that names",
+        shown: "none");
     public static readonly SettingKey<long> IncompleteBytes = Table.LongSize(
         "Ecm:IncompleteBytes", 1 << 20, 1L << 50, EcmDefaults.IncompleteBytes,
         "memory of stanzas that have not arrived whole, all clients' together, with `stanza` and `web` framing");
@@ -66,9 +71,10 @@ internal static class SettingKeys
         "Ecm:Clients:N:Web:HttpTo", SettingFormats.HttpTo, WebDefaults.HttpTo,
         "where all but WebSockets are relayed to, behind a PROXY header of version 2: ejabberd's `ejabberd_http` with `use_proxy_protocol: true`, "
         + "for BOSH and whatever else it serves; without it they are refused");
-    public static readonly SettingKey<IPNetwork> WebForwardedFrom = Table.Add(
-        "Ecm:Clients:N:Web:ForwardedFrom:M", SettingFormats.Network, default,
-        "network of proxies that are believed when `X-Forwarded-For` and `X-Forwarded-Proto` say who the client of a WebSocket is", shown: "none");
+    public static readonly SettingKey<IPNetwork?> WebForwardedFrom = Table.Add(
+        "Ecm:Clients:N:Web:ForwardedFrom:M", SettingFormats.Proxies, default,
+        "network of proxies, or `unix`, that are believed when `X-Forwarded-For` and `X-Forwarded-Proto` say who the client of a WebSocket is",
+        shown: "none");
 
     public static readonly SettingKey<string?> TlsCertificate = Table.File(
         "Ecm:Tls:Certificates:N:Certificate", "/etc/megaphone/example.org.pem",

@@ -63,12 +63,15 @@ internal sealed record Settings
         + (Hub?.MaxLinks ?? 0) + (Admin is null ? 0 : AdminOptions.MaxConnections);
 
     /// <summary>Every address that is listened on, with its key.</summary>
-    public IReadOnlyList<(string Key, IPEndPoint Address)> Listeners =>
+    public IReadOnlyList<(string Key, EndPoint Address)> Listeners =>
     [
         .. (Ecm?.Clients ?? []).Select((client, i) => ($"Ecm:Clients:{i}:Listen", client.Listen)),
-        .. Hub is null ? Array.Empty<(string, IPEndPoint)>() : [("Hub:Listen", Hub.Listen)],
-        .. Admin is null ? Array.Empty<(string, IPEndPoint)>() : [("Admin:Listen", Admin.Listen)],
+        .. Hub is null ? Array.Empty<(string, EndPoint)>() : [("Hub:Listen", Hub.Listen)],
+        .. Admin is null ? Array.Empty<(string, EndPoint)>() : [("Admin:Listen", Admin.Listen)],
     ];
+
+    /// <summary>The ports among them.</summary>
+    public IEnumerable<int> ListeningPorts => Listeners.Select(listener => listener.Address).OfType<IPEndPoint>().Select(address => address.Port);
 
     /// <summary>Everything outside this process that is connected to.</summary>
     public IReadOnlyList<Target> Targets =>

@@ -57,8 +57,8 @@ internal static class StartFailures
     public static StartFailedException CannotListen(Settings settings, Exception error, string section)
     {
         // Addresses that were bound before it are in use by this process.
-        IPEndPoint? failed = (error as ListenException)?.EndPoint;
-        foreach ((string key, IPEndPoint address) in settings.Listeners)
+        EndPoint? failed = (error as ListenException)?.EndPoint;
+        foreach ((string key, EndPoint address) in settings.Listeners)
         {
             if (!key.StartsWith(section, StringComparison.Ordinal) || (failed is not null && !failed.Equals(address))) continue;
             if (BindProbe.Try(address) is { } obstacle)

@@ -36,7 +36,7 @@ internal sealed record StateHead(EcmHead? Ecm, HubHead? Hub, AdminSockets Admin)
         if (settings.Hub is null && Hub is not null) return "Hub: to take a role out needs a restart: drain it first (SIGUSR1)";
         if (settings.Ecm is { } ecm && Ecm?.FindObstacle(ecm) is { } ofEcm) return ofEcm;
         if (settings.Hub is { } hub && Hub?.FindObstacle(hub) is { } ofHub) return ofHub;
-        foreach ((string key, IPEndPoint address) in settings.Listeners)
+        foreach ((string key, EndPoint address) in settings.Listeners)
         {
             bool isThere = key.StartsWith("Admin:", StringComparison.Ordinal) ? Admin.Has(address)
                 : key.StartsWith("Hub:", StringComparison.Ordinal) ? Hub?.HasListener(address) is true

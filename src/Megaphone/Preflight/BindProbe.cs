@@ -1,15 +1,28 @@
 using System.Net;
 using System.Net.Sockets;
+using Megaphone.Unix;
 
 namespace Megaphone.Preflight;
 
 /// <summary>Finds out whether an address can be listened on, and if not, why; without listening.</summary>
 internal static class BindProbe
 {
-    /// <summary>Binds a socket to the address and closes it again.</summary>
+    /// <summary>Binds a socket to the address and closes it again; of a Unix socket it only looks whether that could be done.</summary>
     /// <returns>Why it cannot be bound; null when it can.</returns>
-    public static Obstacle? Try(IPEndPoint address)
+    public static Obstacle? Try(EndPoint listening)
     {
+        if (listening is UnixEndPoint { Path: var path })
+        {
+            return UnixPath.FindObstacle(path) is { } there
+                ? new Obstacle(there.Reason, there.Fix)
+                {
+                    IsForbidden = there.IsForbidden,
+                    Service = ListeningSockets.IsService(there.Process) ? there.Process : null,
+                }
+                : null;
+        }
+
+        IPEndPoint address = (IPEndPoint)listening;
         try
         {
             using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);

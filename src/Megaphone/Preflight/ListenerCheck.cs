@@ -1,6 +1,7 @@
 using System.Net;
 using Megaphone.Configuration;
 using Megaphone.Ecm;
+using Megaphone.Unix;
 using Megaphone.Values;
 
 namespace Megaphone.Preflight;
@@ -17,13 +18,16 @@ internal sealed class ListenerCheck(Settings settings, MachineFacts machine)
         return [.. settings.Listeners.Select(check.Bind), .. check.Ports(), .. check.Browsers(), .. check.Exposure()];
     }
 
-    private Finding Bind((string Key, IPEndPoint Address) listener)
+    private Finding Bind((string Key, EndPoint Address) listener)
     {
-        (string key, IPEndPoint address) = listener;
+        (string key, EndPoint address) = listener;
         return machine.Bindable[address] switch
         {
             null => new(Verdict.Ok, key, $"{address} can be bound"),
-            { IsForbidden: true } when machine.Unit is { MayListenBelow1024: true } unit =>
+            { Service: null } when address is UnixEndPoint { Path: var path } && machine.Unit is { } unit
+                && unit.RuntimeFolders.Contains(Path.GetDirectoryName(path)) && !UnixPath.Exists(path) =>
+                new(Verdict.Ok, key, $"{address}: {Path.GetDirectoryName(path)} is made for the service, by {unit.Path}"),
+            { IsForbidden: true } when address is IPEndPoint && machine.Unit is { MayListenBelow1024: true } unit =>
                 new(Verdict.Ok, key, $"{address}: this user may not listen there, and the service may, by {unit.Path}"),
             { Service: { } process } => new(
                 Verdict.Warn,
@@ -40,7 +44,7 @@ internal sealed class ListenerCheck(Settings settings, MachineFacts machine)
         if (machine.LocalPorts is not { } range) yield break;
         List<int> exposed =
         [
-            .. settings.Listeners.Select(listener => listener.Address.Port).Distinct().Order()
+            .. settings.ListeningPorts.Distinct().Order()
                 .Where(port => port != 0 && range.First <= port && port <= range.Last && !machine.ReservedPorts.Contains(port)),
         ];
         if (exposed.Count == 0) yield break;
@@ -67,6 +71,8 @@ internal sealed class ListenerCheck(Settings settings, MachineFacts machine)
             yield return new(Verdict.Ok, "Hub", "takes links, and knows no XMPP: browsers connect to an ECM, with Ecm:Clients:N:Framing web");
     }
 
+    private static bool IsExposed(EndPoint listening) => listening is IPEndPoint address && !IPAddress.IsLoopback(address.Address);
+
     /// <summary>What others on the network can read, or ask for.</summary>
     private IEnumerable<Finding> Exposure()
     {
@@ -74,7 +80,7 @@ internal sealed class ListenerCheck(Settings settings, MachineFacts machine)
         {
             // Where packets carry bytes, the server behind does TLS.
             ClientListenerOptions client = settings.Ecm.Clients[i];
-            if (client.Tls != ClientTls.None || client.Framing == ClientFraming.Bytes || IPAddress.IsLoopback(client.Listen.Address)) continue;
+            if (client.Tls != ClientTls.None || client.Framing == ClientFraming.Bytes || !IsExposed(client.Listen)) continue;
             string tls = client.Framing == ClientFraming.Web ? "direct" : "starttls";
             yield return new(
                 Verdict.Warn,

@@ -68,11 +68,26 @@ internal static class ListeningSockets
         return new IPEndPoint(ParseAddress(local[0]), int.Parse(local[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
     }
 
+    /// <summary>Whether a process is a Megaphone.</summary>
+    public static bool IsService(int process)
+    {
+        try
+        {
+            return process > 0 && IsService($"/proc/{process}");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private static bool IsService(string process) => File.ReadAllText($"{process}/comm").TrimEnd('\n') == Service;
+
     private static bool Has(string process, HashSet<string> sockets)
     {
         try
         {
-            return File.ReadAllText($"{process}/comm").TrimEnd('\n') == Service
+            return IsService(process)
                 && Directory.EnumerateFiles($"{process}/fd").Any(descriptor => sockets.Contains(new FileInfo(descriptor).LinkTarget ?? ""));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

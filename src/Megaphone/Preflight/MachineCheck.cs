@@ -147,8 +147,7 @@ internal sealed class MachineCheck(Settings settings, MachineFacts machine)
         }
 
         // Among all ports are those of our listeners: no connection must have them when the service starts.
-        ReservedPorts reserved = machine.ReservedPorts.With(
-            settings.Listeners.Select(listener => listener.Address.Port).Where(port => port >= FirstLocalPort));
+        ReservedPorts reserved = machine.ReservedPorts.With(settings.ListeningPorts.Where(port => port >= FirstLocalPort));
         int most = LastLocalPort - FirstLocalPort + 1 - reserved.CountWithin(FirstLocalPort, LastLocalPort);
         List<string> fix = [];
         if (ports < most) fix.Add($"sysctl -w net.ipv4.ip_local_port_range=\"{FirstLocalPort} {LastLocalPort}\" {reserved}");

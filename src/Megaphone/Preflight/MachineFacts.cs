@@ -34,7 +34,7 @@ internal sealed record MachineFacts
     public required long? TcpMemory { get; init; }
 
     /// <summary>For each configured listener why it cannot be bound; null when it can.</summary>
-    public required IReadOnlyDictionary<IPEndPoint, BindProbe.Obstacle?> Bindable { get; init; }
+    public required IReadOnlyDictionary<EndPoint, BindProbe.Obstacle?> Bindable { get; init; }
 
     /// <summary>The certificates for clients; none when no listener uses TLS, or when they cannot be used.</summary>
     public IReadOnlyList<CertificateChain> Certificates { get; init; } = [];

@@ -11,6 +11,9 @@ internal sealed record UnitFacts(string Path, string? Configuration, long? OpenF
 {
     private const string Unit = "megaphone.service";
 
+    /// <summary>The folders below /run that are made for the service.</summary>
+    public IReadOnlyList<string> RuntimeFolders { get; init; } = [];
+
     /// <summary>Where units are looked for: what stands in a folder hides what stands in later ones.</summary>
     private static readonly string[] Folders =
     [
@@ -47,6 +50,10 @@ internal sealed record UnitFacts(string Path, string? Configuration, long? OpenF
             facts = parts[0] switch
             {
                 "ExecStart" => facts with { Configuration = ConfigurationIn(value) },
+                "RuntimeDirectory" => facts with
+                {
+                    RuntimeFolders = [.. value.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(folder => $"/run/{folder}")],
+                },
                 "LimitNOFILE" => facts with { OpenFiles = HardLimit(value) },
 
                 // A list, to which each line adds, and which an empty one clears.

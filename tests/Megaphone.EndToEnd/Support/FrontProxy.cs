@@ -32,8 +32,9 @@ internal sealed class FrontProxy : IDisposable
     public IReadOnlyList<IPEndPoint> Listeners { get; }
 
     /// <summary>Starts HAProxy, which also looks at each server twenty times a second, as it would for its health.</summary>
-    /// <param name="relays">What each listener says behind <c>bind</c> and its address, and behind <c>server</c>; and where it leads to.</param>
-    public static Task<FrontProxy> HaProxyAsync(params (string Bind, string Server, IPEndPoint To)[] relays)
+    /// <param name="relays">What each listener says behind <c>bind</c> and its address, and behind <c>server</c>; and where it leads to, an
+    /// address or a Unix socket.</param>
+    public static Task<FrontProxy> HaProxyAsync(params (string Bind, string Server, EndPoint To)[] relays)
     {
         return StartAsync(new FrontProxy(relays.Length, Configuration, file => ["/usr/sbin/haproxy", "-db", "-f", file]));
 
@@ -41,7 +42,7 @@ internal sealed class FrontProxy : IDisposable
             "defaults\n  mode tcp\n  unique-id-format %[uuid()]\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n"
             + string.Concat(relays.Select((relay, i) =>
                 $"listen {i}\n  bind {proxy.Listeners[i]} {relay.Bind}\n"
-                + $"  server ecm {relay.To} source {Source} check inter 50ms {relay.Server}\n"));
+                + $"  server ecm {(relay.To is IPEndPoint to ? $"{to} source {Source}" : $"unix@{relay.To}")} check inter 50ms {relay.Server}\n"));
     }
 
     /// <summary>Starts nginx, which knows version 1 of the header.</summary>

@@ -15,9 +15,10 @@ internal sealed class MegaphoneProcess : IDisposable
         _process = process;
         foreach (string part in ready.Split(' ').Where(part => part.Contains('=')))
         {
-            IPEndPoint[] addresses = [.. part[(part.IndexOf('=') + 1)..].Split(',').Select(IPEndPoint.Parse)];
+            string[] listeners = part[(part.IndexOf('=') + 1)..].Split(',');
+            IPEndPoint[] addresses = [.. listeners.Where(listener => !listener.StartsWith("unix:")).Select(IPEndPoint.Parse)];
             if (part.StartsWith("ecm=", StringComparison.Ordinal)) ClientListeners = addresses;
-            if (part.StartsWith("hub=", StringComparison.Ordinal)) Hub = addresses[0];
+            if (part.StartsWith("hub=", StringComparison.Ordinal)) Hub = addresses.FirstOrDefault(Hub);
             if (part.StartsWith("admin=", StringComparison.Ordinal)) Admin = addresses[0];
         }
     }
@@ -25,7 +26,7 @@ internal sealed class MegaphoneProcess : IDisposable
     /// <summary>Where clients connect to; the first, where there are many.</summary>
     public IPEndPoint Clients => ClientListeners[0];
 
-    /// <summary>Where clients connect to.</summary>
+    /// <summary>Where clients connect to, Unix sockets aside.</summary>
     public IReadOnlyList<IPEndPoint> ClientListeners { get; } = [];
 
     /// <summary>Where links connect to.</summary>

@@ -4,16 +4,18 @@ using System.Text;
 
 namespace Megaphone.EndToEnd.Support;
 
-/// <summary>One TCP connection held by a test: a client of the ECM, or what a backend has accepted.</summary>
+/// <summary>One connection held by a test: a client of the ECM, or what a backend has accepted.</summary>
 internal sealed class TestConnection(Socket socket) : IDisposable
 {
     private readonly Socket _socket = socket;
 
-    /// <summary>This end's address.</summary>
-    public IPEndPoint Local { get; } = (IPEndPoint)socket.LocalEndPoint!;
+    private static readonly IPEndPoint Nowhere = new(IPAddress.None, 0);
+
+    /// <summary>This end's address; that of a Unix socket is none.</summary>
+    public IPEndPoint Local { get; } = socket.LocalEndPoint as IPEndPoint ?? Nowhere;
 
     /// <summary>The other end's address.</summary>
-    public IPEndPoint Remote { get; } = (IPEndPoint)socket.RemoteEndPoint!;
+    public IPEndPoint Remote { get; } = socket.RemoteEndPoint as IPEndPoint ?? Nowhere;
 
     /// <summary>Connects.</summary>
     /// <param name="to">Where to.</param>
@@ -27,6 +29,25 @@ internal sealed class TestConnection(Socket socket) : IDisposable
             if (receiveBuffer is { } bytes) socket.ReceiveBufferSize = bytes;
             if (from is not null) socket.Bind(new IPEndPoint(from, 0));
             await BoundedWait.WithinAsync(socket.ConnectAsync(to), $"a connection to {to}");
+            return new TestConnection(socket);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Connects to a Unix socket.</summary>
+    /// <param name="path">Its path.</param>
+    /// <param name="from">The path that this end binds first; null: it has none, as is usual.</param>
+    public static async Task<TestConnection> ConnectToAsync(string path, string? from = null)
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            if (from is not null) socket.Bind(new UnixDomainSocketEndPoint(from));
+            await BoundedWait.WithinAsync(socket.ConnectAsync(new UnixDomainSocketEndPoint(path)), $"a connection to {path}");
             return new TestConnection(socket);
         }
         catch

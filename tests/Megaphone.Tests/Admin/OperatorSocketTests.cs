@@ -35,6 +35,16 @@ public sealed class OperatorSocketTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_is_no_socket_stays_what_it_is()
+    {
+        File.WriteAllText(Path, "somebody's");
+        IOException error = Assert.Throws<IOException>(() => OperatorSocket.Bind(Path));
+        Assert.Contains("a file is there that is no socket; choose a path", error.Message, StringComparison.Ordinal);
+        OperatorSocket.Remove(Path);
+        Assert.Equal("somebody's", File.ReadAllText(Path));
+    }
+
+    [Fact]
     public void A_folder_that_is_not_there_is_said()
     {
         string path = System.IO.Path.Combine(_folder, "missing", "admin.sock");

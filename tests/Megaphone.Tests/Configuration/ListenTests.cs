@@ -38,7 +38,8 @@ public class ListenTests
     public void What_only_looks_like_it_is_refused(string written)
     {
         string line = Assert.Single(Problems($$"""{ "Ecm": { "Clients": [ { "Listen": "{{written}}" } ] } }"""));
-        Assert.Matches($"""^Ecm:Clients:0:Listen "{Regex.Escape(written)}" from FILE: must be (ADDRESS:PORT|an address of this machine), .+\*:5222""", line);
+        string key = $"Ecm:Clients:0:Listen \"{Regex.Escape(written)}\" from FILE: ";
+        Assert.Matches($@"^{key}must be (ADDRESS:PORT|an address of this machine), .+\*:5222", line);
     }
 
     [Fact]
@@ -83,6 +84,92 @@ public class ListenTests
         "Hub:Listen \"*:6280\" from FILE: is reachable from outside",
         Assert.Single(Problems("""{ "Hub": { "Listen": "*:6280" } }""")),
         StringComparison.Ordinal);
+
+    [Fact]
+    public void Clients_may_connect_to_a_Unix_socket_through_a_proxy_or_without()
+    {
+        Settings settings = Configured.Right("""
+            {
+              "Ecm": {
+                "Clients": [
+                  { "Listen": "unix:/run/megaphone/clients.sock", "ProxyFrom": [ "unix" ], "Framing": "stanza" },
+                  { "Listen": "unix:/run/megaphone/web.sock", "SocketMode": "0666", "Framing": "web", "Web": { "ForwardedFrom": [ "unix" ] } },
+                  { "Listen": "unix:/run/megaphone/plain.sock", "SocketMode": 600, "Framing": "stanza" },
+                  { "Listen": "*:5222", "ProxyFrom": [ "10.0.0.0/8" ], "Framing": "stanza" }
+                ]
+              }
+            }
+            """);
+        Assert.Equal(
+            ["unix:/run/megaphone/clients.sock", "unix:/run/megaphone/web.sock", "unix:/run/megaphone/plain.sock", "[::]:5222", "127.0.0.1:6281"],
+            settings.Listeners.Select(listener => $"{listener.Address}"));
+        Assert.Equal(
+            [(true, 0), (false, 0), (false, 0), (false, 1)],
+            settings.Ecm!.Clients.Select(client => (client.ProxyFromUnix, client.ProxyFrom.Count)));
+        Assert.Equal(["660", "666", "600", "660"], settings.Ecm.Clients.Select(client => Convert.ToString((int)client.SocketMode, 8)));
+        Assert.True(settings.Ecm.Clients[1].Web!.ForwardedFromUnix);
+    }
+
+    [Theory]
+    [InlineData("clients.sock", "must be unix: and the full path of a socket, of at most 107 bytes")]
+    [InlineData("", "must be unix: and the full path of a socket, of at most 107 bytes")]
+    [InlineData("/run/megaphone/", "must be unix: and the full path of a socket, of at most 107 bytes")]
+    public void A_path_that_cannot_be_is_told(string path, string wrong) => Assert.Equal(
+        [
+            $"Ecm:Clients:0:Listen \"unix:{path}\" from FILE: {wrong}; "
+            + "for example 127.0.0.1:5222, [::1]:5222, *:5222 or unix:/run/megaphone/clients.sock",
+        ],
+        Problems($$"""{ "Ecm": { "Clients": [ { "Listen": "unix:{{path}}" } ] } }"""));
+
+    [Fact]
+    public void What_is_for_a_Unix_socket_and_what_is_for_an_address_is_told_apart()
+    {
+        Assert.Equal(
+            [
+                "Ecm:Clients:0:ProxyFrom:0 \"10.0.0.0/8\" from FILE: must be unix, since Ecm:Clients:0:Listen is unix:/run/a.sock: "
+                + "nobody connects from a network there; for example unix",
+                "Ecm:Clients:1:SocketMode \"0666\" from FILE: is for a Unix socket, and Ecm:Clients:1:Listen is 127.0.0.1:5222; "
+                + "for example leave it out, or unix:/run/megaphone/clients.sock as Listen",
+                "Ecm:Clients:1:ProxyFrom:0 \"unix\" from FILE: is for a Unix socket, and Ecm:Clients:1:Listen is 127.0.0.1:5222; "
+                + "for example 10.0.0.0/8 or 2001:db8::1/128",
+            ],
+            Problems("""
+                {
+                  "Ecm": { "Clients": [
+                    { "Listen": "unix:/run/a.sock", "ProxyFrom": [ "10.0.0.0/8", "unix" ] },
+                    { "Listen": "127.0.0.1:5222", "ProxyFrom": [ "unix" ], "SocketMode": "0666" } ] }
+                }
+                """));
+        Assert.Equal(
+            [
+                "Ecm:Clients:0:SocketMode \"rw-rw----\" from FILE: must be the mode of a file, in three octal digits behind a zero; for example 0666",
+                "Ecm:Clients:0:ProxyFrom:0 \"unix:\" from FILE: must be ADDRESS/BITS, with no bit set behind these; "
+                + "or unix, who connects over a Unix socket; for example 10.0.0.0/8 or unix",
+            ],
+            Problems("""
+                { "Ecm": { "Clients": [ { "Listen": "unix:/run/a.sock", "ProxyFrom": [ "unix:" ], "SocketMode": "rw-rw----" } ] } }
+                """)
+                .OrderDescending(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void One_path_is_listened_on_once_the_operators_included()
+    {
+        Assert.Equal(
+            [
+                "Ecm:Clients:1:Listen \"unix:/run//a.sock\" from FILE: overlaps Ecm:Clients:0:Listen, which is unix:/run/a.sock "
+                + "(this is unix:/run/a.sock): only one of them can be listened on; for example unix:/run/megaphone/others.sock, "
+                + "or one of the two alone",
+                "Admin:Socket \"/run/a.sock\" from FILE: overlaps Ecm:Clients:0:Listen, which is unix:/run/a.sock "
+                + "(this is unix:/run/a.sock): only one of them can be listened on; for example /run/megaphone/admin.sock, or one of the two alone",
+            ],
+            Problems("""
+                {
+                  "Ecm": { "Clients": [ { "Listen": "unix:/run/a.sock" }, { "Listen": "unix:/run//a.sock" } ] },
+                  "Admin": { "Socket": "/run/a.sock" }
+                }
+                """));
+    }
 
     [Theory]
     [InlineData("[::]:6281", "127.0.0.1:6281")]

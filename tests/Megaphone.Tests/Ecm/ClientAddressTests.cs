@@ -27,6 +27,18 @@ public class ClientAddressTests
     }
 
     [Fact]
+    public void Clients_of_Unix_sockets_are_one_that_is_of_no_network()
+    {
+        ClientAddress unix = ClientAddress.Of(NativeAddress.Unix);
+        Assert.Equal(("unix", true, false, true), (unix.ToString(), unix.IsUnix, unix.IsV4, unix.IsPossible));
+        Assert.Equal(unix, unix.Within(32, 16));
+        Assert.True(unix.WriteTo(new byte[16]).IsEmpty);
+        Assert.False(new ClientAddress(unix.Value + 1).IsPossible);
+        foreach (string address in (string[])["::", "0.0.0.0", "127.0.0.1", "fe80::1"]) Assert.NotEqual(unix, Of(address));
+        Assert.False(new NetworkList([IPNetwork.Parse("::/0"), IPNetwork.Parse("0.0.0.0/0")]).Contains(NativeAddress.Unix));
+    }
+
+    [Fact]
     public void A_prefix_leaves_as_many_bits()
     {
         Assert.Equal("192.0.0.0", Of("192.0.2.7").Within(16, 64).ToString());

@@ -41,6 +41,32 @@ public sealed class ClientLimitsTests : IDisposable
     }
 
     [Fact]
+    public void Nothing_limits_who_connects_over_a_Unix_socket_but_who_a_proxy_names_there_is_limited()
+    {
+        LimitOptions strict = new()
+        {
+            PerAddress = 1,
+            PerAddressRate = 1,
+            Allow = [IPNetwork.Parse("192.0.2.0/24")],
+            Deny = [IPNetwork.Parse("2001:db8::/32")],
+            Exempt = [],
+        };
+        using ClientLimits limits = new(strict, 100, _metrics);
+        for (ulong id = 1; id <= 10; id++)
+        {
+            Assert.True(limits.TryArrive(NativeAddress.Unix));
+            limits.Begin(new ConnectionId(id), NativeAddress.Unix);
+        }
+
+        Assert.Equal(10, limits.NotLoggedIn(NativeAddress.Unix));
+        Assert.True(limits.TryFind(new ConnectionId(1), out ClientAddress address) && address.IsUnix);
+        for (ulong id = 1; id <= 10; id++) limits.Leave(new ConnectionId(id), isUser: true);
+        Assert.Equal(0, limits.NotLoggedIn(NativeAddress.Unix));
+        Assert.True(limits.TryArrive(Peer));
+        Assert.False(limits.TryArrive(Peer));
+    }
+
+    [Fact]
     public void Who_gives_way_has_not_logged_in_and_has_an_address_with_very_many_such_and_more_than_the_newcomers()
     {
         NativeAddress newcomer = new(new IPEndPoint(IPAddress.Parse("192.0.2.2"), 50_000));

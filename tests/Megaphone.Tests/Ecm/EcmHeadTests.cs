@@ -2,6 +2,8 @@ using System.Net;
 using Megaphone.Ecm;
 using Megaphone.Links;
 using Megaphone.Protocol;
+using Megaphone.Tests.Handover;
+using Megaphone.Unix;
 using Megaphone.Values;
 using Xunit;
 
@@ -97,6 +99,24 @@ public class EcmHeadTests
 
     private static EcmHead.Listener Open(ClientListenerOptions options) =>
         new(options.Listen, options.Listen, options.MaxStanzaBytes, options.Web?.Ping, Descriptor: -1);
+
+    [Fact]
+    public void A_Unix_socket_is_found_again_by_its_path()
+    {
+        UnixEndPoint path = UnixEndPoint.Parse("unix:/run/megaphone/clients.sock")!;
+        EcmHead.Listener listener = new(path, path, Small, null, Descriptor: 7);
+        EcmHead head = HandedOver.Copy(writer => Head([listener, Closed(new FormerListener(Small, null))]).Save(writer), EcmHead.Restore);
+
+        Assert.Equal(listener, head.Listeners[0]);
+        Assert.True(head.Listeners[0].IsOpen);
+        Assert.False(head.Listeners[1].IsOpen);
+        Assert.True(head.HasListener(UnixEndPoint.Parse("unix:/run/megaphone/clients.sock")!));
+        Assert.False(head.HasListener(UnixEndPoint.Parse("unix:/run/megaphone/others.sock")!));
+        HashSet<int> taken = [];
+        Assert.Equal((7, -1), (head.TakeDescriptor(path, taken), head.TakeDescriptor(path, taken)));
+        EcmOptions same = Options() with { Clients = [new ClientListenerOptions { Listen = path, MaxStanzaBytes = Small }] };
+        Assert.Equal([0, 1], head.MapListeners(head.Adapt(same, [])));
+    }
 
     private static EcmHead.Listener Closed(FormerListener former) => EcmHead.Listener.Closed(new IPEndPoint(IPAddress.None, 0), former);
 

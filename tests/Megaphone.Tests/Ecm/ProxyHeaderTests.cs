@@ -35,6 +35,30 @@ public class ProxyHeaderTests
         Assert.Equal(Signature + expected, Convert.ToHexString(Written(ProxyMode.V2, client, listener)));
 
     [Fact]
+    public void Of_a_client_of_a_Unix_socket_no_address_is_told()
+    {
+        byte[] room = new byte[ProxyHeader.MaxBytes];
+        NativeAddress unix = NativeAddress.Unix;
+        int length = ProxyHeader.Write(room, ProxyMode.V1, unix, unix, tls: null);
+        Assert.Equal("PROXY UNKNOWN\r\n", Encoding.ASCII.GetString(room, 0, length));
+        length = ProxyHeader.Write(room, ProxyMode.V2, unix, unix, tls: null);
+        Assert.Equal(Signature + "21" + "00" + "0000", Convert.ToHexString(room, 0, length));
+        length = ProxyHeader.Write(room, ProxyMode.V2, unix, unix, new TlsFacts("TLSv1.3", "", null, null, Resumed: false));
+        string tls = "20" + "000F" + "01" + "00000001" + "21" + "0007" + Hex("TLSv1.3");
+        Assert.Equal(Signature + "21" + "00" + "0012" + tls, Convert.ToHexString(room, 0, length));
+    }
+
+    [Theory]
+    [InlineData("192.0.2.7:50000", "PROXY TCP4 192.0.2.7 0.0.0.0 50000 0\r\n")]
+    [InlineData("[2001:db8::7]:50000", "PROXY TCP6 2001:db8::7 :: 50000 0\r\n")]
+    public void A_client_that_a_proxy_on_a_Unix_socket_names_has_come_to_no_address(string client, string expected)
+    {
+        byte[] room = new byte[ProxyHeader.MaxBytes];
+        int length = ProxyHeader.Write(room, ProxyMode.V1, new NativeAddress(IPEndPoint.Parse(client)), NativeAddress.Unix, tls: null);
+        Assert.Equal(expected, Encoding.ASCII.GetString(room, 0, length));
+    }
+
+    [Fact]
     public void Version_2_carries_TLS_in_the_specifications_fields()
     {
         TlsFacts tls = new("TLSv1.3", "TLS_AES_128_GCM_SHA256", "example.org", "xmpp-client", Resumed: false);

@@ -42,6 +42,23 @@ public class WebProxyHeaderTests
         Of("2001:db8::7", speaksTls: null, null));
 
     [Fact]
+    public void Of_a_client_of_a_Unix_socket_no_address_is_told_but_what_a_proxy_names()
+    {
+        byte[] room = new byte[ProxyHeader.MaxBytes], accepted = new byte[ProxyHeader.MaxBytes];
+        NativeAddress unix = NativeAddress.Unix;
+        int length = WebProxyHeader.Write(accepted, unix, unix, Facts);
+        Assert.Equal(Signature + "00" + "001C" + Tls, Hex(accepted[..length]));
+        Assert.True(WebProxyHeader.IsAtFront(accepted.AsSpan(0, length)));
+        Assert.Equal(length, WebProxyHeader.LengthOf(accepted));
+        Assert.Null(WebProxyHeader.ClientOf(accepted));
+
+        length = WebProxyHeader.WriteWebSocket(room, ProxyMode.V2, accepted.AsSpan(0, length), client: null, speaksTls: null);
+        Assert.Equal(Signature + "00" + "0020" + "E0000101" + Tls, Hex(room[..length]));
+        length = WebProxyHeader.WriteWebSocket(room, ProxyMode.V2, accepted, IPAddress.Parse("203.0.113.7"), speaksTls: false);
+        Assert.Equal(Signature + "11" + "0010" + "CB007107" + "00000000" + "0000" + "0000" + "E0000101", Hex(room[..length]));
+    }
+
+    [Fact]
     public void Version_1_has_the_address_alone()
     {
         byte[] room = new byte[ProxyHeader.MaxBytes];
@@ -65,7 +82,7 @@ public class WebProxyHeaderTests
         NativeAddress client = new(IPEndPoint.Parse("192.0.2.7:50000")), listener = new(IPEndPoint.Parse("198.51.100.1:443"));
         int length = WebProxyHeader.Write(room, client, listener, tls);
         Assert.Equal(length, WebProxyHeader.LengthOf(room));
-        Assert.Equal(IPEndPoint.Parse("192.0.2.7:50000"), WebProxyHeader.ClientOf(room));
+        Assert.Equal(IPAddress.Parse("192.0.2.7"), WebProxyHeader.ClientOf(room));
         return room[..length];
     }
 

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 using Megaphone.Ecm;
 using Megaphone.Hosting;
@@ -13,7 +12,7 @@ public class JsonLinesTests
     [Fact]
     public void A_line_is_an_object_with_the_message_and_the_values_in_it()
     {
-        JsonElement line = Write(log => new EcmLog(log).HandshakeFailed(IPEndPoint.Parse("[2001:db8::1]:5222"), "\"quoted\"\nand broken"));
+        JsonElement line = Write(log => new EcmLog(log).HandshakeFailed("[2001:db8::1]:5222", "\"quoted\"\nand broken"));
 
         Assert.Equal(TimeSpan.Zero, line.GetProperty("time").GetDateTimeOffset().Offset);
         Assert.Equal("debug", line.GetProperty("level").GetString());

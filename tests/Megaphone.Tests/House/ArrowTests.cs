@@ -22,12 +22,13 @@ public sealed class ArrowTests
         { "Xmpp", [] },
         { "Web", ["Xmpp"] },
         { "Values", [] },
-        { "Handover", ["Interop"] },
+        { "Unix", ["Interop"] },
+        { "Handover", ["Interop", "Unix"] },
         { "Metrics", ["Xmpp"] },
         { "Tls", ["Handover", "Interop"] },
-        { "Reactor", ["Handover", "Interop", "Metrics", "Tls"] },
+        { "Reactor", ["Handover", "Interop", "Metrics", "Tls", "Unix"] },
         { "Links", ["Handover", "Interop", "Metrics", "Protocol", "Tls", "Values"] },
-        { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Values", "Web", "Xmpp"] },
+        { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Unix", "Values", "Web", "Xmpp"] },
         { "Hub", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
     };
 

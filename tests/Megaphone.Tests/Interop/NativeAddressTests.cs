@@ -17,6 +17,16 @@ public class NativeAddressTests
     public void An_end_point_comes_back(string text, string back) =>
         Assert.Equal(IPEndPoint.Parse(back), new NativeAddress(IPEndPoint.Parse(text)).ToEndPoint());
 
+    [Fact]
+    public void The_other_end_of_a_Unix_socket_has_no_address()
+    {
+        NativeAddress unix = NativeAddress.Unix;
+        Assert.True(unix.IsUnix);
+        Assert.Equal((false, false, 0, 0), (unix.IsV4, unix.IsMappedV4, unix.AddressBytes.Length, unix.Port));
+        Assert.Equal("unix", unix.ToString());
+        Assert.NotEqual(new NativeAddress(IPEndPoint.Parse("[::]:0")), unix);
+    }
+
     [Theory]
     [InlineData("192.0.2.7:1", true, false, 4, 16)]
     [InlineData("[2001:db8::7]:1", false, false, 16, 28)]

@@ -30,7 +30,7 @@ public class MachineCheckTests
         MemoryAvailable = 16L << 30,
         TcpMemory = 2L << 30,
         ReservedPorts = new ReservedPorts("5222,6280-6281"),
-        Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>(),
+        Bindable = new Dictionary<EndPoint, BindProbe.Obstacle?>(),
     };
 
     private static readonly MachineFacts Small = Large with
@@ -70,7 +70,7 @@ public class MachineCheckTests
         Settings settings = Configured.Right(Configuration, [], "--Admin:Listen", "192.0.2.9:80");
         Snapshot.Match(Report(settings, Large with
         {
-            Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>
+            Bindable = new Dictionary<EndPoint, BindProbe.Obstacle?>
             {
                 [IPEndPoint.Parse("0.0.0.0:5222")] = BindProbe.Describe(
                     SocketError.AddressAlreadyInUse, IPEndPoint.Parse("0.0.0.0:5222"), isListening: true, reserved: new ReservedPorts("")),
@@ -198,7 +198,7 @@ public class MachineCheckTests
         {
             OpenFiles = 1024,
             Unit = unit,
-            Bindable = new Dictionary<IPEndPoint, BindProbe.Obstacle?>
+            Bindable = new Dictionary<EndPoint, BindProbe.Obstacle?>
             {
                 [IPEndPoint.Parse("0.0.0.0:443")] = BindProbe.Describe(
                     SocketError.AccessDenied, IPEndPoint.Parse("0.0.0.0:443"), isListening: false, new ReservedPorts("")),
@@ -286,8 +286,8 @@ public class MachineCheckTests
     /// <summary>All that is not known to be in the way can be bound.</summary>
     private static MachineFacts Bindable(Settings settings, MachineFacts machine)
     {
-        Dictionary<IPEndPoint, BindProbe.Obstacle?> bindable = new(machine.Bindable);
-        foreach ((string _, IPEndPoint address) in settings.Listeners) bindable.TryAdd(address, null);
+        Dictionary<EndPoint, BindProbe.Obstacle?> bindable = new(machine.Bindable);
+        foreach ((string _, EndPoint address) in settings.Listeners) bindable.TryAdd(address, null);
         return machine with { Bindable = bindable };
     }
 }

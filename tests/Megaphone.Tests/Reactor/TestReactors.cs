@@ -32,7 +32,7 @@ internal sealed class TestReactors : IDisposable
             Liveness = new TcpLivenessOptions(),
         };
         Group = new ReactorGroup<TestState>(Handler, Options, Metrics, accepted: Handler, outgoing: Handler);
-        Address = Group.Listen(0, new IPEndPoint(IPAddress.Loopback, 0), 4096).Listening;
+        Address = (IPEndPoint)Group.Listen(0, new IPEndPoint(IPAddress.Loopback, 0), 4096).Listening;
         if (start) Group.Start();
     }
 

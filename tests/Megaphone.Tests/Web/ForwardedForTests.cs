@@ -30,7 +30,7 @@ public sealed class ForwardedForTests
     public void Who_is_not_trusted_is_the_client_whatever_he_says()
     {
         Assert.Equal("192.0.2.1", Find("192.0.2.1", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https").ToString());
-        ForwardedFor.Find(Head("X-Forwarded-Proto: https"), Proxies, IPAddress.Parse("192.0.2.1"), out bool? speaksTls);
+        ForwardedFor.Find(Head("X-Forwarded-Proto: https"), Proxies, trustsUnix: false, IPAddress.Parse("192.0.2.1"), out bool? speaksTls);
         Assert.Null(speaksTls);
     }
 
@@ -57,11 +57,24 @@ public sealed class ForwardedForTests
     [InlineData("X: y", null)]
     public void The_last_proxy_says_whether_TLS_was_spoken(string field, bool? expected)
     {
-        ForwardedFor.Find(Head(field), Proxies, IPAddress.Parse("10.0.0.1"), out bool? speaksTls);
+        ForwardedFor.Find(Head(field), Proxies, trustsUnix: false, IPAddress.Parse("10.0.0.1"), out bool? speaksTls);
         Assert.Equal(expected, speaksTls);
     }
 
-    private static IPAddress Find(string peer, params string[] fields) => ForwardedFor.Find(Head(fields), Proxies, IPAddress.Parse(peer), out _);
+    [Fact]
+    public void A_proxy_on_a_Unix_socket_is_believed_where_those_are()
+    {
+        byte[] head = Head("X-Forwarded-For: 203.0.113.7, 10.0.0.1", "X-Forwarded-Proto: https");
+        Assert.Equal("203.0.113.7", ForwardedFor.Find(head, Proxies, trustsUnix: true, peer: null, out bool? speaksTls)!.ToString());
+        Assert.True(speaksTls);
+        Assert.Null(ForwardedFor.Find(head, Proxies, trustsUnix: false, peer: null, out speaksTls));
+        Assert.Null(speaksTls);
+        Assert.Null(ForwardedFor.Find(Head("Host: example.org"), Proxies, trustsUnix: true, peer: null, out _));
+        Assert.Equal("192.0.2.1", ForwardedFor.Find(head, Proxies, trustsUnix: true, IPAddress.Parse("192.0.2.1"), out _)!.ToString());
+    }
+
+    private static IPAddress Find(string peer, params string[] fields) =>
+        ForwardedFor.Find(Head(fields), Proxies, trustsUnix: false, IPAddress.Parse(peer), out _)!;
 
     private static byte[] Head(params string[] fields) =>
         Encoding.ASCII.GetBytes($"GET /ws HTTP/1.1\r\n{string.Concat(fields.Select(field => field + "\r\n"))}\r\n");
