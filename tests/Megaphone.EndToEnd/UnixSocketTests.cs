@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Megaphone.EndToEnd;
 
-/// <summary>Clients who connect over a Unix socket, through a proxy or by themselves.</summary>
+/// <summary>Clients who connect over a Unix socket, through a proxy or by themselves, and links over one.</summary>
 [SupportedOSPlatform("linux")]
 public sealed class UnixSocketTests : IDisposable
 {
@@ -148,6 +148,26 @@ public sealed class UnixSocketTests : IDisposable
     }
 
     [Fact]
+    public async Task TLS_ends_here_for_clients_that_a_proxy_brings_and_stays_through_a_reload()
+    {
+        TestCertificates certificates = Keep(new TestCertificates());
+        certificates.Issue("localhost", ["localhost"]);
+        MegaphoneProcess both = Keep(await MegaphoneProcess.BothAsync(
+        [
+            $"Ecm:Clients:1:Listen=unix:{ClientsPath}", "Ecm:Clients:1:ProxyFrom:0=unix", "Ecm:Clients:1:Tls=direct",
+            .. certificates.Settings("localhost"),
+        ]));
+        FrontProxy front = Keep(await FrontProxy.HaProxyAsync(("", "send-proxy-v2", new UnixDomainSocketEndPoint(ClientsPath))));
+        TlsClient client = Keep(await TlsClient.ConnectAsync(front.Listeners[0]));
+        await client.AssertEchoesAsync();
+        await both.ReloadAsync(done: 1);
+        await both.HasLinksAsync(1, "ecm");
+        await client.AssertEchoesAsync();
+        TlsClient next = Keep(await TlsClient.ConnectAsync(front.Listeners[0]));
+        await next.AssertEchoesAsync();
+    }
+
+    [Fact]
     public async Task A_reload_keeps_everybody_and_the_path_and_one_that_is_taken_out_goes_with_its_file()
     {
         MegaphoneProcess hub = Keep(await MegaphoneProcess.HubAsync());
@@ -226,6 +246,55 @@ public sealed class UnixSocketTests : IDisposable
         Assert.Equal(1, status);
         Assert.Contains($"Ecm:Clients:0:Listen \"unix:{ClientsPath}\": a file is there that is no socket; ", Assert.Single(other.Errors));
         Assert.Equal("somebody's", await File.ReadAllTextAsync(ClientsPath));
+    }
+
+    [Fact]
+    public async Task Links_over_a_Unix_socket_are_taken_up_again_after_a_reload_of_either_end_and_come_back_after_a_kill()
+    {
+        string links = Path.Combine(_folder, "links.sock");
+        string[] listen = [$"Hub:Listen=unix:{links}", "Hub:SocketMode=0600"];
+        MegaphoneProcess hub = Keep(await MegaphoneProcess.StartAsync(listen));
+        Assert.Contains($"megaphone ready hub=unix:{links} ", hub.Process.Said);
+        Assert.Equal(Convert.ToInt32("600", 8), (int)File.GetUnixFileMode(links));
+        MegaphoneProcess ecm = Keep(await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To=unix:{links}", "Ecm:Link:RetryMax=500ms"]));
+        await ecm.ReachesAsync(1, "megaphone_link_up", $"server=unix:{links}");
+        using (TestConnection client = await TestConnection.ConnectAsync(ecm.Clients))
+        {
+            byte[] bytes = new byte[4 << 20];
+            new Random(2).NextBytes(bytes);
+            Task sending = client.SendAsync(bytes);
+            await AssertReceivesAsync(client, bytes, 0, 100_000);
+            await hub.ReloadAsync(done: 1);
+            await AssertReceivesAsync(client, bytes, 100_000, 2_000_000);
+            await ecm.ReloadAsync(done: 1);
+            await AssertReceivesAsync(client, bytes, 2_100_000, bytes.Length - 2_100_000);
+            await sending;
+            await client.AssertEchoesAsync();
+            await ecm.ReachesAtLeastAsync(1, "megaphone_link_reconnects_total", $"server=unix:{links}", "result=resumed");
+            await hub.KillAsync();
+            await client.AssertIsGoneAsync();
+        }
+
+        MegaphoneProcess next = Keep(await MegaphoneProcess.StartAsync(listen));
+        await ecm.HasLinksAsync(1, "ecm");
+        TestConnection last = Keep(await TestConnection.ConnectAsync(ecm.Clients));
+        await last.AssertEchoesAsync();
+        (ChildProcess check, _) = await MegaphoneProcess.RunAsync(
+            ["check", .. MegaphoneProcess.Arguments(["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To=unix:{links}", "Admin=false"])]);
+        Assert.Matches($"unix:{links}: .+ welcomes a link; ", check.Said);
+        await next.StopAsync();
+        Assert.False(File.Exists(links));
+    }
+
+    [Fact]
+    public async Task Both_roles_of_a_process_link_over_one_too()
+    {
+        MegaphoneProcess both = Keep(await MegaphoneProcess.StartAsync(
+            ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Hub:Listen=unix:{Path.Combine(_folder, "links.sock")}"]));
+        await both.HasLinksAsync(1, "ecm");
+        TestConnection client = Keep(await TestConnection.ConnectAsync(both.Clients));
+        await client.AssertEchoesAsync();
     }
 
     private static async Task AssertReceivesAsync(TestConnection client, byte[] all, int from, int count)

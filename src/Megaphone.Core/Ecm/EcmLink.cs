@@ -133,7 +133,7 @@ internal sealed class EcmLink(EcmServers servers, TargetAddress address, ushort 
     {
         ushort index = reader.Read<ushort>();
         HostPort target = new(reader.ReadName("a link's target"), reader.Read<ushort>());
-        return (index, new TargetAddress(target, reader.ReadEndPoint("a link's address")));
+        return (index, new TargetAddress(target, reader.ReadListening("a link's address")));
     }
 
     /// <summary>Reads the rest. Its servers' lock is held.</summary>

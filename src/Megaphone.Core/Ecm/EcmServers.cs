@@ -160,7 +160,7 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
                 (ushort index, TargetAddress address) = EcmLink.RestoreAddress(reader);
                 reader.Check(index < MaxLinks && _links[index] is null, "a link's index");
                 EcmLink link = _links[index] = new EcmLink(this, address, index, clients, metrics);
-                link.Restore(reader, options, new LinkConnectionLog(address.EndPoint.ToString(), linkLog, limiter: null));
+                link.Restore(reader, options, new LinkConnectionLog($"{address.EndPoint}", linkLog, limiter: null));
                 EcmServer? server = Array.Find(_servers, server => server.Name == link.Server);
                 Publish(link.Server!, [.. server?.Links ?? [], link]);
             }
@@ -202,7 +202,7 @@ internal sealed class EcmServers(int linksEach, EcmLog log)
     {
         lock (_lock)
         {
-            string name = current.PeerName is { Length: > 0 } said and not NameOfEarlierModules ? said : link.Address.EndPoint.ToString();
+            string name = current.PeerName is { Length: > 0 } said and not NameOfEarlierModules ? said : $"{link.Address.EndPoint}";
             EcmServer? server = Array.Find(_servers, server => server.Name == name);
             if (server?.Links.Count(other => !other.HasLeft) >= linksEach)
             {

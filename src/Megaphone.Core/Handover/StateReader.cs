@@ -61,7 +61,7 @@ internal sealed unsafe class StateReader(byte* start, long length)
         return endPoint!;
     }
 
-    /// <summary>Reads the address or the path that a socket listens on.</summary>
+    /// <summary>Reads an address, or the path of a Unix socket.</summary>
     public EndPoint ReadListening(string what)
     {
         EndPoint? listening = UnixEndPoint.ParseAny(ReadName(what));

@@ -1,3 +1,4 @@
+using System.Net;
 using Megaphone.Handover;
 using Megaphone.Interop;
 using Megaphone.Links;
@@ -15,7 +16,7 @@ internal sealed class BackendAddress(TargetAddress address)
     public TargetAddress Address => address;
 
     /// <summary>The same for system calls.</summary>
-    public NativeAddress Native { get; } = new(address.EndPoint);
+    public NativeAddress Native { get; } = new((IPEndPoint)address.EndPoint);
 
     /// <summary>Whether it gets new sessions: name servers still list it.</summary>
     public bool IsListed { get; set; } = true;

@@ -14,7 +14,7 @@ namespace Megaphone.Hub;
 /// <param name="Real">The same with the real port.</param>
 /// <param name="Descriptor">The socket that listens there; below 0: not told.</param>
 internal sealed record HubHead(
-    int Reactors, int Capacity, int RingBytes, int MaxPacketBytes, bool IsEcho, IPEndPoint Configured, IPEndPoint Real, int Descriptor)
+    int Reactors, int Capacity, int RingBytes, int MaxPacketBytes, bool IsEcho, EndPoint Configured, EndPoint Real, int Descriptor)
 {
     /// <summary>Writes it.</summary>
     /// <param name="writer">Where to.</param>
@@ -41,8 +41,8 @@ internal sealed record HubHead(
             reader.ReadNumber(1, 1 << 30, "the size of a ring"),
             reader.ReadNumber(1, 1 << 30, "the longest packet"),
             reader.ReadFlag(),
-            reader.ReadEndPoint("a listener's address"),
-            reader.ReadEndPoint("a listener's address"),
+            reader.ReadListening("a listener's address"),
+            reader.ReadListening("a listener's address"),
             reader.Read<int>());
         if (head.Descriptor >= 0) reader.Claim(head.Descriptor, "a listener's descriptor");
         return head;

@@ -8,8 +8,12 @@ namespace Megaphone.Hub;
 /// <summary>The hub role's settings, checked.</summary>
 internal sealed record HubOptions
 {
-    /// <summary>The address on which links are accepted; port 0 for any.</summary>
-    public required IPEndPoint Listen { get; init; }
+    /// <summary>The address on which links are accepted, port 0 for any; or the path of a Unix socket.</summary>
+    public required EndPoint Listen { get; init; }
+
+    /// <summary>The mode of a Unix socket's file: who may write to it may connect. Default 0660.</summary>
+    public UnixFileMode SocketMode { get; init; } =
+        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
     /// <summary>The servers to one of which each session is connected; none: the built-in <c>echo:</c>.</summary>
     public IReadOnlyList<HostPort> Backends { get; init; } = [];

@@ -1,10 +1,12 @@
 using System.Net;
+using System.Net.Sockets;
 using Megaphone.Handover;
 using Megaphone.Links;
 using Megaphone.Metrics;
 using Megaphone.Protocol;
 using Megaphone.Reactor;
 using Megaphone.Tls;
+using Megaphone.Unix;
 using Microsoft.Extensions.Logging;
 
 namespace Megaphone.Hub;
@@ -52,7 +54,7 @@ internal sealed class HubRole : IDisposable
     }
 
     /// <summary>The listener's address with the real port, after <see cref="Start"/>.</summary>
-    public IPEndPoint Listening => _listener!.Listening;
+    public EndPoint Listening => _listener!.Listening;
 
     /// <summary>A line for each value of the configuration that a reload could not bring into force.</summary>
     public IReadOnlyList<string> Unchanged { get; } = [];
@@ -76,11 +78,12 @@ internal sealed class HubRole : IDisposable
             _linkLog,
             _linkTls,
             _options.ResumeTimeout,
-            _head is null ? null : NativeSocket.Adopt(_head.Descriptor));
+            Inherited(),
+            _options.SocketMode);
         if (state is not null) Restore(state, backend, _listener);
         GoOn();
         IEnumerable<string> backends = _options.Backends.Count == 0 ? ["echo:"] : _options.Backends.Select(backend => $"tcp://{backend}");
-        _log.Listening(Listening.ToString(), string.Join(", ", backends));
+        _log.Listening($"{Listening}", string.Join(", ", backends));
     }
 
     /// <summary>Why nobody may take its place now; null: nothing is in the way.</summary>
@@ -167,6 +170,13 @@ internal sealed class HubRole : IDisposable
         _listener?.Dispose();
         _linkTls?.Dispose();
         _backend?.Dispose();
+    }
+
+    private Socket? Inherited()
+    {
+        int descriptor = _head?.Descriptor ?? -1;
+        if (_options.Listen is UnixEndPoint unix) descriptor = UnixPath.Inherit(unix.Path, descriptor, _options.SocketMode);
+        return descriptor < 0 ? null : NativeSocket.Adopt(descriptor);
     }
 
     private void Restore(StateReader state, ISessionBackend backend, LinkListener listener)

@@ -13,7 +13,12 @@ internal sealed class AddressBook(HostPort target)
     /// <summary>Twice the interval of look-ups: an address has left when three regular answers in a row have lacked it.</summary>
     public static readonly TimeSpan LeaveAfter = 2 * TargetLookup.Interval;
 
-    private readonly List<Entry> _entries = target.Address is { } address ? [new Entry(Of(target, address))] : [];
+    private readonly List<Entry> _entries = target switch
+    {
+        { Address: { } address } => [new Entry(Of(target, address))],
+        { Known: { } known } => [new Entry(new TargetAddress(target, known))],
+        _ => [],
+    };
 
     /// <summary>The addresses that have not left, in the order in which they came.</summary>
     public IReadOnlyList<TargetAddress> Addresses => [.. _entries.Select(entry => entry.Address)];

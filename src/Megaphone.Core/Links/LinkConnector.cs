@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Megaphone.Metrics;
+using Megaphone.Unix;
 
 namespace Megaphone.Links;
 
@@ -136,11 +137,12 @@ internal sealed class LinkConnector(
     private async Task<(Socket? Socket, string? Failure)> ConnectAsync(TimeSpan atMost, CancellationToken stop)
     {
         if (atMost > connect.ConnectTimeout) atMost = connect.ConnectTimeout;
-        Socket socket = new(to.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        UnixEndPoint? unix = to.EndPoint as UnixEndPoint;
+        Socket socket = new(to.EndPoint.AddressFamily, SocketType.Stream, unix is null ? ProtocolType.Tcp : ProtocolType.Unspecified);
         SocketError error = SocketError.OperationAborted;
         try
         {
-            using SocketAsyncEventArgs attempt = new() { RemoteEndPoint = to.EndPoint };
+            using SocketAsyncEventArgs attempt = new() { RemoteEndPoint = unix is null ? to.EndPoint : unix.ForSocket() };
             TaskCompletionSource completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
             attempt.Completed += (_, _) => completed.TrySetResult();
             if (socket.ConnectAsync(attempt))

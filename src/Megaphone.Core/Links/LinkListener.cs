@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Megaphone.Handover;
 using Megaphone.Metrics;
+using Megaphone.Unix;
 
 namespace Megaphone.Links;
 
@@ -13,11 +14,12 @@ namespace Megaphone.Links;
 /// </remarks>
 internal sealed class LinkListener : IDisposable
 {
-    private const int BackoffMilliseconds = 100;
+    private const int BackoffMilliseconds = 100, Backlog = 1024;
 
     private static readonly TimeSpan SuspendStep = TimeSpan.FromMilliseconds(1);
 
     private readonly Socket _socket;
+    private readonly string? _path;
     private readonly int _maxLinks;
     private readonly LinkOptions _options;
     private readonly Func<ILinkHandler> _handlers;
@@ -33,10 +35,10 @@ internal sealed class LinkListener : IDisposable
     private volatile bool _closed;
 
     /// <summary>Binds; nothing is accepted before <see cref="Start"/>. Each link gets a handler of its own. <c>inherited</c> is a
-    /// socket that was handed over and listens there: then nothing is bound.</summary>
+    /// socket that was handed over and listens there: then nothing is bound. <c>mode</c> is that of a Unix socket's file.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message says why.</exception>
     public LinkListener(
-        IPEndPoint endPoint,
+        EndPoint endPoint,
         int maxLinks,
         LinkOptions options,
         Func<ILinkHandler> handlers,
@@ -44,7 +46,8 @@ internal sealed class LinkListener : IDisposable
         LinkLog log,
         LinkTls? tls = null,
         TimeSpan resumeTimeout = default,
-        Socket? inherited = null)
+        Socket? inherited = null,
+        UnixFileMode mode = default)
     {
         _maxLinks = maxLinks;
         _registry = new LinkRegistry(maxLinks, resumeTimeout);
@@ -54,12 +57,13 @@ internal sealed class LinkListener : IDisposable
         _log = log;
         _tls = tls;
         _preAuth = new PreAuthLimits(log, _registry);
-        _socket = inherited ?? Bind(endPoint);
-        Listening = (IPEndPoint)_socket.LocalEndPoint!;
+        _path = (endPoint as UnixEndPoint)?.Path;
+        _socket = inherited ?? (_path is null ? Bind((IPEndPoint)endPoint) : Bind(_path, mode));
+        Listening = _path is null ? _socket.LocalEndPoint! : endPoint;
     }
 
     /// <summary>The real address and port.</summary>
-    public IPEndPoint Listening { get; }
+    public EndPoint Listening { get; }
 
     /// <summary>The socket's descriptor.</summary>
     public int Descriptor => (int)_socket.Handle;
@@ -136,7 +140,20 @@ internal sealed class LinkListener : IDisposable
     {
         lock (_links) _closed = true;
         _socket.Dispose();
+        if (_path is not null) UnixPath.Remove(_path);
         _preAuth.Dispose();
+    }
+
+    private static Socket Bind(string path, UnixFileMode mode)
+    {
+        try
+        {
+            return new Socket(new SafeSocketHandle(UnixPath.Listen(path, mode, Backlog), ownsHandle: true));
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"cannot listen on {UnixEndPoint.Prefix}{path}: {e.Message}");
+        }
     }
 
     private static Socket Bind(IPEndPoint endPoint)
@@ -150,7 +167,7 @@ internal sealed class LinkListener : IDisposable
             // ReuseAddress is not set: .NET allows a recently used port to be bound again anyway, and its ReuseAddress would
             // set SO_REUSEPORT too, with which a second process gets half of the links instead of an error.
             socket.Bind(endPoint);
-            socket.Listen(1024);
+            socket.Listen(Backlog);
             return socket;
         }
         catch (SocketException e)

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Interop;
+using Megaphone.Unix;
 
 namespace Megaphone.Links;
 
@@ -19,8 +20,9 @@ internal static class LinkSocket
     /// <exception cref="SocketException">It is no longer connected.</exception>
     public static void Configure(Socket socket, LinkOptions options)
     {
-        socket.NoDelay = true;
         if (options.SocketBufferBytes > 0) socket.SendBufferSize = socket.ReceiveBufferSize = options.SocketBufferBytes;
+        if (IsUnix(socket)) return;
+        socket.NoDelay = true;
         if (IsLocal(socket)) DisablePacing(socket);
 
         int seconds = (int)Math.Max(1, options.KeepAlive.TotalSeconds);
@@ -33,6 +35,9 @@ internal static class LinkSocket
         int userTimeout = (int)Math.Min(int.MaxValue, Probes * options.KeepAlive.TotalMilliseconds);
         socket.SetRawSocketOption(Libc.IpProtoTcp, Libc.TcpUserTimeout, BitConverter.GetBytes(userTimeout));
     }
+
+    /// <summary>Where nothing is sent again, and nobody can vanish.</summary>
+    private static bool IsUnix(Socket socket) => socket.AddressFamily == AddressFamily.Unix;
 
     private static bool IsLocal(Socket socket) =>
         socket.LocalEndPoint is IPEndPoint here && socket.RemoteEndPoint is IPEndPoint there
@@ -56,10 +61,13 @@ internal static class LinkSocket
         }
     }
 
-    /// <summary>The address at the other end; an IPv4-mapped IPv6 address is written as IPv4.</summary>
+    /// <summary>The address at the other end; an IPv4-mapped IPv6 address is written as IPv4. Who has connected over a Unix socket has none: a path
+    /// that it may have is its own choice.</summary>
     /// <exception cref="SocketException">It is no longer connected.</exception>
     public static string PeerOf(Socket socket) => socket.RemoteEndPoint switch
     {
+        UnixDomainSocketEndPoint path when socket.LocalEndPoint?.ToString() is null or "" => UnixEndPoint.Prefix + path,
+        UnixDomainSocketEndPoint => "unix",
         IPEndPoint { Address.IsIPv4MappedToIPv6: true } mapped => new IPEndPoint(mapped.Address.MapToIPv4(), mapped.Port).ToString(),
         { } peer => peer.ToString()!,
         null => "?",
@@ -82,6 +90,7 @@ internal static class LinkSocket
     public static bool IsStalled(Socket socket)
     {
         // struct tcp_info: state, state of congestion control, retransmissions of what is first to be acknowledged.
+        if (IsUnix(socket)) return false;
         Span<byte> info = stackalloc byte[3];
         try
         {
@@ -93,10 +102,12 @@ internal static class LinkSocket
         }
     }
 
-    /// <summary>How long the network takes to the other end and back, as the kernel estimates it; null when the socket is closed.</summary>
+    /// <summary>How long the network takes to the other end and back, as the kernel estimates it; null when the socket is closed, and for a Unix
+    /// socket.</summary>
     public static TimeSpan? RoundTrip(Socket socket)
     {
         // struct tcp_info: tcpi_rtt, in microseconds.
+        if (IsUnix(socket)) return null;
         Span<byte> info = stackalloc byte[RoundTripOffset + sizeof(int)];
         try
         {

@@ -28,7 +28,7 @@ internal sealed class TargetLookup : IDisposable
     private bool _disposed;
 
     /// <summary>Makes it; nothing is looked up before <see cref="StartAsync"/>.</summary>
-    /// <param name="targets">The targets; those that are addresses are never looked up.</param>
+    /// <param name="targets">The targets; those that are addresses or Unix sockets are never looked up.</param>
     /// <param name="onChanged">Gets all addresses that have not left, when that has changed. Calls do not overlap; it must not block.</param>
     /// <param name="onFailed">Gets why a look-up failed, unless the one before failed for the same reason.</param>
     /// <param name="resolve">Looks a name up; null: as the system does.</param>
@@ -48,7 +48,7 @@ internal sealed class TargetLookup : IDisposable
         _names = [.. targets.Select(target => new Name(target))];
         foreach (Name name in _names)
         {
-            if (name.Target.Address is null)
+            if (name.Target.Known is null)
                 name.Timer = _time.CreateTimer(_ => _ = LookUpAsync(name), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }

@@ -53,13 +53,7 @@ internal sealed unsafe class Acceptor : IDisposable
         UnixFileMode mode = default, GivesWay? givesWay = null)
     {
         _path = (endPoint as UnixEndPoint)?.Path;
-        if (inherited >= 0 && _path is not null && !UnixPath.IsSocket(_path))
-        {
-            // Somebody has removed its file: nobody can connect any more.
-            _ = Libc.Close(inherited);
-            inherited = -1;
-        }
-
+        if (_path is not null) inherited = UnixPath.Inherit(_path, inherited, mode);
         _number = number;
         _liveness = liveness;
         _metrics = metrics;
@@ -67,7 +61,7 @@ internal sealed unsafe class Acceptor : IDisposable
         Configured = endPoint;
         Descriptor = inherited;
         if (inherited < 0) Descriptor = NativeSocket.Listen(endPoint, backlog, liveness, mode);
-        else NativeSocket.ListenOn(inherited, endPoint, backlog, liveness, mode);
+        else NativeSocket.ListenOn(inherited, endPoint, backlog, liveness);
         Listening = _path is null ? NativeSocket.LocalAddress(Descriptor).ToEndPoint() : endPoint;
         _spare = OpenSpare();
     }

@@ -53,11 +53,10 @@ internal static unsafe class NativeSocket
 
     /// <summary>Goes on with a listening socket that was handed over, with the options as they are now.</summary>
     /// <exception cref="ListenException">It does not listen.</exception>
-    public static void ListenOn(int descriptor, EndPoint endPoint, int backlog, TcpLivenessOptions liveness, UnixFileMode mode = default)
+    public static void ListenOn(int descriptor, EndPoint endPoint, int backlog, TcpLivenessOptions liveness)
     {
         _ = Libc.ControlDescriptor(descriptor, Libc.SetDescriptorFlags, Libc.DescriptorCloseOnExec);
-        if (endPoint is UnixEndPoint unix) _ = UnixPath.SetMode(unix.Path, mode);
-        else SetOptions(descriptor, liveness);
+        if (endPoint is IPEndPoint) SetOptions(descriptor, liveness);
         if (Libc.Listen(descriptor, backlog) != 0) throw new ListenException(endPoint, Libc.Describe(Marshal.GetLastPInvokeError()));
     }
 

@@ -35,8 +35,8 @@ internal sealed class UnixEndPoint : EndPoint
     /// <returns>Null: it is neither.</returns>
     public static EndPoint? ParseAny(string text) => Parse(text) ?? (IPEndPoint.TryParse(text, out IPEndPoint? address) ? address : (EndPoint?)null);
 
-    /// <inheritdoc/>
-    public override SocketAddress Serialize() => new UnixDomainSocketEndPoint(Path).Serialize();
+    /// <summary>The same as the runtime's sockets want it.</summary>
+    public UnixDomainSocketEndPoint ForSocket() => new(Path);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is UnixEndPoint other && other.Path == Path;

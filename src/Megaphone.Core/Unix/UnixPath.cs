@@ -63,9 +63,19 @@ internal static unsafe class UnixPath
         }
     }
 
+    /// <summary>Goes on with a socket that was handed over, and gives its file a mode. Where somebody has removed the file nobody could connect any
+    /// more: then the socket is closed.</summary>
+    /// <returns>The descriptor; below 0: there is none, or none any more.</returns>
+    public static int Inherit(string path, int descriptor, UnixFileMode mode)
+    {
+        if (descriptor < 0 || (IsSocket(path) && SetMode(path, mode))) return descriptor;
+        _ = Libc.Close(descriptor);
+        return -1;
+    }
+
     /// <summary>Gives a socket's file a mode.</summary>
     /// <returns>False: it is not there, or another user's.</returns>
-    public static bool SetMode(string path, UnixFileMode mode) => Libc.ChangeMode(path, (uint)mode) == 0;
+    private static bool SetMode(string path, UnixFileMode mode) => Libc.ChangeMode(path, (uint)mode) == 0;
 
     /// <summary>Whether there is a file, of whatever kind.</summary>
     public static bool Exists(string path) => Exists(path, out _);

@@ -102,9 +102,7 @@ internal static class EcmSettings
     {
         bool isUnix = client.Listen is UnixEndPoint;
         string listen = $"{SettingKeys.Listen.At(item).Path} is {client.Listen}";
-        SettingKey<UnixFileMode> mode = SettingKeys.SocketMode.At(item);
-        if (!isUnix && reader.IsGiven(mode))
-            reader.Refuse(mode, $"is for a Unix socket, and {listen}", "leave it out, or unix:/run/megaphone/clients.sock as Listen");
+        HubSettings.RefuseModeOfAddress(reader, SettingKeys.SocketMode.At(item), SettingKeys.Listen.At(item), client.Listen);
         foreach (SettingKey<IPNetwork?> list in (SettingKey<IPNetwork?>[])[SettingKeys.ProxyFrom.At(item), SettingKeys.WebForwardedFrom.At(item)])
         {
             foreach (SettingKey<IPNetwork?> key in reader.Items(list.Parent).Select(list.At).Where(reader.IsGiven))
@@ -215,6 +213,13 @@ internal static class EcmSettings
             reader.Refuse(SettingKeys.LinkRetryMax, $"must not be below {SettingKeys.LinkRetryMin.Path}, which is {least}", least);
         }
 
+        if (connect.Tls is { PeerName: null } && connect.To.FirstOrDefault(to => to.IsUnix) is { } unix)
+        {
+            reader.Refuse(
+                SettingKeys.LinkTlsName, $"must be given, since links go to {unix}: a Unix socket has no name for a certificate",
+                SettingKeys.LinkTlsName.Example);
+        }
+
         return connect;
     }
 
@@ -268,7 +273,7 @@ internal static class EcmSettings
     {
         if (ecm.Proxy != ProxyMode.V2)
             reader.Refuse(SettingKeys.TlsChannelBinding, $"wants {SettingKeys.Proxy.Path} to be v2, since it is sent in that header", "false");
-        HostPort? outside = ecm.Connect.To.FirstOrDefault(to => to.Address is { } address ? !IPAddress.IsLoopback(address) : to.Host != "localhost");
+        HostPort? outside = ecm.Connect.To.FirstOrDefault(to => to.IsElsewhere);
         if (outside is not null && ecm.Connect.Tls is null)
         {
             reader.Refuse(

@@ -17,6 +17,7 @@ internal static class HubSettings
         HubOptions hub = new()
         {
             Listen = reader.Read(SettingKeys.HubListen),
+            SocketMode = reader.Read(SettingKeys.HubSocketMode),
             Backends = [.. reader.ReadOneOrMore(SettingKeys.HubBackend, SettingKeys.HubBackendEach).Select(one => one.Value).OfType<HostPort>()],
             Link = LinkSettings.Read(reader, SettingKeys.HubLink),
             Tls = ReadTls(reader),
@@ -34,7 +35,7 @@ internal static class HubSettings
         bool isOpenOnPurpose = reader.Read(SettingKeys.AllowOpenListener);
         bool hasSecret = reader.IsGiven(SettingKeys.HubLink.Secret) || reader.IsGiven(SettingKeys.HubLink.SecretFile);
         bool isGuarded = hasSecret || hub.Tls?.Authorities is not null;
-        if (runs && !isOpenOnPurpose && !isGuarded && !IPAddress.IsLoopback(hub.Listen.Address))
+        if (runs && !isOpenOnPurpose && !isGuarded && hub.Listen is IPEndPoint address && !IPAddress.IsLoopback(address.Address))
         {
             reader.Refuse(
                 SettingKeys.HubListen,
@@ -43,7 +44,19 @@ internal static class HubSettings
                 SettingKeys.HubListen.Example);
         }
 
+        if (reader.IsMeant(SettingKeys.HubListen.Path)) RefuseModeOfAddress(reader, SettingKeys.HubSocketMode, SettingKeys.HubListen, hub.Listen);
         return hub;
+    }
+
+    /// <summary>Refuses the mode of a file where there is none.</summary>
+    public static void RefuseModeOfAddress(
+        SettingsReader reader, SettingKey<UnixFileMode> mode, SettingKey<EndPoint> listen, EndPoint listening)
+    {
+        if (listening is IPEndPoint && reader.IsGiven(mode))
+        {
+            reader.Refuse(
+                mode, $"is for a Unix socket, and {listen.Path} is {listening}", $"leave it out, or unix:/run/megaphone/links.sock as {listen.Path}");
+        }
     }
 
     private static LinkTlsOptions? ReadTls(SettingsReader reader)

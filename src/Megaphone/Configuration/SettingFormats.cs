@@ -29,6 +29,12 @@ internal static class SettingFormats
         Form = "ADDRESS:PORT or unix:/PATH",
     };
 
+    /// <summary>Where links go. Port 0 is accepted here; whether it is valid depends on other keys.</summary>
+    public static ValueFormat<HostPort> LinkTarget { get; } = new(ReadLinkTarget, ValueFormats.Target.Example)
+    {
+        Form = $"{ValueFormats.Target.Form} or unix:/PATH",
+    };
+
     /// <summary>The mode of a file, as chmod(1) takes it.</summary>
     public static ValueFormat<UnixFileMode> FileMode { get; } = new(ReadFileMode, "0666")
     {
@@ -144,6 +150,14 @@ internal static class SettingFormats
     }
 
     private static string NoPath => $"must be {UnixEndPoint.Prefix} and the full path of a socket, of at most {UnixEndPoint.LongestPath} bytes";
+
+    private static string? ReadLinkTarget(string text, out HostPort value)
+    {
+        if (!text.StartsWith(UnixEndPoint.Prefix, StringComparison.Ordinal)) return ValueFormats.Target.Read(text, out value);
+        UnixEndPoint? path = UnixEndPoint.Parse(text);
+        value = new HostPort(path?.ToString() ?? text, 0);
+        return path is null ? NoPath : null;
+    }
 
     private static string? ReadFileMode(string text, out UnixFileMode value)
     {

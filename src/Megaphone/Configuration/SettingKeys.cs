@@ -101,11 +101,11 @@ internal static class SettingKeys
         "whether the server is told what ties a login to the client's TLS; wants `Proxy` v2, and links on loopback or with TLS");
 
     public static readonly SettingKey<HostPort> LinkTo = Table.Add(
-        "Ecm:Link:To", ValueFormats.Target, ConnectDefaults.To[0],
-        "the hub, or ejabberd's listener for links; a name with several addresses is several servers; where a hub runs in this process, "
-        + "the default is that hub");
+        "Ecm:Link:To", SettingFormats.LinkTarget, ConnectDefaults.To[0],
+        "the hub, or ejabberd's listener for links; a name with several addresses is several servers; `unix:` is the Unix socket of a hub on this "
+        + "machine; where a hub runs in this process, the default is that hub");
     public static readonly SettingKey<HostPort> LinkToEach = Table.Add(
-        "Ecm:Link:To:N", ValueFormats.Target, ConnectDefaults.To[0],
+        "Ecm:Link:To:N", SettingFormats.LinkTarget, ConnectDefaults.To[0],
         "the same where `To` is a list: new clients go to the server with the fewest", shown: "none");
     public static readonly SettingKey<int> LinkCount = Table.Number(
         "Ecm:Link:Count", 1, 64, ConnectDefaults.Count, "links held to each server; its sessions are spread over them", example: 2);
@@ -190,9 +190,12 @@ internal static class SettingKeys
 
     public static readonly SettingKey<bool> Hub = Table.Section(
         "Hub", true, "whether links are taken, and their sessions connected to a backend", shown: "true, unless Ecm is on");
-    public static readonly SettingKey<IPEndPoint> HubListen = Table.Add(
-        "Hub:Listen", SettingFormats.Listen, HubDefaults.Listen,
-        "where links connect; other than loopback wants `Secret`, `Tls:ClientCa` or `AllowOpenListener`", example: "127.0.0.1:6280");
+    public static readonly SettingKey<EndPoint> HubListen = Table.Add(
+        "Hub:Listen", SettingFormats.ListenAny, HubDefaults.Listen,
+        "where links connect; an address other than loopback wants `Secret`, `Tls:ClientCa` or `AllowOpenListener`", example: "127.0.0.1:6280");
+    public static readonly SettingKey<UnixFileMode> HubSocketMode = Table.Add(
+        "Hub:SocketMode", SettingFormats.FileMode, HubDefaults.SocketMode,
+        "mode of a Unix socket's file, which is the service's user's and group's: whoever may write to it may connect");
     public static readonly SettingKey<HostPort?> HubBackend = Table.Add(
         "Hub:Backend", SettingFormats.Backend, null,
         "the server that sessions are connected to; a name with several addresses is several servers; `echo:` is built in");

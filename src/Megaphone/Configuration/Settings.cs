@@ -84,7 +84,7 @@ internal sealed record Settings
     ];
 
     /// <summary>The links that there may be to one target: how many addresses a name will have is not known here.</summary>
-    private int LinksTo(HostPort target) => Ecm!.Connect.Count * (target.Address is null ? AssumedAddresses : 1);
+    private int LinksTo(HostPort target) => Ecm!.Connect.Count * (target.Known is null ? AssumedAddresses : 1);
 
     private static IEnumerable<Target> Numbered(string key, TargetKind kind, IReadOnlyList<HostPort> all) =>
         all.Select((one, i) => new Target(all.Count == 1 ? key : $"{key}:{i}", kind, one));

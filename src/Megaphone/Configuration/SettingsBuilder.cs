@@ -74,7 +74,7 @@ internal static class SettingsBuilder
     /// <summary>Port 0 in both places means one and the same port, whichever it will be.</summary>
     private static bool LinksToHub(SettingsReader reader, EcmOptions ecm, HubOptions hub) =>
         (!reader.IsGiven(SettingKeys.LinkTo) && reader.Items(SettingKeys.LinkTo.Path).Count == 0)
-        || (ecm.Connect.To is [{ Port: 0 } only] && hub.Listen.Port == 0
+        || (ecm.Connect.To is [{ Port: 0 } only] && hub.Listen is IPEndPoint { Port: 0 }
             && SettingFormats.Listen.Read(only.ToString(), out IPEndPoint to) is null && to.Equals(hub.Listen));
 
     private static void RefuseUnfitLink(SettingsReader reader, Settings settings)
@@ -82,7 +82,7 @@ internal static class SettingsBuilder
         if (settings.Ecm is not { } ecm) return;
         foreach ((SettingKey<HostPort> key, HostPort to) in reader.ReadOneOrMore(SettingKeys.LinkTo, SettingKeys.LinkToEach))
         {
-            if (settings.LinksToOwnHub || to.Port != 0) continue;
+            if (settings.LinksToOwnHub || to.Port != 0 || to.IsUnix) continue;
             reader.Refuse(
                 key,
                 "must name a port from 1 to 65535; 0 only repeats a Hub:Listen in the same configuration",

@@ -1,4 +1,3 @@
-using System.Net;
 using Megaphone.Values;
 
 namespace Megaphone.Configuration;
@@ -10,5 +9,5 @@ namespace Megaphone.Configuration;
 internal sealed record Target(string Key, TargetKind Kind, HostPort To)
 {
     /// <summary>Whether what is sent there leaves this machine, as far as its address tells.</summary>
-    public bool IsElsewhere => To.Address is { } address ? !IPAddress.IsLoopback(address) : To.Host != "localhost";
+    public bool IsElsewhere => To.IsElsewhere;
 }

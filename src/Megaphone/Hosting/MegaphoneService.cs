@@ -148,6 +148,11 @@ internal sealed class MegaphoneService(
         return untold;
     }
 
+    /// <summary>Where a local listener can be reached.</summary>
+    private static HostPort Reachable(EndPoint listening) => listening is IPEndPoint address && Reachable(address) is var reachable
+        ? new HostPort(reachable.Address.ToString(), reachable.Port)
+        : new HostPort(listening.ToString()!, 0);
+
     /// <summary>The address at which a local listener can be reached.</summary>
     public static IPEndPoint Reachable(IPEndPoint listening)
     {
@@ -342,12 +347,12 @@ internal sealed class MegaphoneService(
         // Port 0: the hub's port is known only now.
         if (settings.LinksToOwnHub && _hub is not null)
         {
-            IPEndPoint to = Reachable(_hub.Listening);
+            HostPort to = Reachable(_hub.Listening);
             ecm = ecm with
             {
                 Connect = ecm.Connect with
                 {
-                    To = [new HostPort(to.Address.ToString(), to.Port)],
+                    To = [to],
                     Tls = ecm.Connect.Tls is { } tls ? tls with { PeerName = tls.PeerName ?? ecm.Connect.To[0].Host } : null,
                 },
             };

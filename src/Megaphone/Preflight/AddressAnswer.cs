@@ -4,7 +4,7 @@ using Megaphone.Links;
 namespace Megaphone.Preflight;
 
 /// <summary>What came of asking one address of a <see cref="Configuration.Target"/>.</summary>
-internal sealed record AddressAnswer(IPEndPoint Address)
+internal sealed record AddressAnswer(EndPoint Address)
 {
     /// <summary>Why there is no connection; null: there was one.</summary>
     public string? Unreachable { get; init; }

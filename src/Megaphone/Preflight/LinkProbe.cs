@@ -41,7 +41,7 @@ internal sealed class LinkProbe : IDisposable
     /// <param name="socket">The socket, which is closed when there is no answer in time, and else by its owner.</param>
     /// <param name="address">Where it is connected to.</param>
     /// <param name="host">The host that was looked up, which the certificate must cover.</param>
-    public async Task<AddressAnswer> AskAsync(Socket socket, IPEndPoint address, string host)
+    public async Task<AddressAnswer> AskAsync(Socket socket, EndPoint address, string host)
     {
         AddressAnswer answer = new(address);
         if (!_isUsable) return answer;

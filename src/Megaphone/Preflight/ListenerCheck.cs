@@ -102,7 +102,7 @@ internal sealed class ListenerCheck(Settings settings, MachineFacts machine)
                     : "a hub or an ECM on that machine itself, as links can have TLS");
         }
 
-        if (settings.Hub is { Tls: null } hub && !IPAddress.IsLoopback(hub.Listen.Address))
+        if (settings.Hub is { Tls: null } hub && IsExposed(hub.Listen))
             yield return new(
                 Verdict.Warn, Hub, $"what links send to {hub.Listen} can be read on the way", "Hub:Tls (docs/operating.md, TLS on links)");
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Megaphone.Configuration;
+using Megaphone.Unix;
 
 namespace Megaphone.Preflight;
 
@@ -20,10 +21,15 @@ internal static class TargetProbe
 
     private static async Task<TargetAnswer> AskAsync(Target target, LinkProbe? links)
     {
-        IPAddress[] addresses;
+        EndPoint[] addresses;
         try
         {
-            addresses = target.To.Address is { } address ? [address] : await Dns.GetHostAddressesAsync(target.To.Host).WaitAsync(LongestWait);
+            addresses = target.To.Known is { } known
+                ? [known]
+                : [
+                    .. (await Dns.GetHostAddressesAsync(target.To.Host).WaitAsync(LongestWait))
+                        .Select(address => new IPEndPoint(address, target.To.Port)),
+                ];
         }
         catch (Exception error) when (error is SocketException or ArgumentException)
         {
@@ -39,16 +45,17 @@ internal static class TargetProbe
         return new TargetAnswer(
             target,
             Unresolved: null,
-            await Task.WhenAll(addresses.Distinct().Select(address => AskAsync(new IPEndPoint(address, target.To.Port), target.To.Host, probe))));
+            await Task.WhenAll(addresses.Distinct().Select(address => AskAsync(address, target.To.Host, probe))));
     }
 
-    private static async Task<AddressAnswer> AskAsync(IPEndPoint address, string host, LinkProbe? probe)
+    private static async Task<AddressAnswer> AskAsync(EndPoint address, string host, LinkProbe? probe)
     {
         using CancellationTokenSource timeout = new(LongestWait);
         try
         {
-            using Socket socket = new(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            await socket.ConnectAsync(address, timeout.Token);
+            UnixEndPoint? unix = address as UnixEndPoint;
+            using Socket socket = new(address.AddressFamily, SocketType.Stream, unix is null ? ProtocolType.Tcp : ProtocolType.Unspecified);
+            await socket.ConnectAsync(unix is null ? address : unix.ForSocket(), timeout.Token);
             return probe is null ? new AddressAnswer(address) : await probe.AskAsync(socket, address, host);
         }
         catch (SocketException error)

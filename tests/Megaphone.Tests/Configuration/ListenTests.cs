@@ -129,7 +129,7 @@ public class ListenTests
                 "Ecm:Clients:0:ProxyFrom:0 \"10.0.0.0/8\" from FILE: must be unix, since Ecm:Clients:0:Listen is unix:/run/a.sock: "
                 + "nobody connects from a network there; for example unix",
                 "Ecm:Clients:1:SocketMode \"0666\" from FILE: is for a Unix socket, and Ecm:Clients:1:Listen is 127.0.0.1:5222; "
-                + "for example leave it out, or unix:/run/megaphone/clients.sock as Listen",
+                + "for example leave it out, or unix:/run/megaphone/links.sock as Ecm:Clients:1:Listen",
                 "Ecm:Clients:1:ProxyFrom:0 \"unix\" from FILE: is for a Unix socket, and Ecm:Clients:1:Listen is 127.0.0.1:5222; "
                 + "for example 10.0.0.0/8 or 2001:db8::1/128",
             ],
@@ -150,6 +150,47 @@ public class ListenTests
                 { "Ecm": { "Clients": [ { "Listen": "unix:/run/a.sock", "ProxyFrom": [ "unix:" ], "SocketMode": "rw-rw----" } ] } }
                 """)
                 .OrderDescending(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Links_may_go_over_a_Unix_socket_which_needs_no_secret_since_its_file_says_who_may_connect()
+    {
+        Settings settings = Configured.Right("""
+            {
+              "Ecm": { "Link": { "To": [ "unix:/run/megaphone/links.sock", "node.example.org:6280" ] } },
+              "Hub": { "Listen": "unix:/run/megaphone/links.sock", "SocketMode": "0600" }
+            }
+            """);
+        Assert.Equal("unix:/run/megaphone/links.sock", $"{settings.Hub!.Listen}");
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, settings.Hub.SocketMode);
+        Assert.Equal(["unix:/run/megaphone/links.sock", "node.example.org:6280"], settings.Ecm!.Connect.To.Select(to => $"{to}"));
+        Assert.Equal([false, true], settings.Targets.Select(target => target.IsElsewhere));
+        Assert.False(settings.LinksToOwnHub);
+        Assert.True(Configured.Right("""{ "Ecm": true, "Hub": { "Listen": "unix:/run/megaphone/links.sock" } }""").LinksToOwnHub);
+    }
+
+    [Fact]
+    public void What_cannot_be_of_a_link_over_a_Unix_socket_is_told()
+    {
+        Assert.Equal(
+            [
+                "Ecm:Link:To \"unix:links.sock\" from FILE: must be unix: and the full path of a socket, of at most 107 bytes; "
+                + "for example hub.example.org:6280 or [::1]:6280",
+            ],
+            Problems("""{ "Ecm": { "Link": { "To": "unix:links.sock" } } }"""));
+        Assert.Equal(
+            [
+                "Ecm:Link:Tls:Name: must be given, since links go to unix:/run/a.sock: a Unix socket has no name for a certificate; "
+                + $"for example {SettingKeys.LinkTlsName.Example}",
+            ],
+            Problems("""{ "Ecm": { "Link": { "To": "unix:/run/a.sock", "Tls": true } } }"""));
+        Assert.Equal(
+            [
+                "Hub:SocketMode \"0666\" from FILE: is for a Unix socket, and Hub:Listen is 127.0.0.1:6280; "
+                + "for example leave it out, or unix:/run/megaphone/links.sock as Hub:Listen",
+            ],
+            Problems("""{ "Hub": { "SocketMode": "0666" } }"""));
+        Assert.Single(Problems("""{ "Hub": { "Backend": "unix:/run/ejabberd/c2s.sock" } }"""));
     }
 
     [Fact]

@@ -28,7 +28,7 @@ public sealed class ServerLinksTests : IAsyncDisposable
     {
         // One port, which is free on every address of loopback.
         LinkListener first = Hub("127.0.0.1", 0, "one");
-        HostPort name = new("servers.example.org", first.Listening.Port);
+        HostPort name = new("servers.example.org", ((IPEndPoint)first.Listening).Port);
         Hub("127.0.0.2", name.Port, "two");
         Hub("127.0.0.3", name.Port, "one");
         _options = new EcmOptions
@@ -68,10 +68,12 @@ public sealed class ServerLinksTests : IAsyncDisposable
         Start();
         await UpAsync("one");
         await BoundedWait.UntilAsync(() => _servers.Links.Any(link => link.UntilNeeded is not null), "the link that stands by");
-        IPAddress used = Up().Single().Address.EndPoint.Address;
-        _hubs.Single(hub => hub.Listening.Address.Equals(used)).Dispose();
-        foreach (LinkConnection connection in _hubs.Single(hub => hub.Listening.Address.Equals(used)).Connections()) connection.Close("a test");
-        await BoundedWait.UntilAsync(() => Up() is [{ } now] && !now.Address.EndPoint.Address.Equals(used), "the link over the other address");
+        IPAddress used = ((IPEndPoint)Up().Single().Address.EndPoint).Address;
+        LinkListener left = _hubs.Single(hub => ((IPEndPoint)hub.Listening).Address.Equals(used));
+        left.Dispose();
+        foreach (LinkConnection connection in left.Connections()) connection.Close("a test");
+        await BoundedWait.UntilAsync(
+            () => Up() is [{ } now] && !((IPEndPoint)now.Address.EndPoint).Address.Equals(used), "the link over the other address");
     }
 
     [Fact]

@@ -21,15 +21,15 @@ public sealed class ArrowTests
         { "Protocol", [] },
         { "Xmpp", [] },
         { "Web", ["Xmpp"] },
-        { "Values", [] },
+        { "Values", ["Unix"] },
         { "Unix", ["Interop"] },
         { "Handover", ["Interop", "Unix"] },
         { "Metrics", ["Xmpp"] },
         { "Tls", ["Handover", "Interop"] },
         { "Reactor", ["Handover", "Interop", "Metrics", "Tls", "Unix"] },
-        { "Links", ["Handover", "Interop", "Metrics", "Protocol", "Tls", "Values"] },
+        { "Links", ["Handover", "Interop", "Metrics", "Protocol", "Tls", "Unix", "Values"] },
         { "Ecm", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Tls", "Unix", "Values", "Web", "Xmpp"] },
-        { "Hub", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Values"] },
+        { "Hub", ["Handover", "Interop", "Links", "Metrics", "Protocol", "Reactor", "Unix", "Values"] },
     };
 
     /// <summary>The rooms of the executable, and the other rooms that each of them uses. Each of them may use all of Core.</summary>

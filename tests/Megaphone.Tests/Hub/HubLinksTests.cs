@@ -57,5 +57,5 @@ public class HubLinksTests
         return HandedOver.Read(body, reader => HubLink.Restore(reader, sessions, null!, null!));
     }
 
-    private static HubOptions Options { get; } = new() { Listen = new(System.Net.IPAddress.Loopback, 0), Link = new() };
+    private static HubOptions Options { get; } = new() { Listen = new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0), Link = new() };
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Megaphone.Links;
+using Megaphone.Unix;
 using Megaphone.Values;
 using Xunit;
 
@@ -10,6 +11,15 @@ public class AddressBookTests
 {
     private readonly AddressBook _book = new(new HostPort("node.example.org", 6280));
     private TimeSpan _now;
+
+    [Fact]
+    public void A_Unix_socket_is_known_and_never_looked_up()
+    {
+        HostPort target = new("unix:/run/megaphone/links.sock", 0);
+        TargetAddress address = Assert.Single(new AddressBook(target).Addresses);
+        Assert.Equal(UnixEndPoint.Parse("unix:/run/megaphone/links.sock"), address.EndPoint);
+        Assert.Equal(("unix:/run/megaphone/links.sock", "unix:/run/megaphone/links.sock"), ($"{address}", $"{target}"));
+    }
 
     [Fact]
     public void An_address_is_used_as_it_is()
@@ -50,7 +60,7 @@ public class AddressBookTests
         Assert.False(Answer("192.0.2.1"));
         Assert.Equal(2, _book.Addresses.Count);
         Assert.True(Answer("192.0.2.1"));
-        Assert.Equal("192.0.2.1", Assert.Single(_book.Addresses).EndPoint.Address.ToString());
+        Assert.Equal("192.0.2.1", ((IPEndPoint)Assert.Single(_book.Addresses).EndPoint).Address.ToString());
     }
 
     [Fact]

@@ -415,7 +415,7 @@ public sealed class LinkTlsTests : IDisposable
         LinkLog log = new(_ecmLog);
         LinkTls? ecmTls = tls is null ? null : new LinkTls(tls, _ecmMetrics, log);
         if (ecmTls is not null) _opened.Add(ecmTls);
-        HostPort hub = new("127.0.0.1", port ?? _listener!.Listening.Port);
+        HostPort hub = new("127.0.0.1", port ?? ((IPEndPoint)_listener!.Listening).Port);
         LinkConnectOptions connect = new()
         {
             To = [hub],

@@ -28,7 +28,7 @@ internal sealed class ResumedLink : IDisposable
         _listener = new LinkListener(
             new IPEndPoint(IPAddress.Loopback, 0), 1, options, () => Accepting, Accepting.Metrics, log, theirs, TimeSpan.FromSeconds(90));
         _listener.Start();
-        _wire = new CuttingWire(_listener.Listening, cuts);
+        _wire = new CuttingWire((IPEndPoint)_listener.Listening, cuts);
         HostPort to = new("127.0.0.1", _wire.Address.Port);
         LinkConnectOptions connect = new()
         {

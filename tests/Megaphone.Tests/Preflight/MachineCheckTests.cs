@@ -277,6 +277,37 @@ public class MachineCheckTests
         Assert.Equal("something listens there already", facts.Bindable[(IPEndPoint)taken.LocalEndPoint!]!.Reason);
     }
 
+    [Fact]
+    public void A_Unix_socket_is_judged_by_its_file_and_its_folder_may_be_one_that_the_unit_makes()
+    {
+        Settings settings = Configured.Right(
+            """{ "Ecm": { "Clients": [ { "Listen": "unix:/run/megaphone-check/clients.sock", "Framing": "stanza" } ] } }""");
+        EndPoint path = settings.Listeners[0].Address;
+        MachineFacts free = Bindable(settings, Large);
+        Assert.Equal((Verdict.Ok, $"{path} can be bound"), Judge(free));
+        Assert.DoesNotContain(ListenerCheck.Run(settings, free), finding => finding.Verdict != Verdict.Ok && finding.Topic == "Ecm:Clients:0:Tls");
+
+        MachineFacts missing = With(new BindProbe.Obstacle("there is no folder /run/megaphone-check", "make it"));
+        Assert.Equal((Verdict.Fail, $"{path}: there is no folder /run/megaphone-check"), Judge(missing));
+        UnitFacts unit = new("/lib/systemd/system/megaphone.service", null, null, MayListenBelow1024: true);
+        Assert.Equal(Verdict.Fail, Judge(missing with { Unit = unit }).Verdict);
+        Assert.Equal(
+            (Verdict.Ok, $"{path}: /run/megaphone-check is made for the service, by {unit.Path}"),
+            Judge(missing with { Unit = unit with { RuntimeFolders = ["/run/megaphone-check"] } }));
+        Assert.Equal(
+            (Verdict.Warn, $"{path}: a Megaphone, process 7, listens there already"),
+            Judge(With(new BindProbe.Obstacle("another process listens on it", "end it") { Service = 7 })));
+
+        MachineFacts With(BindProbe.Obstacle obstacle) =>
+            Bindable(settings, Large with { Bindable = new Dictionary<EndPoint, BindProbe.Obstacle?> { [path] = obstacle } });
+
+        (Verdict Verdict, string What) Judge(MachineFacts machine)
+        {
+            Finding finding = ListenerCheck.Run(settings, machine).Single(one => one.Topic == "Ecm:Clients:0:Listen");
+            return (finding.Verdict, finding.What);
+        }
+    }
+
     private static string Report(Settings settings, MachineFacts machine) =>
         CheckReport.Write("/etc/megaphone/megaphone.json", Findings(settings, machine));
 
