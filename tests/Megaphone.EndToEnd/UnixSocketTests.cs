@@ -148,6 +148,31 @@ public sealed class UnixSocketTests : IDisposable
     }
 
     [Fact]
+    public async Task A_proxy_that_speaks_HTTP_names_the_clients_of_WebSockets()
+    {
+        TestHub hub = Keep(new TestHub());
+        MegaphoneProcess ecm = Keep(await MegaphoneProcess.EcmAsync(
+            hub.Address, $"Ecm:Clients:0:Listen=unix:{ClientsPath}", "Ecm:Clients:0:Framing=web", "Ecm:Clients:0:Web:ForwardedFrom:0=unix",
+            "Ecm:Proxy=v1"));
+        LinkPeer link = Keep(await hub.AcceptAsync());
+        await ecm.HasLinksAsync(1, "ecm");
+        foreach ((string field, string header) in (IEnumerable<(string, string)>)
+            [
+                ("X-Forwarded-For: 203.0.113.7\r\n", "PROXY TCP4 203.0.113.7 0.0.0.0 0 0\r\n"),
+                ("X-Forwarded-For: 198.51.100.1, 2001:db8::7\r\n", "PROXY TCP6 2001:db8::7 :: 0 0\r\n"),
+                ("", "PROXY UNKNOWN\r\n"),
+            ])
+        {
+            TestConnection client = Keep(await TestConnection.ConnectToAsync(ClientsPath));
+            await client.SendAsync(
+                "GET /ws HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                + $"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: xmpp\r\n{field}\r\n");
+            Assert.Equal("HTTP/1.1 101 ", await client.ReceiveTextAsync(13));
+            Assert.Equal(header, (await link.ReceiveAsync()).Text);
+        }
+    }
+
+    [Fact]
     public async Task TLS_ends_here_for_clients_that_a_proxy_brings_and_stays_through_a_reload()
     {
         TestCertificates certificates = Keep(new TestCertificates());
