@@ -237,7 +237,8 @@ public sealed class LimitTests : IDisposable
     [Fact]
     public async Task Parts_of_stanzas_of_those_who_have_not_logged_in_take_nothing_from_others()
     {
-        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(_hub.Address, "Ecm:Clients:0:Framing=stanza", "Ecm:IncompleteBytes=1M", "Ecm:HalfOpenTimeout=1s");
+        using MegaphoneProcess ecm = await MegaphoneProcess.EcmAsync(
+            _hub.Address, "Ecm:Clients:0:Framing=stanza", "Ecm:IncompleteBytes=1M", "Ecm:HalfOpenTimeout=1s");
         using LinkPeer link = await _hub.AcceptAsync(logins: true);
         await ecm.HasLinksAsync(1, "ecm");
         using TestConnection client = await TestConnection.ConnectAsync(ecm.Clients);

@@ -8,7 +8,8 @@ public sealed class LongestFirst : ITestCollectionOrderer
     private static readonly string[] Long =
     [
         nameof(AttackTests), nameof(ReloadTests), nameof(ModuleSessionTests), nameof(ModuleTests), nameof(ChromiumTests), nameof(LimitTests),
-        nameof(EcmTests), nameof(ModuleResumptionTests), nameof(HubReloadTests), nameof(TlsPeerTests), nameof(BenchTlsTests), nameof(ModuleCrowdTests),
+        nameof(EcmTests), nameof(ModuleResumptionTests), nameof(HubReloadTests), nameof(TlsPeerTests), nameof(BenchTlsTests),
+        nameof(ModuleCrowdTests),
         nameof(ClusterTests), nameof(ModuleHostileLinkTests), nameof(BrowserTests), nameof(LoginTests), nameof(DrainTests), nameof(EjabberdTests),
         nameof(ReloadChatTests), nameof(ModuleResumptionClusterTests), nameof(BalancerTests), nameof(BenchTests), nameof(HostileTlsTests),
     ];
