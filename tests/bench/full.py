@@ -21,6 +21,7 @@ MIB = 2**20
 MESSAGES_PER_SECOND = 500
 ON_THE_WAY = 10_000, 100_000
 REST = 60  # seconds
+LOGIN_TIMEOUT = "10m"  # a machine that is made for this stands still now and then
 
 # Of a million users, without and with TLS: GB of all of it, GiB of ejabberd, MiB of the ECM.
 ALL_IN = {False: 8.1, True: 8.5}
@@ -46,7 +47,7 @@ def everything(folder):
     tls = of_ecm(certificate(folder), "starttls") if chosen.tls else []
     with server(EJABBERD_MEGAPHONE="1") as far, ecm(
             "--Ecm:Clients:0:Framing", "stanza", "--Ecm:Link:To", far.links, "--Ecm:Proxy", "v2",
-            "--Ecm:MaxClients", str(count + machine.OTHER_DESCRIPTORS), *tls) as edge:
+            "--Ecm:MaxClients", str(count + machine.OTHER_DESCRIPTORS), "--Ecm:Limits:LoginTimeout", LOGIN_TIMEOUT, *tls) as edge:
         far.wait_until_idle(60)
         forget_earlier_connections()
         with machine.Kernel() as seen:

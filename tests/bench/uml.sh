@@ -96,6 +96,8 @@ set_limit fs/nr_open 4194304
 set_limit fs/file-max 10000000
 set_limit fs/epoll/max_user_watches 100000000
 set_limit net/core/somaxconn 65535
+# Packets over loopback, keep-alive probes among them, wait there while the machine stands still for a moment; beyond the limit they are lost.
+set_limit net/core/netdev_max_backlog 4194304
 set_limit net/ipv4/tcp_max_syn_backlog 65535
 set_limit net/ipv4/tcp_max_orphans 4194304
 set_limit vm/overcommit_memory 1
