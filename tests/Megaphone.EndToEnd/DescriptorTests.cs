@@ -77,8 +77,20 @@ public sealed class DescriptorTests : IDisposable
         for (int i = 0; i < 2 * Limit; i++) _clients.Add(await TestConnection.ConnectAsync(ecm.ClientListeners[listener], One));
         await ecm.ReachesAtLeastAsync(2 * Limit - ForClients, "megaphone_refused_total", "role=ecm", "reason=descriptors");
 
+        // The last of them may not have been accepted yet.
+        long refused = -1, looks = 0;
+        await BoundedWait.UntilAsync(
+            async () =>
+            {
+                await Task.Delay(BoundedWait.Watch);
+                long before = refused;
+                refused = (await ecm.MetricsAsync())["megaphone_refused_total", "role=ecm", "reason=descriptors"];
+                looks = refused == before ? looks + 1 : 0;
+                return looks == 3;
+            },
+            () => $"no more are refused, {refused} are");
+
         // Who has sent something counts as logged in here.
-        long refused = (await ecm.MetricsAsync())["megaphone_refused_total", "role=ecm", "reason=descriptors"];
         for (int i = 0; i < Newcomers; i++)
         {
             if (i % 2 == 0)

@@ -91,6 +91,15 @@ modules_learn_after_the_login_whether_the_client_uses_tls_test_() ->
         end)
      end} || {Transport, Expected} <- [{tcp, false}, {tls, true}, {ws, false}, {wss, true}]].
 
+once_it_is_logged_in_a_session_has_as_many_turns_as_others_test() ->
+    with_session(tcp, fun(_Link) ->
+        process_flag(priority, low),
+        ejabberd_megaphone_session:c2s_auth_result(#{}, {false, <<"no">>}, <<"juliet">>),
+        ?assertEqual({priority, low}, process_info(self(), priority)),
+        ejabberd_megaphone_session:c2s_auth_result(#{}, true, <<"juliet">>),
+        ?assertEqual({priority, normal}, process_info(self(), priority))
+    end).
+
 what_a_websocket_is_sent_stands_by_itself_test_() ->
     [{atom_to_list(Transport), fun() ->
         with_session(Transport, fun(_Link) ->

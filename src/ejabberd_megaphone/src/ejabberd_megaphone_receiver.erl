@@ -84,6 +84,7 @@ drain(Receiver) -> Receiver ! drain, ok.
 -spec init({#link{}, #options{}}) -> {ok, #state{}}.
 init({Link, Options}) ->
     process_flag(message_queue_data, off_heap),
+    process_flag(priority, high),                      % the packets of all sessions wait for its turn
     Window = if Link#link.identity =:= none -> none; true -> Link#link.window end,
     {ok, #state{link = Link, options = Options, received = ejabberd_megaphone_received:new(Window)}}.
 

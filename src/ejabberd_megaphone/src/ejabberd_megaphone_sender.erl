@@ -160,12 +160,10 @@ start_link(Link) -> gen_server:start_link(?MODULE, Link, []).
 
 %% @private
 -spec init(#link{}) -> {ok, #state{}}.
-init(#link{identity = none} = Link) ->
+init(#link{identity = Identity} = Link) ->
     process_flag(message_queue_data, off_heap),
-    {ok, #state{link = Link}};
-init(Link) ->
-    process_flag(message_queue_data, off_heap),
-    {ok, #state{link = Link, window = ejabberd_megaphone_window:new()}}.
+    process_flag(priority, high),                      % the packets of all sessions wait for its turn
+    {ok, #state{link = Link, window = if Identity =:= none -> none; true -> ejabberd_megaphone_window:new() end}}.
 
 %% @private
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.

@@ -11,6 +11,7 @@
 -export([start/3, woken/3]).
 -export([send_xml/2, send/2, get_owner/1, get_transport/1, change_shaper/2, controlling_process/2, close/1,
          sockname/1, peername/1, setopts/2, reset_stream/1]).
+-export([begin_session/2]).
 -export([c2s_handle_info/2, c2s_stream_started/2, c2s_auth_result/3, sm_register_connection_hook/3]).
 -export_type([socket/0]).
 
@@ -45,16 +46,25 @@
          input = queue:new() :: queue:queue(binary())}).   % packets that wait
 
 %% @doc Starts a session on a link, of a client whose addresses are known. It begins with ejabberd_c2s:accept/1.
--spec start(#link{}, ejabberd_megaphone_wire:id(), #client{}) -> {ok, pid()} | {error, term()}.
+%%
+%% The process is the one that ejabberd_c2s:start/3 makes, but this does not wait until it has had its first turn. That may take long on a server
+%% whose processes all check passwords, a tenth of a second for each session, and what waits meanwhile are the packets of all others.
+-spec start(#link{}, ejabberd_megaphone_wire:id(), #client{}) -> {ok, pid()} | {error, system_limit}.
 start(#link{owner = Owner} = Link, Id, #client{transport = Transport} = Client) ->
     #options{c2s = Options} = ejabberd_megaphone_link:options(Link),
-    try ejabberd_c2s:start(?MODULE, {Transport, Owner, Id}, options(Client) ++ Options) of
-        {ok, Pid} -> {ok, Pid};
-        {error, _} = Error -> Error;
-        ignore -> {error, ignore}
+    Socket = {?MODULE, {Transport, Owner, Id}},
+    try {ok, proc_lib:spawn(?MODULE, begin_session, [Socket, options(Client) ++ Options])}
     catch
         error:system_limit -> {error, system_limit}          % of processes: existing sessions go on
     end.
+
+%% @private
+-spec begin_session({module(), socket()}, [proplists:property()]) -> no_return().
+begin_session(Socket, Options) ->
+    process_flag(priority, low),                       % until the login: see c2s_auth_result/3
+    put('$initial_call', {xmpp_stream_in, init, 1}),   % by which tools know it
+    {ok, State, Timeout} = xmpp_stream_in:init([ejabberd_c2s, Socket, Options]),
+    p1_server:enter_loop(xmpp_stream_in, ejabberd_config:fsm_limit_opts(Options), State, Timeout).
 
 %% allow_unencrypted_sasl2 is made for TLS that is terminated in front of ejabberd: newer ones offer SASL2 as over TLS, and accept SCRAM from
 %% clients that support channel binding.
@@ -159,10 +169,14 @@ c2s_stream_started(#{lang := Language} = State, _StreamStart) ->
     end.
 
 %% @doc The hook. After the login ejabberd derives nothing more from `stream_encrypted', and modules should see it as it is.
+%%
+%% Until the login a session has a turn where eight others have one. To check a password takes tens of milliseconds of SCRAM without an
+%% interruption, and the hundreds of wrong ones that somebody may bring would go before each step of a message between those who are logged in.
 -spec c2s_auth_result(ejabberd_c2s:state(), true | {false, binary()}, binary()) -> ejabberd_c2s:state().
 c2s_auth_result(State, true, _User) ->
     case get(?MODULE) of
         #local{socket = {Transport, _Owner, _Id}} ->
+            process_flag(priority, normal),
             case uses_tls(Transport) of
                 true -> State#{stream_encrypted => true};
                 false -> State
