@@ -284,6 +284,7 @@ public sealed class UnixSocketTests : IDisposable
         MegaphoneProcess ecm = Keep(await MegaphoneProcess.StartAsync(
             ["Ecm:Clients:0:Listen=127.0.0.1:0", $"Ecm:Link:To=unix:{links}", "Ecm:Link:RetryMax=500ms"]));
         await ecm.ReachesAsync(1, "megaphone_link_up", $"server=unix:{links}");
+        MegaphoneProcess next;
         using (TestConnection client = await TestConnection.ConnectAsync(ecm.Clients))
         {
             byte[] bytes = new byte[4 << 20];
@@ -298,10 +299,12 @@ public sealed class UnixSocketTests : IDisposable
             await client.AssertEchoesAsync();
             await ecm.ReachesAtLeastAsync(1, "megaphone_link_reconnects_total", $"server=unix:{links}", "result=resumed");
             await hub.KillAsync();
+
+            // The next one knows nothing of the session.
+            next = Keep(await MegaphoneProcess.StartAsync(listen));
             await client.AssertIsGoneAsync();
         }
 
-        MegaphoneProcess next = Keep(await MegaphoneProcess.StartAsync(listen));
         await ecm.HasLinksAsync(1, "ecm");
         TestConnection last = Keep(await TestConnection.ConnectAsync(ecm.Clients));
         await last.AssertEchoesAsync();
