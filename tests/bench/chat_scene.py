@@ -96,7 +96,8 @@ class Edge:
     """The ECM, in the namespace at the far end, and what it says of itself."""
 
     def __init__(self, far, link):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="megaphone-chat-"))
+        self.temporary = tempfile.TemporaryDirectory(prefix="megaphone-chat-")  # removed with this object
+        self.folder = pathlib.Path(self.temporary.name)
         self.binary = self.folder / "megaphone"
         self.install()
         self.certificate = certificate(self.folder)
