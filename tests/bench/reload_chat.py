@@ -3,45 +3,35 @@ binary in the place of the one that runs, and five times more with a certificate
 cut. One more reads nothing meanwhile, and another is in the middle of a stanza each time. Not one session may end, and not one message be lost,
 doubled or out of order."""
 
-import os
 import pathlib
-import signal
 
-from chat_scene import measured, reset
-from harness import time, wait_until
+from chat_scene import begin, reset, run
+from harness import wait_until
 
 RELOADS, OTHER_BINARIES, REFUSED, CUTS = 18, 2, 5, 6
 TRIALS = ["reload"] * RELOADS + ["binary"] * OTHER_BINARIES + ["refused"] * REFUSED + ["cut"] * CUTS
 
 
-def reload(edge, result):
-    """Orders a reload, and waits until one more has come out like this. While one is under way nobody gets an answer."""
-    before = edge.metric("megaphone_reloads_total", result)
-    os.kill(edge.child.pid, signal.SIGHUP)
-    time.sleep(0.5)
-    wait_until(lambda: edge.metric("megaphone_reloads_total", result) == before + 1, f"a reload that is {result}", 60)
-    wait_until(lambda: edge.metric("megaphone_links") == 1, "the link after a reload", 30)
-
-
-def trial(what, far, server, edge):
+def trial(what, far, server, near, edge):
     if what == "cut":
-        reset(far, server, edge)
+        reset(far, near, edge)
         wait_until(lambda: edge.metric("megaphone_links") == 1, "the link after a cut", 30)
     elif what == "refused":
         file = pathlib.Path(f"{edge.certificate}.crt")
         good = file.read_text()
         file.write_text("no certificate")
-        reload(edge, "refused")
+        edge.reload("refused")
         file.write_text(good)
     else:
         if what == "binary":
             edge.install()
-        reload(edge, "done")
+        edge.reload("done")
 
 
-benchmark, results = measured("reload-chat", __doc__, [(what, 2) for what in TRIALS], trial)
+benchmark = begin("reload-chat", __doc__)
+results = run(benchmark, [(what, 2) for what in TRIALS], trial)
 benchmark.finish([
     *results,
-    ("reloads", benchmark.median("reloads"), RELOADS + OTHER_BINARIES, False),
-    ("reloads that were refused", benchmark.median("reloads that were refused"), REFUSED, False),
+    ("reloads", benchmark.median("reloads of the ECM"), RELOADS + OTHER_BINARIES, False),
+    ("reloads that were refused", benchmark.median("reloads of the ECM that were refused"), REFUSED, False),
 ])
