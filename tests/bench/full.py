@@ -1,5 +1,5 @@
-"""Everything in one run: real TCP clients, one ECM, one link, one ejabberd. All users log in, rest, write to each other at random, and
-leave; nobody and no message may be lost. It tells what memory ECM, ejabberd, kernel and load generator take on the way. Beside it
+"""Everything in one run: real TCP clients, one ECM, one link, one ejabberd. All users log in, rest, write to each other at random while the ECM
+is reloaded, and leave; nobody and no message may be lost. It tells what memory ECM, ejabberd, kernel and load generator take on the way. Beside it
 users that are connected to an ejabberd directly, as many as it takes for a slope. ejabberd has no modules of its own (modules: {}) and
 users are anonymous, but with --accounts. TLS, where there is any, begins with STARTTLS, at the ECM or in ejabberd."""
 
@@ -15,18 +15,24 @@ from certificates import certificate, of_ecm
 from ejabberd import ASLEEP, Ejabberd, crowd, login_rate
 from harness import CLIENTS, MEGAPHONE, Benchmark, ecm, forget_earlier_connections, kernel, time
 from load import TLS, read, start, watch
+from reloading import Talk, reload
+from user import User
 
 MILLION = 1_000_000
 MIB = 2**20
 MESSAGES_PER_SECOND = 500
 ON_THE_WAY = 10_000, 100_000
 REST = 60  # seconds
+PAUSE = 10  # seconds before each reload
+ASKING = 20  # users who ask the server something, ten times a second each, to see how long a reload has them wait
+QUESTION = b"<iq type='get' id='1' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>"
 LOGIN_TIMEOUT = "10m"  # a machine that is made for this stands still now and then
 
 # Of a million users, without and with TLS: GB of all of it, GiB of ejabberd, MiB of the ECM.
 ALL_IN = {False: 8.1, True: 8.5}
 LOGGING_IN = 4.6
 ECM = {False: 80, True: 320}
+LONGEST_WAIT = 500  # ms, of a million, over a reload
 MANY = 100_000  # of fewer, what is there for any number of users is most
 
 
@@ -50,30 +56,55 @@ def everything(folder):
             "--Ecm:MaxClients", str(count + machine.OTHER_DESCRIPTORS), "--Ecm:Limits:LoginTimeout", LOGIN_TIMEOUT, *tls) as edge:
         far.wait_until_idle(60)
         forget_earlier_connections()
+        dropped = machine.dropped_packets()
         with machine.Kernel() as seen:
-            figures = play(folder / "figures.json", "xmpp", "--to", CLIENTS, "--sessions", count, *login(), *watch([edge, far]),
-                           "--hold", chosen.hold, "--messages", chosen.messages, "--message-rate", MESSAGES_PER_SECOND, "--message-bytes", 100,
-                           "--patience", 300, "--after", 10)
+            figures = play(folder / "figures.json", lambda: over_reloads(edge), "xmpp", "--to", CLIENTS, "--sessions", count, *login(),
+                           *watch([edge, far]), "--hold", chosen.hold, "--messages", chosen.messages,
+                           "--message-rate", MESSAGES_PER_SECOND, "--message-bytes", 100, "--patience", 300, "--after", 10)
+        dropped = machine.dropped_packets() - dropped
         left = far.users(), clients_of(edge)
         names = {"ECM": str(edge.pid), "ejabberd": str(far.pid), "load generator": "bench"}
     report_messages(figures)
     report_memory(figures, names, seen, count)
     benchmark.add("users left at the end, in ejabberd", left[0])
     benchmark.add("clients left at the end, in the ECM", left[1])
+    benchmark.add("packets that the kernel has dropped", dropped)
     benchmark.add("problems of the load generator", sum(figures["problems"].values()))
     for problem, times in figures["problems"].items():
         print(f"{times} × {problem}", file=sys.stderr)
 
 
-def play(file, mode, *options):
-    """Runs the load generator, whose progress is seen; its figures, whatever went wrong."""
+def play(file, meanwhile, mode, *options):
+    """Runs the load generator, whose progress is seen, and calls `meanwhile` when the first messages arrive; its figures, whatever went wrong."""
     file.touch()
-    with start([MEGAPHONE, "bench", mode, *map(str, options), "--json", str(file)], stdout=subprocess.DEVNULL) as bench:
-        bench.wait()
+    with start([MEGAPHONE, "bench", mode, *map(str, options), "--json", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as bench:
+        for line in bench.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            if line.startswith("messages arriving: ") and meanwhile:
+                meanwhile()
+                meanwhile = None
     figures = read(file.read_text())
     if figures is None:
         sys.exit("the load generator left no figures")
     return figures
+
+
+def over_reloads(edge):
+    """Reloads the ECM a few times, and has some more users see how long they wait for answers."""
+    if not chosen.reloads:
+        return
+    talk = Talk([User(CLIENTS).connection for _ in range(ASKING)], QUESTION, every=0.1)
+    talk.start()
+    calm, times = (time.monotonic(), time.monotonic() + PAUSE), []
+    for _ in range(chosen.reloads):
+        time.sleep(PAUSE)
+        times.append(reload(edge))
+    time.sleep(PAUSE)
+    benchmark.add("askers without an answer over reloads", talk.finish())
+    benchmark.add("reloads: longest wait for an answer before the first, ms", talk.waits([calm])[-1])
+    benchmark.add(WAIT, talk.waits(times)[-1])
+    for connection in talk.connections:
+        connection.close()
 
 
 def clients_of(edge):
@@ -101,6 +132,8 @@ def report_memory(figures, names, seen, count):
     coming = [sample for sample in (*figures["samples"], *phases.values()) if sample["seconds"] <= phases["logged in"]["seconds"]]
     for name, key in names.items():
         benchmark.add(f"{name}, at its peak: MiB", figures["peak_bytes"][key] / MIB)
+    before_reloads = [sample for sample in (*figures["samples"], *phases.values()) if sample["seconds"] <= rested["seconds"]]
+    benchmark.add("ECM, at its peak before reloads: MiB", max(sample[names["ECM"]]["memory_bytes"] for sample in before_reloads) / MIB)
     benchmark.add("kernel, at its peak: MiB", max(slab for _, slab, *_ in seen.looks) / MIB)
     benchmark.add("ejabberd, at its peak while they log in: MiB", max(sample[names["ejabberd"]]["memory_bytes"] for sample in coming) / MIB)
 
@@ -158,11 +191,14 @@ def budgets():
         yield ALL, benchmark.median(ALL), ALL_IN[chosen.tls], True
         yield ("GiB of ejabberd at its peak while they log in",
                benchmark.median("ejabberd, at its peak while they log in: MiB") / 1024, LOGGING_IN, True)
-        yield "MiB of the ECM at its peak", benchmark.median("ECM, at its peak: MiB"), ECM[chosen.tls], True
+        yield "MiB of the ECM at its peak, before the reloads", benchmark.median("ECM, at its peak before reloads: MiB"), ECM[chosen.tls], True
+        if chosen.messages and chosen.reloads:
+            yield WAIT, benchmark.median(WAIT), LONGEST_WAIT, True
     if chosen.directly and chosen.users >= MANY:
         yield "bytes for each user, directly : through the ECM", benchmark.median(ALONE) / benchmark.median(EACH), 4, False
 
 
+WAIT = "reloads: longest wait for an answer over one, ms"
 ALL = "GB of ECM, ejabberd, and the kernel's sockets of the users"
 EACH = "all of it: bytes for each user"
 ALONE = "directly, all of it: bytes for each user"
@@ -171,6 +207,7 @@ benchmark = Benchmark("full", __doc__, rounds=1, options={
     "--tls": {"action": "store_true", "help": "with TLS 1.3"},
     "--accounts": {"action": "store_true", "help": "accounts, SCRAM-SHA-256, Debian's default modules, roster and XEP-0198"},
     "--messages": {"type": int, "default": 100_000, "metavar": "M", "help": "between random pairs, default 100,000"},
+    "--reloads": {"type": int, "default": 3, "metavar": "N", "help": "of the ECM while messages are on their way, default 3"},
     "--hold": {"type": int, "default": REST, "metavar": "SECONDS", "help": f"rest before it is measured, default {REST}"},
     "--directly": {"type": int, "default": 20_000, "metavar": "N", "help": "users of an ejabberd without an ECM, default 20,000; 0: none"},
 })

@@ -55,6 +55,11 @@ def find_lacking(users, tls):
     yield f"{FIRST_ADDRESS} is not this machine's, and clients come from such addresses", "ip address add 127.0.0.1/8 dev lo"
 
 
+def dropped_packets():
+    """Those that found the kernel's queue of packets that have come in full, over loopback too, since it was started."""
+    return sum(int(line.split()[1], 16) for line in proc("net/softnet_stat").splitlines())
+
+
 class Kernel(threading.Thread):
     """Looks at the kernel every second, until the block ends: bytes of its own objects, and TCP sockets."""
 

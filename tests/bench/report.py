@@ -49,13 +49,15 @@ NOTES = {
     "full": """
 Everything in one run: real TCP clients, one ECM (stanza framing, `Proxy v2`), one link into the module, one ejabberd, each a process of its
 own. All log in, rest for a minute, then 500 messages a second go between random pairs, each of which must arrive once and in order, and at
-the end each stream is closed in order. Memory is a process's own (`RssAnon` + `RssShmem`), and all of the kernel's objects (`Slab` in
-/proc/meminfo). Both ends of each connection are on this machine, and no different: of what the kernel's objects grow by half is counted,
-the load generator and its half are not. Users are anonymous, on an ejabberd without modules of its own; with `--accounts` they log in with
-SCRAM-SHA-256 at 300 a second, which the roster's file follows, enable stream management and ask for their rosters, which are empty, on an
-ejabberd with the modules that Debian gives it. Directly: users of an ejabberd without an ECM, the slope between a quarter of them and all;
-with TLS they begin with STARTTLS, as those of the ECM do. A process may have so many descriptors in a machine that `tests/bench/uml.sh`
-makes: its one core and its slow system calls make the logins no measure of speed.""",
+the end each stream is closed in order. While the messages go the ECM is reloaded three times; 20 more users ask the server something ten
+times a second then, and the longest that one of them has waited is told for the ten seconds before the first reload, and for the reloads.
+Memory is a process's own (`RssAnon` + `RssShmem`), and all of the kernel's objects (`Slab` in /proc/meminfo). Both ends of each connection
+are on this machine, and no different: of what the kernel's objects grow by half is counted, the load generator and its half are not. Users
+are anonymous, on an ejabberd without modules of its own; with `--accounts` they log in with SCRAM-SHA-256 at 300 a second, which the roster's
+file follows, enable stream management and ask for their rosters, which are empty, on an ejabberd with the modules that Debian gives it.
+Directly: users of an ejabberd without an ECM, the slope between a quarter of them and all; with TLS they begin with STARTTLS, as those of the
+ECM do. A process may have so many descriptors in a machine that `tests/bench/uml.sh` makes: its one core and its slow system calls make the
+logins no measure of speed.""",
     "sessions": """
 Users come over one link, as `megaphone bench link` plays them, or connect to ejabberd directly (`bench xmpp`): SASL ANONYMOUS, a
 resource, presence, then silence until the sessions sleep. Resident: by how much the process has grown (`RssAnon` + `RssShmem`),
@@ -111,7 +113,9 @@ nothing all the time, and reads then 2,000 messages; one is in the middle of a s
 it then. What the ECM has more after the cuts is for the most part garbage of its answers to the benchmark, which looks at its metrics all the
 time: 60 KiB each. What ejabberd has more is for the most part not in use (the row below it): after 20 and 60 seconds without a network all
 sessions have much to do at the same time, and Erlang keeps the room that this took. Without cuts it takes 160 MiB more than while they all sleep,
-since sessions that chat are awake, 18 KB each, and no more from then on.""",
+since sessions that chat are awake, 18 KB each, and no more from then on. With `--hub` a hub connects to ejabberd's own listener, and there is no
+module. In place of 13 of the resets and of the listener's starts the hub is reloaded 20 times by SIGHUP, three of them with another binary in the
+place of its own; each reload cuts the link, too.""",
     "reload-chat": """
 The same users and servers; what happens meanwhile is 18 reloads of the ECM by SIGHUP, two more with another binary in the place of its own, five
 whose certificate cannot be used, which are refused, and six cuts of the link (`ss -K`). Each reload cuts the link, too.""",
