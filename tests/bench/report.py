@@ -40,6 +40,7 @@ TITLES = {
     "tls": "TLS",
     "web": "Users over WebSocket",
     "link": "One link",
+    "addresses": "Counting by address",
     "headers": "The header of a packet",
     "stanzas": "The pieces of a stream",
     "start": "Size, start, and memory when idle",
@@ -206,6 +207,9 @@ size, header included, as fast as they are taken, every header that comes back c
 cores with the hub. The raw echo, `megaphone bench echo-server`, receives and sends with large buffers and looks at nothing; it is
 shown with the system's own congestion control and with Reno, which links within one machine choose for themselves: BBR, where that is the system's,
 paces by timers what nothing on loopback could congest.""",
+    "addresses": """
+The table behind `Ecm:Limits`, in process on one core, with a connection from each of a million addresses, which are asked for in an order that
+looks like chance: what is known of an address, and one more connection of it that is counted and counted off again.""",
     "headers": """
 In process, under the JIT of .NET 10, on one core: each round is the median of seven runs over headers of all sizes. The plain
 scanner is what the vectorised parser falls back to for anything out of the ordinary.""",

@@ -14,6 +14,9 @@ internal sealed class Addresses : IDisposable
     private readonly ClientAddress[] _addresses = new ClientAddress[Count];
     private int _next;
 
+    /// <summary>The memory of the table, in bytes for each address in it.</summary>
+    public double BytesEach => (double)_table.Bytes / Count;
+
     public Addresses()
     {
         Random random = new(1);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Megaphone.Microbench;
 using Megaphone.Protocol;
 using Megaphone.Xmpp;
@@ -52,6 +53,7 @@ if (args is [] or ["addresses"])
     using Addresses addresses = new();
     Measurement.Print("addresses looked up, of a million", addresses.LookUp, Addresses.Step);
     Measurement.Print("connections counted and counted off, likewise", addresses.ComeAndGo, Addresses.Step);
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{"bytes for each address",-44} {addresses.BytesEach,8:F1}"));
 }
 
 void Parse()
