@@ -11,8 +11,8 @@ internal sealed class Ejabberd : IAsyncDisposable
     /// <summary>The password of every account.</summary>
     public const string Password = "correct-horse";
 
-    /// <summary>The end of what a command of ejabberdctl prints: its status is before this.</summary>
-    private const string AfterStatus = ",status}";
+    /// <summary>What Erlang that cannot be evaluated comes to begins with this.</summary>
+    private const string BadRpc = "{badrpc";
 
     /// <summary>More of its configuration, which ends with the list of its modules: rooms, and logins without an account.</summary>
     private const string More = "  mod_muc: {}\nauth_method: [mnesia, anonymous]\nanonymous_protocol: sasl_anon";
@@ -25,6 +25,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     private readonly Dictionary<string, string> _settings = [];
 
     private readonly SemaphoreSlim _evaluating = new(1);
+    private int _questions;
     private Dictionary<string, string?> _made = [];
     private ChildProcess? _evaluator;
 
@@ -169,41 +170,51 @@ internal sealed class Ejabberd : IAsyncDisposable
     public async Task<IReadOnlyCollection<string>> ControlAsync(params string[] command)
     {
         string arguments = string.Join(", ", command.Select(argument => $"\"{argument.Replace("\\", "\\\\").Replace("\"", "\\\"")}\""));
-        string[] said = await AskAsync(
-            $"{{ejabberd_ctl:process([{arguments}]), status}}", line => line.EndsWith(AfterStatus, StringComparison.Ordinal));
-        return said[^1] == $"{{0{AfterStatus}" ? said[..^1] : throw new InvalidOperationException($"{command[0]}:\n{string.Join('\n', said)}");
+        (string[] said, string status) = await AskAsync($"ejabberd_ctl:process([{arguments}])");
+        return status == "0" ? said : throw new InvalidOperationException($"{command[0]}: {status}\n{string.Join('\n', said)}");
     }
 
     /// <summary>Evaluates Erlang in it, <c>ets:info(session, size)</c> for instance.</summary>
     /// <returns>The value, as Erlang writes it.</returns>
     public async Task<string> EvaluateAsync(string erlang)
     {
-        string value = (await AskAsync(erlang, _ => true))[^1];
-        return value.StartsWith("{badrpc", StringComparison.Ordinal) ? throw new InvalidOperationException($"{erlang}: {value}") : value;
+        (_, string value) = await AskAsync(erlang);
+        return value.StartsWith(BadRpc, StringComparison.Ordinal) ? throw new InvalidOperationException($"{erlang}: {value}") : value;
     }
 
     /// <summary>Evaluates Erlang in it.</summary>
-    /// <returns>What that has printed, and as the last line its value, which <paramref name="isLast"/> is true of.</returns>
-    private async Task<string[]> AskAsync(string erlang, Func<string, bool> isLast)
+    /// <returns>What that has printed, and its value.</returns>
+    private async Task<(string[] Said, string Value)> AskAsync(string erlang)
     {
         await BoundedWait.WithinAsync(_evaluating.WaitAsync(), "the question before");
         try
         {
-            // One VM for all calls: starting an Erlang VM takes longer than most calls.
+            // One VM for all calls: starting an Erlang VM takes longer than most calls. What is logged in the meantime may come before the value and
+            // after it, so that the value is marked.
             _evaluator ??= ChildProcess.Start(Script("eval"), environment: _made);
             int answers = _evaluator.Output.Count;
-            await _evaluator.WriteLineAsync($"{erlang}.");
+            string mark = $"{{answer{++_questions},";
+            await _evaluator.WriteLineAsync($"{mark} begin {erlang} end}}.");
             string[] said = [];
+            int last = -1;
             await BoundedWait.UntilAsync(
-                () => Task.FromResult((said = [.. _evaluator.Output.Skip(answers)]).Length > 0 && isLast(said[^1])),
+                () =>
+                {
+                    said = [.. _evaluator.Output.Skip(answers)];
+                    last = Array.FindIndex(said, line => IsValue(line, mark));
+                    return Task.FromResult(last >= 0);
+                },
                 () => $"what {erlang} is; it was said\n{_evaluator.Said}");
-            return said;
+            return (said[..last], said[last].StartsWith(mark, StringComparison.Ordinal) ? said[last][mark.Length..^1] : said[last]);
         }
         finally
         {
             _evaluating.Release();
         }
     }
+
+    private static bool IsValue(string line, string mark) =>
+        line.StartsWith(mark, StringComparison.Ordinal) || line.StartsWith(BadRpc, StringComparison.Ordinal);
 
     /// <summary>Evaluates Erlang whose value is a whole number.</summary>
     public async Task<long> NumberAsync(string erlang) => long.Parse(await EvaluateAsync(erlang), CultureInfo.InvariantCulture);
