@@ -99,6 +99,12 @@ start() {
   wait_until 10 grep -q '^megaphone ready' "$log" || { cat "$log"; return 1; }
 }
 
+# start_contained NAME OPTION…: likewise, as process 1 of its namespace, as containers start it; sets `first` to its number here.
+start_contained() {
+  local inside=(unshare --mount --pid --fork --kill-child "${inside[@]:2}")
+  start "$@" && first=$(<"/proc/${pids[-1]}/task/${pids[-1]}/children") && first=${first// /}
+}
+
 # echoes PORT: whether data sent there is echoed.
 echoes() (
   exec {connection}<>"/dev/tcp/127.0.0.1/$1"
@@ -197,5 +203,29 @@ check "data is echoed through such a link" wait_until 5 echoes "$system_clients"
 
 check "the load generator runs" timeout 60 "${inside[@]}" "$entrypoint" bench echo --to "127.0.0.1:$clients" --connections 20 --seconds 1
 check "it exits with status 0 on SIGTERM" ends_with_zero "$service"
+
+# ---- the first process of a container ----
+
+# What an emulator executes anew is not the emulator.
+if [[ $architecture == amd64 ]]; then
+  is_first() { [[ $(sed -n 's/^NSpid:.*\t//p' "/proc/$first/status") == 1 ]]; }
+  connect() { exec {client}<>"/dev/tcp/127.0.0.1/$1"; }
+  is_echoed() {
+    local answer
+    say "$1" >&"$client"
+    read -r -t 10 answer <&"$client" && [[ $answer == "$1" ]]
+  }
+  reloaded_once() { http_get 127.0.0.1 "$admin" /metrics 2>/dev/null | grep -qxF 'megaphone_reloads_total{result="done"} 1'; }
+  first_ends_with_zero() { kill -TERM "$first" && wait "${pids[-1]}"; }
+  check "it comes up as the first process of a container" start_contained contained --Ecm:Clients:0:Listen "127.0.0.1:$clients" \
+    --Ecm:Link:To "127.0.0.1:$link" --Hub:Listen "127.0.0.1:$link" --Hub:Backend echo: --Admin:Listen "127.0.0.1:$admin"
+  check "as which it runs" is_first
+  check "a client connects" connect "$clients"
+  check "and is served" is_echoed "is anybody there?"
+  check "it is told to reload" kill -HUP "$first"
+  check "and does" wait_until 20 reloaded_once
+  check "with the client connected" is_echoed "still there?"
+  check "it exits with status 0 on SIGTERM" first_ends_with_zero
+fi
 say "the image's files: $(tr '\n' ' ' <<<"$image_files")"
 end_checks
