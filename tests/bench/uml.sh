@@ -12,11 +12,11 @@
 # Needs root, as its root may do to the project's files what root may. Exit status: the command's; 124 when its time was over; 125 when
 # the machine could not be made or died.
 #
-# Memory and correctness count in it, speed does not: it has one core, and each system call costs some 20 µs. The kernel is that of
-# Debian sid, whose mode with seccomp is five times as fast as that of Debian 12's own; nothing is installed of it.
+# Memory and correctness count in it, speed does not: it has one core, and each system call costs some 20 µs. The kernel: scripts/uml.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/common.sh
+. scripts/uml.sh
 
 memory= time=86400
 while [[ ${1:-} == --* ]]; do
@@ -34,39 +34,10 @@ available=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
 memory=${memory:-$(( available - 2 ))}
 (( memory > 0 && memory <= available )) || { say "uml.sh: $available GiB are available here, too few for $memory" >&2; exit 125; }
 
+need_uml
+
 root=$PWD
-kernel=$root/artifacts/bench/uml
-
-# The kernel, and the C library that it wants, in a folder of their own.
-make_kernel() {
-  local work=$kernel.new package mirror=http://deb.debian.org/debian
-  install_packages "$kernel.log" iproute2 python3
-  rm -rf "$work"
-  mkdir -p "$work"/apt/lists/partial "$work"/apt/cache/archives/partial "$work/lib"
-  say "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$work/apt/sources.list"
-  local sid=(-qq -o Dir::Etc::SourceList="$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$work/apt/lists"
-    -o Dir::Cache="$work/apt/cache" -o Dir::State::status=/dev/null -o Acquire::Languages=none -o APT::Sandbox::User=root)
-  apt-get "${sid[@]}" update
-  (cd "$work" && apt-get "${sid[@]}" download user-mode-linux libc6)
-  for package in "$work"/*.deb; do dpkg --extract "$package" "$work/files"; done
-  cp "$work/files/usr/lib/x86_64-linux-gnu/libc.so.6" "$work/lib/"
-  cp "$work/files/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" "$work/lib/ld.so"
-  # It executes itself anew while it starts, and relies on where its loader puts it, so it is told of its loader in its own file.
-  python3 - "$work/files/usr/bin/linux.uml" "$work/linux" <<'PYTHON'
-import sys
-binary = open(sys.argv[1], "rb").read()
-old, new = b"/lib64/ld-linux-x86-64.so.2\0", b"lib/ld.so\0"
-assert binary.count(old) == 1
-open(sys.argv[2], "wb").write(binary.replace(old, new.ljust(len(old), b"\0")))
-PYTHON
-  chmod +x "$work/linux"
-  rm -rf "$work"/apt "$work"/files "$work"/*.deb "$kernel"
-  mv "$work" "$kernel"
-}
-mkdir -p "$(dirname "$kernel")"
-[[ -x $kernel/linux ]] || step "fetching the kernel of user-mode Linux" "$kernel.log" make_kernel
-
-run=$(mktemp -d "$kernel.run.XXXXXX")
+run=$(mktemp -d "$uml.run.XXXXXX")
 maps=$(cat /proc/sys/vm/max_map_count)
 clean_up() {
   [[ -z ${machine:-} ]] || end_process "$machine" 5
@@ -115,10 +86,7 @@ chmod +x "$run/init"
 
 # Each page of each of its processes may be a mapping of a process here.
 say 4194304 >/proc/sys/vm/max_map_count
-cd "$kernel"
-TMPDIR=/dev/shm timeout --kill-after=5 "$time" env HOME="$run" LD_LIBRARY_PATH="$kernel/lib" ./linux mem="${memory}G" seccomp=on \
-  root=/dev/root rootfstype=hostfs rootflags=/ ro init="$run/init" con=null con0=null,fd:1 con1=null,fd:1 ssl=null \
-  thash_entries=2097152 quiet panic=-1 uml_dir="$run" umid=machine </dev/null 2>"$run/errors" &
+execute_uml "$run" "$time" mem="${memory}G" root=/dev/root rootfstype=hostfs rootflags=/ ro init="$run/init" thash_entries=2097152 2>"$run/errors" &
 machine=$!
 status=0
 wait "$machine" || status=$?
