@@ -367,7 +367,8 @@ def commit():
 def machine():
     cpu = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
-    return (f"{os.cpu_count()} cores of {cpu[1] if cpu else 'an unnamed processor'}, "
+    cores = os.cpu_count()
+    return (f"{cores} core{'s' * (cores > 1)} of {cpu[1] if cpu else 'an unnamed processor'}, "
             f"{memory / 2**20:.0f} GiB, Linux {os.uname().release.split('-')[0]}")
 
 
