@@ -16,6 +16,7 @@ libraries=$(sed -n "s/^ERL_LIBS='\(.*\)'/\1/p" /usr/sbin/ejabberdctl)
 mkdir "$work/tests" "$work/include"
 # Debian's folders are named p1_xml-VERSION and the like.
 ln -s "$(echo /usr/lib/erlang/lib/p1_xml-*)" "$work/include/fast_xml"
+ln -s "$(echo /usr/lib/erlang/lib/p1_xmpp-*)" "$work/include/xmpp"
 export ERL_LIBS=$libraries
 erlc -Werror -I "$here/../../src/ejabberd_megaphone/include" -I "$work/include" -pa "$work/ejabberd_megaphone/ebin" \
   -o "$work/tests" "$here"/*.erl

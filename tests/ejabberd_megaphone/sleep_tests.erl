@@ -3,6 +3,7 @@
 
 -include_lib("proper/include/proper.hrl").
 -include_lib("eunit/include/eunit.hrl").
+-include_lib("xmpp/include/xmpp.hrl").
 -include("ejabberd_megaphone.hrl").
 -import(ejabberd_megaphone_sleep, [pack/1, unpack/1]).
 
@@ -46,7 +47,9 @@ a_process_sleeps_on_when_the_modules_are_loaded_again_twice_test() ->
 unpack_is_the_inverse_of_pack_test_() ->
     {setup, fun registry/0, fun stop/1,
      [property:test(prop_same(), 500),
-      ?_test(packed_states_share_what_is_equal())]}.
+      property:test(prop_same_with_jids(), 500),
+      ?_test(packed_states_share_what_is_equal()),
+      ?_test(packed_states_have_no_jids_of_their_own())]}.
 
 prop_same() ->
     Keys = [owner, socket, a, b, c, d, e, f] ++ [list_to_atom("key" ++ integer_to_list(N)) || N <- lists:seq(1, 40)],
@@ -55,6 +58,37 @@ prop_same() ->
                 State = maps:from_list(lists:sublist(lists:zip(Keys, Values), Size)),
                 State =:= unpack(pack(State))
             end).
+
+%% Whatever the JIDs are, those that are made of the state's parts and others.
+prop_same_with_jids() ->
+    ?FORALL({User, Resource, JID, From, To}, {name(), name(), jid(), jid(), jid()},
+            begin
+                State = state(User, Resource, JID, #presence{from = From, to = To}),
+                State =:= unpack(pack(State))
+            end).
+
+name() -> oneof([<<"juliet">>, <<"Juliet">>, <<"balcony">>]).
+
+jid() -> ?LET({User, Resource}, {name(), oneof([<<>>, name()])}, oneof([jid(User, Resource), undefined])).
+
+%% jid:make/3 takes a library that is not loaded here.
+jid(User, Resource) ->
+    Lower = string:lowercase(User),
+    #jid{user = User, server = <<"localhost">>, resource = Resource, luser = Lower, lserver = <<"localhost">>, lresource = Resource}.
+
+state(User, Resource, JID, Presence) ->
+    #{user => User, lserver => <<"localhost">>, resource => Resource, jid => JID, pres_last => Presence}.
+
+packed_states_have_no_jids_of_their_own() ->
+    State = fun(User) ->
+                    JID = jid(User, <<"balcony">>),
+                    state(User, <<"balcony">>, JID, #presence{from = JID, to = jid(User, <<>>)})
+            end,
+    _ = pack(State(<<"juliet">>)),
+    Packed = pack(State(<<"romeo">>)),
+    ?assertEqual(State(<<"romeo">>), unpack(Packed)),
+    ?assertEqual([], [Part || Part <- tuple_to_list(Packed), is_record(Part, jid)]),
+    ?assertMatch([#presence{from = own, to = own}], [Part || Part <- tuple_to_list(Packed), is_record(Part, presence)]).
 
 packed_states_share_what_is_equal() ->
     State = fun(N) -> #{owner => self(), jid => N, own => {N, <<"n">>}, server => <<"localhost">>, lang => <<"en">>,

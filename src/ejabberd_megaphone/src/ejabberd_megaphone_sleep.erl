@@ -8,6 +8,7 @@
 -export([is_possible/0, is_possible_in/1, sleep/4, wake/4, pack/1, unpack/1]).
 
 -include("ejabberd_megaphone.hrl").
+-include_lib("xmpp/include/xmpp.hrl").
 
 %% Keys whose values are always a session's own, and must not be kept in a template.
 -define(OWN, [owner, socket, socket_monitor, stream_id, ip, user, resource, jid, sid, pres_last, pres_timestamp,
@@ -49,7 +50,18 @@ sleep(State, Socket, Key, Now) ->
            end,
     %% The state of the random number generator is the larger part of the process dictionary, and is made anew when it is needed.
     erase(rand_seed),
-    proc_lib:hibernate(?MODULE, wake, [Kept, Socket, Key, Now]).
+    %% For crash reports, where it is a list of seven processes; a literal is not the process's own.
+    put('$ancestors', [ejabberd_sup]),
+    proc_lib:hibernate(?MODULE, wake, [Kept, shared_with(Kept, Socket), Key, Now]).
+
+%% The same term as in what is kept of the state, so that there is only one.
+shared_with(Kept, Socket) when is_tuple(Kept) ->
+    case lists:keyfind(socket_state, 1, tuple_to_list(Kept)) of
+        State when element(3, State) =:= Socket -> element(3, State);
+        _ -> Socket
+    end;
+shared_with(_Kept, Socket) ->
+    Socket.
 
 %% @private
 -spec wake(tuple() | ejabberd_c2s:state(), ejabberd_megaphone_session:socket() | closed,
@@ -71,7 +83,8 @@ wake(Kept, Socket, Key, Since) ->
 %% @doc The state as a tuple of what differs from a template: `{Hash, Mask, Value...}'. Bit N of the mask stands for the Nth key of the
 %% template. A state for which there is no template, because there are too many, stays as it is.
 -spec pack(map()) -> tuple() | map().
-pack(State) ->
+pack(State0) ->
+    State = without_jids(State0),
     Hash = erlang:phash2(maps:keys(State)),
     case template(Hash, State) of
         %% Otherwise there are too many templates, or this one has other keys with the same hash.
@@ -79,10 +92,10 @@ pack(State) ->
             try differences(maps:to_list(Template), State, 1, 0, []) of
                 {Mask, Values} -> list_to_tuple([Hash, Mask | share(Values, maps:values(Template))])
             catch
-                error:{badkey, _} -> State
+                error:{badkey, _} -> State0
             end;
         _ ->
-            State
+            State0
     end.
 
 template(Hash, State) ->
@@ -129,10 +142,46 @@ unpack(State) when is_map(State) ->
 unpack(Packed) ->
     [Hash, Mask | Values] = tuple_to_list(Packed),
     Template = ejabberd_megaphone_shared:get({template, Hash}),
-    restore(maps:keys(Template), Mask, Values, Template).
+    with_jids(restore(maps:keys(Template), Mask, Values, Template)).
 
 restore(_Keys, 0, [], State) -> State;
 restore([Key | Keys], Mask, [Value | Values], State) when Mask band 1 =:= 1 ->
     restore(Keys, Mask bsr 1, Values, State#{Key := Value});
 restore([_ | Keys], Mask, Values, State) ->
     restore(Keys, Mask bsr 1, Values, State).
+
+%% The user's own JID, full and bare, is made of what else is in the state: `own' stands for it there, and in the last presence, which goes from
+%% the full one to the bare one. In a template `own' is what stands for the JID anyway.
+without_jids(#{jid := Full} = State) ->
+    case {own_jid(State), State} of
+        {Full, #{pres_last := Presence}} -> State#{jid := own, pres_last := without_jids(Presence, Full)};
+        {Full, _} -> State#{jid := own};
+        _ -> State
+    end;
+without_jids(State) ->
+    State.
+
+without_jids(#presence{from = Full, to = To} = Presence, Full) ->
+    case bare(Full) of
+        To -> Presence#presence{from = own, to = own};
+        _ -> Presence
+    end;
+without_jids(Presence, _Full) ->
+    Presence.
+
+with_jids(#{jid := own} = State) ->
+    case {own_jid(State), State} of
+        {Full, #{pres_last := #presence{from = own} = Presence}} ->
+            State#{jid := Full, pres_last := Presence#presence{from = Full, to = bare(Full)}};
+        {Full, _} ->
+            State#{jid := Full}
+    end;
+with_jids(State) ->
+    State.
+
+own_jid(#{user := User, lserver := Server, resource := Resource}) ->
+    #jid{user = User, server = Server, resource = Resource, luser = User, lserver = Server, lresource = Resource};
+own_jid(_State) ->
+    none.
+
+bare(#jid{} = JID) -> JID#jid{resource = <<>>, lresource = <<>>}.
