@@ -83,7 +83,9 @@ erlang() {
 # Whether PID is this folder's VM, and not another process that has got its number since.
 is_running() { grep -qasF "$dir/spool" "/proc/$PID/cmdline"; }
 
+# Its listeners are open before its modules have started. Who has it join a cluster then stops Mnesia while they start, and it ends, or hangs.
 is_up() {
+  [[ -e $dir/started ]] || return
   is_listening "$PROXY_PORT" && is_listening "$DIRECT_PORT" || return
   is_up_if_asked "$LINK_PORT" && is_up_if_asked "$TLS_PORT" && is_up_if_asked "$WEB_PORT"
 }
@@ -219,33 +221,54 @@ start() {
   [[ -d $ports ]] || (umask 0 && mkdir -m 1777 "$ports") 2>/dev/null || true
   prepare
   [[ -z ${PID:-} ]] || ! is_running || fail "it is running already, with pid $PID"
+  rm -f "$dir/started"
   # Not more descriptors than it can use, for the VM keeps a table of all that it might.
   (
     limit=$(ulimit -H -n)
     [[ $limit != unlimited ]] && (( limit < 65536 )) || limit=65536
     ulimit -S -n "$limit"
-    erlang megaphone -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd
+    erlang megaphone -noinput +K true +P 2000000 -mnesia dir "\"$dir/spool\"" -s ejabberd -eval "$tell_started"
   ) >"$dir/logs/output.log" 2>&1 </dev/null &
   PID=$!
   write_settings
   if ! wait_until 120 is_up_or_gone || ! is_up; then
     end_process "$PID" 5
-    tail -n 30 "$dir/logs/output.log" "$dir/logs/ejabberd.log" >&2 || true
+    show_logs "$dir"
     fail "ejabberd did not come up in $dir"
   fi
   [[ -z ${EJABBERD_JOIN:-} || -e $dir/joined ]] || join
   cat "$dir/settings"
 }
 
+show_logs() {
+  local folder
+  for folder in "$@"; do tail -n 30 "$folder/logs/output.log" "$folder/logs/ejabberd.log" >&2 || true; done
+}
+
 # Joins a cluster; ejabberd stops and starts within the VM for that. What the node forgets when it is killed is not that it has joined.
 join() {
-  client ctl -noinput -s ejabberd_ctl -extra "$NODE" join_cluster "$(. "$EJABBERD_JOIN/settings" && say "$NODE")" >&2
+  if ! client join -noinput -eval "$join" -extra "$NODE" "$(. "$EJABBERD_JOIN/settings" && say "$NODE")"; then
+    show_logs "$EJABBERD_JOIN" "$dir"
+    fail "$NODE has not joined the cluster of $EJABBERD_JOIN"
+  fi
   wait_until 120 is_up_or_gone && is_up || fail "$NODE is not up again after joining the cluster of $EJABBERD_JOIN"
   : >"$dir/joined"
 }
 
 # client NAME ARGUMENT…: runs a VM that talks to the node.
 client() { (erlang "$1-$$" -noshell -hidden -dist_listen false "${@:2}"); }
+
+# Erlang, in the VM itself, which comes to it when ejabberd has started.
+tell_started='
+  lists:keymember(ejabberd, 1, application:which_applications(infinity)) andalso file:write_file("started", "").'
+
+# Erlang. Not by ejabberdctl, which gives up after a minute, however busy the machine is.
+join='
+  [NodeName, OtherName] = init:get_plain_arguments(),
+  case rpc:call(list_to_atom(NodeName), ejabberd_cluster, join, [list_to_atom(OtherName)], 180000) of
+    ok -> halt(0);
+    Error -> io:format(standard_error, "~s does not join ~s: ~0tp~n", [NodeName, OtherName, Error]), halt(1)
+  end.'
 
 # Erlang. sync_log: Mnesia by itself writes to disk when it comes to it, which may be minutes later.
 register='

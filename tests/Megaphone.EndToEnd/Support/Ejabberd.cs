@@ -24,6 +24,9 @@ internal sealed class Ejabberd : IAsyncDisposable
     private readonly string _folder = Path.Combine(Path.GetTempPath(), $"megaphone-ejabberd-{Environment.ProcessId}-{Guid.NewGuid():N}");
     private readonly Dictionary<string, string> _settings = [];
 
+    /// <summary>The script has bounds of its own, and shows ejabberd's log when one is reached: this one is longer.</summary>
+    private static readonly TimeSpan ScriptLimit = TimeSpan.FromMinutes(8);
+
     private readonly SemaphoreSlim _evaluating = new(1);
     private int _questions;
     private Dictionary<string, string?> _made = [];
@@ -158,8 +161,6 @@ internal sealed class Ejabberd : IAsyncDisposable
             if (line.Split('=', 2) is [string name, string value]) _settings[name] = value;
         }
 
-        await ComesToAsync("true", "lists:keymember(ejabberd, 1, application:which_applications())");
-
         // Accounts that were made just before it was killed may not have reached the disk.
         string made = await EvaluateAsync(
             $$"""[ejabberd_auth:try_register(Name, <<"localhost">>, <<"{{Password}}">>) || Name <- [<<"juliet">>, <<"romeo">>]]""");
@@ -275,7 +276,7 @@ internal sealed class Ejabberd : IAsyncDisposable
     private static async Task<IReadOnlyCollection<string>> RunAsync(string[] command, Dictionary<string, string?>? environment = null)
     {
         using ChildProcess script = ChildProcess.Start(command, environment: environment);
-        int status = await script.EndAsync();
+        int status = await script.EndAsync(ScriptLimit);
         return status == 0
             ? script.Output
             : throw new InvalidOperationException($"{string.Join(' ', command)} ended with {status}:\n{script.Said}");
