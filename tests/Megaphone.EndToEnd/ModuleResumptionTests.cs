@@ -90,7 +90,7 @@ public sealed class ModuleResumptionTests : IAsyncLifetime
         using MegaphoneProcess ecm = await EcmAsync(_ejabberd.LinkListener);
         await LogInAsync(ecm, 2 * Pairs);
 
-        await _ejabberd.DisposeAsync();
+        await _ejabberd.StopAsync();
 
         foreach (XmppClient client in _clients) await client.ReceiveToEndAsync();
         Assert.Equal(0, (await ecm.MetricsAsync())["megaphone_link_cuts_total", "role=ecm"]);

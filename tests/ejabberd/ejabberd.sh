@@ -31,6 +31,7 @@
 #   ejabberd.sh settings DIR         prints the settings again
 #   ejabberd.sh status DIR           exit status 0 when it runs
 #   ejabberd.sh stop DIR             stops it and all of its processes
+#   ejabberd.sh kill DIR             the same at once, where nothing of it is needed any more: to stop takes seconds
 #
 # EJABBERD_ROOT=FOLDER uses the ejabberd of another distribution, which is installed in that folder (see matrix.sh): the script continues
 # in it (chroot), where the project, DIR, /proc and /dev must be mounted at the same paths as outside.
@@ -324,6 +325,11 @@ case $command in
   stop)
     read_settings
     ! is_running || end_process "$PID" 15
+    ;;
+  kill)
+    read_settings
+    ! is_running || kill -KILL "$PID" 2>/dev/null || true
+    wait_until 60 eval '! is_running' || fail "the process $PID does not end"
     ;;
   *) fail "unknown: $command; see the head of $0" ;;
 esac

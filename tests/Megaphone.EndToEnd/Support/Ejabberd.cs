@@ -267,7 +267,7 @@ internal sealed class Ejabberd : IAsyncDisposable
         _evaluator?.Dispose();
         _evaluating.Dispose();
         if (!Directory.Exists(_folder)) return;
-        if (File.Exists(Path.Combine(_folder, "settings"))) await RunAsync("stop");
+        if (File.Exists(Path.Combine(_folder, "settings"))) await RunAsync("kill");
         Directory.Delete(_folder, recursive: true);
     }
 
