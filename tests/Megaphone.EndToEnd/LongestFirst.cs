@@ -7,11 +7,12 @@ public sealed class LongestFirst : ITestCollectionOrderer
 {
     private static readonly string[] Long =
     [
-        nameof(AttackTests), nameof(ReloadTests), nameof(ModuleSessionTests), nameof(ModuleTests), nameof(ChromiumTests), nameof(LimitTests),
-        nameof(EcmTests), nameof(ModuleResumptionTests), nameof(HubReloadTests), nameof(TlsPeerTests), nameof(BenchTlsTests),
-        nameof(ModuleCrowdTests),
-        nameof(ClusterTests), nameof(ModuleHostileLinkTests), nameof(BrowserTests), nameof(LoginTests), nameof(DrainTests), nameof(EjabberdTests),
-        nameof(ReloadChatTests), nameof(ModuleResumptionClusterTests), nameof(BalancerTests), nameof(BenchTests), nameof(HostileTlsTests),
+        nameof(EcmAttackTests), nameof(ReloadTests), nameof(ServerAttackTests), nameof(LoginAttackTests), nameof(ModuleSessionTests),
+        nameof(ModuleTests), nameof(ChromiumTests), nameof(EcmTests), nameof(TlsPeerTests), nameof(HubReloadTests), nameof(BenchTlsTests),
+        nameof(LimitTests), nameof(ModuleCrowdTests), nameof(BrowserTests), nameof(ModuleResumptionTests), nameof(ReloadChatTests),
+        nameof(TlsCertificateTests), nameof(TlsWithOwnRecordsTests), nameof(HostileTlsTests), nameof(BenchTests), nameof(DescriptorTests),
+        nameof(TlsWithOpenSslRecordsTests), nameof(LoginTests), nameof(ModulePacingTests), nameof(LinkResumptionTests), nameof(WebReloadTests),
+        nameof(WebSocketTests), nameof(LoginPacingTests), nameof(ClusterTests), nameof(EjabberdTests),
     ];
 
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) => testCollections.OrderBy(Rank);
