@@ -59,7 +59,7 @@ start_megaphone() {
   # A session of its own: only this script gets Ctrl-C, and stops the parts in order.
   setsid out/megaphone --config "$play/$role.json" >"$log" 2>&1 </dev/null {lock}<&- &
   printf -v "$role" %s "$!"
-  if ! wait_until 10 is_ready_or_gone "$log" "${!role}" || ! is_ready "$log"; then
+  if ! wait_until 60 is_ready_or_gone "$log" "${!role}" || ! is_ready "$log"; then
     tail -n 20 "$log" >&2
     fail "the $role did not start"
   fi
@@ -166,7 +166,7 @@ JSON
   start_megaphone hub
 fi
 start_megaphone ecm
-wait_until 10 has_link || fail "the ECM has no link; see $play/ecm.log"
+wait_until 60 has_link || fail "the ECM has no link; see $play/ecm.log"
 if [[ -n $backend ]]; then
   say "hub (pid $hub) and ECM (pid $ecm) are up, with one link between them:"
   say
@@ -200,7 +200,7 @@ serve_pages() {
 HTML
   setsid python3 -m http.server --bind 127.0.0.1 --directory "$play/web" "$page_port" >"$play/pages.log" 2>&1 </dev/null {lock}<&- &
   pages=$!
-  wait_until 10 is_listening "$page_port" || fail "the page cannot be served; see $play/pages.log"
+  wait_until 60 is_listening "$page_port" || fail "the page cannot be served; see $play/pages.log"
 }
 [[ $web == no ]] || serve_pages
 
@@ -247,7 +247,7 @@ connect_idle() {
     exec {connection}<>"/dev/tcp/127.0.0.1/$client_port"
     idle+=("$connection")
   done
-  wait_until 20 has_clients "$(( clients + ${#idle[@]} ))" || fail "the ECM did not accept $1 more clients"
+  wait_until 60 has_clients "$(( clients + ${#idle[@]} ))" || fail "the ECM did not accept $1 more clients"
 }
 # The first clients cause one-time allocations; the chat has filled the link's ring before. Memory is allocated in
 # pages, so the cost of one client shows only with many. Descriptors: one for a client here and one in the ECM, and

@@ -28,7 +28,7 @@ run_counted() {
   # Named once more at the end, where they are found: as `dotnet test` prints them, tests/checks.sh, and EUnit.
   (( all_bad == 0 )) || { say "$title:" && grep -E -A 5 '^  Failed |^(not ok|failed): |\*failed\*' "$log"; } >>"$bad_ones" || true
   failed=$(( failed + all_bad ))
-  say "== took $(( SECONDS - began )) s"
+  (( SECONDS == began )) || say "== took $(( SECONDS - began )) s"
 }
 dotnet_counts='s/.*Failed: +([0-9]+), Passed: +([0-9]+),.*/\2 \1/p'
 plain_counts='s/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p'
@@ -54,47 +54,30 @@ check_format() {
   dotnet format --verify-no-changes Megaphone.sln && say "1 passed, 0 failed"
 }
 
-# The end-to-end tests wait more than they compute, so others run beside them, one after the other, and are reported afterwards.
-# keep NAME COMMAND…: runs the command, and keeps its output and exit status for `kept NAME`.
-keep() {
-  local name=$1 status=0
-  shift
-  "$@" >"artifacts/$name.log" 2>&1 </dev/null || status=$?
-  say "$status" >"artifacts/$name.status"
-}
-kept() {
-  cat "artifacts/$1.log"
-  return "$(cat "artifacts/$1.status")"
-}
-run_others() {
-  keep module tests/ejabberd_megaphone/run.sh
-  keep image tests/image/check.sh
-  keep packaging tests/packaging/check.sh
-  keep release tests/release/check.sh
-  keep versions tests/versions/check.sh
-  keep format check_format
-}
-
-export MEGAPHONE_BINARY=$PWD/out/megaphone
 run_counted "build" "$plain_counts" build_all
 run_counted "unit tests" "$dotnet_counts" dotnet_test tests/Megaphone.Tests
-rm -f artifacts/*.status
-# A process group of its own, so that all of it can be killed: a background command does not get Ctrl-C.
+
+# The end-to-end tests wait more than they compute, so what is left runs beside them, one after the other, and they are reported last. They use a
+# copy, for the first hour publishes again. A process group of its own, so that all of it can be killed: a background command does not get Ctrl-C.
+export MEGAPHONE_BINARY=$PWD/artifacts/tested/megaphone
+mkdir -p "${MEGAPHONE_BINARY%/*}"
+cp out/megaphone "$MEGAPHONE_BINARY"
 set -m
-run_others &
+dotnet_test tests/Megaphone.EndToEnd >artifacts/end-to-end.log 2>&1 </dev/null &
 set +m
-others=$!
-trap 'kill -- "-$others" 2>/dev/null || true' EXIT
-run_counted "end-to-end tests of $MEGAPHONE_BINARY" "$dotnet_counts" dotnet_test tests/Megaphone.EndToEnd
-wait "$others" || true
-trap - EXIT
-run_counted "the module for ejabberd" "$plain_counts" kept module
-run_counted "image" "$plain_counts" kept image
-run_counted "package" "$plain_counts" kept packaging
-run_counted "release" "$plain_counts" kept release
-run_counted "other versions" "$plain_counts" kept versions
-run_counted "format" "$plain_counts" kept format
-# Both publish, and use the default ports: alone.
+end_to_end=$! end_to_end_status=0
+trap 'kill -- "-$end_to_end" 2>/dev/null || true' EXIT
+run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
+run_counted "image" "$plain_counts" tests/image/check.sh
+run_counted "package" "$plain_counts" tests/packaging/check.sh
+run_counted "release" "$plain_counts" tests/release/check.sh
+run_counted "other versions" "$plain_counts" tests/versions/check.sh
+run_counted "format" "$plain_counts" check_format
+# They use the default ports, which no end-to-end test does outside a network of its own. The first one publishes: others that use out/ are done.
 run_counted "the first hour of somebody new" "$plain_counts" tests/first-hour.sh
 run_counted "joining in a browser" "$plain_counts" tests/run-web.sh
+wait "$end_to_end" || end_to_end_status=$?
+trap - EXIT
+ended() { cat artifacts/end-to-end.log && return "$end_to_end_status"; }
+run_counted "end-to-end tests of a copy of out/megaphone" "$dotnet_counts" ended
 finish

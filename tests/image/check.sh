@@ -96,7 +96,7 @@ start() {
   shift
   "${inside[@]}" "$entrypoint" "$@" >"$log" 2>&1 </dev/null &
   pids+=("$!")
-  wait_until 10 grep -q '^megaphone ready' "$log" || { cat "$log"; return 1; }
+  wait_until 60 grep -q '^megaphone ready' "$log" || { cat "$log"; return 1; }
 }
 
 # start_contained NAME OPTION…: likewise, as process 1 of its namespace, as containers start it; sets `first` to its number here.
@@ -166,30 +166,30 @@ check "the service comes up with both roles" start service --Ecm:Clients:0:Liste
   --Ecm:Link:To "127.0.0.1:$link" --Hub:Listen "127.0.0.1:$link" --Hub:Backend echo: --Admin:Listen "127.0.0.1:$admin"
 service=${pids[-1]}
 check "it runs as $user" runs_as_user "$service"
-check "the health check succeeds: $health" wait_until 5 is_healthy --Admin:Listen "127.0.0.1:$admin"
+check "the health check succeeds: $health" wait_until 60 is_healthy --Admin:Listen "127.0.0.1:$admin"
 check "data is echoed through ECM, link and hub" echoes "$clients"
 
 tests/image/dns.py "$name_server" >"$work/dns.log" 2>&1 &
 pids+=("$!")
-check "a name server for the next check is up" wait_until 5 grep -q ready "$work/dns.log"
+check "a name server for the next check is up" wait_until 60 grep -q ready "$work/dns.log"
 check "a backend can be a DNS name" start named --Ecm:Clients:0:Listen "127.0.0.1:$named_clients" \
   --Ecm:Link:To "127.0.0.1:$named_link" --Hub:Listen "127.0.0.1:$named_link" --Hub:Backend "tcp://echo.test:$clients" \
   --Admin:Listen "127.0.0.1:$named_admin"
 # Sessions that come before the name server's answer are refused.
-check "the name resolves, and data is echoed through it" wait_until 10 echoes "$named_clients"
+check "the name resolves, and data is echoed through it" wait_until 60 echoes "$named_clients"
 
 check "a certificate for the next check is made" make_certificate
 check "clients can use TLS" start tls --Ecm:Clients:0:Listen "127.0.0.1:$tls_clients" --Ecm:Clients:0:Tls direct \
   --Ecm:Tls:Certificates:0:Certificate /localhost.pem --Ecm:Tls:Certificates:0:Key /localhost.key \
   --Ecm:Link:To "127.0.0.1:$link" --Admin:Listen "127.0.0.1:$tls_admin"
-check "data is echoed through TLS" wait_until 1 echoes_through_tls "$tls_clients"
+check "data is echoed through TLS" wait_until 60 echoes_through_tls "$tls_clients"
 
 check "links can use TLS" start tls_link --Hub:Listen "127.0.0.1:$tls_link" --Hub:Backend echo: \
   --Hub:Tls:Certificate /localhost.pem --Hub:Tls:Key /localhost.key --Hub:Tls:ClientCa /localhost.pem \
   --Ecm:Clients:0:Listen "127.0.0.1:$tls_link_clients" --Ecm:Link:To "127.0.0.1:$tls_link" --Ecm:Link:Tls:Ca /localhost.pem \
   --Ecm:Link:Tls:Name localhost --Ecm:Link:Tls:Certificate /localhost.pem --Ecm:Link:Tls:Key /localhost.key \
   --Admin:Listen "127.0.0.1:$tls_link_admin"
-check "data is echoed through a link with TLS" wait_until 5 echoes "$tls_link_clients"
+check "data is echoed through a link with TLS" wait_until 60 echoes "$tls_link_clients"
 
 authorities=$root/usr/lib/ssl/cert.pem
 has_authorities() { (( $(grep -c 'BEGIN CERTIFICATE' "$authorities") > 100 )); }
@@ -199,7 +199,7 @@ check "one that is added to them" trust_certificate
 check "is trusted by links that name none" start system_tls --Ecm:Clients:0:Listen "127.0.0.1:$system_clients" \
   --Ecm:Link:To "127.0.0.1:$tls_link" --Ecm:Link:Tls:Name localhost --Ecm:Link:Tls:Certificate /localhost.pem \
   --Ecm:Link:Tls:Key /localhost.key --Admin:Listen "127.0.0.1:$system_admin"
-check "data is echoed through such a link" wait_until 5 echoes "$system_clients"
+check "data is echoed through such a link" wait_until 60 echoes "$system_clients"
 
 check "the load generator runs" timeout 60 "${inside[@]}" "$entrypoint" bench echo --to "127.0.0.1:$clients" --connections 20 --seconds 1
 check "it exits with status 0 on SIGTERM" ends_with_zero "$service"

@@ -104,7 +104,7 @@ END
   chroot "$root" /as-service $(in_unit ExecStart) >"$work/service.log" 2>&1 </dev/null &
   service=$!
   say "$service" >"$root/service.pid"
-  wait_until 10 grep -q '^megaphone ready' "$work/service.log" || { cat "$work/service.log"; return 1; }
+  wait_until 60 grep -q '^megaphone ready' "$work/service.log" || { cat "$work/service.log"; return 1; }
 }
 id_of() { inside id "-$1" megaphone; }
 runs_as_its_user() { [[ $(stat --format=%u:%g "/proc/$service") == "$(id_of u):$(id_of g)" ]]; }
@@ -181,7 +181,7 @@ check "with the client connected" is_echoed "and now?"
 # ---- removed ----
 
 check "it is removed" inside dpkg --remove megaphone
-check "the service has ended" wait_until 1 is_gone "$service"
+check "the service has ended" wait_until 60 is_gone "$service"
 check "the configuration is kept" test "$(state)" = "config-files $(inside dpkg-deb --field /megaphone.deb Version)"
 check "it is purged" inside dpkg --purge megaphone
 rm -rf "$root/run/megaphone"

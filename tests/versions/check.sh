@@ -57,7 +57,7 @@ start() {
   local log=$work/$(( ++started )).log
   "${binary[$1]}" --Admin:Listen 127.0.0.1:0 "${@:2}" >"$log" 2>&1 </dev/null &
   pids+=("$!")
-  wait_until 20 grep -qE '^megaphone ready hub=|Link .* is up' "$log" || { cat "$log"; return 1; }
+  wait_until 60 grep -qE '^megaphone ready hub=|Link .* is up' "$log" || { cat "$log"; return 1; }
   at=$(sed -nE 's/^megaphone ready (ecm|hub)=([^ ]*).*/\2/p' "$log")
 }
 
