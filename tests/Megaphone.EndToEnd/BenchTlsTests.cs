@@ -210,6 +210,9 @@ public sealed class BenchTlsTests : IDisposable
     {
         if (tls == "none") return await MegaphoneProcess.BothAsync();
         _certificates.Issue("localhost", ["localhost"]);
-        return await MegaphoneProcess.BothAsync([$"Ecm:Clients:0:Tls={tls}", .. _certificates.Settings("localhost")]);
+
+        // Who says nothing has not logged in, and on a busy machine others take a while to connect.
+        return await MegaphoneProcess.BothAsync(
+            [$"Ecm:Clients:0:Tls={tls}", "Ecm:Limits:LoginTimeout=10m", .. _certificates.Settings("localhost")]);
     }
 }
