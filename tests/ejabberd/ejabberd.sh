@@ -144,17 +144,22 @@ add_listener() {
   rm "$dir/listener.yml"
 }
 
-# choose_port WANTED: prints that port, or the next one that is free, and not chosen by a start that is still under way: there nobody listens yet.
+# choose_port WANTED: prints that port, or the next one that is free, and was not chosen by a start that is still under way, when nobody listens yet,
+# or for a folder that is still there: its ejabberd may be down for a moment.
 choose_port() {
   local port
   exec {lock}<"$ports"
   flock --wait 60 "$lock" || fail "others have been choosing ports for a minute; see who holds $ports"
   port=$(free_port "$1")
-  until ! is_alive "$(cat "$ports/$port" 2>/dev/null)" && { say $$ >"$ports/$port"; } 2>/dev/null; do
+  until ! is_chosen "$port" && { say "$$ $dir" >"$ports/$port"; } 2>/dev/null; do
     port=$(free_port "$(( port + 1 ))")
   done
   exec {lock}<&-
   say "$port"
+}
+is_chosen() {
+  local pid folder
+  [[ -e $ports/$1 ]] && read -r pid folder <"$ports/$1" && { is_alive "$pid" || [[ -e $folder/settings ]]; }
 }
 
 install_module() {
@@ -201,7 +206,7 @@ prepare() {
       add_listener tls_listener
     fi
     if [[ -n ${EJABBERD_WEB:-} ]]; then
-      WEB_PORT=$(free_port "$(( ${TLS_PORT:-${LINK_PORT:-$last}} + 1 ))")
+      WEB_PORT=$(choose_port "$(( ${TLS_PORT:-${LINK_PORT:-$last}} + 1 ))")
       add_listener web_listener
     fi
   fi
