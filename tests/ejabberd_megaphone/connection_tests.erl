@@ -121,7 +121,7 @@ a_silent_connection_ends_with_its_listener_test() ->
     with_process(fun(Connection, Listener, Ecm) ->
         Monitor = monitor(process, Connection),
         exit(Listener, kill),
-        ?assertEqual(normal, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 5000 -> stays end),
+        ?assertEqual(normal, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 50000 -> stays end),
         ?assertEqual({error, closed}, recv(Ecm, 1, 5000))
     end).
 
@@ -144,10 +144,10 @@ a_link_ends_if_the_process_that_started_it_ends_before_it_is_connected_test() ->
                             Test ! {started, Link},
                             receive stop -> ok end
                         end),
-        #link{owner = Owner} = receive {started, Link} -> Link after 5000 -> exit(no_link) end,
+        #link{owner = Owner} = receive {started, Link} -> Link after 50000 -> exit(no_link) end,
         Monitor = monitor(process, Owner),
         exit(Starter, kill),
-        ?assertEqual(normal, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 5000 -> stays end)
+        ?assertEqual(normal, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 50000 -> stays end)
     end).
 
 %% Calls `Test' with the process of a connection that is silent, its listener, and the ECM's socket.

@@ -49,7 +49,7 @@ who_waits_for_room_when_the_link_is_cut_goes_on_test() ->
         spawn(fun() -> Test ! {sent, ejabberd_megaphone_sender:send(Link, 1, <<"waits">>)} end),
         ?assertEqual(nothing, receive {sent, _} -> sent after 200 -> nothing end),
         _ = cut(Ecm, Link),
-        ?assertEqual(ok, receive {sent, Result} -> Result after 10000 -> nothing end)
+        ?assertEqual(ok, receive {sent, Result} -> Result after 50000 -> nothing end)
     end).
 
 %% A network that drops everything is found out later than a session may wait.
@@ -149,4 +149,4 @@ with_lines(Fun) ->
         end
     end).
 
-line() -> receive {line, Line} -> Line after 5000 -> error(no_line) end.
+line() -> receive {line, Line} -> Line after 50000 -> error(no_line) end.

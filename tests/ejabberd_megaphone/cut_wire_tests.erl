@@ -144,7 +144,7 @@ session(Link, Id) ->
 
 received(Pid) ->
     Pid ! {received, self()},
-    receive {received, Pid, Contents} -> Contents after 5000 -> exit(no_answer) end.
+    receive {received, Pid, Contents} -> Contents after 50000 -> exit(no_answer) end.
 
 c2s(Link, Id, Received) ->
     receive

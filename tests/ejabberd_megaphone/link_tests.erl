@@ -240,7 +240,7 @@ the_owner_of_a_lost_link_stays_until_the_last_process_of_a_session_has_ended_tes
         C2S = begin_session(Link, 1),
         Monitors = [monitor(process, Pid) || Pid <- [Receiver, Sender]],
         gen_tcp:close(Socket),
-        [receive {'DOWN', Monitor, _, _, _} -> ok after 5000 -> exit(stays) end || Monitor <- Monitors],
+        [receive {'DOWN', Monitor, _, _, _} -> ok after 50000 -> exit(stays) end || Monitor <- Monitors],
         ?assertEqual([C2S], closed(1)),
         true = ejabberd_megaphone_sessions:close(Link, 1),
         ?assertMatch({ok, #link{sender = undefined}}, ejabberd_megaphone_link:find(Owner)),
@@ -257,7 +257,7 @@ a_link_ends_in_order_whatever_arrives_test_() ->
             Monitor = monitor(process, Link#link.receiver),
             hostile:with_failing({ejabberd_megaphone_control, decode, 1}, Class, fun() ->
                 send(Socket, op(<<"ping">>, <<"1">>)),
-                ?assertEqual({shutdown, protocol_error}, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 5000 -> none end)
+                ?assertEqual({shutdown, protocol_error}, receive {'DOWN', Monitor, _, _, Reason} -> Reason after 50000 -> none end)
             end),
             ?assertEqual(1, counted(failures, Link)),
             ?assertEqual([C2S], closed(1))
@@ -319,7 +319,7 @@ a_sender_reports_that_it_cannot_write_drops_what_is_queued_and_writes_to_the_nex
 %% What is cast to the owner, beside the opening of the session.
 report() ->
     receive {'$gen_cast', Report} when element(1, Report) =:= disconnected; element(1, Report) =:= send_failed -> Report
-    after 5000 -> exit(no_report)
+    after 50000 -> exit(no_report)
     end.
 
 %% A receiver and a sender that are linked to this process, which owns the link.

@@ -28,7 +28,7 @@ run='
   Tests = fun(Module, Suffix) ->
       [Function || {Function, 0} <- Module:module_info(exports), lists:suffix(Suffix, atom_to_list(Function))]
     end,
-  _ = eunit:test([{atom_to_list(Module), [{timeout, 60, {Module, Test}} || Test <- Tests(Module, "_test")]
+  _ = eunit:test([{atom_to_list(Module), [{timeout, 120, {Module, Test}} || Test <- Tests(Module, "_test")]
                                          ++ [{generator, Module, Test} || Test <- Tests(Module, "_test_")]} || Module <- Modules],
                  [{print_depth, 100}]),
   init:stop().'

@@ -22,7 +22,7 @@ a_p1_server_wakes_up_with_its_state_test() ->
     ?assert(is_asleep(Pid, 100)),
     Monitor = monitor(process, Pid),
     p1_server:cast(Pid, stop),
-    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) after 1000 -> ?assert(false) end.
+    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) after 50000 -> ?assert(false) end.
 
 is_asleep(Pid, Tries) ->
     case process_info(Pid, current_function) of

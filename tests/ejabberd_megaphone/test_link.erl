@@ -88,7 +88,7 @@ registry() ->
                         Test ! {registered, self()},
                         serve(ejabberd_megaphone_wrong_secrets:new(), ejabberd_megaphone_waiting:new())
                 end),
-    receive {registered, Pid} -> Pid after 1000 -> exit(no_registry) end.
+    receive {registered, Pid} -> Pid after 50000 -> exit(no_registry) end.
 
 serve(WrongSecrets0, Waiting) ->
     receive
@@ -121,7 +121,7 @@ serve(WrongSecrets0, Waiting) ->
 stop(Registry) ->
     Monitor = monitor(process, Registry),
     Registry ! stop,
-    receive {'DOWN', Monitor, _, _, _} -> ok after 1000 -> exit(registry_stays) end,
+    receive {'DOWN', Monitor, _, _, _} -> ok after 50000 -> exit(registry_stays) end,
     ejabberd_megaphone_shared:erase().
 
 %%% Sessions
@@ -137,16 +137,17 @@ c2s(Test, Id) ->
     receive
         {ejabberd_megaphone, {packet, Content}} -> Test ! {content, Id, Content}, c2s(Test, Id);
         {tcp_closed, _} -> Test ! {closed, self()}, c2s(Test, Id)
-    after 10000 -> ok
+    %% Longer than any test lasts: who ends sooner ends its session.
+    after 120000 -> ok
     end.
 
 %% The next packet for a session. It has not been taken.
 content_for(Id) ->
-    receive {content, Id, Content} -> Content after 1000 -> exit({nothing_for, Id}) end.
+    receive {content, Id, Content} -> Content after 50000 -> exit({nothing_for, Id}) end.
 
 %% The next sessions that are told that their connection is closed: so many of them, or those of so many ms.
 closed(Count) ->
-    [receive {closed, C2S} -> C2S after 10000 -> error({closed, Nth - 1, 'of', Count}) end || Nth <- lists:seq(1, Count)].
+    [receive {closed, C2S} -> C2S after 50000 -> error({closed, Nth - 1, 'of', Count}) end || Nth <- lists:seq(1, Count)].
 
 closed_within(Time) ->
     timer:sleep(Time),
@@ -160,7 +161,7 @@ buffered(#link{budget = Budget}) -> ejabberd_megaphone_budget:reserved(Budget).
 counted(Name, #link{counters = Counters}) -> counted(Name, Counters);
 counted(Name, Counters) -> proplists:get_value(Name, ejabberd_megaphone_counters:all(Counters)).
 
-wait_until(Condition) -> wait_until(Condition, 1000).
+wait_until(Condition) -> wait_until(Condition, 5000).
 
 wait_until(Condition, 0) -> ?assert(Condition());
 wait_until(Condition, Tries) ->
@@ -193,7 +194,7 @@ send({ssl, Socket}, Packets) -> ok = ssl:send(Socket, Packets);
 send(Socket, Packets) -> ok = gen_tcp:send(Socket, Packets).
 
 %% Waits far longer than anything takes that works.
-recv(Socket, Size) -> recv(Socket, Size, 10000).
+recv(Socket, Size) -> recv(Socket, Size, 50000).
 
 recv({ssl, Socket}, Size, Time) -> ssl:recv(Socket, Size, Time);
 recv(Socket, Size, Time) -> gen_tcp:recv(Socket, Size, Time).

@@ -111,7 +111,7 @@ handshake(Settings, Ecm) ->
         {Pid, Connected} ->
             gen_tcp:close(Listening),
             {Result, Connected}
-    after 5000 -> exit(no_handshake)
+    after 50000 -> exit(no_handshake)
     end.
 
 connected(Socket, Do) when is_function(Do) ->
