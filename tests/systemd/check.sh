@@ -57,7 +57,7 @@ WantedBy=multi-user.target
 END
 ln -s ../checks.service "$root/etc/systemd/system/multi-user.target.wants/"
 
-execute_uml "$work/run" 240 mem=1G root=/dev/root rootfstype=hostfs rootflags="$root" rw init=/lib/systemd/systemd >"$work/console" 2>&1 &
+execute_uml "$work/run" 480 mem=1G root=/dev/root rootfstype=hostfs rootflags="$root" rw init=/lib/systemd/systemd >"$work/console" 2>&1 &
 machine=$!
 status=0
 wait "$machine" || status=$?
