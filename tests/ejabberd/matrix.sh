@@ -12,6 +12,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/common.sh
+. tests/mirror.sh
 
 folder=$PWD/artifacts/matrix
 releases=()
@@ -30,22 +31,12 @@ mkdir -p "$folder"
 exec {lock}>"$folder/lock"
 flock --nonblock "$lock" || fail "it is running already, in another terminal"
 
-# The mirror of Debian, and how apt is to talk to it.
-find_mirror() {
-  local mirrors
-  step "reading the lists of packages" "$folder/apt.log" apt-get --quiet update
-  mapfile -t mirrors < <(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | sort -u)
-  mirror=${mirrors[0]:-}
-  [[ -n $mirror ]] || fail "apt has no mirror of Debian here; see sources.list(5)"
-  apt-config dump | grep -E '^Acquire::(https?(::| )|Check-|Retries)' >"$folder/apt.conf" || true
-}
-
 # install RELEASE: into its folder, if it is not there.
 install() {
   local root=$folder/$1 suite=${1%-backports} lines
   [[ -z $fresh ]] || rm -rf --one-file-system "$root"
   [[ ! -d $root ]] || return 0
-  [[ -n ${mirror:-} ]] || find_mirror
+  [[ -n ${mirror:-} ]] || find_mirror "$folder"
   lines=("deb $mirror $suite main")
   [[ $1 == "$suite" ]] || lines+=("deb $mirror $1 main")
   rm -rf --one-file-system "$root.new"

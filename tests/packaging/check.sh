@@ -3,11 +3,12 @@
 # runs the service as the unit says, upgrades it under a client that is connected, removes and purges it.
 #
 # There is no systemd in the chroot. A systemctl of a few lines stands in for it (tests/packaging/systemctl), which does what the unit's
-# lines say. Ports and processes are in namespaces of their own. Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
+# lines say. Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
 . tests/checks.sh
+. tests/packaging/chroot.sh
 
 if (( EUID != 0 )); then
   as_root "$0"
@@ -25,23 +26,11 @@ if [[ ${1:-} != inside ]]; then
   [[ -e $tar ]] || step "installing Debian 12 into a folder" artifacts/packaging/root.log mmdebstrap --variant=essential --format=tar \
     --include=bash-completion,libssl3,systemd-standalone-sysusers,zsh bookworm "$tar.new"
   [[ -e $tar ]] || mv "$tar.new" "$tar"
-  exec unshare --mount --net --pid --fork --kill-child --mount-proc "$0" inside
+  alone "$0" inside
 fi
-
-root=$(mktemp -d) work=$(mktemp -d)
-trap 'umount --lazy "$root/proc" "$root/dev" 2>/dev/null || true; rm -rf --one-file-system "$root" "$work"' EXIT
-trap 'exit 130' INT TERM
-ip link set lo up
-tar --extract --file "$tar" --directory "$root" --exclude './dev/*'
-chmod 755 "$root"
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
+unpack "$tar"
 
 # ---- helpers ----
-
-inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C.UTF-8 "$@"; }
-unit=$root/usr/lib/systemd/system/megaphone.service
-in_unit() { sed -n "s/^$1=//p" "$unit"; }
 
 # make REVISION: makes the package, and sets `package` to its path.
 make() {
@@ -88,24 +77,7 @@ completes() {
   [[ $said == "$(tr ' ' '\n' <<<"$3" | sort | tr '\n' ' ')" ]]
 }
 
-# start: starts the service as the unit says, as far as a chroot can.
-start() {
-  local capability
-  capability=$(in_unit AmbientCapabilities)
-  capability=${capability,,}
-  [[ $(in_unit DynamicUser) == yes && $(in_unit CapabilityBoundingSet) == "$(in_unit AmbientCapabilities)" ]] || return 1
-  install -d -o "$(id_of u)" -g "$(id_of g)" "$root/run/megaphone"
-  cat >"$root/as-service" <<END
-#!/bin/sh
-exec env -i RUNTIME_DIRECTORY=/run/megaphone setpriv --reuid=megaphone --regid=megaphone --clear-groups --no-new-privs \
-  --bounding-set=-all,+${capability#cap_} --inh-caps=-all,+${capability#cap_} --ambient-caps=-all,+${capability#cap_} "\$@"
-END
-  chmod +x "$root/as-service"
-  chroot "$root" /as-service $(in_unit ExecStart) >"$work/service.log" 2>&1 </dev/null &
-  service=$!
-  say "$service" >"$root/service.pid"
-  wait_until 60 grep -q '^megaphone ready' "$work/service.log" || { cat "$work/service.log"; return 1; }
-}
+start() { inside systemctl enable --now megaphone && service=$(cat "$root/service.pid"); }
 id_of() { inside id "-$1" megaphone; }
 runs_as_its_user() { [[ $(stat --format=%u:%g "/proc/$service") == "$(id_of u):$(id_of g)" ]]; }
 # The bit of CAP_NET_BIND_SERVICE is 10.
@@ -135,9 +107,6 @@ check "lintian has nothing against it" lintian --fail-on error,warning "$package
 
 install --mode=755 tests/packaging/systemctl "$root/usr/bin/systemctl"
 mkdir -p "$root/run/systemd/system"
-: >"$root/systemctl.log"
-: >"$root/as-service"
-: >"$root/service.pid"
 files >"$work/before"
 check "it is installed" inside dpkg --install /megaphone.deb
 check "with a user of its own" grep -q '^megaphone:.*:/usr/sbin/nologin$' "$root/etc/passwd"
