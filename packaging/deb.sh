@@ -4,23 +4,25 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
 
-usage="packaging/deb.sh [linux-x64 | linux-arm64] [--revision N]
+usage="packaging/deb.sh [linux-x64 | linux-arm64] [--revision N] [--published CHECKOUT]
 
 Makes out/megaphone_VERSION-N_ARCHITECTURE.deb of the binary that ./publish.sh, or ./publish.sh linux-arm64, has made, with the unit, the
 configuration, man pages, completion for bash and zsh, alerts, a dashboard, and the sources of the module for ejabberd. The same from the
 same binary and commit.
 
-    --revision N   of the package, where the binary stays the same; default 1
+    --revision N           of the package, where the binary stays the same; default 1
+    --published CHECKOUT   takes the binary that ./publish.sh has made in that folder
 
 The maintainer is \$DEBFULLNAME <\$DEBEMAIL>, or else who made the commit."
 
 usage_error() { say "$(basename "$0"): $*"$'\n\n'"$usage" >&2; exit 2; }
 
-runtime=linux-x64 revision=1
+runtime=linux-x64 revision=1 published=.
 while (( $# > 0 )); do
   case $1 in
     --help) say "$usage"; exit ;;
     --revision) revision=${2-}; [[ $revision =~ ^[0-9]+$ ]] || usage_error "--revision: expected a number, for example 2"; shift ;;
+    --published) published=${2-}; [[ -n $published ]] || usage_error "--published: expected a folder in which ./publish.sh has run"; shift ;;
     linux-x64 | linux-arm64) runtime=$1 ;;
     *) usage_error "$1 is neither linux-x64 nor linux-arm64, nor an option" ;;
   esac
@@ -29,8 +31,8 @@ done
 
 install_packages artifacts/apt.log binutils dpkg python3
 case $runtime in
-  linux-x64) architecture=amd64 binary=out/megaphone start=("$binary") ;;
-  linux-arm64) architecture=arm64 binary=out/linux-arm64/megaphone start=(qemu-aarch64-static -L /usr/aarch64-linux-gnu "$binary") ;;
+  linux-x64) architecture=amd64 binary=$published/out/megaphone start=("$binary") ;;
+  linux-arm64) architecture=arm64 binary=$published/out/linux-arm64/megaphone start=(qemu-aarch64-static -L /usr/aarch64-linux-gnu "$binary") ;;
 esac
 [[ -x $binary ]] || fail "there is no $binary: run ./publish.sh $runtime first"
 version=$("${start[@]}" --version) || fail "$binary does not start"
@@ -92,7 +94,7 @@ END
 packed "$doc/changelog.Debian"
 
 # The notices of what is compiled into the binary.
-scripts/sbom.py . "$runtime" "$version" "$(date --utc --date="@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" /dev/null "$root/$doc/licences"
+scripts/sbom.py "$published" "$runtime" "$version" "$(date --utc --date="@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)" /dev/null "$root/$doc/licences"
 cat >"$root/$doc/copyright" <<END
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: megaphone
@@ -131,6 +133,7 @@ Description: connection multiplexer for XMPP servers
 END
 (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort --zero-terminated | xargs --null md5sum) >"$root/DEBIAN/md5sums"
 
+mkdir -p out
 rm -f "$package"
 dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null
 say "$package: $(stat --format=%s "$package" | numfmt --to=si --round=nearest --format=%.1f)B"

@@ -16,8 +16,9 @@ Makes the release VERSION, for example 1.2.3, of what is committed. It refuses, 
 It publishes the binary, and makes in out/release/
 
     megaphone-VERSION-linux-x64.tar.gz   the binary, packaging/, the module's sources, documents, licences; the same from the same binary
+    megaphone_VERSION-1_amd64.deb        the package for Debian 12 and newer, as packaging/deb.sh makes it
     megaphone-VERSION.cdx.json           the bill of materials: CycloneDX, with each package's version, hash and licence
-    SHA256SUMS                           the checksums of both
+    SHA256SUMS                           the checksums of these three
     notes.md                             the section of CHANGELOG.md
 
 and then the annotated tag vVERSION with these notes. It pushes nothing, and prints the commands that do.
@@ -114,6 +115,7 @@ install_packages artifacts/apt.log binutils python3
 release=out/release
 name=megaphone-$version
 root=$release/$name-linux-x64
+package=megaphone_$version-1_amd64.deb
 time=$(git log -1 --format=%ct)
 
 rm -rf "$release"
@@ -129,7 +131,9 @@ scripts/sbom.py "$published" linux-x64 "$version" "$(date --utc --date="@$time" 
 tar --create --directory "$release" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" \
   "$name-linux-x64" | gzip --no-name --best >"$root.tar.gz"
 rm -rf "$root"
-(cd "$release" && sha256sum "$name-linux-x64.tar.gz" "$name.cdx.json" >SHA256SUMS)
+packaging/deb.sh --published "$published"
+mv "out/$package" "$release/"
+(cd "$release" && sha256sum "$name-linux-x64.tar.gz" "$package" "$name.cdx.json" >SHA256SUMS)
 
 # ---- the tag ----
 
@@ -142,4 +146,4 @@ say "$tag: commit $(git rev-parse --short "$tag^{commit}")"
 say "nothing was pushed. When all is as it should be:"
 say "    git push origin $branch $tag"
 say "    gh release create $tag --verify-tag --title 'Megaphone $version' --notes-file $release/notes.md \\"
-say "      $release/$name-linux-x64.tar.gz $release/$name.cdx.json $release/SHA256SUMS"
+say "      $release/$name-linux-x64.tar.gz $release/$package $release/$name.cdx.json $release/SHA256SUMS"

@@ -184,12 +184,13 @@ check "a binary that is linked to an unknown library is refused" sbom_refuses "w
 files=$repository/out/release
 name=megaphone-$version
 archive=$files/$name-linux-x64.tar.gz
+package=$files/megaphone_$version-1_amd64.deb
 sbom=$files/$name.cdx.json
 root=$work/$name-linux-x64
 
 # has_exactly FOLDER NAME…
 has_exactly() { diff <(printf '%s\n' "${@:2}" | sort) <(ls "$1"); }
-has_checksums() { (cd "$files" && sha256sum --check --strict SHA256SUMS && (( $(wc -l <SHA256SUMS) == 2 ))); }
+has_checksums() { (cd "$files" && sha256sum --check --strict SHA256SUMS && (( $(wc -l <SHA256SUMS) == 3 ))); }
 # The fields of tar's verbose listing are mode, owner, size, date, time, and name.
 is_normalized() {
   local time
@@ -200,6 +201,11 @@ is_normalized() {
 has_this_binary() { cmp "$root/megaphone" "$published/out/megaphone" && [[ $("$root/megaphone" --version) == "megaphone $version" ]]; }
 # has_committed PATH…: whether these are in the archive as they are in the commit.
 has_committed() { local path; for path; do diff --recursive "$path" "$root/$path" || return 1; done; }
+in_package() { dpkg-deb --fsys-tarfile "$package" | tar --extract --to-stdout "./$1"; }
+has_packaged() {
+  cmp packaging/megaphone.json <(in_package etc/megaphone/megaphone.json) &&
+    cmp docs/operating.md <(in_package usr/share/doc/megaphone/operating.md)
+}
 module_compiles() {
   "$root/src/ejabberd_megaphone/build.sh" "$work/modules" && [[ -s $work/modules/ejabberd_megaphone/ebin/ejabberd_megaphone.beam ]]
 }
@@ -235,9 +241,9 @@ has_hash_of_binary() {
 }
 
 check "a version that is ready is released" release "$version"
-check "it makes an archive, a bill of materials, checksums, and notes" has_exactly "$files" \
-  "$name-linux-x64.tar.gz" "$name.cdx.json" SHA256SUMS notes.md
-check "the checksums are those of the archive and the bill of materials" has_checksums
+check "it makes an archive, a package, a bill of materials, checksums, and notes" has_exactly "$files" \
+  "$name-linux-x64.tar.gz" "${package##*/}" "$name.cdx.json" SHA256SUMS notes.md
+check "the checksums are those of the archive, the package and the bill of materials" has_checksums
 check "the notes are the changelog's section" diff "$files/notes.md" <(say "$notes")
 check "the tag is of this commit, annotated with the notes" tag_has_notes
 check "nothing is left changed" test -z "$(git status --porcelain)"
@@ -250,6 +256,9 @@ check "the module in it compiles" module_compiles
 check "it has the licences of what is in the binary" has_exactly "$root/licences" $(in_binary)
 check "its entries are sorted, of root, and as old as the commit" is_normalized
 
+check "the package is of this version" test "$(dpkg-deb --field "$package" Package Version | tr '\n' ' ')" = "Package: megaphone Version: $version-1 "
+check "it has the same binary" cmp <(in_package usr/bin/megaphone) "$published/out/megaphone"
+check "and the commit's configuration and manual" has_packaged
 check "the bill of materials is valid CycloneDX" node "$published/tests/release/valid.mjs" "$sbom"
 check "it has the binary's hash" has_hash_of_binary
 check "it lists the packages of the lock files and the runtime packs, and no others" lists_the_packages
