@@ -49,6 +49,9 @@ internal static class BenchFormats
         },
         "user{0}");
 
+    /// <summary>The same for what is not told.</summary>
+    public static ValueFormat<string> Password { get; } = Pattern with { IsSecret = true };
+
     /// <summary>The name of a file; <c>-</c> for standard output.</summary>
     public static ValueFormat<string> File { get; } = new(
         (string text, out string value) =>

@@ -13,7 +13,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
     private static readonly double[] Percentiles = [0.5, 0.9, 0.99, 0.999];
 
     private readonly List<BenchFigure> _figures = [];
-    private readonly List<(string Key, string Title, LatencyHistogram Latencies)> _latencies = [];
+    private readonly List<BenchLatency> _latencies = [];
 
     /// <summary>Adds a figure.</summary>
     /// <param name="key">Its name in JSON.</param>
@@ -26,7 +26,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
     /// <summary>Adds latencies, unless there are none.</summary>
     public void Add(string key, string title, LatencyHistogram latencies)
     {
-        if (latencies.Count > 0) _latencies.Add((key, title, latencies));
+        if (latencies.Count > 0) _latencies.Add(new BenchLatency(key, title, latencies));
     }
 
     /// <summary>Writes the table.</summary>
@@ -37,17 +37,17 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         {
             to.WriteLine();
             to.WriteLine($"{"latency in ms",-24}{"50 %",10}{"90 %",10}{"99 %",10}{"99.9 %",10}{"longest",10}");
-            foreach ((_, string title, LatencyHistogram latencies) in _latencies)
+            foreach (BenchLatency kind in _latencies)
             {
-                to.Write($"{title,-24}");
-                foreach (double fraction in Percentiles) to.Write($"{Milliseconds(latencies.Percentile(fraction)),10}");
-                to.WriteLine($"{Milliseconds(latencies.Max),10}");
+                to.Write($"{kind.Title,-24}");
+                foreach (double fraction in Percentiles) to.Write($"{Milliseconds(kind.Latencies.Percentile(fraction)),10}");
+                to.WriteLine($"{Milliseconds(kind.Latencies.Max),10}");
             }
         }
 
         to.WriteLine();
-        to.WriteLine($"{"",-24}{"",10}{"",10}{"memory",12}{"CPU",10}{"memory per",14}");
-        to.WriteLine($"{"process",-24}{"at s",10}{"clients",10}{"in MiB",12}{"in s",10}{"client, bytes",14}");
+        to.WriteLine($"{"",-36}{"",10}{"",10}{"memory",12}{"CPU",10}{"memory per",14}");
+        to.WriteLine($"{"process",-36}{"at s",10}{"clients",10}{"in MiB",12}{"in s",10}{"client, bytes",14}");
         for (int i = 0; i < watch.Watched.Count; i++) WriteProcess(to, i);
 
         foreach ((string kind, long count) in problems.Kinds)
@@ -57,16 +57,23 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         }
     }
 
-    /// <summary>Writes the same as a JSON object.</summary>
-    public void WriteJson(Stream to)
+    /// <summary>Writes the same as a JSON object, with what was run.</summary>
+    public void WriteJson(Stream to, RunDescription run)
     {
         using Utf8JsonWriter json = new(to, new JsonWriterOptions { Indented = true });
         json.WriteStartObject();
         json.WriteString("mode", mode);
+        json.WriteString("version", ProductVersion.Current);
+        json.WriteString("date", run.Began.ToString("s", CultureInfo.InvariantCulture) + "Z");
+        json.WriteString("target", run.Target);
+        json.WriteStartObject("options");
+        foreach ((string name, string value) in run.Options) json.WriteString(name, value);
+        json.WriteEndObject();
         foreach (BenchFigure figure in _figures) json.WriteNumber(figure.Key, Math.Round(figure.Value, 3));
-        foreach ((string key, _, LatencyHistogram latencies) in _latencies)
+        foreach (BenchLatency kind in _latencies)
         {
-            json.WriteStartObject($"{key}_latency_us");
+            LatencyHistogram latencies = kind.Latencies;
+            json.WriteStartObject($"{kind.Key}_latency_us");
             json.WriteNumber("count", latencies.Count);
             foreach (double fraction in Percentiles)
             {
@@ -107,12 +114,12 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
 
             json.WriteEndArray();
             json.WriteStartArray("latencies");
-            foreach ((string key, string title, LatencyHistogram latencies) in _latencies)
+            foreach (BenchLatency kind in _latencies)
             {
-                (IEnumerable<(int Bucket, long Count)> buckets, long max) = latencies.Parts;
+                (IEnumerable<(int Bucket, long Count)> buckets, long max) = kind.Latencies.Parts;
                 json.WriteStartObject();
-                json.WriteString("key", key);
-                json.WriteString("title", title);
+                json.WriteString("key", kind.Key);
+                json.WriteString("title", kind.Title);
                 json.WriteNumber("max", max);
                 json.WriteStartArray("buckets");
                 foreach ((int bucket, long count) in buckets)
@@ -152,8 +159,13 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         foreach (JsonElement latency in worker.GetProperty("latencies").EnumerateArray())
         {
             string key = latency.GetProperty("key").GetString()!;
-            LatencyHistogram? histogram = _latencies.FirstOrDefault(known => known.Key == key).Latencies;
-            if (histogram is null) _latencies.Add((key, latency.GetProperty("title").GetString()!, histogram = new LatencyHistogram()));
+            LatencyHistogram? histogram = _latencies.Find(known => known.Key == key)?.Latencies;
+            if (histogram is null)
+            {
+                histogram = new LatencyHistogram();
+                _latencies.Add(new BenchLatency(key, latency.GetProperty("title").GetString()!, histogram));
+            }
+
             long[] buckets = [.. latency.GetProperty("buckets").EnumerateArray().Select(number => number.GetInt64())];
             histogram.Add(buckets.Chunk(2).Select(bucket => ((int)bucket[0], bucket[1])), latency.GetProperty("max").GetInt64());
         }
@@ -162,28 +174,30 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         return worker.GetProperty("well").GetBoolean();
     }
 
-    /// <summary>Draws the latencies, and the processes' memory by clients.</summary>
-    public string ToSvg()
+    /// <summary>Draws the latencies, and the processes' memory over time.</summary>
+    public string ToSvg(RunDescription run)
     {
         Chart latency = new("Latency in ms, by the share that is as fast", logarithmicX: false, logarithmicY: true);
         string[] ticks = ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"];
         for (int nines = 0; nines < ticks.Length; nines++) latency.AddTick(nines, ticks[nines]);
-        foreach ((_, string title, LatencyHistogram latencies) in _latencies)
+        foreach (BenchLatency kind in _latencies)
         {
-            latency.Add(title, Enumerable.Range(0, 81).Select(step => PercentileAt(step / 20.0)));
-            Chart.Point PercentileAt(double nines) => new(nines, latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000);
+            latency.Add(kind.Title, Enumerable.Range(0, 81).Select(step => PercentileAt(step / 20.0)));
+            Chart.Point PercentileAt(double nines) => new(nines, kind.Latencies.Percentile(1 - Math.Pow(10, -nines)) / 1000);
         }
 
-        Chart memory = new("Memory in MiB, by clients", logarithmicX: false, logarithmicY: false);
+        Chart memory = new("Memory in MiB, by seconds", logarithmicX: false, logarithmicY: false);
         for (int i = 0; i < watch.Watched.Count; i++)
         {
             int process = i;
             memory.Add(watch.Watched[i].Name, watch.Samples.Concat(watch.Phases).Where(point => point.Uses[process] is not null)
                 .OrderBy(point => point.Seconds)
-                .Select(point => new Chart.Point(point.Clients, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
+                .Select(point => new Chart.Point(point.Seconds, Mebibytes(point.Uses[process]!.Value.MemoryBytes))));
         }
 
-        return Picture.Draw([.. new[] { latency, memory }.Where(chart => !chart.IsEmpty)]);
+        string title = string.Create(
+            CultureInfo.InvariantCulture, $"megaphone {ProductVersion.Current} bench {mode}, to {run.Target}, {run.Began:yyyy-MM-dd}");
+        return Picture.Draw([.. new[] { latency, memory }.Where(chart => !chart.IsEmpty)], title);
     }
 
     private void WriteProcess(TextWriter to, int process)
@@ -192,7 +206,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         ProcessUsage? first = watch.Phases.Count > 0 ? watch.Phases[0].Uses[process] : null;
         foreach (WatchSample point in watch.Phases)
         {
-            to.Write(string.Create(CultureInfo.InvariantCulture, $"{$"{name} {point.Phase}",-24}{point.Seconds,10:0.0}{point.Clients,10:0}"));
+            to.Write(string.Create(CultureInfo.InvariantCulture, $"{$"{name} {point.Phase}",-36}{point.Seconds,10:0.0}{point.Clients,10:0}"));
             if (point.Uses[process] is not { } use)
             {
                 to.WriteLine("        gone");
@@ -206,7 +220,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
                 CultureInfo.InvariantCulture, $"{Mebibytes(use.MemoryBytes),12:0.0}{use.CpuSeconds - (first?.CpuSeconds ?? 0),10:0.00}{each,14}"));
         }
 
-        to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{$"{name} at its peak",-44}{Mebibytes(watch.Peaks[process]),12:0.0}"));
+        to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{$"{name} at its peak",-56}{Mebibytes(watch.Peaks[process]),12:0.0}"));
     }
 
     private void WriteJsonProcesses(Utf8JsonWriter json)
@@ -218,7 +232,10 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         foreach (WatchSample point in watch.Samples) WritePoint(json, point);
         json.WriteEndArray();
         json.WriteStartObject("peak_bytes");
-        for (int i = 0; i < watch.Watched.Count; i++) json.WriteNumber(watch.Watched[i].Name, watch.Peaks[i]);
+        for (int i = 0; i < watch.Watched.Count; i++) json.WriteNumber(watch.Watched[i].Key, watch.Peaks[i]);
+        json.WriteEndObject();
+        json.WriteStartObject("processes");
+        foreach (WatchedProcess process in watch.Watched) json.WriteString(process.Key, process.Name);
         json.WriteEndObject();
     }
 
@@ -231,7 +248,7 @@ internal sealed class BenchReport(string mode, ProblemCounts problems, ProcessWa
         for (int i = 0; i < watch.Watched.Count; i++)
         {
             if (point.Uses[i] is not { } use) continue;
-            json.WriteStartObject(watch.Watched[i].Name);
+            json.WriteStartObject(watch.Watched[i].Key);
             json.WriteNumber("memory_bytes", use.MemoryBytes);
             json.WriteNumber("cpu_seconds", use.CpuSeconds);
             json.WriteEndObject();

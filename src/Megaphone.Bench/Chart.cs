@@ -29,15 +29,8 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY) 
         if (curve.Length > 1) _curves.Add(new Curve(name, curve));
     }
 
-    /// <summary>Labels a place of a linear horizontal axis; without any label its ends and its middle have their values.</summary>
+    /// <summary>Labels a place of a linear horizontal axis; without any label it has round numbers.</summary>
     public void AddTick(double x, string label) => _ticks.Add(new Tick(x, label));
-
-    /// <summary>The next number from a value upwards that divides well into four.</summary>
-    private static double RoundUp(double value)
-    {
-        double step = Math.Pow(10, Math.Floor(Math.Log10(value)));
-        return step * new[] { 1, 1.2, 1.6, 2, 4, 6, 8, 10 }.First(factor => step * factor >= value);
-    }
 
     /// <inheritdoc/>
     public void Draw(StringBuilder svg, int offset)
@@ -46,8 +39,8 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY) 
         double left = logarithmicX ? Math.Floor(Math.Log10(all.Min(point => point.X))) : 0;
         double right = logarithmicX ? Math.Ceiling(Math.Log10(all.Max(point => point.X))) : all.Max(point => point.X);
         double most = Math.Max(all.Max(point => point.Y), 1e-9);
-        double high = logarithmicY ? most : RoundUp(most);
-        double low = logarithmicY ? Math.Max(all.Min(point => point.Y), high / 1e6) : 0;
+        List<double> rows = logarithmicY ? LogarithmicSteps(Math.Max(all.Min(point => point.Y), most / 1e6), most) : Steps(most, upTo: false);
+        double low = rows[0], high = rows[^1];
 
         double Scaled(Point point) => logarithmicX ? Math.Log10(point.X) : point.X;
         double X(double x) => offset + Left + (x - left) / Math.Max(right - left, 1e-9) * (Picture.Width - Left - Right);
@@ -55,9 +48,8 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY) 
         double Part(double y) => !logarithmicY ? y / high : low < high ? Math.Log(Math.Max(y, low) / low) / Math.Log(high / low) : 1;
 
         Picture.AppendHead(svg, offset, Left, title, _curves.Select(curve => curve.Name));
-        for (int i = 0; i <= 4; i++)
+        foreach (double y in rows)
         {
-            double y = logarithmicY ? low * Math.Pow(high / low, i / 4.0) : high * i / 4;
             int end = offset + Picture.Width - Right;
             Picture.Append(svg, $"<line class=\"grid\" x1=\"{offset + Left}\" x2=\"{end}\" y1=\"{Y(y):0.0}\" y2=\"{Y(y):0.0}\"/>");
             Picture.Append(svg, $"<text x=\"{offset + Left - 6}\" y=\"{Y(y) + 4:0.0}\" text-anchor=\"end\">{Picture.Short(y)}</text>");
@@ -81,10 +73,51 @@ internal sealed class Chart(string title, bool logarithmicX, bool logarithmicY) 
         }
     }
 
+    /// <summary>Round numbers from zero on, at equal distances: five steps, or fewer.</summary>
+    /// <param name="most">The largest value that is to be shown.</param>
+    /// <param name="upTo">Whether they end before it; else the last one is beyond.</param>
+    private static List<double> Steps(double most, bool upTo)
+    {
+        const int MostSteps = 5;
+        double power = Math.Pow(10, Math.Floor(Math.Log10(Math.Max(most, 1e-9) / MostSteps)));
+        double step = power;
+        foreach (int factor in (ReadOnlySpan<int>)[2, 5, 10])
+        {
+            if (step * MostSteps < most) step = power * factor;
+        }
+
+        // What is as good as whole is whole.
+        double count = most / step;
+        int last = (int)(upTo ? Math.Floor(count + 1e-9) : Math.Max(1, Math.Ceiling(count - 1e-9)));
+        List<double> steps = [];
+        for (int i = 0; i <= last; i++) steps.Add(i * step);
+        return steps;
+    }
+
+    /// <summary>Round numbers from below the values to above them: powers of ten, and where these are few, twice and five times those.</summary>
+    private static List<double> LogarithmicSteps(double least, double most)
+    {
+        const int Few = 3;
+        double first = Math.Floor(Math.Log10(least)), last = Math.Ceiling(Math.Log10(most));
+        ReadOnlySpan<int> factors = last - first > Few ? [1] : [1, 2, 5];
+        List<double> steps = [];
+        for (double power = first; power <= last; power++)
+        {
+            foreach (int factor in factors)
+            {
+                double value = factor * Math.Pow(10, power);
+                if (value <= least) steps.Clear();
+                if (steps.Count == 0 || steps[^1] < most) steps.Add(value);
+            }
+        }
+
+        return steps;
+    }
+
     private List<Tick> Ticks(double left, double right)
     {
         if (_ticks.Count > 0) return _ticks;
-        if (!logarithmicX) return [new Tick(0, "0"), new Tick(right / 2, Picture.Short(right / 2)), new Tick(right, Picture.Short(right))];
+        if (!logarithmicX) return [.. Steps(right, upTo: true).Select(value => new Tick(value, Picture.Short(value)))];
         List<Tick> ticks = [];
         for (double power = left; power <= right; power++) ticks.Add(new Tick(power, Picture.Short(Math.Pow(10, power))));
         return ticks;

@@ -5,7 +5,7 @@ namespace Megaphone.Bench;
 /// <summary>The options of <c>megaphone bench connect</c>.</summary>
 internal sealed record ConnectBenchOptions : TcpBenchOptions
 {
-    private static readonly BenchOption ConnectionsOption = new(ConnectionsName, "N", null, "connections to open", Required: true);
+    private static readonly BenchOption ConnectionsOption = new(BenchOption.Clients, "N", null, "connections to open", Required: true);
     private static readonly BenchOption RateOption = new(
         RateName, "PER_SECOND", null, "connections begun per second; default: as fast as they are accepted");
     private static readonly BenchOption SayOption = new(

@@ -5,7 +5,7 @@ namespace Megaphone.Bench;
 /// <summary>The options of <c>megaphone bench echo</c>.</summary>
 internal sealed record EchoBenchOptions : TcpBenchOptions
 {
-    private static readonly BenchOption ConnectionsOption = new(ConnectionsName, "N", "1000", "connections that send");
+    private static readonly BenchOption ConnectionsOption = new(BenchOption.Clients, "N", "1000", "connections that send");
     private static readonly BenchOption BytesOption = new("bytes", "N", "200", "length of a message");
     private static readonly BenchOption RateOption = new(
         RateName, "PER_SECOND", null, "messages per second, of all connections together; default: each sends when its last one is back");

@@ -7,12 +7,12 @@ namespace Megaphone.Bench;
 internal sealed record FloodBenchOptions
 {
     private static readonly BenchOption ToOption = new("to", "HOST:PORT", null, "a hub with the backend echo:, or bench echo-server", Required: true);
-    private static readonly BenchOption SessionsOption = new("sessions", "N", "1000", "sessions that send in turn, 1 to 4096");
+    private static readonly BenchOption ClientsOption = new(BenchOption.Clients, "N", "1000", "sessions that send in turn, 1 to 4096");
     private static readonly BenchOption BytesOption = new("bytes", "N", "64", "length of a packet, its header of 32 bytes included");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
-        [ToOption, SessionsOption, BytesOption, .. CountedTime.All, .. RunOptions.All];
+        [ToOption, ClientsOption, BytesOption, .. CountedTime.All, .. RunOptions.All];
 
     /// <summary>Where the link goes.</summary>
     public required HostPort To { get; init; }
@@ -33,7 +33,7 @@ internal sealed record FloodBenchOptions
     public static FloodBenchOptions Read(OptionValues values) => new()
     {
         To = values.Get(ToOption, ValueFormats.Target)!,
-        Sessions = values.Get(SessionsOption, ValueFormats.Number(1, 4096, 1000)),
+        Sessions = values.Get(ClientsOption, ValueFormats.Number(1, 4096, 1000)),
 
         // An empty packet would end its session.
         PacketBytes = values.Get(BytesOption, ValueFormats.Number(PacketHeader.Size + 1, 65_536, 1024)),

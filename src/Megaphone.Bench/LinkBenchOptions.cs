@@ -64,7 +64,7 @@ internal sealed record LinkBenchOptions
         };
         if (options.Resume && options.Clients.Cut) values.Refuse(ResumeOption, "cannot be with --end cut: sessions would wait", "--resume no");
         if (options.Clients.Sessions > 0 && options.Links > options.Clients.Sessions)
-            values.Refuse(LinksOption, "is more than there are sessions", "for example --links 1");
+            values.Refuse(LinksOption, "is more than there are clients", "for example --links 1");
         return options;
     }
 }

@@ -17,6 +17,7 @@ internal static class MeasuredRun
     {
         InlineCompletions.Enable();
         using StopSignal stopSignal = new();
+        RunDescription run = new(DateTime.UtcNow, options.InForce);
         using IBench bench = make(new RunContext(stopSignal, worker));
         bool well = bench.Run();
         if (worker is not null)
@@ -26,15 +27,15 @@ internal static class MeasuredRun
         }
 
         if (options.Json != StandardOutput) bench.Report.WriteTable(Console.Out);
-        if (options.Json is { } file) WriteJson(bench.Report, file);
-        if (options.Svg is { } picture) File.WriteAllText(picture, bench.Report.ToSvg());
+        if (options.Json is { } file) WriteJson(bench.Report, run, file);
+        if (options.Svg is { } picture) File.WriteAllText(picture, bench.Report.ToSvg(run));
         return well;
     }
 
-    private static void WriteJson(BenchReport report, string file)
+    private static void WriteJson(BenchReport report, RunDescription run, string file)
     {
         using Stream to = file == StandardOutput ? Console.OpenStandardOutput() : File.Create(file);
-        report.WriteJson(to);
+        report.WriteJson(to, run);
         to.WriteByte((byte)'\n');
     }
 }

@@ -7,6 +7,7 @@ namespace Megaphone.Bench;
 internal sealed class OptionValues
 {
     private readonly Dictionary<string, string> _given = [];
+    private readonly Dictionary<string, string> _inForce = [];
     private readonly BenchMode _mode;
     private readonly string[] _arguments;
     private readonly List<Problem> _problems;
@@ -29,7 +30,7 @@ internal sealed class OptionValues
                 continue;
             }
 
-            BenchOption? option = mode.Options.FirstOrDefault(option => option.Name == name);
+            BenchOption? option = BenchOption.Find(mode.Options, name);
             if (option is null)
             {
                 string? nearest = NearestKey.To(name, mode.Options.Select(option => option.Name));
@@ -43,10 +44,13 @@ internal sealed class OptionValues
             }
             else
             {
-                _given[name] = value;
+                _given[option.Name] = value;
             }
         }
     }
+
+    /// <summary>The options that have been read, with the values that they have, given or not; without secrets.</summary>
+    public IReadOnlyDictionary<string, string> InForce => _inForce;
 
     /// <summary>
     /// A run that is split over processes: each gets these options too, and of one given twice the last one counts.
@@ -71,6 +75,7 @@ internal sealed class OptionValues
 
         if (format.Read(text, out T value) is { } wrong)
             _problems.Add(new Problem($"--{option.Name}", format.IsSecret ? null : text, wrong, $"for example {format.Example}"));
+        if (!format.IsSecret) _inForce[option.Name] = text;
         return value;
     }
 

@@ -13,7 +13,7 @@ internal static class Picture
     /// <summary>Where a diagram begins below its title and its legend.</summary>
     public const int Top = 54;
 
-    private const int LegendHeight = 36, LegendGap = 12, LetterWidth = 6;
+    private const int HeadHeight = 22, LegendHeight = 36, LegendGap = 12, LetterWidth = 6;
 
     /// <summary>One set of colours for both backgrounds: not every viewer tells a picture which one it is on.</summary>
     private const string Style = """
@@ -27,12 +27,17 @@ internal static class Picture
     private static readonly string[] Colours = ["#2f81f7", "#db6d28", "#3fb950", "#a371f7", "#e5534b"];
 
     /// <summary>Draws the diagrams.</summary>
-    public static string Draw(IReadOnlyList<IDiagram> diagrams)
+    /// <param name="diagrams">From left to right.</param>
+    /// <param name="title">What stands above all of them; null: nothing.</param>
+    public static string Draw(IReadOnlyList<IDiagram> diagrams, string? title = null)
     {
         StringBuilder svg = new();
         int width = Math.Max(1, diagrams.Count) * Width;
-        Append(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {Height}\" width=\"{width}\" height=\"{Height}\">");
+        int head = title is null ? 0 : HeadHeight, height = head + Height;
+        Append(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 {-head} {width} {height}\" width=\"{width}\" height=\"{height}\">");
+        if (title is not null) Append(svg, $"<title>{SecurityElement.Escape(title)}</title>");
         svg.AppendLine(Style);
+        if (title is not null) Append(svg, $"<text x=\"8\" y=\"{-LegendGap / 2}\">{SecurityElement.Escape(title)}</text>");
         for (int i = 0; i < diagrams.Count; i++) diagrams[i].Draw(svg, i * Width);
         return svg.AppendLine("</svg>").ToString();
     }

@@ -42,6 +42,19 @@ internal readonly record struct ProcessUsage(long MemoryBytes, double CpuSeconds
         }
     }
 
+    /// <summary>The name of a process's program, as the kernel has it; it may be cut after 15 bytes.</summary>
+    public static string NameOf(int processId)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{processId}/comm").TrimEnd('\n');
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return "process";
+        }
+    }
+
     /// <summary>Reads a process's own clock, whose number is made as CPUCLOCK_SCHED's are in Linux's <c>posix-timers.h</c>.</summary>
     private static unsafe bool TryReadClock(int processId, out double seconds)
     {

@@ -33,8 +33,9 @@ internal sealed class ProcessWatch : IDisposable
     {
         Watched =
         [
-            ("bench", [Environment.ProcessId, .. workers]),
-            .. others.Select(id => (id.ToString(CultureInfo.InvariantCulture), (IReadOnlyList<int>)[id])),
+            new WatchedProcess("bench", "bench", [Environment.ProcessId, .. workers]),
+            .. others.Select(id => new WatchedProcess(
+                id.ToString(CultureInfo.InvariantCulture), string.Create(CultureInfo.InvariantCulture, $"{ProcessUsage.NameOf(id)} {id}"), [id])),
         ];
         _clients = clients;
         _peaks = new long[Watched.Count];
@@ -48,8 +49,8 @@ internal sealed class ProcessWatch : IDisposable
         return new ProcessWatch([], context.Worker is null ? run.Watch : [], clients);
     }
 
-    /// <summary>The names of what is watched, each with its processes; the first is this run itself.</summary>
-    public IReadOnlyList<(string Name, IReadOnlyList<int> Ids)> Watched { get; }
+    /// <summary>What is watched; the first is this run itself.</summary>
+    public IReadOnlyList<WatchedProcess> Watched { get; }
 
     /// <summary>The samples at the ends of phases.</summary>
     public IReadOnlyList<WatchSample> Phases => _phases;

@@ -11,7 +11,7 @@ internal sealed record RunOptions
     private static readonly BenchOption JsonOption = new(
         "json", "FILE", null, "file for the results as JSON; - for standard output, in place of the table");
     private static readonly BenchOption SvgOption = new(
-        "svg", "FILE", null, "file for a picture of the latencies, and of memory by clients");
+        "svg", "FILE", null, "file for a picture of the latencies, and of memory over time");
 
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } = [PatienceOption, AfterOption, WatchOption, JsonOption, SvgOption];
@@ -31,6 +31,9 @@ internal sealed record RunOptions
     /// <summary>The file for the picture; null: none.</summary>
     public required string? Svg { get; init; }
 
+    /// <summary>All options of the mode, with the values that they have.</summary>
+    public required IReadOnlyDictionary<string, string> InForce { get; init; }
+
     /// <summary>Reads the options.</summary>
     public static RunOptions Read(OptionValues values) => new()
     {
@@ -39,5 +42,6 @@ internal sealed record RunOptions
         Watch = values.Get(WatchOption, BenchFormats.Processes) ?? [],
         Json = values.Get(JsonOption, BenchFormats.File),
         Svg = values.Get(SvgOption, BenchFormats.File),
+        InForce = values.InForce,
     };
 }

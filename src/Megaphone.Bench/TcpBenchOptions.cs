@@ -3,8 +3,8 @@ namespace Megaphone.Bench;
 /// <summary>What the modes whose load is plain TCP connections have in common.</summary>
 internal abstract record TcpBenchOptions
 {
-    /// <summary>The names of options that each mode describes itself.</summary>
-    protected const string ConnectionsName = "connections", RateName = "rate";
+    /// <summary>The name of an option that each mode describes itself.</summary>
+    protected const string RateName = "rate";
 
     /// <summary>Where connections go, and come from.</summary>
     public required TcpOptions Tcp { get; init; }
@@ -21,7 +21,7 @@ internal abstract record TcpBenchOptions
     /// <summary>The share of one worker, as options.</summary>
     public IEnumerable<string> ShareOf(int worker, int workers)
     {
-        yield return $"--{ConnectionsName}={SplitBench.ShareOf(Connections, worker, workers)}";
+        yield return $"--{BenchOption.Clients}={SplitBench.ShareOf(Connections, worker, workers)}";
         if (Rate > 0) yield return SplitBench.RateOf(RateName, Rate, workers);
     }
 }

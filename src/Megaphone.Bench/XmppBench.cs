@@ -123,6 +123,8 @@ internal sealed class XmppBench : IBench
 
     private void Hold()
     {
+        // There is nobody to hold where all logins have failed.
+        if (_clients.Online == 0) return;
         using Progress progress = _driver.ShowProgress("holding", _options.Hold);
         long began = Stopwatch.GetTimestamp();
         Schedule schedule = new(began, _options.KeepAlives);
@@ -204,9 +206,10 @@ internal sealed class XmppBench : IBench
 
     private void CloseStreams()
     {
-        using Progress progress = _driver.ShowProgress("closing", _clients.Opened, () => _clients.Closed);
-        StallTimeout stall = _driver.NewStallTimeout();
+        if (_clients.Closed == _clients.Opened) return;
         long before = _clients.Closed;
+        using Progress progress = _driver.ShowProgress("closing", _clients.Opened - before, () => _clients.Closed - before);
+        StallTimeout stall = _driver.NewStallTimeout();
         long requested = 0;
         for (int next = 0; next < _options.Sessions && !stall.HasExpired(next + _clients.Closed);)
         {

@@ -5,7 +5,7 @@ namespace Megaphone.Bench;
 /// <summary>What XMPP clients are to do, however they reach the server.</summary>
 internal sealed record XmppClientOptions
 {
-    private static readonly BenchOption SessionsOption = new("sessions", "N", null, "clients to play", Required: true);
+    private static readonly BenchOption ClientsOption = new(BenchOption.Clients, "N", null, "clients to play", Required: true);
     private static readonly BenchOption LoginOption = new(
         "login", "METHOD", "anonymous", "none, anonymous, plain, scram-sha-1 or scram-sha-256; none is for echo:");
     private static readonly BenchOption DomainOption = new("domain", "NAME", "localhost", "the server's domain");
@@ -36,7 +36,7 @@ internal sealed record XmppClientOptions
     /// <summary>The options, in the order of the help.</summary>
     public static IReadOnlyList<BenchOption> All { get; } =
     [
-        SessionsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, StreamManagementOption, RosterOption,
+        ClientsOption, LoginOption, DomainOption, UserOption, PasswordOption, FirstOption, StreamManagementOption, RosterOption,
         RateOption, PendingOption, HoldOption, KeepAlivesOption, MessagesOption, MessageRateOption, MessageBytesOption, SendersOption, EndOption,
     ];
 
@@ -76,7 +76,7 @@ internal sealed record XmppClientOptions
     /// <summary>The share of one worker, as options.</summary>
     public IEnumerable<string> ShareOf(int worker, int workers)
     {
-        yield return $"--{SessionsOption.Name}={SplitBench.ShareOf(Sessions, worker, workers)}";
+        yield return $"--{ClientsOption.Name}={SplitBench.ShareOf(Sessions, worker, workers)}";
         yield return $"--{FirstOption.Name}={Login.First + SplitBench.Before(Sessions, worker, workers)}";
         yield return $"--{PendingOption.Name}={Math.Max(1, SplitBench.ShareOf(Pending, worker, workers))}";
         yield return $"--{MessagesOption.Name}={SplitBench.ShareOf(Messages, worker, workers)}";
@@ -93,14 +93,14 @@ internal sealed record XmppClientOptions
     {
         XmppClientOptions options = new()
         {
-            Sessions = values.Get(SessionsOption, ValueFormats.Number(1, 16_000_000, 100_000)),
+            Sessions = values.Get(ClientsOption, ValueFormats.Number(1, 16_000_000, 100_000)),
             Login = new LoginOptions
             {
                 Method = values.Get(LoginOption, BenchFormats.Login),
                 Domain = values.Get(DomainOption, BenchFormats.Domain)!,
                 User = values.Get(UserOption, BenchFormats.Pattern)!,
                 First = values.Get(FirstOption, ValueFormats.Number(1, 1_000_000_000, 1001)),
-                Password = values.Get(PasswordOption, BenchFormats.Pattern)!,
+                Password = values.Get(PasswordOption, BenchFormats.Password)!,
                 ManagesStream = values.Get(StreamManagementOption, BenchFormats.YesOrNo),
                 AsksForRoster = values.Get(RosterOption, BenchFormats.YesOrNo),
             },
@@ -119,7 +119,7 @@ internal sealed record XmppClientOptions
         if (options.Login is { Method: LoginMethod.None, ManagesStream: true }) RefuseWithoutLogin(StreamManagementOption);
         if (options.Login is { Method: LoginMethod.None, AsksForRoster: true }) RefuseWithoutLogin(RosterOption);
         if (options.Senders > 0 && options.Senders >= options.Sessions)
-            values.Refuse(SendersOption, $"must be fewer than --{SessionsOption.Name}, as they write to the others", "for example 1");
+            values.Refuse(SendersOption, $"must be fewer than --{ClientsOption.Name}, as they write to the others", "for example 1");
         return options;
 
         void RefuseWithoutLogin(BenchOption option) =>

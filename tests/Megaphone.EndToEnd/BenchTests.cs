@@ -263,6 +263,41 @@ public sealed class BenchTests
     }
 
     [Fact]
+    public async Task Where_all_logins_are_refused_nobody_is_held_and_nothing_is_closed()
+    {
+        const int Clients = 3;
+        using TcpListener server = new(IPAddress.Loopback, 0);
+        server.Start();
+        using ChildProcess bench = Start(
+            "xmpp", "--to", $"{server.LocalEndpoint}", "--clients", $"{Clients}", "--login", "plain", "--hold", "3600", "--json", "-");
+        for (int i = 0; i < Clients; i++) await RefuseAsync(server);
+
+        Assert.Equal(1, await bench.EndAsync());
+        Assert.Equal(Clients, Json(bench).GetProperty("problems").GetProperty("login refused: not-authorized").GetInt32());
+        Assert.Contains(bench.Errors, line => line.StartsWith("logging in: ", StringComparison.Ordinal));
+        Assert.DoesNotContain(bench.Errors, line => line.StartsWith("holding", StringComparison.Ordinal));
+
+        static async Task RefuseAsync(TcpListener server)
+        {
+            using Socket client = await server.AcceptSocketAsync();
+            byte[] buffer = new byte[1000];
+            await client.ReceiveAsync(buffer);
+            await client.SendAsync(
+                """
+                <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'><stream:features>
+                <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>
+                """u8.ToArray());
+            await client.ReceiveAsync(buffer);
+            await client.SendAsync("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"u8.ToArray());
+
+            // To its end, which the client makes.
+            while (await client.ReceiveAsync(buffer) > 0)
+            {
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_flood_of_packets_goes_through_a_hub_and_none_is_lost()
     {
         using MegaphoneProcess hub = await MegaphoneProcess.HubAsync();

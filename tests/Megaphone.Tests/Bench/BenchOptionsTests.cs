@@ -32,19 +32,19 @@ public class BenchOptionsTests
     [Fact]
     public void Each_invalid_option_is_reported() => Snapshot.Match(Problems(
         "link",
-        "--to", "hub", "--sessions", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5",
+        "--to", "hub", "--clients", "0", "--links=65", "--framing", "xml", "--secret", "short", "--proxy", "v3", "--login", "digest-md5",
         "--domain", "a b", "--user", "", "--rate", "-1", "--pending", "many", "--hold", "1:00", "--keepalives", "0",
         "--messages", "-1", "--message-rate", "1e9", "--message-bytes", "0", "--senders", "-1", "--end", "slam", "--patience", "x",
-        "--watch", "1,x", "--json=", "--sesions", "5", "--", "extra", "--after"));
+        "--watch", "1,x", "--json=", "--cliens", "5", "--", "extra", "--after"));
 
     [Fact]
     public void Missing_and_conflicting_options_are_reported() => Snapshot.Match(Problems(
         "link", "--sessions", "3", "--links", "4", "--keepalives", "10", "--senders", "3"));
 
     [Theory]
-    [InlineData("connect", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--connections: is missing; for example 10000")]
+    [InlineData("connect", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--clients: is missing; for example 10000")]
     [InlineData("echo", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
-    [InlineData("xmpp", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--sessions: is missing; for example 100000")]
+    [InlineData("xmpp", "--to: is missing; for example hub.example.org:6280 or [::1]:6280\n--clients: is missing; for example 100000")]
     [InlineData("flood", "--to: is missing; for example hub.example.org:6280 or [::1]:6280")]
     [InlineData("echo-server", "--listen: is missing; for example hub.example.org:6280 or [::1]:6280")]
     [InlineData("chart", "--curves: is missing; for example result.json\n--svg: is missing; for example result.json")]
@@ -148,6 +148,39 @@ public class BenchOptionsTests
         Assert.Equal("pass12", options.Clients.Login.PasswordOf(12));
         Assert.Equal((0.0, 0, false), (options.Clients.Rate, options.Clients.Messages, options.Clients.Cut));
         Assert.Null(options.Run.Json);
+    }
+
+    [Theory]
+    [InlineData("connect")]
+    [InlineData("echo")]
+    [InlineData("xmpp")]
+    [InlineData("link")]
+    [InlineData("flood")]
+    public void How_many_clients_there_are_has_one_name_in_all_modes_and_two_older_ones(string mode) => Assert.All(
+        ["clients", "connections", "sessions"],
+        name =>
+        {
+            List<Problem> problems = [];
+            BenchMode found = BenchMode.Find(mode)!;
+            OptionValues values = new(found, ["--to", "127.0.0.1:1", $"--{name}", "7"], problems);
+            found.Read(values);
+
+            Assert.Empty(problems);
+            Assert.Equal("7", values.InForce["clients"]);
+        });
+
+    [Fact]
+    public void What_is_told_of_a_run_are_the_options_with_their_defaults_but_no_secret()
+    {
+        BenchMode link = BenchMode.Find("link")!;
+        OptionValues values = new(
+            link, ["--to", "127.0.0.1:1", "--clients", "7", "--secret", "open-sesame", "--login", "plain", "--password", "p{0}"], []);
+        link.Read(values);
+
+        Assert.Equal(("plain", "user{0}", "500"), (values.InForce["login"], values.InForce["user"], values.InForce["pending"]));
+        Assert.DoesNotContain("secret", values.InForce.Keys);
+        Assert.DoesNotContain("password", values.InForce.Keys);
+        Assert.DoesNotContain("rate", values.InForce.Keys);
     }
 
     private static string Problems(string mode, params string[] arguments)

@@ -8,8 +8,11 @@ namespace Megaphone.Tests.Bench;
 
 public sealed class BenchReportTests : IDisposable
 {
+    private static readonly RunDescription Run = new(
+        new DateTime(2026, 1, 31, 12, 0, 0, DateTimeKind.Utc), new Dictionary<string, string> { ["to"] = "192.0.2.1:5222", ["hold"] = "60" });
+
     private readonly ProblemCounts _problems = new();
-    private readonly ProcessWatch _watch = new([], [], () => 1000);
+    private readonly ProcessWatch _watch = new([], [Environment.ProcessId], () => 1000);
     private readonly BenchReport _report;
 
     public BenchReportTests()
@@ -26,6 +29,8 @@ public sealed class BenchReportTests : IDisposable
         _report.Add("login", "login", latencies);
         _report.Add("message", "message", new LatencyHistogram());
     }
+
+    private static int Id => Environment.ProcessId;
 
     public void Dispose() => _watch.Dispose();
 
@@ -49,10 +54,15 @@ public sealed class BenchReportTests : IDisposable
     public void The_JSON_has_the_same()
     {
         MemoryStream text = new();
-        _report.WriteJson(text);
+        _report.WriteJson(text, Run);
         JsonElement json = JsonDocument.Parse(text.ToArray()).RootElement;
 
         Assert.Equal("link", json.GetProperty("mode").GetString());
+        Assert.Equal(ProductVersion.Current, json.GetProperty("version").GetString());
+        Assert.Equal("2026-01-31T12:00:00Z", json.GetProperty("date").GetString());
+        Assert.Equal("192.0.2.1:5222", json.GetProperty("target").GetString());
+        Assert.Equal("60", json.GetProperty("options").GetProperty("hold").GetString());
+        Assert.Equal($"{ProcessUsage.NameOf(Id)} {Id}", json.GetProperty("processes").GetProperty($"{Id}").GetString());
         Assert.Equal(1_234_567, json.GetProperty("logged_in").GetInt32());
         Assert.Equal(1000, json.GetProperty("login_latency_us").GetProperty("count").GetInt32());
         Assert.InRange(json.GetProperty("login_latency_us").GetProperty("p99.9").GetDouble(), 980, 1000);
@@ -64,12 +74,16 @@ public sealed class BenchReportTests : IDisposable
     [Fact]
     public void The_picture_is_SVG_with_a_curve_for_each_kind_of_latency_and_each_process()
     {
-        XElement svg = XElement.Parse(_report.ToSvg());
+        XElement svg = XElement.Parse(_report.ToSvg(Run));
         XNamespace names = "http://www.w3.org/2000/svg";
+        string title = $"megaphone {ProductVersion.Current} bench link, to 192.0.2.1:5222, 2026-01-31";
 
         Assert.Equal(names + "svg", svg.Name);
-        Assert.Equal(2, svg.Elements(names + "polyline").Count());
-        Assert.Contains(svg.Elements(names + "text"), text => text.Value == "login");
+        Assert.Equal(3, svg.Elements(names + "polyline").Count());
+        Assert.Equal(title, svg.Element(names + "title")!.Value);
+        Assert.All(
+            [title, "login", "Memory in MiB, by seconds", "bench", $"{ProcessUsage.NameOf(Id)} {Id}"],
+            expected => Assert.Contains(svg.Elements(names + "text"), text => text.Value == expected));
     }
 
     [Fact]
@@ -82,7 +96,7 @@ public sealed class BenchReportTests : IDisposable
         Assert.True(whole.Merge(JsonDocument.Parse(_report.ToWorkerReport(well: true)).RootElement));
         Assert.False(whole.Merge(JsonDocument.Parse(_report.ToWorkerReport(well: false)).RootElement));
         MemoryStream text = new();
-        whole.WriteJson(text);
+        whole.WriteJson(text, Run);
         JsonElement json = JsonDocument.Parse(text.ToArray()).RootElement;
         Assert.Equal(2 * 1_234_567, json.GetProperty("logged_in").GetInt32());
         Assert.Equal(3, json.GetProperty("seconds").GetInt32());

@@ -40,6 +40,23 @@ public class ChartTests
         Assert.All(["0", "10", "20", "30", "40"], text => Assert.Contains(text, Texts(svg)));
     }
 
+    [Theory]
+    [InlineData(0.3, "0", "0.1", "0.2", "0.3")]
+    [InlineData(7, "0", "2", "4", "6")]
+    [InlineData(37.3, "0", "10", "20", "30")]
+    [InlineData(90, "0", "20", "40", "60", "80")]
+    [InlineData(5430, "0", "2,000", "4,000")]
+    public void A_linear_axis_from_left_to_right_has_round_numbers(double right, params string[] ticks) =>
+        Assert.Equal(ticks, Rows(right, 1, 1, logarithmic: false).Across);
+
+    [Theory]
+    [InlineData(0.13, 0.9, "0.1", "0.2", "0.5", "1")]
+    [InlineData(0.7, 11, "0.5", "1", "2", "5", "10", "20")]
+    [InlineData(0.02, 340, "0.01", "0.1", "1", "10", "100", "1,000")]
+    [InlineData(1, 1, "1")]
+    public void A_logarithmic_axis_from_bottom_to_top_has_round_numbers(double least, double most, params string[] ticks) =>
+        Assert.Equal(ticks, Rows(1, least, most, logarithmic: true).Up);
+
     [Fact]
     public void Titles_and_names_are_text_whatever_they_contain()
     {
@@ -93,6 +110,18 @@ public class ChartTests
     }
 
     private static XElement Draw(string json) => XElement.Parse(Picture.Draw(ChartFile.Read(json)));
+
+    /// <summary>The numbers at the axes of a chart with these bounds.</summary>
+    private static (IEnumerable<string> Across, IEnumerable<string> Up) Rows(double right, double least, double most, bool logarithmic)
+    {
+        Chart chart = new("t", logarithmicX: false, logarithmicY: logarithmic);
+        chart.Add("c", [new Chart.Point(0, least), new Chart.Point(right, most)]);
+        XElement svg = XElement.Parse(Picture.Draw([chart]));
+        return (Anchored("middle"), Anchored("end"));
+
+        IEnumerable<string> Anchored(string anchor) =>
+            svg.Elements(Svg + "text").Where(text => text.Attribute("text-anchor")?.Value == anchor).Select(text => text.Value);
+    }
 
     private static IEnumerable<string> Texts(XElement svg) => svg.Elements(Svg + "text").Select(text => text.Value);
 }
