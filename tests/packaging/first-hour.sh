@@ -42,8 +42,9 @@ folder=$PWD/artifacts/packaging
 tar=$folder/machine-$(sha256sum <<<"${packages[*]}" | head -c 8).tar
 # As on a machine that was installed from the network: lists of packages are there, and the packages can be fetched.
 make_machine() {
+  local fetch="apt-get --yes --download-only --install-recommends install ${packages[*]}"
   mmdebstrap --variant=apt --format=tar --keyring=/usr/share/keyrings/debian-archive-keyring.gpg --aptopt="$folder/apt.conf" --skip=cleanup/apt \
-    --include=ca-certificates,libssl3,systemd --customize-hook="chroot \"\$1\" apt-get --yes --download-only --install-recommends install ${packages[*]}" \
+    --include=ca-certificates,libssl3,systemd --customize-hook="chroot \"\$1\" $fetch" \
     bookworm "$tar.new" "deb $mirror bookworm main" && mv "$tar.new" "$tar"
 }
 if [[ ${1:-} != inside ]]; then
