@@ -3,11 +3,12 @@ using System.Text.RegularExpressions;
 using Megaphone.Bench;
 using Megaphone.Cli;
 using Megaphone.Configuration;
+using Megaphone.Metrics;
 using Xunit;
 
 namespace Megaphone.Tests.House;
 
-/// <summary>Every metric, key and command that the documents name exists; and the manual names every one.</summary>
+/// <summary>Every metric, key, command and option that the documents name exists; and the manual names every one.</summary>
 public sealed partial class NamesTests
 {
     private static readonly string Root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "../../.."));
@@ -29,6 +30,9 @@ public sealed partial class NamesTests
             .Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(line => line.Split(' ')[2]),
     ];
 
+    /// <summary>The commands, as the help has them.</summary>
+    private static IEnumerable<string> Commands => CommandInHelp().Matches(HelpText.Write()).Select(match => match.Groups[1].Value);
+
     /// <summary>The commands that the module adds to ejabberdctl.</summary>
     private static IEnumerable<string> ModuleCommands => Directory.EnumerateFiles(Path.Combine(Root, "src/ejabberd_megaphone/src"), "*.erl")
         .SelectMany(file => ModuleCommand().Matches(File.ReadAllText(file))).Select(match => match.Groups[1].Value);
@@ -41,8 +45,23 @@ public sealed partial class NamesTests
     }
 
     [Fact]
-    public void The_manual_names_every_metric() =>
-        Assert.DoesNotContain(Metrics, name => !Manual.Contains(name.StartsWith("process_", StringComparison.Ordinal) ? "process_*" : name));
+    public void The_manual_names_every_metric()
+    {
+        HashSet<string> named = [.. MetricOrModuleCommand().Matches(Manual).Select(match => match.Value)];
+        Assert.Contains("`process_*`", Manual);
+        Assert.DoesNotContain(Metrics, name => !name.StartsWith("process_", StringComparison.Ordinal) && !named.Contains(name));
+    }
+
+    [Fact]
+    public void The_manual_names_every_reason_and_every_limit()
+    {
+        IEnumerable<string> labels =
+        [
+            .. Enum.GetValues<CloseReason>().Select(Label.Of), .. Enum.GetValues<DropReason>().Select(Label.Of),
+            .. Enum.GetValues<RefusalReason>().Select(Label.Of), .. Enum.GetValues<Limit>().Select(Label.Of),
+        ];
+        Assert.DoesNotContain(labels, label => !Manual.Contains($"`{label}`"));
+    }
 
     [Fact]
     public void The_modules_documentation_names_every_command_of_the_module() =>
@@ -57,10 +76,47 @@ public sealed partial class NamesTests
     }
 
     [Fact]
-    public void Commands_that_are_named_exist()
+    public void Parts_of_keys_that_are_named_exist()
+    {
+        string[] keys = [.. SettingKeys.All.Select(key => $":{Index().Replace(key.Path, ":N")}:")];
+        AssertNone(Named(PartOfKey()).Where(one => !keys.Any(key => key.Contains($":{Index().Replace(one.Name, ":N")}:"))));
+    }
+
+    [Fact]
+    public void Keys_in_samples_of_the_configuration_exist()
+    {
+        HashSet<string> exist = [.. SettingKeys.All.SelectMany(key => key.Path.Split(':'))];
+        AssertNone(Named(KeyInSample()).Where(one => !exist.Contains(one.Name)));
+    }
+
+    [Fact]
+    public void Variables_that_are_named_set_a_key()
     {
         HashSet<string> exist =
-            ["run", "check", "health", "reload", "bench", .. OperatorCommand.All.Select(command => command.Name), "ready", "ecm", "hub"];
+        [
+            .. SettingKeys.All.SelectMany(key => Beginnings(key.Path)).Select(path => path.Replace(":", "__").ToUpperInvariant()),
+
+            // What stands for any; what the manual shows as a mistake; what tests and installers take.
+            "SECTION__KEY", "HUB__MAXSESSION", "BINARY",
+        ];
+        AssertNone(Named(Variable()).Where(one => !exist.Contains(one.Name)));
+    }
+
+    [Fact]
+    public void The_help_names_every_operators_command() =>
+        Assert.Subset(Commands.ToHashSet(), OperatorCommand.All.Select(command => command.Name).ToHashSet());
+
+    [Fact]
+    public void Options_of_the_load_generator_that_are_named_exist() => AssertNone(Documents.SelectMany(
+        document => BenchLine().Matches(document.Value).SelectMany(
+            line => BenchOptionName().Matches(line.Value)
+                .Where(option => BenchOption.Find(BenchMode.Find(line.Groups[1].Value)?.Options ?? [], option.Groups[1].Value) is null)
+                .Select(option => (document.Key, line.Value)))));
+
+    [Fact]
+    public void Commands_that_are_named_exist()
+    {
+        HashSet<string> exist = [.. Commands, "ready", "ecm", "hub"];
         AssertNone(Named(CommandCall()).Where(one => !exist.Contains(one.Name)));
         AssertNone(Named(BenchCall()).Where(one => BenchMode.Find(one.Name) is null && one.Name != "MODE"));
     }
@@ -68,8 +124,7 @@ public sealed partial class NamesTests
     [Fact]
     public void The_manual_names_every_command()
     {
-        IEnumerable<string> commands = ["check", "health", "reload", "bench", .. OperatorCommand.All.Select(command => command.Name)];
-        Assert.DoesNotContain(commands, name => !Manual.Contains($"megaphone {name}"));
+        Assert.DoesNotContain(Commands, name => name != "run" && !Manual.Contains($"megaphone {name}"));
         Assert.DoesNotContain(BenchMode.All, mode => !Manual.Contains($"\n| `{mode.Name}` |"));
     }
 
@@ -104,8 +159,26 @@ public sealed partial class NamesTests
     [GeneratedRegex(":([0-9]+|M)(?=:|$)")]
     private static partial Regex Index();
 
-    [GeneratedRegex("(?m)(?:`|bin/|^ +|^ *out/)megaphone ([a-z]+)")]
+    [GeneratedRegex("`([A-Z][A-Za-z]+(?::[A-Za-z0-9]+)+)`")]
+    private static partial Regex PartOfKey();
+
+    [GeneratedRegex("\"([A-Z][A-Za-z0-9]+)\":")]
+    private static partial Regex KeyInSample();
+
+    [GeneratedRegex(@"\bMEGAPHONE_([A-Z_]*[A-Z])\b")]
+    private static partial Regex Variable();
+
+    [GeneratedRegex(@"(?m)^  megaphone \[?([a-z]+)")]
+    private static partial Regex CommandInHelp();
+
+    [GeneratedRegex("(?m)(?:`|bin/|^ +|^ *out/|until )megaphone ([a-z]+)")]
     private static partial Regex CommandCall();
+
+    [GeneratedRegex(@"megaphone bench ([a-z][a-z-]*) (?:\\\n|[^\n`])*")]
+    private static partial Regex BenchLine();
+
+    [GeneratedRegex(@"(?<= )--([a-z][a-z-]*)")]
+    private static partial Regex BenchOptionName();
 
     [GeneratedRegex("megaphone bench ([a-zA-Z][a-zA-Z-]*)")]
     private static partial Regex BenchCall();
