@@ -68,10 +68,10 @@ set +m
 end_to_end=$! end_to_end_status=0
 trap 'kill -- "-$end_to_end" 2>/dev/null || true' EXIT
 run_counted "the module for ejabberd" "$plain_counts" tests/ejabberd_megaphone/run.sh
-run_counted "image" "$plain_counts" tests/image/check.sh
-run_counted "package" "$plain_counts" tests/packaging/check.sh
 run_counted "the first hour of an operator" "$plain_counts" tests/packaging/first-hour.sh
+run_counted "package" "$plain_counts" tests/packaging/check.sh
 run_counted "the service under systemd" "$plain_counts" tests/systemd/check.sh
+run_counted "image" "$plain_counts" tests/image/check.sh
 run_counted "release" "$plain_counts" tests/release/check.sh
 run_counted "other versions" "$plain_counts" tests/versions/check.sh
 run_counted "format" "$plain_counts" check_format

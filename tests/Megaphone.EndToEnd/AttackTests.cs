@@ -5,12 +5,12 @@ namespace Megaphone.EndToEnd;
 /// <summary>
 /// The attacks of <c>tests/attacks</c>, each for a short time: no other client suffers, nothing is forged, and the attacker is disconnected.
 /// </summary>
-/// <remarks>
-/// How long others wait is only bounded roughly here, where the machine is busy with other tests; <c>tests/attacks/run.sh</c> measures it. The
-/// classes below run at the same time: each attack has processes, ports and files of its own.
-/// </remarks>
-public abstract class AttackTests
+/// <remarks>How long others wait is only bounded roughly here, where the machine may be busy; <c>tests/attacks/run.sh</c> measures it.</remarks>
+[Collection(Alone)]
+public sealed class AttackTests
 {
+    private const string Alone = "Attacks";
+
     /// <summary>How long an honest client may wait on a busy machine, as a part of the attack's time: less than it lasts.</summary>
     private const double MaxWait = 0.75;
 
@@ -23,7 +23,12 @@ public abstract class AttackTests
     /// <summary>Seconds that an attack is played; longer each time that it comes to nothing, or others wait, as it does on a busy machine.</summary>
     private static readonly int[] Lengths = [2, 4, 8, 16];
 
-    private protected static async Task AssertNobodySuffersAsync(string attack)
+    /// <summary>The attacks.</summary>
+    public static TheoryData<string> Names => [.. AttackList.Names];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task No_client_suffers_from_an_attack(string attack)
     {
         double maxWait = attack.StartsWith("failing-logins", StringComparison.Ordinal) ? MaxWaitForProcessor : MaxWait;
         string failure = "";
@@ -42,46 +47,6 @@ public abstract class AttackTests
         Assert.Fail(failure);
     }
 
-    private protected static TheoryData<string> NamesOf(Func<IAttack, bool> isWanted) =>
-        [.. AttackList.Names.Where(name => isWanted(AttackList.Make(name)))];
-
-    private protected static bool IsOnServer(IAttack attack) => attack.Scene.AttacksServer;
-
-    private protected static bool IsByLogins(IAttack attack) => attack is LoginFlood;
-}
-
-/// <summary>Attacks of clients on the ECM.</summary>
-public sealed class EcmAttackTests : AttackTests
-{
-    /// <summary>The attacks.</summary>
-    public static TheoryData<string> Names => NamesOf(attack => !IsOnServer(attack) && !IsByLogins(attack));
-
-    [Theory]
-    [MemberData(nameof(Names))]
-    public Task No_client_suffers_from_an_attack(string attack) => AssertNobodySuffersAsync(attack);
-}
-
-/// <summary>Attacks on hub and module, most of them by links.</summary>
-public sealed class ServerAttackTests : AttackTests
-{
-    /// <summary>The attacks.</summary>
-    public static TheoryData<string> Names => NamesOf(IsOnServer);
-
-    [Theory]
-    [MemberData(nameof(Names))]
-    public Task No_client_suffers_from_an_attack(string attack) => AssertNobodySuffersAsync(attack);
-}
-
-/// <summary>Attacks by logins that come to nothing, and what attacks are compared with.</summary>
-public sealed class LoginAttackTests : AttackTests
-{
-    /// <summary>The attacks.</summary>
-    public static TheoryData<string> Names => NamesOf(IsByLogins);
-
-    [Theory]
-    [MemberData(nameof(Names))]
-    public Task No_client_suffers_from_an_attack(string attack) => AssertNobodySuffersAsync(attack);
-
     /// <summary>They are there to be compared with: what becomes of their clients is not for these tests.</summary>
     [Theory]
     [InlineData("haproxy")]
@@ -96,4 +61,8 @@ public sealed class LoginAttackTests : AttackTests
         Assert.NotEqual(0, result.Outcome.Actions);
         Assert.InRange(result.MemoryPeak, 1, long.MaxValue);
     }
+
+    /// <summary>Waits are measured, so no other test runs at the same time.</summary>
+    [CollectionDefinition(Alone, DisableParallelization = true)]
+    public sealed class Definition;
 }

@@ -7,7 +7,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
 {
     private static readonly string[] Long =
     [
-        nameof(EcmAttackTests), nameof(ReloadTests), nameof(ServerAttackTests), nameof(LoginAttackTests), nameof(ModuleSessionTests),
+        nameof(AttackTests), nameof(ReloadTests), nameof(ModuleSessionTests),
         nameof(ModuleTests), nameof(ChromiumTests), nameof(EcmTests), nameof(TlsPeerTests), nameof(HubReloadTests), nameof(BenchTlsTests),
         nameof(LimitTests), nameof(ModuleCrowdTests), nameof(BrowserTests), nameof(ModuleResumptionTests), nameof(ReloadChatTests),
         nameof(TlsCertificateTests), nameof(TlsWithOwnRecordsTests), nameof(HostileTlsTests), nameof(BenchTests), nameof(DescriptorTests),

@@ -61,6 +61,9 @@ public sealed class ReloadChatTests : IDisposable
             }
 
             await ecm.ReloadAsync(done: round);
+
+            // Every other time the link may still be cut when the next reload comes.
+            if (round % 2 == 0) await ecm.HasLinksAsync(1, "ecm");
         }
 
         await torn.SendAsync(" and ended behind them</body></message>");
@@ -97,7 +100,7 @@ public sealed class ReloadChatTests : IDisposable
         Assert.InRange(tooLate, 0, 2 * UsersOfAKind);
         Assert.Equal(tooLate, metrics["megaphone_dropped_packets_total", "role=ecm"]);
         Assert.Equal(0, metrics["megaphone_protocol_errors_total", "role=ecm"]);
-        Assert.InRange(metrics["megaphone_link_resumptions_total", "role=ecm"], Reloads, Reloads + cuts);
+        Assert.InRange(metrics["megaphone_link_resumptions_total", "role=ecm"], Reloads / 2, Reloads + cuts);
         Assert.DoesNotContain(ejabberd.Complaints, line => line.Contains("[error]", StringComparison.Ordinal));
     }
 

@@ -58,16 +58,16 @@ public sealed class RenewedFileTests : IDisposable
         await client.AssertEchoesAsync();
     }
 
-    /// <summary>The recipe in the manual, with another folder, and with this user's own group.</summary>
+    /// <summary>The script of the manual's first hour, with another folder, and with this user's own group.</summary>
     [Fact]
-    public async Task What_certbot_renews_is_used_by_way_of_the_manuals_hook()
+    public async Task What_certbot_renews_is_used_by_way_of_the_manuals_script()
     {
         string live = Path.Combine(_folder, "live/example.org"), tls = Path.Combine(_folder, "tls"), hook = Path.Combine(_folder, "hook");
         string manual = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs/operating.md"));
-        string recipe = Regex.Match(manual, "\n    #!/bin/sh\n(    .*\n)+").Value.Replace("\n    ", "\n", StringComparison.Ordinal);
-        Assert.Contains("-g megaphone-tls", recipe, StringComparison.Ordinal);
+        string recipe = Regex.Match(manual, "\n    #!/bin/sh\n(    (?!END\n).*\n)+").Value.Replace("\n    ", "\n", StringComparison.Ordinal);
+        Assert.Contains("-g megaphone ", recipe, StringComparison.Ordinal);
         await File.WriteAllTextAsync(hook, recipe.TrimStart()
-            .Replace("/etc/megaphone/tls", tls, StringComparison.Ordinal).Replace("-g megaphone-tls", "", StringComparison.Ordinal));
+            .Replace("/etc/megaphone/tls", tls, StringComparison.Ordinal).Replace("-g megaphone ", "", StringComparison.Ordinal));
         File.SetUnixFileMode(hook, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         Directory.CreateDirectory(tls);
         string before = Renew(live, 1);

@@ -145,7 +145,7 @@ add_listener() {
 }
 
 # choose_port WANTED: prints that port, or the next one that is free, and was not chosen by a start that is still under way, when nobody listens yet,
-# or for a folder that is still there: its ejabberd may be down for a moment.
+# or for a temporary folder that is still there: its ejabberd may be down for a moment.
 choose_port() {
   local port
   exec {lock}<"$ports"
@@ -159,7 +159,8 @@ choose_port() {
 }
 is_chosen() {
   local pid folder
-  [[ -e $ports/$1 ]] && read -r pid folder <"$ports/$1" && { is_alive "$pid" || [[ -e $folder/settings ]]; }
+  [[ -e $ports/$1 ]] && read -r pid folder <"$ports/$1" &&
+    { is_alive "$pid" || [[ ${folder%/*} == "${ports%/*}" && -e $folder/settings ]]; }
 }
 
 install_module() {

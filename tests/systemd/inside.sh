@@ -64,7 +64,7 @@ check "and a group of readers" grep -q '^SupplementaryGroups=' /etc/systemd/syst
 from_docs groupadd >"$work/once"
 check "which is made" bash -e "$work/once"
 hook=/etc/letsencrypt/renewal-hooks/deploy/megaphone
-from_docs "to=/etc/megaphone/tls" >"$hook"
+from_docs "to=/etc/megaphone/tls" | sed -n '/^#!/,/^END$/{/^END$/d; s/-g megaphone /-g megaphone-tls /; p}' >"$hook"
 chmod +x "$hook"
 chmod 700 /etc/letsencrypt
 renew() {
