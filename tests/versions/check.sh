@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Checks that this version and v0.1.0, which knows sections 1 to 6 of the link protocol and no more, understand each other: the ECM of each with
-# the hub and the module of the other. v0.1.0 is built from its tag, once. Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
+# the hub and the module of the other. v0.1.0 is built once. Prints "ok" and "not ok" lines; the last line is "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
 . tests/checks.sh
 
 release=v0.1.0
-if ! git rev-parse --quiet --verify "$release^{commit}" >/dev/null; then
-  say "the tag $release is not in this clone (git fetch --tags): nothing is checked"
+# The last commit of that version, for clones without tags.
+commit=2f1be7175cfa2bfaf9adcdb93643d708cc36ff6d
+if ! git cat-file -e "$commit^{commit}"; then
+  say "$release, commit $commit, is not in this clone (git fetch --unshallow): nothing is checked"
   say "0 passed, 0 failed"
   exit
 fi
@@ -41,7 +43,7 @@ old=$PWD/artifacts/versions/$release
 publish_old() {
   rm -rf "$old.new"
   mkdir "$old.new"
-  git archive "$release" | tar --extract --directory "$old.new"
+  git archive "$commit" | tar --extract --directory "$old.new"
   "$old.new/publish.sh"
   mv "$old.new" "$old"
 }
