@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Megaphone.EndToEnd;
 
 /// <summary>
@@ -223,6 +225,83 @@ public sealed class HostileTlsTests(TlsPeerServer server) : IClassFixture<TlsPee
         await older.SendAsync(Alert, [2, 40]);
         Assert.Empty(await older.ReceiveRecordsAsync(int.MaxValue));
         await both.ReachesAsync(before + 2, "megaphone_sessions_closed_total", "role=ecm", "reason=tls_error");
+    }
+
+    /// <remarks>The ECM ends such a stream with last words, and finds the fault behind it in the same turn.</remarks>
+    [Theory]
+    [MemberData(nameof(Layers))]
+    public async Task Nothing_follows_the_alert_for_a_record_that_comes_behind_a_stanza_that_is_refused(string layer)
+    {
+        using MegaphoneProcess both = await server.StartAsync(layer, "Ecm:Clients:0:Framing=stanza", "Ecm:Clients:1:Framing=stanza");
+        byte[] header = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client'>"u8.ToArray();
+        for (int round = 1; round <= 5; round++)
+        {
+            using HandmadeTls client = await Connect13Async(both);
+            await client.SendAsync(Data, header);
+            await client.ReceiveAsync(header.Length);
+            await client.SendRawAsync((byte[])[.. client.Seal(Data, "<!DOCTYPE a>"u8), .. Raw13["data in the clear"].Raw]);
+            await Assert.ThrowsAsync<EndOfStreamException>(async () =>
+            {
+                while (true) await client.ReceiveAlertAsync();
+            });
+            await both.ReachesAsync(round, "megaphone_sessions_closed_total", "role=ecm");
+        }
+
+        Assert.Empty(both.Complaints("internal error"));
+        await both.StopAsync();
+    }
+
+    /// <remarks>The link's thread may be about to send when the reactor's finds the fault.</remarks>
+    [Theory]
+    [MemberData(nameof(Layers))]
+    public async Task A_link_goes_on_when_its_session_has_got_a_fatal_alert_in_the_middle_of_what_it_is_sent(string layer)
+    {
+        using TestBackend backend = new();
+        using MegaphoneProcess both = await server.StartAsync(layer, backend.Setting);
+        for (int round = 0; round < 20; round++)
+        {
+            using HandmadeTls client = await Connect13Async(both);
+            await client.SendAsync(Data, "hello"u8);
+            using TestConnection session = await backend.AcceptAsync();
+            Task sending = SendOnAsync(session), receiving = ReceiveOnAsync(client.Socket);
+            await Task.Delay(5);
+            await client.SendRawAsync((byte[])[.. client.Seal(Data, "hello"u8), .. Raw13["data in the clear"].Raw]);
+            await BoundedWait.WithinAsync(Task.WhenAll(sending, receiving), "the session's end");
+        }
+
+        Assert.Empty(both.Complaints("internal error"));
+        Assert.Equal(0, (await both.MetricsAsync())["megaphone_link_cuts_total", "role=ecm"]);
+        await both.StopAsync();
+
+        // Little at a time, and all of it is read: what waits for the kernel keeps the alert back.
+        static async Task SendOnAsync(TestConnection session)
+        {
+            byte[] some = new byte[50];
+            try
+            {
+                while (true) await session.SendAsync(some);
+            }
+            catch (SocketException)
+            {
+                // It is over.
+            }
+        }
+
+        static async Task ReceiveOnAsync(Socket client)
+        {
+            byte[] some = new byte[64 << 10];
+            try
+            {
+                while (await client.ReceiveAsync(some) > 0)
+                {
+                    // What it is does not matter.
+                }
+            }
+            catch (SocketException)
+            {
+                // It is over.
+            }
+        }
     }
 
     private async Task AssertRefused13Async(string layer, Offence offence, Func<HandmadeTls, Offence, byte[]> make, bool alsoAtOnce = false)

@@ -56,7 +56,12 @@ internal sealed unsafe class ConnectionInput<TState>(
     public Result Read(ConnectionId id, ref ConnectionSlot slot, bool isMoreBehind)
     {
         (_id, _asked, _count, _errno) = (id, 0, 0, 0);
-        switch (handler.OnReadable(id, slot.Owner, ref table.State(id.Slot), this))
+        Outcome outcome = handler.OnReadable(id, slot.Owner, ref table.State(id.Slot), this);
+
+        // Whatever the handler makes of what came before the fault.
+        if (_asked > 0 && slot.Is(ConnectionFlags.Secured) && _tlsResult.Status == TlsStatus.Failed)
+            return new Result(Next.Close, CloseReason.TlsError);
+        switch (outcome)
         {
             case Outcome.WouldBlock: return new Result(Next.Stall);
             case Outcome.Closed: return new Result(Next.Pause);

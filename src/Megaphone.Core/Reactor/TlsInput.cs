@@ -85,6 +85,9 @@ internal sealed class TlsInput<TState>(
                 case OpenedRecordKind.Fault:
                     slot.Enter();
                     output.TrySendAlert(id, ref slot, record.Alert);
+
+                    // Nothing may be sealed behind it, neither by those to whom what came before is given now, nor by a link's thread.
+                    if (!slot.IsAny(ConnectionRequests<TState>.WritesNoMore)) slot.Fail(CloseReason.TlsError);
                     slot.Exit();
                     result.Status = TlsStatus.Failed;
                     return result;
