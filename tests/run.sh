@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, image, package,
-# release, earlier versions. The last line is the total of passed and failed tests; exit status 0 if some passed and none failed.
+# Installs what the tests need, publishes the binary, and runs all tests: unit, end-to-end against that binary, module, the documents' first
+# hours, package, systemd, image, release, earlier versions. The last line is the total of passed and failed tests; exit status 0 if some passed
+# and none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
