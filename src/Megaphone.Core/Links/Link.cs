@@ -153,9 +153,10 @@ internal sealed class Link
     /// <summary>Whether the other side asked for no new sessions on it.</summary>
     public bool Draining => _draining;
 
-    /// <summary>Attaches the connection that carries it, and that connection's sender.</summary>
-    public void Attach(LinkConnection connection, LinkSender sender, LinkConnectionLog log) =>
-        (_connection, _log, _sender) = (connection, log, sender);
+    /// <summary>Attaches the connection that carries it, before the other end can come back for it on another. Its sender follows.</summary>
+    public void Attach(LinkConnection connection, LinkConnectionLog log) => (_connection, _log) = (connection, log);
+
+    public void Attach(LinkSender sender) => _sender = sender;
 
     /// <summary>Claims room for packets.</summary>
     /// <param name="contentBytes">Bytes of content in all; at most <see cref="MaxContent"/> for a single packet.</param>
@@ -343,8 +344,9 @@ internal sealed class Link
         return true;
     }
 
-    /// <summary>Ends it with its connection: its sessions are over. What is queued may still be sent, before <see cref="CloseRing"/>.</summary>
-    public void End() => TryGoOver(State.Up);
+    /// <summary>Ends it with its connection: its sessions are over. What is queued may still be sent, before <see cref="CloseRing"/>. Its handler
+    /// is told, unless it does not know of it yet.</summary>
+    public void End(bool isKnown = true) => TryGoOver(State.Up, isKnown);
 
     /// <summary>Tells the other end that the link ends for good, behind what is queued, and waits until it has received that.</summary>
     /// <param name="reason">For its log.</param>
@@ -377,7 +379,7 @@ internal sealed class Link
         _timer = _time.CreateTimer(_ => Lose($"it did not come back within {most.TotalSeconds:0.###} s"), null, left, Timeout.InfiniteTimeSpan);
     }
 
-    private bool TryGoOver(State from)
+    private bool TryGoOver(State from, bool isKnown = true)
     {
         lock (_changing)
         {
@@ -388,7 +390,7 @@ internal sealed class Link
 
         Acknowledger?.Dispose();
         _metrics.UntrackUnacknowledged(this);
-        _handler.OnDown(this);
+        if (isKnown) _handler.OnDown(this);
         WhenOver?.Invoke(this);
         return true;
     }

@@ -273,32 +273,35 @@ internal sealed class LinkConnection : IDisposable
         End($"its hello was refused: {reason}");
     }
 
-    /// <summary>Brings the link up, once the two ends have agreed. For the opening.</summary>
-    /// <param name="agreed">On what.</param>
-    /// <param name="resumed">The link that is taken up; null: a new one is made.</param>
-    /// <param name="terms">How a new one can be resumed; null: it cannot.</param>
-    /// <returns>The link.</returns>
-    internal Link BringUp(in HandshakeResult agreed, Link? resumed = null, ResumeTerms? terms = null)
+    /// <summary>Makes the link on which the two ends have agreed. For the opening, which brings it up next.</summary>
+    internal Link Make(in HandshakeResult agreed, ResumeTerms? terms)
     {
-        int peerMaxPacket = agreed.MaxPacket ?? _options.MaxPacketBytes;
-        TimeSpan cutFor = resumed?.CutFor ?? default;
-        long again = resumed?.Ring.Queued ?? 0;
-        if (resumed is not null)
+        int peerMax = agreed.MaxPacket ?? _options.MaxPacketBytes;
+        Link link = new(Handler, _options, _metrics, _counters, agreed.Control, peerMax, terms) { PeerName = agreed.Name };
+        link.Attach(this, _log);
+        return link;
+    }
+
+    /// <summary>Brings up a new link, or the one that is taken up. For the opening.</summary>
+    internal void BringUp(in HandshakeResult agreed, Link link, bool isResumed)
+    {
+        TimeSpan cutFor = isResumed ? link.CutFor : default;
+        long again = link.Ring.Queued;
+        if (isResumed)
         {
-            resumed.Counters.Add(_counters);
-            _counters = resumed.Counters;
-            Handler = resumed.Handler;
+            link.Counters.Add(_counters);
+            _counters = link.Counters;
+            Handler = link.Handler;
         }
 
-        Link link = resumed ?? new Link(Handler, _options, _metrics, _counters, agreed.Control, peerMaxPacket, terms) { PeerName = agreed.Name };
+        LinkInput input = _input = new LinkInput(this, link, _options, _metrics, _log);
+        link.Attach(this, _log);
         link.TellsLogins = agreed.TellsLogins;
         link.UnfinishedLength = agreed.SendsPieces ? _options.MaxPacketBytes - PacketHeader.Size : 0;
-        if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed: resumed is not null));
+        if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed));
         link.Acknowledger?.OnTold();
-        LinkInput input = new(this, link, _options, _metrics, _log);
-        _input = input;
         _sender = new LinkSender(link.Ring, _socket, _secured, $"link {link.Number} send", link.Counters, _metrics, CloseAfterSending);
-        link.Attach(this, _sender, _log);
+        link.Attach(_sender);
 
         // What was written after the sender had looked and before it was attached has woken nobody.
         link.Flush();
@@ -307,25 +310,21 @@ internal sealed class LinkConnection : IDisposable
         _link = link;
         _opening.Dispose();
         _preAuth?.Pending.Remove(this);
-        string kind = agreed.Control ? "control" : "plain";
-        if (_secured is not null) kind = $"{kind} over {_secured.Version}";
+        string kind = (agreed.Control ? "control" : "plain") + (_secured is null ? "" : $" over {_secured.Version}");
         _log.HasAuthenticated = _options.Secret is not null || _tls is { RequiresCertificates: true };
-        if (resumed is null) _log.Up(agreed.Name, kind, peerMaxPacket);
-        else _log.Resumed(cutFor, kind, again);
+        if (isResumed) _log.Resumed(cutFor, kind, again);
+        else _log.Up(agreed.Name, kind, link.PeerMaxContent + PacketHeader.Size);
         if (agreed.Control) _keepAlive.Start(agreed.KeepAlive ?? _options.KeepAlive, link.Terms is not null);
-        if (resumed is null) Handler.OnUp(link);
-        else Handler.OnResumed(link);
-
-        // Counted last, when it can be used: readiness is derived from the count, and clients follow readiness.
-        _metrics.LinkUp();
+        if (isResumed) Handler.OnResumed(link);
+        else Handler.OnUp(link);
+        _metrics.LinkUp(); // last, when it can be used: readiness is derived from the count, and clients follow readiness
         _isCounted = true;
-        return link;
     }
 
     /// <summary>Sends this end's hello, or brings up a plain link, if this end has connected.</summary>
     private void Begin()
     {
-        if (_origin == LinkOrigin.ConnectedPlain) BringUp(new HandshakeResult(HandshakeResult.Kind.Up));
+        if (_origin == LinkOrigin.ConnectedPlain) _opening.BringUpPlain();
         else if (_origin == LinkOrigin.Connected) SendUnqueued(_opening.Hello());
     }
 

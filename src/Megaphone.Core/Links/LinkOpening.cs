@@ -75,6 +75,9 @@ internal sealed class LinkOpening(
         return (result.Secured, null);
     }
 
+    /// <summary>Brings up a link on which nothing has to be agreed.</summary>
+    public void BringUpPlain() => BringUpNew(new HandshakeResult(HandshakeResult.Kind.Up), terms: null);
+
     /// <summary>The hello of a connecting end, which asks for the link of its slot if that is cut.</summary>
     public ControlMessage Hello()
     {
@@ -148,7 +151,7 @@ internal sealed class LinkOpening(
     {
         if (preAuth?.Links is not { } links)
         {
-            connection.BringUp(agreed);
+            BringUpNew(agreed, terms: null);
             return Outcome.Done;
         }
 
@@ -173,7 +176,7 @@ internal sealed class LinkOpening(
         Link link;
         try
         {
-            link = connection.BringUp(agreed, terms: links.TermsFor(agreed.Resume));
+            link = connection.Make(agreed, links.TermsFor(agreed.Resume));
         }
         catch
         {
@@ -181,7 +184,9 @@ internal sealed class LinkOpening(
             throw;
         }
 
+        // The other end may come back for it as soon as it has the welcome, which BringUp sends.
         links.Add(link, agreed.Name, agreed.Resume);
+        BringUp(agreed, link, isResumed: false);
         return Outcome.Done;
     }
 
@@ -204,9 +209,31 @@ internal sealed class LinkOpening(
         ResumeTerms? terms = slot is not null && resume is { Token: { } token, Timeout: { } timeout, Window: { } window and <= ResumeTerms.MaxWindow }
             ? new ResumeTerms(token, timeout < LongestTimeout ? timeout : LongestTimeout, window)
             : null;
-        Link link = connection.BringUp(agreed, terms: terms);
+        Link link = BringUpNew(agreed, terms);
         slot?.Set(link);
         return Outcome.Done;
+    }
+
+    private Link BringUpNew(in HandshakeResult agreed, ResumeTerms? terms)
+    {
+        Link link = connection.Make(agreed, terms);
+        BringUp(agreed, link, isResumed: false);
+        return link;
+    }
+
+    private void BringUp(in HandshakeResult agreed, Link link, bool isResumed)
+    {
+        try
+        {
+            connection.BringUp(agreed, link, isResumed);
+        }
+        catch
+        {
+            // No connection will ever end it.
+            link.End(isKnown: isResumed);
+            link.CloseRing();
+            throw;
+        }
     }
 
     /// <returns>Null when the link is over meanwhile.</returns>
@@ -214,18 +241,7 @@ internal sealed class LinkOpening(
     {
         if (link.TryTakeUp(agreed.Resume!.Received ?? 0, out bool isPossible))
         {
-            try
-            {
-                connection.BringUp(agreed, link);
-            }
-            catch
-            {
-                // It is up, and no connection will ever end it.
-                link.End();
-                link.CloseRing();
-                throw;
-            }
-
+            BringUp(agreed, link, isResumed: true);
             return Outcome.Done;
         }
 

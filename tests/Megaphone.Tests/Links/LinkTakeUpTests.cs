@@ -114,7 +114,7 @@ public sealed class LinkTakeUpTests : IDisposable
         await _us.CutAsync(peer);
         Assert.True(_us.Connection(0).Link!.Draining);
         Socket again = _us.Open(Hello(Request(token, 0))).Peer;
-        await BoundedWait.UntilAsync(() => !_us.Connection(0).Link!.Draining, "the link to be taken up");
+        await BoundedWait.UntilAsync(() => _us.Connection(0).Link is { Draining: false }, "the link to be taken up");
         Send(again, 0, """{"op":"drain"}""");
         await BoundedWait.UntilAsync(() => _us.Connection(0).Link!.Draining, "the drain");
     }
@@ -297,6 +297,16 @@ public sealed class LinkTakeUpTests : IDisposable
         Assert.Equal("7:while it stood", Receive(again));
         Assert.Equal(1, _us.Metrics.LinksResumed);
         Assert.DoesNotContain(_us.Log.Lines, line => line.Contains("is cut", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_link_is_found_before_its_other_end_can_ask_for_it()
+    {
+        // The welcome is sent when the handler hears of the link.
+        TaskCompletionSource<bool> isFound = new();
+        _us.WhenUp = link => isFound.SetResult(_us.IsRegistered(link));
+        _us.OpenNew();
+        Assert.True(await isFound.Task.WaitAsync(BoundedWait.Limit));
     }
 
     [Fact]

@@ -36,6 +36,9 @@ internal sealed class ListenedLink : IDisposable
 
     public RecordingLog Log { get; } = new();
 
+    /// <summary>Called when a link is up, which the other end knows already.</summary>
+    public Action<Link> WhenUp { get; set; } = _ => { };
+
     /// <summary>The handlers of all links that came up, in order.</summary>
     public RecordingHandler[] Links
     {
@@ -44,6 +47,9 @@ internal sealed class ListenedLink : IDisposable
             lock (_handlers) return [.. _handlers.Where(handler => handler.Events.Length > 0)];
         }
     }
+
+    /// <summary>Whether a <c>hello</c> that asks for a link finds it.</summary>
+    public bool IsRegistered(Link link) => _listener.Registrations.ContainsKey(link);
 
     public static string Hello(string resume, string name = "them") =>
         $$$"""{"op":"hello","version":1,"name":"{{{name}}}","resume":{{{resume}}}}""";
@@ -145,6 +151,7 @@ internal sealed class ListenedLink : IDisposable
         handler.WhenUp = up =>
         {
             lock (_handlers) _links[handler] = up;
+            WhenUp(up);
         };
         lock (_handlers) _handlers.Add(handler);
         return handler;
