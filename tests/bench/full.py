@@ -44,8 +44,13 @@ def login():
     return [*method, *tls, *login_rate(modules)]
 
 
+def accounts():
+    """How many there are; the last ones are those of the users who ask."""
+    return chosen.accounts and max(chosen.users, chosen.directly) + ASKING
+
+
 def server(**env):
-    return Ejabberd(accounts=chosen.accounts and max(chosen.users, chosen.directly), EJABBERD_MODULES=modules, **env)
+    return Ejabberd(accounts=accounts(), EJABBERD_MODULES=modules, **env)
 
 
 def everything(folder):
@@ -54,11 +59,13 @@ def everything(folder):
     with server(EJABBERD_MEGAPHONE="1") as far, ecm(
             "--Ecm:Clients:0:Framing", "stanza", "--Ecm:Link:To", far.links, "--Ecm:Proxy", "v2",
             "--Ecm:MaxClients", str(count + machine.OTHER_DESCRIPTORS), "--Ecm:Limits:LoginTimeout", LOGIN_TIMEOUT, *tls) as edge:
+        # They log in first: what does not fit shows before anything has been measured.
+        askers = [asker(number).connection for number in range(chosen.reloads and ASKING)]
         far.wait_until_idle(60)
         forget_earlier_connections()
         dropped = machine.dropped_packets()
         with machine.Kernel() as seen:
-            figures = play(folder / "figures.json", lambda: over_reloads(edge), "xmpp", "--to", CLIENTS, "--sessions", count, *login(),
+            figures = play(folder / "figures.json", lambda: over_reloads(edge, askers), "xmpp", "--to", CLIENTS, "--sessions", count, *login(),
                            *watch([edge, far]), "--hold", chosen.hold, "--messages", chosen.messages,
                            "--message-rate", MESSAGES_PER_SECOND, "--message-bytes", 100, "--patience", 300, "--after", 10)
         dropped = machine.dropped_packets() - dropped
@@ -89,11 +96,15 @@ def play(file, meanwhile, mode, *options):
     return figures
 
 
-def over_reloads(edge):
+def asker(number):
+    return User(CLIENTS, account=(f"user{accounts() - number}", "pass") if chosen.accounts else None, tls=chosen.tls)
+
+
+def over_reloads(edge, askers):
     """Reloads the ECM a few times, and has some more users see how long they wait for answers."""
-    if not chosen.reloads:
+    if not askers:
         return
-    talk = Talk([User(CLIENTS).connection for _ in range(ASKING)], QUESTION, every=0.1)
+    talk = Talk(askers, QUESTION, every=0.1)
     talk.start()
     calm, times = (time.monotonic(), time.monotonic() + PAUSE), []
     for _ in range(chosen.reloads):
@@ -103,7 +114,7 @@ def over_reloads(edge):
     benchmark.add("askers without an answer over reloads", talk.finish())
     benchmark.add("reloads: longest wait for an answer before the first, ms", talk.waits([calm])[-1])
     benchmark.add(WAIT, talk.waits(times)[-1])
-    for connection in talk.connections:
+    for connection in askers:
         connection.close()
 
 

@@ -23,7 +23,9 @@ class Talk(threading.Thread):
 
     def run(self):
         with selectors.DefaultSelector() as waits:
-            due = dict.fromkeys(self.connections, time.monotonic())
+            # One after the other, so that somebody asks at any time.
+            step = self.every / len(self.connections)
+            due = {connection: time.monotonic() + number * step for number, connection in enumerate(self.connections)}
             for connection in self.connections:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 waits.register(connection, selectors.EVENT_READ)
