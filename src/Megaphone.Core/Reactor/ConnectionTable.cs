@@ -181,8 +181,15 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
             for (int index = first; index < first + chunk.Used; index++)
             {
                 Restore(index, reader, keeper);
-                sums.Buffered += _backlogs[index].Count;
-                sums.BufferMemory += _backlogs[index].Capacity + _secured[index].Kept.Bytes;
+
+                // Of most there is neither, and to look is to have the kernel make a page of zeros, thousands of times.
+                if (Slot(index).Is(ConnectionFlags.OutputQueued))
+                {
+                    sums.Buffered += _backlogs[index].Count;
+                    sums.BufferMemory += _backlogs[index].Capacity;
+                }
+
+                if (Slot(index).Is(ConnectionFlags.Secured)) sums.BufferMemory += _secured[index].Kept.Bytes;
             }
 
             CheckFree(number, reader);
@@ -231,8 +238,12 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
         if (slot.Descriptor >= 0) reader.Claim(slot.Descriptor, "a connection's descriptor");
         Slot(index) = slot;
         if (IsKept(slot)) State(index) = keeper.Restore(IdAt(index), reader);
-        if (slot.Is(ConnectionFlags.OutputQueued)) Backlog(index).Append(reader.ReadBytes(int.MaxValue / 2, "what waits to be sent"));
-        reader.Check(slot.Is(ConnectionFlags.OutputQueued) == Backlog(index).Count > 0, "nothing waits to be sent");
+        if (slot.Is(ConnectionFlags.OutputQueued))
+        {
+            Backlog(index).Append(reader.ReadBytes(int.MaxValue / 2, "what waits to be sent"));
+            reader.Check(Backlog(index).Count > 0, "nothing waits to be sent");
+        }
+
         if (!slot.Is(ConnectionFlags.Secured)) return;
         ref SecuredState secured = ref Secured(index);
         secured.Tls = reader.Read<TlsConnectionState>();
