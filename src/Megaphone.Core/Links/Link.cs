@@ -153,9 +153,10 @@ internal sealed class Link
     /// <summary>Whether the other side asked for no new sessions on it.</summary>
     public bool Draining => _draining;
 
-    /// <summary>Attaches the connection that carries it, before the other end can come back for it on another. Its sender follows.</summary>
+    /// <summary>Attaches the connection that carries it, before the other end can come back for it on another.</summary>
     public void Attach(LinkConnection connection, LinkConnectionLog log) => (_connection, _log) = (connection, log);
 
+    /// <summary>Attaches that connection's sender, once its first packet is sent.</summary>
     public void Attach(LinkSender sender) => _sender = sender;
 
     /// <summary>Claims room for packets.</summary>
@@ -344,8 +345,7 @@ internal sealed class Link
         return true;
     }
 
-    /// <summary>Ends it with its connection: its sessions are over. What is queued may still be sent, before <see cref="CloseRing"/>. Its handler
-    /// is told, unless it does not know of it yet.</summary>
+    /// <summary>Ends it with its connection; a handler that knows of it is told. What is queued may be sent until <see cref="CloseRing"/>.</summary>
     public void End(bool isKnown = true) => TryGoOver(State.Up, isKnown);
 
     /// <summary>Tells the other end that the link ends for good, behind what is queued, and waits until it has received that.</summary>

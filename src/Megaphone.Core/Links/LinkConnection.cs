@@ -287,15 +287,15 @@ internal sealed class LinkConnection : IDisposable
     {
         TimeSpan cutFor = isResumed ? link.CutFor : default;
         long again = link.Ring.Queued;
+        LinkInput input = _input = new LinkInput(this, link, _options, _metrics, _log);
         if (isResumed)
         {
             link.Counters.Add(_counters);
             _counters = link.Counters;
             Handler = link.Handler;
+            link.Attach(this, _log);
         }
 
-        LinkInput input = _input = new LinkInput(this, link, _options, _metrics, _log);
-        link.Attach(this, _log);
         link.TellsLogins = agreed.TellsLogins;
         link.UnfinishedLength = agreed.SendsPieces ? _options.MaxPacketBytes - PacketHeader.Size : 0;
         if (agreed.Control && _origin == LinkOrigin.Accepted) SendUnqueued(_opening.Welcome(link, isResumed));

@@ -178,20 +178,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
             _chunks[number] = chunk;
             int first = number << ChunkBits;
             if (chunk.Used > 0) _used = first + chunk.Used;
-            for (int index = first; index < first + chunk.Used; index++)
-            {
-                Restore(index, reader, keeper);
-
-                // Of most there is neither, and to look is to have the kernel make a page of zeros, thousands of times.
-                if (Slot(index).Is(ConnectionFlags.OutputQueued))
-                {
-                    sums.Buffered += _backlogs[index].Count;
-                    sums.BufferMemory += _backlogs[index].Capacity;
-                }
-
-                if (Slot(index).Is(ConnectionFlags.Secured)) sums.BufferMemory += _secured[index].Kept.Bytes;
-            }
-
+            for (int index = first; index < first + chunk.Used; index++) Restore(index, reader, keeper, ref sums);
             CheckFree(number, reader);
             _count += chunk.Count;
         }
@@ -231,17 +218,22 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
         writer.WriteBytes(secured.Kept.Received);
     }
 
-    private void Restore(int index, StateReader reader, IStateKeeper<TState> keeper)
+    private void Restore(int index, StateReader reader, IStateKeeper<TState> keeper, ref (long Buffered, long BufferMemory) sums)
     {
         ConnectionSlot slot = reader.Read<ConnectionSlot>();
         if (slot.FindDamage() is { } damage) reader.Check(false, $"a connection: {damage}");
         if (slot.Descriptor >= 0) reader.Claim(slot.Descriptor, "a connection's descriptor");
         Slot(index) = slot;
         if (IsKept(slot)) State(index) = keeper.Restore(IdAt(index), reader);
+
+        // Of most there is neither backlog nor TLS, and to look is to have the kernel make a page of zeros, thousands of times.
         if (slot.Is(ConnectionFlags.OutputQueued))
         {
-            Backlog(index).Append(reader.ReadBytes(int.MaxValue / 2, "what waits to be sent"));
-            reader.Check(Backlog(index).Count > 0, "nothing waits to be sent");
+            ref OutputBacklog backlog = ref Backlog(index);
+            backlog.Append(reader.ReadBytes(int.MaxValue / 2, "what waits to be sent"));
+            reader.Check(backlog.Count > 0, "nothing waits to be sent");
+            sums.Buffered += backlog.Count;
+            sums.BufferMemory += backlog.Capacity;
         }
 
         if (!slot.Is(ConnectionFlags.Secured)) return;
@@ -250,6 +242,7 @@ internal sealed class ConnectionTable<TState>(int reactor, int capacity, Action<
         reader.Check(secured.Tls.IsPossible, "a connection's TLS");
         ReadOnlySpan<byte> opened = reader.ReadBytes(SecurityParameters.MaxContentBytes, "input that was opened");
         secured.Kept.Keep(opened, reader.ReadBytes(TlsRecordBuffer.Capacity, "input that was not opened"));
+        sums.BufferMemory += secured.Kept.Bytes;
     }
 
     /// <summary>Every slot of a chunk is either free and in the list of those, or holds a connection.</summary>
